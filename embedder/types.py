@@ -1,0 +1,117 @@
+"""What a legal vector is: Representation, Role and the Encoder contract."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+UNIT_TOLERANCE = 1e-3  # bf16 rounding of a unit row stays well inside this
+
+
+class Role(Enum):
+    """Which side of a search a text stands on; prompts differ by role."""
+
+    QUERY = "query"
+    DOCUMENT = "document"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Representation:
+    """Rows that stand for texts: dense unit vectors, sparse non-negative vectors, or both.
+
+    Attributes:
+        dense: (n, dim) float32 rows of unit length, or None.
+        sparse: (n, vocab) float32 CSR >= 0 with sorted indices and no stored zeros, or None.
+        owner: (n,) int64, non-decreasing: the position of the input text that a row stands for.
+    """
+
+    dense: NDArray[np.float32] | None
+    sparse: csr_matrix | None
+    owner: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        if self.dense is None and self.sparse is None:
+            raise ValueError("a representation needs dense rows, sparse rows or both; got neither")
+        rows = len(self.owner)
+        if self.owner.dtype != np.int64 or (rows and np.any(np.diff(self.owner) < 0)):
+            raise ValueError("owner must be non-decreasing int64 text positions")
+        if self.dense is not None:
+            _check_dense(self.dense, rows)
+        if self.sparse is not None:
+            _check_sparse(self.sparse, rows)
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+
+def _check_dense(dense: NDArray[np.float32], rows: int) -> None:
+    if dense.ndim != 2 or len(dense) != rows or dense.dtype != np.float32:
+        raise ValueError(f"dense must be ({rows}, dim) float32; got {dense.shape} {dense.dtype}")
+    norms = np.linalg.norm(dense, axis=1)
+    if not np.all(np.isfinite(norms)):
+        bad = int(np.flatnonzero(~np.isfinite(norms))[0])
+        raise ValueError(f"dense row {bad} holds NaN or infinity; check the model and its dtype")
+    if rows and np.abs(norms - 1).max() > UNIT_TOLERANCE:
+        bad = int(np.abs(norms - 1).argmax())
+        raise ValueError(f"dense rows must have unit length; row {bad} has length {norms[bad]:.4g}")
+
+
+def _check_sparse(sparse: csr_matrix, rows: int) -> None:
+    if sparse.shape[0] != rows or sparse.dtype != np.float32:
+        raise ValueError(
+            f"sparse must be ({rows}, vocab) float32; got {sparse.shape} {sparse.dtype}"
+        )
+    if not np.all(np.isfinite(sparse.data)):
+        raise ValueError("sparse holds NaN or infinity; check the model and its dtype")
+    if np.any(sparse.data <= 0):
+        raise ValueError("stored sparse weights must be positive; drop zeros first")
+    if not sparse.has_canonical_format:
+        raise ValueError("sparse must have sorted indices without duplicates")
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Turn texts into a Representation.
+
+    The order of texts is kept, a text encoded alone equals the same text encoded among others,
+    and the empty string is a legal text. One call yields dense and sparse rows together where
+    the encoder has both.
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """Canonical JSON object of everything that changes a vector (see `fingerprint_of`)."""
+        ...
+
+    def encode(self, texts: Sequence[str], role: Role) -> Representation:
+        """Encode texts in order; `owner` points back at their positions."""
+        ...
+
+
+@runtime_checkable
+class NamesTerms(Protocol):
+    """An encoder whose sparse columns can be read by people."""
+
+    def term_names(self, terms: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
+        """Name sparse columns `terms`, which were produced from `texts`."""
+        ...
+
+
+def fingerprint_of(**facts: object) -> str:
+    """Write facts as canonical JSON, so that equal facts are equal strings."""
+    return json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def fingerprint_differences(held: str, got: str) -> list[str]:
+    """Say which facts differ between two fingerprints, one line each."""
+    before, after = json.loads(held), json.loads(got)
+    return [
+        f"{fact}: index has {before.get(fact)!r}, encoder has {after.get(fact)!r}"
+        for fact in sorted(before.keys() | after.keys())
+        if before.get(fact) != after.get(fact)
+    ]

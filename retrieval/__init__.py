@@ -1,0 +1,1 @@
+"""Ids in, runs out."""
