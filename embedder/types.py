@@ -1,7 +1,7 @@
 """What a legal vector is: Representation, Role and the Encoder contract."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, runtime_checkable
@@ -99,6 +99,16 @@ class NamesTerms(Protocol):
 
     def term_names(self, terms: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
         """Name sparse columns `terms`, which were produced from `texts`."""
+        ...
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """An encoder that tells what it did to the texts it was given."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Totals since creation, e.g. texts, tokens, truncated, without_words."""
         ...
 
 
