@@ -1,0 +1,175 @@
+"""BM25 text analysis: a text becomes the counts of its stemmed words; weighing is the index's."""
+
+import difflib
+import hashlib
+import threading
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
+
+import numpy as np
+import regex  # type: ignore[import-untyped]
+import snowballstemmer
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from embedder.terms import STOP_WORDS
+from embedder.terms import stop_words as read_stop_words
+from embedder.types import Representation, Role, fingerprint_of
+from embedder.words import is_unspaced, words
+
+VOCABULARY = 2**62
+_ANALYSIS = 1  # raise when a rule below or in words.py changes what a text's terms are
+_REMEMBERED = 2**20  # words whose column is kept; bounds memory on a large collection
+_CLUSTER = regex.compile(r"\X")
+
+
+class BM25Encoder:
+    """Encode a text as the counts of its terms, in a vocabulary that needs no state.
+
+    Text is NFKC-normalised, case-folded and cut by `words`; stop words of the language are left
+    out and the rest is stemmed by Snowball. Runs of a script without spaces become single
+    characters and pairs of neighbours. The column of a term is a 62-bit hash of it, so shards
+    that were encoded apart agree. Queries and documents are treated alike.
+
+    Args:
+        language: a Snowball algorithm ("english", "german", "porter", ...), or "none" for text
+            that is not to be stemmed.
+        stop_words: name of a list in embedder/stopwords, "" for none; by default the language's
+            own list where there is one.
+    """
+
+    def __init__(self, language: str = "english", stop_words: str | None = None) -> None:
+        self._stem = _stemmer(language)
+        self._language = language
+        self._stop_words = _own_list(language) if stop_words is None else stop_words
+        self._stops = frozenset(map(self._normalised, read_stop_words(self._stop_words)))
+        self._columns: dict[str, int | None] = {}
+        self._lock = threading.Lock()  # a Snowball stemmer keeps the word it works on
+        self._texts = self._without_words = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """Language, stop words and the versions of the rules."""
+        listed = "\n".join(sorted(self._stops)).encode()
+        return fingerprint_of(
+            kind="bm25",
+            language=self._language,
+            stemmer=_snowball_version(),
+            stop_words=self._stop_words,
+            stop_words_hash=hashlib.blake2b(listed, digest_size=8).hexdigest(),
+            analysis=_ANALYSIS,
+        )
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Texts encoded since creation, and how many of them had no term."""
+        return {"texts": self._texts, "without_words": self._without_words}
+
+    def encode(self, texts: Sequence[str], role: Role) -> Representation:
+        """Count terms: sparse (len(texts), 2**62) float32 counts; a text may have none."""
+        columns: list[int] = []
+        lengths = np.zeros(len(texts), np.int64)
+        for row, text in enumerate(texts):
+            before = len(columns)
+            columns.extend(
+                column for word in self._words(text) if (column := self._column(word)) is not None
+            )
+            lengths[row] = len(columns) - before
+        self._texts += len(texts)
+        self._without_words += int((lengths == 0).sum())
+        sparse = _counted(np.array(columns, np.int64), lengths)
+        return Representation(dense=None, sparse=sparse, owner=np.arange(len(texts)))
+
+    def term_names(self, terms: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
+        """Name columns by the first word of `texts` that stands in them; "<id>" if none does."""
+        names = {term: f"<{term}>" for term in terms}
+        wanted = set(terms)
+        for text in texts:
+            for word in self._words(text):
+                column = self._column(word)
+                if column in wanted:
+                    names[column] = word
+                    wanted.discard(column)
+        return names
+
+    def _words(self, text: str) -> Iterator[str]:
+        for word in words(self._normalised(text)):
+            if is_unspaced(word):
+                clusters = _CLUSTER.findall(word)
+                yield from clusters
+                yield from map("".join, pairwise(clusters))
+            else:
+                yield word
+
+    def _normalised(self, text: str) -> str:
+        if self._language == "turkish":  # I is the capital of dotless i
+            text = text.replace("I", "\N{LATIN SMALL LETTER DOTLESS I}")
+            text = text.replace("\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}", "i")
+        if text.isascii():
+            return text.lower()
+        folded = unicodedata.normalize("NFKC", text).casefold()
+        return folded.replace("\N{SOFT HYPHEN}", "").replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+
+    def _column(self, word: str) -> int | None:
+        """Return the column of a normalised word, None for a stop word."""
+        try:
+            return self._columns[word]
+        except KeyError:
+            pass
+        if word in self._stops:
+            column = None
+        else:
+            with self._lock:
+                column = _hashed(self._stem(word))
+        if len(self._columns) >= _REMEMBERED:
+            self._columns = {}
+        self._columns[word] = column
+        return column
+
+
+def _stemmer(language: str) -> Callable[[str], str]:
+    if language == "none":
+        return str
+    known = snowballstemmer.algorithms()
+    if language not in known:
+        near = difflib.get_close_matches(language, known, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(known)}"
+        raise ValueError(f'no stemmer is called {language!r} ("none" does not stem); {hint}')
+    stem: Callable[[str], str] = snowballstemmer.stemmer(language).stemWord
+    return stem
+
+
+def _own_list(language: str) -> str:
+    """Name the stop-word list of a language, "" where there is none."""
+    name = "english" if language == "porter" else language
+    return name if (STOP_WORDS / f"{name}.txt").is_file() else ""
+
+
+def _snowball_version() -> str:
+    """Name the release of Snowball in use: stems change between minor releases."""
+    try:
+        held = version("PyStemmer")  # snowballstemmer hands over to it where it is installed
+    except PackageNotFoundError:
+        held = version("snowballstemmer")
+    return "snowball " + ".".join(held.split(".")[:2])
+
+
+def _hashed(term: str) -> int:
+    digest = hashlib.blake2b(term.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 2
+
+
+def _counted(columns: NDArray[np.int64], lengths: NDArray[np.int64]) -> csr_matrix:
+    """Count equal columns of each row; `columns` holds the rows one after another."""
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    order = np.lexsort((columns, rows))
+    columns, rows = columns[order], rows[order]
+    first = np.ones(len(columns), np.bool_)
+    first[1:] = (columns[1:] != columns[:-1]) | (rows[1:] != rows[:-1])
+    starts = np.flatnonzero(first)
+    counts = np.diff(np.append(starts, len(columns))).astype(np.float32)
+    ends = np.cumsum(np.bincount(rows[starts], minlength=len(lengths)))
+    indptr = np.concatenate(([0], ends)).astype(np.int64)
+    return csr_matrix((counts, columns[starts], indptr), shape=(len(lengths), VOCABULARY))
