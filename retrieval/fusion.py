@@ -1,0 +1,187 @@
+"""Fusion: several runs of the same queries become one; pure functions of runs.
+
+In all of them a document that a run did not return gets nothing from that run, a query that only
+some runs answered is fused from those alone, and a run of weight 0 takes no part. Nothing is cut.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Protocol
+
+from retrieval.run import Run, ranked
+
+Fusion = Callable[[Sequence[Run]], Run]
+"""What a retriever takes: runs in the order of its channels -> one run."""
+
+MIN_RANGE = 1e-9  # PromptReps' floor: a list of equal scores becomes zeros, not NaN
+
+
+class Weighted(Protocol):
+    """A fusion whose runs can be weighted; weights are used as given, in the order of runs."""
+
+    def __call__(self, runs: Sequence[Run], *, weights: Sequence[float] | None = None) -> Run:
+        """Fuse runs."""
+        ...
+
+
+def reciprocal_rank(
+    runs: Sequence[Run], k: float = 60, weights: Sequence[float] | None = None
+) -> Run:
+    """Sum weight / (k + rank), ranks from 1 (Cormack, Clarke and Buettcher, SIGIR 2009).
+
+    Equal scores are ranked by id; weights are 1 by default.
+    """
+    if not k >= 0:
+        raise ValueError(f"the constant of reciprocal rank fusion must not be negative; got {k}")
+
+    def parts(scores: Mapping[str, float]) -> dict[str, float]:
+        return {doc: 1 / (k + rank) for rank, (doc, _) in enumerate(ranked(scores), start=1)}
+
+    return _summed(runs, _weights(weights, runs, 1), parts)
+
+
+def min_max(runs: Sequence[Run], weights: Sequence[float] | None = None) -> Run:
+    """Sum weight * (score - min) / (max - min) of each returned list.
+
+    The conventions of PromptReps (Zhuang et al., EMNLP 2024): the divisor is at least 1e-9, and
+    min and max are those of the whole list, so self matches are dropped afterwards. Weights are
+    1 / runs by default.
+    """
+
+    def parts(scores: Mapping[str, float]) -> dict[str, float]:
+        low, high = min(scores.values()), max(scores.values())
+        width = max(high - low, MIN_RANGE)
+        return {doc: (score - low) / width for doc, score in scores.items()}
+
+    return _summed(runs, _weights(weights, runs, 1 / (len(runs) or 1)), parts)
+
+
+def z_score(runs: Sequence[Run], weights: Sequence[float] | None = None) -> Run:
+    """Sum weight * (score - mean) / deviation of each returned list; equal scores become 0.
+
+    A document below the mean of a list gets less from it than one that the list does not hold.
+    Weights are 1 / runs by default.
+    """
+
+    def parts(scores: Mapping[str, float]) -> dict[str, float]:
+        mean, deviation = _moments(scores)
+        if deviation == 0:
+            return dict.fromkeys(scores, 0.0)
+        return {doc: (score - mean) / deviation for doc, score in scores.items()}
+
+    return _summed(runs, _weights(weights, runs, 1 / (len(runs) or 1)), parts)
+
+
+def distribution_based(runs: Sequence[Run], weights: Sequence[float] | None = None) -> Run:
+    """Sum weight * score, where mean - 3 deviations becomes 0 and mean + 3 deviations becomes 1.
+
+    Distribution-based score fusion (Mazzeschi, 2023). Scores further out leave 0..1 instead of
+    being clipped, which would tie the best documents; equal scores become 1/2. Weights are
+    1 / runs by default.
+    """
+
+    def parts(scores: Mapping[str, float]) -> dict[str, float]:
+        mean, deviation = _moments(scores)
+        if deviation == 0:
+            return dict.fromkeys(scores, 0.5)
+        return {doc: 0.5 + (score - mean) / (6 * deviation) for doc, score in scores.items()}
+
+    return _summed(runs, _weights(weights, runs, 1 / (len(runs) or 1)), parts)
+
+
+FUSIONS: Mapping[str, Weighted] = MappingProxyType(
+    {
+        "rrf": reciprocal_rank,
+        "minmax": min_max,
+        "zscore": z_score,
+        "dbsf": distribution_based,
+    }
+)
+
+
+def fusion_by_name(text: str, channels: Sequence[str]) -> Fusion:
+    """Read a fusion as people write it, e.g. "rrf", "rrf:k=20", "minmax:dense=0.7,sparse=0.3".
+
+    Args:
+        text: a name of FUSIONS, then perhaps a weight for every channel, and k for rrf.
+        channels: names of the channels, in the order of the runs that will be fused.
+
+    Raises:
+        ValueError: an unknown name, a setting that is no number, or channels and weights that
+            are not the same set.
+    """
+    name, _, written = text.partition(":")
+    if name not in FUSIONS:
+        raise ValueError(f"no fusion is called {name!r}; there is {', '.join(FUSIONS)}")
+    fuse: Callable[..., Run] = FUSIONS[name]
+    numbers = dict(_setting(part, text) for part in written.split(",")) if written else {}
+    if name == "rrf" and "k" in numbers and "k" not in channels:
+        fuse = partial(fuse, k=numbers.pop("k"))
+    if not numbers:
+        return fuse
+    if set(numbers) != set(channels):
+        raise ValueError(
+            f"fusion {text!r} must give a weight to every channel or to none; "
+            f"the channels are {', '.join(channels)}"
+        )
+    weights = [numbers[channel] for channel in channels]
+    _check_weights(weights, len(channels))
+    return partial(fuse, weights=weights)
+
+
+def _setting(part: str, text: str) -> tuple[str, float]:
+    name, _, number = part.partition("=")
+    try:
+        return name.strip(), float(number)
+    except ValueError as error:
+        raise ValueError(
+            f"fusion {text!r}: expected settings like dense=0.5,sparse=0.5; got {part!r}"
+        ) from error
+
+
+def _weights(
+    weights: Sequence[float] | None, runs: Sequence[Run], default: float
+) -> Sequence[float]:
+    if not runs:
+        raise ValueError("fusion needs at least one run; got none")
+    if weights is None:
+        return [default] * len(runs)
+    _check_weights(weights, len(runs))
+    return weights
+
+
+def _check_weights(weights: Sequence[float], runs: int) -> None:
+    if len(weights) != runs or not all(0 <= weight < math.inf for weight in weights):
+        raise ValueError(
+            f"fusing {runs} runs needs {runs} finite weights of at least 0; got {list(weights)}"
+        )
+
+
+def _moments(scores: Mapping[str, float]) -> tuple[float, float]:
+    """Return the mean and the population standard deviation; exactly 0 for equal scores."""
+    values = list(scores.values())
+    if min(values) == max(values):
+        return values[0], 0.0
+    mean = math.fsum(values) / len(values)
+    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
+
+
+def _summed(
+    runs: Sequence[Run],
+    weights: Sequence[float],
+    parts: Callable[[Mapping[str, float]], dict[str, float]],
+) -> Run:
+    """Add weight * parts(list) over the runs, query by query; an empty list adds nothing."""
+    fused: Run = {query_id: {} for run in runs for query_id in run}
+    for run, weight in zip(runs, weights, strict=True):
+        for query_id, scores in run.items():
+            if not scores or weight == 0:
+                continue
+            if not all(map(math.isfinite, scores.values())):
+                raise ValueError(f"scores of query {query_id!r} hold NaN or infinity")
+            total = fused[query_id]
+            for doc_id, part in parts(scores).items():
+                total[doc_id] = total.get(doc_id, 0.0) + weight * part
+    return fused
