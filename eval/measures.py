@@ -1,0 +1,113 @@
+"""Judgements and measures: a run and its qrels become values, one per measure and query."""
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from retrieval.run import Run
+
+Qrels = dict[str, dict[str, int]]
+"""Query id -> document id -> gain; 0 or less is judged and not relevant, absent is not judged."""
+
+Values = dict[str, dict[str, float]]
+"""Measure -> query id -> value."""
+
+STANDARD = ("nDCG@10", "R@100", "R@1000", "RR@10", "AP")
+
+
+def evaluate(run: Run, qrels: Qrels, measures: Sequence[str] = STANDARD) -> Values:
+    """Score each judged query: measure -> {query id -> value}, in the order given.
+
+    Computed by ir_measures, which asks trec_eval. A judged query absent from `run` scores 0: a
+    system does not improve its mean by declining to answer. So does a judged query without a
+    relevant document, as in trec_eval. Queries of the run that are not judged are ignored.
+    Documents of equal score are judged as trec_eval orders them, the id that sorts LAST first,
+    in every measure of trec_eval and in RR at a cutoff; scores are passed as they are.
+
+    Raises:
+        ValueError: nothing is judged, a score is NaN, or a measure is unknown.
+    """
+    if not qrels:
+        raise ValueError("there are no judgements to evaluate against")
+    asked = {name: _parsed(name) for name in measures}
+    answered = {
+        query_id: _checked(query_id, run[query_id]) for query_id in qrels if query_id in run
+    }
+    found = _calculated(answered, qrels, {_uncut(measure) for measure in asked.values()})
+    return {
+        name: {
+            query_id: _cut_off(found[_uncut(measure)].get(query_id, 0.0), measure)
+            for query_id in qrels
+        }
+        for name, measure in asked.items()
+    }
+
+
+def means(values: Values) -> dict[str, float]:
+    """Average each measure over its queries, unrounded."""
+    return {
+        measure: math.fsum(by_query.values()) / len(by_query)
+        for measure, by_query in values.items()
+    }
+
+
+def _parsed(name: str) -> Any:  # noqa: ANN401  (ir_measures carries no types)
+    import ir_measures
+    from ir_measures.measures import registry
+
+    try:
+        measure = ir_measures.parse_measure(name)
+    except (NameError, ValueError, TypeError, AttributeError) as error:
+        near = _near(name, sorted(registry))
+        raise ValueError(
+            f"no measure is called {name!r}; expected one of ir_measures, e.g. "
+            f"{', '.join(near or STANDARD)}"
+        ) from error
+    try:
+        if ir_measures.DefaultPipeline.supports(_uncut(measure)):
+            return measure
+    except AssertionError:  # what ir_measures raises for a cutoff that is missing
+        pass
+    raise ValueError(
+        f"measure {name!r} needs a cutoff ({name}@10) or a package that is not installed"
+    )
+
+
+def _near(name: str, known: Sequence[str]) -> list[str]:
+    """Return known measures that read alike, with the cutoff that was asked for."""
+    stem, at, cutoff = name.partition("@")
+    lowered = {measure.lower(): measure for measure in known}
+    found = difflib.get_close_matches(stem.lower(), list(lowered), n=3)
+    return [lowered[match] + at + cutoff for match in found]
+
+
+def _uncut(measure: Any) -> Any:  # noqa: ANN401
+    """Return RR without its cutoff: ir_measures gives RR@k to a provider with other ties."""
+    import ir_measures
+
+    if measure.NAME != "RR":
+        return measure
+    return ir_measures.RR(**{key: measure.params[key] for key in measure.params if key != "cutoff"})
+
+
+def _cut_off(value: float, measure: Any) -> float:  # noqa: ANN401
+    if measure.NAME != "RR" or "cutoff" not in measure.params or value == 0:
+        return value
+    return value if round(1 / value) <= measure["cutoff"] else 0.0
+
+
+def _checked(query_id: str, scores: Mapping[str, float]) -> dict[str, float]:
+    found = {doc_id: float(score) for doc_id, score in scores.items()}
+    if any(score != score for score in found.values()):
+        raise ValueError(f"scores of query {query_id!r} hold NaN")
+    return found
+
+
+def _calculated(run: Run, qrels: Qrels, measures: set[Any]) -> dict[Any, dict[str, float]]:
+    import ir_measures
+
+    found: dict[Any, dict[str, float]] = {measure: {} for measure in measures}
+    for value in ir_measures.iter_calc(list(measures), qrels, run):
+        found[value.measure][value.query_id] = float(value.value)
+    return found
