@@ -1,0 +1,63 @@
+# Every target is a complete command: it sets up .venv first if that is missing or out of date.
+comma  := ,
+VENV   ?= .venv
+EXTRAS ?= cpu,dev
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/installed-$(subst $(comma),-,$(EXTRAS))
+
+.PHONY: help setup demo test lint format types check bench clean
+.DEFAULT_GOAL := help
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv and install lastword with what it needs
+
+# The stamp is written last, so an install that was cut short is run again.
+$(STAMP): pyproject.toml constraints.txt
+	@if [ ! -x $(BIN)/python ]; then $(FIND_PYTHON); "$$found" -m venv $(VENV); fi
+	@echo "Installing into $(VENV): about 2 GB, a minute or two, once."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints.txt -e ".[$(EXTRAS)]"
+	@touch $@
+
+demo: $(STAMP) ## index the docs of the standard library, and search them
+	@$(BIN)/lastword demo
+
+test: $(STAMP) ## run the tests
+	@$(BIN)/python -m pytest
+
+lint: $(STAMP) ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## mypy --strict
+	$(BIN)/mypy
+
+check: lint types test ## lint, types and tests
+
+format: $(STAMP) ## put the code into ruff's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## measure speed beside other programs; results are printed
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean: ## remove the environment and caches, nothing else
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Sets $found to a Python that fits, by running each: a name on PATH may be a shim that fails.
+define FIND_PYTHON
+found=; \
+for python in $(or $(PYTHON),python3 python3.11 python3.12 python3.13); do \
+	if "$$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+		2>/dev/null; then found=$$python; break; fi; \
+done; \
+if [ -z "$$found" ]; then \
+	echo "lastword needs Python 3.11, 3.12 or 3.13 with its venv module" \
+		"(on Debian and Ubuntu: apt install python3-venv);" \
+		"name one with: make PYTHON=/path/to/python" >&2; \
+	exit 1; \
+fi
+endef
