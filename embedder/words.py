@@ -40,4 +40,4 @@ def words(text: str) -> list[str]:
 
 def is_unspaced(word: str) -> bool:
     """Tell whether an item of `words` is a run of a script written without spaces."""
-    return _UNSPACED_START.match(word) is not None
+    return not word.isascii() and _UNSPACED_START.match(word) is not None
