@@ -71,6 +71,7 @@ class TermTable:
     ) -> None:
         self.columns = columns
         self._tokenizer = tokenizer
+        self._size = len(tokenizer)  # counted anew at every call, which is slow
         self.rules = rules
         self._stops = stop_words(rules.stop_words)
         self._ids_of: dict[str, tuple[int, ...]] = {}
@@ -89,7 +90,7 @@ class TermTable:
 
     def name(self, column: int) -> str:
         """Return the raw vocabulary string of a column, e.g. "Ġword"; "<id>" if it has none."""
-        known = column < len(self._tokenizer)
+        known = column < self._size
         name = self._tokenizer.convert_ids_to_tokens(column) if known else None
         return str(name) if name is not None else f"<{column}>"
 
@@ -137,7 +138,7 @@ class TermTable:
         """Map every id to the lowest id that reads the same without case and outer space."""
         canonical = np.arange(self.columns, dtype=np.int64)
         first: dict[str, int] = {}
-        for column in range(min(self.columns, len(self._tokenizer))):
+        for column in range(min(self.columns, self._size)):
             plain = self.readable(column).lower()
             if plain.isalnum():
                 canonical[column] = first.setdefault(plain, column)
