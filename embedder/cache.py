@@ -1,0 +1,99 @@
+"""CachedEncoder: an Encoder around an Encoder; what was encoded once is read from disk."""
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from embedder.types import Counted, Encoder, NamesTerms, Representation, Role
+
+
+class CachedEncoder:
+    """Keep the rows of every call in a folder, one file per call.
+
+    A file answers for exactly one sequence of texts: a text's row differs in its last bits with
+    the texts it is batched with, and an interrupted job must end with the bytes of an
+    uninterrupted one. Files are written under another name, synced and renamed, so that one that
+    exists is whole; one that cannot be read is encoded again.
+    """
+
+    def __init__(self, encoder: Encoder, folder: Path) -> None:
+        self.encoder = encoder
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._reused = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the encoder inside."""
+        return self.encoder.fingerprint
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Counts of the encoder inside, and the texts that were reused."""
+        inner = self.encoder.counts if isinstance(self.encoder, Counted) else {}
+        return {**inner, "reused": self._reused}
+
+    def encode(self, texts: Sequence[str], role: Role) -> Representation:
+        """Encode, or read what an earlier call with the same texts gave."""
+        path = self.folder / f"{self._key(texts, role)}.npz"
+        held = _read(path)
+        if held is not None:
+            self._reused += len(texts)
+            return held
+        fresh = self.encoder.encode(texts, role)
+        _write(path, fresh)
+        return fresh
+
+    def term_names(self, terms: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
+        """Ask the encoder inside."""
+        if not isinstance(self.encoder, NamesTerms):
+            raise ValueError(f"{type(self.encoder).__name__} has no terms that could be named")
+        return self.encoder.term_names(terms, texts)
+
+    def _key(self, texts: Sequence[str], role: Role) -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        for part in (self.fingerprint, role.value, *texts):
+            data = part.encode("utf-8", "surrogatepass")
+            digest.update(len(data).to_bytes(8, "little"))
+            digest.update(data)
+        return digest.hexdigest()
+
+
+def _write(path: Path, rows: Representation) -> None:
+    arrays = {"owner": rows.owner}
+    if rows.dense is not None:
+        arrays["dense"] = rows.dense
+    if rows.sparse is not None:
+        sparse = rows.sparse
+        arrays |= {"data": sparse.data, "indices": sparse.indices, "indptr": sparse.indptr}
+        arrays["columns"] = np.array(sparse.shape[1], dtype=np.int64)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _read(path: Path) -> Representation | None:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            sparse = None
+            if "data" in arrays:
+                shape = (len(arrays["owner"]), int(arrays["columns"]))
+                parts = (arrays["data"], arrays["indices"], arrays["indptr"])
+                sparse = csr_matrix(parts, shape=shape)
+            dense = arrays["dense"] if "dense" in arrays else None
+            return Representation(dense, sparse, arrays["owner"])
+    except (FileNotFoundError, zipfile.BadZipFile, EOFError, KeyError, ValueError):
+        return None

@@ -1,0 +1,20 @@
+"""Small real models and tokenizers, made in memory once per session."""
+
+import os
+
+# Small matrices gain nothing from two threads, and lose much where tests run side by side.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
+
+from tests.models import save_llama  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random 3-layer Llama and a byte-level tokenizer trained on a few lines."""
+    return save_llama(tmp_path_factory.mktemp("llama"))
