@@ -1,0 +1,119 @@
+"""A bag of words that a decoder can begin as: a direction, an importance and a head per token."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.train.corpus import Texts
+from embedder.train.loss import Vectors
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+RESERVED = 4  # hidden units that carry no meaning: importance, filler, reader, constant
+MEANING_SHARE = 0.75  # of a token row's squared length
+CONSTANT_GAIN = 0.05  # final norm weight of the constant unit: small, so cosines hardly see it
+LEAST_IMPORTANCE = -7.9
+DOCUMENTS_COUNTED = 60_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bag:
+    """The learned tables; all float32, and all of them learn.
+
+    Attributes:
+        directions: (vocabulary, meaning) what a token says; only the direction counts.
+        importance: (vocabulary,) log weight of a token in the mean of its text.
+        head: (vocabulary, meaning) how the mean of a text moves a token's logit.
+        bias: (vocabulary,) a token's logit apart from that.
+    """
+
+    directions: "Tensor"
+    importance: "Tensor"
+    head: "Tensor"
+    bias: "Tensor"
+
+    @property
+    def width(self) -> int:
+        """Hidden units of the decoder that begins as this bag."""
+        return self.directions.shape[1] + RESERVED
+
+    @property
+    def tables(self) -> "dict[str, Tensor]":
+        """The learning tensors by name."""
+        return {
+            "directions": self.directions,
+            "importance": self.importance,
+            "head": self.head,
+            "bias": self.bias,
+        }
+
+    def rows(self) -> "Tensor":
+        """Return (vocabulary, meaning) token rows, all of one length."""
+        from torch.nn.functional import normalize
+
+        return normalize(self.directions, dim=1) * math.sqrt(self.width * MEANING_SHARE)
+
+    def bounded_importance(self) -> "Tensor":
+        """Return importance as far as the reserved share of a token row can hold it."""
+        bound = math.sqrt(self.width * (1 - MEANING_SHARE)) - 0.01
+        return self.importance.clamp(max(-bound, LEAST_IMPORTANCE), bound)
+
+    def vectors(self, ids: "Tensor", counted: "Tensor", rows: "Tensor", terms: "Tensor") -> Vectors:
+        """Represent texts as the decoder would at the end of the prompt.
+
+        Args:
+            ids: (n, length) int64, the prompt with the text in it, padded.
+            counted: (n, length) bool; False for padding and for the reader token.
+            rows: (t,) int64 text of each content id.
+            terms: (t,) int64 content id.
+        """
+        from torch.nn.functional import embedding_bag
+
+        starts = counted.sum(1).cumsum(0) - counted.sum(1)
+        weight = self.bounded_importance().exp()[:, None]
+        flat = ids[counted]
+        total = embedding_bag(flat, weight * self.rows(), starts, mode="sum")
+        mean = total / embedding_bag(flat, weight, starts, mode="sum")
+        # The final RMSNorm, with the reader's own row in the reserved units.
+        scale = ((mean.square().sum(1) + self.width) / self.width).rsqrt()
+        dense = mean * scale[:, None]
+        logits = (dense[rows] * self.head[terms]).sum(1) + self.bias[terms] * scale[rows]
+        return Vectors(dense, rows, terms, logits)
+
+
+def new_bag(
+    frequency: "NDArray[np.float64]", prompt_ids: "NDArray[np.int64]", width: int, seed: int
+) -> Bag:
+    """Begin at random directions and at the words' inverse document frequency.
+
+    Args:
+        frequency: (vocabulary,) share of passages that hold a token.
+        prompt_ids: ids of the prompts, which stand in every text and so say nothing.
+        width: hidden units of the decoder that will begin as this bag.
+        seed: of the directions.
+    """
+    import torch
+
+    meaning = width - RESERVED
+    noise = torch.Generator().manual_seed(seed)
+    directions = torch.randn(len(frequency), meaning, generator=noise) / math.sqrt(meaning)
+    rarity = torch.from_numpy(-np.log(frequency)).float()
+    importance = (rarity - 4) / 2
+    importance[torch.from_numpy(prompt_ids)] = -4.0
+    head = 0.3 * torch.nn.functional.normalize(directions, dim=1)
+    return Bag(directions, importance, head, rarity)
+
+
+def token_frequency(
+    passages: Texts, vocabulary: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return the share of passages that hold each token, counted on a sample; never 0."""
+    sample = rng.permutation(len(passages))[:DOCUMENTS_COUNTED]
+    counts = np.zeros(vocabulary, dtype=np.float64)
+    for row in sample:
+        counts[np.unique(passages[row])] += 1
+    return (counts + 1) / (len(sample) + 1)

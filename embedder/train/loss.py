@@ -1,0 +1,56 @@
+"""The objective of PromptReps' supervised variant: InfoNCE on dense and on sparse vectors."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Vectors(NamedTuple):
+    """What n texts are represented by.
+
+    Attributes:
+        dense: (n, dim) float32, any length.
+        rows: (t,) int64 text of each sparse entry, non-decreasing.
+        terms: (t,) int64 vocabulary id of each sparse entry.
+        logits: (t,) float32 LM head output for each sparse entry.
+    """
+
+    dense: "Tensor"
+    rows: "Tensor"
+    terms: "Tensor"
+    logits: "Tensor"
+
+
+def dense_scores(queries: Vectors, passages: Vectors) -> "Tensor":
+    """Return the (n, m) cosines of two sets of texts."""
+    from torch.nn.functional import normalize
+
+    return normalize(queries.dense, dim=1) @ normalize(passages.dense, dim=1).T
+
+
+def sparse_scores(queries: Vectors, passages: Vectors, vocabulary: int) -> "Tensor":
+    """Return the (n, m) inner products of ln(1 + relu(logits)) over the texts' own terms."""
+    import torch
+    from torch.nn.functional import embedding_bag
+
+    weights = torch.log1p(torch.relu(passages.logits))
+    table = weights.new_zeros(vocabulary, len(passages.dense))
+    table = table.index_put((passages.terms, passages.rows), weights)
+    # One row per query: the passages' weights of its terms, summed by the query's own weights.
+    starts = torch.searchsorted(queries.rows, torch.arange(len(queries.dense)))
+    own = torch.log1p(torch.relu(queries.logits))
+    return embedding_bag(queries.terms, table, starts, mode="sum", per_sample_weights=own)
+
+
+def info_nce(scores: "Tensor", same: "Tensor") -> "Tensor":
+    """Return the mean cross entropy of choosing item i for row i (van den Oord et al., 2018).
+
+    Args:
+        scores: (n, n) float, row i against candidate j.
+        same: (n, n) bool; True takes candidate j out of row i's choice. Never on the diagonal.
+    """
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    return cross_entropy(scores.masked_fill(same, -torch.inf), torch.arange(len(scores)))

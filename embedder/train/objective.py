@@ -1,0 +1,130 @@
+"""From a batch of pairs to the loss of the bag and of the decoder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.train.bag import Bag
+from embedder.train.corpus import Ids
+from embedder.train.loss import Vectors, dense_scores, info_nce, sparse_scores
+from embedder.train.pairs import Batch
+from embedder.train.settings import Stage
+from embedder.train.states import states_at
+from embedder.train.wording import Wording
+from embedder.types import Role
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LANGUAGE_POSITIONS = 2  # of each passage, at which the next token is predicted
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BagObjective:
+    """Dense and sparse InfoNCE of a bag of words."""
+
+    bag: Bag
+    wording: Wording
+    stage: Stage
+
+    def __call__(self, batch: Batch) -> "Tensor":
+        """Return the scalar loss of a batch."""
+        queries = self.vectors(batch.queries, Role.QUERY)
+        passages = self.vectors(batch.passages, Role.DOCUMENT)
+        return contrast(queries, passages, batch, self.stage, len(self.bag.bias))
+
+    def vectors(self, texts: Sequence[Ids], role: Role) -> Vectors:
+        """Represent texts; the prompt's words count, the token that is read at does not."""
+        import torch
+
+        ids, _ = self.wording.put(texts, role)
+        counted = (ids != self.wording.pad) & (ids != self.wording.reader)
+        rows, terms = (torch.from_numpy(part) for part in self.wording.own(texts))
+        return self.bag.vectors(torch.from_numpy(ids), torch.from_numpy(counted), rows, terms)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecoderObjective:
+    """Dense and sparse InfoNCE at the prompt's end, and next-token losses beside them.
+
+    Attributes:
+        model: a LlamaForCausalLM.
+        wording: the prompts.
+        stage: temperature and the weights of the other losses.
+        seed: with a batch's number, of the words and positions that are predicted.
+    """
+
+    model: Any
+    wording: Wording
+    stage: Stage
+    seed: int
+
+    def __call__(self, batch: Batch) -> "Tensor":
+        """Return the scalar loss of a batch."""
+        rng = np.random.default_rng([self.seed, batch.number])
+        queries, _, _ = self._read(batch.queries, Role.QUERY)
+        inside = rng.random((len(batch), LANGUAGE_POSITIONS if self.stage.language_weight else 0))
+        passages, logits, language = self._read(batch.passages, Role.DOCUMENT, inside)
+        loss = contrast(queries, passages, batch, self.stage, logits.shape[1])
+        if self.stage.word_weight:
+            loss = loss + self.stage.word_weight * named_word_loss(logits, queries, rng)
+        if language is not None:
+            loss = loss + self.stage.language_weight * language
+        return loss
+
+    def vectors(self, texts: Sequence[Ids], role: Role) -> Vectors:
+        """Represent texts by the state and the logits at the prompt's last token."""
+        return self._read(texts, role)[0]
+
+    def _read(
+        self, texts: Sequence[Ids], role: Role, inside: NDArray[np.float64] | None = None
+    ) -> "tuple[Vectors, Tensor, Tensor | None]":
+        """Return vectors, all logits at the last token, and the next-token loss `inside`."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        ids, last = self.wording.put(texts, role)
+        drawn = np.zeros((len(ids), 0)) if inside is None else inside  # in [0, 1) of the text
+        at = np.concatenate([last[:, None], (drawn * last[:, None]).astype(np.int64)], axis=1)
+        # bfloat16 products halve the time where a CPU has them; norms and losses stay float32.
+        with torch.autocast("cpu", torch.bfloat16):
+            state = states_at(self.model, torch.from_numpy(ids), torch.from_numpy(at)).float()
+        logits = self.model.lm_head(state)  # (n, 1 + drawn, vocabulary)
+        rows, terms = (torch.from_numpy(part) for part in self.wording.own(texts))
+        vectors = Vectors(state[:, 0], rows, terms, logits[:, 0][rows, terms])
+        if not drawn.size:
+            return vectors, logits[:, 0], None
+        after = torch.from_numpy(np.take_along_axis(ids, at[:, 1:] + 1, axis=1))
+        return vectors, logits[:, 0], cross_entropy(logits[:, 1:].flatten(0, 1), after.flatten())
+
+
+def contrast(
+    queries: Vectors, passages: Vectors, batch: Batch, stage: Stage, vocabulary: int
+) -> "Tensor":
+    """Add dense and sparse InfoNCE; only cosines are divided by the temperature.
+
+    As in PromptReps' supervised variant (Zhuang et al., EMNLP 2024).
+    """
+    import torch
+
+    same = torch.from_numpy(batch.same)
+    dense = info_nce(dense_scores(queries, passages) / stage.temperature, same)
+    return dense + info_nce(sparse_scores(queries, passages, vocabulary), same)
+
+
+def named_word_loss(logits: "Tensor", queries: Vectors, rng: np.random.Generator) -> "Tensor":
+    """Return the cross entropy of answering a passage's prompt with a word of its query.
+
+    One content token of each query is drawn. It makes the answer in one word a real one: the
+    contrast alone says nothing of words that the text does not hold.
+    """
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    counts = np.bincount(queries.rows.numpy(), minlength=len(logits))
+    asked = np.flatnonzero(counts)
+    drawn = (np.cumsum(counts) - counts)[asked] + rng.integers(0, counts[asked])
+    return cross_entropy(logits[torch.from_numpy(asked)], queries.terms[torch.from_numpy(drawn)])

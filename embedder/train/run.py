@@ -1,0 +1,145 @@
+"""Make the bundled model: tokenizer, token ids, bag of words, decoder, folder of files."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embedder.train.bag import Bag, new_bag, token_frequency
+from embedder.train.corpus import Corpus, read_corpus, tokenizer_texts
+from embedder.train.decoder import decoder_config, decoder_from_bag
+from embedder.train.export import export
+from embedder.train.loop import Learner, Plan, learn
+from embedder.train.objective import BagObjective, DecoderObjective
+from embedder.train.pairs import PairSource
+from embedder.train.settings import Settings, Stage
+from embedder.train.tokenizer import train_tokenizer
+from embedder.train.wording import Wording
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import LlamaForCausalLM
+
+log = logging.getLogger(__name__)
+TOKENIZER_FILE, CORPUS_FILE = "tokenizer.json", "corpus.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where a run reads and writes.
+
+    Attributes:
+        corpus: holds passages.jsonl.xz, pairs.jsonl.xz and perhaps extra.jsonl.xz.
+        work: tokenizer, token ids and checkpoints; kept, so that a run can be taken up again.
+        out: the finished model.
+    """
+
+    corpus: Path
+    work: Path
+    out: Path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """What every stage learns from."""
+
+    tokenizer: "Tokenizer"
+    corpus: Corpus
+    wording: Wording
+
+    def pairs(self, stage: Stage) -> PairSource:
+        """Return the stream of pairs with passages as short as a stage reads them."""
+        full_stop = self.tokenizer.encode(".", add_special_tokens=False).ids[0]
+        return PairSource(self.corpus, full_stop, stage.passage_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One making of the model: folders, settings and when to stop."""
+
+    folders: Folders
+    settings: Settings
+    late: Callable[[], bool]
+
+    def plan(self, name: str, stage: Stage) -> Plan:
+        """Return the plan of a stage, whose checkpoint is called after it."""
+        checkpoint = self.folders.work / f"{name}.safetensors"
+        every = self.settings.checkpoint_every
+        return Plan(stage.steps, checkpoint, every, self.settings.to_json(), self.late)
+
+
+def train(folders: Folders, settings: Settings, minutes: float | None = None) -> bool:
+    """Train and export; call it again with the same folders to take a stopped run up.
+
+    Args:
+        folders: where to read and write.
+        settings: what decides the weights.
+        minutes: stop after the step in which this much time is over, and export what there is.
+
+    Returns:
+        Whether the run is finished, rather than stopped by the clock.
+    """
+    end = time.monotonic() + 60 * minutes if minutes is not None else float("inf")
+    run = Run(folders, settings, late=lambda: time.monotonic() > end)
+    folders.work.mkdir(parents=True, exist_ok=True)
+    material = prepare(folders, settings)
+    bag, finished = train_bag(run, material)
+    config = decoder_config(settings.shape, material.tokenizer)
+    model = decoder_from_bag(bag, config, material.wording.reader, settings.seed)
+    if finished:
+        finished = train_decoder(run, material, model)
+    export(model, material.tokenizer, folders.out)
+    log.info("%s is written%s", folders.out, "" if finished else "; call again to go on")
+    return finished
+
+
+def prepare(folders: Folders, settings: Settings) -> Material:
+    """Train the tokenizer and tokenise the corpus, or read what an earlier call kept."""
+    from tokenizers import Tokenizer
+
+    kept_tokenizer, kept_corpus = folders.work / TOKENIZER_FILE, folders.work / CORPUS_FILE
+    if not kept_tokenizer.exists():
+        texts = tokenizer_texts(folders.corpus, settings.tokenizer_every)
+        train_tokenizer(texts, settings.shape.vocabulary).save(str(kept_tokenizer))
+    tokenizer = Tokenizer.from_file(str(kept_tokenizer))
+    if not kept_corpus.exists():
+        read_corpus(folders.corpus, tokenizer).save(kept_corpus)
+    corpus = Corpus.load(kept_corpus)
+    log.info("%d passages, %d pairs", len(corpus.passages), len(corpus.queries))
+    return Material(tokenizer, corpus, Wording.of(tokenizer))
+
+
+def train_bag(run: Run, material: Material) -> tuple[Bag, bool]:
+    """Train the bag of words; also return whether it is finished."""
+    settings, stage, wording = run.settings, run.settings.bag, material.wording
+    rng = np.random.default_rng(settings.seed)
+    frequency = token_frequency(material.corpus.passages, settings.shape.vocabulary, rng)
+    bag = new_bag(frequency, wording.prompt_ids, settings.shape.width, settings.seed)
+    pairs = material.pairs(stage)
+    learner = Learner(
+        rates={"directions": stage.rate, "head": stage.rate}
+        | {"importance": 2 * stage.rate, "bias": 2 * stage.rate},
+        tensors=bag.tables,
+        loss=BagObjective(bag, wording, stage),
+        batches=lambda start: pairs.batches(stage.batch, settings.seed, start),
+    )
+    return bag, learn(learner, run.plan("bag", stage)) == stage.steps
+
+
+def train_decoder(run: Run, material: Material, model: "LlamaForCausalLM") -> bool:
+    """Train the decoder in place; return whether it is finished."""
+    settings, stage = run.settings, run.settings.decoder
+    tensors = dict(model.named_parameters())
+    tables = {"model.embed_tokens.weight", "lm_head.weight"}
+    pairs = material.pairs(stage)
+    learner = Learner(
+        rates={name: stage.rate if name in tables else stage.block_rate for name in tensors},
+        tensors=tensors,
+        loss=DecoderObjective(model, material.wording, stage, settings.seed),
+        batches=lambda start: pairs.batches(stage.batch, settings.seed + 1, start),
+    )
+    return learn(learner, run.plan("decoder", stage)) == stage.steps

@@ -1,0 +1,79 @@
+"""What decides the bundled model, besides the corpus: sizes, wording, and how long it learns."""
+
+import json
+from dataclasses import asdict, dataclass
+
+from embedder.types import Role
+
+TEMPLATES = {
+    Role.QUERY: 'query : "{text}" in one word : "',
+    Role.DOCUMENT: 'passage : "{text}" in one word : "',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Sizes of the decoder.
+
+    Attributes:
+        vocabulary: tokens, four of them special.
+        width: hidden units; four of them are reserved (see `decoder`).
+        intermediate: units of each MLP.
+        layers: decoder blocks; the last one pools.
+        heads: attention heads of each block.
+    """
+
+    vocabulary: int = 16_000
+    width: int = 256
+    intermediate: int = 512
+    layers: int = 2
+    heads: int = 4
+
+    def __post_init__(self) -> None:
+        if min(asdict(self).values()) < 1 or self.width % (2 * self.heads):
+            raise ValueError(f"sizes must be positive, width a multiple of 2 * heads; got {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of learning.
+
+    Attributes:
+        steps: optimizer steps; the learning rate falls to 0 over them.
+        batch: pairs per step, contrasted with each other.
+        rate: Adam's learning rate of token tables.
+        block_rate: the same of attention, MLP and norm weights.
+        passage_tokens: tokens of a passage that are read.
+        temperature: cosines are divided by it.
+        word_weight: weight of naming a word of the query at the end of its passage's prompt.
+        language_weight: weight of next-token prediction inside passages.
+    """
+
+    steps: int
+    batch: int
+    rate: float
+    block_rate: float = 0.0
+    passage_tokens: int = 112
+    temperature: float = 0.05
+    word_weight: float = 0.0
+    language_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.steps < 0 or self.batch < 2 or self.passage_tokens < 1 or self.temperature <= 0:
+            raise ValueError(f"a stage needs steps, 2 pairs or more, tokens, warmth; got {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that decides the weights, given a corpus and a machine's arithmetic."""
+
+    shape: Shape = Shape()
+    bag: Stage = Stage(steps=1500, batch=768, rate=4e-3)
+    decoder: Stage = Stage(steps=3000, batch=128, rate=1e-3, block_rate=1e-3, passage_tokens=96)
+    tokenizer_every: int = 3  # every n-th passage trains the tokenizer
+    checkpoint_every: int = 250  # steps
+    seed: int = 0
+
+    def to_json(self) -> str:
+        """Write the settings, so that a resumed run can tell whether it is the same run."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True)

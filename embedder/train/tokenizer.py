@@ -1,0 +1,75 @@
+"""Train the tokenizer: a lower-cased BPE in which words do not know their neighbours."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+PAD, BOS, EOS, UNKNOWN = "<|pad|>", "<|bos|>", "<|eos|>", "<|unk|>"
+MAX_LENGTH = 1024  # positions the model is configured for
+
+
+def train_tokenizer(texts: Iterator[str], vocabulary: int) -> "Tokenizer":
+    """Learn BPE merges inside words.
+
+    Every word, punctuation mark and run of digits is a piece of its own and carries the
+    word-start mark, so a word alone gets the ids it has in a sentence. Sparse weights rely on
+    that: the words of a text are looked up one by one.
+
+    Args:
+        texts: any iterator over training text; consumed once.
+        vocabulary: size including the four special tokens, at most 65,536 (ids are kept as uint16).
+    """
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    from tokenizers.trainers import BpeTrainer
+
+    if not 0 < vocabulary <= 1 << 16:
+        raise ValueError(f"vocabulary must lie in 1..65536; got {vocabulary}")
+    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase()]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.WhitespaceSplit(),
+            pre_tokenizers.Punctuation("isolated"),
+            pre_tokenizers.Digits(individual_digits=False),
+            pre_tokenizers.Metaspace(prepend_scheme="always"),
+        ]
+    )
+    tokenizer.decoder = decoders.Metaspace(prepend_scheme="always")
+    specials = [PAD, BOS, EOS, UNKNOWN]
+    trainer = BpeTrainer(
+        vocab_size=vocabulary, special_tokens=specials, limit_alphabet=400, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{BOS} $A",
+        pair=f"{BOS} $A {BOS} $B",
+        special_tokens=[(BOS, tokenizer.token_to_id(BOS))],
+    )
+    return tokenizer
+
+
+def save_tokenizer(tokenizer: "Tokenizer", folder: Path) -> None:
+    """Write tokenizer.json and tokenizer_config.json, as AutoTokenizer reads them."""
+    from transformers import PreTrainedTokenizerFast
+
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=BOS,
+        eos_token=EOS,
+        unk_token=UNKNOWN,
+        pad_token=PAD,
+        model_max_length=MAX_LENGTH,
+        clean_up_tokenization_spaces=False,
+    )
+    fast.save_pretrained(folder)
+    # Transformers 5 writes a class name that 4 does not know; both know this one.
+    path = folder / "tokenizer_config.json"
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    facts["tokenizer_class"] = "PreTrainedTokenizerFast"
+    path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,97 @@
+"""Put prompts round token ids exactly as the model will be used, and pad."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.terms import stop_words
+from embedder.train.corpus import Ids
+from embedder.train.settings import TEMPLATES
+from embedder.train.tokenizer import BOS, PAD
+from embedder.types import Role
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+# Signs that stand inside words (3.14, 1,000, don't) are looked up with these words at use, so
+# the model has to learn that they weigh nothing; all others never name a word.
+SIGNS_OUTSIDE_WORDS = '!"#$%&()*+-/:;<=>?@[\\]^_`{|}~'
+
+
+class Prompted(NamedTuple):
+    """Texts inside their prompt, padded on the right.
+
+    Attributes:
+        ids: (n, length) int64.
+        last: (n,) int64 position of each prompt's last token.
+    """
+
+    ids: NDArray[np.int64]
+    last: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wording:
+    """The prompts in token ids, and which ids may stand for a text.
+
+    Attributes:
+        before: ids in front of the text, by role; BOS first.
+        after: ids behind the text, by role.
+        pad: id of padding.
+        silent: (vocabulary,) bool, ids of stop words, signs and special tokens.
+    """
+
+    before: dict[Role, Ids]
+    after: dict[Role, Ids]
+    pad: int
+    silent: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, tokenizer: "Tokenizer") -> "Wording":
+        """Tokenise prefix and suffix of each template apart from the text."""
+
+        def ids(text: str) -> list[int]:
+            return list(tokenizer.encode(text, add_special_tokens=False).ids)
+
+        before: dict[Role, Ids] = {}
+        after: dict[Role, Ids] = {}
+        for role, template in TEMPLATES.items():
+            prefix, suffix = template.split("{text}")
+            before[role] = np.array([tokenizer.token_to_id(BOS), *ids(prefix)], dtype=np.uint16)
+            after[role] = np.array(ids(suffix), dtype=np.uint16)
+        silent = np.zeros(tokenizer.get_vocab_size(), dtype=np.bool_)
+        silent[:4] = True  # the special tokens come first
+        alone = [ids(word) for word in (*sorted(stop_words("english")), *SIGNS_OUTSIDE_WORDS)]
+        silent[[one[0] for one in alone if len(one) == 1]] = True
+        return cls(before, after, int(tokenizer.encode(PAD).ids[-1]), silent)
+
+    @property
+    def reader(self) -> int:
+        """The id that ends every prompt, at which the model is read."""
+        return int(self.after[Role.QUERY][-1])
+
+    @property
+    def prompt_ids(self) -> NDArray[np.int64]:
+        """The ids that stand in every prompted text."""
+        parts = [*self.before.values(), *self.after.values()]
+        return np.unique(np.concatenate(parts)).astype(np.int64)
+
+    def put(self, texts: Sequence[Ids], role: Role) -> Prompted:
+        """Surround texts with a role's prompt."""
+        before, after = self.before[role], self.after[role]
+        around = len(before) + len(after)
+        last = np.array([len(text) + around - 1 for text in texts], dtype=np.int64)
+        ids = np.full((len(texts), int(last.max()) + 1), self.pad, dtype=np.int64)
+        for row, text in zip(ids, texts, strict=True):
+            row[: len(text) + around] = np.concatenate([before, text, after])
+        return Prompted(ids, last)
+
+    def own(self, texts: Sequence[Ids]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return (rows, ids): the different content ids of each text, sorted by text, then id."""
+        found = [np.unique(text) for text in texts]
+        kept = [ids[~self.silent[ids]].astype(np.int64) for ids in found]
+        rows = np.repeat(np.arange(len(kept)), [len(ids) for ids in kept])
+        return rows, np.concatenate(kept)
