@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from embedder.batching import left_pad
+from embedder.batching import right_pad
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
@@ -44,15 +46,15 @@ class Pass:
     """What a pass gave, and what a next one needs to go on.
 
     Attributes:
-        hidden: (n, dim) state at the last position, or None.
-        logits: (n, vocab) at the last position, or None.
-        mask: (n, seen) bool, True for every token that later tokens may attend to.
+        hidden: (n, dim) state at each row's last token, or None.
+        logits: (n, vocab) at each row's last token, or None.
+        seen: positions that the longest row has taken.
         cache: keys and values so far, or None where the pass kept none.
     """
 
     hidden: Tensor | None
     logits: Tensor | None
-    mask: Tensor
+    seen: int
     cache: "DynamicCache | None"
 
 
@@ -84,62 +86,73 @@ class Backbone:
     ) -> Pass:
         """Run prefix + row for every row and answer at each row's last token.
 
+        Rows are padded on the right: attention is causal, so no token sees the padding, no mask
+        is needed, and distances inside a row stay true for sliding windows.
+
         Args:
             prefix: ids shared by all rows; may be empty.
             rows: n non-empty id sequences.
             wanted: what to answer.
-            keep_cache: whether the pass shall be continued by `extend`.
+            keep_cache: whether the pass shall be continued by `extend`; rows are then equally long.
         """
         cache: DynamicCache | None = None
         shared = len(prefix) if self.shares_prefix else 0
         if not shared:
             rows = [[*prefix, *row] for row in rows]
-        ids, mask = left_pad(rows, pad=self._pad())
-        n = len(rows)
         if shared:
-            cache = self._prefix_cache(prefix, n)
+            cache = self._prefix_cache(prefix, len(rows))
         elif keep_cache:
             cache = _new_cache()
-        seen = torch.ones((n, shared), dtype=torch.bool)
-        full = torch.cat([seen, torch.from_numpy(mask)], dim=1).to(self.device)
-        return self._pass(torch.from_numpy(ids).to(self.device), full, cache, wanted)
+        ids, last = right_pad(rows)
+        if keep_cache and len(set(last.tolist())) > 1:
+            raise ValueError("rows that are continued must be equally long")
+        return self._pass(self._here(ids), self._here(last), wanted, shared, cache)
 
     @torch.inference_mode()
     def extend(self, before: Pass, tokens: Tensor, wanted: Wanted) -> Pass:
         """Go on with one more token per row; tokens is (n, 1) int64."""
-        mask = torch.cat([before.mask, torch.ones_like(tokens, dtype=torch.bool)], dim=1)
-        return self._pass(tokens, mask, before.cache, wanted)
+        last = torch.zeros_like(tokens[:, 0])
+        return self._pass(tokens, last, wanted, before.seen, before.cache)
 
     def _pass(
-        self, ids: Tensor, mask: Tensor, cache: "DynamicCache | None", wanted: Wanted
+        self, ids: Tensor, last: Tensor, wanted: Wanted, seen: int, cache: "DynamicCache | None"
     ) -> Pass:
-        positions = (mask.long().cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        length = seen + ids.shape[1]
         inputs: dict[str, Any] = {
             "input_ids": ids,
-            "attention_mask": None if bool(mask.all()) and cache is None else mask.long(),
-            "position_ids": positions,
+            "position_ids": torch.arange(seen, length, device=ids.device)[None],
             "past_key_values": cache,
             "use_cache": cache is not None,
         }
+        read = _Reader(last)
         if wanted.layer == -1 or not wanted.hidden:
-            hidden, logits = self._top(inputs, wanted.logits)
+            hidden, logits = self._top(inputs, read, wanted.logits)
         else:
-            hidden, logits = self._inner(inputs, wanted)
-        return Pass(hidden if wanted.hidden else None, logits, mask, cache)
+            hidden, logits = self._inner(inputs, read, wanted)
+        return Pass(hidden if wanted.hidden else None, logits, length, cache)
 
-    def _top(self, inputs: dict[str, Any], logits: bool) -> tuple[Tensor, Tensor | None]:
+    def _top(
+        self, inputs: dict[str, Any], read: "_Reader", logits: bool
+    ) -> tuple[Tensor, Tensor | None]:
         """Read the LM head's input, and its output if asked."""
-        head = self.model.get_output_embeddings()
-        if not logits or "logits_to_keep" not in self._accepted:
-            states = self.model.base_model(**self._fitting(inputs, self._base_accepted))
-            last = states.last_hidden_state[:, -1]
-            return last, (head(last) if logits else None)
-        seen: list[Tensor] = []
-        with _hooked(head.register_forward_pre_hook(lambda _, args: seen.append(args[0]))):
-            out = self.model(**self._fitting(inputs, self._accepted), logits_to_keep=1)
-        return seen[0][:, -1], out.logits[:, -1]
+        if not logits:
+            base = self.model.base_model(**_fitting(inputs, self._base_accepted))
+            return read(base.last_hidden_state), None
+        # The model's own forward gives the logits, with whatever it does to them (soft caps,
+        # scales); the LM head is handed the last tokens instead of all of them.
+        kept: list[Tensor] = []
 
-    def _inner(self, inputs: dict[str, Any], wanted: Wanted) -> tuple[Tensor, Tensor | None]:
+        def last_only(_: nn.Module, states: tuple[Tensor]) -> tuple[Tensor]:
+            kept.append(read(states[0]))
+            return (kept[0][:, None],)  # (n, 1, dim)
+
+        with _hooked(self.model.get_output_embeddings().register_forward_pre_hook(last_only)):
+            out = self.model(**_fitting(inputs, self._accepted))
+        return kept[0], out.logits[:, -1]
+
+    def _inner(
+        self, inputs: dict[str, Any], read: "_Reader", wanted: Wanted
+    ) -> tuple[Tensor, Tensor | None]:
         """Read the output of an inner block; stop there unless logits are wanted."""
         block = wanted.layer if wanted.layer >= 0 else len(self.layers) + 1 + wanted.layer
         if not 0 <= block < len(self.layers):
@@ -147,19 +160,19 @@ class Backbone:
                 f"layer {wanted.layer} does not exist: the model has {len(self.layers)} blocks, "
                 f"so 0 to {len(self.layers) - 1}, or -1 for the state after the final norm"
             )
-        seen: list[Tensor] = []
+        kept: list[Tensor] = []
 
-        def keep(state: Tensor) -> None:
-            seen.append(state[:, -1])
+        def keep(states: Tensor) -> None:
+            kept.append(read(states))
             if not wanted.logits:
                 raise _EnoughError
 
         with _hooked(_on_block(self.layers, block, keep)):
             try:
-                _, logits = self._top(inputs, wanted.logits)
+                _, logits = self._top(inputs, read, wanted.logits)
             except _EnoughError:
                 logits = None
-        return seen[0], logits
+        return kept[0], logits
 
     def _prefix_cache(self, prefix: tuple[int, ...], n: int) -> "DynamicCache":
         """Return a cache that n rows share; expanded views, so that no row owns a copy."""
@@ -178,13 +191,22 @@ class Backbone:
             layer.values = values.expand(n, -1, -1, -1)
         return shared
 
-    def _pad(self) -> int:
-        pad = self.tokenizer.pad_token_id
-        return int(pad if pad is not None else 0)  # masked, so any id of the table does
+    def _here(self, array: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
 
-    @staticmethod
-    def _fitting(inputs: dict[str, Any], accepted: set[str]) -> dict[str, Any]:
-        return {name: value for name, value in inputs.items() if name in accepted}
+
+class _Reader:
+    """Take each row's last state: (n, length, dim) -> (n, dim)."""
+
+    def __init__(self, last: Tensor) -> None:
+        self.last = last
+
+    def __call__(self, states: Tensor) -> Tensor:
+        return states[torch.arange(len(self.last), device=states.device), self.last]
+
+
+def _fitting(inputs: dict[str, Any], accepted: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in inputs.items() if name in accepted}
 
 
 def decoder_layers(model: "PreTrainedModel") -> nn.ModuleList:

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def plan(lengths: Sequence[int], shared: int, budget: int) -> list[NDArray[np.int64]]:
+def plan(
+    lengths: Sequence[int], shared: int, budget: int, equal: bool = False
+) -> list[NDArray[np.int64]]:
     """Cut texts, longest first, into batches of at most `budget` tokens, padding included.
 
     Sorting keeps padding to a few percent, and the longest batch comes first, so that a machine
@@ -16,6 +18,7 @@ def plan(lengths: Sequence[int], shared: int, budget: int) -> list[NDArray[np.in
         lengths: (n,) tokens of each text with its own suffix.
         shared: tokens of the shared prefix, which every row attends to and takes memory for.
         budget: tokens per batch; a single text may exceed it.
+        equal: whether a batch holds texts of one length only, so that there is no padding.
 
     Returns:
         Positions into `lengths`, every one exactly once.
@@ -24,24 +27,22 @@ def plan(lengths: Sequence[int], shared: int, budget: int) -> list[NDArray[np.in
     batches, start = [], 0
     while start < len(order):
         longest = lengths[order[start]] + shared
-        size = max(1, budget // max(1, longest))
-        batches.append(order[start : start + size])
-        start += size
+        batch = order[start : start + max(1, budget // max(1, longest))]
+        if equal:
+            batch = batch[[lengths[i] == lengths[batch[0]] for i in batch]]
+        batches.append(batch)
+        start += len(batch)
     return batches
 
 
-def left_pad(
-    rows: Sequence[Sequence[int]], pad: int
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Stack rows so that they end together, which puts every last token in the last column.
+def right_pad(rows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Stack rows that begin together; what follows a shorter row is id 0.
 
     Returns:
-        ids (n, length) int64 and mask (n, length), False where padded.
+        ids (n, length) int64 and the position of each row's last id, (n,) int64.
     """
-    length = max(len(row) for row in rows)
-    ids = np.full((len(rows), length), pad, dtype=np.int64)
-    mask = np.zeros((len(rows), length), dtype=np.bool_)
+    last = np.array([len(row) - 1 for row in rows], dtype=np.int64)
+    ids = np.zeros((len(rows), int(last.max()) + 1), dtype=np.int64)
     for position, row in enumerate(rows):
-        ids[position, length - len(row) :] = row
-        mask[position, length - len(row) :] = True
-    return ids, mask
+        ids[position, : len(row)] = row
+    return ids, last

@@ -62,6 +62,7 @@ class LLMEncoder:
         rules = prompt.reading.sparse
         self.table = TermTable(backbone.tokenizer, backbone.vocab, rules) if rules else None
         self._budget = self.options.token_budget
+        self._generates = prompt.reading.mode != "first-token"
         self._counts: Counter[str] = Counter(texts=0, tokens=0, truncated=0, without_words=0)
         self._fingerprint = self._describe()
 
@@ -70,7 +71,7 @@ class LLMEncoder:
         model: str | Path,
         prompt: Prompt | None = None,
         options: LLMOptions | None = None,
-        channels: Sequence[str] = ("dense", "sparse"),
+        channels: Sequence[str] | None = None,
     ) -> "LLMEncoder":
         """Load a model by hub name or folder.
 
@@ -78,12 +79,14 @@ class LLMEncoder:
             model: name, folder, or "bundled".
             prompt: None takes the model folder's own prompt.toml, else "promptreps".
             options: how to run it.
-            channels: what is wanted of "dense" and "sparse"; the other is not computed.
+            channels: what is wanted of "dense" and "sparse"; the other is not computed. None is
+                all that the prompt reads.
         """
         backbone, resolved = load_backbone(model, options or LLMOptions())
         chosen = prompt or own_prompt(model)
-        wanted = {"dense": "dense" in channels, "sparse": "sparse" in channels}
-        return LLMEncoder(backbone, chosen.reading_only(**wanted), resolved)
+        if channels is not None:
+            chosen = chosen.reading_only(dense="dense" in channels, sparse="sparse" in channels)
+        return LLMEncoder(backbone, chosen, resolved)
 
     @property
     def fingerprint(self) -> str:
@@ -153,7 +156,8 @@ class LLMEncoder:
         done: list[_Rows] = []
         while waiting:
             lengths = [len(window.rows[i]) for i in waiting]
-            batch = np.array(waiting)[plan(lengths, len(prefix), self._budget)[0]]
+            first = plan(lengths, len(prefix), self._budget, equal=self._generates)[0]
+            batch = np.array(waiting)[first]
             try:
                 done.append(self._read(prefix, window, batch))
             except (torch.OutOfMemoryError, MemoryError):
@@ -176,7 +180,7 @@ class LLMEncoder:
 
         reading = self.prompt.reading
         rows = [window.rows[i] for i in batch]
-        if reading.mode == "first-token":
+        if not self._generates:
             wanted = Wanted(reading.layer, reading.dense, reading.sparse is not None)
             step = self.backbone.read(prefix, rows, wanted)
             hidden, logits, owner = step.hidden, step.logits, batch

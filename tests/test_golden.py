@@ -161,9 +161,8 @@ def test_generated_representations(case: Path, side: str) -> None:
     assert got.dense is not None and got.sparse is not None
     exact = exact_weights(using, list(given.values()), role)
     window = using._prepare(list(given.values()), role)
-    said = say(
-        using.backbone, using.frames[role].prefix, window.rows, settings["num_pooled_tokens"]
-    )
+    prefix, limit = using.frames[role].prefix, settings["num_pooled_tokens"]
+    said = [say(using.backbone, prefix, [row], limit)[0] for row in window.rows]
     start = 0
     for position, (name, count) in enumerate(zip(given, arrays[f"{side}_count"], strict=True)):
         want, mine = expected[name], np.flatnonzero(got.owner == position)
