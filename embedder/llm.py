@@ -15,7 +15,7 @@ from embedder.batching import plan
 from embedder.bundled import BUNDLED_MODEL, BUNDLED_NAME
 from embedder.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
 from embedder.prompt import Prompt, content_hash
-from embedder.render import Frame, choose_form, frames
+from embedder.render import Frame, choose_form, frames, text_ids
 from embedder.terms import TermTable
 from embedder.types import Representation, Role, fingerprint_of
 
@@ -121,6 +121,11 @@ class LLMEncoder:
         if self.table is None:
             raise ValueError(f"prompt {self.prompt.name!r} reads no sparse rows")
         return {int(term): self.table.readable(int(term)) for term in terms}
+
+    def fed(self, text: str, role: Role) -> list[int]:
+        """Return the ids that follow the role's prefix: the text, cut at the limit, and suffix."""
+        ids = text_ids(self.backbone.tokenizer, text)[: self.options.max_text_tokens]
+        return [*ids, *self.frames[role].suffix]
 
     def _prepared(self, windows: list[list[str]], role: Role) -> Iterator[_Window]:
         """Tokenise the next window while the model runs on this one."""

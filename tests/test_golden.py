@@ -73,8 +73,7 @@ def texts(settings: dict[str, Any], side: str) -> dict[str, str]:
 
 
 def fed(using: LLMEncoder, text: str, role: Role) -> list[int]:
-    window = using._prepare([text], role)
-    return [*using.frames[role].prefix, *window.rows[0]]
+    return [*using.frames[role].prefix, *using.fed(text, role)]
 
 
 def named(using: LLMEncoder, row: csr_matrix) -> dict[str, int]:

@@ -1,0 +1,72 @@
+"""A cached encoder gives the same bytes, and forgives files that were cut off."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from embedder.cache import CachedEncoder
+from embedder.types import Encoder, Representation, Role, fingerprint_of
+
+
+class Lengths:
+    """A real small encoder: a text's length in two dense and one sparse way; it counts calls."""
+
+    def __init__(self, name: str = "lengths") -> None:
+        self.calls = 0
+        self.fingerprint = fingerprint_of(kind=name)
+
+    def encode(self, texts: Sequence[str], role: Role) -> Representation:
+        self.calls += 1
+        sizes = np.array([len(text) + 1 for text in texts], dtype=np.float32)
+        dense = np.stack([np.cos(sizes), np.sin(sizes)], axis=1).reshape(-1, 2)
+        sparse = csr_matrix(sizes.reshape(-1, 1))
+        return Representation(dense, sparse, np.arange(len(texts)))
+
+
+def same(one: Representation, other: Representation) -> bool:
+    assert one.dense is not None and other.dense is not None
+    assert one.sparse is not None and other.sparse is not None
+    return (
+        one.dense.tobytes() == other.dense.tobytes()
+        and one.sparse.data.tobytes() == other.sparse.data.tobytes()
+        and one.sparse.indices.tolist() == other.sparse.indices.tolist()
+        and one.owner.tolist() == other.owner.tolist()
+    )
+
+
+def test_a_second_call_reads_what_the_first_wrote(tmp_path: Path) -> None:
+    inner = Lengths()
+    encoder: Encoder = CachedEncoder(inner, tmp_path)
+    first = encoder.encode(["a", "bc", ""], Role.QUERY)
+    assert same(first, encoder.encode(["a", "bc", ""], Role.QUERY))
+    assert inner.calls == 1
+    assert same(encoder.encode([], Role.QUERY), encoder.encode([], Role.QUERY))
+
+
+def test_role_texts_order_and_encoder_are_the_key(tmp_path: Path) -> None:
+    inner = Lengths()
+    encoder = CachedEncoder(inner, tmp_path)
+    encoder.encode(["a", "bc"], Role.QUERY)
+    for texts, role in (
+        (["a", "bc"], Role.DOCUMENT),
+        (["bc", "a"], Role.QUERY),
+        (["ab", "c"], Role.QUERY),
+    ):
+        encoder.encode(texts, role)
+    assert inner.calls == 4
+    other = Lengths("other")
+    CachedEncoder(other, tmp_path).encode(["a", "bc"], Role.QUERY)
+    assert other.calls == 1
+    assert encoder.counts["reused"] == 0
+
+
+def test_a_file_that_was_cut_off_is_encoded_again(tmp_path: Path) -> None:
+    inner = Lengths()
+    encoder = CachedEncoder(inner, tmp_path)
+    want = encoder.encode(["a", "bc"], Role.QUERY)
+    (file,) = tmp_path.glob("*.npz")
+    file.write_bytes(file.read_bytes()[:100])
+    assert same(encoder.encode(["a", "bc"], Role.QUERY), want)
+    assert inner.calls == 2 and not list(tmp_path.glob("*.part"))
