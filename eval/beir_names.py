@@ -75,6 +75,17 @@ BEIR = {held.name: held for held in _SETS}
 BEIR13 = tuple(name for name in BEIR if name != "msmarco" and not name.startswith("cqadupstack"))
 
 
+def reported_split(name: str) -> str:
+    """Return the split that a collection is judged on by default."""
+    return BEIR[name].reported if name in BEIR else "test"
+
+
+def split_name(name: str, split: str) -> str:
+    """Return what results of a split are filed under: "scifact", but "scifact/train"."""
+    return name if split == reported_split(name) else f"{name}/{split}"
+
+
 def holds_queries(name: str) -> bool:
-    """Tell whether self matches are dropped for a collection of this name; False if unknown."""
-    return name in BEIR and BEIR[name].holds_queries
+    """Tell whether self matches are dropped for results of this name; False if it is unknown."""
+    held = BEIR.get(name) or BEIR.get(name.rpartition("/")[0])
+    return held is not None and held.holds_queries

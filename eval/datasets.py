@@ -6,11 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from index.documents import Document
-
-from eval.beir_names import BEIR, BeirSet
+from eval.beir_names import BEIR, BeirSet, split_name
 from eval.local import BeirFolder, TextFolder
 from eval.measures import Qrels
+from index.documents import Document
 
 
 class Collection(Protocol):
@@ -18,7 +17,7 @@ class Collection(Protocol):
 
     @property
     def name(self) -> str:
-        """What results are filed under; a BEIR set has its BEIR name."""
+        """What results are filed under, e.g. "scifact", or "scifact/train" for another split."""
         ...
 
     def documents(self) -> Iterator[Document]:
@@ -41,8 +40,9 @@ class BeirDownload:
     """
 
     def __init__(self, beir_set: BeirSet, split: str | None = None) -> None:
-        self.name = beir_set.name
-        self.ir_dataset = beir_set.ir_dataset(split or beir_set.reported)
+        split = split or beir_set.reported
+        self.name = split_name(beir_set.name, split)
+        self.ir_dataset = beir_set.ir_dataset(split)
 
     def documents(self) -> Iterator[Document]:
         """Stream the documents; a collection without titles has empty ones."""
@@ -92,15 +92,15 @@ def open_collection(source: str | Path, split: str | None = None) -> Collection:
     Args:
         source: a BEIR folder, a folder or file of .txt, .md or .jsonl, or a name like
             "scifact", "cqadupstack/tex" or "beir/scifact".
-        split: which judgements; by default "test" for a folder, and for a name the split whose
-            figures are published.
+        split: which judgements; by default "test", or for a BEIR set the split whose figures
+            are published.
 
     Raises:
         ValueError: neither a path nor a BEIR name, or a split that the named set lacks.
     """
     path = Path(source)
     if (path / "corpus.jsonl").is_file():
-        return BeirFolder(path, split or "test")
+        return BeirFolder(path, split)
     if path.exists():
         return TextFolder(path)
     name = str(source).removeprefix("beir/")

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from eval.beir_names import reported_split, split_name
 from eval.measures import Qrels
 from index.documents import Document
 
@@ -21,10 +22,11 @@ class BeirFolder:
     refuse one that comes twice.
     """
 
-    def __init__(self, folder: Path, split: str = "test") -> None:
-        self.name = folder.resolve().name
+    def __init__(self, folder: Path, split: str | None = None) -> None:
+        own_name = folder.resolve().name
         self._folder = folder
-        self._split = split
+        self._split = split or reported_split(own_name)
+        self.name = split_name(own_name, self._split)
 
     def documents(self) -> Iterator[Document]:
         """Stream corpus.jsonl in its order."""

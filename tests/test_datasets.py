@@ -50,7 +50,9 @@ def test_a_beir_folder_by_hand(folder: Path) -> None:
     ]
     assert collection.queries() == {"q1": "how"}
     assert collection.qrels() == {"q1": {"d1": 2, "d2": 0}}
-    assert open_collection(str(folder), "train").queries() == {"q2": "other split"}
+    other = open_collection(str(folder), "train")
+    assert other.name == "tiny/train"
+    assert other.queries() == {"q2": "other split"}
 
 
 def test_an_unknown_split_lists_what_there_is(folder: Path) -> None:
@@ -172,6 +174,7 @@ def test_the_table_agrees_with_ir_datasets() -> None:
         assert held.reported in held.splits
     assert len(BEIR13) == 13
     assert [name for name in BEIR if holds_queries(name)] == ["arguana", "quora"]
+    assert holds_queries("quora/dev")
     assert not holds_queries("my collection")
 
 
@@ -181,6 +184,10 @@ def test_splits_by_name() -> None:
         "beir/msmarco/dev",
         "beir/arguana",
         "beir/scifact/test",
+    ]
+    assert [open_collection("scifact", split).name for split in ("train", "test")] == [
+        "scifact/train",
+        "scifact",
     ]
     with pytest.raises(ValueError, match="scifact has no split 'dev'; there is train, test"):
         open_collection("scifact", "dev")
