@@ -1,0 +1,73 @@
+"""The command `lastword`: its commands, and how errors become one line and an exit code."""
+
+import os
+import sqlite3
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from lastword import (
+    demo,
+    embed_commands,
+    eval_commands,
+    index_commands,
+    prompt_commands,
+    search_commands,
+    upkeep_commands,
+)
+
+INTERRUPTED = 130
+FAILED = 2
+
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer does not export it
+_EXPECTED = (ValueError, OSError, MemoryError, sqlite3.Error, _UsageError)
+"""What a user, a file or a machine can cause; anything else is our bug and shows a traceback."""
+
+app = typer.Typer(
+    help="Turn any language model into a search engine, with no training.",
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for commands in (demo, index_commands, upkeep_commands, search_commands, embed_commands):
+    app.add_typer(commands.app)
+app.add_typer(eval_commands.app, name="eval")
+app.add_typer(prompt_commands.app, name="prompts")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 2 for an error, 130 for Ctrl-C."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        code = app(args=given or ["--help"], prog_name="lastword", standalone_mode=False)
+    except BrokenPipeError:  # the reader of our output, e.g. head, has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except _EXPECTED as error:
+        sys.stderr.write(f"lastword: {_in_one_line(error)}\n")
+        return FAILED
+    if code == INTERRUPTED:
+        sys.stderr.write(
+            "lastword: interrupted; what was committed is kept, "
+            "and the same command again goes on from there\n"
+        )
+    return code or 0
+
+
+def _in_one_line(error: Exception) -> str:
+    if isinstance(error, _UsageError):
+        usage: Any = error
+        where = usage.ctx.command_path if usage.ctx else "lastword"
+        text = f"{usage.format_message()} See {where} --help."
+    elif isinstance(error, OSError) and error.strerror and error.filename is not None:
+        text = f"{error.strerror}: {error.filename}"
+    elif isinstance(error, MemoryError):
+        text = str(error) or "out of memory"
+    else:
+        text = str(error) or type(error).__name__
+    return " ".join(text.split())

@@ -1,0 +1,233 @@
+"""`lastword demo`: index the documentation of Python's standard library, and ask it questions."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Option, Typer
+
+from lastword.display import Screen, counted, one_line
+from lastword.encoders import Readers, channel_options, fusion_of, readers
+from lastword.options import FUSION, Output, Reading, command
+from lastword.recipes import spoken
+
+if TYPE_CHECKING:
+    from retrieval.retriever import Retriever
+    from rich.console import RenderableType
+
+    from embedder.types import Encoder, Role
+    from index.folder import Index
+
+app = Typer()
+
+QUESTIONS = (
+    "how do I remove duplicates while keeping order",
+    "run a function later in another thread",
+    "read a compressed file line by line",
+    "which day of the week is a date",
+)
+SHOWN = 5  # documents per question and channel
+WORDS = 8  # words of the model per text
+ASKED = "question"  # its id in the runs
+
+Words = tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What one question found.
+
+    Attributes:
+        question: as it was asked.
+        ranked: "fused" and every channel -> (document id, score), best first.
+        texts: of the best documents of the first run.
+        question_words: the model's words for the question, with weights, strongest first.
+        document_words: the same for the best document.
+        seconds: wall time of encoding, searching and fusing.
+    """
+
+    question: str
+    ranked: Mapping[str, Words]
+    texts: tuple[str, ...]
+    question_words: Words
+    document_words: Words
+    seconds: float
+
+
+@command(
+    app,
+    [
+        "lastword demo",
+        "lastword demo --model Qwen/Qwen3-0.6B",
+        'lastword demo --ask "pick a random element"',
+    ],
+)
+def demo(
+    reading: Reading,
+    output: Output,
+    ask: Annotated[
+        list[str] | None, Option(help="A question of yours, instead of ours; may be repeated.")
+    ] = None,
+    out: Annotated[
+        Path | None, Option(help="Folder for the index; a cache folder by default.")
+    ] = None,
+) -> None:
+    """Index the documentation of Python's standard library, and ask it some questions.
+
+    The first run encodes several thousand texts; later runs use the same index again.
+    """
+    screen = Screen(output)
+    screen.remark("Documents: the documentation strings of this machine's Python standard library.")
+    with screen.waiting("Loading the model"):
+        made = readers(reading)
+    screen.remark(f"Reading with {spoken(made.recipes)}.")
+    place = out or _cache_folder() / f"demo-{_key(made)}.index"
+    built = _built(place, made, screen)
+    answered = _answered(place, made, ask or QUESTIONS)
+    milliseconds = 1000 * sum(one.seconds for one in answered) / len(answered)
+    data = {
+        "model": reading.embedder or reading.model,
+        "index": str(place),
+        **built,
+        "milliseconds_per_question": milliseconds,
+        "questions": [asdict(one) for one in answered],
+    }
+    screen.result(data, *(piece for one in answered for piece in _shown(one)))
+    _say_what_next(screen, place, reading, milliseconds)
+
+
+def _cache_folder() -> Path:
+    """Return where programs keep what they can make again, by the custom of the platform."""
+    if sys.platform == "darwin":
+        root = Path.home() / "Library" / "Caches"
+    elif sys.platform == "win32":
+        root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    else:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return root / "lastword"
+
+
+def _key(made: Readers) -> str:
+    """Name the index after all that it depends on: the library's version and the encoders."""
+    facts = [sys.version, *(encoder.fingerprint for encoder in made.encoders.values())]
+    return hashlib.blake2b(repr(facts).encode(), digest_size=4).hexdigest()
+
+
+def _built(place: Path, made: Readers, screen: Screen) -> dict[str, Any]:
+    """Build the index, finish it, or find it; say how many documents and how fast."""
+    from index.folder import Index
+    from retrieval.build import BuildOptions, build_index
+
+    if place.exists():
+        with Index.open(place) as held:
+            if held.unfinished is None:
+                screen.remark(
+                    f"The index of an earlier run is used: {counted(held.documents, 'document')}."
+                )
+                return {"documents": held.documents, "reused": True, "documents_per_second": None}
+    from lastword.stdlib_docs import stdlib_documents
+
+    with screen.waiting("Collecting"):
+        documents = stdlib_documents()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    options = BuildOptions(channels=channel_options(made.recipes), cache=True)
+    with screen.progress("Indexing", len(documents), "documents") as advance:
+        report = build_index(documents, made.encoders, place, options, advance)
+    speed = (report.documents - report.resumed) / report.seconds
+    return {"documents": report.documents, "reused": False, "documents_per_second": speed}
+
+
+def _answered(place: Path, made: Readers, questions: Sequence[str]) -> list[Answered]:
+    from retrieval.retriever import Retriever
+
+    from index.folder import Index
+
+    fuse = fusion_of(FUSION, list(made.encoders))
+    with Index.open(place) as held:
+        retriever = Retriever(held, made.encoders, fuse)
+        retriever.answer({ASKED: questions[0]}, SHOWN)  # the first search loads and compiles
+        return [_answer(question, retriever, held, made) for question in questions]
+
+
+def _answer(question: str, retriever: "Retriever", held: "Index", made: Readers) -> Answered:
+    from embedder.types import Role
+    from retrieval.run import ranked
+
+    answer = retriever.answer({ASKED: question}, SHOWN)
+    runs = {"fused": answer.run, **answer.channels} if len(made.encoders) > 1 else answer.channels
+    best = [document for document, _ in ranked(answer.run[ASKED])[:SHOWN]]
+    texts = tuple(held.document(document).text for document in best)
+    reader = made.encoders.get("sparse")
+    words: tuple[Words, Words] = ((), ())
+    if reader is not None and best:
+        top = held.document(best[0]).content
+        words = (_words(reader, question, Role.QUERY), _words(reader, top, Role.DOCUMENT))
+    return Answered(
+        question=question,
+        ranked={name: tuple(ranked(run[ASKED])[:SHOWN]) for name, run in runs.items()},
+        texts=texts,
+        question_words=words[0],
+        document_words=words[1],
+        seconds=sum(answer.seconds.values()),
+    )
+
+
+def _words(reader: "Encoder", text: str, role: "Role") -> Words:
+    """Return the strongest words that the model chose for a text."""
+    from embedder.types import NamesTerms
+
+    row = reader.encode([text], role).sparse
+    if row is None or not isinstance(reader, NamesTerms):
+        return ()
+    strongest = sorted(zip(row.data.tolist(), row.indices.tolist(), strict=True), reverse=True)
+    names = reader.term_names([term for _, term in strongest[:WORDS]], [text])
+    return tuple((names[term], weight) for weight, term in strongest[:WORDS])
+
+
+def _shown(answered: Answered) -> "list[RenderableType]":
+    """Lay out one question: the best of every channel side by side, and the words."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(
+        title=Text(f"\n{answered.question}"), title_justify="left", box=box.SIMPLE_HEAD, expand=True
+    )
+    made.add_column("", justify="right")
+    for name in answered.ranked:
+        made.add_column(name, ratio=1, overflow="fold")
+    for rank in range(SHOWN):
+        found = [run[rank][0] if rank < len(run) else "" for run in answered.ranked.values()]
+        made.add_row(str(rank + 1), *map(Text, found))
+    shown: list[RenderableType] = [made]
+    if answered.texts:
+        best = next(iter(answered.ranked.values()))[0][0]
+        shown.append(Text(f"{best}: {one_line(answered.texts[0], 160)}"))
+    for what, words in (
+        ("words for the question", answered.question_words),
+        ("words for the first document", answered.document_words),
+    ):
+        if words:
+            said = ", ".join(f"{word} {weight:.2f}" for word, weight in words)
+            shown.append(Text(f"{what}: {said}", style="dim"))
+    return shown
+
+
+def _say_what_next(screen: Screen, place: Path, reading: Reading, milliseconds: float) -> None:
+    screen.remark(
+        f"\n{milliseconds:.0f} ms per question, the model's reading of it included.\n"
+        "\nTo try next:\n"
+        f'  lastword search {place} "pick a random element"\n'
+        f'  lastword explain {place} "pick a random element" random.choice\n'
+        "  lastword index YOUR_FOLDER -o my.index"
+    )
+    if reading == Reading():
+        screen.remark(
+            "\nThis was the bundled model: it is small, so that it comes along and runs anywhere, "
+            "and it\nknows little. A larger one reads better, with no other change:\n"
+            "  lastword demo --model Qwen/Qwen3-0.6B"
+        )

@@ -1,0 +1,113 @@
+"""The command that writes vectors to a file, for other programs."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from typer import Option, Typer
+
+from lastword.display import Screen, counted, size
+from lastword.encoders import model_channels
+from lastword.options import Output, Reading, command
+from lastword.recipes import said
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from embedder.types import Representation
+
+app = Typer()
+
+WINDOW = 1024  # texts that are sorted by length and batched together
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What is read and what is written."""
+
+    source: Annotated[
+        Path, Option("--input", metavar="texts.jsonl", help="Lines with _id, text, perhaps title.")
+    ]
+    out: Annotated[Path, Option(metavar="vectors.npz", help="File to write.")]
+    role: Annotated[
+        Literal["query", "document"], Option(help="Which of the prompt's two wordings is used.")
+    ]
+
+
+@command(
+    app,
+    [
+        "lastword embed --role document --input texts.jsonl --out vectors.npz",
+        "lastword embed --model Qwen/Qwen3-0.6B --prompt promptreps --role query "
+        "--input queries.jsonl --out queries.npz --channels dense",
+    ],
+)
+def embed(files: Files, reading: Reading, output: Output) -> None:
+    """Write the vectors of texts to a NumPy file.
+
+    It holds ids, owner (which text a row stands for), dense, sparse (data, indices, indptr,
+    shape) and the encoder's fingerprint; read it with numpy.load, which needs no pickle.
+    """
+    import numpy as np
+
+    from embedder.types import Role
+    from eval.local import TextFolder
+
+    screen = Screen(output)
+    if "bm25" in reading.channels:
+        raise ValueError("embed writes what a model gives, dense or sparse; bm25 is counted words")
+    documents = list(TextFolder(files.source).documents())
+    texts = [document.content for document in documents]
+    encoder, recipe = next(iter(model_channels(reading).values()))
+    screen.remark(f"Reading with {said(recipe)}.")
+    with screen.progress("Encoding", len(texts), "texts") as advance:
+        parts = []
+        for start in range(0, len(texts), WINDOW):
+            parts.append(encoder.encode(texts[start : start + WINDOW], Role(files.role)))
+            advance(min(start + WINDOW, len(texts)))
+    arrays = _arrays(parts) | {
+        "ids": np.array([document.id for document in documents]),
+        "fingerprint": np.array(encoder.fingerprint),
+    }
+    _write_whole(files.out, arrays)
+    screen.result({"out": str(files.out), "texts": len(texts), "bytes": files.out.stat().st_size})
+    screen.remark(
+        f"{files.out}: {counted(len(texts), 'text')}, {size(files.out.stat().st_size)}, "
+        f"with {', '.join(arrays)}."
+    )
+
+
+def _arrays(parts: "Sequence[Representation]") -> "dict[str, NDArray[Any]]":
+    """Put the windows one under another; `owner` then counts from the first text of all."""
+    import numpy as np
+    from scipy.sparse import vstack
+
+    starts = range(0, WINDOW * len(parts), WINDOW)
+    owner = np.concatenate([part.owner + at for part, at in zip(parts, starts, strict=True)])
+    arrays: dict[str, NDArray[Any]] = {"owner": owner}
+    dense = [part.dense for part in parts if part.dense is not None]
+    if dense:
+        arrays["dense"] = np.concatenate(dense)
+    sparse = [part.sparse for part in parts if part.sparse is not None]
+    if sparse:
+        rows = vstack(sparse, format="csr")
+        arrays |= {"sparse_data": rows.data, "sparse_indices": rows.indices}
+        arrays |= {"sparse_indptr": rows.indptr, "sparse_shape": np.array(rows.shape)}
+    return arrays
+
+
+def _write_whole(path: Path, arrays: "Mapping[str, NDArray[Any]]") -> None:
+    """Replace the file in one step, so that nobody ever reads half of it."""
+    import numpy as np
+
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,174 @@
+"""Make the encoder of each channel, from options or again from what an index says."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embedder.bundled import BUNDLED_NAME
+from lastword.options import Reading, Running
+from lastword.recipes import BM25Recipe, LLMRecipe, Recipe, SbertRecipe, from_json, to_json
+
+if TYPE_CHECKING:
+    from embedder.types import Encoder
+    from retrieval.build import ChannelOptions
+    from retrieval.fusion import Fusion
+
+CHANNELS = ("dense", "sparse", "bm25")
+_SBERT = "sbert:"
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """Encoders by channel, with what an index writes down about them.
+
+    Attributes:
+        encoders: channel -> encoder; channels that share an encoder hold the same object.
+        recipes: channel -> recipe, with "auto" resolved.
+    """
+
+    encoders: Mapping[str, "Encoder"]
+    recipes: Mapping[str, Recipe]
+
+
+def readers(reading: Reading) -> Readers:
+    """Make the encoders that the options ask for.
+
+    Raises:
+        ValueError: the options contradict each other, or a model cannot be loaded.
+    """
+    channels = channel_names(reading.channels)
+    made: dict[str, tuple[Encoder, Recipe]] = {}
+    if not channels or {"dense", "sparse"} & set(channels):
+        made |= model_channels(reading)
+    if not channels or "bm25" in channels:
+        recipe = BM25Recipe(reading.language)
+        made["bm25"] = _made(recipe, Running())
+    order = channels or [name for name in CHANNELS if name in made]
+    return Readers({name: made[name][0] for name in order}, {name: made[name][1] for name in order})
+
+
+def readers_again(
+    recipes: Mapping[str, str], channels: Sequence[str], running: Running
+) -> dict[str, "Encoder"]:
+    """Make the encoders of an index's channels again; equal recipes share one encoder.
+
+    Args:
+        recipes: channel -> recipe as JSON, for every channel of the index.
+        channels: those that are wanted; no other model is loaded.
+        running: where models run, and perhaps where the model now lies.
+    """
+    made: dict[Recipe, Encoder] = {}
+    encoders: dict[str, Encoder] = {}
+    for channel in channels:
+        recipe = from_json(recipes[channel], channel)
+        if running.model and isinstance(recipe, LLMRecipe):
+            recipe = replace(recipe, model=_place(running.model))
+        if recipe not in made:
+            made[recipe] = _made(recipe, running)[0]
+        encoders[channel] = made[recipe]
+    return encoders
+
+
+def channel_names(text: str) -> list[str]:
+    """Split "dense,bm25"; the empty text is no choice.
+
+    Raises:
+        ValueError: an unknown channel, or one that comes twice.
+    """
+    names = [name.strip() for name in text.split(",")] if text else []
+    unknown = [name for name in names if name not in CHANNELS]
+    if unknown or len(set(names)) != len(names):
+        raise ValueError(f"--channels takes some of {','.join(CHANNELS)}, each once; got {text!r}")
+    return names
+
+
+def channel_options(recipes: Mapping[str, Recipe]) -> "dict[str, ChannelOptions]":
+    """Say how channels are kept, each with its recipe written beside it."""
+    from retrieval.build import DEFAULT_CHANNELS
+
+    return {
+        name: replace(DEFAULT_CHANNELS[name], recipe=to_json(recipe))
+        for name, recipe in recipes.items()
+    }
+
+
+def fusion_of(text: str, channels: Sequence[str]) -> "Fusion":
+    """Read a fusion; a single channel is left as it is, with the scores that it gave."""
+    from retrieval.fusion import fusion_by_name
+
+    return fusion_by_name(text, channels) if len(channels) > 1 else lambda runs: runs[0]
+
+
+def model_channels(reading: Reading) -> dict[str, tuple["Encoder", Recipe]]:
+    """Load the language model, or what stands in its place, for dense and sparse.
+
+    Raises:
+        ValueError: as `readers`.
+    """
+    wanted = tuple(name for name in channel_names(reading.channels) if name != "bm25")
+    running = Running(device=reading.device, trust_remote_code=reading.trust_remote_code)
+    if reading.embedder:
+        return _sbert_channels(reading, wanted, running)
+    from embedder.llm import own_prompt
+    from embedder.prompt import Prompt
+
+    model = _place(reading.model)
+    prompt = Prompt.load(reading.prompt) if reading.prompt else own_prompt(model)
+    has = {"dense": prompt.reading.dense, "sparse": prompt.reading.sparse is not None}
+    reads = wanted or tuple(name for name, read in has.items() if read)
+    asked = LLMRecipe(model, prompt.to_toml(), reads, reading.dtype, reading.max_text_tokens)
+    return dict.fromkeys(reads, _made(asked, running))
+
+
+def _sbert_channels(
+    reading: Reading, wanted: Sequence[str], running: Running
+) -> dict[str, tuple["Encoder", Recipe]]:
+    name = reading.embedder.removeprefix(_SBERT)
+    if name == reading.embedder or not name:
+        raise ValueError(
+            f"--embedder takes sbert:NAME, a sentence-transformers model; got {reading.embedder!r}"
+        )
+    if reading.model != BUNDLED_NAME or reading.prompt:
+        raise ValueError(
+            "--embedder stands in place of a language model, and has prompts of its own; "
+            "leave out --model and --prompt"
+        )
+    recipe = SbertRecipe(_place(name))
+    encoder = _made(recipe, running)[0]
+    has = "sparse" if getattr(encoder, "sparse", False) else "dense"
+    if set(wanted) - {has}:
+        raise ValueError(f"{name} gives {has} rows only; leave out --channels, or take {has},bm25")
+    return {has: (encoder, recipe)}
+
+
+def _made(recipe: Recipe, running: Running) -> tuple["Encoder", Recipe]:
+    """Make an encoder, and the recipe with everything resolved."""
+    if isinstance(recipe, BM25Recipe):
+        from embedder.bm25 import BM25Encoder
+
+        return BM25Encoder(recipe.language), recipe
+    if isinstance(recipe, SbertRecipe):
+        from embedder.sbert import SbertEncoder
+
+        return SbertEncoder.load(recipe.model, device=running.device), recipe
+    from embedder.llm import LLMEncoder
+    from embedder.loading import LLMOptions
+    from embedder.prompt import Prompt
+
+    options = LLMOptions(
+        max_text_tokens=recipe.max_text_tokens,
+        dtype=recipe.dtype,
+        device=running.device,
+        trust_remote_code=running.trust_remote_code,
+    )
+    encoder = LLMEncoder.load(recipe.model, Prompt.from_toml(recipe.prompt), options, recipe.reads)
+    resolved = replace(
+        recipe, dtype=encoder.options.dtype, max_text_tokens=encoder.options.max_text_tokens
+    )
+    return encoder, resolved
+
+
+def _place(model: str) -> str:
+    """Return a model's folder in full, since an index is searched from anywhere."""
+    return str(Path(model).resolve()) if model != BUNDLED_NAME and Path(model).exists() else model

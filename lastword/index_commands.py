@@ -1,0 +1,149 @@
+"""The commands that make an index and add to it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from typer import Argument, Option, Typer
+
+from lastword.display import Screen, counted, duration
+from lastword.encoders import channel_options, readers, readers_again
+from lastword.options import IndexPath, Output, Reading, Running, command
+from lastword.recipes import Recipe, spoken
+from lastword.sources import look_through
+
+if TYPE_CHECKING:
+    from retrieval.build import BuildOptions, BuildReport
+
+app = Typer()
+
+Source = Annotated[
+    str,
+    Argument(
+        metavar="SOURCE",
+        help="Folder or file of .txt, .md or .jsonl; a BEIR folder; or a BEIR name like scifact.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What happens to documents without text, and after an interruption."""
+
+    on_empty: Annotated[
+        Literal["error", "skip", "keep"],
+        Option(help="A document without text is refused (error), left out or kept."),
+    ] = "error"
+    restart: Annotated[
+        bool, Option("--restart", help="Forget an interrupted run instead of going on with it.")
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Storing(Intake):
+    """How a new index takes documents in, cuts them and keeps their dense rows."""
+
+    factory: Annotated[
+        str, Option(help='FAISS factory of the dense channel: "Flat" is exact; or "HNSW32", ...')
+    ] = "Flat"
+    passage_words: Annotated[
+        int,
+        Option(min=0, help="Cut documents into passages of so many words; the best one counts."),
+    ] = 0
+    overlap_words: Annotated[int, Option(min=0, help="Words that neighbouring passages share.")] = 0
+
+
+@command(
+    app,
+    [
+        "lastword index docs/ -o my.index",
+        "lastword index corpus.jsonl -o my.index --model Qwen/Qwen3-0.6B",
+        "lastword index scifact -o scifact.index --channels bm25",
+        "lastword index docs/ -o my.index --embedder sbert:all-MiniLM-L6-v2",
+    ],
+)
+def index(
+    source: Source,
+    out: Annotated[Path, Option("--out", "-o", metavar="INDEX", help="Folder to make.")],
+    reading: Reading,
+    storing: Storing,
+    output: Output,
+) -> None:
+    """Read a collection with a model and make an index of it.
+
+    An interrupted run goes on where it stopped when the same command is given again.
+    """
+    from eval.datasets import open_collection
+    from retrieval.build import build_index
+
+    screen = Screen(output)
+    collection = open_collection(source)
+    total = look_through(collection, screen)
+    made = readers(reading)
+    screen.remark(f"Reading with {spoken(made.recipes)}.")
+    options = _build_options(storing, made.recipes)
+    with screen.progress("Indexing", total, "documents") as advance:
+        report = build_index(collection.documents(), made.encoders, out, options, advance)
+    _tell(screen, out, report)
+    screen.remark(f'Next: lastword search {out} "your question"')
+
+
+@command(
+    app,
+    ["lastword add my.index more-docs/", "lastword add my.index new.jsonl --on-empty skip"],
+)
+def add(path: IndexPath, source: Source, intake: Intake, running: Running, output: Output) -> None:
+    """Add a collection to an index, read by the encoders that made it."""
+    from eval.datasets import open_collection
+    from index.folder import Index
+    from retrieval.build import BuildOptions, add_documents
+
+    with Index.open(path) as held:
+        recipes = {name: spec.recipe for name, spec in held.channels.items()}
+    screen = Screen(output)
+    collection = open_collection(source)
+    total = look_through(collection, screen)
+    encoders = readers_again(recipes, list(recipes), running)
+    options = BuildOptions(on_empty=intake.on_empty, resume=not intake.restart, cache=True)
+    with screen.progress("Adding", total, "documents") as advance:
+        report = add_documents(collection.documents(), encoders, path, options, advance)
+    _tell(screen, path, report)
+
+
+def _build_options(storing: Storing, recipes: Mapping[str, Recipe]) -> "BuildOptions":
+    from index.manifest import Passages
+    from retrieval.build import BuildOptions
+
+    channels = channel_options(recipes)
+    if "dense" in channels:
+        channels["dense"] = replace(channels["dense"], factory=storing.factory)
+    if storing.overlap_words and not storing.passage_words:
+        raise ValueError("--overlap-words needs --passage-words: it is shared by passages")
+    words = storing.passage_words
+    return BuildOptions(
+        channels=channels,
+        on_empty=storing.on_empty,
+        passages=Passages(words, storing.overlap_words) if words else None,
+        cache=True,
+        resume=not storing.restart,
+    )
+
+
+def _tell(screen: Screen, path: Path, report: "BuildReport") -> None:
+    """Report what went in, and everything that was left out or cut."""
+    screen.result({"index": str(path), **asdict(report)})
+    screen.remark(
+        f"{path}: {counted(report.documents, 'document')}, "
+        f"{counted(report.passages, 'passage')}, in {duration(report.seconds)}."
+    )
+    if report.resumed:
+        screen.remark(f"{counted(report.resumed, 'document')} were there from before.")
+    if report.skipped_empty:
+        screen.remark(f"Left out {counted(report.skipped_empty, 'document')} without text.")
+    for channel, counts in report.counts.items():
+        if counts.get("truncated"):
+            screen.remark(
+                f"{channel}: {counted(counts['truncated'], 'text')} longer than the model reads "
+                "were cut; --passage-words cuts them into passages instead."
+            )

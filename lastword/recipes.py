@@ -1,0 +1,87 @@
+"""Recipes: what an index writes down about how the encoder of a channel is made again."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from embedder.bundled import BUNDLED_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class LLMRecipe:
+    """A language model read through a prompt.
+
+    Attributes:
+        model: Hugging Face name, absolute folder, or BUNDLED_NAME.
+        prompt: the whole prompt in TOML, so that an index outlives a prompt file.
+        reads: "dense", "sparse" or both; one pass gives both.
+        dtype: as in LLMOptions; resolved, so that another machine computes the same.
+        max_text_tokens: as in LLMOptions.
+    """
+
+    model: str
+    prompt: str
+    reads: tuple[str, ...]
+    dtype: str = "auto"
+    max_text_tokens: int = 512
+    kind: str = "llm"
+
+
+@dataclass(frozen=True, slots=True)
+class SbertRecipe:
+    """A sentence-transformers model with the prompts that it carries."""
+
+    model: str
+    kind: str = "sbert"
+
+
+@dataclass(frozen=True, slots=True)
+class BM25Recipe:
+    """BM25 text analysis in a language."""
+
+    language: str = "english"
+    kind: str = "bm25"
+
+
+Recipe = LLMRecipe | SbertRecipe | BM25Recipe
+_KINDS: Mapping[str, type[Recipe]] = {"llm": LLMRecipe, "sbert": SbertRecipe, "bm25": BM25Recipe}
+
+
+def to_json(recipe: Recipe) -> str:
+    """Write a recipe as canonical JSON."""
+    return json.dumps(asdict(recipe), sort_keys=True, ensure_ascii=False)
+
+
+def from_json(text: str, channel: str) -> Recipe:
+    """Read a recipe back.
+
+    Raises:
+        ValueError: it is none, e.g. because the index was made by another program.
+    """
+    data: dict[str, Any] = json.loads(text)
+    try:
+        if "reads" in data:
+            data["reads"] = tuple(data["reads"])
+        return _KINDS[data["kind"]](**data)
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"the index does not say how channel {channel!r} reads texts; "
+            "search it from Python with retrieval.retriever.Retriever, or choose other --channels"
+        ) from error
+
+
+def said(recipe: Recipe) -> str:
+    """Describe a recipe in a few words."""
+    if isinstance(recipe, BM25Recipe):
+        return f"words, {recipe.language}"
+    if isinstance(recipe, SbertRecipe):
+        return f"sbert:{recipe.model}"
+    model = "the bundled model" if recipe.model == BUNDLED_NAME else recipe.model
+    return f"{model}, prompt {tomllib.loads(recipe.prompt)['name']}"
+
+
+def spoken(recipes: Mapping[str, Recipe]) -> str:
+    """Describe all channels in one line."""
+    return "; ".join(f"{name}: {said(recipe)}" for name, recipe in recipes.items())
