@@ -1,0 +1,110 @@
+"""Setting up: the Makefile installs once, and what the README promises is there."""
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def made(folder: Path, *arguments: str) -> str:
+    """Say what make would run in a folder, without running it."""
+    if shutil.which("make") is None:
+        pytest.skip("needs make")
+    done = subprocess.run(
+        ["make", "-n", *arguments], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A checkout whose environment was set up after its files were written."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path / name)
+        os.utime(tmp_path / name, (1, 1))
+    binaries = tmp_path / ".venv" / "bin"
+    binaries.mkdir(parents=True)
+    stamp = tmp_path / ".venv" / "installed-cpu-dev"
+    stamp.touch()
+    os.utime(stamp, (2, 2))
+    return tmp_path
+
+
+@pytest.mark.parametrize("target", ["test", "demo", "lint", "types", "check", "bench"])
+def test_every_target_sets_up_first(tmp_path: Path, target: str) -> None:
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    plan = made(tmp_path, target)
+    assert "-m venv" in plan
+    assert "pip install" in plan
+
+
+@pytest.mark.parametrize("target", ["test", "demo", "check"])
+def test_the_second_run_installs_nothing(installed: Path, target: str) -> None:
+    plan = made(installed, target)
+    assert "pip install" not in plan
+    assert "venv .venv" not in plan
+
+
+@pytest.mark.parametrize("changed", ["pyproject.toml", "constraints.txt"])
+def test_changed_requirements_are_installed(installed: Path, changed: str) -> None:
+    (installed / changed).touch()
+    assert "pip install" in made(installed, "test")
+
+
+def test_other_extras_are_installed_beside(installed: Path) -> None:
+    assert '".[cpu,dev,serve]"' in made(installed, "test", "EXTRAS=cpu,dev,serve")
+
+
+def test_a_python_that_does_not_fit_is_named_with_the_way_out(tmp_path: Path) -> None:
+    if shutil.which("make") is None:
+        pytest.skip("needs make")
+    shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).touch()
+    done = subprocess.run(
+        ["make", "setup", "PYTHON=/bin/false"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "needs Python 3.11, 3.12 or 3.13" in done.stderr
+    assert "make PYTHON=" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_check_runs_lint_types_and_tests(installed: Path) -> None:
+    plan = made(installed, "check")
+    for step in ("ruff check .", "ruff format --check .", "mypy", "pytest"):
+        assert step in plan
+
+
+def test_ci_runs_the_test_command_of_the_readme_and_the_checks() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    text = script.read_text(encoding="utf-8")
+    assert "set -euo pipefail" in text
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for line in ("make demo", "make test"):
+        assert re.search(rf"^{line}\b", readme, re.MULTILINE), f"README lacks {line}"
+    assert re.findall(r"^make (\w+)$", text, re.MULTILINE) == ["lint", "types", "test"]
+
+
+def test_the_torch_that_was_tested_is_pinned_apart_from_its_range() -> None:
+    """A bare torch pulls gigabytes of CUDA packages; the range stays open for GPU machines."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert any(re.match(r"torch>=", need) for need in project["dependencies"])
+    assert re.search(r"^torch==", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+
+
+def test_the_wheel_lists_our_packages_and_their_data() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = wheel["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert packages == ["embedder", "index", "retrieval", "eval", "lastword"]
+    assert set(wheel["project"]["optional-dependencies"]) >= {
+        *("cpu", "gpu", "lucene", "milvus", "ray", "serve", "mteb", "dev")
+    }
