@@ -1,0 +1,132 @@
+"""Best k of scores and merging of partial results; owns the tie rule: the lower row wins."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.base import NO_ROW, Hits
+
+_GROUP = 64  # scores whose maximum stands for them while a bound of the k-th score is sought
+
+
+def check_k(k: int) -> None:
+    """Refuse a number of hits below 1."""
+    if k < 1:
+        raise ValueError(f"k must be at least 1; got {k}")
+
+
+def check_live(live: NDArray[np.bool_] | None, rows: int) -> None:
+    """Refuse a mask that is not one bool for each of `rows` rows."""
+    if live is not None and (live.shape != (rows,) or live.dtype != np.bool_):
+        raise ValueError(f"live must be ({rows},) bool; got {live.shape} {live.dtype}")
+
+
+def select(scores: NDArray[np.float32], k: int, live: NDArray[np.bool_] | None = None) -> Hits:
+    """Return the k best rows of each query, given all scores; ties go to the lower row.
+
+    Args:
+        scores: (q, n) float32; -inf is never returned.
+        k: at least 1; fewer rows than k are padded.
+        live: (n,) True where a row may be returned; None means all.
+
+    Raises:
+        ValueError: k is below 1, scores hold NaN, or live has another shape.
+    """
+    check_k(k)
+    check_live(live, scores.shape[1])
+    hits = no_hits(len(scores), k)
+    for query, row_scores in enumerate(scores):
+        if np.isnan(row_scores).any():
+            raise ValueError(f"scores of query {query} hold NaN")
+        rows = near_best(row_scores, k, 0.0, live)
+        put_best(hits, query, rows, row_scores[rows])
+    return Hits(hits.rows, hits.scores)
+
+
+def no_hits(queries: int, k: int) -> Hits:
+    """Return (queries, k) pads, to be written over before anyone sees them."""
+    rows = np.full((queries, k), NO_ROW, np.int64)
+    return Hits(rows, np.full((queries, k), -np.inf, np.float32))
+
+
+def put_best(hits: Hits, query: int, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
+    """Write the best of a query's candidates into its row of fresh pads, best first.
+
+    Args:
+        hits: pads from `no_hits`.
+        query: which row of them.
+        rows: (n,) ascending.
+        scores: (n,) finite.
+    """
+    best = np.argsort(-scores, kind="stable")[: hits.rows.shape[1]]  # stable: lower rows first
+    hits.rows[query, : len(best)] = rows[best]
+    hits.scores[query, : len(best)] = scores[best]
+
+
+def rounding_slack(dim: int) -> float:
+    """Bound how far rounding can part two scores that their float32 products order wrongly.
+
+    Twice the error of an inner product of unit vectors, lambda * sqrt(dim) * 2**-24, which fails
+    with a chance below 1e-7 at lambda = 6 (Higham and Mary, SIAM J. Sci. Comput. 2019).
+    """
+    return float(2 * 6 * np.sqrt(dim) * 2.0**-24)
+
+
+def near_best(
+    scores: NDArray[np.float32], k: int, slack: float, live: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
+    """Return, ascending, at least all rows that score no less than the k-th best minus slack.
+
+    Maxima of groups bound the k-th best score from below without sorting: k groups whose maxima
+    reach a bound hold k rows that reach it.
+
+    Args:
+        scores: (n,) without NaN; -inf is left out.
+        k: at least 1.
+        slack: how far below the k-th best is still near, at least 0.
+        live: (n,) False removes a row; None keeps all.
+    """
+    if live is not None:
+        scores = np.where(live, scores, np.float32(-np.inf))
+    if k >= len(scores):
+        return np.flatnonzero(scores > -np.inf)
+    groups = len(scores) // _GROUP
+    sample = scores
+    if groups >= 2 * k:
+        sample = scores[: groups * _GROUP].reshape(groups, _GROUP).max(axis=1)
+    bound = np.partition(sample, len(sample) - k)[len(sample) - k] - np.float32(slack)
+    return np.flatnonzero(scores >= bound if bound > -np.inf else scores > -np.inf)
+
+
+def merge(found: Sequence[Hits], offsets: Sequence[int], k: int) -> Hits:
+    """Merge hits of the same queries in disjoint sets of rows; ties go to the lower row.
+
+    Args:
+        found: one for each set, at least one, all of the same number of queries.
+        offsets: what is added to the rows of each.
+        k: at least 1; how many rows to return.
+
+    Raises:
+        ValueError: nothing to merge, or the queries or offsets differ in number.
+    """
+    check_k(k)
+    if not found or len(found) != len(offsets):
+        raise ValueError(f"got {len(found)} hits and {len(offsets)} offsets; expected one for each")
+    if len({len(hits.rows) for hits in found}) != 1:
+        raise ValueError(
+            f"hits to merge must be of the same queries; got {[len(hits.rows) for hits in found]}"
+        )
+    rows = np.concatenate(
+        [
+            np.where(hits.rows == NO_ROW, NO_ROW, hits.rows + offset)
+            for hits, offset in zip(found, offsets, strict=True)
+        ],
+        axis=1,
+    )
+    scores = np.concatenate([hits.scores for hits in found], axis=1)
+    best = np.lexsort((rows, -scores))[:, :k]  # last key first: by score, then by row
+    merged = no_hits(len(rows), k)
+    merged.rows[:, : best.shape[1]] = np.take_along_axis(rows, best, axis=1)
+    merged.scores[:, : best.shape[1]] = np.take_along_axis(scores, best, axis=1)
+    return Hits(merged.rows, merged.scores)
