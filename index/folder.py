@@ -1,0 +1,298 @@
+"""An index folder: its manifest, and Index, which reads one generation of it.
+
+manifest.json     the last commit; replaced in one step, so it is always a whole generation
+lock              held by the one writer
+segments/NNNNNN/  immutable; documents.sqlite, passages.npy, a folder per channel,
+                  and deleted-GENERATION.npy once documents were deleted
+cache/            encoded texts of a build that is under way
+"""
+
+import hashlib
+import json
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from embedder.types import Representation
+from index.base import Hits
+from index.channel_rows import ChannelRows, Match, RowIds
+from index.documents import Document
+from index.durable import FileRecord, replace_file
+from index.manifest import ChannelSpec, Ingest, Manifest, Passages
+from index.segment import Segment, open_segments
+
+FORMAT = 1
+"""Version of everything in the folder; raise it when a reader would misread older files."""
+
+MANIFEST = "manifest.json"
+SEGMENTS = "segments"
+
+
+class Index:
+    """One generation of an index, read-only; later commits do not change it.
+
+    Every file is mapped when it is opened, so that a writer may remove old segments at any time.
+    Rows of a channel are numbered through all segments, deleted ones included. Safe to share
+    between threads.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, segments: Sequence[Segment]) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._segments = segments
+        starts = list(accumulate((record.documents for record in manifest.segments), initial=0))
+        self._document_starts = starts
+        self._channels = {
+            name: ChannelRows(spec, segments, starts) for name, spec in manifest.channels.items()
+        }
+
+    @staticmethod
+    def open(path: str | Path) -> "Index":
+        """Open the last committed generation.
+
+        Raises:
+            FileNotFoundError: there is no such folder.
+            ValueError: it is no index, has another format, or a file is missing or truncated.
+        """
+        folder = Path(path)
+        manifest = read_manifest(folder)
+        while True:
+            try:
+                opened = open_segments(folder / SEGMENTS, manifest)
+                return Index(folder, manifest, opened)
+            except (OSError, ValueError, RuntimeError) as error:
+                newer = read_manifest(folder)
+                if newer.generation == manifest.generation:
+                    if isinstance(error, FileNotFoundError):
+                        raise ValueError(f"{folder} is damaged: {error}") from error
+                    raise
+                manifest = newer  # a merge took the files away while they were being opened
+
+    def __enter__(self) -> "Index":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for segment in self._segments:
+            segment.close()
+
+    @property
+    def generation(self) -> int:
+        """Number of the commit that is read."""
+        return self.manifest.generation
+
+    @property
+    def channels(self) -> dict[str, ChannelSpec]:
+        """The channels by name."""
+        return dict(self.manifest.channels)
+
+    @property
+    def documents(self) -> int:
+        """Number of live documents."""
+        return self.manifest.documents
+
+    @property
+    def deleted(self) -> int:
+        """Number of deleted documents that a merge would drop."""
+        return sum(record.deleted for record in self.manifest.segments)
+
+    @property
+    def segments(self) -> int:
+        """Number of segments."""
+        return len(self.manifest.segments)
+
+    @property
+    def bytes(self) -> int:
+        """Size on disk of this generation."""
+        records = (record.files.values() for record in self.manifest.segments)
+        return sum(file.bytes for files in records for file in files)
+
+    @property
+    def unfinished(self) -> Ingest | None:
+        """The build or addition that was interrupted, None where everything is complete."""
+        return self.manifest.ingest
+
+    @property
+    def passages(self) -> Passages | None:
+        """How documents are cut, None where they are not."""
+        return self.manifest.passages
+
+    def rows(self, channel: str) -> int:
+        """Return the number of rows of a channel, deleted ones included."""
+        return self._rows(channel).total
+
+    def search(self, channel: str, queries: Representation, k: int) -> Hits:
+        """Return the best rows of a channel, enough of them for k distinct documents.
+
+        Where documents have several rows, a query's hits may be wider than k; where fewer
+        documents match, they are padded.
+
+        Args:
+            channel: name of it.
+            queries: one row per query, of the channel's kind and width.
+            k: documents wanted per query, at least 1.
+        """
+        if k < 1:
+            raise ValueError(f"a search is for at least 1 document; got k={k}")
+        return self._rows(channel).search(queries, k)
+
+    def row_ids(self, channel: str) -> Sequence[str]:
+        """Return the document id of every row of a channel; ids are read when asked for."""
+        return RowIds(self._rows(channel).documents, self.document_id)
+
+    def passage(self, channel: str, row: int) -> tuple[int, int]:
+        """Return where the passage that a row stands for starts and ends in `Document.text`."""
+        rows = self._rows(channel)
+        at = bisect_right(rows.starts, row) - 1
+        segment = self._segments[at]
+        owner = segment.channels[channel].owner[row - rows.starts[at]]
+        _, start, end = segment.passages[owner].tolist()
+        return start, end
+
+    def matches(self, channel: str, query: Representation, document_id: str) -> list[Match]:
+        """Return what every row of a document says to a query of one row, in row order.
+
+        Raises:
+            ValueError: the document is unknown or deleted.
+        """
+        at, ordinal = self._locate(document_id)
+        return self._rows(channel).matches(query, at, ordinal)
+
+    def document(self, document_id: str) -> Document:
+        """Return a document.
+
+        Raises:
+            ValueError: it is unknown or deleted.
+        """
+        at, ordinal = self._locate(document_id)
+        return self._segments[at].documents.store.document(ordinal)
+
+    def document_id(self, number: int) -> str:
+        """Return the id of a document, which are numbered through all segments."""
+        at = bisect_right(self._document_starts, number) - 1
+        return self._segments[at].documents.store.id(number - self._document_starts[at])
+
+    def stream(self) -> Iterator[Document]:
+        """Yield the live documents in order."""
+        for segment in self._segments:
+            live = segment.documents.live
+            for ordinal, document in segment.documents.store.stream():
+                if live is None or live[ordinal]:
+                    yield document
+
+    def check(self) -> list[str]:
+        """Compare the files of this generation with their checksums; see `check`."""
+        return _problems(self.path, self.manifest)
+
+    def _rows(self, channel: str) -> ChannelRows:
+        try:
+            return self._channels[channel]
+        except KeyError:
+            raise ValueError(
+                f"{self.path} has no channel {channel!r}; it has {', '.join(self._channels)}"
+            ) from None
+
+    def _locate(self, document_id: str) -> tuple[int, int]:
+        for at, segment in enumerate(self._segments):
+            found = segment.documents.find([document_id])
+            if found:
+                return at, found[document_id]
+        raise ValueError(f"{self.path} has no document {document_id!r}")
+
+
+def check(path: str | Path) -> list[str]:
+    """List what is wrong with an index, in words; nothing means that it is sound.
+
+    Every file is read and compared with its size and checksum, and the index is opened.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
+    folder = Path(path)
+    try:
+        manifest = read_manifest(folder)
+    except ValueError as error:
+        return [str(error)]
+    problems = _problems(folder, manifest)
+    if not problems:
+        try:
+            Index.open(folder).close()
+        except (OSError, ValueError) as error:
+            problems.append(str(error))
+    return problems
+
+
+def _problems(folder: Path, manifest: Manifest) -> list[str]:
+    problems = []
+    for segment in manifest.segments:
+        for name, expected in segment.files.items():
+            path = folder / SEGMENTS / segment.name / name
+            try:
+                expected.check_size(path)
+                got = FileRecord.of(path)
+            except (OSError, ValueError) as error:
+                problems.append(str(error))
+                continue
+            if got != expected:
+                problems.append(
+                    f"{path} is damaged: expected checksum {expected.digest}, got {got.digest}"
+                )
+    return problems
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the last commit.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it is no index, has another format, or its manifest is damaged.
+    """
+    path = folder / MANIFEST
+    try:
+        data = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        if not folder.is_dir():
+            raise FileNotFoundError(f"there is no index at {folder}") from None
+        raise ValueError(f"{folder} is not an index: it has no {MANIFEST}") from None
+    except NotADirectoryError:
+        raise ValueError(f"{folder} is not an index: it is not a folder") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if not isinstance(data, dict) or "format" not in data:
+        raise ValueError(f"{path} is not the manifest of an index")
+    if data["format"] != FORMAT:
+        raise ValueError(
+            f"{folder} has index format {data['format']}; this version reads format {FORMAT}: "
+            "use the version that wrote it, or index the documents again"
+        )
+    expected, content = data.get("checksum"), data.get("content", {})
+    if _checksum(content) != expected:
+        raise ValueError(f"{path} is damaged: its checksum does not fit its content")
+    try:
+        return Manifest.from_json(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Commit: from here on readers see this generation. Everything in it is already flushed."""
+    content = manifest.to_json()
+    data = {"format": FORMAT, "checksum": _checksum(content), "content": content}
+    text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    replace_file(folder / MANIFEST, text.encode())
+
+
+def _checksum(content: Any) -> str:  # noqa: ANN401 - JSON
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,53 @@
+"""Copy the live part of a segment into a new one: documents, passages and rows."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from embedder.types import Representation
+from index.building import SegmentBuilder
+from index.dense import DenseChannel
+from index.manifest import ChannelSpec
+from index.segment import Segment, SegmentRows
+
+_BLOCK = 4096  # passages whose vectors are copied at a time: a segment may exceed memory
+
+
+def append_live(
+    segment: Segment, into: SegmentBuilder, channels: Mapping[str, ChannelSpec]
+) -> None:
+    """Append everything that is not deleted, in order."""
+    live = segment.documents.live
+    ordinals = segment.passages[:, 0]
+    spans = segment.passages[:, 1:]
+    starts = np.searchsorted(ordinals, np.arange(segment.record.documents + 1))
+    for ordinal, document in segment.documents.store.stream():
+        if live is None or live[ordinal]:
+            own = spans[starts[ordinal] : starts[ordinal + 1]].tolist()
+            into.add(document, [(start, end) for start, end in own], number=into.documents + 1)
+    kept = np.ones(len(ordinals), np.bool_) if live is None else live[ordinals]  # (passages,)
+    for name, rows in segment.channels.items():
+        for representation, texts in _copied(rows, kept, channels[name].dim or 1):
+            into.add_rows(name, representation, texts)
+
+
+def _copied(
+    rows: SegmentRows, kept: NDArray[np.bool_], dim: int
+) -> Iterator[tuple[Representation, int]]:
+    """Yield the rows of kept passages, with the number of passages that they are of."""
+    if not isinstance(rows.held, DenseChannel):
+        keep = kept[rows.owner]
+        held = rows.held.to_csr(keep)
+        sparse = csr_matrix((held.data, held.indices, held.indptr), shape=(held.shape[0], dim))
+        owner = (np.cumsum(kept) - 1)[rows.owner[keep]]
+        yield Representation(None, sparse, owner), int(kept.sum())
+        return
+    for first in range(0, len(kept), _BLOCK):
+        here = kept[first : first + _BLOCK]
+        start, end = np.searchsorted(rows.owner, [first, first + len(here)])
+        owner = rows.owner[start:end] - first
+        keep = here[owner]
+        dense = np.ascontiguousarray(rows.held.vectors[start:end][keep])
+        yield Representation(dense, None, (np.cumsum(here) - 1)[owner[keep]]), int(here.sum())

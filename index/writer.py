@@ -1,0 +1,271 @@
+"""IndexWriter: the one who changes an index: segments, deletions, merges, commits, garbage."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from index.building import SegmentBuilder
+from index.durable import FileRecord, flush
+from index.folder import MANIFEST, SEGMENTS, read_manifest, write_manifest
+from index.lock import only_writer
+from index.manifest import ChannelSpec, Ingest, Manifest, Passages, SegmentRecord
+from index.merging import append_live
+from index.segment import LiveDocuments, Segment
+
+LOCK = "lock"
+CACHE = "cache"
+_TOMBSTONE = "deleted-"
+
+
+class IndexWriter:
+    """Changes an index under its lock; changes are staged, and `commit` makes all of them last.
+
+    A context manager: the lock is held inside it, and what was not committed when it ends is
+    dropped. Whatever goes wrong, and whenever the process dies, the last commit stands.
+
+    Args:
+        path: the folder.
+        channels: given to make a new index, in a folder that is missing or empty; a `commit`
+            without documents is legal.
+
+    Raises:
+        BlockingIOError: another writer is at work.
+        FileNotFoundError: `channels` is not given and there is no such folder.
+        ValueError: `channels` is not given and it is no index; or they are, and there is
+            something in the folder already.
+        OSError: the folder cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        channels: Sequence[ChannelSpec] | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self._new = None
+        if channels is not None:
+            specs = {spec.name: spec for spec in channels}
+            self._new = Manifest(0, 1, specs)
+        self._held = ExitStack()
+        self._documents: dict[str, LiveDocuments] = {}
+
+    def __enter__(self) -> "IndexWriter":
+        try:
+            if self._new is None:
+                read_manifest(self.path)  # before a lock file is put into somebody's folder
+            else:
+                self._make_folder()
+            self._held.enter_context(only_writer(self.path / LOCK))
+            self._staged = self._committed = self._begin()
+        except BaseException:
+            self._held.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._forget_documents()
+        self._held.close()
+
+    @property
+    def manifest(self) -> Manifest:
+        """The last commit."""
+        return self._committed
+
+    def new_segment(self) -> SegmentBuilder:
+        """Begin a segment; hand it to `add` when it holds everything."""
+        with self._nothing_lost():
+            return SegmentBuilder(self._segment_folder(), self._staged.channels, self.find)
+
+    def add(self, builder: SegmentBuilder) -> SegmentRecord:
+        """Finish a segment and stage it behind the others.
+
+        Raises:
+            ValueError: it holds the id of a live document.
+            OSError: the disk is full.
+        """
+        with self._nothing_lost():
+            record = builder.finish()
+            dims = builder.dims()
+            channels = {
+                name: replace(spec, dim=dims[name]) for name, spec in self._staged.channels.items()
+            }
+            self._staged = replace(self._staged, channels=channels).with_segment(record)
+        return record
+
+    def find(self, ids: Sequence[str]) -> dict[str, tuple[str, int]]:
+        """Return segment name and ordinal of those ids that are live, staged changes included."""
+        found: dict[str, tuple[str, int]] = {}
+        for documents in self._live_documents():
+            places = documents.find(ids)
+            found.update({one: (documents.name, at) for one, at in places.items()})
+        return found
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Stage the deletion of documents; their ids may be added again.
+
+        Raises:
+            ValueError: an id is unknown, deleted already or comes twice; nothing is staged.
+        """
+        found = self.find(ids)
+        for one in ids:
+            if one not in found:
+                raise ValueError(f"{self.path} has no document {one!r}; nothing was deleted")
+        if len(found) != len(ids):
+            twice = next(one for at, one in enumerate(ids) if one in ids[:at])
+            raise ValueError(f"document {twice!r} is to be deleted twice; nothing was deleted")
+        for name, documents in list(self._documents.items()):
+            ordinals = [at for segment, at in found.values() if segment == name]
+            if ordinals:
+                self._documents[name] = documents.without(ordinals)
+
+    def merge(self) -> None:
+        """Stage one segment of all live documents in place of all segments.
+
+        Searching it gives what a new index of those documents would give. The old segments stay
+        on disk for whoever opens the last commit, until `compact`.
+        """
+        with self._nothing_lost():
+            self._stage_tombstones()
+            builder = SegmentBuilder(self._segment_folder(), self._staged.channels, lambda ids: ())
+            try:
+                for record in self._staged.segments:
+                    folder = self.path / SEGMENTS / record.name
+                    segment = Segment.open(folder, record, self._staged.channels)
+                    append_live(segment, builder, self._staged.channels)
+                    segment.close()
+                record = builder.finish()
+            except BaseException:
+                builder.abandon()
+                raise
+            self._forget_documents()
+            emptied = replace(self._staged, segments=())
+            self._staged = emptied.with_segment(record) if record.documents else emptied
+
+    def record(self, ingest: Ingest | None) -> None:
+        """Stage how far a build or addition has come; None says that it is complete."""
+        self._staged = replace(self._staged, ingest=ingest)
+
+    def start_over(self, channels: Sequence[ChannelSpec], passages: Passages | None) -> None:
+        """Stage an index without documents, whatever it held."""
+        self._forget_documents()
+        self._staged = replace(
+            self._staged,
+            channels={spec.name: spec for spec in channels},
+            segments=(),
+            passages=passages,
+            ingest=None,
+        )
+
+    def commit(self) -> None:
+        """Make everything that is staged the next generation, in one step.
+
+        Where nothing is staged, the last commit stays the last.
+
+        Raises:
+            OSError: it could not be written; the last commit stands.
+        """
+        with self._nothing_lost():
+            self._stage_tombstones()
+            if self._staged == self._committed and self._committed.generation > 0:
+                return
+            manifest = replace(self._staged, generation=self._committed.generation + 1)
+            (self.path / SEGMENTS).mkdir(exist_ok=True)
+            flush(self.path / SEGMENTS)
+            write_manifest(self.path, manifest)
+        self._staged = self._committed = manifest
+
+    def compact(self) -> int:
+        """Remove what the last commit does not name; return the number of bytes freed.
+
+        That is segments that were merged away or never finished, and old tombstones. Readers of
+        older generations are not disturbed: they mapped every file when they opened it, and a
+        file lives until its last reader closes it. A reader that is just opening an older
+        generation finds a file missing, sees that there is a newer one, and opens that.
+        """
+        freed = 0
+        records = {record.name: record for record in self._committed.segments}
+        staged = {record.name for record in self._staged.segments}
+        for folder in sorted((self.path / SEGMENTS).glob("*")):
+            if folder.name in records:
+                for file in folder.glob(f"{_TOMBSTONE}*"):
+                    if file.name not in records[folder.name].files:
+                        freed += file.stat().st_size
+                        file.unlink()
+            elif folder.name not in staged:
+                freed += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+                shutil.rmtree(folder)
+        return freed
+
+    def _begin(self) -> Manifest:
+        if self._new is None:
+            return read_manifest(self.path)
+        return self._new
+
+    def _make_folder(self) -> None:
+        """Make the folder of a new index, unless something else lies there."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        there = {entry.name for entry in self.path.iterdir()}
+        if MANIFEST in there:
+            raise ValueError(f"there is an index at {self.path} already; give another folder")
+        foreign = sorted(there - {LOCK, CACHE, SEGMENTS, MANIFEST + ".partial"})
+        if foreign:
+            raise ValueError(
+                f"{self.path} is not empty: it holds {foreign[0]!r}; give a folder of its own"
+            )
+
+    def _segment_folder(self) -> Path:
+        return self.path / SEGMENTS / f"{self._staged.next_segment:06d}"
+
+    def _live_documents(self) -> Iterator[LiveDocuments]:
+        for record in self._staged.segments:
+            if record.name not in self._documents:
+                folder = self.path / SEGMENTS / record.name
+                self._documents[record.name] = LiveDocuments.open(folder, record)
+            yield self._documents[record.name]
+
+    def _forget_documents(self) -> None:
+        for documents in self._documents.values():
+            documents.store.close()
+        self._documents = {}
+
+    def _stage_tombstones(self) -> None:
+        """Write which documents of each segment are deleted, where that has changed."""
+        records = tuple(map(self._with_tombstone, self._staged.segments))
+        self._staged = replace(self._staged, segments=records)
+
+    def _with_tombstone(self, record: SegmentRecord) -> SegmentRecord:
+        documents = self._documents.get(record.name)
+        if documents is None or documents.live is None:
+            return record
+        deleted = np.flatnonzero(~documents.live)
+        if len(deleted) == record.deleted:
+            return record
+        name = f"{_TOMBSTONE}{self._committed.generation + 1:06d}.npy"
+        path = self.path / SEGMENTS / record.name / name
+        np.save(path, deleted)
+        flush(path)
+        flush(path.parent)
+        files = {file: held for file, held in record.files.items() if file != record.tombstone}
+        files[name] = FileRecord.of(path)
+        return replace(record, deleted=len(deleted), tombstone=name, files=files)
+
+    @contextmanager
+    def _nothing_lost(self) -> Iterator[None]:
+        """Say where the index stands when the disk is full or cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            raise OSError(
+                f"cannot write {self.path}: {error}; "
+                f"the index stands at its last commit, generation {self._committed.generation}"
+            ) from error
