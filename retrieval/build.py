@@ -1,0 +1,136 @@
+"""Make an index of documents, or add documents to one; interrupted work continues."""
+
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from embedder.types import Encoder, fingerprint_differences
+from index.documents import Document
+from index.folder import MANIFEST
+from index.manifest import Ingest, Passages
+from index.writer import IndexWriter
+from retrieval.ingestion import Ingestion, Progress
+from retrieval.options import DEFAULT_CHANNELS, BuildOptions, BuildReport, ChannelOptions
+from retrieval.source import EMPTY_DIGEST
+
+__all__ = [
+    "DEFAULT_CHANNELS",
+    "BuildOptions",
+    "BuildReport",
+    "ChannelOptions",
+    "Passages",
+    "Progress",
+    "add_documents",
+    "build_index",
+]
+
+
+def build_index(
+    documents: Iterable[Document],
+    encoders: Mapping[str, Encoder],
+    path: str | Path,
+    options: BuildOptions | None = None,
+    progress: Progress | None = None,
+) -> BuildReport:
+    """Make an index; an interrupted build is continued by the same call.
+
+    It then ends with the same files as an uninterrupted one. Memory grows with the rows of one
+    segment, not with the texts.
+
+    Args:
+        documents: streamed; read from the start also when continuing.
+        encoders: channel -> encoder; channels with the same object are encoded in one pass.
+        path: folder; missing, empty, or with an unfinished build.
+        options: see `BuildOptions`.
+        progress: told the number of documents read so far.
+
+    Raises:
+        ValueError: there is a complete index at `path`; an id comes twice; a document is empty
+            and may not be; there are no documents; or the source, the encoders or the options
+            are others than those of the build to be continued.
+        BlockingIOError: another writer is at work.
+        OSError: the disk is full or cannot be written; the last commit stands.
+    """
+    started = time.perf_counter()
+    options = options or BuildOptions()
+    specs = [
+        options.channel(name).spec(name, encoder.fingerprint) for name, encoder in encoders.items()
+    ]
+    new = not (Path(path) / MANIFEST).exists()
+    with IndexWriter(path, specs if new else None) as writer:
+        held = writer.manifest.ingest
+        if not new and (held is None or held.kind != "build"):
+            raise ValueError(
+                f"{path} holds a complete index; add documents to it, or build in another folder"
+            )
+        done = Ingest("build", options.settings(options.passages), EMPTY_DIGEST)
+        if held is None or held.consumed == 0 or not options.resume:
+            writer.start_over(specs, options.passages)
+            writer.record(done)
+            writer.commit()
+        else:
+            _check_encoders(writer, encoders)
+            done = _continued(held, done)
+        resumed = done.consumed
+        total = Ingestion(writer, encoders, options, progress).run(
+            documents, done, options.passages
+        )
+        writer.compact()
+    return BuildReport.of(total, resumed, time.perf_counter() - started)
+
+
+def add_documents(
+    documents: Iterable[Document],
+    encoders: Mapping[str, Encoder],
+    path: str | Path,
+    options: BuildOptions | None = None,
+    progress: Progress | None = None,
+) -> BuildReport:
+    """Add documents to an index; an interrupted addition is continued by the same call.
+
+    Arguments, errors and memory are those of `build_index`. The encoders must be those of the
+    index, all of them; `options.channels` is not read, and documents are cut as those of the
+    index were.
+    """
+    started = time.perf_counter()
+    options = options or BuildOptions()
+    with IndexWriter(path) as writer:
+        held = writer.manifest.ingest
+        if held is not None and held.kind == "build":
+            raise ValueError(
+                f"building {path} was interrupted after {held.consumed} documents; "
+                "finish that before adding to it"
+            )
+        _check_encoders(writer, encoders)
+        passages = writer.manifest.passages
+        if options.passages not in (None, passages):
+            raise ValueError(f"{path} has {passages or 'whole documents'}; got {options.passages}")
+        done = Ingest("add", options.settings(passages), EMPTY_DIGEST)
+        if held is not None and options.resume:
+            done = _continued(held, done)
+        resumed = done.consumed
+        total = Ingestion(writer, encoders, options, progress).run(documents, done, passages)
+        writer.compact()
+    return BuildReport.of(total, resumed, time.perf_counter() - started)
+
+
+def _continued(held: Ingest, wanted: Ingest) -> Ingest:
+    lines = fingerprint_differences(held.settings, wanted.settings)
+    if lines:
+        raise ValueError(
+            f"the interrupted {held.kind} ran with other options:\n  "
+            + "\n  ".join(line.replace("encoder has", "now it is") for line in lines)
+            + "\nrepeat them to continue, or start over"
+        )
+    return held
+
+
+def _check_encoders(writer: IndexWriter, encoders: Mapping[str, Encoder]) -> None:
+    channels = writer.manifest.channels
+    if encoders.keys() != channels.keys():
+        raise ValueError(
+            f"{writer.path} has channels {', '.join(channels)}; "
+            f"encoders were given for {', '.join(encoders) or 'none'}"
+        )
+    for name, encoder in encoders.items():
+        channels[name].check_encoder(encoder.fingerprint, querying=False)

@@ -1,0 +1,170 @@
+"""From documents to committed segments: windows, encoders, and how far it has come."""
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from embedder.bm25 import BM25Encoder
+from embedder.cache import CachedEncoder
+from embedder.types import Counted, Encoder, Role
+from index.building import SegmentBuilder
+from index.documents import Document
+from index.manifest import Ingest, Passages
+from index.writer import CACHE, IndexWriter
+from retrieval.options import BuildOptions
+from retrieval.passages import passage_text, spans
+from retrieval.source import Source
+
+Progress = Callable[[int], None]
+"""Told how many documents of the source have been read."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Feed:
+    """An encoder and the channels that it serves, in one pass."""
+
+    encoder: Encoder
+    channels: tuple[str, ...]
+    counted_before: Mapping[str, int]
+
+    def counts(self) -> Counter[str]:
+        """What the encoder counted since the feed was made."""
+        return Counter(_counts(self.encoder)) - Counter(self.counted_before)
+
+
+class Ingestion:
+    """Encodes a source window by window and commits it segment by segment.
+
+    Windows and segments begin at the same documents whether or not the work was interrupted:
+    that is why it ends with the same bytes. Of the texts, only a window is in memory.
+
+    Args:
+        writer: holds the index.
+        encoders: channel -> encoder.
+        options: see `BuildOptions`.
+        progress: told the number of documents read so far.
+    """
+
+    def __init__(
+        self,
+        writer: IndexWriter,
+        encoders: Mapping[str, Encoder],
+        options: BuildOptions,
+        progress: Progress | None,
+    ) -> None:
+        self._writer = writer
+        self._options = options
+        self._progress = progress or (lambda documents: None)
+        self._cache = writer.path / CACHE
+        self._feeds = self._shared(encoders)
+
+    def run(self, documents: Iterable[Document], done: Ingest, passages: Passages | None) -> Ingest:
+        """Take the source to its end, going on behind `done`; return the totals.
+
+        Raises:
+            ValueError: the source has no documents, or it does not begin with those of `done`.
+        """
+        source = Source(documents)
+        if source.exhausted:
+            raise ValueError("the source has no documents")
+        source.skip(done.consumed, done.digest)
+        self._progress(source.consumed)
+        base = done.counts
+        while not source.exhausted:
+            before = done.documents
+            done = self._segment(source, done, passages)
+            done = replace(done, counts=self._added(base))
+            full = done.documents - before == self._options.segment_documents
+            self._commit(done if full else None)
+        if self._writer.manifest.ingest is not None:
+            self._commit(None)  # the last segment was just full
+        return done
+
+    def _segment(self, source: Source, done: Ingest, passages: Passages | None) -> Ingest:
+        """Fill and stage one segment; return the totals with it."""
+        builder = self._writer.new_segment()
+        skipped = 0
+        texts: list[str] = []
+        try:
+            for document in source:
+                if not document.content and self._leaves_out(document, source.consumed):
+                    skipped += 1
+                    continue
+                cut = spans(document.text, passages)
+                builder.add(document, cut, source.consumed)
+                texts += [passage_text(document, span) for span in cut]
+                while len(texts) >= self._options.window:
+                    self._encode(texts[: self._options.window], builder)
+                    del texts[: self._options.window]
+                    self._progress(source.consumed)
+                if builder.documents == self._options.segment_documents:
+                    break
+            self._encode(texts, builder)
+            if builder.documents:
+                rows = self._writer.add(builder).rows
+            else:
+                rows = {}
+                builder.abandon()
+        except BaseException:
+            builder.abandon()
+            raise
+        self._progress(source.consumed)
+        return replace(
+            done,
+            digest=source.digest,
+            documents=done.documents + builder.documents,
+            skipped=done.skipped + skipped,
+            passages=done.passages + builder.passages,
+            rows=dict(Counter(done.rows) + Counter(rows)),
+        )
+
+    def _encode(self, texts: list[str], builder: SegmentBuilder) -> None:
+        if not texts:
+            return
+        builder.check_ids()
+        for feed in self._feeds:
+            rows = feed.encoder.encode(texts, Role.DOCUMENT)
+            for channel in feed.channels:
+                builder.add_rows(channel, rows, len(texts))
+
+    def _leaves_out(self, document: Document, number: int) -> bool:
+        if self._options.on_empty == "error":
+            raise ValueError(
+                f"document {document.id!r} (number {number} of the source) has neither title nor "
+                "text; leave such documents out with on_empty=skip, or index them with keep"
+            )
+        return self._options.on_empty == "skip"
+
+    def _commit(self, ingest: Ingest | None) -> None:
+        self._writer.record(ingest)
+        self._writer.commit()
+        if self._options.cache:
+            shutil.rmtree(self._cache, ignore_errors=True)  # what it held is committed
+            if ingest is not None:
+                self._cache.mkdir()
+
+    def _shared(self, encoders: Mapping[str, Encoder]) -> list[_Feed]:
+        """Group channels by encoder object, so that each encodes a text once."""
+        groups: dict[int, list[str]] = {}
+        for channel, encoder in encoders.items():
+            groups.setdefault(id(encoder), []).append(channel)
+        feeds = []
+        for channels in groups.values():
+            encoder = encoders[channels[0]]
+            if self._options.cache and not isinstance(encoder, BM25Encoder):
+                encoder = CachedEncoder(encoder, self._cache)
+            feeds.append(_Feed(encoder, tuple(channels), dict(_counts(encoder))))
+        return feeds
+
+    def _added(self, base: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+        """Add what the encoders counted in this run to earlier counts."""
+        return {
+            channel: dict(Counter(base.get(channel, {})) + feed.counts())
+            for feed in self._feeds
+            for channel in feed.channels
+        }
+
+
+def _counts(encoder: Encoder) -> Mapping[str, int]:
+    return encoder.counts if isinstance(encoder, Counted) else {}

@@ -1,0 +1,137 @@
+"""Options of a build, and the report of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from embedder.types import fingerprint_of
+from index.inverted import Weighting
+from index.manifest import ChannelSpec, Ingest, Passages
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelOptions:
+    """How the rows of a channel are kept; fields as in `index.manifest.ChannelSpec`."""
+
+    kind: Literal["dense", "inverted"]
+    factory: str | None = None
+    weighting: Weighting | None = None
+    query_prompt_free: bool = False
+    recipe: str = "{}"
+
+    def spec(self, name: str, fingerprint: str) -> ChannelSpec:
+        """Return what the manifest keeps of a channel."""
+        return ChannelSpec(
+            name=name,
+            kind=self.kind,
+            fingerprint=fingerprint,
+            factory=self.factory,
+            weighting=self.weighting,
+            query_prompt_free=self.query_prompt_free,
+            recipe=self.recipe,
+        )
+
+
+DEFAULT_CHANNELS: Mapping[str, ChannelOptions] = MappingProxyType(
+    {
+        "dense": ChannelOptions("dense", factory="Flat"),
+        "sparse": ChannelOptions("inverted", weighting=Weighting("impacts")),
+        "bm25": ChannelOptions("inverted", weighting=Weighting("bm25")),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """How an index is made.
+
+    Attributes:
+        channels: by name; a channel that is not named here is made as DEFAULT_CHANNELS says.
+        segment_documents: documents per segment, each of which is a commit.
+        window: texts that an encoder gets at once.
+        on_empty: a document without title and text is an error, left out, or kept.
+        passages: how long documents are cut; None encodes each whole. `add_documents` cuts as
+            the index does.
+        cache: keep what was encoded in INDEX/cache until its segment is committed, so that an
+            interrupted build encodes nothing twice; BM25 is not worth it and never kept.
+        resume: continue interrupted work. Otherwise a build starts over, and an addition
+            keeps what it had committed and takes the source as a new one.
+    """
+
+    channels: Mapping[str, ChannelOptions] = field(default_factory=dict)
+    segment_documents: int = 50_000
+    window: int = 1024
+    on_empty: Literal["error", "skip", "keep"] = "error"
+    passages: Passages | None = None
+    cache: bool = False
+    resume: bool = True
+
+    def __post_init__(self) -> None:
+        if self.segment_documents < 1 or self.window < 1:
+            raise ValueError(
+                "segments and windows hold at least 1; got "
+                f"segment_documents={self.segment_documents}, window={self.window}"
+            )
+        if self.on_empty not in ("error", "skip", "keep"):
+            raise ValueError(f"on_empty is error, skip or keep; got {self.on_empty!r}")
+
+    def channel(self, name: str) -> ChannelOptions:
+        """Return the options of a channel.
+
+        Raises:
+            ValueError: neither these options nor the defaults know it.
+        """
+        found = self.channels.get(name) or DEFAULT_CHANNELS.get(name)
+        if found is None:
+            raise ValueError(
+                f"channel {name!r} needs ChannelOptions; only {', '.join(DEFAULT_CHANNELS)} "
+                "are made without"
+            )
+        return found
+
+    def settings(self, passages: Passages | None) -> str:
+        """Write what shapes the segments, so that a continued build can be held to it."""
+        return fingerprint_of(
+            segment_documents=self.segment_documents,
+            window=self.window,
+            on_empty=self.on_empty,
+            passages=None if passages is None else [passages.words, passages.overlap],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What was done to the documents of a source, interrupted runs included.
+
+    Attributes:
+        documents: documents indexed.
+        passages: texts that were encoded for them.
+        rows: channel -> rows that they became.
+        skipped_empty: documents left out because they had no text.
+        counts: channel -> what its encoder counted, e.g. "truncated"; channels that share an
+            encoder share its counts.
+        resumed: documents that an interrupted run had done already.
+        seconds: wall time of this run.
+    """
+
+    documents: int
+    passages: int
+    rows: Mapping[str, int]
+    skipped_empty: int
+    counts: Mapping[str, Mapping[str, int]]
+    resumed: int
+    seconds: float
+
+    @staticmethod
+    def of(done: Ingest, resumed: int, seconds: float) -> "BuildReport":
+        """Report a build or addition that has come to its end."""
+        return BuildReport(
+            documents=done.documents,
+            passages=done.passages,
+            rows=done.rows,
+            skipped_empty=done.skipped,
+            counts=done.counts,
+            resumed=resumed,
+            seconds=seconds,
+        )
