@@ -1,0 +1,107 @@
+"""Why a document was found: its score in each channel, and the words that carried it."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from embedder.types import Encoder, NamesTerms, Representation
+from index.channel_rows import Match
+from index.documents import Document
+from index.folder import Index
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPart:
+    """How a document stands to a query in one channel.
+
+    Attributes:
+        name: of the channel.
+        score: exact, also where the channel's search is approximate; 0 where nothing matches.
+        rank: from 1; None where the channel did not return the document.
+        share: the channel's part of the fused score.
+        words: word -> its part of `score`, heaviest first; empty for dense rows.
+        passage: start and end of the best passage in `Document.text`; None where the document
+            has no row in the channel.
+    """
+
+    name: str
+    score: float
+    rank: int | None
+    share: float
+    words: tuple[tuple[str, float], ...]
+    passage: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How a document stands to a query.
+
+    Attributes:
+        query: its text.
+        document: the document.
+        score: the fused score; 0 where no channel returned the document.
+        channels: in the order in which they are fused.
+    """
+
+    query: str
+    document: Document
+    score: float
+    channels: tuple[ChannelPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """A document against all rows of a query, in one channel; fields as in `ChannelPart`."""
+
+    score: float
+    terms: Mapping[int, float]
+    passage: tuple[int, int] | None
+
+
+def matched(index: Index, channel: str, query: Representation, document_id: str) -> Matched:
+    """Score a document exactly, as a search of the channel would.
+
+    The best row of the document counts; where a query has several rows, what it gets from each
+    is summed, and nothing is less than 0 (PromptReps, Zhuang et al., EMNLP 2024).
+    """
+    best: list[Match] = []
+    for at in range(len(query)):
+        matches = index.matches(channel, _row(query, at), document_id)
+        if matches:
+            best.append(max(matches, key=lambda match: (match.score, -match.row)))
+    if not best:
+        return Matched(0.0, {}, None)
+    terms: Counter[int] = Counter()
+    for match in best:
+        terms.update(match.terms)
+    scores = [match.score for match in best]
+    strongest = max(best, key=lambda match: match.score)
+    return Matched(
+        score=scores[0] if len(query) == 1 else sum(max(score, 0.0) for score in scores),
+        terms=terms,
+        passage=index.passage(channel, strongest.row),
+    )
+
+
+def named(
+    encoder: Encoder, terms: Mapping[int, float], texts: tuple[str, str], limit: int
+) -> tuple[tuple[str, float], ...]:
+    """Name the heaviest columns by the words of the texts that they stand for."""
+    heaviest = sorted(terms.items(), key=lambda item: (-item[1], item[0]))[:limit]
+    columns = [column for column, _ in heaviest]
+    names = (
+        encoder.term_names(columns, texts)
+        if isinstance(encoder, NamesTerms) and columns
+        else {column: f"<{column}>" for column in columns}
+    )
+    return tuple((names[column], weight) for column, weight in heaviest)
+
+
+def _row(query: Representation, at: int) -> Representation:
+    return Representation(
+        dense=None if query.dense is None else query.dense[at : at + 1],
+        sparse=None if query.sparse is None else query.sparse[at : at + 1],
+        owner=np.zeros(1, np.int64),
+    )

@@ -1,0 +1,188 @@
+"""Retriever: queries are encoded, every channel is searched, and the runs become one."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from embedder.types import Encoder, Representation, Role
+from index.folder import Index
+from retrieval.explain import ChannelPart, Explanation, matched, named
+from retrieval.fusion import Fusion, reciprocal_rank
+from retrieval.run import Run, cut, ranked, to_run
+
+_BATCH = 256  # queries at a time: bounds the hits in memory, and is plenty for any encoder
+_ONLY = "query"  # id of the one query that is explained
+
+Seconds = defaultdict[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """The outcome of a search.
+
+    Attributes:
+        run: fused, cut to k.
+        channels: run of each channel, as it was fused.
+        seconds: step -> wall time: "encode dense+sparse", "search dense", ..., "fuse".
+    """
+
+    run: Run
+    channels: Mapping[str, Run]
+    seconds: Mapping[str, float]
+
+
+class Retriever:
+    """Searches an index with the encoders that made it.
+
+    Args:
+        index: opened; the caller closes it.
+        encoders: channel -> encoder, any of the index's channels; runs are fused in this order,
+            and channels with the same object are encoded in one pass.
+        fusion: runs -> run; not asked where there is one channel.
+        depth: documents that each channel contributes to fusion.
+
+    Raises:
+        ValueError: a channel is unknown, or its rows were made by another encoder.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        encoders: Mapping[str, Encoder],
+        fusion: Fusion = reciprocal_rank,
+        depth: int = 1000,
+    ) -> None:
+        if not encoders or depth < 1:
+            raise ValueError(
+                f"a search needs a channel and a depth of at least 1; "
+                f"got channels {list(encoders)}, depth {depth}"
+            )
+        specs = index.channels
+        for name, encoder in encoders.items():
+            if name not in specs:
+                raise ValueError(f"{index.path} has no channel {name!r}; it has {', '.join(specs)}")
+            specs[name].check_encoder(encoder.fingerprint, querying=True)
+        self.index = index
+        self.encoders = dict(encoders)
+        self._fusion = fusion
+        self._depth = depth
+        self._row_ids = {name: index.row_ids(name) for name in encoders}
+
+    def search(self, queries: Mapping[str, str], k: int) -> Run:
+        """Return the k best documents of every query; a query may have none.
+
+        Args:
+            queries: query id -> text.
+            k: at least 1.
+
+        Raises:
+            ValueError: the text of a query is empty.
+        """
+        return self.answer(queries, k).run
+
+    def channel_runs(self, queries: Mapping[str, str], k: int) -> dict[str, Run]:
+        """Return the k best documents of every query, per channel."""
+        return self._channel_runs(queries, k, Seconds(float))
+
+    def answer(self, queries: Mapping[str, str], k: int) -> Answer:
+        """Search, and keep what each channel said and how long it took."""
+        if k < 1:
+            raise ValueError(f"a search is for at least 1 document; got k={k}")
+        seconds = Seconds(float)
+        runs = self._channel_runs(queries, max(k, self._depth), seconds)
+        with _timed(seconds, "fuse"):
+            fused = self.fuse(list(runs.values()))
+        return Answer(cut(fused, k), runs, dict(seconds))
+
+    def fuse(self, runs: Sequence[Run]) -> Run:
+        """Fuse the runs of all channels, given in their order; one channel stays as it is."""
+        return self._fusion(runs) if len(runs) > 1 else runs[0]
+
+    def explain(self, query: str, document_id: str, words: int = 20) -> Explanation:
+        """Tell how a document stands to a query in every channel, and which words carried it.
+
+        Args:
+            query: text.
+            document_id: a live document, found by the search or not.
+            words: number of words to name per channel, the heaviest first.
+
+        Raises:
+            ValueError: the document is unknown, or the query is empty.
+        """
+        document = self.index.document(document_id)
+        runs = self.answer({_ONLY: query}, self._depth).channels
+        parts = []
+        for name, rows in self._encoded([query], Seconds(float)).items():
+            found = matched(self.index, name, rows, document_id)
+            texts = (query, document.content)
+            order = [doc for doc, _ in ranked(runs[name][_ONLY])]
+            part = ChannelPart(
+                name=name,
+                score=found.score,
+                rank=order.index(document_id) + 1 if document_id in order else None,
+                share=self._share(name, runs, document_id),
+                words=named(self.encoders[name], found.terms, texts, words),
+                passage=found.passage,
+            )
+            parts.append(part)
+        fused = self.fuse(list(runs.values()))
+        return Explanation(query, document, fused[_ONLY].get(document_id, 0.0), tuple(parts))
+
+    def _share(self, channel: str, runs: Mapping[str, Run], document_id: str) -> float:
+        """Return what the fused score owes to one channel; fusions are sums over channels."""
+        nothing: Run = {_ONLY: {}}
+        alone = [run if name == channel else nothing for name, run in runs.items()]
+        return self.fuse(alone)[_ONLY].get(document_id, 0.0)
+
+    def _channel_runs(self, queries: Mapping[str, str], k: int, seconds: Seconds) -> dict[str, Run]:
+        for query_id, text in queries.items():
+            if not text.strip():
+                raise ValueError(f"query {query_id!r} is empty; give it a text")
+        ids = list(queries)
+        runs: dict[str, Run] = {name: {} for name in self.encoders}
+        for start in range(0, len(ids), _BATCH):
+            some = ids[start : start + _BATCH]
+            encoded = self._encoded([queries[query_id] for query_id in some], seconds)
+            for name, rows in encoded.items():
+                with _timed(seconds, f"search {name}"):
+                    runs[name] |= self._searched(name, rows, some, k)
+        return runs
+
+    def _encoded(self, texts: list[str], seconds: Seconds) -> dict[str, Representation]:
+        """Encode queries once per encoder; return the rows for each channel, in their order."""
+        groups: dict[int, list[str]] = {}
+        for name, encoder in self.encoders.items():
+            groups.setdefault(id(encoder), []).append(name)
+        encoded: dict[str, Representation] = {}
+        for names in groups.values():
+            with _timed(seconds, f"encode {'+'.join(names)}"):
+                rows = self.encoders[names[0]].encode(texts, Role.QUERY)
+            encoded |= dict.fromkeys(names, rows)
+        return {name: encoded[name] for name in self.encoders}
+
+    def _searched(self, channel: str, rows: Representation, ids: Sequence[str], k: int) -> Run:
+        """Search one channel for the k best documents of each query.
+
+        Where a query has several rows, a document gets the sum of what each row gives it, and
+        nothing is less than 0 (PromptReps, Zhuang et al., EMNLP 2024).
+        """
+        hits = self.index.search(channel, rows, k)
+        if np.array_equal(rows.owner, np.arange(len(ids))):
+            return cut(to_run(hits, ids, self._row_ids[channel]), k)
+        by_row = to_run(hits, [str(at) for at in range(len(rows))], self._row_ids[channel])
+        summed: dict[str, defaultdict[str, float]] = {one: defaultdict(float) for one in ids}
+        for owner, found in zip(rows.owner, by_row.values(), strict=True):
+            for document_id, score in found.items():
+                summed[ids[owner]][document_id] += max(score, 0.0)
+        return cut({query_id: dict(scores) for query_id, scores in summed.items()}, k)
+
+
+@contextmanager
+def _timed(seconds: Seconds, step: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[step] += time.perf_counter() - start
