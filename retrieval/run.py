@@ -1,10 +1,10 @@
 """Runs: hits become runs, runs are ordered and cut, and go to TREC files and back."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from index.base import NO_ROW, Hits
+from index.durable import replace_file
 
 Run = dict[str, dict[str, float]]
 """Query id -> document id -> score, higher is better; a query asked in vain maps to {}."""
@@ -65,7 +65,7 @@ def write_trec(run: Run, path: str | Path, tag: str = "lastword") -> None:
         ValueError: an id or the tag is empty or holds white space, or a score is NaN.
     """
     _check_field("tag", tag)
-    write_whole(Path(path), _trec_lines(run, tag))
+    replace_file(Path(path), "".join(_trec_lines(run, tag)).encode())
 
 
 def _trec_lines(run: Run, tag: str) -> Iterable[str]:
@@ -121,16 +121,3 @@ def _read_line(line: str, place: str, run: Run) -> None:
     if doc_id in scores:
         raise ValueError(f"{place}: document {doc_id!r} comes twice for query {query_id!r}")
     scores[doc_id] = score
-
-
-def write_whole(path: Path, lines: Iterable[str]) -> None:
-    """Replace the file at `path` in one step, so that nobody ever reads half of it."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
