@@ -41,6 +41,7 @@ class BeirDownload:
 
     def __init__(self, beir_set: BeirSet, split: str | None = None) -> None:
         split = split or beir_set.reported
+        self.beir_set = beir_set
         self.name = split_name(beir_set.name, split)
         self.ir_dataset = beir_set.ir_dataset(split)
 
