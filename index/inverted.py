@@ -172,6 +172,13 @@ class InvertedChannel:
             self._search_many(plan, hits, live)
         return Hits(hits.rows, hits.scores)
 
+    def prepare(self) -> None:
+        """Load now what many searches need, not when enough of them have come: for servers."""
+        self._done = _WORTH_COMPILING
+        none = np.zeros(1, np.int64)
+        plan = _Plan(none, none[:0], np.zeros((0, 2), np.int64), np.zeros(0, np.float32))
+        self._search_many(plan, no_hits(0, 1), None)
+
     def contributions(self, query_row: csr_matrix, row: int) -> dict[int, float]:
         """Return what each term of one query adds to the score of a row; terms it has only.
 
@@ -242,7 +249,7 @@ class InvertedChannel:
         return weight
 
     @cached_property
-    def _weights(self) -> NDArray[np.float32]:
+    def weights(self) -> NDArray[np.float32]:
         """What each entry is worth, (entries,) float32, read-only."""
         if self._weighting.kind == "impacts":
             return self._postings.weights
@@ -280,7 +287,7 @@ class InvertedChannel:
         from index import scoring
 
         queries = len(hits.rows)
-        store = scoring.Store(self._holders, self._weights, self.rows)
+        store = scoring.Store(self._holders, self.weights, self.rows)
         counted = scoring.Plan(plan.bounds, plan.entries, plan.factors)
         mask = np.zeros(0, np.bool_) if live is None else np.ascontiguousarray(live)
         best = scoring.Best(hits.rows, hits.scores)
