@@ -4,7 +4,6 @@ Run as a program it is the process that gets killed: `python -m tests.killed WOR
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -114,7 +113,7 @@ def kill(work: Work, folder: Path, whole: Finished, rng: np.random.Generator) ->
     """Kill the work at a random moment; see whether the index stands and can be finished."""
     prepare(work, folder)
     process = _begun(work, folder)
-    seconds = float(rng.uniform(0, 1.05 * whole.seconds))
+    seconds = float(rng.uniform(0, 0.85 * whole.seconds))
     time.sleep(seconds)
     process.send_signal(signal.SIGKILL)
     ended = process.wait() == 0
@@ -187,11 +186,6 @@ def _begun(work: Work, folder: Path) -> "subprocess.Popen[bytes]":
         raise RuntimeError(f"the process that was to {work} did not start")
     process.stdout.close()
     return process
-
-
-def clear(folder: Path) -> None:
-    """Remove an index."""
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,72 @@
+"""Kill -9 a process that builds, adds to or merges an index, many times.
+
+python -m benchmarks.crash [--kills 30] [--seed 0] [--dry]
+
+After each kill the index must open at its last commit, every checksum must fit, and resuming must
+end with the files and the results of an uninterrupted run.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.record import append
+from tests.killed import WORKS, Kill, finished, kill
+
+
+def main() -> None:
+    """Kill, print a table, and append the count to the record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--dry", action="store_true", help="do not append to results.jsonl")
+    options = parser.parse_args()
+    rng = np.random.default_rng(options.seed)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        whole = {work: finished(work, folder / work) for work in WORKS}
+        kills = []
+        for number in range(options.kills):
+            work = WORKS[number % len(WORKS)]
+            kills.append(kill(work, folder / "killed", whole[work], rng))
+            shutil.rmtree(folder / "killed")
+    Console().print(_table(kills))
+    bad = [one for one in kills if one.problems]
+    if not options.dry:
+        append(
+            {
+                "name": "kill_9",
+                "kills": len(kills),
+                "kills_before_the_end": sum(not one.ended for one in kills),
+                "kills_with_problems": len(bad),
+                "seed": options.seed,
+                "kills_per_work": {work: sum(k.work == work for k in kills) for work in WORKS},
+                "work_ms": {work: 1000 * whole[work].seconds for work in WORKS},
+                "checked": "opens at a commit, checksums, resumed files and results are equal",
+            }
+        )
+    sys.exit(1 if bad else 0)
+
+
+def _table(kills: list[Kill]) -> Table:
+    table = Table("work", "killed after ms", "ended", "generation", "documents", "problems")
+    for one in kills:
+        table.add_row(
+            one.work,
+            f"{1000 * one.seconds:.0f}",
+            "yes" if one.ended else "no",
+            str(one.generation),
+            str(one.documents),
+            "; ".join(one.problems) or "none",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    main()
