@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from embedder.types import Counted, Encoder, NamesTerms, Representation, Role
@@ -66,7 +67,7 @@ class CachedEncoder:
 
 
 def _write(path: Path, rows: Representation) -> None:
-    arrays = {"owner": rows.owner}
+    arrays: dict[str, NDArray[np.generic]] = {"owner": rows.owner}
     if rows.dense is not None:
         arrays["dense"] = rows.dense
     if rows.sparse is not None:

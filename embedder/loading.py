@@ -100,7 +100,7 @@ def _resolved(options: LLMOptions, config: "PretrainedConfig") -> LLMOptions:
         native = device != "cpu" or bool(torch.cpu.get_capabilities().get("amx_bf16"))
         half = (stored == "bfloat16" and native) or (stored == "float16" and device != "cpu")
         dtype = stored if half else "float32"
-    budget = options.token_budget or (4096 if device == "cpu" else 32768)
+    budget = options.token_budget or (1024 if device == "cpu" else 32768)
     return replace(options, device=device, dtype=dtype, token_budget=budget)
 
 

@@ -115,7 +115,7 @@ def _is_sparse(name: str) -> bool:
 
 def _csr(rows: "Tensor", n: int) -> csr_matrix:
     """Turn a sparse torch tensor (n, vocab) into canonical CSR without zeros."""
-    packed = rows.to_sparse_coo().coalesce()
+    packed = rows.to_sparse().coalesce()
     places, values = packed.indices().numpy(), packed.values().float().numpy()
     keep = values > 0
     matrix = csr_matrix(

@@ -38,7 +38,10 @@ def content_words(text: str, segmentation: Segmentation, stops: frozenset[str]) 
     A word that occurs twice is returned twice (PromptReps, Zhuang et al., EMNLP 2024).
     """
     lowered = text.lower()
-    found = unicode_words(lowered) if segmentation == "unicode" else nltk_words(lowered)
+    if segmentation == "nltk":
+        found = nltk_words(lowered)
+    else:  # the stop list writes its contractions with a straight apostrophe
+        found = unicode_words(lowered.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
     return [word for word in found if word not in stops and word not in _PUNCTUATION]
 
 

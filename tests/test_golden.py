@@ -1,36 +1,42 @@
 """Outputs of the original authors' programs on tiny models (format: README.md of that folder)."""
 
-import json
-import os
-from dataclasses import replace
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix
+from numpy.typing import NDArray
 
-from embedder.backbone import Backbone
 from embedder.llm import LLMEncoder
-from embedder.loading import LLMOptions, load_backbone
 from embedder.prompt import Form, Prompt, Reading, SparseRules, Template
 from embedder.terms import content_words, stop_words
-from embedder.types import Role
-
-ROOT = Path(__file__).resolve().parent.parent
-GOLDEN = Path(os.environ.get("LASTWORD_GOLDEN", ROOT.parent / "shared" / "golden"))
-UNIT = 2e-5
-SIDES = {"docs": Role.DOCUMENT, "queries": Role.QUERY}
+from embedder.types import Representation, Role
+from index.exact import ExactIndex
+from index.inverted import InvertedChannel, Weighting, build_inverted, open_inverted, statistics
+from index.topk import select
+from retrieval.fusion import min_max
+from retrieval.rows import best_of, sum_of
+from retrieval.run import Run, cut, drop_self, read_trec, to_run
+from tests.golden import (
+    GOLDEN,
+    SIDES,
+    UNIT,
+    agree,
+    backbone,
+    cases,
+    encoder,
+    exact_weights,
+    fed,
+    named,
+    positive,
+    read,
+    texts,
+)
 
 pytestmark = pytest.mark.skipif(
     not GOLDEN.is_dir(), reason=f"no golden data at {GOLDEN}; set LASTWORD_GOLDEN"
 )
-
-
-def cases(method: str) -> list[Any]:
-    folders = sorted((GOLDEN / "cases" / method).glob("*/input.json"))
-    return [pytest.param(path.parent, id=f"{method}/{path.parent.name}") for path in folders]
 
 
 @pytest.fixture(autouse=True)
@@ -38,75 +44,6 @@ def punkt(monkeypatch: pytest.MonkeyPatch) -> None:
     import nltk
 
     monkeypatch.setattr(nltk.data, "path", [str(GOLDEN / "nltk_data"), *nltk.data.path])
-
-
-@cache
-def backbone(model: str) -> tuple[Backbone, LLMOptions]:
-    return load_backbone(GOLDEN / model, LLMOptions(dtype="float32", device="cpu"))
-
-
-def read(case: Path, name: str = "input.json") -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((case / name).read_text())
-    return found
-
-
-def encoder(settings: dict[str, Any], mode: str = "first-token", expansion: int = 0) -> LLMEncoder:
-    given = settings["prompts"]
-    query, document = (
-        Template(given[f"{side}_prefix"] + "{text}" + given[f"{side}_suffix"])
-        for side in ("query", "passage")
-    )
-    rules = SparseRules(words="nltk", scale=100, expansion=expansion)
-    steps = settings.get("num_pooled_tokens") or 10
-    reading = Reading(mode=mode, generated_tokens=steps, sparse=rules)  # type: ignore[arg-type]
-    prompt = Prompt("golden", (Form("golden", query, document),), reading)
-    model, options = backbone(settings["model"])
-    return LLMEncoder(model, prompt, options)
-
-
-def texts(settings: dict[str, Any], side: str) -> dict[str, str]:
-    lines = (GOLDEN / settings[side]).read_text().splitlines()
-    rows = [json.loads(line) for line in lines if line.strip()]
-    if side == "docs":
-        return {row["docid"]: f"{row['title']} {row['text']}".strip() for row in rows}
-    return {row["query_id"]: row["query"].strip() for row in rows}
-
-
-def fed(using: LLMEncoder, text: str, role: Role) -> list[int]:
-    return [*using.frames[role].prefix, *using.fed(text, role)]
-
-
-def named(using: LLMEncoder, row: csr_matrix) -> dict[str, int]:
-    assert using.table is not None
-    return {
-        using.table.name(int(column)): int(weight)
-        for column, weight in zip(row.indices, row.data, strict=True)
-    }
-
-
-def agree(got: dict[str, int], want: dict[str, int], exact: dict[str, float]) -> None:
-    """Equal, but for +-1 where the unrounded weight lies on a rounding edge (README tolerance)."""
-    for term in got.keys() | positive(want).keys():
-        mine, theirs = got.get(term, 0), want.get(term, 0)
-        edge = abs(100 * exact.get(term, 0.0) - (mine + theirs) / 2) <= 100 * UNIT
-        assert mine == theirs or (abs(mine - theirs) == 1 and edge), (term, mine, theirs)
-
-
-def exact_weights(using: LLMEncoder, given: list[str], role: Role) -> list[dict[str, float]]:
-    reading = using.prompt.reading
-    assert using.table is not None and reading.sparse is not None
-    unscaled = replace(reading, sparse=replace(reading.sparse, scale=0))
-    same = LLMEncoder(using.backbone, replace(using.prompt, reading=unscaled), using.options)
-    rows = same.encode(given, role).sparse
-    assert rows is not None
-    return [
-        {using.table.name(int(c)): float(w) for c, w in zip(row.indices, row.data, strict=True)}
-        for row in rows
-    ]
-
-
-def positive(terms: dict[str, int]) -> dict[str, int]:
-    return {term: weight for term, weight in terms.items() if weight}
 
 
 @pytest.mark.parametrize("case", cases("promptreps"))
@@ -206,3 +143,92 @@ def test_chat_template_with_open_answer(case: Path) -> None:
             for column, weight in zip(got.sparse[0].indices, got.sparse[0].data, strict=True)
         }
         assert decoded == positive(row["sparse_decoded"])
+
+
+@pytest.mark.parametrize("case", cases("promptreps_search"))
+def test_search_and_hybrid_runs(case: Path) -> None:
+    settings = read(case)
+    mode = case.name.split("-", 2)[2]
+    using = encoder(settings, "first-token" if mode == "first-token-single" else mode)
+    sides = []
+    for side, role in SIDES.items():
+        given = texts(settings, side)
+        sides.append(Side(list(given), using.encode(list(given.values()), role)))
+        if mode == "multi-word-multi":
+            vectors = GOLDEN / "cases" / "promptreps_multi" / case.name / "expected.npz"
+            sides[-1].lengths = np.linalg.norm(np.load(vectors)[side], axis=1)
+    for wanted in settings["runs"]:
+        search = several if mode.endswith("-multi") else once
+        dense, sparse = (
+            search(channel, sides[0], sides[1], wanted["depth"]) for channel in ("dense", "sparse")
+        )
+        runs = [drop_self(run) if wanted["remove_query"] else run for run in (dense, sparse)]
+        # Minimum and maximum are taken before a query's own document goes; the reference's
+        # multi-row search is another program, which drops it first.
+        fused = runs if mode.endswith("-multi") else [dense, sparse]
+        alpha = float(wanted["alpha"])
+        hybrid = min_max(fused, weights=[alpha, 1 - alpha])
+        same_run(runs[0], read_trec(case / wanted["dense"]), exact=False)
+        same_run(runs[1], read_trec(case / wanted["sparse"]), exact=True)
+        hybrid = drop_self(hybrid) if wanted["remove_query"] else hybrid
+        same_run(hybrid, read_trec(case / wanted["hybrid"]), exact=False)
+
+
+@dataclass
+class Side:
+    """One side's ids and rows; `lengths` where the reference's rows are not of unit length."""
+
+    ids: list[str]
+    rows: Representation
+    lengths: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        owner = self.rows.owner
+        self.place = np.arange(len(owner)) - np.searchsorted(owner, owner)  # t-th row of its text
+
+    def at(self, t: int) -> "Side":
+        """Return the t-th row of every text that has one."""
+        kept, rows = np.flatnonzero(self.place == t), self.rows
+        assert rows.dense is not None and rows.sparse is not None
+        part = Representation(rows.dense[kept], rows.sparse[kept], np.arange(len(kept)))
+        lengths = None if self.lengths is None else self.lengths[kept]
+        return Side([self.ids[i] for i in rows.owner[kept]], part, lengths)
+
+
+def once(channel: str, docs: Side, queries: Side, depth: int) -> Run:
+    """Search one row per query in one row per document."""
+    assert docs.rows.dense is not None and queries.rows.dense is not None
+    if channel == "sparse":
+        assert docs.rows.sparse is not None
+        with TemporaryDirectory() as folder:
+            build_inverted(docs.rows.sparse, Path(folder))
+            postings = open_inverted(Path(folder))
+            rules = Weighting("impacts", drop_ubiquitous=True)  # as Lucene's impact search does
+            counted = statistics([postings], [None])
+            hits = InvertedChannel(postings, rules, counted).search(queries.rows, depth)
+    elif docs.lengths is None or queries.lengths is None:
+        hits = ExactIndex(docs.rows.dense).search(queries.rows, depth)
+    else:
+        scores = queries.rows.dense @ docs.rows.dense.T
+        hits = select(scores * np.outer(queries.lengths, docs.lengths), depth)
+    return to_run(hits, queries.ids, docs.ids)
+
+
+def several(channel: str, docs: Side, queries: Side, depth: int) -> Run:
+    """Search every query row in every document row; the best row counts, query rows add up."""
+    places = [range(int(side.place.max()) + 1) for side in (docs, queries)]
+    by_query_row = [
+        best_of([once(channel, docs.at(t), queries.at(u), depth) for t in places[0]])
+        for u in places[1]
+    ]
+    return cut(sum_of(by_query_row), depth)
+
+
+def same_run(got: Run, want: Run, exact: bool) -> None:
+    got = {query: found for query, found in got.items() if found}
+    assert got.keys() == want.keys()
+    for query, found in want.items():
+        assert got[query].keys() == found.keys(), query
+        for document, score in found.items():
+            near = 0.0 if exact else 1e-5 * max(1.0, abs(score))
+            assert abs(got[query][document] - score) <= near, (query, document)

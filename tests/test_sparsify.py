@@ -83,6 +83,11 @@ def test_content_words_are_lower_case_without_stops_and_punctuation(text: str) -
         assert word not in stops and word == word.lower() and word.strip()
 
 
+def test_a_curly_apostrophe_is_an_apostrophe() -> None:
+    curly = "we don\N{RIGHT SINGLE QUOTATION MARK}t erupt"
+    assert content_words(curly, "unicode", stop_words("english")) == ["erupt"]
+
+
 def test_the_stop_list_has_198_words() -> None:
     assert len(stop_words("english")) == 198
     with pytest.raises(ValueError, match="there is english"):
