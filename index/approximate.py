@@ -14,7 +14,8 @@ _BLOCK = 1 << 16  # rows that are added at a time, so that memory-mapped vectors
 _READ = 1 << 20  # bytes read at a time
 _TRAINING_ROWS = 1 << 18
 _TRAINING_ROWS_PER_LIST = 64
-_K_FACTOR = 8  # candidates for each row wanted, where they are refined
+_K_FACTOR = 8  # candidates for each row wanted, where quantised scores are refined
+_SPARE = 16  # rows beyond k, for the caller to choose from
 _LEAST_EF = 64  # candidates that a graph search keeps at least
 _LEAST_PROBES = 8  # inverted lists that are looked into at least
 _PROBED = 4  # rows in these lists for each row wanted, at least, if lists are of one size
@@ -77,7 +78,8 @@ def search(
         live: (n,) False removes a row; None keeps all.
     """
     faiss = _faiss(factory)
-    wanted = min(k * (_K_FACTOR if _EXACT_REFINE.search(factory) else 1), held.ntotal)
+    factor = _K_FACTOR if _EXACT_REFINE.search(factory) else 1
+    wanted = min(factor * (k + _SPARE), held.ntotal)
     queries = np.ascontiguousarray(queries)
     if live is None:
         rows: NDArray[np.int64] = held.search(
