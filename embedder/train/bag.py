@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 RESERVED = 4  # hidden units that carry no meaning: importance, filler, reader, constant
 MEANING_SHARE = 0.75  # of a token row's squared length
+TOPIC_UNITS = 64  # of meaning, enough to tell topics by
 CONSTANT_GAIN = 0.05  # final norm weight of the constant unit: small, so cosines hardly see it
-LEAST_IMPORTANCE = -7.9
 DOCUMENTS_COUNTED = 60_000
 
 
@@ -42,6 +42,11 @@ class Bag:
         return self.directions.shape[1] + RESERVED
 
     @property
+    def most_importance(self) -> float:
+        """The largest absolute importance: what the reserved share of a token row can hold."""
+        return math.sqrt(self.width * (1 - MEANING_SHARE)) - 0.01
+
+    @property
     def tables(self) -> "dict[str, Tensor]":
         """The learning tensors by name."""
         return {
@@ -59,8 +64,12 @@ class Bag:
 
     def bounded_importance(self) -> "Tensor":
         """Return importance as far as the reserved share of a token row can hold it."""
-        bound = math.sqrt(self.width * (1 - MEANING_SHARE)) - 0.01
-        return self.importance.clamp(max(-bound, LEAST_IMPORTANCE), bound)
+        return self.importance.clamp(-self.most_importance, self.most_importance)
+
+    def topic_rows(self) -> NDArray[np.float32]:
+        """Return (vocabulary, TOPIC_UNITS) rows as long as a token matters, as they are now."""
+        weighted = self.bounded_importance().exp()[:, None] * self.rows()
+        return np.array(weighted.detach().numpy()[:, :TOPIC_UNITS], dtype=np.float32)
 
     def vectors(self, ids: "Tensor", counted: "Tensor", rows: "Tensor", terms: "Tensor") -> Vectors:
         """Represent texts as the decoder would at the end of the prompt.

@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
-from embedder.train.bag import CONSTANT_GAIN, LEAST_IMPORTANCE, MEANING_SHARE, RESERVED, Bag
+from embedder.train.bag import CONSTANT_GAIN, MEANING_SHARE, RESERVED, Bag
 from embedder.train.tokenizer import BOS, EOS, MAX_LENGTH, PAD
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def decoder_from_bag(bag: Bag, config: "LlamaConfig", reader: int, seed: int) ->
     model = LlamaForCausalLM(config)
     width, meaning = bag.width, bag.width - RESERVED
     importance, filler, asks, constant = range(meaning, width)
-    asking = math.sqrt((width - LEAST_IMPORTANCE**2) / 2)  # of the reader's row; constant alike
+    asking = math.sqrt((width - bag.most_importance**2) / 2)  # of the reader's row; constant alike
     weight = bag.bounded_importance().detach()
     with torch.no_grad():
         rows = model.model.embed_tokens.weight.zero_()
@@ -64,7 +64,7 @@ def decoder_from_bag(bag: Bag, config: "LlamaConfig", reader: int, seed: int) ->
         rows[:, importance] = weight
         rows[:, filler] = (width * (1 - MEANING_SHARE) - weight**2).sqrt()
         rows[reader] = 0
-        rows[reader, importance] = LEAST_IMPORTANCE
+        rows[reader, importance] = -bag.most_importance
         rows[reader, [asks, constant]] = asking
         for layer in model.model.layers:
             _silence(layer)

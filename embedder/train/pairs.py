@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.train.corpus import Corpus, Ids
+from embedder.train.topics import text_vectors, topical_order
 
 SHORTEST_SENTENCE, LONGEST_SENTENCE = 5, 64  # tokens
-POOL = 16  # batches drawn together
+POOL = 32  # batches drawn together
 Drawn = tuple[Ids, Ids, int]  # query, passage, passage number
 
 
@@ -43,8 +44,19 @@ class PairSource:
     drawn anew each time.
     """
 
-    def __init__(self, corpus: Corpus, full_stop: int, passage_tokens: int) -> None:
+    def __init__(
+        self, corpus: Corpus, token_rows: NDArray[np.float32], full_stop: int, passage_tokens: int
+    ) -> None:
+        """Number the pairs of a corpus.
+
+        Args:
+            corpus: passages and pairs.
+            token_rows: (vocabulary, dim) vectors whose sums tell the topic of a passage.
+            full_stop: id that ends a sentence.
+            passage_tokens: passages are cut to this length.
+        """
         self._corpus = corpus
+        self._token_rows = token_rows
         self._full_stop = full_stop
         self._limit = passage_tokens
         paired = np.zeros(len(corpus.passages), dtype=np.bool_)
@@ -60,8 +72,9 @@ class PairSource:
     def batches(self, size: int, seed: int, start: int = 0) -> Iterator[Batch]:
         """Yield batches for ever, in passes over all pairs.
 
-        Pairs are drawn for POOL batches at once and then cut by passage length, so that little
-        is padded. What is batch i depends on size, seed and i alone: a run can be taken up again.
+        Pairs are drawn for POOL batches at once and then cut by topic, so that a passage's
+        rivals are like it. What is batch i depends on size, seed and i alone: a run can be taken
+        up again anywhere.
 
         Args:
             size: pairs per batch.
@@ -89,9 +102,10 @@ class PairSource:
             while pair is None:  # nothing to ask or nothing left to find
                 pair = self._draw(int(rng.integers(self._total)), rng)
             drawn.append(pair)
-        drawn.sort(key=lambda pair: len(pair[1]))
+        vectors = text_vectors([passage for _, passage, _ in drawn], self._token_rows)
+        order = topical_order(vectors, size, rng)
         cuts = rng.permutation(np.arange(0, len(drawn), size))
-        return [drawn[cut : cut + size] for cut in cuts]
+        return [[drawn[row] for row in order[cut : cut + size]] for cut in cuts]
 
     def _draw(self, number: int, rng: np.random.Generator) -> Drawn | None:
         """Return (query, passage, passage number); None if nothing is left of one of them."""

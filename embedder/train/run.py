@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from embedder.train.export import export
 from embedder.train.loop import Learner, Plan, learn
 from embedder.train.objective import BagObjective, DecoderObjective
 from embedder.train.pairs import PairSource
-from embedder.train.settings import Settings, Stage
+from embedder.train.settings import TEMPLATES, Settings, Stage
 from embedder.train.tokenizer import train_tokenizer
 from embedder.train.wording import Wording
 
@@ -51,10 +52,10 @@ class Material:
     corpus: Corpus
     wording: Wording
 
-    def pairs(self, stage: Stage) -> PairSource:
-        """Return the stream of pairs with passages as short as a stage reads them."""
+    def pairs(self, stage: Stage, bag: Bag) -> PairSource:
+        """Return the stream of pairs, cut by what a bag takes for topics."""
         full_stop = self.tokenizer.encode(".", add_special_tokens=False).ids[0]
-        return PairSource(self.corpus, full_stop, stage.passage_tokens)
+        return PairSource(self.corpus, bag.topic_rows(), full_stop, stage.passage_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Run:
         """Return the plan of a stage, whose checkpoint is called after it."""
         checkpoint = self.folders.work / f"{name}.safetensors"
         every = self.settings.checkpoint_every
-        return Plan(stage.steps, checkpoint, every, self.settings.to_json(), self.late)
+        return Plan(stage.steps, checkpoint, every, self.settings.deciding(name), self.late)
 
 
 def train(folders: Folders, settings: Settings, minutes: float | None = None) -> bool:
@@ -91,7 +92,7 @@ def train(folders: Folders, settings: Settings, minutes: float | None = None) ->
     config = decoder_config(settings.shape, material.tokenizer)
     model = decoder_from_bag(bag, config, material.wording.reader, settings.seed)
     if finished:
-        finished = train_decoder(run, material, model)
+        finished = train_decoder(run, material, bag, model)
     export(model, material.tokenizer, folders.out)
     log.info("%s is written%s", folders.out, "" if finished else "; call again to go on")
     return finished
@@ -104,6 +105,7 @@ def prepare(folders: Folders, settings: Settings) -> Material:
     kept_tokenizer, kept_corpus = folders.work / TOKENIZER_FILE, folders.work / CORPUS_FILE
     if not kept_tokenizer.exists():
         texts = tokenizer_texts(folders.corpus, settings.tokenizer_every)
+        texts = chain(TEMPLATES.values(), texts)  # so that every sign of the prompts is known
         train_tokenizer(texts, settings.shape.vocabulary).save(str(kept_tokenizer))
     tokenizer = Tokenizer.from_file(str(kept_tokenizer))
     if not kept_corpus.exists():
@@ -119,7 +121,7 @@ def train_bag(run: Run, material: Material) -> tuple[Bag, bool]:
     rng = np.random.default_rng(settings.seed)
     frequency = token_frequency(material.corpus.passages, settings.shape.vocabulary, rng)
     bag = new_bag(frequency, wording.prompt_ids, settings.shape.width, settings.seed)
-    pairs = material.pairs(stage)
+    pairs = material.pairs(stage, bag)
     learner = Learner(
         rates={"directions": stage.rate, "head": stage.rate}
         | {"importance": 2 * stage.rate, "bias": 2 * stage.rate},
@@ -130,12 +132,12 @@ def train_bag(run: Run, material: Material) -> tuple[Bag, bool]:
     return bag, learn(learner, run.plan("bag", stage)) == stage.steps
 
 
-def train_decoder(run: Run, material: Material, model: "LlamaForCausalLM") -> bool:
-    """Train the decoder in place; return whether it is finished."""
+def train_decoder(run: Run, material: Material, bag: Bag, model: "LlamaForCausalLM") -> bool:
+    """Train the decoder that began as a bag, in place; return whether it is finished."""
     settings, stage = run.settings, run.settings.decoder
     tensors = dict(model.named_parameters())
     tables = {"model.embed_tokens.weight", "lm_head.weight"}
-    pairs = material.pairs(stage)
+    pairs = material.pairs(stage, bag)
     learner = Learner(
         rates={name: stage.rate if name in tables else stage.block_rate for name in tensors},
         tensors=tensors,

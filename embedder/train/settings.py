@@ -68,12 +68,28 @@ class Settings:
     """Everything that decides the weights, given a corpus and a machine's arithmetic."""
 
     shape: Shape = Shape()
-    bag: Stage = Stage(steps=1500, batch=768, rate=4e-3)
-    decoder: Stage = Stage(steps=3000, batch=128, rate=1e-3, block_rate=1e-3, passage_tokens=96)
+    bag: Stage = Stage(steps=900, batch=768, rate=4e-3, passage_tokens=144)
+    decoder: Stage = Stage(
+        steps=700,
+        batch=192,
+        rate=1e-4,
+        block_rate=1e-3,
+        passage_tokens=96,
+        word_weight=0.05,
+        language_weight=0.02,
+    )
     tokenizer_every: int = 3  # every n-th passage trains the tokenizer
     checkpoint_every: int = 250  # steps
     seed: int = 0
 
-    def to_json(self) -> str:
-        """Write the settings, so that a resumed run can tell whether it is the same run."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True)
+    def deciding(self, stage: str) -> str:
+        """Write what decides a stage's weights, so that a run resumes no other run's stage.
+
+        Args:
+            stage: "bag", which the decoder's settings do not touch, or "decoder".
+        """
+        facts = asdict(self)
+        del facts["checkpoint_every"]
+        if stage == "bag":
+            del facts["decoder"]
+        return json.dumps(facts, sort_keys=True)
