@@ -139,10 +139,9 @@ class Ingestion:
     def _commit(self, ingest: Ingest | None) -> None:
         self._writer.record(ingest)
         self._writer.commit()
-        if self._options.cache:
-            shutil.rmtree(self._cache, ignore_errors=True)  # what it held is committed
-            if ingest is not None:
-                self._cache.mkdir()
+        shutil.rmtree(self._cache, ignore_errors=True)  # what it held is committed
+        if self._options.cache and ingest is not None:
+            self._cache.mkdir()
 
     def _shared(self, encoders: Mapping[str, Encoder]) -> list[_Feed]:
         """Group channels by encoder object, so that each encodes a text once."""

@@ -172,13 +172,14 @@ class Retriever:
         """
         hits = self.index.search(channel, rows, k)
         if np.array_equal(rows.owner, np.arange(len(ids))):
-            return cut(to_run(hits, ids, self._row_ids[channel]), k)
+            found = to_run(hits, ids, self._row_ids[channel])
+            return found if hits.rows.shape[1] == k else cut(found, k)
         by_row = to_run(hits, [str(at) for at in range(len(rows))], self._row_ids[channel])
         summed: dict[str, defaultdict[str, float]] = {one: defaultdict(float) for one in ids}
-        for owner, found in zip(rows.owner, by_row.values(), strict=True):
-            for document_id, score in found.items():
+        for owner, scores in zip(rows.owner, by_row.values(), strict=True):
+            for document_id, score in scores.items():
                 summed[ids[owner]][document_id] += max(score, 0.0)
-        return cut({query_id: dict(scores) for query_id, scores in summed.items()}, k)
+        return cut({query_id: dict(total) for query_id, total in summed.items()}, k)
 
 
 @contextmanager

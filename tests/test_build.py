@@ -262,6 +262,25 @@ def test_several_rows_of_a_text_belong_to_its_document(tmp_path: Path) -> None:
         assert list(index.row_ids("dense")) == left
 
 
+def test_a_segment_may_be_without_rows(tmp_path: Path) -> None:
+    blank = [Document(f"b{at}", "", "") for at in range(5)]
+    options = BuildOptions(segment_documents=5, on_empty="keep")
+    encoder = WordRowsEncoder()
+    build_index([*blank, *documents(7)], {"dense": encoder}, tmp_path / "i", options)
+    rows = encoder.encode(["amber"], Role.QUERY)
+    with Index.open(tmp_path / "i") as index:
+        assert (index.segments, index.documents) == (3, 12)
+        hits = index.search("dense", rows, 9)
+        assert {index.row_ids("dense")[row] for row in hits.rows[0] if row >= 0} == {
+            f"d{at}" for at in range(7)
+        }
+    with IndexWriter(tmp_path / "i") as writer:
+        writer.merge()
+        writer.commit()
+    with Index.open(tmp_path / "i") as index:
+        assert index.search("dense", rows, 9).scores.tolist() == hits.scores.tolist()
+
+
 def test_long_documents_are_cut_and_keep_their_title(tmp_path: Path) -> None:
     text = " ".join(f"w{i}" for i in range(25))
     docs = [Document("long", "A title", text), Document("short", "", "one two")]

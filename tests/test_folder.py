@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from embedder.bm25 import BM25Encoder
 from embedder.types import Encoder, Role
 from index.documents import Document
 from index.folder import FORMAT, Index, check
-from index.manifest import ChannelSpec
+from index.manifest import ChannelSpec, Manifest
+from index.segment import Segment, open_segments
 from index.writer import IndexWriter
 from retrieval.build import BuildOptions, add_documents, build_index
 from retrieval.run import Run, cut, to_run
@@ -174,6 +176,64 @@ def test_deleting_names_the_id_it_does_not_know(tmp_path: Path) -> None:
         assert index.deleted == 1
         with pytest.raises(ValueError, match="no document 'd1'"):
             index.document("d1")
+
+
+def test_an_index_can_be_opened_while_it_is_merged_and_compacted(tmp_path: Path) -> None:
+    """A reader that read the manifest just before a merge must not trip over missing files."""
+    path = build(tmp_path / "i")
+    before = searched(path)
+    ended = threading.Event()
+    failed: list[BaseException] = []
+
+    def churn() -> None:
+        try:
+            for number in range(6):
+                add_documents(documents(1, start=1000 + number), BOTH, path)
+                with IndexWriter(path) as writer:
+                    writer.delete([f"d{1000 + number}"])
+                    writer.merge()
+                    writer.commit()
+                    writer.compact()
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            ended.set()
+
+    thread = threading.Thread(target=churn)
+    thread.start()
+    generations = set()
+    while not ended.is_set():
+        with Index.open(path) as index:
+            generations.add(index.generation)
+            assert index.documents in (100, 101)
+            assert len(list(index.stream())) == index.documents
+    thread.join()
+    assert failed == []
+    assert len(generations) > 1
+    assert searched(path) == before
+
+
+def test_a_reader_that_was_overtaken_opens_the_newer_generation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files of a generation are removed after its manifest was read, before they are open."""
+    path = build(tmp_path / "i")
+    before = searched(path)
+    tried: list[int] = []
+
+    def overtaken(folder: Path, manifest: Manifest) -> list[Segment]:
+        if not tried:
+            with IndexWriter(path) as writer:
+                writer.merge()
+                writer.commit()
+                writer.compact()
+        tried.append(manifest.generation)
+        return open_segments(folder, manifest)
+
+    monkeypatch.setattr("index.folder.open_segments", overtaken)
+    with Index.open(path) as index:
+        assert tried == [index.generation - 1, index.generation]
+        assert results(index) == before
 
 
 def test_what_is_not_committed_is_dropped(tmp_path: Path) -> None:
