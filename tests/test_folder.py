@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -178,37 +177,32 @@ def test_deleting_names_the_id_it_does_not_know(tmp_path: Path) -> None:
             index.document("d1")
 
 
+CHURN = """
+import sys
+from index.writer import IndexWriter
+from retrieval.build import add_documents
+from tests.test_folder import BOTH, documents
+for number in range(6):
+    add_documents(documents(1, start=1000 + number), BOTH, sys.argv[1])
+    with IndexWriter(sys.argv[1]) as writer:
+        writer.delete([f"d{1000 + number}"])
+        writer.merge()
+        writer.commit()
+        writer.compact()
+"""
+
+
 def test_an_index_can_be_opened_while_it_is_merged_and_compacted(tmp_path: Path) -> None:
-    """A reader that read the manifest just before a merge must not trip over missing files."""
     path = build(tmp_path / "i")
     before = searched(path)
-    ended = threading.Event()
-    failed: list[BaseException] = []
-
-    def churn() -> None:
-        try:
-            for number in range(6):
-                add_documents(documents(1, start=1000 + number), BOTH, path)
-                with IndexWriter(path) as writer:
-                    writer.delete([f"d{1000 + number}"])
-                    writer.merge()
-                    writer.commit()
-                    writer.compact()
-        except BaseException as error:
-            failed.append(error)
-        finally:
-            ended.set()
-
-    thread = threading.Thread(target=churn)
-    thread.start()
     generations = set()
-    while not ended.is_set():
-        with Index.open(path) as index:
-            generations.add(index.generation)
-            assert index.documents in (100, 101)
-            assert len(list(index.stream())) == index.documents
-    thread.join()
-    assert failed == []
+    with subprocess.Popen([sys.executable, "-c", CHURN, str(path)]) as churn:
+        while churn.poll() is None:
+            with Index.open(path) as index:
+                generations.add(index.generation)
+                assert index.documents in (100, 101)
+                assert len(list(index.stream())) == index.documents
+    assert churn.returncode == 0
     assert len(generations) > 1
     assert searched(path) == before
 
