@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,17 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option, Typer
 
-from lastword.display import Screen, counted, one_line
-from lastword.encoders import Readers, channel_options, fusion_of, readers
+from lastword.display import Screen, clipped, counted, one_line
+from lastword.encoders import Readers, channel_options, readers
 from lastword.options import FUSION, Output, Reading, command
 from lastword.recipes import spoken
 
 if TYPE_CHECKING:
-    from retrieval.retriever import Retriever
     from rich.console import RenderableType
+    from rich.table import Table
 
     from embedder.types import Encoder, Role
     from index.folder import Index
+    from retrieval.retriever import Retriever
 
 app = Typer()
 
@@ -120,7 +122,8 @@ def _key(made: Readers) -> str:
 def _built(place: Path, made: Readers, screen: Screen) -> dict[str, Any]:
     """Build the index, finish it, or find it; say how many documents and how fast."""
     from index.folder import Index
-    from retrieval.build import BuildOptions, build_index
+    from retrieval.build import build_index
+    from retrieval.options import BuildOptions
 
     if place.exists():
         with Index.open(place) as held:
@@ -142,11 +145,11 @@ def _built(place: Path, made: Readers, screen: Screen) -> dict[str, Any]:
 
 
 def _answered(place: Path, made: Readers, questions: Sequence[str]) -> list[Answered]:
+    from index.folder import Index
+    from retrieval.fusion import fusion_by_name
     from retrieval.retriever import Retriever
 
-    from index.folder import Index
-
-    fuse = fusion_of(FUSION, list(made.encoders))
+    fuse = fusion_by_name(FUSION, list(made.encoders))
     with Index.open(place) as held:
         retriever = Retriever(held, made.encoders, fuse)
         retriever.answer({ASKED: questions[0]}, SHOWN)  # the first search loads and compiles
@@ -190,23 +193,17 @@ def _words(reader: "Encoder", text: str, role: "Role") -> Words:
 
 def _shown(answered: Answered) -> "list[RenderableType]":
     """Lay out one question: the best of every channel side by side, and the words."""
-    from rich import box
-    from rich.table import Table
+    from rich.columns import Columns
     from rich.text import Text
 
-    made = Table(
-        title=Text(f"\n{answered.question}"), title_justify="left", box=box.SIMPLE_HEAD, expand=True
-    )
-    made.add_column("", justify="right")
-    for name in answered.ranked:
-        made.add_column(name, ratio=1, overflow="fold")
-    for rank in range(SHOWN):
-        found = [run[rank][0] if rank < len(run) else "" for run in answered.ranked.values()]
-        made.add_row(str(rank + 1), *map(Text, found))
-    shown: list[RenderableType] = [made]
+    across = 4 if shutil.get_terminal_size().columns >= 116 else 2
+    width = min(shutil.get_terminal_size().columns, 160) // across - 2
+    lists = [_ranked_table(name, run, width) for name, run in answered.ranked.items()]
+    heading = Text(f"\n{answered.question}\n", style="bold")
+    shown: list[RenderableType] = [heading, Columns(lists, width=width)]
     if answered.texts:
         best = next(iter(answered.ranked.values()))[0][0]
-        shown.append(Text(f"{best}: {one_line(answered.texts[0], 160)}"))
+        shown.append(Text(f"\n{best}: {one_line(answered.texts[0], 160)}"))
     for what, words in (
         ("words for the question", answered.question_words),
         ("words for the first document", answered.document_words),
@@ -217,12 +214,24 @@ def _shown(answered: Answered) -> "list[RenderableType]":
     return shown
 
 
+def _ranked_table(name: str, run: Words, width: int) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=None, padding=(0, 1, 0, 0), width=width)
+    made.add_column("", justify="right")
+    made.add_column(name, no_wrap=True, ratio=1)
+    for rank, (document, _) in enumerate(run, start=1):
+        made.add_row(str(rank), Text(clipped(document, width - 4)))
+    return made
+
+
 def _say_what_next(screen: Screen, place: Path, reading: Reading, milliseconds: float) -> None:
     screen.remark(
         f"\n{milliseconds:.0f} ms per question, the model's reading of it included.\n"
         "\nTo try next:\n"
         f'  lastword search {place} "pick a random element"\n'
-        f'  lastword explain {place} "pick a random element" random.choice\n'
+        f'  lastword explain {place} "pick a random element" random.Random.choice\n'
         "  lastword index YOUR_FOLDER -o my.index"
     )
     if reading == Reading():

@@ -1,11 +1,12 @@
 """What people see: tables and remarks, progress with throughput and time left, or JSON."""
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lastword.options import Output
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.table import Table
 
+LONG = 2.0  # seconds that may pass without a word
 Advance = Callable[[int], None]
 """Called with how many items are finished by now."""
 
@@ -36,7 +38,7 @@ class Screen:
             return
         console = _console()
         for one in shown:
-            console.print(one, markup=False)
+            console.print(one, markup=False, soft_wrap=isinstance(one, str))
 
     def remark(self, text: str) -> None:
         """Say something that is no result."""
@@ -45,9 +47,10 @@ class Screen:
 
     @contextmanager
     def progress(self, what: str, total: int | None, unit: str) -> Iterator[Advance]:
-        """Show a bar with throughput and time left, and one line when it is done.
+        """Show a bar with throughput and time left, and one line at the end of what took long.
 
-        Where stderr is no terminal there is only the line.
+        Where stderr is no terminal there is only the line. Nothing is left of work that failed:
+        the error is then the only line.
         """
         started, finished = time.perf_counter(), 0
         if not self.speaks:
@@ -62,8 +65,8 @@ class Screen:
                 bar.update(task, completed=done)
 
             yield advance
-        if finished:
-            seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        if finished and seconds > LONG:
             self.remark(
                 f"{what}: {finished:,} {unit} in {duration(seconds)}"
                 f" ({finished / seconds:,.0f} {unit}/s)"
@@ -86,17 +89,30 @@ def table(*columns: str, rows: Sequence[Sequence[str]], title: str = "") -> "Tab
     A column whose name starts with ">" is aligned to the right.
     """
     from rich import box
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for column in columns[:-1]:
-        right = column.startswith(">")
-        made.add_column(column.lstrip(">"), justify="right" if right else "left", no_wrap=True)
-    made.add_column(columns[-1], overflow="ellipsis", no_wrap=True, ratio=1)
-    for row in rows:
+    made = Table(title=title or None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    made.title_justify, made.title_style = "left", "bold"
+    shown = [[*map(clipped, row[:-1]), row[-1]] for row in rows]
+    room = shutil.get_terminal_size().columns - 4
+    for place, column in enumerate(columns[:-1]):
+        name = column.removeprefix(">")
+        widest = max([cell_len(name), *(cell_len(row[place]) for row in shown)])
+        side: Literal["left", "right"] = "right" if column != name else "left"
+        made.add_column(name, justify=side, no_wrap=True, width=widest)
+        room -= widest + 2
+    # rich would take the missing space from all columns, numbers included.
+    made.add_column(columns[-1], overflow="ellipsis", no_wrap=True, max_width=max(room, 12))
+    for row in shown:
         made.add_row(*(Text(cell) for cell in row))
     return made
+
+
+def clipped(name: str, room: int = 36) -> str:
+    """Shorten a path or qualified name from its beginning: the end of it says most."""
+    return name if len(name) <= room else "…" + name[len(name) - room + 1 :]
 
 
 def one_line(text: str, width: int = 200) -> str:

@@ -61,7 +61,6 @@ def embed(files: Files, reading: Reading, output: Output) -> None:
     documents = list(TextFolder(files.source).documents())
     texts = [document.content for document in documents]
     encoder, recipe = next(iter(model_channels(reading).values()))
-    screen.remark(f"Reading with {said(recipe)}.")
     with screen.progress("Encoding", len(texts), "texts") as advance:
         parts = []
         for start in range(0, len(texts), WINDOW):
@@ -75,7 +74,7 @@ def embed(files: Files, reading: Reading, output: Output) -> None:
     screen.result({"out": str(files.out), "texts": len(texts), "bytes": files.out.stat().st_size})
     screen.remark(
         f"{files.out}: {counted(len(texts), 'text')}, {size(files.out.stat().st_size)}, "
-        f"with {', '.join(arrays)}."
+        f"with {', '.join(arrays)}; read by {said(recipe)}."
     )
 
 

@@ -11,8 +11,7 @@ from lastword.recipes import BM25Recipe, LLMRecipe, Recipe, SbertRecipe, from_js
 
 if TYPE_CHECKING:
     from embedder.types import Encoder
-    from retrieval.build import ChannelOptions
-    from retrieval.fusion import Fusion
+    from retrieval.options import ChannelOptions
 
 CHANNELS = ("dense", "sparse", "bm25")
 _SBERT = "sbert:"
@@ -85,19 +84,12 @@ def channel_names(text: str) -> list[str]:
 
 def channel_options(recipes: Mapping[str, Recipe]) -> "dict[str, ChannelOptions]":
     """Say how channels are kept, each with its recipe written beside it."""
-    from retrieval.build import DEFAULT_CHANNELS
+    from retrieval.options import DEFAULT_CHANNELS
 
     return {
         name: replace(DEFAULT_CHANNELS[name], recipe=to_json(recipe))
         for name, recipe in recipes.items()
     }
-
-
-def fusion_of(text: str, channels: Sequence[str]) -> "Fusion":
-    """Read a fusion; a single channel is left as it is, with the scores that it gave."""
-    from retrieval.fusion import fusion_by_name
-
-    return fusion_by_name(text, channels) if len(channels) > 1 else lambda runs: runs[0]
 
 
 def model_channels(reading: Reading) -> dict[str, tuple["Encoder", Recipe]]:

@@ -78,7 +78,6 @@ def retrieval(
         collection.queries()  # what cannot be judged must not cost hours of encoding
     totals = [look_through(collection, screen) for collection in collections]
     made = readers(reading)
-    screen.remark(f"Reading with {spoken(made.recipes)}.")
     out = judging.out or Path("runs") / _label(made)
     options = _judge_options(judging, made, out)
     outcomes = []
@@ -89,6 +88,7 @@ def retrieval(
     screen.result(
         [_outcome(judged) for judged in outcomes], *(_judged_table(judged) for judged in outcomes)
     )
+    screen.remark(f"Read by {spoken(made.recipes)}.")
     screen.remark(f"Figures per query and TREC runs are in {out}.")
 
 

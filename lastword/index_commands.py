@@ -14,7 +14,7 @@ from lastword.recipes import Recipe, spoken
 from lastword.sources import look_through
 
 if TYPE_CHECKING:
-    from retrieval.build import BuildOptions, BuildReport
+    from retrieval.options import BuildOptions, BuildReport
 
 app = Typer()
 
@@ -81,11 +81,11 @@ def index(
     collection = open_collection(source)
     total = look_through(collection, screen)
     made = readers(reading)
-    screen.remark(f"Reading with {spoken(made.recipes)}.")
     options = _build_options(storing, made.recipes)
     with screen.progress("Indexing", total, "documents") as advance:
         report = build_index(collection.documents(), made.encoders, out, options, advance)
     _tell(screen, out, report)
+    screen.remark(f"Read by {spoken(made.recipes)}.")
     screen.remark(f'Next: lastword search {out} "your question"')
 
 
@@ -97,7 +97,8 @@ def add(path: IndexPath, source: Source, intake: Intake, running: Running, outpu
     """Add a collection to an index, read by the encoders that made it."""
     from eval.datasets import open_collection
     from index.folder import Index
-    from retrieval.build import BuildOptions, add_documents
+    from retrieval.build import add_documents
+    from retrieval.options import BuildOptions
 
     with Index.open(path) as held:
         recipes = {name: spec.recipe for name, spec in held.channels.items()}
@@ -113,7 +114,7 @@ def add(path: IndexPath, source: Source, intake: Intake, running: Running, outpu
 
 def _build_options(storing: Storing, recipes: Mapping[str, Recipe]) -> "BuildOptions":
     from index.manifest import Passages
-    from retrieval.build import BuildOptions
+    from retrieval.options import BuildOptions
 
     channels = channel_options(recipes)
     if "dense" in channels:

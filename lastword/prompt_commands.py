@@ -37,9 +37,9 @@ def list_prompts(output: Output) -> None:
     from embedder.prompt import Prompt
 
     prompts = [Prompt.load(name) for name in Prompt.library()]
-    rows = [(prompt.name, prompt.use, prompt.description) for prompt in prompts]
+    rows = [(prompt.name, prompt.description) for prompt in prompts]
     Screen(output).result(
-        [_facts(prompt) for prompt in prompts], table("prompt", "use", "what it is", rows=rows)
+        [_facts(prompt) for prompt in prompts], table("prompt", "what it is", rows=rows)
     )
 
 

@@ -75,7 +75,7 @@ def from_json(text: str, channel: str) -> Recipe:
 def said(recipe: Recipe) -> str:
     """Describe a recipe in a few words."""
     if isinstance(recipe, BM25Recipe):
-        return f"words, {recipe.language}"
+        return f"{recipe.language} words"
     if isinstance(recipe, SbertRecipe):
         return f"sbert:{recipe.model}"
     model = "the bundled model" if recipe.model == BUNDLED_NAME else recipe.model
@@ -83,5 +83,8 @@ def said(recipe: Recipe) -> str:
 
 
 def spoken(recipes: Mapping[str, Recipe]) -> str:
-    """Describe all channels in one line."""
-    return "; ".join(f"{name}: {said(recipe)}" for name, recipe in recipes.items())
+    """Describe all channels in one line; channels that share a recipe are named together."""
+    channels: dict[Recipe, list[str]] = {}
+    for name, recipe in recipes.items():
+        channels.setdefault(recipe, []).append(name)
+    return "; ".join(f"{said(recipe)} ({', '.join(names)})" for recipe, names in channels.items())

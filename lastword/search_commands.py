@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option, Typer
 
 from lastword.display import Screen, counted, duration, one_line, table
-from lastword.encoders import fusion_of, readers_again
+from lastword.encoders import readers_again
 from lastword.options import FUSION, IndexPath, Output, Running, command
 from lastword.queries import read_queries
 
 if TYPE_CHECKING:
-    from retrieval.retriever import Answer, Explanation, Retriever
     from rich.table import Table
 
     from index.folder import Index
+    from retrieval.explain import Explanation
+    from retrieval.retriever import Answer, Retriever
     from retrieval.run import Run
 
 app = Typer()
@@ -109,14 +110,14 @@ def explain(
 @contextmanager
 def opened(path: Path, fusing: Fusing) -> "Iterator[Retriever]":
     """Open an index and make the encoders of the channels that are asked."""
-    from retrieval.retriever import Retriever
-
     from index.folder import Index
+    from retrieval.fusion import fusion_by_name
+    from retrieval.retriever import Retriever
 
     with Index.open(path) as held:
         channels = _asked(fusing.channels, held)
         recipes = {name: spec.recipe for name, spec in held.channels.items()}
-        fuse = fusion_of(fusing.fusion, channels)
+        fuse = fusion_by_name(fusing.fusion, channels)
         encoders = readers_again(recipes, channels, fusing)
         yield Retriever(held, encoders, fuse, fusing.depth)
 
@@ -146,7 +147,7 @@ def answer_table(rows: Sequence[Mapping[str, Any]], channels: Sequence[str]) -> 
     """Lay out what one query found, with the rank that each channel gave."""
     several = list(channels) if len(channels) > 1 else []
     return table(
-        *(">rank", ">score", *(f">{name}" for name in several), "id", "text"),
+        *(">#", ">score", *(f">{name}" for name in several), "id", "text"),
         rows=[
             (
                 str(row["rank"]),

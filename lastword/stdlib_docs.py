@@ -17,9 +17,19 @@ from types import ModuleType
 
 from index.documents import Document
 
-SHORTEST = 30  # characters; less is a remark such as "See above."
+SHORTEST = 20  # characters; less is a remark such as "See above."
 _PASSED_OVER = frozenset(
-    {"__main__", "idlelib", "lib2to3", "ntpath", "nturl2path", "test", "tests", "turtledemo"}
+    {
+        "__main__",
+        "distutils",
+        "idlelib",
+        "lib2to3",
+        "ntpath",
+        "nturl2path",
+        "test",
+        "tests",
+        "turtledemo",
+    }
 )
 _KNOWN_AS = {"posix": "os", "posixpath": "os.path", "pathlib._local": "pathlib"}
 """Modules that people know by another name."""

@@ -70,9 +70,7 @@ def info(path: IndexPath, output: Output) -> None:
 
     with Index.open(path) as held:
         facts = _facts(held)
-    rows = [
-        (name, spec.kind, _read_by(spec), spec.fingerprint) for name, spec in held.channels.items()
-    ]
+        rows = [(name, _kept_as(spec), _read_by(spec)) for name, spec in held.channels.items()]
     summary = (
         f"{path}: {counted(facts['documents'], 'document')} in "
         f"{counted(facts['segments'], 'segment')}, {size(facts['bytes'])}, "
@@ -80,13 +78,19 @@ def info(path: IndexPath, output: Output) -> None:
     )
     shown: list[RenderableType] = [
         summary,
-        table("channel", "kept as", "read by", "fingerprint", rows=rows),
+        table("channel", "kept as", "read by", rows=rows),
     ]
     if facts["unfinished"]:
         shown.append(
             f"The last {facts['unfinished']} was interrupted; give its command again to finish it."
         )
     Screen(output).result(facts, *shown)
+
+
+def _kept_as(spec: "ChannelSpec") -> str:
+    if spec.weighting is None:
+        return f"{spec.dim} dimensions, {spec.factory}"
+    return f"postings, {spec.weighting.kind}"
 
 
 def _read_by(spec: "ChannelSpec") -> str:
