@@ -25,8 +25,8 @@ from tests.synthetic import SignEncoder, documents, queries
 
 Work = Literal["build", "add", "merge"]
 WORKS: tuple[Work, ...] = get_args(Work)
-BUILT, ADDED = 400, 300
-OPTIONS = BuildOptions(segment_documents=50, window=20, cache=True)
+BUILT, ADDED = 240, 180
+OPTIONS = BuildOptions(segment_documents=30, window=12, cache=True)
 ROOT = Path(__file__).parent.parent
 
 
