@@ -11,6 +11,7 @@ from embedder.types import Encoder, Role
 from index.documents import Document
 from index.folder import Index
 from index.manifest import Passages
+from index.writer import IndexWriter
 from retrieval.build import BuildOptions, ChannelOptions, build_index
 from retrieval.fusion import min_max, reciprocal_rank, z_score
 from retrieval.retriever import Retriever
@@ -206,3 +207,32 @@ def test_the_heaviest_words_are_named_first(path: Path) -> None:
     assert len(words) == 3
     assert [weight for _, weight in words] == sorted((w for _, w in words), reverse=True)
     assert np.all([word in document.content.lower() for word, _ in words])
+
+
+@pytest.mark.parametrize("factory", ["HNSW16", "IVF4,Flat"])
+def test_approximate_channels_survive_deletion_and_merging(tmp_path: Path, factory: str) -> None:
+    """Scores are exact whatever the index; at this size nearly everything is found."""
+    pytest.importorskip("faiss")
+    options = BuildOptions(
+        segment_documents=250, channels={"dense": ChannelOptions("dense", factory=factory)}
+    )
+    path, encoder = tmp_path / "i", SignEncoder()
+    build_index(documents(500), {"dense": encoder}, path, options)
+    build_index(documents(400, start=100), {"dense": encoder}, tmp_path / "exact")
+    with IndexWriter(path) as writer:
+        writer.delete([f"d{at}" for at in range(100)])
+        writer.commit()
+    with Index.open(tmp_path / "exact") as index:
+        exact = Retriever(index, {"dense": encoder}).search(queries(), 400)
+    for _ in range(2):
+        with Index.open(path) as index:
+            found = Retriever(index, {"dense": encoder}).search(queries(), 10)
+            assert index.check() == []
+        for query_id, scores in found.items():
+            assert scores.items() <= exact[query_id].items()
+        best = [max(scores.values()) == max(exact[one].values()) for one, scores in found.items()]
+        assert sum(best) > len(best) / 2
+        with IndexWriter(path) as writer:
+            writer.merge()
+            writer.commit()
+            writer.compact()
