@@ -83,7 +83,7 @@ class Screen:
             yield
 
 
-def table(*columns: str, rows: Sequence[Sequence[str]], title: str = "") -> "Table":
+def table(*columns: str, rows: Sequence[Sequence[str]]) -> "Table":
     """Lay out rows of plain text; the last column gives way where the terminal is narrow.
 
     A column whose name starts with ">" is aligned to the right.
@@ -93,8 +93,7 @@ def table(*columns: str, rows: Sequence[Sequence[str]], title: str = "") -> "Tab
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(title=title or None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    made.title_justify, made.title_style = "left", "bold"
+    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     shown = [[*map(clipped, row[:-1]), row[-1]] for row in rows]
     room = shutil.get_terminal_size().columns - 4
     for place, column in enumerate(columns[:-1]):

@@ -15,7 +15,7 @@ from lastword.recipes import spoken
 from lastword.sources import look_through
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
     from eval.beir import JudgeOptions
     from eval.judged import Judged
@@ -85,9 +85,8 @@ def retrieval(
         place = out / f"{collection.name.replace('/', '-')}.index"
         with screen.progress(f"Indexing {collection.name}", total, "documents") as advance:
             outcomes.append(judge(collection, made.encoders, place, options, advance))
-    screen.result(
-        [_outcome(judged) for judged in outcomes], *(_judged_table(judged) for judged in outcomes)
-    )
+    data = [_outcome(judged) for judged in outcomes]
+    screen.result(data, *(piece for judged in outcomes for piece in _shown(judged)))
     screen.remark(f"Read by {spoken(made.recipes)}.")
     screen.remark(f"Figures per query and TREC runs are in {out}.")
 
@@ -120,17 +119,16 @@ def _outcome(judged: "Judged") -> dict[str, Any]:
     return {name: fact for name, fact in judged.to_json().items() if name != "values"}
 
 
-def _judged_table(judged: "Judged") -> "Table":
+def _shown(judged: "Judged") -> "list[RenderableType]":
     from eval.measures import means
 
+    spent = ", ".join(f"{what} {duration(seconds)}" for what, seconds in judged.seconds.items())
+    heading = (
+        f"{judged.dataset}: {counted(judged.documents, 'document')}, {judged.queries:,} queries "
+        f"({spent})"
+    )
     rows = [
         (run, *(f"{mean:.4f}" for mean in means(values).values()), "")
         for run, values in judged.values.items()
     ]
-    spent = ", ".join(f"{what} {duration(seconds)}" for what, seconds in judged.seconds.items())
-    title = (
-        f"{judged.dataset}: {counted(judged.documents, 'document')}, {judged.queries:,} queries; "
-        f"{spent}"
-    )
-    measures = (f">{name}" for name in judged.measures)
-    return table("run", *measures, "", rows=rows, title=title)
+    return [heading, table("run", *(f">{name}" for name in judged.measures), "", rows=rows)]

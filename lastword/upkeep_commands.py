@@ -89,7 +89,8 @@ def info(path: IndexPath, output: Output) -> None:
 
 def _kept_as(spec: "ChannelSpec") -> str:
     if spec.weighting is None:
-        return f"{spec.dim} dimensions, {spec.factory}"
+        width = "" if spec.dim is None else f" of {spec.dim}"
+        return f"vectors{width}, {spec.factory}"
     return f"postings, {spec.weighting.kind}"
 
 

