@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from embedder.backbone import Backbone
 
-WINDOW = 1024  # texts that are sorted by length together
+WINDOW = 256  # texts that are sorted by length together, while the next are tokenised
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,185 @@
+"""Encoding speed beside a plain transformers loop, in the same run, with equal vectors.
+
+    python -m benchmarks.encode [--data FOLDER] [--documents 300] [--queries 300]
+
+The plain loop does what the paper's code does: batches of 64 in file order, padded on the right,
+logits of all positions, all hidden states. Both run in float32 on the same threads. The floor is
+the time of the model's multiplications at the matmul rate measured in this run.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+from benchmarks.record import append
+from embedder.bundled import BUNDLED_MODEL
+from embedder.llm import LLMEncoder
+from embedder.loading import LLMOptions
+from embedder.types import Role
+
+DATA = Path(__file__).resolve().parent.parent.parent / "shared/data/retrieval/scifact"
+T = TypeVar("T")
+BATCH = 64
+TOLERANCE = 1e-4
+GOAL = {Role.DOCUMENT: 2.0, Role.QUERY: 3.0}
+
+
+def main() -> None:
+    """Measure both models on both roles."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, default=DATA, help="a BEIR folder")
+    parser.add_argument("--documents", type=int, default=300)
+    parser.add_argument("--queries", type=int, default=300)
+    parser.add_argument("--repeats", type=int, default=3)
+    args = parser.parse_args()
+    if not (args.data / "corpus.jsonl").is_file():
+        raise SystemExit(f"skipped: no BEIR folder at {args.data}; give one with --data")
+    texts = {
+        Role.DOCUMENT: _texts(args.data / "corpus.jsonl", args.documents),
+        Role.QUERY: _texts(args.data / "queries.jsonl", args.queries),
+    }
+    table = Table("model", "role", "texts/s", "plain loop", "ratio", "goal", "floor", "difference")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, place in (("bundled", BUNDLED_MODEL), ("llama-135m", _random_135m(folder))):
+            encoder = LLMEncoder.load(place, options=LLMOptions(dtype="float32", device="cpu"))
+            for role, given in texts.items():
+                record = _measure(name, encoder, role, given, args.repeats)
+                append(record)
+                table.add_row(*_cells(record))
+    Console().print(table)
+
+
+def _measure(
+    name: str, encoder: LLMEncoder, role: Role, texts: Sequence[str], repeats: int
+) -> dict[str, object]:
+    """Time ours and theirs in turn, so that both see the same machine."""
+    ours = encoder.encode(texts[:BATCH], role)  # warm-up: prefix cache, threads, allocator
+    theirs = _plain(encoder, texts[:BATCH], role)
+    mine, plain = [], []
+    for _ in range(repeats):
+        seconds, ours = _timed(lambda: encoder.encode(texts, role))
+        mine.append(seconds)
+        seconds, theirs = _timed(lambda: _plain(encoder, texts, role))
+        plain.append(seconds)
+    if ours.dense is None:
+        raise AssertionError("a prompt that reads dense rows gave none")
+    difference = float(np.abs(ours.dense - theirs).max())
+    if difference > TOLERANCE:
+        raise SystemExit(f"{name} {role.value}: vectors differ by {difference}")
+    seconds = statistics.median(mine)
+    ratios = [b / a for a, b in zip(mine, plain, strict=True)]
+    return {
+        "name": f"encode/{name}/{role.value}",
+        "texts": len(texts),
+        "texts_per_second": len(texts) / seconds,
+        "seconds_median": seconds,
+        "seconds_min_max": [min(mine), max(mine)],
+        "baseline": "transformers loop: batch 64 in file order, all logits, all hidden states",
+        "baseline_texts_per_second": len(texts) / statistics.median(plain),
+        "ratio": statistics.median(ratios),
+        "ratio_min_max": [min(ratios), max(ratios)],
+        "goal": GOAL[role],
+        "floor_seconds": _floor(encoder, role, texts),
+        "repeats": repeats,
+        "threads": torch.get_num_threads(),
+        "difference": difference,
+    }
+
+
+def _plain(encoder: LLMEncoder, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
+    """Encode as the paper's code does; returns unit rows, and makes the sparse rows too."""
+    model, frame = encoder.backbone.model, encoder.frames[role]
+    rows = [[*frame.prefix, *encoder.fed(text, role)] for text in texts]
+    allowed = encoder.table.allowed(texts) if encoder.table else []
+    dense = []
+    for start in range(0, len(rows), BATCH):
+        batch = rows[start : start + BATCH]
+        longest = max(map(len, batch))
+        ids = torch.tensor([row + [0] * (longest - len(row)) for row in batch])
+        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in batch])
+        with torch.no_grad():
+            out = model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
+        last = mask.sum(1) - 1
+        states = out.hidden_states[-1][torch.arange(len(batch)), last]
+        dense.append(torch.nn.functional.normalize(states.float()))
+        logits = out.logits[torch.arange(len(batch)), last]
+        weights = torch.log1p(torch.relu(logits))
+        for row, columns in enumerate(allowed[start : start + BATCH]):
+            kept = weights[row, torch.from_numpy(columns)]
+            kept.topk(min(128, len(columns)))
+    rows_: NDArray[np.float32] = torch.cat(dense).numpy()
+    return rows_
+
+
+def _floor(encoder: LLMEncoder, role: Role, texts: Sequence[str]) -> float:
+    """Seconds that the multiplications alone take: tokens x weights x 2 / matmul rate."""
+    tokens = sum(len(encoder.fed(text, role)) for text in texts)
+    model = encoder.backbone.model
+    body = sum(p.numel() for name, p in model.named_parameters() if ".layers." in name)
+    head = model.get_output_embeddings().weight.numel()
+    operations = 2 * (tokens * body + len(texts) * head)
+    return operations / _matmul_rate(model.config.hidden_size)
+
+
+def _matmul_rate(width: int, seconds: float = 0.5) -> float:
+    """Float32 operations per second of (2048, width) x (width, 4 width)."""
+    left, right = torch.randn(2048, width), torch.randn(width, 4 * width)
+    left @ right
+    start, done = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        left @ right
+        done += 1
+    operations = done * 2 * 2048 * width * 4 * width
+    return operations / (time.perf_counter() - start)
+
+
+def _random_135m(folder: str) -> Path:
+    """Save a random Llama of 30 layers, 576 wide, vocabulary 49,152, with a real tokenizer."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=49_152,
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(BUNDLED_MODEL).save_pretrained(folder)
+    return Path(folder)
+
+
+def _texts(path: Path, count: int) -> list[str]:
+    with path.open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line, _ in zip(lines, range(count), strict=False)]
+    return [f"{row.get('title', '')} {row['text']}".strip() for row in rows]
+
+
+def _timed(work: Callable[[], T]) -> tuple[float, T]:
+    start = time.perf_counter()
+    result = work()
+    return time.perf_counter() - start, result
+
+
+def _cells(record: dict[str, object]) -> list[str]:
+    _, model, role = str(record["name"]).split("/")
+    numbers = ("texts_per_second", "baseline_texts_per_second", "ratio", "goal", "floor_seconds")
+    return [model, role, *(f"{record[key]:.4g}" for key in numbers), f"{record['difference']:.1g}"]
+
+
+if __name__ == "__main__":
+    main()
