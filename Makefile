@@ -3,6 +3,7 @@ comma  := ,
 VENV   ?= .venv
 EXTRAS ?= cpu,dev
 BIN    := $(VENV)/bin
+BENCHMARKS = $(patsubst benchmarks/%.py,%,$(shell grep -l __main__ benchmarks/*.py))
 STAMP  := $(VENV)/installed-$(subst $(comma),-,$(EXTRAS))
 
 .PHONY: help setup demo test lint format types check bench clean
@@ -40,8 +41,9 @@ format: $(STAMP) ## put the code into ruff's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## measure speed beside other programs; results are printed
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+bench: $(STAMP) ## measure speed beside other programs (one: make bench ONLY=search)
+	@for name in $(or $(ONLY),$(BENCHMARKS)); do \
+		echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 clean: ## remove the environment and caches, nothing else
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist
