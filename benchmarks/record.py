@@ -34,7 +34,7 @@ def surroundings() -> dict[str, object]:
     loaded = {name: sys.modules.get(name) for name in _NAMED}
     return {
         "machine": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores(),
         "commit": _commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -44,6 +44,13 @@ def surroundings() -> dict[str, object]:
             if module is not None and hasattr(module, "__version__")
         },
     }
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _processor() -> str:

@@ -5,7 +5,6 @@ python -m benchmarks.search [--data FOLDER] [--documents 100000] [--dry]
 
 import argparse
 import json
-import os
 import statistics as stats
 import tempfile
 import time
@@ -22,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.sparse import csr_matrix
 
-from benchmarks.record import append
+from benchmarks.record import append, cores
 from embedder.bm25 import BM25Encoder
 from embedder.types import Representation, Role
 from index.base import NO_ROW, Hits
@@ -60,7 +59,7 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=100_000, help="of the synthetic part")
     parser.add_argument("--dry", action="store_true", help="append nothing to results.jsonl")
     options = parser.parse_args()
-    table = Table(title=f"Inverted search, {_cores()} cores, queries/s")
+    table = Table(title=f"Inverted search, {cores()} cores, queries/s")
     for heading in ("search", "queries/s", "bm25s", "ratio", "floor"):
         table.add_column(heading, justify="left" if heading == "search" else "right")
     bandwidth = _bandwidth()
@@ -142,7 +141,7 @@ class Bm25s:
 
     def search(self, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return rows and scores, both (q, k)."""
-        found = self._program.retrieve(self._queries, k=k, n_threads=_cores(), show_progress=False)
+        found = self._program.retrieve(self._queries, k=k, n_threads=cores(), show_progress=False)
         return found.documents, found.scores
 
 
@@ -220,10 +219,6 @@ def _bandwidth() -> float:
         block.max()
         times.append(time.perf_counter() - started)
     return block.nbytes / min(times)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 def _sparse(encoder: BM25Encoder, texts: Sequence[str], role: Role) -> csr_matrix:

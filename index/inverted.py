@@ -1,12 +1,10 @@
 """Exact search of a sparse channel: weights of postings, and the rows they favour."""
 
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +13,7 @@ from scipy.sparse import csr_matrix
 from embedder.types import Representation
 from index.base import Hits
 from index.postings import Postings, build_inverted, open_inverted
+from index.statistics import Statistics, Weighting, statistics
 from index.topk import check_k, check_live, near_best, no_hits, put_best
 
 __all__ = [
@@ -27,82 +26,9 @@ __all__ = [
     "statistics",
 ]
 
-_WORTH_COMPILING = 20_000_000  # entries that numpy adds in about the time that numba needs to load
+_WORTH_COMPILING = 20_000_000  # work that numpy does in the half second that numba takes to load
 _CHUNK = 1 << 20  # entries that are weighed at a time
 _SHARES = 4  # parts of the queries for each thread, so that none waits long for the others
-
-
-@dataclass(frozen=True, slots=True)
-class Weighting:
-    """How a stored weight becomes the part that a term adds to a score.
-
-    Attributes:
-        kind: "impacts" takes weights as they are; "bm25" takes them as counts.
-        k1: BM25's saturation, at least 0.
-        b: BM25's share of length normalisation, 0 to 1.
-        drop_ubiquitous: ignore query terms that stand in every live row, as Lucene's impact
-            search does.
-    """
-
-    kind: Literal["impacts", "bm25"]
-    k1: float = 0.9
-    b: float = 0.4
-    drop_ubiquitous: bool = False
-
-    def __post_init__(self) -> None:
-        if self.kind not in ("impacts", "bm25"):
-            raise ValueError(f"kind is impacts or bm25; got {self.kind!r}")
-        if not (0 <= self.k1 < np.inf and 0 <= self.b <= 1):
-            raise ValueError(f"BM25 needs k1 >= 0 and 0 <= b <= 1; got k1={self.k1}, b={self.b}")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Statistics:
-    """What weighing needs to know of all live rows of all segments.
-
-    Attributes:
-        documents: number of live rows.
-        average_length: mean sum of weights of a live row; 0 without rows.
-        terms: (t,) int64, ascending.
-        document_frequency: (t,) int64: live rows that hold the term.
-    """
-
-    documents: int
-    average_length: float
-    terms: NDArray[np.int64]
-    document_frequency: NDArray[np.int64]
-
-    def frequency_of(self, terms: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the document frequency of each term, 0 for unknown ones."""
-        if not len(self.terms):
-            return np.zeros(len(terms), np.int64)
-        at = np.minimum(np.searchsorted(self.terms, terms), len(self.terms) - 1)
-        return np.where(self.terms[at] == terms, self.document_frequency[at], 0)
-
-
-def statistics(
-    postings: Sequence[Postings], live: Sequence[NDArray[np.bool_] | None]
-) -> Statistics:
-    """Count over the live rows of all segments; deleted rows count nowhere.
-
-    Args:
-        postings: of each segment.
-        live: for each segment (rows,) True where a row is not deleted, or None for all.
-    """
-    documents, length = 0, 0.0
-    terms, frequencies = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for held, mask in zip(postings, live, strict=True):
-        check_live(mask, held.rows)
-        documents += held.rows if mask is None else int(mask.sum())
-        length += float(held.lengths.sum(dtype=np.float64, where=True if mask is None else mask))
-        terms.append(held.terms)
-        frequencies.append(held.document_frequency(mask))
-    if len(terms) == 2:  # one segment: nothing to add up
-        return Statistics(documents, length / max(documents, 1), terms[1], frequencies[1])
-    together, place = np.unique(np.concatenate(terms), return_inverse=True)
-    frequency = np.zeros(len(together), np.int64)
-    np.add.at(frequency, place, np.concatenate(frequencies))
-    return Statistics(documents, length / max(documents, 1), together, frequency)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +50,7 @@ class _Plan:
 
     @property
     def work(self) -> int:
-        """Entries to be added up."""
+        """Entries to be added up, of all queries."""
         return int((self.entries[:, 1] - self.entries[:, 0]).sum())
 
 
@@ -144,7 +70,7 @@ class InvertedChannel:
         self._postings = postings
         self._weighting = weighting
         self._counted = counted
-        self._done = 0  # entries that numpy has added up
+        self._done = 0  # entries added up and scores looked at, so far
 
     @property
     def rows(self) -> int:
@@ -165,7 +91,7 @@ class InvertedChannel:
             raise ValueError("an inverted channel needs sparse query rows; got dense ones only")
         plan = self._plan(queries.sparse)
         hits = no_hits(len(queries), k)
-        self._done += plan.work
+        self._done += plan.work + len(queries) * self.rows
         if self._done < _WORTH_COMPILING:
             self._search_few(plan, hits, live)
         else:
@@ -295,10 +221,17 @@ class InvertedChannel:
         def search(span: tuple[int, int]) -> None:
             scoring.search_range(span, counted, store, mask, best)
 
-        threads = min(len(os.sched_getaffinity(0)), queries)
+        threads = min(_cores(), queries)
         if threads <= 1:
             search((0, queries))
             return
         cuts = np.linspace(0, queries, min(threads * _SHARES, queries) + 1).astype(int).tolist()
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(search, pairwise(cuts)))
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

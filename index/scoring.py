@@ -47,8 +47,9 @@ class Best(NamedTuple):
 
 
 _GROUP = 16  # neighbouring scores, a cache line, whose maximum stands for them
+_RUN = 8  # groups that are bounded together where there are many for each row wanted
 _SHORT = 32  # up to here insertion sort beats radix sort
-_WORST = np.int64(0x7FFFFFFF)  # key of a score of 0
+_WORST = 0x7FFFFFFF  # key of a score of 0
 _BINS = 1024
 _BIN_BITS = 15  # width of a bin: scores in it differ by 0.4 % at most
 _DIGIT_BITS = 11
@@ -73,9 +74,9 @@ def _add(scores: NDArray[np.float32], plan: Plan, query: int, store: Store) -> N
 
 
 @_compiled
-def _bound(keys: NDArray[np.int64], shift: int, k: int) -> int:
+def _bound(keys: NDArray[np.signedinteger], shift: int, k: int) -> int:
     """Return a key that at least k of `keys` >> shift do not exceed, close to the k-th lowest."""
-    lowest = keys.min() >> shift
+    lowest = int(keys.min()) >> shift
     bins = np.zeros(_BINS, np.int64)
     for key in keys:
         bins[min(((key >> shift) - lowest) >> _BIN_BITS, _BINS - 1)] += 1
@@ -83,28 +84,46 @@ def _bound(keys: NDArray[np.int64], shift: int, k: int) -> int:
     for at in range(_BINS - 1):
         seen += bins[at]
         if seen >= k:
-            return min(lowest + ((at + 1) << _BIN_BITS) - 1, _WORST - 1)  # type: ignore[no-any-return]
-    return _WORST - 1  # type: ignore[return-value]
+            return min(lowest + ((at + 1) << _BIN_BITS) - 1, _WORST - 1)
+    return _WORST - 1
+
+
+@_compiled
+def _reduce(keys: NDArray[np.int32], lowest: NDArray[np.int32]) -> None:
+    """Write the lowest of each run of _RUN keys."""
+    for run in range(len(lowest)):
+        low = keys[run * _RUN]
+        for at in range(1, _RUN):
+            low = min(low, keys[run * _RUN + at])
+        lowest[run] = low
 
 
 @_compiled
 def _gather(
-    scores: NDArray[np.int32], k: int, maxima: NDArray[np.int64], found: NDArray[np.int64]
+    scores: NDArray[np.int32], k: int, keys: NDArray[np.int32], found: NDArray[np.int64]
 ) -> int:
     """Write the key and row of at least the k best scores above 0, by row; return how many.
 
-    There are k scores in k groups, so no more than k groups' maxima need be beaten.
+    The k best groups hold k scores, so only groups as good as the k-th can hold one of the best.
+    `keys` is room for the best key of each group, and of each run of groups.
     """
-    for group in range(len(maxima)):
+    groups = len(scores) // _GROUP
+    best, of_runs = keys[:groups], keys[groups : groups + groups // _RUN]
+    for group in range(groups):
         top = np.int32(0)
-        for row in range(group * _GROUP, (group + 1) * _GROUP):
-            top = max(top, scores[row])
-        maxima[group] = _WORST - top
-    bound = _bound(maxima, 0, k) if len(maxima) > k else _WORST - 1
+        for row in range(_GROUP):
+            top = max(top, scores[group * _GROUP + row])
+        best[group] = _WORST - top
+    bound = _WORST - 1
+    if len(of_runs) > 2 * k:
+        _reduce(best, of_runs)
+        bound = _bound(of_runs, 0, k)
+    elif groups > k:
+        bound = _bound(best, 0, k)
     floor = np.int32(_WORST - bound)
     count = 0
-    for group in range(len(maxima)):
-        if maxima[group] <= bound:
+    for group in range(groups):
+        if best[group] <= bound:
             for row in range(group * _GROUP, (group + 1) * _GROUP):  # no branch to mispredict
                 found[count] = ((_WORST - scores[row]) << 32) | row
                 count += scores[row] >= floor
@@ -166,13 +185,13 @@ def search_range(
     groups = (store.rows + _GROUP - 1) // _GROUP
     scores = np.zeros(groups * _GROUP, np.float32)
     bits = scores.view(np.int32)
-    maxima = np.empty(groups, np.int64)
+    keys = np.empty(groups + groups // _RUN, np.int32)
     found, spare = np.empty(len(bits) + 1, np.int64), np.empty(len(bits), np.int64)
     for query in range(span[0], span[1]):
         _add(scores, plan, query, store)
         for row in range(len(live)):
             bits[row] *= live[row]
-        count = _gather(bits, best.rows.shape[1], maxima, found) if groups else 0
+        count = _gather(bits, best.rows.shape[1], keys, found) if groups else 0
         _sort(found, spare, count)
         for at in range(min(count, best.rows.shape[1])):
             row = found[at] & 0xFFFFFFFF

@@ -21,25 +21,10 @@ from index.inverted import (
     open_inverted,
     statistics,
 )
+from tests.sparse_rows import COLUMNS, SPREAD, ask, counts, spread, stored
 
-COLUMNS = 2**62
-SPREAD = 2**53 + 7  # between columns, so that no array of the width of the matrix is possible
 BM25 = Weighting("bm25")
 IMPACTS = Weighting("impacts")
-
-
-def spread(matrix: csr_matrix) -> csr_matrix:
-    """Move column i to i * SPREAD."""
-    moved = matrix.indices.astype(np.int64) * SPREAD
-    bounds = matrix.indptr.astype(np.int64)
-    return csr_matrix((matrix.data, moved, bounds), shape=(matrix.shape[0], COLUMNS))
-
-
-def counts(rows: int, columns: int, density: float, seed: int) -> csr_matrix:
-    """Draw counts of 1 to 4."""
-    random = np.random.default_rng(seed)
-    drawn = random.integers(1, 5, (rows, columns)) * (random.random((rows, columns)) < density)
-    return csr_matrix(drawn.astype(np.float32))
 
 
 DOCUMENTS = counts(600, 120, 0.05, seed=1)
@@ -48,18 +33,9 @@ QUERIES = counts(25, 130, 0.04, seed=2)  # also of columns that no row has; some
 LIVE = np.random.default_rng(3).random(DOCUMENTS.shape[0]) < 0.7
 
 
-def ask(matrix: csr_matrix) -> Representation:
-    return Representation(None, matrix, np.arange(matrix.shape[0]))
-
-
 @pytest.fixture(scope="module")
 def postings(tmp_path_factory: pytest.TempPathFactory) -> Postings:
     return stored(DOCUMENTS, tmp_path_factory.mktemp("postings"))
-
-
-def stored(matrix: csr_matrix, folder: Path) -> Postings:
-    build_inverted(spread(matrix), folder)
-    return open_inverted(folder)
 
 
 def channels(
@@ -229,15 +205,6 @@ def test_a_query_alone_equals_one_among_others(postings: Postings) -> None:
             np.testing.assert_array_equal(alone.scores[0], together.scores[at])
 
 
-def test_the_matrix_comes_back(postings: Postings) -> None:
-    for keep, expected in [(None, DOCUMENTS), (LIVE, DOCUMENTS[LIVE])]:
-        back = postings.to_csr(keep)
-        assert back.shape == (expected.shape[0], COLUMNS)
-        assert back.has_canonical_format and back.data.dtype == np.float32
-        for name in ("data", "indices", "indptr"):
-            np.testing.assert_array_equal(getattr(back, name), getattr(spread(expected), name))
-
-
 @pytest.mark.parametrize("rows", [0, 3])
 def test_nothing_held_answers_with_pads(rows: int, tmp_path: Path) -> None:
     held = stored(csr_matrix(np.zeros((rows, 5), np.float32)), tmp_path)
@@ -250,27 +217,6 @@ def test_nothing_held_answers_with_pads(rows: int, tmp_path: Path) -> None:
 def test_no_queries_are_no_hits(postings: Postings) -> None:
     for channel in channels(postings, BM25, statistics([postings], [None])):
         assert channel.search(ask(spread(csr_matrix(QUERIES[:0]))), 4).rows.shape == (0, 4)
-
-
-@pytest.mark.parametrize("name", ["terms", "indptr", "rows", "weights"])
-def test_damaged_files_are_refused(name: str, tmp_path: Path) -> None:
-    build_inverted(spread(DOCUMENTS), tmp_path)
-    path = tmp_path / f"{name}.npy"
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=f"{name}.npy is damaged"):
-        open_inverted(tmp_path)
-    np.save(path, np.zeros(3, np.int16))
-    with pytest.raises(ValueError, match="expected 1-d"):
-        open_inverted(tmp_path)
-    path.write_bytes(whole)
-    shorter = np.load(path)[:-1]
-    np.save(path, shorter)
-    with pytest.raises(ValueError, match="do not fit together"):
-        open_inverted(tmp_path)
-    path.unlink()
-    with pytest.raises(FileNotFoundError):
-        open_inverted(tmp_path)
 
 
 def test_rows_out_of_range_are_refused_before_they_are_written_to(tmp_path: Path) -> None:
