@@ -130,7 +130,7 @@ def _floor(encoder: LLMEncoder, role: Role, texts: Sequence[str]) -> float:
     body = sum(p.numel() for name, p in model.named_parameters() if ".layers." in name)
     head = model.get_output_embeddings().weight.numel()
     operations = 2 * (tokens * body + len(texts) * head)
-    return operations / _matmul_rate(model.config.hidden_size)
+    return float(operations / _matmul_rate(model.config.hidden_size))
 
 
 def _matmul_rate(width: int, seconds: float = 0.5) -> float:

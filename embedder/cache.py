@@ -4,6 +4,7 @@ import hashlib
 import os
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,7 +28,7 @@ class CachedEncoder:
         self.encoder = encoder
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._reused = 0
+        self._replayed: Counter[str] = Counter()
 
     @property
     def fingerprint(self) -> str:
@@ -36,19 +37,20 @@ class CachedEncoder:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Counts of the encoder inside, and the texts that were reused."""
-        inner = self.encoder.counts if isinstance(self.encoder, Counted) else {}
-        return {**inner, "reused": self._reused}
+        """Counts of the encoder inside, as if it had encoded what was reused, and `reused`."""
+        return dict(self._inner() + self._replayed)
 
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Encode, or read what an earlier call with the same texts gave."""
         path = self.folder / f"{self._key(texts, role)}.npz"
         held = _read(path)
         if held is not None:
-            self._reused += len(texts)
-            return held
+            rows, counts = held
+            self._replayed += counts + Counter(reused=len(texts))
+            return rows
+        before = self._inner()
         fresh = self.encoder.encode(texts, role)
-        _write(path, fresh)
+        _write(path, fresh, self._inner() - before)
         return fresh
 
     def term_names(self, terms: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
@@ -56,6 +58,9 @@ class CachedEncoder:
         if not isinstance(self.encoder, NamesTerms):
             raise ValueError(f"{type(self.encoder).__name__} has no terms that could be named")
         return self.encoder.term_names(terms, texts)
+
+    def _inner(self) -> Counter[str]:
+        return Counter(self.encoder.counts if isinstance(self.encoder, Counted) else {})
 
     def _key(self, texts: Sequence[str], role: Role) -> str:
         digest = hashlib.blake2b(digest_size=16)
@@ -66,8 +71,12 @@ class CachedEncoder:
         return digest.hexdigest()
 
 
-def _write(path: Path, rows: Representation) -> None:
-    arrays: dict[str, NDArray[np.generic]] = {"owner": rows.owner}
+def _write(path: Path, rows: Representation, counts: Counter[str]) -> None:
+    arrays: dict[str, NDArray[np.generic]] = {
+        "owner": rows.owner,
+        "counted": np.array(list(counts), dtype=np.str_),
+        "counts": np.array(list(counts.values()), dtype=np.int64),
+    }
     if rows.dense is not None:
         arrays["dense"] = rows.dense
     if rows.sparse is not None:
@@ -86,7 +95,7 @@ def _write(path: Path, rows: Representation) -> None:
         raise
 
 
-def _read(path: Path) -> Representation | None:
+def _read(path: Path) -> tuple[Representation, Counter[str]] | None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             sparse = None
@@ -95,6 +104,7 @@ def _read(path: Path) -> Representation | None:
                 parts = (arrays["data"], arrays["indices"], arrays["indptr"])
                 sparse = csr_matrix(parts, shape=shape)
             dense = arrays["dense"] if "dense" in arrays else None
-            return Representation(dense, sparse, arrays["owner"])
+            counts = zip(arrays["counted"].tolist(), arrays["counts"].tolist(), strict=True)
+            return Representation(dense, sparse, arrays["owner"]), Counter(dict(counts))
     except (FileNotFoundError, zipfile.BadZipFile, EOFError, KeyError, ValueError):
         return None

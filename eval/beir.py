@@ -11,9 +11,9 @@ from eval.beir_names import holds_queries
 from eval.datasets import Collection
 from eval.judged import FUSED, Judged
 from eval.measures import STANDARD, evaluate
-from index.folder import Index
+from index.folder import MANIFEST, Index
 from retrieval.build import BuildOptions, build_index
-from retrieval.fusion import fusion_by_name
+from retrieval.fusion import DEFAULT, fusion_by_name
 from retrieval.retriever import Retriever
 from retrieval.run import drop_self
 
@@ -33,7 +33,7 @@ class JudgeOptions:
             collection is judged whole.
     """
 
-    fusion: str = "rrf"
+    fusion: str = DEFAULT
     depth: int = 1000
     measures: tuple[str, ...] = STANDARD
     out: Path | None = None
@@ -109,7 +109,7 @@ def _indexed(
     progress: Progress | None,
 ) -> Index:
     """Open the index, built if it is missing or unfinished."""
-    if path.exists():
+    if (path / MANIFEST).exists():
         index = Index.open(path)
         if index.unfinished is None:
             return _of_this(index, collection)

@@ -101,6 +101,10 @@ FUSIONS: Mapping[str, Weighted] = MappingProxyType(
 )
 
 
+DEFAULT = "minmax"
+"""PromptReps' way of fusing dense and sparse, and ours for all channels."""
+
+
 def fusion_by_name(text: str, channels: Sequence[str]) -> Fusion:
     """Read a fusion as people write it, e.g. "rrf", "rrf:k=20", "minmax:dense=0.7,sparse=0.3".
 

@@ -61,7 +61,7 @@ class BuildOptions:
 
     channels: Mapping[str, ChannelOptions] = field(default_factory=dict)
     segment_documents: int = 50_000
-    window: int = 1024
+    window: int = 256
     on_empty: Literal["error", "skip", "keep"] = "error"
     passages: Passages | None = None
     cache: bool = False

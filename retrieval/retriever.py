@@ -11,7 +11,8 @@ import numpy as np
 from embedder.types import Encoder, Representation, Role
 from index.folder import Index
 from retrieval.explain import ChannelPart, Explanation, matched, named
-from retrieval.fusion import Fusion, reciprocal_rank
+from retrieval.fusion import DEFAULT, FUSIONS, Fusion
+from retrieval.rows import best_of, sum_of
 from retrieval.run import Run, cut, ranked, to_run
 
 _BATCH = 256  # queries at a time: bounds the hits in memory, and is plenty for any encoder
@@ -53,7 +54,7 @@ class Retriever:
         self,
         index: Index,
         encoders: Mapping[str, Encoder],
-        fusion: Fusion = reciprocal_rank,
+        fusion: Fusion = FUSIONS[DEFAULT],
         depth: int = 1000,
     ) -> None:
         if not encoders or depth < 1:
@@ -175,11 +176,9 @@ class Retriever:
             found = to_run(hits, ids, self._row_ids[channel])
             return found if hits.rows.shape[1] == k else cut(found, k)
         by_row = to_run(hits, [str(at) for at in range(len(rows))], self._row_ids[channel])
-        summed: dict[str, defaultdict[str, float]] = {one: defaultdict(float) for one in ids}
-        for owner, scores in zip(rows.owner, by_row.values(), strict=True):
-            for document_id, score in scores.items():
-                summed[ids[owner]][document_id] += max(score, 0.0)
-        return cut({query_id: dict(total) for query_id, total in summed.items()}, k)
+        scored = best_of([by_row]).values()
+        added = sum_of([{ids[at]: found} for at, found in zip(rows.owner, scored, strict=True)])
+        return cut({query_id: added.get(query_id, {}) for query_id in ids}, k)
 
 
 @contextmanager

@@ -7,6 +7,8 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from embedder.cache import CachedEncoder
+from embedder.llm import LLMEncoder
+from embedder.loading import LLMOptions
 from embedder.types import Encoder, Representation, Role, fingerprint_of
 
 
@@ -59,7 +61,19 @@ def test_role_texts_order_and_encoder_are_the_key(tmp_path: Path) -> None:
     other = Lengths("other")
     CachedEncoder(other, tmp_path).encode(["a", "bc"], Role.QUERY)
     assert other.calls == 1
-    assert encoder.counts["reused"] == 0
+    assert encoder.counts.get("reused", 0) == 0
+
+
+def test_counts_are_those_of_encoding_everything(tmp_path: Path, llama: Path) -> None:
+    """A resumed build once forgot the truncated texts of the windows it read back."""
+    short = LLMOptions(max_text_tokens=2)
+    texts = ["a longer text than two tokens", "a"]
+    first = CachedEncoder(LLMEncoder.load(llama, options=short), tmp_path)
+    first.encode(texts, Role.DOCUMENT)
+    again = CachedEncoder(LLMEncoder.load(llama, options=short), tmp_path)
+    again.encode(texts, Role.DOCUMENT)
+    assert again.counts == {**first.counts, "reused": 2}
+    assert again.counts["truncated"] == 1
 
 
 def test_a_file_that_was_cut_off_is_encoded_again(tmp_path: Path) -> None:
