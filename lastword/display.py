@@ -115,8 +115,9 @@ def clipped(name: str, room: int = 36) -> str:
 
 
 def one_line(text: str, width: int = 200) -> str:
-    """Return the beginning of a text without line breaks."""
-    return " ".join(text[: 2 * width].split())[:width]
+    """Return the beginning of a text without line breaks, "…" where it goes on."""
+    line = " ".join(text[: 2 * width + 100].split())
+    return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def duration(seconds: float) -> str:
