@@ -135,12 +135,27 @@ def _made(factory: str, dim: int) -> Any:  # noqa: ANN401
             f"factory {factory!r} makes no index of {dim}-d vectors: {_said(error)}; "
             "try 'Flat', 'HNSW32' or 'IVF256,PQ48x4fs,RFlat'"
         ) from error
-    for part in _parts(faiss, made):
-        if isinstance(part, faiss.IndexIVF):
-            part.cp.min_points_per_centroid = 1  # a warning on stderr is no use to a caller
-        if hasattr(part, "pq"):
-            part.pq.cp.min_points_per_centroid = 1
+    _silence(faiss, made)
     return made
+
+
+def _silence(faiss: ModuleType, made: Any) -> None:  # noqa: ANN401
+    """Keep FAISS from warning on stderr, in hundreds of lines, of few rows to train on."""
+    made.kept_alive = []  # FAISS only points to what it is given
+    for part in _parts(faiss, made):
+        clusterings = [part.cp] if isinstance(part, faiss.IndexIVF) else []
+        if hasattr(part, "pq"):
+            clusterings.append(part.pq.cp)
+        if isinstance(part, faiss.IndexPreTransform):
+            for at in range(part.chain.size()):
+                rotation = faiss.downcast_VectorTransform(part.chain.at(at))
+                if isinstance(rotation, faiss.OPQMatrix):
+                    quantizer = faiss.ProductQuantizer(rotation.d_out, rotation.M, 8)
+                    made.kept_alive.append(quantizer)
+                    rotation.pq = quantizer
+                    clusterings.append(quantizer.cp)
+        for clustering in clusterings:
+            clustering.min_points_per_centroid = 1
 
 
 def _said(error: RuntimeError) -> str:
