@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,8 +104,8 @@ def prepare(folders: Folders, settings: Settings) -> Material:
     kept_tokenizer, kept_corpus = folders.work / TOKENIZER_FILE, folders.work / CORPUS_FILE
     if not kept_tokenizer.exists():
         texts = tokenizer_texts(folders.corpus, settings.tokenizer_every)
-        texts = chain(TEMPLATES.values(), texts)  # so that every sign of the prompts is known
-        train_tokenizer(texts, settings.shape.vocabulary).save(str(kept_tokenizer))
+        alphabet = "".join(TEMPLATES.values())
+        train_tokenizer(texts, settings.shape.vocabulary, alphabet).save(str(kept_tokenizer))
     tokenizer = Tokenizer.from_file(str(kept_tokenizer))
     if not kept_corpus.exists():
         read_corpus(folders.corpus, tokenizer).save(kept_corpus)

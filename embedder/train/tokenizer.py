@@ -12,7 +12,7 @@ PAD, BOS, EOS, UNKNOWN = "<|pad|>", "<|bos|>", "<|eos|>", "<|unk|>"
 MAX_LENGTH = 1024  # positions the model is configured for
 
 
-def train_tokenizer(texts: Iterator[str], vocabulary: int) -> "Tokenizer":
+def train_tokenizer(texts: Iterator[str], vocabulary: int, alphabet: str) -> "Tokenizer":
     """Learn BPE merges inside words.
 
     Every word, punctuation mark and run of digits is a piece of its own and carries the
@@ -22,6 +22,7 @@ def train_tokenizer(texts: Iterator[str], vocabulary: int) -> "Tokenizer":
     Args:
         texts: any iterator over training text; consumed once.
         vocabulary: size including the four special tokens, at most 65,536 (ids are kept as uint16).
+        alphabet: signs that are known whether the texts hold them or not: those of the prompts.
     """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from tokenizers.trainers import BpeTrainer
@@ -43,7 +44,11 @@ def train_tokenizer(texts: Iterator[str], vocabulary: int) -> "Tokenizer":
     tokenizer.decoder = decoders.Metaspace(prepend_scheme="always")
     specials = [PAD, BOS, EOS, UNKNOWN]
     trainer = BpeTrainer(
-        vocab_size=vocabulary, special_tokens=specials, limit_alphabet=400, show_progress=False
+        vocab_size=vocabulary,
+        special_tokens=specials,
+        initial_alphabet=sorted({sign for sign in alphabet.lower() if not sign.isspace()}),
+        limit_alphabet=400,
+        show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
