@@ -141,7 +141,6 @@ def _made(factory: str, dim: int) -> Any:  # noqa: ANN401
 
 def _silence(faiss: ModuleType, made: Any) -> None:  # noqa: ANN401
     """Keep FAISS from warning on stderr, in hundreds of lines, of few rows to train on."""
-    made.kept_alive = []  # FAISS only points to what it is given
     for part in _parts(faiss, made):
         clusterings = [part.cp] if isinstance(part, faiss.IndexIVF) else []
         if hasattr(part, "pq"):
@@ -151,7 +150,7 @@ def _silence(faiss: ModuleType, made: Any) -> None:  # noqa: ANN401
                 rotation = faiss.downcast_VectorTransform(part.chain.at(at))
                 if isinstance(rotation, faiss.OPQMatrix):
                     quantizer = faiss.ProductQuantizer(rotation.d_out, rotation.M, 8)
-                    made.kept_alive.append(quantizer)
+                    made.referenced_objects = [quantizer]  # FAISS itself only points to it
                     rotation.pq = quantizer
                     clusterings.append(quantizer.cp)
         for clustering in clusterings:

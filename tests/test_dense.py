@@ -145,6 +145,15 @@ def test_a_factory_that_cannot_be_is_refused(factory: str, message: str, tmp_pat
         build_dense(VECTORS[:100], factory, tmp_path)
 
 
+@pytest.mark.parametrize("factory", ["IVF8,Flat", "OPQ2,PQ2x4", "PQ2x4fs"])
+def test_few_rows_train_without_a_word(
+    factory: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """FAISS used to fill stderr with a warning for every clustering of every iteration."""
+    build_dense(np.ascontiguousarray(unit_rows(300, 4)), factory, tmp_path)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_damaged_files_are_refused(built: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(built / "SQ8", folder)
