@@ -1,23 +1,17 @@
 """Laws of building: streaming, resuming, passages, empty documents, shared encoders."""
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from embedder.bm25 import BM25Encoder
 from embedder.types import Encoder, Representation, Role
 from index.documents import Document
 from index.folder import Index
 from index.inverted import Weighting
-from index.manifest import Passages
 from index.writer import IndexWriter
 from retrieval.build import BuildOptions, ChannelOptions, add_documents, build_index
-from retrieval.passages import passage_text, spans
-from retrieval.source import Source
 from tests.synthetic import SignEncoder, WordRowsEncoder, documents
 
 SMALL = BuildOptions(segment_documents=30, window=7)
@@ -68,98 +62,6 @@ def test_progress_tells_documents_read(tmp_path: Path) -> None:
     assert told == sorted(told)
     assert (told[0], told[-1]) == (0, 70)
     assert len(told) > 8
-
-
-@pytest.mark.parametrize("stop", [0, 1, 29, 30, 31, 65, 90, 99])
-@pytest.mark.parametrize("cache", [False, True])
-def test_a_continued_build_ends_with_the_same_bytes(tmp_path: Path, stop: int, cache: bool) -> None:
-    options = BuildOptions(segment_documents=30, window=7, cache=cache)
-    whole = build_index(documents(100), both(), tmp_path / "whole", options)
-    with pytest.raises(InterruptedBuildError):
-        build_index(until(stop, documents(100)), both(), tmp_path / "i", options)
-    if stop:
-        with Index.open(tmp_path / "i") as index:
-            assert index.unfinished is not None
-            assert index.documents == index.unfinished.consumed == stop // 30 * 30
-    report = build_index(documents(100), both(), tmp_path / "i", options)
-    assert report.resumed == stop // 30 * 30
-    assert (report.documents, report.rows) == (whole.documents, whole.rows)
-    assert report.counts == whole.counts or cache
-    before, after = contents(tmp_path / "whole"), contents(tmp_path / "i")
-    assert before.keys() == after.keys()
-    assert [name for name in before if before[name] != after[name]] == []
-
-
-def test_a_continued_addition_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    for name, stop in (("whole", 1000), ("i", 75)):
-        build_index(documents(40), both(), tmp_path / name, SMALL)
-        try:
-            add_documents(until(stop, documents(100, start=40)), both(), tmp_path / name, SMALL)
-        except InterruptedBuildError:
-            with Index.open(tmp_path / name) as index:
-                assert index.unfinished is not None and index.unfinished.kind == "add"
-                assert index.documents == 40 + 60
-    report = add_documents(documents(100, start=40), both(), tmp_path / "i", SMALL)
-    assert (report.documents, report.resumed) == (100, 60)
-    assert contents(tmp_path / "i") == contents(tmp_path / "whole")
-
-
-def test_the_cache_saves_encoding_and_goes_away(tmp_path: Path) -> None:
-    options = BuildOptions(segment_documents=30, window=7, cache=True)
-    with pytest.raises(InterruptedBuildError):
-        build_index(until(59, documents(100)), both(), tmp_path / "i", options)
-    assert len(list((tmp_path / "i/cache").iterdir())) == 29 // 7
-    encoder = SignEncoder()
-    build_index(documents(100), {"dense": encoder, "bm25": BM25Encoder()}, tmp_path / "i", options)
-    assert len(encoder.texts) == 100 - 30 - 28
-    assert not (tmp_path / "i/cache").exists()
-
-
-def test_a_changed_source_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "i"
-    with pytest.raises(InterruptedBuildError):
-        build_index(until(70, documents(100)), both(), path, SMALL)
-    changed = [*documents(59), Document("d59", "", "something else"), *documents(40, start=60)]
-    with pytest.raises(ValueError, match="its first 60 documents are not those"):
-        build_index(changed, both(), path, SMALL)
-    with pytest.raises(ValueError, match="60 documents were read then, and now it ends after 50"):
-        build_index(documents(50), both(), path, SMALL)
-    with pytest.raises(ValueError, match=r"other options:\n  window: index has 7, now it is 8"):
-        build_index(documents(100), both(), path, BuildOptions(segment_documents=30, window=8))
-    other: dict[str, Encoder] = {**both(), "dense": SignEncoder(salt="x")}
-    with pytest.raises(ValueError, match="salt: index has '', encoder has 'x'"):
-        build_index(documents(100), other, path, SMALL)
-    with pytest.raises(ValueError, match="was interrupted after 60 documents; finish"):
-        add_documents(documents(10, start=500), both(), path)
-    with Index.open(path) as index:
-        assert index.documents == 60
-    build_index(documents(100), both(), path, SMALL)
-
-
-def test_starting_over_forgets_the_interrupted_build(tmp_path: Path) -> None:
-    path = tmp_path / "i"
-    with pytest.raises(InterruptedBuildError):
-        build_index(until(70, documents(100)), both(), path, SMALL)
-    again = BuildOptions(segment_documents=50, resume=False)
-    report = build_index(documents(80, seed=1), both(), path, again)
-    assert (report.documents, report.resumed) == (80, 0)
-    with Index.open(path) as index:
-        assert list(index.stream()) == list(documents(80, seed=1))
-    assert sorted(file.name for file in (path / "segments").iterdir()) == ["000003", "000004"]
-
-
-def test_an_interrupted_addition_can_be_forgotten(tmp_path: Path) -> None:
-    path = tmp_path / "i"
-    build_index(documents(10), both(), path, SMALL)
-    with pytest.raises(InterruptedBuildError):
-        add_documents(until(40, documents(50, start=100)), both(), path, SMALL)
-    with pytest.raises(ValueError, match="source has changed"):
-        add_documents(documents(60, start=500), both(), path, SMALL)
-    forget = BuildOptions(segment_documents=30, window=7, resume=False)
-    add_documents(documents(60, start=500), both(), path, forget)
-    with Index.open(path) as index:
-        assert index.unfinished is None
-        assert index.documents == 10 + 30 + 60
 
 
 def test_a_complete_index_is_not_built_over(tmp_path: Path) -> None:
@@ -279,65 +181,6 @@ def test_a_segment_may_be_without_rows(tmp_path: Path) -> None:
         writer.commit()
     with Index.open(tmp_path / "i") as index:
         assert index.search("dense", rows, 9).scores.tolist() == hits.scores.tolist()
-
-
-def test_long_documents_are_cut_and_keep_their_title(tmp_path: Path) -> None:
-    text = " ".join(f"w{i}" for i in range(25))
-    docs = [Document("long", "A title", text), Document("short", "", "one two")]
-    encoder = SignEncoder()
-    options = BuildOptions(passages=Passages(words=10, overlap=2))
-    report = build_index(docs, {"dense": encoder}, tmp_path / "i", options)
-    assert (report.documents, report.passages, report.rows) == (2, 4, {"dense": 4})
-    assert encoder.texts == [
-        "A title " + " ".join(f"w{i}" for i in range(0, 10)),
-        "A title " + " ".join(f"w{i}" for i in range(8, 18)),
-        "A title " + " ".join(f"w{i}" for i in range(16, 25)),
-        "one two",
-    ]
-    more = [Document("more", "", text)]
-    assert add_documents(more, {"dense": SignEncoder()}, tmp_path / "i").passages == 3
-    with pytest.raises(ValueError, match="got Passages"):
-        other = BuildOptions(passages=Passages(5))
-        add_documents(documents(1), {"dense": SignEncoder()}, tmp_path / "i", other)
-    with Index.open(tmp_path / "i") as index:
-        assert index.passages == Passages(10, 2)
-        assert list(index.row_ids("dense")) == ["long"] * 3 + ["short"] + ["more"] * 3
-        start, end = index.passage("dense", 5)
-        assert text[start:end] == " ".join(f"w{i}" for i in range(8, 18))
-
-
-@given(st.text(max_size=200), st.integers(1, 12), st.integers(0, 11))
-def test_passages_cover_every_word_in_order(text: str, words: int, overlap: int) -> None:
-    passages = Passages(words, min(overlap, words - 1))
-    found = spans(text, passages)
-    assert found[0][0] <= found[-1][1]
-    assert all(a < c and b < d for (a, b), (c, d) in itertools.pairwise(found))
-    covered = {at for start, end in found for at in range(start, end)}
-    assert all(at in covered for at, character in enumerate(text) if not character.isspace())
-    for span in found:
-        part = passage_text(Document("x", "", text), span)
-        assert len(spans(part, Passages(words))) == 1
-
-
-def test_passages_of_a_script_without_spaces() -> None:
-    assert spans("東京は日本の首都", Passages(3)) == [(0, 3), (3, 6), (6, 8)]
-    assert spans("tea 東京", Passages(2)) == [(0, 5), (5, 6)]
-    assert spans("a b c", None) == [(0, 5)]
-    assert spans("", Passages(3)) == [(0, 0)]
-    for words, overlap in ((0, 0), (3, 3), (3, -1)):
-        with pytest.raises(ValueError, match="at least one word and an overlap smaller"):
-            Passages(words, overlap)
-
-
-def test_a_source_of_the_same_texts_has_the_same_digest() -> None:
-    def read(docs: Sequence[Document]) -> str:
-        source = Source(docs)
-        assert len(list(source)) == source.consumed
-        return source.digest
-
-    assert read(list(documents(9))) == read(list(documents(9)))
-    one, other = Document("a", "b", "c"), Document("ab", "", "c")
-    assert read([one]) != read([other])  # fields do not run into each other
 
 
 class Dropping(SignEncoder):
