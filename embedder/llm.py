@@ -210,19 +210,21 @@ class LLMEncoder:
         dense, sparse = None, None
         if self.prompt.reading.dense:
             dense = np.concatenate([_host(rows.dense) for rows in done])[order]
+            _refuse_nan(owner[order], dense)
         if self.table is not None:
             pairs = [
                 pair
                 for rows in done
                 for pair in zip(_host(rows.terms), _host(rows.weights), strict=True)
             ]
+            weights = [pairs[i][1] for i in order]
+            _refuse_nan(owner[order], weights)
             sparse = sparsify.to_rows(
                 [pairs[i][0] for i in order],
-                [pairs[i][1] for i in order],
+                weights,
                 self.table.columns,
                 self.table.rules.scale,
             )
-        _refuse_nan(owner[order], dense)
         return Representation(dense, sparse, owner[order].astype(np.int64))
 
     def _nothing(self) -> Representation:
@@ -286,11 +288,12 @@ def _host(tensor: "Tensor | None") -> NDArray[np.generic]:
     return array
 
 
-def _refuse_nan(owner: NDArray[np.int64], dense: NDArray[np.generic] | None) -> None:
-    if dense is None or np.isfinite(dense).all():
-        return
-    bad = int(owner[~np.isfinite(dense).all(axis=1)][0])
-    raise ValueError(
-        f"the model gave NaN or infinity for text {bad} of its window; "
-        "try --dtype float32, or check the weights"
-    )
+def _refuse_nan(
+    owner: NDArray[np.int64], rows: NDArray[np.generic] | list[NDArray[np.generic]]
+) -> None:
+    for text, row in zip(owner, rows, strict=True):
+        if not np.isfinite(row).all():
+            raise ValueError(
+                f"the model gave NaN or infinity for text {text} of its window; "
+                "try --dtype float32, or check the weights"
+            )
