@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PLAIN = {"PATH": os.environ.get("PATH", "")}  # no VENV, PYTHON or MAKEFLAGS of a make around us
 
 
 def made(folder: Path, *arguments: str) -> str:
@@ -17,7 +18,12 @@ def made(folder: Path, *arguments: str) -> str:
     if shutil.which("make") is None:
         pytest.skip("needs make")
     done = subprocess.run(
-        ["make", "-n", *arguments], cwd=folder, capture_output=True, text=True, check=True
+        ["make", "-n", *arguments],
+        cwd=folder,
+        env=PLAIN,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout
 
@@ -68,9 +74,8 @@ def test_a_python_that_does_not_fit_is_named_with_the_way_out(tmp_path: Path) ->
     shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
     for name in ("pyproject.toml", "constraints.txt"):
         (tmp_path / name).touch()
-    done = subprocess.run(
-        ["make", "setup", "PYTHON=/bin/false"], cwd=tmp_path, capture_output=True, text=True
-    )
+    command = ["make", "setup", "PYTHON=/bin/false"]
+    done = subprocess.run(command, cwd=tmp_path, env=PLAIN, capture_output=True, text=True)
     assert done.returncode != 0
     assert "needs Python 3.11, 3.12 or 3.13" in done.stderr
     assert "make PYTHON=" in done.stderr
