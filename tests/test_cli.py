@@ -14,7 +14,9 @@ from embedder.prompt import Prompt
 from index.folder import Index
 from lastword.cli import INTERRUPTED, main
 from lastword.encoders import channel_names
+from lastword.options import FUSION
 from lastword.recipes import BM25Recipe, LLMRecipe, SbertRecipe, from_json, to_json
+from retrieval.fusion import DEFAULT
 from retrieval.run import read_trec
 
 DOCUMENTS = [
@@ -275,6 +277,11 @@ def test_a_recipe_cannot_ask_for_foreign_code() -> None:
     recipe = json.loads(to_json(LLMRecipe("x", "", ("dense",)))) | {"trust_remote_code": True}
     with pytest.raises(ValueError, match="dense"):
         from_json(json.dumps(recipe), "dense")
+
+
+def test_the_default_fusion_is_the_librarys() -> None:
+    """The command line writes it down once more, so that help need not load numpy."""
+    assert FUSION == DEFAULT
 
 
 def test_channels_are_split_by_commas() -> None:
