@@ -22,6 +22,10 @@ _PROBED = 4  # rows in these lists for each row wanted, at least, if lists are o
 _EXACT_REFINE = re.compile(r",(RFlat|Refine\(Flat\))$")
 
 
+class TooFewRowsError(ValueError):
+    """A factory that trains was given fewer rows than it has centres."""
+
+
 def check_factory(factory: str, dim: int) -> None:
     """Refuse a factory string that FAISS cannot make for `dim`-d vectors.
 
@@ -42,7 +46,8 @@ def filled(factory: str, vectors: NDArray[np.float32], seed: int) -> Any:  # noq
         seed: chooses the rows that are trained on, where there are too many.
 
     Raises:
-        ValueError: the factory string is wrong, or needs more rows to train.
+        TooFewRowsError: it needs more rows to train.
+        ValueError: the factory string is wrong.
     """
     made = _made(factory, vectors.shape[1])
     try:
@@ -54,7 +59,7 @@ def filled(factory: str, vectors: NDArray[np.float32], seed: int) -> Any:  # noq
         needed = re.search(r"number of clusters \((\d+)\)", str(error))
         if needed is None:
             raise ValueError(f"factory {factory!r}: FAISS says {_said(error)}") from error
-        raise ValueError(
+        raise TooFewRowsError(
             f"factory {factory!r} needs at least {needed[1]} rows to train on; got {len(vectors)}: "
             "index more at once, or use 'Flat' or 'HNSW32', which need no training"
         ) from error

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
 from embedder.types import Representation
-from index.dense import build_dense
+from index.approximate import TooFewRowsError
+from index.dense import FLAT, build_dense
 from index.documents import Document, DocumentWriter
 from index.durable import flush_tree
 from index.inverted import build_inverted
@@ -203,7 +204,10 @@ class _DenseRows(_Owned):
         vectors: NDArray[np.float32] = np.zeros(shape, np.float32)
         if self.count:
             vectors = np.memmap(self._gathered, np.float32, mode="r", shape=shape)
-        build_dense(vectors, self.spec.factory or "Flat", self.folder)
+        try:
+            build_dense(vectors, self.spec.factory or FLAT, self.folder)
+        except TooFewRowsError:  # so few are searched exactly in no time; `lastword info` says so
+            build_dense(vectors, FLAT, self.folder)
         self._gathered.unlink()
         self.write_owner()
 

@@ -13,7 +13,7 @@ from index.topk import check_k, check_live, near_best, no_hits, put_best, roundi
 
 FLAT = "Flat"
 _VECTORS = "vectors.npy"
-_APPROXIMATE = "index.faiss"
+APPROXIMATE = "index.faiss"
 _SCORES = 1 << 25  # scores held at a time: 128 MiB
 
 
@@ -59,8 +59,8 @@ def build_dense(
     if factory != FLAT and len(vectors):
         from index.approximate import filled, write
 
-        write(filled(factory, vectors, seed), folder / _APPROXIMATE)
-        files.append(_APPROXIMATE)
+        write(filled(factory, vectors, seed), folder / APPROXIMATE)
+        files.append(APPROXIMATE)
     np.save(folder / _VECTORS, vectors, allow_pickle=False)
     return files
 
@@ -84,7 +84,7 @@ def open_dense(folder: Path, factory: str) -> "DenseChannel":
         )
     if factory == FLAT or not len(vectors):
         return DenseChannel(vectors)
-    return DenseChannel(vectors, _Approximate(folder / _APPROXIMATE, factory, vectors.shape))
+    return DenseChannel(vectors, _Approximate(folder / APPROXIMATE, factory, vectors.shape))
 
 
 class _Approximate:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from embedder.types import fingerprint_differences
+from index.dense import APPROXIMATE
 from index.durable import FileRecord, is_inside
 from index.inverted import Weighting
 
@@ -149,6 +150,10 @@ class SegmentRecord:
                 f"segment {self.name!r} cannot have {self.passages} passages of {self.documents} "
                 f"documents, {self.deleted} of them deleted"
             )
+
+    def searched_exactly(self, channel: str) -> bool:
+        """Tell whether a dense channel has no FAISS file: it is Flat, or too small to train on."""
+        return f"{channel}/{APPROXIMATE}" not in self.files
         if (self.tombstone is None) != (self.deleted == 0):
             raise ValueError(f"segment {self.name!r}: a tombstone goes with deleted documents")
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from index.dense import DenseChannel, open_dense
+from index.dense import FLAT, DenseChannel, open_dense
 from index.documents import DocumentStore
 from index.inverted import Postings, open_inverted
 from index.manifest import ChannelSpec, Manifest, SegmentRecord
@@ -113,10 +113,10 @@ class Segment:
                 f"passages; the files have {len(documents.store)} in {len(passages)}"
             )
         ordinals = passages[:, 0].astype(np.int32)  # (passages,)
-        rows = {
-            name: _open_rows(folder / name, spec, ordinals, documents)
-            for name, spec in channels.items()
-        }
+        rows = {}
+        for name, spec in channels.items():
+            factory = FLAT if spec.factory and record.searched_exactly(name) else spec.factory
+            rows[name] = _open_rows(folder / name, factory, ordinals, documents)
         return Segment(record, documents, passages, rows)
 
     def close(self) -> None:
@@ -125,12 +125,12 @@ class Segment:
 
 
 def _open_rows(
-    folder: Path, spec: ChannelSpec, ordinals: NDArray[np.int32], documents: LiveDocuments
+    folder: Path, factory: str | None, ordinals: NDArray[np.int32], documents: LiveDocuments
 ) -> SegmentRows:
     owner = load_array(folder / OWNER)
     held: DenseChannel | Postings
-    if spec.factory is not None:
-        held = open_dense(folder, spec.factory)
+    if factory is not None:
+        held = open_dense(folder, factory)
     else:
         held = open_inverted(folder)
     if held.rows != len(owner):

@@ -1,6 +1,7 @@
 """The commands that look after an index: delete, merge, check, info."""
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Typer
@@ -70,7 +71,10 @@ def info(path: IndexPath, output: Output) -> None:
 
     with Index.open(path) as held:
         facts = _facts(held)
-        rows = [(name, _kept_as(spec), _read_by(spec)) for name, spec in held.channels.items()]
+        rows = [
+            (name, _kept_as(spec, facts["channels"][name]), _read_by(spec))
+            for name, spec in held.channels.items()
+        ]
     summary = (
         f"{path}: {counted(facts['documents'], 'document')} in "
         f"{counted(facts['segments'], 'segment')}, {size(facts['bytes'])}, "
@@ -87,10 +91,12 @@ def info(path: IndexPath, output: Output) -> None:
     Screen(output).result(facts, *shown)
 
 
-def _kept_as(spec: "ChannelSpec") -> str:
+def _kept_as(spec: "ChannelSpec", facts: Mapping[str, Any]) -> str:
     if spec.weighting is None:
         width = "" if spec.dim is None else f" of {spec.dim}"
-        return f"vectors{width}, {spec.factory}"
+        few = facts["exact_segments"]
+        exact = f" ({few} too small for it, searched exactly)" if few else ""
+        return f"vectors{width}, {spec.factory}{exact}"
     return f"postings, {spec.weighting.kind}"
 
 
@@ -102,6 +108,8 @@ def _read_by(spec: "ChannelSpec") -> str:
 
 
 def _facts(held: "Index") -> dict[str, Any]:
+    from index.dense import FLAT
+
     return {
         "documents": held.documents,
         "deleted": held.deleted,
@@ -117,6 +125,11 @@ def _facts(held: "Index") -> dict[str, Any]:
                 "kind": spec.kind,
                 "dim": spec.dim,
                 "factory": spec.factory,
+                "exact_segments": sum(
+                    record.searched_exactly(name) for record in held.manifest.segments
+                )
+                if spec.factory not in (None, FLAT)
+                else 0,
                 "recipe": json.loads(spec.recipe),
                 "fingerprint": json.loads(spec.fingerprint),
             }

@@ -1,3 +1,5 @@
+"""The documents of a segment: SQLite, read-only once written, the same bytes every time."""
+
 import resource
 import subprocess
 import sys

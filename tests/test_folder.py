@@ -15,7 +15,7 @@ from index.folder import Index
 from index.manifest import Manifest
 from index.segment import Segment, open_segments
 from index.writer import IndexWriter
-from retrieval.build import BuildOptions, add_documents, build_index
+from retrieval.build import BuildOptions, ChannelOptions, add_documents, build_index
 from retrieval.run import Run, cut, to_run
 from tests.synthetic import SignEncoder, documents, queries
 
@@ -138,6 +138,29 @@ def test_a_merge_gives_the_bytes_of_one_segment_built_at_once(tmp_path: Path) ->
     assert sorted(f.relative_to(merged) for f in merged.rglob("*") if f.is_file()) == names
     for name in names:
         assert (merged / name).read_bytes() == (built / name).read_bytes(), name
+
+
+def test_a_segment_too_small_to_train_on_is_searched_exactly(tmp_path: Path) -> None:
+    """Adding a few documents to an IVF index once failed for want of rows to train on."""
+    dense = {"dense": SignEncoder()}
+    options = BuildOptions(
+        channels={"dense": ChannelOptions("dense", factory="IVF32,Flat")}, segment_documents=40
+    )
+    path = tmp_path / "i"
+    build_index(documents(40), dense, path, options)
+    add_documents(documents(5, start=1000), dense, path)
+    added = list(documents(5, start=1000))
+    with Index.open(path) as index:
+        exact = [record.searched_exactly("dense") for record in index.manifest.segments]
+        rows = SignEncoder().encode([document.content for document in added], Role.QUERY)
+        best = index.search("dense", rows, 1).rows[:, 0].tolist()
+        assert exact == [False, True]
+        assert [index.row_ids("dense")[row] for row in best] == [one.id for one in added]
+    with IndexWriter(path) as writer:
+        writer.merge()
+        writer.commit()
+    with Index.open(path) as index:
+        assert [record.searched_exactly("dense") for record in index.manifest.segments] == [False]
 
 
 def test_deleting_everything_leaves_an_empty_index(tmp_path: Path) -> None:
