@@ -4,7 +4,8 @@ import os
 import sqlite3
 import sys
 from collections.abc import Sequence
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 
@@ -26,7 +27,6 @@ _EXPECTED = (ValueError, OSError, MemoryError, sqlite3.Error, _UsageError)
 """What a user, a file or a machine can cause; anything else is our bug and shows a traceback."""
 
 app = typer.Typer(
-    help="Turn any language model into a search engine, with no training.",
     rich_markup_mode="rich",
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -36,6 +36,21 @@ for commands in (demo, index_commands, upkeep_commands, search_commands, embed_c
     app.add_typer(commands.app)
 app.add_typer(eval_commands.app, name="eval")
 app.add_typer(prompt_commands.app, name="prompts")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"lastword {version('lastword')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version_wanted: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Turn any language model into a search engine, with no training."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -93,7 +93,7 @@ def explain(
     output: Output,
 ) -> None:
     """Say which words, in which channel, brought a document its score."""
-    _refuse_empty(query)
+    _check_query(query)
     with opened(path, fusing) as retriever:
         told = retriever.explain(query, document_id)
     screen = Screen(output)
@@ -162,7 +162,7 @@ def answer_table(rows: Sequence[Mapping[str, Any]], channels: Sequence[str]) -> 
 
 
 def _search_one(path: Path, query: str, asking: Asking, screen: Screen) -> None:
-    _refuse_empty(query)
+    _check_query(query)
     with opened(path, asking) as retriever:
         answer = retriever.answer({ONLY: query}, asking.k or SHOWN)
         rows = answer_rows(answer, ONLY, retriever.index)
@@ -214,9 +214,13 @@ def _asked(text: str, held: "Index") -> list[str]:
     return names
 
 
-def _refuse_empty(query: str) -> None:
+def _check_query(query: str) -> None:
     if not query.strip():
         raise ValueError('the query is empty; give some words, e.g. "how do I rotate a key"')
+    try:
+        query.encode()
+    except UnicodeEncodeError as error:  # bytes that the terminal's encoding does not know
+        raise ValueError(f"the query is no legal Unicode text: {error}") from error
 
 
 def _parts_table(told: "Explanation") -> "Table":

@@ -230,6 +230,11 @@ def test_an_empty_query(held: Path, tmp_path: Path, fails: Fails) -> None:
     assert not (tmp_path / "out.trec").exists()
 
 
+def test_a_query_of_bytes_that_are_no_text(held: Path, fails: Fails) -> None:
+    assert "Unicode" in fails("search", held, "caf\udce9")
+    assert_untouched(held)
+
+
 def test_a_broken_queries_file(held: Path, tmp_path: Path, fails: Fails) -> None:
     run = tmp_path / "out.trec"
     for number, line in ((1, "no tab"), (2, "q1\tlava\nq1\tagain")):
