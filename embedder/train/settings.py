@@ -70,7 +70,7 @@ class Settings:
     shape: Shape = Shape()
     bag: Stage = Stage(steps=900, batch=768, rate=4e-3, passage_tokens=144)
     decoder: Stage = Stage(
-        steps=700,
+        steps=400,
         batch=192,
         rate=1e-4,
         block_rate=1e-3,
