@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,9 +104,9 @@ def prepare(folders: Folders, settings: Settings) -> Material:
 
     kept_tokenizer, kept_corpus = folders.work / TOKENIZER_FILE, folders.work / CORPUS_FILE
     if not kept_tokenizer.exists():
-        texts = tokenizer_texts(folders.corpus, settings.tokenizer_every)
-        alphabet = "".join(TEMPLATES.values())
-        train_tokenizer(texts, settings.shape.vocabulary, alphabet).save(str(kept_tokenizer))
+        texts = partial(tokenizer_texts, folders.corpus, settings.tokenizer_every)
+        known = "".join(TEMPLATES.values())
+        train_tokenizer(texts, settings.shape.vocabulary, known).save(str(kept_tokenizer))
     tokenizer = Tokenizer.from_file(str(kept_tokenizer))
     if not kept_corpus.exists():
         read_corpus(folders.corpus, tokenizer).save(kept_corpus)

@@ -1,7 +1,8 @@
 """Train the tokenizer: a lower-cased BPE in which words do not know their neighbours."""
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,12 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 PAD, BOS, EOS, UNKNOWN = "<|pad|>", "<|bos|>", "<|eos|>", "<|unk|>"
+WORD_START = "▁"  # Metaspace's own
+ALPHABET = 400  # signs; all others are unknown
 MAX_LENGTH = 1024  # positions the model is configured for
 
 
-def train_tokenizer(texts: Iterator[str], vocabulary: int, alphabet: str) -> "Tokenizer":
+def train_tokenizer(texts: Callable[[], Iterator[str]], vocabulary: int, known: str) -> "Tokenizer":
     """Learn BPE merges inside words.
 
     Every word, punctuation mark and run of digits is a piece of its own and carries the
@@ -20,9 +23,9 @@ def train_tokenizer(texts: Iterator[str], vocabulary: int, alphabet: str) -> "To
     that: the words of a text are looked up one by one.
 
     Args:
-        texts: any iterator over training text; consumed once.
+        texts: gives the training texts afresh; called twice.
         vocabulary: size including the four special tokens, at most 65,536 (ids are kept as uint16).
-        alphabet: signs that are known whether the texts hold them or not: those of the prompts.
+        known: signs that are known whether the texts hold them or not: those of the prompts.
     """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from tokenizers.trainers import BpeTrainer
@@ -43,20 +46,34 @@ def train_tokenizer(texts: Iterator[str], vocabulary: int, alphabet: str) -> "To
     )
     tokenizer.decoder = decoders.Metaspace(prepend_scheme="always")
     specials = [PAD, BOS, EOS, UNKNOWN]
+    alphabet = _alphabet(tokenizer, texts(), known)
     trainer = BpeTrainer(
         vocab_size=vocabulary,
         special_tokens=specials,
-        initial_alphabet=sorted({sign for sign in alphabet.lower() if not sign.isspace()}),
-        limit_alphabet=400,
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(texts(), trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A",
         pair=f"{BOS} $A {BOS} $B",
         special_tokens=[(BOS, tokenizer.token_to_id(BOS))],
     )
     return tokenizer
+
+
+def _alphabet(tokenizer: "Tokenizer", texts: Iterator[str], known: str) -> list[str]:
+    """List the commonest signs; of equally common ones the first by code point.
+
+    The trainer would choose among those in hash order, which is another one in every process.
+    """
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(tokenizer.normalizer.normalize_str(text))
+    wanted = sorted(counts, key=lambda sign: (-counts[sign], sign))[:ALPHABET]
+    signs = {WORD_START, *wanted, *known.lower()}
+    return sorted(sign for sign in signs if not sign.isspace())
 
 
 def save_tokenizer(tokenizer: "Tokenizer", folder: Path) -> None:
