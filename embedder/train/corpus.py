@@ -18,7 +18,7 @@ PASSAGE_FILES = ("passages.jsonl.xz", "extra.jsonl.xz")  # the second may be abs
 PAIR_FILE = "pairs.jsonl.xz"
 PASSAGE_TOKENS = 256  # longer passages are cut: training sees far fewer
 QUERY_TOKENS = 64
-TEXTS, NUMBERS = ("passages", "titles", "queries"), ("sources", "positives", "cuts")
+TEXTS, NUMBERS = ("passages", "titles", "queries"), ("positives", "cuts")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +51,6 @@ class Corpus:
     Attributes:
         passages: n texts.
         titles: n texts, the title of each passage (the same for the passages of one section).
-        sources: (n,) int64 number of the source a passage comes from.
         queries: m texts.
         positives: (m,) int64 passage that answers each query.
         cuts: (m,) int64 tokens to take off the front of that passage, as they are the query.
@@ -59,7 +58,6 @@ class Corpus:
 
     passages: Texts
     titles: Texts
-    sources: NDArray[np.int64]
     queries: Texts
     positives: NDArray[np.int64]
     cuts: NDArray[np.int64]
@@ -86,7 +84,6 @@ class Corpus:
             return cls(
                 passages=texts("passages"),
                 titles=texts("titles"),
-                sources=arrays["sources"],
                 queries=texts("queries"),
                 positives=arrays["positives"],
                 cuts=arrays["cuts"],
@@ -130,13 +127,10 @@ def read_corpus(folder: Path, tokenizer: "Tokenizer") -> Corpus:
     many tokens that is. Pairs that name an unknown passage are an error.
     """
     rows: dict[str, int] = {}
-    names: dict[str, int] = {}
-    sources: list[int] = []
 
     def texts() -> Iterator[str]:
         for line in passage_lines(folder):
             rows[line["id"]] = len(rows)
-            sources.append(names.setdefault(line["source"], len(names)))
             yield line["title"]
             yield line["text"]
 
@@ -151,7 +145,6 @@ def read_corpus(folder: Path, tokenizer: "Tokenizer") -> Corpus:
     return Corpus(
         passages=passages,
         titles=titles,
-        sources=np.array(sources, dtype=np.int64),
         queries=queries,
         positives=np.array([rows[pair["positive_id"]] for pair in pairs], dtype=np.int64),
         # Words keep their ids in any company, so the query's tokens open the passage's.
