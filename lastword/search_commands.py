@@ -96,6 +96,7 @@ def explain(
     _check_query(query)
     with opened(path, fusing) as retriever:
         told = retriever.explain(query, document_id)
+        dense = {name for name, spec in retriever.index.channels.items() if spec.kind == "dense"}
     screen = Screen(output)
     data = {
         "query": query,
@@ -104,7 +105,7 @@ def explain(
         "channels": [asdict(part) for part in told.channels],
     }
     heading = f"{document_id}: {told.score:.4f} for {query!r}"
-    screen.result(data, heading, one_line(told.document.content, 300), _parts_table(told))
+    screen.result(data, heading, one_line(told.document.content, 300), _parts_table(told, dense))
 
 
 @contextmanager
@@ -223,7 +224,7 @@ def _check_query(query: str) -> None:
         raise ValueError(f"the query is no legal Unicode text: {error}") from error
 
 
-def _parts_table(told: "Explanation") -> "Table":
+def _parts_table(told: "Explanation", dense: set[str]) -> "Table":
     return table(
         *("channel", ">score", ">rank", ">share", "words"),
         rows=[
@@ -233,7 +234,9 @@ def _parts_table(told: "Explanation") -> "Table":
                 "-" if part.rank is None else str(part.rank),
                 f"{part.share:.4f}",
                 ", ".join(f"{word} {weight:.2f}" for word, weight in part.words)
-                or "(a dense vector has no words)",
+                or (
+                    "(a dense vector has no words)" if part.name in dense else "(no word in common)"
+                ),
             )
             for part in told.channels
         ],
