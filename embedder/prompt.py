@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 from embedder.types import Role
 
 SLOT = "{text}"
+_NOTES = ("name", "description", "source", "use", "fusion")
 LIBRARY = Path(__file__).parent / "prompts"
 
 Use = Literal["retrieval", "similarity"]
@@ -142,6 +143,8 @@ class Prompt:
         description: one line for people.
         source: authors, venue, year; or whoever wrote it.
         use: what it is good for.
+        fusion: how its rows are best fused with other channels, where that was measured, as
+            retrieval writes it: "minmax:dense=0.2,sparse=0.2,bm25=0.6". Changes no vector.
     """
 
     name: str
@@ -150,6 +153,7 @@ class Prompt:
     description: str = ""
     source: str = ""
     use: Use = "retrieval"
+    fusion: str = ""
 
     def __post_init__(self) -> None:
         if not self.forms:
@@ -203,7 +207,7 @@ class Prompt:
 
     def to_toml(self) -> str:
         """Write the prompt so that `from_toml` gives an equal one."""
-        lines = [_line(key, getattr(self, key)) for key in ("name", "description", "source", "use")]
+        lines = [_line(key, getattr(self, key)) for key in _NOTES]
         for form in self.forms:
             lines += ["", "[[form]]", _line("name", form.name), _line("needs", form.needs)]
             for role in Role:

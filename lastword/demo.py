@@ -13,8 +13,8 @@ from typer import Option, Typer
 
 from lastword.display import Screen, clipped, counted, one_line
 from lastword.encoders import Readers, channel_options, readers
-from lastword.options import FUSION, Output, Reading, command
-from lastword.recipes import spoken
+from lastword.options import AUTO, Output, Reading, command
+from lastword.recipes import fusion_for, spoken
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -149,7 +149,7 @@ def _answered(place: Path, made: Readers, questions: Sequence[str]) -> list[Answ
     from retrieval.fusion import fusion_by_name
     from retrieval.retriever import Retriever
 
-    fuse = fusion_by_name(FUSION, list(made.encoders))
+    fuse = fusion_by_name(fusion_for(AUTO, made.recipes), list(made.encoders))
     with Index.open(place) as held:
         retriever = Retriever(held, made.encoders, fuse)
         retriever.answer({ASKED: questions[0]}, SHOWN)  # the first search loads and compiles

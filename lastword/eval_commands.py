@@ -10,8 +10,8 @@ from typer import Argument, Option, Typer
 
 from lastword.display import Screen, counted, duration, table
 from lastword.encoders import Readers, channel_options, readers
-from lastword.options import FUSION, Output, Reading, command
-from lastword.recipes import spoken
+from lastword.options import AUTO, FUSION_HELP, Output, Reading, command
+from lastword.recipes import fusion_for, spoken
 from lastword.sources import look_through
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class Judging:
 
     fusion: Annotated[
         str,
-        Option(help='rrf, minmax, zscore or dbsf; with weights: "minmax:dense=0.7,bm25=0.3".'),
-    ] = FUSION
+        Option(help=FUSION_HELP),
+    ] = AUTO
     depth: Annotated[int, Option(min=1, help="Documents per channel and query.")] = 1000
     measures: Annotated[
         str, Option(help="Measures of ir_measures, with commas; by default BEIR's.")
@@ -98,7 +98,7 @@ def _judge_options(judging: Judging, made: Readers, out: Path) -> "JudgeOptions"
     measures = tuple(name.strip() for name in judging.measures.split(",") if name.strip())
     kept = JudgeOptions().build
     return JudgeOptions(
-        fusion=judging.fusion,
+        fusion=fusion_for(judging.fusion, made.recipes),
         depth=judging.depth,
         measures=measures or STANDARD,
         out=out,

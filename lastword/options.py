@@ -10,8 +10,13 @@ from typer import Argument, Option, Typer
 
 from embedder.bundled import BUNDLED_NAME
 
-FUSION = "minmax"
-"""PromptReps' way of fusing dense and sparse, and ours for all channels."""
+AUTO = "auto"
+"""Fusion that the prompt was measured with, where it weighs just the channels at hand."""
+
+FUSION_HELP = (
+    'rrf, minmax, zscore or dbsf; with weights: "minmax:dense=0.7,bm25=0.3". auto takes what '
+    "the prompt was measured with, else minmax."
+)
 
 IndexPath = Annotated[Path, Argument(metavar="INDEX", help="Folder of an index.")]
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from embedder.bundled import BUNDLED_NAME
+from lastword.options import AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,27 @@ def from_json(text: str, channel: str) -> Recipe:
             f"the index does not say how channel {channel!r} reads texts; "
             "search it from Python with retrieval.retriever.Retriever, or choose other --channels"
         ) from error
+
+
+def fusion_for(asked: str, recipes: Mapping[str, Recipe]) -> str:
+    """Return the fusion that is asked for, or what `auto` means for these channels.
+
+    A prompt that names a fusion (a model that was measured beside BM25) is followed where that
+    fusion weighs exactly these channels.
+    """
+    from retrieval.fusion import DEFAULT, fusion_by_name
+
+    if asked != AUTO:
+        return asked
+    for recipe in recipes.values():
+        own = tomllib.loads(recipe.prompt).get("fusion") if isinstance(recipe, LLMRecipe) else None
+        if own:
+            try:
+                fusion_by_name(own, list(recipes))
+            except ValueError:  # it weighs other channels than these
+                continue
+            return str(own)
+    return DEFAULT
 
 
 def said(recipe: Recipe) -> str:

@@ -10,8 +10,9 @@ from typer import Argument, Option, Typer
 
 from lastword.display import Screen, counted, duration, one_line, table
 from lastword.encoders import readers_again
-from lastword.options import FUSION, IndexPath, Output, Running, command
+from lastword.options import AUTO, FUSION_HELP, IndexPath, Output, Running, command
 from lastword.queries import read_queries
+from lastword.recipes import from_json, fusion_for
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,8 +39,8 @@ class Fusing(Running):
     ] = ""
     fusion: Annotated[
         str,
-        Option(help='rrf, minmax, zscore or dbsf; with weights: "minmax:dense=0.7,bm25=0.3".'),
-    ] = FUSION
+        Option(help=FUSION_HELP),
+    ] = AUTO
     depth: Annotated[
         int, Option(min=1, help="Documents that each channel contributes to the fusion.")
     ] = RUN_DEPTH
@@ -118,7 +119,7 @@ def opened(path: Path, fusing: Fusing) -> "Iterator[Retriever]":
     with Index.open(path) as held:
         channels = _asked(fusing.channels, held)
         recipes = {name: spec.recipe for name, spec in held.channels.items()}
-        fuse = fusion_by_name(fusing.fusion, channels)
+        fuse = fusion_by_name(_fusion(held, channels, fusing.fusion), channels)
         encoders = readers_again(recipes, channels, fusing)
         yield Retriever(held, encoders, fuse, fusing.depth)
 
@@ -167,11 +168,12 @@ def _search_one(path: Path, query: str, asking: Asking, screen: Screen) -> None:
     with opened(path, asking) as retriever:
         answer = retriever.answer({ONLY: query}, asking.k or SHOWN)
         rows = answer_rows(answer, ONLY, retriever.index)
-    channels = list(answer.channels)
+        channels = list(answer.channels)
+        fusion = _fusion(retriever.index, channels, asking.fusion)
     data = {
         "query": query,
         "channels": channels,
-        "fusion": asking.fusion if len(channels) > 1 else None,
+        "fusion": fusion if len(channels) > 1 else None,
         "hits": rows,
         "seconds": answer.seconds,
     }
@@ -213,6 +215,11 @@ def _asked(text: str, held: "Index") -> list[str]:
             f"got {text!r}"
         )
     return names
+
+
+def _fusion(held: "Index", channels: Sequence[str], asked: str) -> str:
+    recipes = {name: from_json(held.channels[name].recipe, name) for name in channels}
+    return fusion_for(asked, recipes)
 
 
 def _check_query(query: str) -> None:

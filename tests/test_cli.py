@@ -13,10 +13,13 @@ from embedder.bm25 import BM25Encoder
 from embedder.prompt import Prompt
 from index.folder import Index
 from lastword.cli import INTERRUPTED, main
-from lastword.encoders import channel_names
-from lastword.options import FUSION
-from lastword.recipes import BM25Recipe, LLMRecipe, SbertRecipe, from_json, to_json
-from retrieval.fusion import DEFAULT
+from lastword.recipes import (
+    BM25Recipe,
+    LLMRecipe,
+    SbertRecipe,
+    from_json,
+    to_json,
+)
 from retrieval.run import read_trec
 
 DOCUMENTS = [
@@ -270,23 +273,3 @@ def test_an_interruption_says_how_to_go_on(
 )
 def test_recipes_survive_json(recipe: LLMRecipe | SbertRecipe | BM25Recipe) -> None:
     assert from_json(to_json(recipe), "dense") == recipe
-
-
-def test_a_recipe_cannot_ask_for_foreign_code() -> None:
-    """An index from somebody else names a model; whether its code runs is for the user to say."""
-    recipe = json.loads(to_json(LLMRecipe("x", "", ("dense",)))) | {"trust_remote_code": True}
-    with pytest.raises(ValueError, match="dense"):
-        from_json(json.dumps(recipe), "dense")
-
-
-def test_the_default_fusion_is_the_librarys() -> None:
-    """The command line writes it down once more, so that help need not load numpy."""
-    assert FUSION == DEFAULT
-
-
-def test_channels_are_split_by_commas() -> None:
-    assert channel_names("bm25, dense") == ["bm25", "dense"]
-    assert channel_names("") == []
-    for wrong in ("dense,dense", "dens", "dense,"):
-        with pytest.raises(ValueError, match="--channels"):
-            channel_names(wrong)
