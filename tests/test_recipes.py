@@ -34,10 +34,7 @@ def test_a_prompts_own_fusion_is_taken_for_its_channels_only() -> None:
     assert fusion_for("auto", recipes) == own
     assert fusion_for("rrf", recipes) == "rrf"
     assert fusion_for("auto", {"dense": measured, "sparse": measured}) == DEFAULT
-    assert (
-        fusion_for("auto", {**recipes, "dense": LLMRecipe("m", plain.to_toml(), ("dense",))})
-        == DEFAULT
-    )
+    assert fusion_for("auto", {**recipes, "dense": unmeasured}) == DEFAULT
     assert replace(plain, fusion=own).hash == plain.hash
 
 
