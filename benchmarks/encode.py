@@ -32,6 +32,8 @@ from embedder.types import Role
 DATA = Path(__file__).resolve().parent.parent.parent / "shared/data/retrieval/scifact"
 T = TypeVar("T")
 BATCH = 64
+MODELS = ["bundled", "llama-135m"]
+ROLES = [role.value for role in Role]
 TOLERANCE = 1e-4
 GOAL = {Role.DOCUMENT: 2.0, Role.QUERY: 3.0}
 
@@ -42,7 +44,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA, help="a BEIR folder")
     parser.add_argument("--documents", type=int, default=300)
     parser.add_argument("--queries", type=int, default=300)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    parser.add_argument("--roles", nargs="+", choices=[r.value for r in Role], default=ROLES)
+    parser.add_argument("--repeats", type=int, default=2)
     args = parser.parse_args()
     if not (args.data / "corpus.jsonl").is_file():
         raise SystemExit(f"skipped: no BEIR folder at {args.data}; give one with --data")
@@ -50,9 +54,11 @@ def main() -> None:
         Role.DOCUMENT: _texts(args.data / "corpus.jsonl", args.documents),
         Role.QUERY: _texts(args.data / "queries.jsonl", args.queries),
     }
+    texts = {role: texts[role] for role in map(Role, args.roles)}
     table = Table("model", "role", "texts/s", "plain loop", "ratio", "goal", "floor", "difference")
     with tempfile.TemporaryDirectory() as folder:
-        for name, place in (("bundled", BUNDLED_MODEL), ("llama-135m", _random_135m(folder))):
+        for name in args.models:
+            place = BUNDLED_MODEL if name == "bundled" else _random_135m(folder)
             encoder = LLMEncoder.load(place, options=LLMOptions(dtype="float32", device="cpu"))
             for role, given in texts.items():
                 record = _measure(name, encoder, role, given, args.repeats)
@@ -115,6 +121,7 @@ def _plain(encoder: LLMEncoder, texts: Sequence[str], role: Role) -> NDArray[np.
         states = out.hidden_states[-1][torch.arange(len(batch)), last]
         dense.append(torch.nn.functional.normalize(states.float()))
         logits = out.logits[torch.arange(len(batch)), last]
+        del out  # 7 GB of logits: two batches of them would not fit
         weights = torch.log1p(torch.relu(logits))
         for row, columns in enumerate(allowed[start : start + BATCH]):
             kept = weights[row, torch.from_numpy(columns)]

@@ -57,9 +57,13 @@ def load_backbone(name: str | Path, options: LLMOptions) -> tuple["Backbone", LL
         config = AutoConfig.from_pretrained(place, **remote)
         tokenizer = AutoTokenizer.from_pretrained(place, **remote)
         resolved = _resolved(options, config)
+        # A quantised model is laid out for its device while it loads, and cannot be moved after.
+        quantised = getattr(config, "quantization_config", None) is not None
+        layout = {"device_map": resolved.device} if quantised else {}
         model = AutoModelForCausalLM.from_pretrained(
-            place, dtype=_torch_dtype(resolved.dtype), **_attention(config), **remote
-        ).to(resolved.device)
+            place, dtype=_torch_dtype(resolved.dtype), **_attention(config), **layout, **remote
+        )
+        model = model if quantised else model.to(resolved.device)
     return Backbone(model, tokenizer), resolved
 
 
