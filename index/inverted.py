@@ -3,7 +3,7 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -28,7 +28,8 @@ __all__ = [
 
 _WORTH_COMPILING = 20_000_000  # work that numpy does in the half second that numba takes to load
 _CHUNK = 1 << 20  # entries that are weighed at a time
-_SHARES = 4  # parts of the queries for each thread, so that none waits long for the others
+_SHARES = 4  # parts of the queries for each thread, so that none waits long for the others,
+_UNEVEN = 20_000_000  # from so many entries on
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,9 +226,21 @@ class InvertedChannel:
         if threads <= 1:
             search((0, queries))
             return
-        cuts = np.linspace(0, queries, min(threads * _SHARES, queries) + 1).astype(int).tolist()
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(search, pairwise(cuts)))
+        shares = threads * (_SHARES if plan.work > _UNEVEN else 1)
+        cuts = np.linspace(0, queries, min(shares, queries) + 1).astype(int).tolist()
+        first, *rest = pairwise(cuts)
+        others = _pool(os.getpid(), threads).map(search, rest)
+        search(first)
+        list(others)
+
+
+@cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Return threads that are kept: starting them takes as long as 100 short queries.
+
+    They belong to a process; one that was forked off makes its own.
+    """
+    return ThreadPoolExecutor(threads, thread_name_prefix=f"search-{process}")
 
 
 def _cores() -> int:
