@@ -1,6 +1,6 @@
 """Laws of building: streaming, resuming, passages, empty documents, shared encoders."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,6 @@ from tests.synthetic import SignEncoder, WordRowsEncoder, documents
 SMALL = BuildOptions(segment_documents=30, window=7)
 
 
-class InterruptedBuildError(Exception):
-    pass
-
-
 def both() -> dict[str, Encoder]:
     return {"dense": SignEncoder(), "bm25": BM25Encoder()}
 
@@ -31,13 +27,6 @@ def contents(path: Path) -> dict[str, bytes]:
         for file in sorted(path.rglob("*"))
         if file.is_file() and file.name != "lock"
     }
-
-
-def until(n: int, items: Iterable[Document]) -> Iterator[Document]:
-    for at, item in enumerate(items):
-        if at == n:
-            raise InterruptedBuildError
-        yield item
 
 
 def test_the_report_counts_everything(tmp_path: Path) -> None:

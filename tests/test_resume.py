@@ -11,24 +11,11 @@ from index.documents import Document
 from index.folder import Index
 from retrieval.build import BuildOptions, add_documents, build_index
 from tests.synthetic import SignEncoder, documents
-
-SMALL = BuildOptions(segment_documents=30, window=7)
+from tests.test_build import SMALL, both, contents
 
 
 class InterruptedBuildError(Exception):
     pass
-
-
-def both() -> dict[str, Encoder]:
-    return {"dense": SignEncoder(), "bm25": BM25Encoder()}
-
-
-def contents(path: Path) -> dict[str, bytes]:
-    return {
-        str(file.relative_to(path)): file.read_bytes()
-        for file in sorted(path.rglob("*"))
-        if file.is_file() and file.name != "lock"
-    }
 
 
 def until(n: int, items: Iterable[Document]) -> Iterator[Document]:
