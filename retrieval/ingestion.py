@@ -132,7 +132,8 @@ class Ingestion:
         if self._options.on_empty == "error":
             raise ValueError(
                 f"document {document.id!r} (number {number} of the source) has neither title nor "
-                "text; leave such documents out with on_empty=skip, or index them with keep"
+                "text; leave such documents out or keep them: --on-empty skip or keep "
+                "(on_empty in Python)"
             )
         return self._options.on_empty == "skip"
 
