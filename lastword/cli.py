@@ -58,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     # Spinning threads lose 95 % of the speed where another program wants a core: docs/log.md.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # an error is one line, not every retry
     try:
         code = app(args=given or ["--help"], prog_name="lastword", standalone_mode=False)
     except BrokenPipeError:  # the reader of our output, e.g. head, has left
