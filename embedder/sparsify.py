@@ -109,7 +109,7 @@ def select(
         inside = torch.zeros_like(weights).scatter_reduce(
             1, own.clamp(min=0), (own >= 0).float(), "amax"
         )
-        outside = torch.from_numpy(table.expandable()).to(device) & (inside == 0)
+        outside = torch.from_numpy(table.expandable).to(device) & (inside == 0)
         parts.append(top_outside(weights, outside, rules.expansion))
     return torch.cat([t for t, _ in parts], dim=1), torch.cat([w for _, w in parts], dim=1)
 

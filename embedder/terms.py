@@ -2,7 +2,7 @@
 
 import string
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,8 +101,9 @@ class TermTable:
         """Return a column's text as a person would write it."""
         return str(self._tokenizer.convert_tokens_to_string([self.name(column)])).strip()
 
+    @cached_property
     def expandable(self) -> NDArray[np.bool_]:
-        """Return (columns,) True for ids that may be added from outside a text.
+        """(columns,) True for ids that may be added from outside a text.
 
         The paper's filter: after one leading word mark or space the vocabulary string is
         letters or digits, and begins with an ASCII lower-case letter.

@@ -56,7 +56,7 @@ def test_a_text_without_content_words_takes_the_best_of_the_vocabulary(tmp_path:
 
 def test_expansion_adds_only_words_from_outside(tmp_path: Path) -> None:
     words = table(tmp_path, expansion=1)
-    eligible = np.flatnonzero(words.expandable())[:2]
+    eligible = np.flatnonzero(words.expandable)[:2]
     logits = torch.zeros(1, words.columns)
     logits[0, eligible[0]], logits[0, eligible[1]] = 3.0, 2.0
     logits[0, 0] = 9.0  # <s> is no word
