@@ -1,13 +1,14 @@
 """One line for each measurement, with what it was measured on, appended to results.jsonl."""
 
 import json
-import os
 import platform
 import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+
+from index.inverted import cores
 
 RESULTS = Path(__file__).parent / "results.jsonl"
 _NAMED = ("torch", "numpy", "numba", "faiss", "bm25s", "transformers", "sentence_transformers")
@@ -44,13 +45,6 @@ def surroundings() -> dict[str, object]:
             if module is not None and hasattr(module, "__version__")
         },
     }
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _processor() -> str:

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.sparse import csr_matrix
 
-from benchmarks.record import append, cores
+from benchmarks.record import append
 from embedder.bm25 import BM25Encoder
 from embedder.types import Representation, Role
 from index.base import NO_ROW, Hits
@@ -30,6 +30,7 @@ from index.inverted import (
     Postings,
     Weighting,
     build_inverted,
+    cores,
     open_inverted,
     statistics,
 )

@@ -22,6 +22,7 @@ __all__ = [
     "Statistics",
     "Weighting",
     "build_inverted",
+    "cores",
     "open_inverted",
     "statistics",
 ]
@@ -222,7 +223,7 @@ class InvertedChannel:
         def search(span: tuple[int, int]) -> None:
             scoring.search_range(span, counted, store, mask, best)
 
-        threads = min(_cores(), queries)
+        threads = min(cores(), queries)
         if threads <= 1:
             search((0, queries))
             return
@@ -243,7 +244,7 @@ def _pool(process: int, threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix=f"search-{process}")
 
 
-def _cores() -> int:
+def cores() -> int:
     """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return len(os.sched_getaffinity(0))
