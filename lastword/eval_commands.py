@@ -1,4 +1,4 @@
-"""The commands that judge: eval retrieval."""
+"""The commands that judge: eval retrieval, and eval sts from its own file."""
 
 import hashlib
 import re
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option, Typer
 
+from lastword import sts_command
 from lastword.display import Screen, counted, duration, table
 from lastword.encoders import Readers, channel_options, readers
 from lastword.options import AUTO, FUSION_HELP, Output, Reading, command
@@ -21,11 +22,7 @@ if TYPE_CHECKING:
     from eval.judged import Judged
 
 app = Typer(help="Judge a model and a prompt on collections with known answers.")
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `eval retrieval` two words while it is the only command."""
+app.add_typer(sts_command.app)
 
 
 @dataclass(frozen=True, slots=True)
