@@ -8,9 +8,10 @@ arXiv 2606.07502).
 
 from dataclasses import dataclass
 from math import isfinite
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _ROWS = 8192  # of the head that stand in float64 at a time: 256 MiB for a width of 4096
 
@@ -61,8 +62,7 @@ class Filter:
         return start, end
 
 
-@torch.no_grad()
-def basis(head: Tensor, rule: Filter) -> Tensor:
+def basis(head: "Tensor", rule: Filter) -> "Tensor":
     """Find the directions that are kept, as orthonormal columns; states @ basis is the projection.
 
     They are eigenvectors of W^T W (dim, dim), which takes the memory of no second head. The sign
@@ -78,6 +78,9 @@ def basis(head: Tensor, rule: Filter) -> Tensor:
     Raises:
         ValueError: the head is no matrix of finite floats, or narrower than the rule asks for.
     """
+    import torch  # late: prompts hold a Filter, and are read without it
+
+    head = head.detach()
     if head.ndim != 2 or not head.is_floating_point():
         raise ValueError(
             f"an LM head must be a (vocab, dim) matrix of floats, got {tuple(head.shape)} of "
