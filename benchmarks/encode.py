@@ -106,8 +106,8 @@ def _measure(
 
 def _plain(encoder: LLMEncoder, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
     """Encode as the paper's code does; returns unit rows, and makes the sparse rows too."""
-    model, frame = encoder.backbone.model, encoder.frames[role]
-    rows = [[*frame.prefix, *encoder.fed(text, role)] for text in texts]
+    model = encoder.backbone.model
+    rows = [encoder.fed(text, role).rows[0].ids for text in texts]
     allowed = encoder.table.allowed(texts) if encoder.table else []
     dense = []
     for start in range(0, len(rows), BATCH):
@@ -132,7 +132,8 @@ def _plain(encoder: LLMEncoder, texts: Sequence[str], role: Role) -> NDArray[np.
 
 def _floor(encoder: LLMEncoder, role: Role, texts: Sequence[str]) -> float:
     """Seconds that the multiplications alone take: tokens x weights x 2 / matmul rate."""
-    tokens = sum(len(encoder.fed(text, role)) for text in texts)
+    shared = len(encoder.reader.frames[role][0].prefix)
+    tokens = sum(encoder.fed(text, role).tokens - shared for text in texts)
     model = encoder.backbone.model
     body = sum(p.numel() for name, p in model.named_parameters() if ".layers." in name)
     head = model.get_output_embeddings().weight.numel()

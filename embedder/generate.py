@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from embedder.backbone import Backbone, Wanted
-from embedder.prompt import Mode
+from embedder.backbone import Backbone
+from embedder.passes import Wanted
+from embedder.reading import Mode
 
 STOP = '"'
 
@@ -50,7 +51,7 @@ def say(
         logits.append(step.logits)
         chosen.append(step.logits.argmax(dim=1))
         if position + 1 < limit:
-            step = backbone.extend(step, chosen[-1][:, None], wanted)
+            step = backbone.extend(step, chosen[-1][:, None].tolist(), wanted)
     tokens = torch.stack(chosen, dim=1).tolist()  # (n, limit)
     return [
         _cut(backbone, ids, torch.stack(hidden, dim=1)[row], torch.stack(logits, dim=1)[row])
@@ -58,17 +59,17 @@ def say(
     ]
 
 
-def pool(said: Said, mode: Mode) -> tuple[Tensor, Tensor]:
-    """Turn one text's tokens into rows.
+def pool(said: Said, mode: Mode, last: int = 0) -> tuple[Tensor, Tensor]:
+    """Turn one text's tokens into rows; `last` keeps only so many at the end, 0 keeps all.
 
     Returns:
         hidden (r, dim) and logits (r, vocab); r is 1 for the single modes.
     """
-    hidden, logits = said.hidden.float(), said.logits.float()
+    hidden, logits = said.hidden[-last:].float(), said.logits[-last:].float()
     if mode == "multi-word-multi":  # the paper's code: unit states are averaged inside a word
         hidden = torch.nn.functional.normalize(hidden)
     if mode in ("first-word-single", "multi-word-multi") and said.stopped:
-        groups = _words(said.tokens)
+        groups = _words(said.tokens[-last:])
         hidden = torch.stack([hidden[group].mean(dim=0) for group in groups])
         logits = torch.stack([logits[group].amax(dim=0) for group in groups])
     if mode in ("first-word-single", "multi-token-single"):

@@ -11,38 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder import sparsify
-from embedder.batching import plan
+from embedder.batch_rows import BatchRows, in_order, refuse_nan, to_host, unit
 from embedder.bundled import BUNDLED_MODEL, BUNDLED_NAME
 from embedder.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
 from embedder.prompt import Prompt, content_hash
-from embedder.render import Frame, choose_form, frames, text_ids
 from embedder.terms import TermTable
 from embedder.types import Representation, Role, fingerprint_of
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from embedder.backbone import Backbone
+    from embedder.reader import Fed, Reader
 
 WINDOW = 256  # texts that are sorted by length together, while the next are tokenised
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Window:
-    """Texts made ready for the model: ids of text and suffix, and the columns they may use."""
+    """Texts made ready for the model: what is fed, and the columns they may use."""
 
-    rows: list[list[int]]
+    fed: list["Fed"]
     allowed: list[NDArray[np.int64]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Rows:
-    """What one batch gave, still on the device; `owner` is a position inside the window."""
-
-    owner: NDArray[np.int64]
-    dense: "Tensor | None"
-    terms: "Tensor | None"
-    weights: "Tensor | None"
 
 
 class LLMEncoder:
@@ -54,15 +42,15 @@ class LLMEncoder:
     """
 
     def __init__(self, backbone: "Backbone", prompt: Prompt, options: LLMOptions) -> None:
+        from embedder.reader import Reader
+
         self.backbone = backbone
         self.prompt = prompt
-        self.form = choose_form(prompt, backbone.tokenizer)
-        self.frames: Mapping[Role, Frame] = frames(self.form, backbone.tokenizer)
-        self.options = _within_context(options, backbone, self.frames)
+        self.reader = Reader(backbone, prompt)
+        self.options = _within_context(options, self.reader)
         rules = prompt.reading.sparse
         self.table = TermTable(backbone.tokenizer, backbone.vocab, rules) if rules else None
         self._budget = self.options.token_budget
-        self._generates = prompt.reading.mode != "first-token"
         self._counts: Counter[str] = Counter(texts=0, tokens=0, truncated=0, without_words=0)
         self._fingerprint = self._describe()
 
@@ -100,12 +88,9 @@ class LLMEncoder:
 
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Encode texts in order; the empty string is legal."""
-        windows = [list(texts[at : at + WINDOW]) for at in range(0, len(texts), WINDOW)]
-        parts = [
-            self._encode_window(window, role) for window in self._prepared(windows or [[]], role)
-        ]
         from scipy.sparse import vstack
 
+        parts = [self._collect(done) for done in self._windows(texts, role)]
         starts = np.arange(len(parts)) * WINDOW
         owner = np.concatenate([p.owner + at for p, at in zip(parts, starts, strict=True)])
         dense = [part.dense for part in parts if part.dense is not None]
@@ -116,16 +101,48 @@ class LLMEncoder:
             owner=owner,
         )
 
+    def states(self, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
+        """Return what is read of each text before it gets unit length, (n, dim) float32.
+
+        Raises:
+            ValueError: the prompt reads no dense rows, or several for one text.
+        """
+        averaged: NDArray[np.float32] = self.states_each(texts, role).mean(axis=0)
+        return averaged
+
+    def states_each(self, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
+        """Return the states of each wording of the prompt apart, (wordings, n, dim) float32.
+
+        Wordings that differ after the text only are read in one go: prefix and text once, and
+        every ending after them.
+        """
+        if not self.prompt.reading.dense or self.prompt.reading.mode.endswith("-multi"):
+            raise ValueError(f"prompt {self.prompt.name!r} does not read one dense row per text")
+        parts = [in_order(done) for done in self._windows(texts, role)]
+        kept = [states for _, states in parts if states is not None]
+        wordings = len(self.reader.frames[role])
+        empty = np.zeros((wordings, 0, self.width), np.float32)
+        return np.concatenate([empty, *kept], axis=1)
+
+    @property
+    def width(self) -> int:
+        """Width of a dense row."""
+        return self.reader.width
+
     def term_names(self, terms: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
         """Name sparse columns; the texts are not needed, since a column is a vocabulary id."""
         if self.table is None:
             raise ValueError(f"prompt {self.prompt.name!r} reads no sparse rows")
         return {int(term): self.table.readable(int(term)) for term in terms}
 
-    def fed(self, text: str, role: Role) -> list[int]:
-        """Return the ids that follow the role's prefix: the text, cut at the limit, and suffix."""
-        ids = text_ids(self.backbone.tokenizer, text)[: self.options.max_text_tokens]
-        return [*ids, *self.frames[role].suffix]
+    def fed(self, text: str, role: Role) -> "Fed":
+        """Return the tokens that a text is fed as, cut at the limit, with their marks."""
+        return self.reader.feed([text], role, self.options.max_text_tokens)[0]
+
+    def _windows(self, texts: Sequence[str], role: Role) -> Iterator[list[BatchRows]]:
+        windows = [list(texts[at : at + WINDOW]) for at in range(0, len(texts), WINDOW)]
+        for window in self._prepared(windows or [[]], role):
+            yield self._read_window(window, role)
 
     def _prepared(self, windows: list[list[str]], role: Role) -> Iterator[_Window]:
         """Tokenise the next window while the model runs on this one."""
@@ -141,84 +158,61 @@ class LLMEncoder:
             yield coming.result()
 
     def _prepare(self, texts: list[str], role: Role) -> _Window:
-        frame = self.frames[role]
-        limit = self.options.max_text_tokens
-        tokenizer = self.backbone.tokenizer
-        cut = tokenizer(texts, add_special_tokens=False, verbose=False).input_ids if texts else []
-        rows = [[*ids[:limit], *frame.suffix] for ids in cut]
+        fed = self.reader.feed(texts, role, self.options.max_text_tokens)
         allowed = self.table.allowed(texts) if self.table else []
         self._counts["texts"] += len(texts)
-        self._counts["tokens"] += sum(map(len, rows)) + len(frame.prefix) * len(rows)
-        self._counts["truncated"] += sum(len(ids) > limit for ids in cut)
+        self._counts["tokens"] += sum(text.tokens for text in fed)
+        self._counts["truncated"] += sum(text.rows[0].cut for text in fed)
         self._counts["without_words"] += sum(len(ids) == 0 for ids in allowed)
-        return _Window(rows, allowed)
+        return _Window(fed, allowed)
 
-    def _encode_window(self, window: _Window, role: Role) -> Representation:
+    def _read_window(self, window: _Window, role: Role) -> list[BatchRows]:
         import torch
 
-        prefix = self.frames[role].prefix
-        waiting = list(range(len(window.rows)))
-        done: list[_Rows] = []
+        waiting = list(range(len(window.fed)))
+        done: list[BatchRows] = []
         while waiting:
-            lengths = [len(window.rows[i]) for i in waiting]
-            first = plan(lengths, len(prefix), self._budget, equal=self._generates)[0]
+            first = self.reader.next_batch([window.fed[i] for i in waiting], role, self._budget)
             batch = np.array(waiting)[first]
             try:
-                done.append(self._read(prefix, window, batch))
+                done.append(self._read(window, batch, role))
             except (torch.OutOfMemoryError, MemoryError):
                 if len(batch) == 1:
                     raise MemoryError(
-                        f"one text of {len(window.rows[batch[0]])} tokens does not fit in memory; "
+                        f"one text of {window.fed[batch[0]].tokens} tokens does not fit in memory; "
                         "lower --max-text-tokens or use a smaller model"
                     ) from None
                 self._budget = max(1, self._budget // 2)  # remembered: the next window starts here
                 continue
             finished = set(batch.tolist())
             waiting = [i for i in waiting if i not in finished]
-        return self._collect(done)
+        return done
 
-    def _read(self, prefix: tuple[int, ...], window: _Window, batch: NDArray[np.int64]) -> _Rows:
-        import torch
-
-        from embedder.backbone import Wanted
-        from embedder.generate import pool, say
-
-        reading = self.prompt.reading
-        rows = [window.rows[i] for i in batch]
-        if not self._generates:
-            wanted = Wanted(reading.layer, reading.dense, reading.sparse is not None)
-            step = self.backbone.read(prefix, rows, wanted)
-            hidden, logits, owner = step.hidden, step.logits, batch
-        else:
-            said = say(self.backbone, prefix, rows, reading.generated_tokens)
-            pooled = [pool(one, reading.mode) for one in said]
-            hidden = torch.cat([states for states, _ in pooled])
-            logits = torch.cat([scores for _, scores in pooled])
-            owner = np.repeat(batch, [len(states) for states, _ in pooled])
-        dense = None if hidden is None else torch.nn.functional.normalize(hidden.float())
-        if self.table is None or logits is None:
-            return _Rows(owner, dense, None, None)
+    def _read(self, window: _Window, batch: NDArray[np.int64], role: Role) -> BatchRows:
+        answer = self.reader.read([window.fed[i] for i in batch], role)
+        owner = batch[answer.owner]
+        if self.table is None or answer.logits is None:
+            return BatchRows(owner, answer.hidden, None, None)
         allowed = [window.allowed[i] for i in owner]
-        return _Rows(owner, dense, *sparsify.select(logits, allowed, self.table))
+        return BatchRows(owner, answer.hidden, *sparsify.select(answer.logits, allowed, self.table))
 
-    def _collect(self, done: list[_Rows]) -> Representation:
+    def _collect(self, done: list[BatchRows]) -> Representation:
         """Bring a window's rows to the host and back into the order of its texts."""
         if not done:
             return self._nothing()
         owner = np.concatenate([rows.owner for rows in done])
         order = np.argsort(owner, kind="stable")
-        dense, sparse = None, None
-        if self.prompt.reading.dense:
-            dense = np.concatenate([_host(rows.dense) for rows in done])[order]
-            _refuse_nan(owner[order], dense)
+        _, states = in_order(done)
+        dense = None if states is None else self._unit_rows(states)
+        sparse = None
         if self.table is not None:
             pairs = [
                 pair
                 for rows in done
-                for pair in zip(_host(rows.terms), _host(rows.weights), strict=True)
+                for pair in zip(to_host(rows.terms), to_host(rows.weights), strict=True)
             ]
             weights = [pairs[i][1] for i in order]
-            _refuse_nan(owner[order], weights)
+            refuse_nan(owner[order], weights)
             sparse = sparsify.to_rows(
                 [pairs[i][0] for i in order],
                 weights,
@@ -227,20 +221,27 @@ class LLMEncoder:
             )
         return Representation(dense, sparse, owner[order].astype(np.int64))
 
+    def _unit_rows(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Average over wordings, (wordings, n, dim) -> (n, dim) of unit length."""
+        if self.prompt.reading.unit:
+            states = unit(states)
+        return unit(states.mean(axis=0))
+
     def _nothing(self) -> Representation:
-        width = int(self.backbone.model.config.get_text_config().hidden_size)
         return Representation(
-            np.zeros((0, width), np.float32) if self.prompt.reading.dense else None,
+            np.zeros((0, self.width), np.float32) if self.prompt.reading.dense else None,
             sparsify.to_rows([], [], self.table.columns) if self.table else None,
             np.zeros(0, np.int64),
         )
 
     def _describe(self) -> str:
-        reading = self.prompt.reading
-        prompts = {
-            f"{role.value}_prompt": content_hash([frame.prefix, frame.suffix])
-            for role, frame in self.frames.items()
+        worded = {
+            f"{role.value}_prompt": content_hash([frame.content for frame in frames])
+            for role, frames in self.reader.frames.items()
         }
+        rules = asdict(replace(self.prompt, name="", forms=self.prompt.forms[:1]))
+        for known in ("name", "forms", "description", "source", "use", "fusion"):
+            rules.pop(known)
         return fingerprint_of(
             kind="llm",
             architecture=type(self.backbone.model).__name__,
@@ -248,11 +249,8 @@ class LLMEncoder:
             tokenizer=tokenizer_digest(self.backbone.tokenizer),
             dtype=self.options.dtype,
             max_text_tokens=self.options.max_text_tokens,
-            mode=reading.mode,
-            generated_tokens=0 if reading.mode == "first-token" else reading.generated_tokens,
-            layer=reading.layer if reading.dense else None,
-            sparse=asdict(reading.sparse) if reading.sparse else None,
-            **prompts,
+            **rules,
+            **worded,
         )
 
 
@@ -265,35 +263,21 @@ def own_prompt(model: str | Path) -> Prompt:
     return Prompt.load(own if own.is_file() else "promptreps")
 
 
-def _within_context(
-    options: LLMOptions, backbone: "Backbone", role_frames: Mapping[Role, Frame]
-) -> LLMOptions:
+def _within_context(options: LLMOptions, reader: "Reader") -> LLMOptions:
     """Lower the text limit where prompt and text would not fit in the model's context."""
-    context = getattr(backbone.model.config.get_text_config(), "max_position_embeddings", None)
+    config = reader.backbone.model.config.get_text_config()
+    context = getattr(config, "max_position_embeddings", None)
     if not context:
         return options
-    room = int(context) - max(map(len, role_frames.values()))
+    frames = [frame for role in reader.frames.values() for frame in role]
+    room = min(
+        (int(context) - len(frame)) // frame.template.texts
+        for frame in (*frames, *([reader.other] if reader.other else []))
+    )
     if room < 1:
+        shown = " with its examples" if reader.prompt.examples else ""
         raise ValueError(
-            f"the prompt takes all of the model's context of {context} tokens; "
-            "use a shorter prompt or another model"
+            f"the prompt{shown} takes all of the model's context of {context} tokens; "
+            "use a shorter prompt, fewer demonstrations, or another model"
         )
     return replace(options, max_text_tokens=min(options.max_text_tokens, room))
-
-
-def _host(tensor: "Tensor | None") -> NDArray[np.generic]:
-    if tensor is None:
-        raise AssertionError("rows that were asked for are missing")
-    array: NDArray[np.generic] = tensor.cpu().numpy()
-    return array
-
-
-def _refuse_nan(
-    owner: NDArray[np.int64], rows: NDArray[np.generic] | list[NDArray[np.generic]]
-) -> None:
-    for text, row in zip(owner, rows, strict=True):
-        if not np.isfinite(row).all():
-            raise ValueError(
-                f"the model gave NaN or infinity for text {text} of its window; "
-                "try --dtype float32, or check the weights"
-            )

@@ -1,26 +1,15 @@
-"""Render a prompt for one model: choose the form that fits, and the token ids around the text."""
+"""Render a template for one tokenizer: choose the form that fits, chat markup, examples, slots."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from embedder.prompt import SLOT, Form, Prompt, Template
-from embedder.types import Role
+from embedder.prompt import Prompt
+from embedder.template import TEXT_SLOTS, Form, Part, Template, parts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-SENTINEL = "lastwordtextslot"  # one word that no chat template changes
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """Token ids that stand before and after the text of one role."""
-
-    prefix: tuple[int, ...]
-    suffix: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return len(self.prefix) + len(self.suffix)
+QUOTE = '"'
+_OPEN, _SHUT = "\ue000", "\ue001"  # private use: around the number of an example, while rendering
 
 
 def choose_form(prompt: Prompt, tokenizer: "PreTrainedTokenizerBase") -> Form:
@@ -37,43 +26,32 @@ def choose_form(prompt: Prompt, tokenizer: "PreTrainedTokenizerBase") -> Form:
     )
 
 
-def frame(template: Template, tokenizer: "PreTrainedTokenizerBase") -> Frame:
-    """Tokenise what stands around the text: prefix, text and suffix never share a token.
+def rendered(
+    template: Template, prompt: Prompt, tokenizer: "PreTrainedTokenizerBase"
+) -> tuple[Part, ...]:
+    """Return literals and slots in the order in which they are fed.
 
-    The sequence begins with the special tokens that the tokenizer itself would put first (BOS),
-    once: they are added only where the rendered prefix does not begin with them already.
+    Chat markup and examples are in the literals, and so are {task} and {bos}; neighbouring
+    literals are one, except where {|} parts them.
     """
-    before, after = split(template, tokenizer)
-    prefix = text_ids(tokenizer, before)
-    leading = leading_specials(tokenizer)
-    if leading and tuple(prefix[: len(leading)]) != leading:
-        prefix = [*leading, *prefix]
-    return Frame(tuple(prefix), tuple(text_ids(tokenizer, after)))
-
-
-def frames(form: Form, tokenizer: "PreTrainedTokenizerBase") -> dict[Role, Frame]:
-    """Return the frame of each role."""
-    return {role: frame(form.template(role), tokenizer) for role in Role}
-
-
-def split(template: Template, tokenizer: "PreTrainedTokenizerBase") -> tuple[str, str]:
-    """Return the strings before and after the text, chat markup included."""
-    if not template.chat:
-        before, after = template.text.split(SLOT)
-        return before, after
-    rendered = _render_chat(template, tokenizer)
-    if rendered.count(SENTINEL) != 1:
-        raise ValueError(
-            f"the chat template shows the user's text {rendered.count(SENTINEL)} times, "
-            "expected once; write a plain prompt (template = ...) for this model"
-        )
-    before, after = rendered.split(SENTINEL)
-    return before, after
-
-
-def text_ids(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
-    """Tokenise without special tokens of the tokenizer's own."""
-    return list(tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
+    if template.chat:
+        text = _chat(template, len(prompt.examples), tokenizer)
+    else:
+        text = _plain(template, len(prompt.examples))
+    kept: list[Part] = []
+    joined = False  # whether the next literal goes on with the one before
+    for part in parts(text):
+        literal = _literal(part, prompt, tokenizer)
+        if literal is None:
+            if part.kind != "|":
+                kept.append(part)
+            joined = False
+        elif joined:
+            kept[-1] = Part("literal", kept[-1].text + literal)
+        else:
+            kept.append(Part("literal", literal))
+            joined = True
+    return tuple(kept)
 
 
 def leading_specials(tokenizer: "PreTrainedTokenizerBase") -> tuple[int, ...]:
@@ -86,27 +64,82 @@ def leading_specials(tokenizer: "PreTrainedTokenizerBase") -> tuple[int, ...]:
     return ()
 
 
-def _render_chat(template: Template, tokenizer: "PreTrainedTokenizerBase") -> str:
+def text_ids(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
+    """Tokenise without special tokens of the tokenizer's own."""
+    return list(tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
+
+
+def _literal(part: Part, prompt: Prompt, tokenizer: "PreTrainedTokenizerBase") -> str | None:
+    """Return the characters that a part stands for, or None for a slot that stays one."""
+    if part.kind == "task":
+        return prompt.task
+    if part.kind == "bos":
+        return str(tokenizer.bos_token or "")
+    if part.kind != "literal":
+        return None
+    text = part.text
+    for number, example in enumerate(prompt.examples):
+        text = text.replace(f"{_OPEN}{number}{_SHUT}", example.text)
+        text = text.replace(f"{_OPEN}{number}w{_SHUT}", example.word)
+    return text
+
+
+def _plain(template: Template, examples: int) -> str:
+    """Put the examples before the wording, each as the wording itself with its word said."""
+    shown = [
+        _filled(template.text, number) + _said(template.text, number) + "\n\n"
+        for number in range(examples)
+    ]
+    return "".join(shown) + template.text
+
+
+def _chat(template: Template, examples: int, tokenizer: "PreTrainedTokenizerBase") -> str:
+    """Render the turns; the model is left about to go on with the prefilled answer."""
     from jinja2 import TemplateError
 
-    user = template.text.replace(SLOT, SENTINEL)
+    asked: list[tuple[str, str]] = []
+    for number in range(examples):
+        answer = template.prefill + _said(template.prefill, number)
+        asked += [("user", _filled(template.text, number)), ("assistant", answer)]
+    asked.append(("user", template.text))
+    text = ""
     if template.system:
-        turns = [{"role": "system", "content": template.system}, {"role": "user", "content": user}]
         try:
-            rendered = _apply(tokenizer, turns, template.prefill)
+            text = _apply(tokenizer, [("system", template.system), *asked], template.prefill)
         except TemplateError:
-            rendered = ""
-        if template.system in rendered:
-            return rendered
-        user = f"{template.system} {user}"  # no system role: as the paper does for Mistral
-    return _apply(tokenizer, [{"role": "user", "content": user}], template.prefill)
+            text = ""
+    if not template.system or template.system not in text:
+        if template.system:  # no system role: as the paper does for Mistral
+            asked[0] = ("user", f"{template.system} {asked[0][1]}")
+        text = _apply(tokenizer, asked, template.prefill)
+    shown = sum(part.kind in TEXT_SLOTS for part in parts(text))
+    if shown != template.texts:
+        raise ValueError(
+            f"the chat template shows the user's text {shown} times, expected "
+            f"{'once' if template.texts == 1 else template.texts}; "
+            "write a plain prompt (template = ...) for this model"
+        )
+    return text
 
 
-def _apply(tokenizer: "PreTrainedTokenizerBase", turns: list[dict[str, str]], prefill: str) -> str:
+def _filled(text: str, number: int) -> str:
+    """Put an example in the place of every text slot."""
+    for kind in TEXT_SLOTS:
+        text = text.replace(f"{{{kind}}}", f"{_OPEN}{number}{_SHUT}")
+    return text
+
+
+def _said(before: str, number: int) -> str:
+    """Return an example's word, with the quote closed where the wording opened one."""
+    return f"{_OPEN}{number}w{_SHUT}" + (QUOTE if before.endswith(QUOTE) else "")
+
+
+def _apply(tokenizer: "PreTrainedTokenizerBase", turns: list[tuple[str, str]], prefill: str) -> str:
     options: dict[str, Any] = {"tokenize": False}
+    said = [{"role": role, "content": content} for role, content in turns]
     if prefill:
-        turns = [*turns, {"role": "assistant", "content": prefill}]
+        said.append({"role": "assistant", "content": prefill})
         options["continue_final_message"] = True
     else:
         options["add_generation_prompt"] = True
-    return str(tokenizer.apply_chat_template(turns, **options))
+    return str(tokenizer.apply_chat_template(said, **options))

@@ -27,10 +27,10 @@ class Shown:
 
 def show(encoder: LLMEncoder, text: str, role: Role, top: int = 10) -> Shown:
     """Say what is fed for a text and what comes out."""
-    frame = encoder.frames[role]
-    ids = [*frame.prefix, *encoder.fed(text, role)]
+    fed = encoder.fed(text, role).rows[0]
+    ids = fed.ids
     names = encoder.backbone.tokenizer.convert_ids_to_tokens(ids)
-    start, end = len(frame.prefix), len(ids) - len(frame.suffix)
+    start, end = fed.slots[0][0].start, fed.slots[0][0].stop
     row = encoder.encode([text], role).sparse
     words: list[tuple[str, float]] = []
     if row is not None:
@@ -38,7 +38,7 @@ def show(encoder: LLMEncoder, text: str, role: Role, top: int = 10) -> Shown:
         pairs = zip(row[0].indices.tolist(), row[0].data.tolist(), strict=True)
         words = sorted(((called[t], w) for t, w in pairs), key=lambda pair: (-pair[1], pair[0]))
     return Shown(
-        form=encoder.form.name,
+        form=encoder.reader.form.name,
         tokens=tuple(zip(ids, map(str, names), strict=True)),
         slot=(start, end),
         read=len(ids) - 1,

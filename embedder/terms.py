@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.prompt import Segmentation, SparseRules
+from embedder.reading import Segmentation, SparseRules
 from embedder.words import words as unicode_words
 
 if TYPE_CHECKING:

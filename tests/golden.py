@@ -13,7 +13,9 @@ from scipy.sparse import csr_matrix
 from embedder.backbone import Backbone
 from embedder.llm import LLMEncoder
 from embedder.loading import LLMOptions, load_backbone
-from embedder.prompt import Form, Prompt, Reading, SparseRules, Template
+from embedder.prompt import Prompt
+from embedder.reading import Reading, SparseRules
+from embedder.template import Form, Template
 from embedder.types import Role
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,7 +48,7 @@ def encoder(settings: dict[str, Any], mode: str = "first-token", expansion: int 
     rules = SparseRules(words="nltk", scale=100, expansion=expansion)
     steps = settings.get("num_pooled_tokens") or 10
     reading = Reading(mode=mode, generated_tokens=steps, sparse=rules)  # type: ignore[arg-type]
-    prompt = Prompt("golden", (Form("golden", query, document),), reading)
+    prompt = Prompt("golden", (Form("golden", (query,), (document,)),), reading)
     model, options = backbone(settings["model"])
     return LLMEncoder(model, prompt, options)
 
@@ -60,7 +62,7 @@ def texts(settings: dict[str, Any], side: str) -> dict[str, str]:
 
 
 def fed(using: LLMEncoder, text: str, role: Role) -> list[int]:
-    return [*using.frames[role].prefix, *using.fed(text, role)]
+    return using.fed(text, role).rows[0].ids
 
 
 def named(using: LLMEncoder, row: csr_matrix) -> dict[str, int]:

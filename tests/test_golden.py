@@ -9,7 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from embedder.llm import LLMEncoder
-from embedder.prompt import Form, Prompt, Reading, SparseRules, Template
+from embedder.prompt import Prompt
+from embedder.reading import Reading, SparseRules
+from embedder.template import Form, Template
 from embedder.terms import content_words, stop_words
 from embedder.types import Representation, Role
 from index.exact import ExactIndex
@@ -72,13 +74,14 @@ def test_first_token_single(case: Path, side: str) -> None:
 @pytest.mark.parametrize("case", cases("promptreps"))
 @pytest.mark.parametrize("side", SIDES)
 def test_log_saturated_logits(case: Path, side: str) -> None:
-    from embedder.backbone import Wanted
+    from embedder.passes import Wanted
     from embedder.sparsify import term_weights
 
     settings, arrays = read(case), np.load(case / "expected.npz")
     plain, role = encoder(settings), SIDES[side]
     window = plain._prepare(list(texts(settings, side).values())[:6], role)
-    step = plain.backbone.read(plain.frames[role].prefix, window.rows, Wanted())
+    rows = [fed.rows[0].ids for fed in window.fed]
+    step = plain.backbone.read((), rows, Wanted())
     assert step.logits is not None
     got = term_weights(step.logits).numpy()
     assert np.abs(got - arrays[f"{side}_w_first6"]).max() <= UNIT
@@ -97,8 +100,8 @@ def test_generated_representations(case: Path, side: str) -> None:
     assert got.dense is not None and got.sparse is not None
     exact = exact_weights(using, list(given.values()), role)
     window = using._prepare(list(given.values()), role)
-    prefix, limit = using.frames[role].prefix, settings["num_pooled_tokens"]
-    said = [say(using.backbone, prefix, [row], limit)[0] for row in window.rows]
+    limit = settings["num_pooled_tokens"]
+    said = [say(using.backbone, (), [one.rows[0].ids], limit)[0] for one in window.fed]
     start = 0
     for position, (name, count) in enumerate(zip(given, arrays[f"{side}_count"], strict=True)):
         want, mine = expected[name], np.flatnonzero(got.owner == position)
@@ -128,7 +131,7 @@ def test_chat_template_with_open_answer(case: Path) -> None:
         chat=True,
     )
     rules = SparseRules(words="nltk", scale=100)
-    prompt = Prompt("snippet", (Form("chat", turn, turn, "chat"),), Reading(sparse=rules))
+    prompt = Prompt("snippet", (Form("chat", (turn,), (turn,), "chat"),), Reading(sparse=rules))
     model, options = backbone(settings["model"])
     using = LLMEncoder(model, prompt, options)
     arrays = np.load(case / "expected.npz")

@@ -8,11 +8,14 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from embedder.backbone import Backbone, Wanted, decoder_layers
+from embedder.anatomy import decoder_layers
+from embedder.backbone import Backbone
 from embedder.batching import plan, right_pad
 from embedder.llm import LLMEncoder, own_prompt
 from embedder.loading import LLMOptions
-from embedder.prompt import Prompt, Reading, SparseRules
+from embedder.passes import Wanted
+from embedder.prompt import Prompt
+from embedder.reading import Reading, SparseRules
 from embedder.types import Role, fingerprint_differences
 from tests.models import LINES, save_llama, save_tokenizer
 
@@ -52,9 +55,9 @@ def shaped(folder: Path, kind: str) -> Path:
 
 def by_hand(encoder: LLMEncoder, text: str, role: Role) -> tuple[np.ndarray, np.ndarray]:
     """One unpadded text, all logits, all hidden states, as the paper's code does."""
-    frame = encoder.frames[role]
+    frame = encoder.reader.frames[role][0]
     ids = encoder.backbone.tokenizer(text, add_special_tokens=False).input_ids
-    whole = [*frame.prefix, *ids[: encoder.options.max_text_tokens], *frame.suffix]
+    whole = [*frame.prefix, *ids[: encoder.options.max_text_tokens], *frame.ending]
     with torch.no_grad():
         out = encoder.backbone.model(torch.tensor([whole]), output_hidden_states=True)
     states = torch.stack([state[0, -1] for state in out.hidden_states])
@@ -147,11 +150,13 @@ def test_without_memory_the_budget_is_halved_and_remembered(llama: Path) -> None
     want = encoder.encode(TEXTS, Role.DOCUMENT)
     read, sizes = encoder.backbone.read, []
 
-    def small(prefix: tuple[int, ...], rows: list[list[int]], *rest: object) -> object:
+    def small(
+        prefix: tuple[int, ...], rows: list[list[int]], *rest: object, **more: object
+    ) -> object:
         sizes.append(len(rows))
         if len(rows) > 2:
             raise torch.OutOfMemoryError("as a full device says it")
-        return read(prefix, rows, *rest)  # type: ignore[arg-type]
+        return read(prefix, rows, *rest, **more)  # type: ignore[arg-type]
 
     encoder.backbone.read = small  # type: ignore[method-assign, assignment]
     got = encoder.encode(TEXTS, Role.DOCUMENT)
@@ -165,16 +170,17 @@ def test_without_memory_the_budget_is_halved_and_remembered(llama: Path) -> None
 def test_only_the_text_is_cut_and_the_cut_is_counted(llama: Path) -> None:
     encoder = LLMEncoder.load(llama, options=LLMOptions(max_text_tokens=4))
     long, short = " ".join(LINES), "the"
-    rows = encoder._prepare([long, short], Role.QUERY).rows
-    suffix = encoder.frames[Role.QUERY].suffix
-    assert rows[0][4:] == list(suffix) and len(rows[0]) == 4 + len(suffix)
+    row = encoder._prepare([long, short], Role.QUERY).fed[0].rows[0]
+    frame = encoder.reader.frames[Role.QUERY][0]
+    around = len(frame.prefix) + len(frame.ending)
+    assert row.ids[-len(frame.ending) :] == frame.ending and len(row.ids) == 4 + around
     assert encoder.counts["truncated"] == 1 and encoder.counts["texts"] == 2
     assert encoder.counts["without_words"] == 1
 
 
 def test_the_limit_leaves_room_for_the_prompt(llama: Path) -> None:
     encoder = LLMEncoder.load(llama, options=LLMOptions(max_text_tokens=10_000))
-    frame = max(map(len, encoder.frames.values()))
+    frame = max(len(frames[0]) for frames in encoder.reader.frames.values())
     assert encoder.options.max_text_tokens == 512 - frame
 
 

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedder.prompt import Form, Prompt, Reading, SparseRules, Template
+from embedder.prompt import Prompt
+from embedder.reading import Reading, SparseRules
+from embedder.template import Form, Template
 
 PLAIN = "[query]\ntemplate = 'q {text}'\n[document]\ntemplate = 'd {text}'\n"
 
@@ -19,7 +21,7 @@ def test_library_prompts_survive_toml(name: str) -> None:
 
 
 def test_paper_prompts_keep_the_two_characters_backslash_n() -> None:
-    text = Prompt.load("promptreps-paper").forms[0].document.text
+    text = Prompt.load("promptreps-paper").forms[0].document[0].text
     assert "\\n\\nPassage" in text and "\n" not in text
     assert text.endswith('The word is: "')
 
@@ -35,7 +37,7 @@ def test_any_prompt_survives_toml(
     turn = Template(f"{before}{{text}}{after}", "", prefill, chat=True)
     plain = Template(f"{after}{{text}}")
     reading = Reading(layer=layer, sparse=SparseRules(top=top))
-    prompt = Prompt("p", (Form("f", turn, plain, "chat"),), reading)
+    prompt = Prompt("p", (Form("f", (turn,), (plain,), "chat"),), reading)
     assert Prompt.from_toml(prompt.to_toml()) == prompt
 
 

@@ -7,8 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from embedder.prompt import Prompt, Template
-from embedder.render import choose_form, frame, frames, split, text_ids
+from embedder.frame import Frame
+from embedder.prompt import Prompt
+from embedder.render import choose_form, rendered, text_ids
+from embedder.template import Template
 from tests.models import save_tokenizer
 
 NO_SYSTEM = (
@@ -24,6 +26,18 @@ def tokenizer(folder: Path, chat: bool = True, bos: bool = True) -> PreTrainedTo
     return loaded
 
 
+def split(template: Template, loaded: PreTrainedTokenizerBase) -> tuple[str, str]:
+    """Return what is fed before and after the text."""
+    before, slot, after = rendered(template, PROMPT, loaded)
+    assert slot.kind == "text"
+    return before.text, after.text
+
+
+def frame(template: Template, loaded: PreTrainedTokenizerBase) -> Frame:
+    return Frame(template, PROMPT, loaded)
+
+
+PROMPT = Prompt.load("promptreps")
 TURN = Template('Passage: "{text}". One word.', "Be brief.", 'The word is "', chat=True)
 
 
@@ -84,7 +98,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
 @given(text=st.text(max_size=40))
 def test_no_text_changes_what_stands_around_it(shared: PreTrainedTokenizerBase, text: str) -> None:
     form = choose_form(Prompt.load("promptreps"), shared)
-    for around in frames(form, shared).values():
-        whole = [*around.prefix, *text_ids(shared, text), *around.suffix]
-        assert tuple(whole[: len(around.prefix)]) == around.prefix
-        assert shared.decode(around.suffix).endswith('The word is "')
+    for template in form.all:
+        around = frame(template, shared)
+        (row,) = around.rows([text])
+        assert row.ids == [*around.prefix, *text_ids(shared, text), *around.ending]
+        assert [row.ids[at] for at in row.slots[0][0]] == text_ids(shared, text)
+        assert shared.decode(around.ending).endswith('The word is "')

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from embedder.prompt import SparseRules
+from embedder.reading import SparseRules
 from embedder.sparsify import merge_forms, select, term_weights, to_rows, top_allowed
 from embedder.terms import TermTable, content_words, stop_words
 from tests.models import save_tokenizer

@@ -1,0 +1,125 @@
+"""Find the parts of a loaded causal LM: blocks, final norm, attention output, embeddings.
+
+Nothing here knows an architecture by name. What a name cannot tell is found by running one token
+through the model and watching in which order its modules are called.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from torch.utils.hooks import RemovableHandle
+    from transformers import PreTrainedModel
+
+
+@contextmanager
+def hooked(handles: Sequence["RemovableHandle"]) -> Iterator[None]:
+    """Take hooks away again, whatever happens."""
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def decoder_layers(model: "PreTrainedModel") -> nn.ModuleList:
+    """Find the stack of decoder blocks: the outermost list as long as the model is deep."""
+    depth = model.config.get_text_config().num_hidden_layers
+    for module in model.modules():  # breadth of names: outer modules come first
+        if isinstance(module, nn.ModuleList) and len(module) == depth:
+            return module
+    raise ValueError(f"no list of {depth} decoder blocks was found in {type(model).__name__}")
+
+
+def after_blocks(model: "PreTrainedModel") -> list[nn.Module]:
+    """Find what a state passes between the last block and the LM head, in order.
+
+    Usually the final norm; for some OPT also a projection; for others nothing.
+    """
+    layers = decoder_layers(model)
+    owner = next(m for m in model.modules() if any(c is layers for c in m.children()))
+    beside = [child for child in owner.children() if child is not layers]
+    called = _calls(model, [layers[-1], *beside])
+    last = max(at for at, module in enumerate(called) if module is layers[-1])
+    return called[last + 1 :]
+
+
+def attention_output(model: "PreTrainedModel", block: int) -> nn.Module:
+    """Find the projection of a block's attention output (o_proj, dense, c_proj ...).
+
+    It is the last module with weights that the block's attention calls.
+    """
+    attention = next(
+        (
+            module
+            for name, module in decoder_layers(model)[block].named_modules()
+            if "attention" in type(module).__name__.lower() and name
+        ),
+        None,
+    )
+    if attention is None:
+        raise ValueError(
+            f"no attention module was found in block {block} of {type(model).__name__}"
+        )
+    leaves = [m for m in attention.modules() if getattr(m, "weight", None) is not None]
+    return _calls(model, [m for m in leaves if m.weight.dim() == 2])[-1]
+
+
+def embedding_scale(embeddings: nn.Module) -> float:
+    """Measure what a model multiplies the rows of its embedding table by inside that module."""
+    weight = embeddings.weight
+    assert isinstance(weight, Tensor)
+    row = weight[:1].float()
+    got = embeddings(torch.zeros((1, 1), dtype=torch.int64, device=row.device))[0].float()
+    return float((got * row).sum() / (row * row).sum().clamp(min=1e-30))
+
+
+def _calls(model: "PreTrainedModel", watched: Sequence[nn.Module]) -> list[nn.Module]:
+    """Run one token and return the watched modules in the order of their calls."""
+    called: list[nn.Module] = []
+
+    def note(module: nn.Module, _: Any) -> None:  # noqa: ANN401  (inputs of any module)
+        called.append(module)
+
+    device = next(model.parameters()).device
+    with hooked([module.register_forward_pre_hook(note) for module in watched]):
+        with torch.inference_mode():
+            model.base_model(torch.zeros((1, 1), dtype=torch.int64, device=device), use_cache=False)
+    return called
+
+
+def before_block(
+    layers: nn.ModuleList, block: int, change: Callable[[Tensor], Tensor | None]
+) -> "RemovableHandle":
+    """Call `change` with the states (n, length, dim) that enter block `block`, counted from 0.
+
+    What it returns replaces them, unless that is None. For block = depth the states are those
+    that leave the last block.
+    """
+    if block == len(layers):
+        return layers[-1].register_forward_hook(
+            lambda _, __, output: _returned(
+                output, change(output if isinstance(output, Tensor) else output[0])
+            )
+        )
+
+    def enter(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+        states = args[0] if args else kwargs["hidden_states"]
+        changed = change(states)
+        if changed is None:
+            return None
+        if args:
+            return (changed, *args[1:]), kwargs
+        return args, kwargs | {"hidden_states": changed}
+
+    return layers[block].register_forward_pre_hook(enter, with_kwargs=True)
+
+
+def _returned(output: Any, changed: Tensor | None) -> Any:  # noqa: ANN401  (a block's own output)
+    if changed is None:
+        return None
+    return changed if isinstance(output, Tensor) else (changed, *output[1:])

@@ -1,0 +1,103 @@
+"""Which rules of a prompt go together; an error names the rule that is broken."""
+
+from typing import TYPE_CHECKING
+
+from embedder.template import Template
+
+if TYPE_CHECKING:
+    from embedder.prompt import Prompt
+
+
+def check_together(prompt: "Prompt") -> None:
+    """Refuse rules that contradict each other, with the reason."""
+    templates = [template for form in prompt.forms for template in form.all]
+    for broken, why in (
+        *_about_reading(prompt, templates),
+        *_about_placeholders(prompt, templates),
+        *_about_extras(prompt, templates),
+    ):
+        if broken:
+            raise ValueError(f"prompt {prompt.name!r}: {why}")
+
+
+def _about_reading(prompt: "Prompt", templates: list[Template]) -> list[tuple[bool, str]]:
+    reading = prompt.reading
+    bidirectional = reading.attention == "bidirectional"
+    generates = reading.mode != "first-token"
+    several = any(len(role) > 1 for form in prompt.forms for role in (form.query, form.document))
+    plain = reading.at_last_token and reading.layer == -1 and reading.norm == "top"
+    return [
+        (
+            bidirectional and reading.at_last_token,
+            "a causal prompt is read where the next word is about to be said, which a "
+            "bidirectional model does not do: read.span must be text, or read.pool mean",
+        ),
+        (
+            bidirectional and (reading.sparse is not None or generates),
+            "next words need causal attention: with read.attention = bidirectional, switch "
+            "sparse rows off and read no generated tokens",
+        ),
+        (
+            reading.span == "copy" and any(template.texts != 2 for template in templates),
+            "read.span = copy needs a second {text} in every template (Echo)",
+        ),
+        (
+            generates and (several or not plain),
+            "a generating read.mode reads one wording at the top of its last tokens; leave "
+            "read.span, pool, layer and norm as they are",
+        ),
+        (
+            reading.pool == "max" and reading.sparse is not None,
+            "read.pool = max turns logits into a dense row (LENS); switch sparse rows off",
+        ),
+    ]
+
+
+def _about_placeholders(prompt: "Prompt", templates: list[Template]) -> list[tuple[bool, str]]:
+    reading = prompt.reading
+    missing = not all(template.has_placeholder for template in templates)
+    return [
+        (
+            prompt.prepend is not None and missing,
+            "token prepending needs a {placeholder} (or {sentences}) in every template",
+        ),
+        (
+            prompt.prepend is None and any(template.has_placeholder for template in templates),
+            "a {placeholder} is a token without meaning unless [prepend] feeds it",
+        ),
+        (
+            prompt.prepend is not None and reading.attention == "bidirectional",
+            "token prepending mends causal attention; a bidirectional model has no need of it",
+        ),
+        (
+            prompt.prepend is not None and reading.mode != "first-token",
+            "token prepending feeds one pass; it does not go on into generated tokens",
+        ),
+    ]
+
+
+def _about_extras(prompt: "Prompt", templates: list[Template]) -> list[tuple[bool, str]]:
+    reading, contrast = prompt.reading, prompt.contrast
+    shown = bool(prompt.examples) or prompt.sample is not None
+    return [
+        (
+            contrast is not None and not (reading.at_last_token and reading.attention == "causal"),
+            "contrastive prompting changes the last token only, so that one must be read",
+        ),
+        (
+            contrast is not None and reading.mode != "first-token",
+            "contrastive prompting changes one pass; it does not go on into generated tokens",
+        ),
+        (
+            prompt.filter is not None and not reading.dense,
+            "[filter] acts on dense rows, which the prompt does not read",
+        ),
+        (
+            any("task" in template.kinds for template in templates) and not prompt.task,
+            "{task} stands in a template; give the instruction as task = ...",
+        ),
+        (
+            shown and any(template.tokens == "whole" for template in templates),
+            "examples stand apart from the text, so templates need tokens = pieces",
+        ),
+    ]

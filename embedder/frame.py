@@ -1,0 +1,273 @@
+"""Frame: one template for one tokenizer; texts become rows of token ids with their marks."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from embedder import text_rules
+from embedder.prompt import Prompt
+from embedder.render import leading_specials, rendered, text_ids
+from embedder.sentences import sentences
+from embedder.template import TEXT_SLOTS, Part, Template
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+UNLIMITED = 1 << 30
+# A character of the private use area stands for the placeholder while a whole string is cut.
+_MARK = "\ue002"
+# Texts that begin in as many ways as a tokenizer may tell apart.
+_PROBES = ("a", "A", "1", ".", '"', "'", " a", "\n", "\u00e9", "\u6771", "<", "")
+
+
+@dataclass(slots=True)
+class Row:
+    """One text in one frame.
+
+    Attributes:
+        ids: every token fed, the prefix included.
+        slots: for each text slot in order, the stretches of positions that its tokens take.
+        copies: (from, to) positions for token prepending.
+        cut: whether the text was longer than the limit.
+    """
+
+    ids: list[int] = field(default_factory=list)
+    slots: list[list[range]] = field(default_factory=list)
+    copies: list[tuple[int, int]] = field(default_factory=list)
+    cut: bool = False
+
+    def add(self, ids: Sequence[int]) -> range:
+        """Append ids, and say where they stand."""
+        start = len(self.ids)
+        self.ids.extend(ids)
+        return range(start, len(self.ids))
+
+
+class Frame:
+    """What stands around a text, for one tokenizer.
+
+    Attributes:
+        prefix: ids that every row begins with, whatever its text, before any placeholder.
+        placeholder: the id that stands for a placeholder; it is no token of the model's.
+    """
+
+    def __init__(
+        self, template: Template, prompt: Prompt, tokenizer: "PreTrainedTokenizerBase"
+    ) -> None:
+        self.template = template
+        self.parts: tuple[Part, ...] = rendered(template, prompt, tokenizer)
+        self.placeholder = len(tokenizer)
+        self._tokenizer = tokenizer
+        self._rules = prompt.text_rules
+        self._lead = list(leading_specials(tokenizer))
+        self._literals = [
+            text_ids(tokenizer, part.text) if part.kind == "literal" else [] for part in self.parts
+        ]
+        if self._literals[0][: len(self._lead)] == self._lead:
+            self._lead = []  # the wording spells it out
+        self._marked = self._with_mark() if template.tokens == "whole" else tokenizer
+        self.prefix = self._find_prefix()
+
+    def rows(self, texts: Sequence[str], limit: int = UNLIMITED) -> list[Row]:
+        """Tokenise texts inside the frame, each cut to at most `limit` tokens of its own."""
+        if not texts:
+            return []
+        ruled = [text_rules.sts(text) if self._rules == "sts" else text for text in texts]
+        whole = self.template.tokens == "whole"
+        return self._whole(ruled, limit) if whole else self._pieces(ruled, limit)
+
+    def __len__(self) -> int:
+        """Tokens around an empty text, and what a joint of it may add."""
+        slack = 8 if self.template.tokens == "whole" else 0
+        return len(self.rows([""])[0].ids) + slack
+
+    @property
+    def content(self) -> list[object]:
+        """Everything that decides which ids a text becomes, but for the tokenizer."""
+        pieces = [
+            ids if part.kind == "literal" else part.kind
+            for part, ids in zip(self.parts, self._literals, strict=True)
+        ]
+        return [self.template.tokens, self._lead, pieces]
+
+    @property
+    def ending(self) -> list[int]:
+        """The ids that follow the last slot."""
+        return self._literals[-1]
+
+    def ends_alike(self, other: "Frame") -> bool:
+        """Tell whether the two differ after the text only, so that texts can be read once."""
+        both = (self, other)
+        return (
+            all(frame.template.tokens == "pieces" for frame in both)
+            and all(
+                [part.kind for part in frame.parts[-2:]] == ["text", "literal"] for frame in both
+            )
+            and self.parts[:-1] == other.parts[:-1]
+            and not self.template.has_placeholder
+        )
+
+    def _find_prefix(self) -> tuple[int, ...]:
+        if self.template.tokens == "pieces":
+            first = self._literals[0]
+            return (*self._lead, *first)
+        rows = [row.ids for row in self.rows(_PROBES)]
+        shared = min(rows, key=len)
+        for row in rows:
+            alike = [a == b for a, b in zip(shared, row, strict=False)]
+            shared = shared[: alike.index(False)] if False in alike else shared
+        if self.placeholder in shared:
+            shared = shared[: shared.index(self.placeholder)]
+        return tuple(shared)
+
+    def _pieces(self, texts: list[str], limit: int) -> list[Row]:
+        kinds = {part.kind for part in self.parts}
+        ids: dict[str, list[list[int]]] = {}
+        if "text" in kinds:
+            ids["text"] = self._many(texts)
+        if "reversed" in kinds:
+            ids["reversed"] = self._many([_reversed(text) for text in texts])
+        return [
+            self._assemble({kind: cut[at] for kind, cut in ids.items()}, text, limit)
+            for at, text in enumerate(texts)
+        ]
+
+    def _assemble(self, of: dict[str, list[int]], text: str, limit: int) -> Row:
+        row = Row(cut=any(len(ids) > limit for ids in of.values()))
+        row.add(self._lead)
+        spoken = self._sentences(text, limit, row) if "sentences" in self.template.kinds else []
+        placeholders: list[int] = []
+        front: list[int] = []
+        for part, literal in zip(self.parts, self._literals, strict=True):
+            if part.kind == "literal":
+                row.add(literal)
+            elif part.kind == "eos":
+                self._end(row)
+            elif part.kind == "placeholder":
+                placeholders += row.add([self.placeholder])
+            elif part.kind == "front":
+                front += row.add([self.placeholder] * len(spoken))
+            elif part.kind == "sentences":
+                row.slots.append([])
+                for number, sentence in enumerate(spoken):
+                    (target,) = row.add([self.placeholder])
+                    row.slots[-1].append(row.add(sentence))
+                    last = len(row.ids) - 1
+                    row.copies += [
+                        (last, target),
+                        *((last, at) for at in front[number : number + 1]),
+                    ]
+            else:
+                row.slots.append([row.add(of[part.kind][:limit])])
+        return self._finish(row, placeholders)
+
+    def _finish(self, row: Row, placeholders: Sequence[int]) -> Row:
+        if not row.ids:  # an empty text in an empty wording: the model must be fed something
+            some = (self._tokenizer.bos_token_id, self._tokenizer.eos_token_id, 0)
+            row.add([next(int(one) for one in some if one is not None)])
+        row.copies += [(len(row.ids) - 1, at) for at in placeholders]
+        return row
+
+    def _end(self, row: Row) -> None:
+        """Append EOS; where it touches a text it is read with it."""
+        if self._tokenizer.eos_token_id is None:
+            raise ValueError("the prompt ends in {eos}, and the tokenizer has no such token")
+        touches = bool(row.slots) and bool(row.slots[-1]) and row.slots[-1][-1].stop == len(row.ids)
+        where = row.add([int(self._tokenizer.eos_token_id)])
+        if touches:
+            row.slots[-1].append(where)
+
+    def _sentences(self, text: str, limit: int, row: Row) -> list[list[int]]:
+        """Tokenise each sentence apart; a placeholder counts as one of the `limit` tokens."""
+        kept: list[list[int]] = []
+        room = limit
+        for ids in self._many([one for s in sentences(text) if (one := s.strip())]):
+            if room < 2:
+                row.cut = True
+                break
+            row.cut = row.cut or len(ids) > room - 1
+            kept.append(ids[: room - 1])
+            room -= 1 + len(kept[-1])
+        return kept
+
+    def _whole(self, texts: list[str], limit: int) -> list[Row]:
+        shortened = self._shortened(texts, limit)
+        filled = [self._fill(text) for text in shortened]
+        fast = bool(self._marked.is_fast)
+        cut = self._marked(
+            [string for string, _ in filled],
+            add_special_tokens=False,
+            verbose=False,
+            return_offsets_mapping=fast,
+        )
+        offsets = cut["offset_mapping"] if fast else [[]] * len(texts)
+        mark = self._marked.convert_tokens_to_ids(_MARK)
+        rows = []
+        for at, (_, stretches) in enumerate(filled):
+            ids = [self.placeholder if one == mark else one for one in cut["input_ids"][at]]
+            lead = [] if ids[: len(self._lead)] == self._lead else self._lead
+            row = Row([*lead, *ids], cut=shortened[at] != texts[at])
+            for start, stop in stretches if fast else []:
+                inside = [
+                    len(lead) + p for p, (a, b) in enumerate(offsets[at]) if a < stop and b > start
+                ]
+                row.slots.append([range(inside[0], inside[-1] + 1)] if inside else [])
+            held = [p for p, one in enumerate(row.ids) if one == self.placeholder]
+            rows.append(self._finish(row, held))
+        return rows
+
+    def _fill(self, text: str) -> tuple[str, list[tuple[int, int]]]:
+        """Put a text into the slots; return the string and where the texts stand in it."""
+        string, stretches = "", []
+        for part in self.parts:
+            if part.kind in TEXT_SLOTS:
+                value = _reversed(text) if part.kind == "reversed" else text
+                stretches.append((len(string), len(string) + len(value)))
+                string += value
+            elif part.kind == "eos":
+                string += str(self._tokenizer.eos_token or "")
+            else:
+                string += _MARK if part.kind == "placeholder" else part.text
+        if self._rules == "sts":  # their code strips the filled template
+            shift = len(string) - len(string.lstrip())
+            stretches = [(start - shift, stop - shift) for start, stop in stretches]
+            string = string.strip()
+        return string, stretches
+
+    def _shortened(self, texts: list[str], limit: int) -> list[str]:
+        """Cut texts of more than `limit` tokens after the last token that fits."""
+        shortened = list(texts)
+        for at, text in enumerate(texts):
+            if len(text.encode()) + 8 <= limit:  # no tokenizer makes more tokens than bytes
+                continue
+            ids = text_ids(self._tokenizer, text)
+            if len(ids) > limit and self._tokenizer.is_fast:
+                where = self._tokenizer(
+                    text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+                )
+                shortened[at] = text[: where["offset_mapping"][limit - 1][1]]
+            elif len(ids) > limit:
+                shortened[at] = str(self._tokenizer.decode(ids[:limit]))
+        return shortened
+
+    def _with_mark(self) -> "PreTrainedTokenizerBase":
+        """Return a copy of the tokenizer that knows the placeholder; the model's own stays."""
+        if not self.template.has_placeholder:
+            return self._tokenizer
+        from tokenizers import AddedToken
+
+        marked = copy.deepcopy(self._tokenizer)
+        marked.add_tokens([AddedToken(_MARK, normalized=False, special=True)])
+        return marked
+
+    def _many(self, texts: list[str]) -> list[list[int]]:
+        if not texts:
+            return []
+        cut = self._tokenizer(texts, add_special_tokens=False, verbose=False).input_ids
+        return [list(ids) for ids in cut]
+
+
+def _reversed(text: str) -> str:
+    """Return the words of a text from last to first."""
+    return " ".join(reversed(text.split()))

@@ -1,0 +1,196 @@
+"""The rules of reading: which answers, at which positions and layer, and what is done on the way.
+
+Depths may be given as numbers of blocks or as fractions of a model's depth, since a prompt is
+used with models of many depths.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from embedder.template import Template
+
+Segmentation = Literal["unicode", "nltk"]
+Mode = Literal[
+    "first-token",
+    "first-word-single",
+    "multi-token-single",
+    "multi-token-multi",
+    "multi-word-multi",
+]
+Span = Literal["prompt", "text", "copy"]
+Pool = Literal["last", "mean", "max"]
+Norm = Literal["top", "always", "never"]
+Attention = Literal["causal", "bidirectional"]
+
+
+@dataclass(frozen=True, slots=True)
+class SparseRules:
+    """How next-token logits become weighted words (PromptReps, Zhuang et al., EMNLP 2024).
+
+    Attributes:
+        top: most terms of the text itself kept per row.
+        words: "unicode" needs no data; "nltk" is the paper's exact form and needs punkt_tab data.
+        stop_words: a list in embedder/stopwords, or "" for none.
+        scale: weights become rint(scale * weight) as in the paper (100); 0 keeps them as they are.
+        merge_forms: "what", "What" and " what" share one column, which takes the largest weight.
+        expansion: terms from outside the text that are added, strongest first.
+        fallback: terms taken from the whole vocabulary when a text has no content word.
+    """
+
+    top: int = 128
+    words: Segmentation = "unicode"
+    stop_words: str = "english"
+    scale: int = 0
+    merge_forms: bool = False
+    expansion: int = 0
+    fallback: int = 10
+
+    def __post_init__(self) -> None:
+        if self.words not in get_args(Segmentation):
+            raise ValueError(f"sparse.words must be unicode or nltk; got {self.words!r}")
+        if self.top < 1 or min(self.scale, self.expansion, self.fallback) < 0:
+            raise ValueError("sparse.top must be at least 1; scale, expansion, fallback at least 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Which answers are read off the model, and where.
+
+    Attributes:
+        mode: "first-token" reads what the prompt itself gives; the others generate greedily first
+            (PromptReps, section "alternative representations").
+        generated_tokens: most tokens that a generating mode reads.
+        last_generated: of these, only the last so many are read; 0 reads all.
+        span: which tokens are read: those of the whole "prompt", of the "text", or of its second
+            "copy" (Echo).
+        pool: the "last" token of the span, the "mean" of its states, or the "max" of its
+            log-saturated logits (LENS).
+        layer: hidden state read: -1 is the top, 0 the embeddings, i the output of block i, -i
+            counted from the end; a fraction is rounded to a block of the model's depth.
+        norm: whether a state passes the final norm: at the "top" only, as transformers gives
+            hidden states; "always"; or "never".
+        unit: whether each wording's row has unit length before rows are averaged.
+        attention: "causal", or "bidirectional" for embedders that were trained so.
+        dense: whether dense rows are wanted.
+        sparse: rules for sparse rows, or None for no sparse rows; read at the last token.
+    """
+
+    mode: Mode = "first-token"
+    generated_tokens: int = 10
+    last_generated: int = 0
+    span: Span = "prompt"
+    pool: Pool = "last"
+    layer: int | float = -1
+    norm: Norm = "top"
+    unit: bool = False
+    attention: Attention = "causal"
+    dense: bool = True
+    sparse: SparseRules | None = SparseRules()
+
+    def __post_init__(self) -> None:
+        for name, kind in _CLOSED.items():
+            if getattr(self, name) not in get_args(kind):
+                known = ", ".join(get_args(kind))
+                raise ValueError(f"read.{name} must be one of {known}; got {getattr(self, name)!r}")
+        if not self.dense and self.sparse is None:
+            raise ValueError("a prompt must read dense rows, sparse rows or both; got neither")
+        if self.generated_tokens < 1:
+            raise ValueError(f"read.generated_tokens must be positive; got {self.generated_tokens}")
+        if self.last_generated < 0:
+            raise ValueError(f"read.last_generated must be 0 or more; got {self.last_generated}")
+        _check_depth("read.layer", self.layer)
+
+    @property
+    def at_last_token(self) -> bool:
+        """Whether the answer is the prompt's last token's, which is about to say the next word."""
+        return self.span == "prompt" and self.pool == "last"
+
+
+_CLOSED = {"mode": Mode, "span": Span, "pool": Pool, "norm": Norm, "attention": Attention}
+
+
+@dataclass(frozen=True, slots=True)
+class Prepending:
+    """Token Prepending (Fu et al., ACL 2025) and its hierarchical form (HTP, ACL 2026).
+
+    Before every block i, start <= i < exit, counted from 0, the state at a placeholder becomes a
+    copy of the state at the last token; at a sentence's placeholders, of its own last token.
+
+    Attributes:
+        start: first block that is fed the copy.
+        exit: first block that is not fed it any more; a fraction is one of the model's depth.
+    """
+
+    start: int = 1
+    exit: int | float = 7
+
+    def __post_init__(self) -> None:
+        _check_depth("prepend.exit", self.exit)
+        if self.start < 0 or (not isinstance(self.exit, float) and self.exit <= self.start):
+            raise ValueError(
+                f"prepend needs 0 <= start < exit; got start {self.start}, exit {self.exit}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """Contrastive Prompting (Cheng et al., ACL 2025).
+
+    The last token's attention output v (before its projection) becomes strength * (v - v_aux),
+    v_aux being that of an auxiliary prompt which asks for what does not matter.
+
+    Attributes:
+        template: the auxiliary prompt.
+        block: block whose attention output is changed, counted from 0; or a fraction of depth.
+        strength: factor on the difference.
+        restore: whether the difference is first brought to the length of v.
+    """
+
+    template: Template
+    block: int | float = 4
+    strength: float = 0.5
+    restore: bool = False
+
+    def __post_init__(self) -> None:
+        _check_depth("contrast.block", self.block)
+        if self.template.has_placeholder:
+            raise ValueError("the auxiliary prompt of contrast takes no placeholder")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A text and the word that stands for it, shown to the model before it is asked."""
+
+    text: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Examples drawn from the collection that is indexed (RICE, 2026).
+
+    Attributes:
+        count: documents that are shown.
+        seed: which ones; the same seed draws the same documents from the same collection.
+        max_tokens: tokens of each that are shown.
+    """
+
+    count: int = 10
+    seed: int = 0
+    max_tokens: int = 64
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or self.max_tokens < 1:
+            raise ValueError("sample.count and sample.max_tokens must be positive")
+
+
+def at_depth(value: int | float, depth: int) -> int:
+    """Turn a number or a fraction of depth into a number of blocks, 0..depth."""
+    if isinstance(value, float):
+        return round(value * depth)
+    return value if value >= 0 else depth + 1 + value
+
+
+def _check_depth(name: str, value: int | float) -> None:
+    if isinstance(value, float) and not 0 <= value <= 1:
+        raise ValueError(f"{name} as a fraction of depth lies between 0.0 and 1.0; got {value}")

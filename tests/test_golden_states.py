@@ -1,0 +1,175 @@
+"""Raw states of the original programs: PromptEOL's family, token prepending, contrast, echo."""
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from embedder import text_rules
+from embedder.llm import LLMEncoder
+from embedder.passes import Pass, Wanted
+from embedder.prompt import Prompt
+from embedder.reading import Contrast, Prepending, Reading
+from embedder.readout import Take
+from embedder.template import Form, Template
+from embedder.types import Role
+from tests.golden import GOLDEN, backbone, cases, read
+
+pytestmark = pytest.mark.skipif(
+    not GOLDEN.is_dir(), reason=f"no golden data at {GOLDEN}; set LASTWORD_GOLDEN"
+)
+RAW = 2e-5  # of the largest entry of a vector
+FAMILY = {"prompteol": "prompteol", "cot": "pretended-cot", "ke": "knowledge", "metaeol": "metaeol"}
+FAMILY |= {"PromptEOL": "prompteol", "Pretended_CoT": "pretended-cot"}
+FAMILY |= {"Knowledge_Enhancement": "knowledge", "zero_shot": "prompteol"}
+
+
+def using(settings: dict[str, Any], prompt: Prompt) -> LLMEncoder:
+    model, options = backbone(settings["model"])
+    return LLMEncoder(model, prompt, options)
+
+
+def same_ids(encoder: LLMEncoder, sentences: list[str], want: list[list[int]]) -> None:
+    got = [row.ids for text in sentences for row in encoder.fed(text, Role.QUERY).rows]
+    assert got == want
+
+
+def same_states(got: NDArray[np.float32], want: NDArray[np.float32]) -> None:
+    assert got.shape == want.shape
+    largest = np.abs(want).max(axis=-1, keepdims=True)
+    assert (np.abs(got - want) / largest).max() <= RAW
+
+
+def reads(name: str, layer: int, **rules: Prepending | Contrast | None) -> Prompt:
+    """A library prompt, read at the layer of a case and nothing else."""
+    plain = Prompt.load(name)
+    return replace(plain, reading=Reading(layer=layer, sparse=None), **rules)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("case", cases("prompteol"))
+def test_prompteol_with_and_without_demonstration(case: Path) -> None:
+    settings, expected = read(case), read(case, "expected.json")
+    arrays = np.load(case / "expected.npz")
+    for run in expected["runs"]:
+        shot = run["key"] != "zero_shot"
+        name = f"prompteol-shot-{run['key']}" if shot else "prompteol"
+        prompt = reads(name, settings["output_layer"])
+        worded = run["template_argument"].replace("_", " ").replace("*sent 0*", "{text}")
+        if not shot or "_" not in Prompt.load(name).forms[0].query[0].text:
+            assert prompt.forms[0].query[0].text == worded
+        encoder = using(settings, prompt)
+        same_ids(encoder, settings["sentences"], expected["input_ids"][run["fed"]])
+        same_states(encoder.states(settings["sentences"], Role.QUERY), arrays[run["key"]])
+
+
+@pytest.mark.parametrize("case", [*cases("metaeol"), *cases("pretcot_ke")])
+def test_other_wordings(case: Path) -> None:
+    settings, expected = read(case), read(case, "expected.json")
+    arrays = np.load(case / "expected.npz")
+    for run in expected["runs"]:
+        layer = run.get("output_layer", settings.get("output_layer"))
+        encoder = using(settings, reads(FAMILY[run["key"]], layer))
+        same_ids(encoder, settings["sentences"], expected["input_ids"][run["fed"]])
+        same_states(encoder.states(settings["sentences"], Role.QUERY), arrays[run["key"]])
+
+
+@pytest.mark.parametrize("case", cases("tp"))
+def test_token_prepending(case: Path) -> None:
+    settings, expected = read(case), read(case, "expected.json")
+    arrays = np.load(case / "expected.npz")
+    for run in expected["runs"]:
+        plan = run["plan"]
+        rule = Prepending(run["start"], run["exit"]) if plan == "tp" else None
+        name = FAMILY[run["prompt"]] + ("-tp" if plan == "tp" else "")
+        encoder = using(settings, reads(name, run["output_layer"], prepend=rule))
+        encoder.backbone.placeholder_row = torch.from_numpy(arrays["pst_row"])
+        ids = expected["input_ids"][f"{run['prompt']}__{plan}"]
+        same_ids(encoder, settings["sentences"], ids)
+        same_states(encoder.states(settings["sentences"], Role.QUERY), arrays[run["key"]])
+        for where in ("pst", "last"):
+            if f"{run['key']}__hidden_{where}" in arrays:
+                want = arrays[f"{run['key']}__hidden_{where}"]
+                same_states(trace(encoder, settings, where), want)
+
+
+def trace(encoder: LLMEncoder, settings: dict[str, Any], where: str) -> NDArray[np.float32]:
+    """The first three sentences' states at every layer, at the placeholder or the last token."""
+    fed = [encoder.fed(text, Role.QUERY) for text in settings["sentences"][:3]]
+    rows = [one.rows[0] for one in fed]
+    at = [r.ids.index(settings["pst_id"]) if where == "pst" else len(r.ids) - 1 for r in rows]
+    take = Take(np.arange(len(rows)), np.array(at))
+    changed = encoder.reader._interventions(encoder.reader.frames[Role.QUERY][0], rows, None)
+    steps: list[Pass] = [
+        encoder.backbone.read(
+            (),
+            [row.ids for row in rows],
+            Wanted(layer, logits=False, take=take),
+            interventions=changed,
+        )
+        for layer in range(len(encoder.backbone.layers) + 1)
+    ]
+    states = [step.hidden.numpy() for step in steps if step.hidden is not None]
+    return np.stack(states, axis=1)
+
+
+@pytest.mark.parametrize("case", cases("cp"))
+def test_contrastive_prompting(case: Path) -> None:
+    settings, expected = read(case), read(case, "expected.json")
+    arrays = np.load(case / "expected.npz")
+    worded = settings["aux_prompt"].replace("*sent 0*", "{text}")
+    for run in expected["runs"]:
+        rule = Contrast(
+            Template(worded, tokens="whole"),
+            run["act_layer"],
+            1.0 if run["strategy"] == "norm" else run["coeff"],
+            restore="norm" in run["strategy"],
+        )
+        name = "ck" if run["prompt"] == "ck" else FAMILY[run["prompt"]]
+        encoder = using(settings, reads(name, run["output_layer"], contrast=rule))
+        if run["fed"] in expected["input_ids"]:
+            same_ids(encoder, settings["sentences"], expected["input_ids"][run["fed"]])
+        same_states(encoder.states(settings["sentences"], Role.QUERY), arrays[run["key"]])
+
+
+@pytest.mark.parametrize("case", cases("echo"))
+def test_echo(case: Path) -> None:
+    settings, expected = read(case), read(case, "expected.json")
+    arrays = np.load(case / "expected.npz")
+    for run in expected["runs"]:
+        limit, tokenizer = run["max_length"], backbone(settings["model"])[0].tokenizer
+        pieces = run["template"].replace("%%prompt%%", run["prompt"] or "")
+        pieces = pieces.replace("{!%%text%%}", "{text}").replace("{%%text%%}", "{text}")
+        pieces = pieces.replace("{" + settings["eos"] + "}", "{eos}")
+        if run["prompt"]:  # their program cuts the pieces of the wording too, ours the text only
+            piece = f"{run['prompt']},"
+            kept = tokenizer(piece, add_special_tokens=False).input_ids[:limit]
+            pieces = pieces.replace("{!" + piece + "}", "{|}" + tokenizer.decode(kept) + "{|}")
+        reading = Reading(span="copy", pool=run["pooling"], sparse=None)
+        template = Template(pieces)
+        prompt = Prompt("echo", (Form("echo", (template,), (template,)),), reading)
+        model, options = backbone(settings["model"])
+        encoder = LLMEncoder(model, prompt, replace(options, max_text_tokens=limit))
+        key = run["key"].replace(f"__{run['pooling']}", "")
+        same_ids(encoder, settings["sentences"], expected["input_ids"][key])
+        same_states(encoder.states(settings["sentences"], Role.QUERY), arrays[run["key"]])
+
+
+@cache
+def _rules() -> list[dict[str, str]]:
+    path = GOLDEN / "cases" / "sts_text_rules"
+    rows: Any = read(path, "expected.json") if path.is_dir() else []
+    return list(rows)
+
+
+def test_sts_text_rules() -> None:
+    for row in _rules():
+        assert text_rules.sts(row["input"]) == row["output"]
+        prompt = reads("prompteol", -1)
+        encoder = using({"model": "models/llama"}, prompt)
+        frame = encoder.reader.frames[Role.QUERY][0]
+        assert frame._fill(text_rules.sts(row["input"]))[0] == row["prompt"]
