@@ -127,27 +127,26 @@ def rewrite(texts: Sequence[str], rules: Variants, writer: "Writer") -> list[lis
         (n, len(instructions) * per_instruction) strings; "" where the writer said nothing.
     """
     seen = [writer.cut(text, rules.max_text_tokens) for text in texts]
-    variants: list[list[str]] = [[] for _ in texts]
+    columns = []
     for turn in range(rules.per_instruction):
-        asked = [(text, one) for text in seen for one in rules.instructions]
-        written = _answers(asked, rules, turn, writer)
-        if rules.compose:
-            said = [at for at, text in enumerate(written) if text]
-            again = [(written[at], rules.summary) for at in said]
-            for at, text in zip(said, _answers(again, rules, turn, writer), strict=True):
-                written[at] = text
-        width = len(rules.instructions)
-        for row, start in zip(variants, range(0, len(written), width), strict=True):
-            row += written[start : start + width]
-    return variants
+        for instruction in rules.instructions:  # one call each, since they begin alike
+            written = _answers(seen, instruction, turn, rules, writer)
+            if rules.compose:
+                written = _answers(written, rules.summary, turn, rules, writer)
+            columns.append(written)
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def _answers(
-    asked: Sequence[tuple[str, Instruction]], rules: Variants, turn: int, writer: "Writer"
+    texts: Sequence[str], instruction: Instruction, turn: int, rules: Variants, writer: "Writer"
 ) -> list[str]:
-    drawn = {one.name: rules.draw(one, turn) for _, one in asked}
-    conversations = [one.turns(text, drawn[one.name]) for text, one in asked]
-    return writer.write(conversations, replace(rules.writing, seed=rules.seed + turn))
+    """Write variant number `turn` of every text; of "" it is ""."""
+    shown = rules.draw(instruction, turn)
+    asked = [text for text in texts if text]
+    conversations = [instruction.turns(text, shown) for text in asked]
+    answers = writer.write(conversations, replace(rules.writing, seed=rules.seed + turn))
+    written = dict(zip(asked, answers, strict=True))
+    return [written.get(text, "") for text in texts]
 
 
 class ReadsStates(Protocol):

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from embedder import conversation
 from embedder.batching import plan
 from embedder.conversation import Turn
 from embedder.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
 from embedder.render import text_ids
+from embedder.start import Start, pad, read_start
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -95,6 +95,8 @@ class Writer:
     def write(self, conversations: Sequence[Sequence[Turn]], rule: Writing) -> list[str]:
         """Answer conversations, in order.
 
+        What all of them begin with, such as demonstrations, is read once.
+
         Returns:
             Answers without surrounding white space; "" where the model said nothing.
 
@@ -109,13 +111,15 @@ class Writer:
         rows = [conversation.prompt_ids(turns, tokenizer) for turns in conversations]
         self._check_room(rows, rule)
         seeds = [own_seed(turns, rule.seed) for turns in conversations]
+        start = read_start(self.backbone, rows, rule.max_new_tokens)
         answers = [""] * len(rows)
         waiting = list(range(len(rows)))
         while waiting:
             lengths = [len(rows[i]) for i in waiting]
             batch = np.array(waiting)[plan(lengths, rule.max_new_tokens, self._budget)[0]]
             try:
-                written = self._generate([rows[i] for i in batch], [seeds[i] for i in batch], rule)
+                chosen, own = [rows[i] for i in batch], [seeds[i] for i in batch]
+                written = self._generate(start, chosen, own, rule)
             except (torch.OutOfMemoryError, MemoryError):
                 if len(batch) == 1:
                     raise MemoryError(
@@ -136,10 +140,12 @@ class Writer:
             return text
         return _said(self.backbone.tokenizer, ids[:limit])
 
-    def _generate(self, rows: list[list[int]], seeds: list[int], rule: Writing) -> list[str]:
+    def _generate(
+        self, start: Start, rows: list[list[int]], seeds: list[int], rule: Writing
+    ) -> list[str]:
         import torch
 
-        ids, mask = _left_pad(rows)
+        ids, mask = pad(rows, start.length)
         device = self.backbone.device
         stop = (*rule.stop, conversation.BLANK_LINE) if not self.chat else rule.stop
         ending = _Stops(self.backbone.tokenizer, ids.shape[1], stop)
@@ -148,6 +154,7 @@ class Writer:
             out = self.backbone.model.generate(
                 input_ids=torch.from_numpy(ids).to(device),
                 attention_mask=torch.from_numpy(mask).to(device),
+                past_key_values=start.cache(len(rows)),
                 logits_processor=drawing,
                 stopping_criteria=[ending] if stop else [],
                 max_new_tokens=rule.max_new_tokens,
@@ -191,7 +198,7 @@ class _Draws:
 
     def __init__(self, seeds: list[int], rule: Writing, prompt: int) -> None:
         streams = [np.random.default_rng(seed).random(rule.max_new_tokens) for seed in seeds]
-        self.numbers = np.stack(streams)  # (n, max_new_tokens) float64, one column per step
+        self.numbers = np.stack(streams).astype(np.float32)  # (n, max_new_tokens)
         self.rule = rule
         self.prompt = prompt
 
@@ -199,7 +206,7 @@ class _Draws:
         import torch
 
         step = input_ids.shape[1] - self.prompt
-        numbers = torch.from_numpy(self.numbers[:, step]).to(scores.device, torch.float32)
+        numbers = torch.from_numpy(self.numbers[:, step]).to(scores.device)
         probabilities = (scores.float() / self.rule.temperature).softmax(dim=-1)
         ordered, tokens = probabilities.sort(dim=-1, descending=True, stable=True)
         sums = ordered.cumsum(dim=-1)  # (n, vocab)
@@ -238,14 +245,3 @@ def own_seed(turns: Sequence[Turn], seed: int) -> int:
     """Return the seed of a conversation's own random numbers, 64 bits."""
     said = json.dumps([seed, [[turn.role, turn.text] for turn in turns]], ensure_ascii=True)
     return int.from_bytes(hashlib.blake2b(said.encode(), digest_size=8).digest(), "little")
-
-
-def _left_pad(rows: list[list[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Stack rows that end together; returns ids and attention mask, (n, length) int64."""
-    length = max(map(len, rows))
-    ids = np.zeros((len(rows), length), dtype=np.int64)
-    mask = np.zeros_like(ids)
-    for position, row in enumerate(rows):
-        ids[position, length - len(row) :] = row
-        mask[position, length - len(row) :] = 1
-    return ids, mask

@@ -10,6 +10,7 @@ import torch
 
 from embedder.conversation import Turn, ends, prompt_ids
 from embedder.loading import LLMOptions, load_backbone
+from embedder.start import alike, pad
 from embedder.writer import Writer, Writing, own_seed
 from tests.models import LINES, save_llama
 from tests.shapes import save_shape
@@ -76,6 +77,41 @@ def test_positions_survive_padding_on_the_left(shape: str, tmp_path: Path) -> No
     used = Writer.load(save_shape(shape, tmp_path), LLMOptions(dtype="float32"))
     for rule in (Writing(max_new_tokens=6), replace(DRAWN, max_new_tokens=6)):
         assert used.write(ASKED[2:], rule) == [by_hand(used, turns, rule) for turns in ASKED[2:]]
+
+
+@pytest.mark.parametrize("shape", ["llama", "gpt2", "opt", "gemma2", "mistral"])
+def test_a_shared_beginning_is_read_once_and_changes_nothing(shape: str, tmp_path: Path) -> None:
+    used = Writer.load(save_shape(shape, tmp_path), LLMOptions(dtype="float32"))
+    shown = [Turn("user", LINES[3]), Turn("assistant", LINES[4])]
+    asked = [[*shown, *turns] for turns in ASKED[2:]]
+    fed: list[int] = []
+    layer = used.backbone.layers[0]
+    layer.register_forward_pre_hook(
+        lambda _, args, kwargs: fed.append((args or tuple(kwargs.values()))[0].shape[:2].numel()),
+        with_kwargs=True,
+    )
+    for rule in (Writing(max_new_tokens=6), replace(DRAWN, max_new_tokens=6)):
+        fed.clear()
+        got = used.write(asked, rule)
+        rows = [len(prompt_ids(turns, used.backbone.tokenizer)) for turns in asked]
+        start = alike([prompt_ids(turns, used.backbone.tokenizer) for turns in asked])
+        own = len(rows) * (max(rows) - start)
+        windowed = shape in ("gemma2", "mistral")  # padding inside of a row would take its place
+        assert fed[:2] == ([len(rows) * max(rows), len(rows)] if windowed else [start, own])
+        assert got == [by_hand(used, turns, rule) for turns in asked]
+
+
+def test_what_rows_share_is_found_and_padded_after() -> None:
+    assert [alike(rows) for rows in ([], [[1, 2]], [[1, 2], [1, 3]], [[1, 2], [1, 2]])] == [
+        0,
+        1,
+        1,
+        1,
+    ]
+    assert alike([[1, 2, 9, 4], [1, 2, 3], [1, 2, 9]]) == 2
+    ids, mask = pad([[1, 2, 3], [1, 2, 4, 5]], 2)
+    assert ids.tolist() == [[1, 2, 0, 3], [1, 2, 4, 5]]
+    assert mask.tolist() == [[1, 1, 0, 1], [1, 1, 1, 1]]
 
 
 def test_a_text_is_written_alike_alone_and_among_others(writer: Writer) -> None:
