@@ -177,7 +177,7 @@ class Backbone:
 
         with hooked([before_block(self.layers, depth, keep)]):
             try:
-                _, logits = self._top(inputs, read, wanted.logits)
+                _, logits = self._top(inputs, read.last_only(), wanted.logits)
             except EnoughError:
                 logits = None
         return kept[0], logits
@@ -240,6 +240,10 @@ class _Reader:
     def last(self, states: Tensor) -> Tensor:
         """Take each row's last state."""
         return states[torch.arange(len(self._last), device=states.device), self._last]
+
+    def last_only(self) -> "_Reader":
+        """Return a reader of last states: what was wanted is read further down already."""
+        return _Reader(self._last, Wanted(), self._seen)
 
     def peak(self, logits: Tensor) -> Tensor:
         """Take the largest logits, log-saturated."""

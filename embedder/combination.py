@@ -77,7 +77,7 @@ def _about_placeholders(prompt: "Prompt", templates: list[Template]) -> list[tup
 
 
 def _about_extras(prompt: "Prompt", templates: list[Template]) -> list[tuple[bool, str]]:
-    reading, contrast = prompt.reading, prompt.contrast
+    reading, contrast, select = prompt.reading, prompt.contrast, prompt.select
     shown = bool(prompt.examples) or prompt.sample is not None
     return [
         (
@@ -89,8 +89,25 @@ def _about_extras(prompt: "Prompt", templates: list[Template]) -> list[tuple[boo
             "contrastive prompting changes one pass; it does not go on into generated tokens",
         ),
         (
-            prompt.filter is not None and not reading.dense,
-            "[filter] acts on dense rows, which the prompt does not read",
+            (prompt.filter or select) is not None and not reading.dense,
+            "[filter] and [select] act on dense rows, which the prompt does not read",
+        ),
+        (
+            select is not None and (reading.span == "prompt" or reading.pool != "mean"),
+            "[select] chooses among the tokens of a text: read.span = text or copy, pool = mean",
+        ),
+        (
+            select is not None and (reading.attention != "causal" or reading.sparse is not None),
+            "[select] reads the attention of causal models, and no sparse rows",
+        ),
+        (
+            select is not None
+            and any(t.tokens == "whole" or "sentences" in t.kinds for t in templates),
+            "[select] cuts a {text} into sentences of its own: templates need tokens = pieces",
+        ),
+        (
+            prompt.rewrite is not None and reading.sparse is not None,
+            "[rewrite] averages dense rows; switch sparse rows off",
         ),
         (
             any("task" in template.kinds for template in templates) and not prompt.task,

@@ -1,14 +1,16 @@
 """Frame: one template for one tokenizer; texts become rows of token ids with their marks."""
 
 import copy
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from embedder import text_rules
 from embedder.prompt import Prompt
 from embedder.render import leading_specials, rendered, text_ids
-from embedder.sentences import sentences
+from embedder.row import Row
+from embedder.sentences import groups, sentences
 from embedder.template import TEXT_SLOTS, Part, Template
 
 if TYPE_CHECKING:
@@ -19,29 +21,6 @@ UNLIMITED = 1 << 30
 _MARK = "\ue002"
 # Texts that begin in as many ways as a tokenizer may tell apart.
 _PROBES = ("a", "A", "1", ".", '"', "'", " a", "\n", "\u00e9", "\u6771", "<", "")
-
-
-@dataclass(slots=True)
-class Row:
-    """One text in one frame.
-
-    Attributes:
-        ids: every token fed, the prefix included.
-        slots: for each text slot in order, the stretches of positions that its tokens take.
-        copies: (from, to) positions for token prepending.
-        cut: whether the text was longer than the limit.
-    """
-
-    ids: list[int] = field(default_factory=list)
-    slots: list[list[range]] = field(default_factory=list)
-    copies: list[tuple[int, int]] = field(default_factory=list)
-    cut: bool = False
-
-    def add(self, ids: Sequence[int]) -> range:
-        """Append ids, and say where they stand."""
-        start = len(self.ids)
-        self.ids.extend(ids)
-        return range(start, len(self.ids))
 
 
 class Frame:
@@ -60,6 +39,7 @@ class Frame:
         self.placeholder = len(tokenizer)
         self._tokenizer = tokenizer
         self._rules = prompt.text_rules
+        self._select = prompt.select
         self._lead = list(leading_specials(tokenizer))
         self._literals = [
             text_ids(tokenizer, part.text) if part.kind == "literal" else [] for part in self.parts
@@ -160,7 +140,23 @@ class Frame:
                     ]
             else:
                 row.slots.append([row.add(of[part.kind][:limit])])
+        if self._select is not None:
+            row.chunks = self._chunks(text, row.slots[-1][0], self._select.chunk_tokens)
         return self._finish(row, placeholders)
+
+    def _chunks(self, text: str, slot: range, most: int) -> list[range]:
+        """Cut the tokens of a text into chunks of whole sentences of at most `most` tokens."""
+        if not self._tokenizer.is_fast:
+            raise ValueError("[select] needs a tokenizer that tells where its tokens stand")
+        ends = list(accumulate(map(len, sentences(text))))
+        where = self._tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )["offset_mapping"][: len(slot)]
+        held = [bisect_left(ends, stop) for _, stop in where]  # the sentence of each token
+        lengths = [held.count(number) for number in range(len(ends))]
+        starts = [slot.start + sum(lengths[:number]) for number in range(len(ends) + 1)]
+        found = [range(starts[a], starts[b]) for a, b in groups(lengths, most)]
+        return [one for one in found if len(one)]
 
     def _finish(self, row: Row, placeholders: Sequence[int]) -> Row:
         if not row.ids:  # an empty text in an empty wording: the model must be fed something
@@ -171,12 +167,15 @@ class Frame:
 
     def _end(self, row: Row) -> None:
         """Append EOS; where it touches a text it is read with it."""
-        if self._tokenizer.eos_token_id is None:
-            raise ValueError("the prompt ends in {eos}, and the tokenizer has no such token")
         touches = bool(row.slots) and bool(row.slots[-1]) and row.slots[-1][-1].stop == len(row.ids)
-        where = row.add([int(self._tokenizer.eos_token_id)])
+        where = row.add([self._eos()[0]])
         if touches:
             row.slots[-1].append(where)
+
+    def _eos(self) -> tuple[int, str]:
+        if self._tokenizer.eos_token_id is None:
+            raise ValueError("the prompt ends in {eos}, and the tokenizer has no such token")
+        return int(self._tokenizer.eos_token_id), str(self._tokenizer.eos_token)
 
     def _sentences(self, text: str, limit: int, row: Row) -> list[list[int]]:
         """Tokenise each sentence apart; a placeholder counts as one of the `limit` tokens."""
@@ -226,7 +225,10 @@ class Frame:
                 stretches.append((len(string), len(string) + len(value)))
                 string += value
             elif part.kind == "eos":
-                string += str(self._tokenizer.eos_token or "")
+                touches = bool(stretches) and stretches[-1][1] == len(string)
+                string += self._eos()[1]
+                if touches:  # it is read with the text
+                    stretches[-1] = (stretches[-1][0], len(string))
             else:
                 string += _MARK if part.kind == "placeholder" else part.text
         if self._rules == "sts":  # their code strips the filled template

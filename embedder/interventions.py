@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from embedder.anatomy import attention_output, before_block, embedding_scale
 from embedder.backbone import Backbone
-from embedder.frame import Row
 from embedder.passes import EnoughError
 from embedder.reading import Contrast, Prepending, at_depth
+from embedder.row import Row
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle

@@ -44,6 +44,7 @@ class LLMEncoder:
     def __init__(self, backbone: "Backbone", prompt: Prompt, options: LLMOptions) -> None:
         from embedder.reader import Reader
 
+        _check_ready(prompt)
         self.backbone = backbone
         self.prompt = prompt
         self.reader = Reader(backbone, prompt)
@@ -251,6 +252,19 @@ class LLMEncoder:
             max_text_tokens=self.options.max_text_tokens,
             **rules,
             **worded,
+        )
+
+
+def _check_ready(prompt: Prompt) -> None:
+    if prompt.sample is not None and not prompt.examples:
+        raise ValueError(
+            f"prompt {prompt.name!r} shows the model texts of your collection, which `lastword "
+            "index` draws; elsewhere give them as [[example]] in a prompt file"
+        )
+    if prompt.rewrite is not None:
+        raise ValueError(
+            f"prompt {prompt.name!r} averages over rewritings: open it with "
+            "embedder.opening.open_encoder, which brings the model that writes them"
         )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from embedder.combination import check_together
-from embedder.reading import Contrast, Example, Prepending, Reading, Sampling
+from embedder.reading import Contrast, Example, Prepending, Reading, Rewriting, Sampling
+from embedder.selection import Selection
 from embedder.spectral import Filter
 from embedder.template import Form
 
@@ -39,7 +40,7 @@ class Prompt:
         contrast: subtract what an auxiliary prompt says (CP), or None.
         filter: keep a part of the spectrum (EmbedFilter), or None.
         select: average the tokens that matter only (SCSP), or None.
-        variants: average over rewritings by a generating model (GenEOL), or None.
+        rewrite: average over rewritings by a generating model (GenEOL), or None.
         sample: examples to draw from the collection (RICE) before texts are encoded, or None.
         examples: texts with their words, shown before the text.
     """
@@ -56,6 +57,8 @@ class Prompt:
     prepend: Prepending | None = None
     contrast: Contrast | None = None
     filter: Filter | None = None
+    select: Selection | None = None
+    rewrite: Rewriting | None = None
     sample: Sampling | None = None
     examples: tuple[Example, ...] = ()
 

@@ -7,13 +7,28 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from embedder.prompt import NOTES, Prompt
-from embedder.reading import Contrast, Example, Prepending, Reading, Sampling, SparseRules
+from embedder.reading import (
+    Contrast,
+    Example,
+    Prepending,
+    Reading,
+    Rewriting,
+    Sampling,
+    SparseRules,
+)
+from embedder.selection import Selection
 from embedder.spectral import Filter
 from embedder.template import Form, Template
 from embedder.types import Role
 
 # Tables of rules that a prompt may have or lack.
-_TABLES: dict[str, type] = {"prepend": Prepending, "filter": Filter, "sample": Sampling}
+_TABLES: dict[str, type] = {
+    "prepend": Prepending,
+    "filter": Filter,
+    "select": Selection,
+    "rewrite": Rewriting,
+    "sample": Sampling,
+}
 _SCALARS = (*NOTES, "text_rules", "task")
 _CHAT = {"user", "system", "prefill", "tokens"}
 _PLAIN = {"template", "templates", "tokens"}

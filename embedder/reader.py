@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 
 from embedder.backbone import Backbone
 from embedder.batching import plan
-from embedder.frame import Frame, Row
+from embedder.frame import Frame
 from embedder.generate import pool, say
 from embedder.interventions import Capture, Prepend, Subtract, contrast_block
 from embedder.passes import Intervention, Wanted
 from embedder.prompt import Prompt
 from embedder.readout import take
 from embedder.render import choose_form
+from embedder.row import Row
+from embedder.selected import read_selected
+from embedder.selection import Selection
 from embedder.spectral import basis
 from embedder.types import Role
 
@@ -135,6 +138,8 @@ class Reader:
     def _read(self, texts: Sequence[Fed], role: Role) -> Answer:
         if self.generates:
             return self._generate(texts, role)
+        if self.prompt.select is not None:
+            return self._select(texts, role, self.prompt.select)
         if self._fans[role] and self._head(texts[0]) > len(self.frames[role][0].prefix):
             return self._fan(texts, role)
         hidden, logits = [], []
@@ -217,6 +222,15 @@ class Reader:
             torch.cat([states for states, _ in pooled])[None],
             torch.cat([scores for _, scores in pooled]),
         )
+
+    def _select(self, texts: Sequence[Fed], role: Role, rule: Selection) -> Answer:
+        states = []
+        for at, frame in enumerate(self.frames[role]):
+            rows = [text.rows[at] for text in texts]
+            prefix = self._prefix(frame, rows)
+            one = [read_selected(self.backbone, prefix, row, self.reading, rule) for row in rows]
+            states.append(torch.cat(one))
+        return Answer(np.arange(len(texts)), torch.stack(states), None)
 
     def _fans_out(self, role: Role) -> bool:
         """Tell whether wordings differ after the text only, so that it is read once for all."""

@@ -184,6 +184,27 @@ class Sampling:
             raise ValueError("sample.count and sample.max_tokens must be positive")
 
 
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """Rewritings of a text by a generating model, averaged with it (GenEOL, NAACL 2025).
+
+    Attributes:
+        writer: the model that writes, by name or folder; "" is the one that reads.
+        per_instruction: rewritings of each of the four kinds.
+        shots: demonstrations that the writer is shown each time.
+        compose: whether every rewriting is then summarised.
+        seed: of demonstrations and answers.
+        unit: whether states have unit length before they are averaged.
+    """
+
+    writer: str = ""
+    per_instruction: int = 2
+    shots: int = 5
+    compose: bool = False
+    seed: int = 0
+    unit: bool = False
+
+
 def at_depth(value: int | float, depth: int) -> int:
     """Turn a number or a fraction of depth into a number of blocks, 0..depth."""
     if isinstance(value, float):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.frame import Row
 from embedder.reading import Reading
+from embedder.row import Row
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,6 +68,23 @@ class Take:
             )
         rows = torch.from_numpy(self.rows).to(states.device)
         return rows, torch.from_numpy(self.positions - seen).to(states.device)
+
+
+class Held:
+    """Keep the states of every position, to be read when it is known which ones matter."""
+
+    def __init__(self) -> None:
+        self.states: Tensor | None = None
+        self.seen = 0
+
+    def mean(self, states: "Tensor", seen: int) -> "Tensor":
+        """Keep states (n, length, dim), the first at position `seen`; give back the last ones."""
+        self.states, self.seen = states.clone(), seen
+        return states[:, -1]
+
+    def peak(self, logits: "Tensor", seen: int) -> "Tensor":
+        """Logits are not held: they would take vocab / dim times the memory."""
+        raise ValueError("tokens are selected by their states, not by their logits")
 
 
 def take(rows: Sequence[Row], reading: Reading) -> Take:

@@ -1,0 +1,29 @@
+"""Row: one text as token ids, with marks at what is read, copied and chosen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Row:
+    """One text in one frame.
+
+    Attributes:
+        ids: every token fed, the prefix included.
+        slots: for each text slot in order, the stretches of positions that its tokens take.
+        copies: (from, to) positions for token prepending.
+        chunks: stretches of whole sentences of the last slot, where tokens are to be selected.
+        cut: whether the text was longer than the limit.
+    """
+
+    ids: list[int] = field(default_factory=list)
+    slots: list[list[range]] = field(default_factory=list)
+    copies: list[tuple[int, int]] = field(default_factory=list)
+    chunks: list[range] = field(default_factory=list)
+    cut: bool = False
+
+    def add(self, ids: Sequence[int]) -> range:
+        """Append ids, and say where they stand."""
+        start = len(self.ids)
+        self.ids.extend(ids)
+        return range(start, len(self.ids))
