@@ -201,7 +201,9 @@ class Frame:
             return_offsets_mapping=fast,
         )
         offsets = cut["offset_mapping"] if fast else [[]] * len(texts)
-        mark = self._marked.convert_tokens_to_ids(_MARK)
+        # A tokenizer that does not know the mark would give its id for unknown tokens.
+        known = self.template.has_placeholder
+        mark = self._marked.convert_tokens_to_ids(_MARK) if known else None
         rows = []
         for at, (_, stretches) in enumerate(filled):
             ids = [self.placeholder if one == mark else one for one in cut["input_ids"][at]]

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from embedder.bundled import BUNDLED_MODEL
 from embedder.frame import Frame
 from embedder.prompt import Prompt
 from embedder.reading import Example, Prepending, Reading
@@ -123,6 +124,17 @@ def test_examples_stand_before_the_text_and_are_shared(tokenizer: PreTrainedToke
     assert "fire" in tokenizer.decode(frame.prefix)
     chat = frame_of(Template('"{text}"', "", 'It is "', chat=True), tokenizer, examples=shown)
     assert '<|assistant|>\nIt is "rock"<|end|>' in tokenizer.decode(chat.prefix)
+
+
+def test_an_unknown_token_is_no_placeholder() -> None:
+    """A tokenizer without bytes said "unknown" for the mark, and every ’ became a placeholder."""
+    own: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(BUNDLED_MODEL)
+    for words in ('say "{text}"', '{placeholder} say "{text}"'):
+        rules = {"prepend": Prepending()} if "placeholder" in words else {}
+        frame = frame_of(Template(words, tokens="whole"), own, **rules)
+        (row,) = frame.rows(["zipf ’ s law"])
+        assert own.unk_token_id in row.ids
+        assert row.ids.count(frame.placeholder) == words.count("placeholder")
 
 
 def test_the_sts_rules_strip_the_filled_template(tokenizer: PreTrainedTokenizerBase) -> None:
