@@ -127,12 +127,13 @@ def test_examples_stand_before_the_text_and_are_shared(tokenizer: PreTrainedToke
 
 
 def test_an_unknown_token_is_no_placeholder() -> None:
-    """A tokenizer without bytes said "unknown" for the mark, and every ’ became a placeholder."""
+    """A tokenizer without bytes said "unknown" for the mark, and every curly quote became a
+    placeholder."""
     own: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(BUNDLED_MODEL)
     for words in ('say "{text}"', '{placeholder} say "{text}"'):
         rules = {"prepend": Prepending()} if "placeholder" in words else {}
         frame = frame_of(Template(words, tokens="whole"), own, **rules)
-        (row,) = frame.rows(["zipf ’ s law"])
+        (row,) = frame.rows(["zipf \u2019 s law"])
         assert own.unk_token_id in row.ids
         assert row.ids.count(frame.placeholder) == words.count("placeholder")
 
