@@ -166,11 +166,11 @@ class Backbone:
         if at_top or not wanted.hidden:
             return self._top(inputs, read, wanted.logits)
         kept: list[Tensor] = []
+        top = self.top if wanted.norm == "always" else []  # found before the model is hooked
 
         def keep(states: Tensor) -> None:
-            if wanted.norm == "always":
-                for module in self.top:
-                    states = module(states)
+            for module in top:
+                states = module(states)
             kept.append(read(states))
             if not wanted.logits:
                 raise EnoughError

@@ -141,6 +141,7 @@ def contrast_block(rule: Contrast, backbone: Backbone) -> int:
         raise ValueError(
             f"contrast.block {rule.block} does not exist: the model has {depth} blocks"
         )
+    attention_output_of(backbone, block)  # looked for while nothing is hooked
     return block
 
 

@@ -121,9 +121,8 @@ class LLMEncoder:
             raise ValueError(f"prompt {self.prompt.name!r} does not read one dense row per text")
         parts = [in_order(done) for done in self._windows(texts, role)]
         kept = [states for _, states in parts if states is not None]
-        wordings = len(self.reader.frames[role])
-        empty = np.zeros((wordings, 0, self.width), np.float32)
-        return np.concatenate([empty, *kept], axis=1)
+        empty = np.zeros((len(self.reader.frames[role]), 0, self.width), np.float32)
+        return np.concatenate(kept or [empty], axis=1)
 
     @property
     def width(self) -> int:

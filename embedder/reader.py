@@ -106,8 +106,8 @@ class Reader:
         if self.reading.pool == "max":
             return self.backbone.vocab
         top = self.backbone.depth_of(self.reading.layer) == len(self.backbone.layers)
-        head = self.backbone.model.get_output_embeddings()
-        if top and self.reading.norm != "never":  # some OPT project their states at the top
+        if self.reading.norm == "always" or (top and self.reading.norm == "top"):
+            head = self.backbone.model.get_output_embeddings()  # some OPT project states for it
             return int(head.weight.shape[1])
         return int(config.hidden_size)
 
