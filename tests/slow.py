@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from embedder.reader import Fed
 
 OPTIONS = LLMOptions(dtype="float32", device="cpu")
+TOLERANCE = 1e-5  # of a row's largest entry
+TEXTS = [
+    "Magma rises. The lava flows down! Is it cold in winter?",
+    "volcano",
+    'Don\'t panic: "l\u0027eau" est froide, \u00e9t\u00e9 comme hiver \u2014 \u6771\u4eac',
+]
 
 
 @dataclass(frozen=True)
@@ -92,9 +98,11 @@ class Pair:
             slot = row.slots[1 if reading.span == "copy" else 0]
             span = [at for stretch in slot for at in stretch]
         if reading.pool == "max":  # what is said of a token is said one token before it
-            logits = self._logits(states[[at - 1 for at in span if at]])
-            return torch.log(1 + torch.relu(logits)).amax(0)
-        return states[span].mean(0) if reading.pool == "mean" else states[span[-1]]
+            span = [at - 1 for at in span if at]
+        read = states[span or [-1]]  # the last token stands for a text that has none
+        if reading.pool == "max":
+            return torch.log(1 + torch.relu(self._logits(read))).amax(0)
+        return read.mean(0) if reading.pool == "mean" else read[-1]
 
     def _logits(self, states: Tensor) -> Tensor:
         head, config = self.model.get_output_embeddings(), self.model.config

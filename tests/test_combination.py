@@ -6,13 +6,15 @@ from dataclasses import replace
 import pytest
 
 from embedder.prompt import Prompt
-from embedder.reading import Contrast, Example, Prepending, Reading, Sampling
+from embedder.reading import Contrast, Example, Prepending, Reading, Rewriting, Sampling
+from embedder.selection import Selection
 from embedder.spectral import Filter
 from embedder.template import Form, Template
 
 CAUSAL = Reading(sparse=None)
 BOTH_WAYS = Reading(attention="bidirectional", span="text", pool="mean", sparse=None)
 SAYS = Reading(mode="multi-token-single")
+MEAN = Reading(span="text", pool="mean", sparse=None)
 CONTRAST = Contrast(Template("not {text}"))
 FED = Prepending(1, 3)
 MARKED = "say {placeholder} {text}"
@@ -77,6 +79,14 @@ BROKEN: dict[str, tuple[Callable[[], Prompt], str]] = {
         lambda: prompt(Reading(span="text", pool="max"), "{text}"),
         "read.pool = max turns logits into a dense row",
     ),
+    "largest logits below the top": (
+        lambda: prompt(replace(BOTH_WAYS, pool="max", layer=3), "{text}"),
+        "read.pool = max",
+    ),
+    "a filter of logits": (
+        lambda: replace(prompt(replace(BOTH_WAYS, pool="max"), "{text}"), filter=Filter(0.1, 0.5)),
+        "read.pool = max",
+    ),
     "prepending to nothing": (
         lambda: fed(CAUSAL, MARKED, "say {text}"),
         "token prepending needs a {placeholder}",
@@ -113,7 +123,43 @@ BROKEN: dict[str, tuple[Callable[[], Prompt], str]] = {
     ),
     "a filter of nothing": (
         lambda: replace(prompt(Reading(dense=False), "{text}"), filter=Filter(0.1, 0.5)),
-        "[filter] acts on dense rows",
+        "[filter] and [select] act on dense rows",
+    ),
+    "a selection of nothing": (
+        lambda: replace(prompt(Reading(dense=False), "{text}"), select=Selection()),
+        "[filter] and [select] act on dense rows",
+    ),
+    "a selection from the prompt": (
+        lambda: replace(prompt(replace(CAUSAL, pool="mean"), "{text}"), select=Selection()),
+        "[select] chooses among the tokens of a text",
+    ),
+    "a selection of one token": (
+        lambda: replace(prompt(replace(CAUSAL, span="text"), "{text}"), select=Selection()),
+        "[select] chooses among the tokens of a text",
+    ),
+    "a selection both ways": (
+        lambda: replace(prompt(BOTH_WAYS, "{text}"), select=Selection()),
+        "[select] reads the attention of causal models",
+    ),
+    "a selection and sparse rows": (
+        lambda: replace(prompt(Reading(span="text", pool="mean"), "{text}"), select=Selection()),
+        "[select] reads the attention of causal models",
+    ),
+    "a selection in a whole string": (
+        lambda: replace(prompt(MEAN, "{text}", tokens="whole"), select=Selection()),
+        "[select] cuts a {text} into sentences of its own",
+    ),
+    "a selection among sentences": (
+        lambda: replace(fed(MEAN, "{sentences}"), select=Selection()),
+        "[select] cuts a {text} into sentences of its own",
+    ),
+    "a selection and prepending": (
+        lambda: replace(fed(MEAN, "{placeholder}{text}"), select=Selection()),
+        "[select] ",
+    ),
+    "rewritings and sparse rows": (
+        lambda: replace(prompt(Reading(), "{text}"), rewrite=Rewriting()),
+        "[rewrite] averages dense rows",
     ),
     "a task that is not given": (
         lambda: prompt(CAUSAL, "{task} {text}", others=("{text}",)),
@@ -149,6 +195,8 @@ def test_what_does_not_contradict_itself_is_taken() -> None:
     prompt(SAYS, "one {text}", others=("two {text}",))
     prompt(replace(CAUSAL, layer=-2), "one {text}", "two {text}", tokens="whole")
     fed(CAUSAL, MARKED, others=("{front}{sentences}",))
-    fed(Reading(span="text", pool="mean", sparse=None), "{sentences}")
+    fed(MEAN, "{sentences}")
+    replace(prompt(MEAN, "{text}"), select=Selection(), filter=Filter(0.1, 0.5))
+    replace(prompt(CAUSAL, "{text}"), rewrite=Rewriting())
     replace(fed(CAUSAL, MARKED), contrast=CONTRAST, filter=Filter(0.1, 0.5))
     replace(prompt(CAUSAL, "{text}"), examples=(Example("a text", "word"),), sample=Sampling())

@@ -1,6 +1,7 @@
 """Token Prepending, its hierarchical form, and Contrastive Prompting on every shape of model."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,15 +15,10 @@ from embedder.reading import Contrast, Prepending, Reading
 from embedder.row import Row
 from embedder.template import Form, Template
 from embedder.types import Role
-from tests.shapes import DEPTH, SHAPES, save_shape
-from tests.slow import Pair, far
+from tests.models import save_tokenizer
+from tests.shapes import DEPTH, SHAPES, SPREAD, save_shape
+from tests.slow import TEXTS, TOLERANCE, Pair, far
 
-TOLERANCE = 1e-5
-TEXTS = [
-    "Magma rises. The lava flows down! Is it cold in winter?",
-    "volcano",
-    'Don\'t panic: "l\u0027eau" est froide, \u00e9t\u00e9 comme hiver \u2014 \u6771\u4eac',
-]
 PLAIN = 'This sentence : "{text}" means in one word:"'
 ONE = 'This sentence : {placeholder} "{text}" means in one word:"'
 THREE = '{placeholder}This {placeholder} sentence : "{text}{placeholder}" in one word:"'
@@ -47,6 +43,7 @@ PROMPTS = {
     "tp in pieces": asks(ONE, tokens="pieces", prepend=Prepending(1, 4)),
     "tp inside": asks(ONE, prepend=Prepending(1, 4), reading=Reading(layer=3, sparse=None)),
     "tp from the embeddings": asks(ONE, prepend=Prepending(0, 2)),
+    "tp after two blocks": asks(ONE, prepend=Prepending(2, 4)),
     "tp through all blocks": asks(ONE, prepend=Prepending(1, DEPTH)),
     "tp thrice": asks(THREE, prepend=Prepending(1, 4)),
     "tp thrice in pieces": asks(THREE, tokens="pieces", prepend=Prepending(1, 4)),
@@ -88,6 +85,35 @@ def test_states_are_those_of_the_slow_reference(pair: Pair, name: str) -> None:
     got = encoder.states(TEXTS, Role.QUERY)
     assert far(got, pair.wanted(encoder, TEXTS, Role.QUERY)) <= TOLERANCE
     assert far(encoder.states(TEXTS[1:2], Role.QUERY), got[1:2]) <= TOLERANCE
+
+
+def test_a_placeholder_is_scaled_as_the_embeddings_are(tmp_path: Path) -> None:
+    # Gemma 2 multiplies what leaves its table, Gemma 3 does so inside of it.
+    pair = Pair.load(save_gemma_3(tmp_path))
+    for name in ("tp", "tp after two blocks", "htp"):  # before one block a norm takes the scale
+        encoder = pair.encoder(PROMPTS[name])
+        got = encoder.states(TEXTS, Role.QUERY)
+        assert far(got, pair.wanted(encoder, TEXTS, Role.QUERY)) <= TOLERANCE
+
+
+def save_gemma_3(folder: Path) -> Path:
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    config = Gemma3TextConfig(
+        vocab_size=save_tokenizer(folder),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=DEPTH,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=16,
+        sliding_window=8,
+        initializer_range=SPREAD,
+        pad_token_id=None,
+    )
+    torch.manual_seed(0)
+    Gemma3ForCausalLM(config).save_pretrained(folder)
+    return folder
 
 
 @pytest.mark.parametrize("name", ["tp", "cp", "cp restored"])
@@ -135,8 +161,8 @@ def test_an_empty_text_can_be_read(llama: Pair) -> None:
     for name in ("tp", "cp", "htp", "tp and cp"):
         encoder = llama.encoder(PROMPTS[name])
         got = encoder.states(["", *TEXTS], Role.QUERY)
-        assert np.isfinite(got).all()
         assert far(got[1:], encoder.states(TEXTS, Role.QUERY)) <= TOLERANCE
+        assert far(got[:1], encoder.states([""], Role.QUERY)) <= TOLERANCE
 
 
 def test_blocks_that_a_model_lacks_are_refused(llama: Pair) -> None:
