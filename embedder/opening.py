@@ -1,16 +1,18 @@
-"""Open an encoder: a model with a prompt, and the writer beside it where the prompt wants one."""
+"""Open an encoder: a model with a prompt, its examples drawn, its writer beside it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from embedder.examples import sample, with_examples
 from embedder.llm import LLMEncoder, own_prompt
 from embedder.loading import LLMOptions, load_backbone
 from embedder.prompt import Prompt
+from embedder.reading import Rewriting
 
 if TYPE_CHECKING:
-    from embedder.variants import VariantEncoder
+    from embedder.variants import VariantEncoder, Variants
 
 
 def open_encoder(
@@ -18,6 +20,7 @@ def open_encoder(
     prompt: Prompt | None = None,
     options: LLMOptions | None = None,
     channels: Sequence[str] | None = None,
+    texts: Iterable[str] = (),
 ) -> "LLMEncoder | VariantEncoder":
     """Load a model by hub name or folder as the encoder that a prompt describes.
 
@@ -26,17 +29,32 @@ def open_encoder(
         prompt: None takes the model folder's own prompt.toml, else "promptreps".
         options: how to run it.
         channels: what is wanted of "dense" and "sparse"; None is all that the prompt reads.
+        texts: the collection that a prompt with a sample draws its examples from; read only then.
     """
     chosen = prompt or own_prompt(model)
+    backbone, resolved = load_backbone(model, options or LLMOptions())
+    if chosen.sample is not None and not chosen.examples:
+        drawn = sample(texts, chosen.sample)
+        chosen = with_examples(chosen, drawn, backbone, resolved)
+    plain = replace(chosen, rewrite=None)
+    if channels is not None:
+        plain = plain.reading_only(dense="dense" in channels, sparse="sparse" in channels)
+    encoder = LLMEncoder(backbone, plain, resolved)
     if chosen.rewrite is None:
-        return LLMEncoder.load(model, chosen, options, channels)
-    from embedder.variants import VariantEncoder, Variants
+        return encoder
+    from embedder.variants import VariantEncoder
     from embedder.writer import Writer
 
     rule = chosen.rewrite
-    inner = LLMEncoder.load(model, replace(chosen, rewrite=None), options, channels)
-    writer = Writer.load(rule.writer, options) if rule.writer else Writer(inner.backbone)
-    rules = replace(
+    writer = Writer.load(rule.writer, options) if rule.writer else Writer(backbone)
+    return VariantEncoder(encoder, writer, variants_of(rule))
+
+
+def variants_of(rule: Rewriting) -> "Variants":
+    """Return the wordings that come with lastword, with the numbers of a prompt."""
+    from embedder.variants import Variants
+
+    return replace(
         Variants.load(),
         per_instruction=rule.per_instruction,
         shots=rule.shots,
@@ -44,17 +62,3 @@ def open_encoder(
         seed=rule.seed,
         unit=rule.unit,
     )
-    return VariantEncoder(inner, writer, rules)
-
-
-def draw_examples(
-    model: str | Path, prompt: Prompt, options: LLMOptions, texts: Iterable[str]
-) -> Prompt:
-    """Fill in a prompt that shows texts of the collection: draw them, and ask for their words."""
-    from embedder.examples import sample, with_examples
-
-    if prompt.sample is None:
-        return prompt
-    drawn = sample(texts, prompt.sample)
-    backbone, resolved = load_backbone(model, options)
-    return with_examples(prompt, drawn, backbone, resolved)

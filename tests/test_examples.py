@@ -11,7 +11,7 @@ from embedder.examples import sample, with_examples
 from embedder.generate import say
 from embedder.llm import LLMEncoder
 from embedder.loading import LLMOptions, load_backbone
-from embedder.opening import draw_examples
+from embedder.opening import open_encoder
 from embedder.prompt import Prompt
 from embedder.reading import Sampling
 from embedder.types import Role
@@ -48,7 +48,9 @@ def test_words_are_the_models_own(tmp_path: Path, chat: bool) -> None:
     prompt = Prompt.load("rice")
     rule = Sampling(count=2, max_tokens=5)
     prompt = replace(prompt, sample=rule)
-    filled = draw_examples(folder, prompt, LLMOptions(), LINES)
+    opened = open_encoder(folder, prompt, texts=LINES)
+    assert isinstance(opened, LLMEncoder)
+    filled = opened.prompt
     assert len(filled.examples) == 2 and filled.sample == rule
     assert Prompt.from_toml(filled.to_toml()) == filled
     backbone, options = load_backbone(folder, LLMOptions())
