@@ -1,7 +1,8 @@
-"""sentence-transformers models, dense and sparse, as Encoders with their own prompts."""
+"""sentence-transformers models, dense and sparse, as Encoders; their own prompts or another."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from embedder.loading import tokenizer_digest, weights_digest
+from embedder.prompt import Prompt
+from embedder.sbert_prompt import Wording, own_wordings, token_counts, wordings
 from embedder.types import Representation, Role, fingerprint_of
 
 if TYPE_CHECKING:
@@ -21,41 +24,68 @@ BATCH = 32
 class SbertEncoder:
     """A SentenceTransformer (dense) or SparseEncoder (sparse) model by name or folder.
 
-    Queries and documents go through the model's own `encode_query` and `encode_document`, which
-    apply the prompts that its configuration names. Dense rows are scaled to unit length. Texts
-    longer than the model's own limit are cut by it; how many is counted.
+    Queries and documents go through the model's own `encode_query` and `encode_document`, with
+    the prompts that its configuration names or those of a lastword prompt. Dense rows are scaled
+    to unit length. Texts that are longer than the model's own limit, prompt included, are cut
+    and counted; what a prompt appends to a text is kept.
     """
 
-    def __init__(self, model: "SentenceTransformer | SparseEncoder", sparse: bool) -> None:
+    def __init__(
+        self,
+        model: "SentenceTransformer | SparseEncoder",
+        sparse: bool,
+        prompt: Prompt | None = None,
+    ) -> None:
         self.model = model
         self.sparse = sparse
+        self.wordings = own_wordings(model) if prompt is None else wordings(prompt, model)
         self._counts: Counter[str] = Counter(texts=0, truncated=0)
-        prompts = dict(model.prompts)
+        for role, wording in self.wordings.items():
+            self._check_room(role, wording)
         self._fingerprint = fingerprint_of(
             kind="sbert",
             output="sparse" if sparse else "dense",
             weights=weights_digest(model),
+            modules=_modules(model),
             tokenizer=tokenizer_digest(model.tokenizer),
-            prompts=prompts,
-            max_text_tokens=model.max_seq_length,
+            wordings={role.value: asdict(wording) for role, wording in self.wordings.items()},
+            max_text_tokens=[self._limit(role) for role in Role],
         )
 
     @staticmethod
-    def load(name: str, device: str = "auto") -> "SbertEncoder":
-        """Load by hub name or folder; the folder says whether the model is dense or sparse."""
-        from sentence_transformers import SentenceTransformer, SparseEncoder
+    def load(
+        name: str,
+        device: str = "auto",
+        prompt: Prompt | None = None,
+        trust_remote_code: bool = False,
+    ) -> "SbertEncoder":
+        """Load by hub name or folder; the folder says whether the model is dense or sparse.
 
-        place = None if device == "auto" else device
+        Args:
+            name: hub name or folder.
+            device: cpu, cuda, ..., or auto.
+            prompt: a plain wording for queries and documents; None is the model's own.
+            trust_remote_code: run Python code that comes with the model.
+
+        Raises:
+            ValueError: no model could be loaded, or it cannot follow the prompt.
+        """
+        from sentence_transformers import SentenceTransformer, SparseEncoder
+        from transformers.utils import logging as transformers_logging
+
+        transformers_logging.disable_progress_bar()
+        place: dict[str, Any] = {"device": None if device == "auto" else device}
+        place["trust_remote_code"] = trust_remote_code
         try:
-            if _is_sparse(name):
-                return SbertEncoder(SparseEncoder(name, device=place), sparse=True)
-            return SbertEncoder(SentenceTransformer(name, device=place), sparse=False)
+            sparse = _is_sparse(name)
+            model = SparseEncoder(name, **place) if sparse else SentenceTransformer(name, **place)
         except (OSError, ValueError, KeyError) as error:
             first = str(error).strip().split("\n")[0]
             raise ValueError(
                 f"no sentence-transformers model could be loaded from {name!r} "
                 f"(a folder, or a name on the Hugging Face hub): {first}"
             ) from error
+        return SbertEncoder(model, sparse, prompt)
 
     @property
     def fingerprint(self) -> str:
@@ -69,17 +99,24 @@ class SbertEncoder:
 
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Encode texts in order."""
-        self._count(texts)
-        encode = self.model.encode_query if role is Role.QUERY else self.model.encode_document
+        wording = self.wordings[role]
+        fed = self._fed(texts, role)
+        given = [wording.fed(text) for text in fed]
         owner = np.arange(len(texts), dtype=np.int64)
+        width = int(self.model.get_embedding_dimension())
         if self.sparse:
             options: dict[str, Any] = {"convert_to_sparse_tensor": True, "save_to_cpu": True}
-            rows = encode(list(texts), batch_size=BATCH, show_progress_bar=False, **options)
-            return Representation(None, _csr(rows, len(texts)), owner)
+            nothing = csr_matrix(np.zeros((0, width), np.float32))
+            found = _csr(self._run(given, role, wording.prompt, options)) if texts else nothing
+            return Representation(None, found, owner)
         options = {"normalize_embeddings": True, "convert_to_numpy": True}
-        dense = encode(list(texts), batch_size=BATCH, show_progress_bar=False, **options)
-        width = int(self.model.get_embedding_dimension())
-        shaped = np.asarray(dense, dtype=np.float32).reshape(len(texts), width)
+        dense = self._run(given, role, wording.prompt, options)
+        shaped = np.array(dense, dtype=np.float32).reshape(len(texts), width)
+        # Where the prompt is not pooled, nothing is left of an empty text: then pool the prompt.
+        blank = np.flatnonzero(~shaped.any(axis=1))
+        if len(blank):
+            strings = [wording.whole(fed[row]) for row in blank]
+            shaped[blank] = self._run(strings, role, "", options)
         return Representation(shaped, None, owner)
 
     def term_names(self, terms: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
@@ -89,14 +126,45 @@ class SbertEncoder:
         tokens = self.model.tokenizer.convert_ids_to_tokens([int(term) for term in terms])
         return {int(term): str(token) for term, token in zip(terms, tokens, strict=True)}
 
-    def _count(self, texts: Sequence[str]) -> None:
+    def _run(self, texts: list[str], role: Role, prompt: str, options: dict[str, Any]) -> Any:  # noqa: ANN401  (tensor or array, by options)
+        encode = self.model.encode_query if role is Role.QUERY else self.model.encode_document
+        return encode(texts, prompt=prompt, batch_size=BATCH, show_progress_bar=False, **options)
+
+    def _fed(self, texts: Sequence[str], role: Role) -> list[str]:
+        """Count texts, and cut those that would push what the prompt appends out of the limit."""
         self._counts["texts"] += len(texts)
-        limit = self.model.max_seq_length
-        if limit and texts:
-            cut = self.model.tokenizer(
-                list(texts), truncation=False, add_special_tokens=True, verbose=False
-            ).input_ids
-            self._counts["truncated"] += sum(len(ids) > limit for ids in cut)
+        fed, limit, wording = list(texts), self._limit(role), self.wordings[role]
+        if not limit or not texts:
+            return fed
+        tokenizer = self.model.tokenizer
+        lengths = token_counts([wording.whole(text) for text in texts], tokenizer)
+        for at, length in enumerate(lengths):
+            self._counts["truncated"] += length > limit
+            if length > limit and wording.after:
+                fed[at] = wording.shortened(fed[at], limit, tokenizer)
+        return fed
+
+    def _limit(self, role: Role) -> int:
+        """Return the tokens that the model reads, prompt included; 0 is no limit."""
+        own = getattr(self.model[0], f"{role.value}_length", None)
+        return int(own or self.model.max_seq_length or 0)
+
+    def _check_room(self, role: Role, wording: Wording) -> None:
+        limit = self._limit(role)
+        if limit and token_counts([wording.whole("")], self.model.tokenizer)[0] >= limit:
+            raise ValueError(
+                f"the prompt for a {role.value} takes all of the {limit} tokens that the model "
+                "reads; use a shorter one"
+            )
+
+
+def _modules(model: "SentenceTransformer | SparseEncoder") -> list[tuple[str, object]]:
+    """Return how the modules after the first, such as pooling, are set: no weight tells that."""
+    return [
+        (type(module).__name__, module.get_config_dict())
+        for module in list(model)[1:]
+        if hasattr(module, "get_config_dict")
+    ]
 
 
 def _is_sparse(name: str) -> bool:
@@ -113,14 +181,14 @@ def _is_sparse(name: str) -> bool:
     return False
 
 
-def _csr(rows: "Tensor", n: int) -> csr_matrix:
+def _csr(rows: "Tensor") -> csr_matrix:
     """Turn a sparse torch tensor (n, vocab) into canonical CSR without zeros."""
     packed = rows.to_sparse().coalesce()
     places, values = packed.indices().numpy(), packed.values().float().numpy()
     keep = values > 0
     matrix = csr_matrix(
         (values[keep], (places[0][keep], places[1][keep])),
-        shape=(n, rows.shape[1]),
+        shape=(rows.shape[0], rows.shape[1]),
         dtype=np.float32,
     )
     matrix.sum_duplicates()

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from embedder.bundled import BUNDLED_NAME
 from lastword.options import Reading, Running
 from lastword.recipes import BM25Recipe, LLMRecipe, Recipe, SbertRecipe, from_json, to_json
 
 if TYPE_CHECKING:
+    from embedder.prompt import Prompt
     from embedder.types import Encoder
     from retrieval.options import ChannelOptions
 
@@ -103,10 +104,9 @@ def model_channels(reading: Reading) -> dict[str, tuple["Encoder", Recipe]]:
     if reading.embedder:
         return _sbert_channels(reading, wanted, running)
     from embedder.llm import own_prompt
-    from embedder.prompt import Prompt
 
     model = _place(reading.model)
-    prompt = Prompt.load(reading.prompt) if reading.prompt else own_prompt(model)
+    prompt = _asked_prompt(reading) or _with_task(own_prompt(model), reading.task)
     has = {"dense": prompt.reading.dense, "sparse": prompt.reading.sparse is not None}
     reads = wanted or tuple(name for name, read in has.items() if read)
     asked = LLMRecipe(model, prompt.to_toml(), reads, reading.dtype, reading.max_text_tokens)
@@ -121,17 +121,35 @@ def _sbert_channels(
         raise ValueError(
             f"--embedder takes sbert:NAME, a sentence-transformers model; got {reading.embedder!r}"
         )
-    if reading.model != BUNDLED_NAME or reading.prompt:
-        raise ValueError(
-            "--embedder stands in place of a language model, and has prompts of its own; "
-            "leave out --model and --prompt"
-        )
-    recipe = SbertRecipe(_place(name))
+    if reading.model != BUNDLED_NAME:
+        raise ValueError("--embedder stands in place of a language model; leave out --model")
+    prompt = _asked_prompt(reading)
+    if prompt is None and reading.task:
+        raise ValueError("--task stands for {task} in a --prompt, and none is given")
+    recipe = SbertRecipe(_place(name), prompt.to_toml() if prompt else "")
     encoder = _made(recipe, running)[0]
     has = "sparse" if getattr(encoder, "sparse", False) else "dense"
     if set(wanted) - {has}:
         raise ValueError(f"{name} gives {has} rows only; leave out --channels, or take {has},bm25")
     return {has: (encoder, recipe)}
+
+
+def _asked_prompt(reading: Reading) -> "Prompt | None":
+    """Read the prompt that is asked for by name or file, with the task that is asked for."""
+    from embedder.prompt import Prompt
+
+    return _with_task(Prompt.load(reading.prompt), reading.task) if reading.prompt else None
+
+
+def _with_task(prompt: "Prompt", task: str) -> "Prompt":
+    if not task:
+        return prompt
+    if not any("task" in template.kinds for form in prompt.forms for template in form.all):
+        raise ValueError(
+            f"--task stands for {{task}} in a prompt, and prompt {prompt.name!r} has none; "
+            "choose an instruction embedder's prompt, or write your own file"
+        )
+    return replace(prompt, task=task)
 
 
 def _made(recipe: Recipe, running: Running) -> tuple["Encoder", Recipe]:
@@ -141,11 +159,14 @@ def _made(recipe: Recipe, running: Running) -> tuple["Encoder", Recipe]:
 
         return BM25Encoder(recipe.language), recipe
     if isinstance(recipe, SbertRecipe):
+        from embedder.prompt import Prompt
         from embedder.sbert import SbertEncoder
 
-        return SbertEncoder.load(recipe.model, device=running.device), recipe
-    from embedder.llm import LLMEncoder
+        prompt = Prompt.from_toml(recipe.prompt) if recipe.prompt else None
+        trusted = running.trust_remote_code
+        return SbertEncoder.load(recipe.model, running.device, prompt, trusted), recipe
     from embedder.loading import LLMOptions
+    from embedder.opening import open_encoder
     from embedder.prompt import Prompt
 
     options = LLMOptions(
@@ -154,11 +175,10 @@ def _made(recipe: Recipe, running: Running) -> tuple["Encoder", Recipe]:
         device=running.device,
         trust_remote_code=running.trust_remote_code,
     )
-    encoder = LLMEncoder.load(recipe.model, Prompt.from_toml(recipe.prompt), options, recipe.reads)
-    resolved = replace(
-        recipe, dtype=encoder.options.dtype, max_text_tokens=encoder.options.max_text_tokens
-    )
-    return encoder, resolved
+    encoder = open_encoder(recipe.model, Prompt.from_toml(recipe.prompt), options, recipe.reads)
+    reader: Any = getattr(encoder, "inner", encoder)  # one that rewrites texts wraps a reader
+    used = reader.options
+    return encoder, replace(recipe, dtype=used.dtype, max_text_tokens=used.max_text_tokens)
 
 
 def _place(model: str) -> str:

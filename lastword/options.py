@@ -83,6 +83,14 @@ class Reading(ModelChoice):
             "By default the model's own, else promptreps."
         ),
     ] = ""
+    task: Annotated[
+        str,
+        reading_option(
+            "What embeddings are for, in a sentence; stands for {task} in the wording of "
+            "instruction embedders such as e5-mistral and qwen3-embedding.",
+            metavar="TEXT",
+        ),
+    ] = ""
     channels: Annotated[
         str,
         reading_option("Some of dense,sparse,bm25. By default all that the model has, and bm25."),

@@ -32,9 +32,15 @@ class LLMRecipe:
 
 @dataclass(frozen=True, slots=True)
 class SbertRecipe:
-    """A sentence-transformers model with the prompts that it carries."""
+    """A sentence-transformers model.
+
+    Attributes:
+        model: Hugging Face name or absolute folder.
+        prompt: the whole prompt in TOML; "" means the prompts that the model carries.
+    """
 
     model: str
+    prompt: str = ""
     kind: str = "sbert"
 
 
@@ -84,7 +90,7 @@ def fusion_for(asked: str, recipes: Mapping[str, Recipe]) -> str:
     if asked != AUTO:
         return asked
     for recipe in recipes.values():
-        own = tomllib.loads(recipe.prompt).get("fusion") if isinstance(recipe, LLMRecipe) else None
+        own = None if isinstance(recipe, BM25Recipe) else tomllib.loads(recipe.prompt).get("fusion")
         if own:
             try:
                 fusion_by_name(own, list(recipes))
@@ -99,7 +105,8 @@ def said(recipe: Recipe) -> str:
     if isinstance(recipe, BM25Recipe):
         return f"{recipe.language} words"
     if isinstance(recipe, SbertRecipe):
-        return f"sbert:{recipe.model}"
+        model = f"sbert:{recipe.model}"
+        return f"{model}, prompt {tomllib.loads(recipe.prompt)['name']}" if recipe.prompt else model
     model = "the bundled model" if recipe.model == BUNDLED_NAME else recipe.model
     return f"{model}, prompt {tomllib.loads(recipe.prompt)['name']}"
 

