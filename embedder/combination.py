@@ -47,6 +47,12 @@ def _about_reading(prompt: "Prompt", templates: list[Template]) -> list[tuple[bo
             "read.span, pool, layer and norm as they are",
         ),
         (
+            reading.pool == "max"
+            and (prompt.filter is not None or reading.layer != -1 or reading.norm != "top"),
+            "read.pool = max reads logits, which are the top layer's; leave read.layer and norm as "
+            "they are, and [filter] out",
+        ),
+        (
             reading.pool == "max" and reading.sparse is not None,
             "read.pool = max turns logits into a dense row (LENS); switch sparse rows off",
         ),
@@ -78,6 +84,7 @@ def _about_placeholders(prompt: "Prompt", templates: list[Template]) -> list[tup
 
 def _about_extras(prompt: "Prompt", templates: list[Template]) -> list[tuple[bool, str]]:
     reading, contrast, select = prompt.reading, prompt.contrast, prompt.select
+    auxiliary = [] if contrast is None else [contrast.template]
     shown = bool(prompt.examples) or prompt.sample is not None
     return [
         (
@@ -106,11 +113,15 @@ def _about_extras(prompt: "Prompt", templates: list[Template]) -> list[tuple[boo
             "[select] cuts a {text} into sentences of its own: templates need tokens = pieces",
         ),
         (
+            select is not None and prompt.prepend is not None,
+            "[select] reads states that nothing was done to: leave [prepend] out",
+        ),
+        (
             prompt.rewrite is not None and reading.sparse is not None,
             "[rewrite] averages dense rows; switch sparse rows off",
         ),
         (
-            any("task" in template.kinds for template in templates) and not prompt.task,
+            any("task" in t.kinds for t in (*templates, *auxiliary)) and not prompt.task,
             "{task} stands in a template; give the instruction as task = ...",
         ),
         (

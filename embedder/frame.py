@@ -178,16 +178,17 @@ class Frame:
         return int(self._tokenizer.eos_token_id), str(self._tokenizer.eos_token)
 
     def _sentences(self, text: str, limit: int, row: Row) -> list[list[int]]:
-        """Tokenise each sentence apart; a placeholder counts as one of the `limit` tokens."""
+        """Tokenise each sentence apart; its placeholders count among the `limit` tokens."""
+        fed = 2 if "front" in self.template.kinds else 1
         kept: list[list[int]] = []
         room = limit
         for ids in self._many([one for s in sentences(text) if (one := s.strip())]):
-            if room < 2:
+            if room < fed + 1:
                 row.cut = True
                 break
-            row.cut = row.cut or len(ids) > room - 1
-            kept.append(ids[: room - 1])
-            room -= 1 + len(kept[-1])
+            row.cut = row.cut or len(ids) > room - fed
+            kept.append(ids[: room - fed])
+            room -= fed + len(kept[-1])
         return kept
 
     def _whole(self, texts: list[str], limit: int) -> list[Row]:
@@ -224,6 +225,7 @@ class Frame:
         for part in self.parts:
             if part.kind in TEXT_SLOTS:
                 value = _reversed(text) if part.kind == "reversed" else text
+                value = value.replace(_MARK, "\ufffd")  # no text makes a placeholder
                 stretches.append((len(string), len(string) + len(value)))
                 string += value
             elif part.kind == "eos":

@@ -36,7 +36,7 @@ class Prepend:
             )
         self.placeholder = placeholder
         pairs = [(row, *pair) for row, one in enumerate(rows) for pair in one.copies]
-        self.pairs = torch.tensor(pairs, device=backbone.device).reshape(-1, 3)
+        self.pairs = torch.tensor(pairs, dtype=torch.int64, device=backbone.device).reshape(-1, 3)
 
     def attach(self, backbone: Backbone, seen: int) -> list["RemovableHandle"]:
         """Hook a pass whose first token stands at position `seen`."""

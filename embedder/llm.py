@@ -15,6 +15,7 @@ from embedder.batch_rows import BatchRows, in_order, refuse_nan, to_host, unit
 from embedder.bundled import BUNDLED_MODEL, BUNDLED_NAME
 from embedder.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
 from embedder.prompt import Prompt, content_hash
+from embedder.render import text_ids
 from embedder.terms import TermTable
 from embedder.types import Representation, Role, fingerprint_of
 
@@ -283,8 +284,10 @@ def _within_context(options: LLMOptions, reader: "Reader") -> LLMOptions:
     if not context:
         return options
     frames = [frame for role in reader.frames.values() for frame in role]
+    select, tokenizer = reader.prompt.select, reader.backbone.tokenizer
+    asked = len(text_ids(tokenizer, select.ask)) if select else 0
     room = min(
-        (int(context) - len(frame)) // frame.template.texts
+        (int(context) - len(frame) - asked) // frame.template.texts
         for frame in (*frames, *([reader.other] if reader.other else []))
     )
     if room < 1:

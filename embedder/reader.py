@@ -84,9 +84,10 @@ class Reader:
         backbone.depth_of(self.reading.layer)
         self.generates = self.reading.mode != "first-token"
         # The prefix cannot be computed apart where what comes after changes it, or where its own
-        # states are read.
+        # states are read, as those of its last token are where the largest logits are taken.
         self._prefix_apart = self.reading.attention == "causal" and (
-            self.reading.span != "prompt" or self.reading.pool == "last"
+            self.reading.pool == "last"
+            or (self.reading.pool == "mean" and self.reading.span != "prompt")
         )
         self._fans = {role: self._fans_out(role) for role in Role}
 
@@ -95,21 +96,30 @@ class Reader:
         """The directions that a spectral filter keeps, (dim, kept) float32."""
         if self.prompt.filter is None:
             raise ValueError(f"prompt {self.prompt.name!r} has no [filter]")
-        return basis(self.backbone.model.get_output_embeddings().weight, self.prompt.filter)
+        head = self.backbone.model.get_output_embeddings().weight
+        width = self.state_width
+        if head.shape[1] != width:
+            raise ValueError(
+                f"[filter] keeps directions of an LM head of width {head.shape[1]}, and the states "
+                f"read have {width}; read this model at the top, or leave [filter] out"
+            )
+        return basis(head, self.prompt.filter)
 
     @property
     def width(self) -> int:
         """Width of a dense row."""
-        config = self.backbone.model.config.get_text_config()
         if self.prompt.filter is not None:
             return int(self.spectrum.shape[1])
-        if self.reading.pool == "max":
-            return self.backbone.vocab
+        return self.backbone.vocab if self.reading.pool == "max" else self.state_width
+
+    @property
+    def state_width(self) -> int:
+        """Width of the states that are read."""
         top = self.backbone.depth_of(self.reading.layer) == len(self.backbone.layers)
         if self.reading.norm == "always" or (top and self.reading.norm == "top"):
             head = self.backbone.model.get_output_embeddings()  # some OPT project states for it
             return int(head.weight.shape[1])
-        return int(config.hidden_size)
+        return int(self.backbone.model.config.get_text_config().hidden_size)
 
     def feed(self, texts: Sequence[str], role: Role, limit: int) -> list[Fed]:
         """Tokenise texts, each cut to at most `limit` tokens of its own."""

@@ -138,6 +138,13 @@ def test_an_unknown_token_is_no_placeholder() -> None:
         assert row.ids.count(frame.placeholder) == words.count("placeholder")
 
 
+def test_no_text_makes_a_placeholder(tokenizer: PreTrainedTokenizerBase) -> None:
+    template = Template("{placeholder} say {text}", tokens="whole")
+    frame = frame_of(template, tokenizer, prepend=Prepending())
+    (row,) = frame.rows(["a \ue002 b"])
+    assert row.ids.count(frame.placeholder) == 1
+
+
 def test_the_sts_rules_strip_the_filled_template(tokenizer: PreTrainedTokenizerBase) -> None:
     template = Template("  {text} is ", tokens="whole")
     prompt = replace(prompt_of(template), text_rules="sts")

@@ -78,6 +78,14 @@ def test_several_wordings_are_averaged_raw_or_as_unit_rows(tmp_path: Path) -> No
         assert np.abs(got - mean / np.linalg.norm(mean, axis=1, keepdims=True)).max() < 1e-6
 
 
+def test_a_spectral_filter_needs_states_as_wide_as_the_head(tmp_path: Path) -> None:
+    backbone, options = load_backbone(save_shape("opt-post", tmp_path), LLMOptions())
+    prompt = Prompt.load("prompteol-filter")
+    inner = replace(prompt, reading=replace(prompt.reading, layer=2))
+    with pytest.raises(ValueError, match="head of width 24, and the states read have 32"):
+        LLMEncoder(backbone, inner, options).states(TEXTS, Role.QUERY)
+
+
 def test_a_spectral_filter_makes_rows_smaller(tmp_path: Path) -> None:
     folder = save_llama(tmp_path)
     backbone, options = load_backbone(folder, LLMOptions())
