@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from embedder.loading import LLMOptions
 from embedder.prompt import Prompt
 from embedder.reading import Example, Sampling
-from embedder.render import QUOTE
 from embedder.types import Role
+from embedder.words import words
 
 if TYPE_CHECKING:
     from embedder.backbone import Backbone
@@ -50,6 +50,11 @@ def sample(texts: Iterable[str], rule: Sampling) -> list[str]:
     return [text for _, text in sorted(held)]
 
 
+def first_word(said: str) -> str:
+    """Return the first word of an answer; "" where it has none, which does no harm (RICE)."""
+    return next(iter(words(said)), "")
+
+
 def with_examples(
     prompt: Prompt, texts: Sequence[str], backbone: "Backbone", options: LLMOptions
 ) -> Prompt:
@@ -72,6 +77,9 @@ def with_examples(
     for row in frame.rows(texts, limit):
         kept = [row.ids[at] for stretch in row.slots[0] for at in stretch]
         (said,) = say(backbone, (), [row.ids], WORD_TOKENS)
-        word = "".join(said.tokens).strip().strip(QUOTE)
-        examples.append(Example(str(backbone.tokenizer.decode(kept)), word.split("\n")[0]))
+        examples.append(Example(_decoded(backbone, kept), first_word(_decoded(backbone, said.ids))))
     return replace(prompt, examples=tuple(examples))
+
+
+def _decoded(backbone: "Backbone", ids: Sequence[int]) -> str:
+    return str(backbone.tokenizer.decode(list(ids), skip_special_tokens=True))

@@ -25,12 +25,14 @@ class Said:
         hidden: (t, dim) the state that predicted each token.
         logits: (t, vocab) the logits that predicted it.
         stopped: whether a token with a quote ended it; False where it ran into the limit.
+        ids: (t,) the same tokens as ids.
     """
 
     tokens: tuple[str, ...]
     hidden: Tensor
     logits: Tensor
     stopped: bool
+    ids: tuple[int, ...] = ()
 
 
 def say(
@@ -81,7 +83,8 @@ def _cut(backbone: Backbone, ids: list[int], hidden: Tensor, logits: Tensor) -> 
     tokens = [backbone.tokenizer.decode([i]) for i in ids]
     end = next((at for at, token in enumerate(tokens) if STOP in token), len(tokens))
     kept = max(end, 1)  # an empty answer falls back to the first position
-    return Said(tuple(tokens[:end]), hidden[:kept], logits[:kept], stopped=end < len(tokens))
+    stopped = end < len(tokens)
+    return Said(tuple(tokens[:end]), hidden[:kept], logits[:kept], stopped, tuple(ids[:end]))
 
 
 def _words(tokens: tuple[str, ...]) -> list[list[int]]:

@@ -20,7 +20,7 @@ def open_encoder(
     prompt: Prompt | None = None,
     options: LLMOptions | None = None,
     channels: Sequence[str] | None = None,
-    texts: Iterable[str] = (),
+    texts: Iterable[str] | None = None,
 ) -> "LLMEncoder | VariantEncoder":
     """Load a model by hub name or folder as the encoder that a prompt describes.
 
@@ -33,7 +33,7 @@ def open_encoder(
     """
     chosen = prompt or own_prompt(model)
     backbone, resolved = load_backbone(model, options or LLMOptions())
-    if chosen.sample is not None and not chosen.examples:
+    if chosen.sample is not None and not chosen.examples and texts is not None:
         drawn = sample(texts, chosen.sample)
         chosen = with_examples(chosen, drawn, backbone, resolved)
     plain = replace(chosen, rewrite=None)

@@ -1,6 +1,6 @@
 """Make the encoder of each channel, from options or again from what an index says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,8 +31,12 @@ class Readers:
     recipes: Mapping[str, Recipe]
 
 
-def readers(reading: Reading) -> Readers:
+def readers(reading: Reading, texts: Iterable[str] | None = None) -> Readers:
     """Make the encoders that the options ask for.
+
+    Args:
+        reading: the options.
+        texts: the collection, from which some prompts draw examples; read only for these.
 
     Raises:
         ValueError: the options contradict each other, or a model cannot be loaded.
@@ -40,7 +44,7 @@ def readers(reading: Reading) -> Readers:
     channels = channel_names(reading.channels)
     made: dict[str, tuple[Encoder, Recipe]] = {}
     if not channels or {"dense", "sparse"} & set(channels):
-        made |= model_channels(reading)
+        made |= model_channels(reading, texts)
     if not channels or "bm25" in channels:
         recipe = BM25Recipe(reading.language)
         made["bm25"] = _made(recipe, Running())
@@ -93,7 +97,9 @@ def channel_options(recipes: Mapping[str, Recipe]) -> "dict[str, ChannelOptions]
     }
 
 
-def model_channels(reading: Reading) -> dict[str, tuple["Encoder", Recipe]]:
+def model_channels(
+    reading: Reading, texts: Iterable[str] | None = None
+) -> dict[str, tuple["Encoder", Recipe]]:
     """Load the language model, or what stands in its place, for dense and sparse.
 
     Raises:
@@ -110,7 +116,7 @@ def model_channels(reading: Reading) -> dict[str, tuple["Encoder", Recipe]]:
     has = {"dense": prompt.reading.dense, "sparse": prompt.reading.sparse is not None}
     reads = wanted or tuple(name for name, read in has.items() if read)
     asked = LLMRecipe(model, prompt.to_toml(), reads, reading.dtype, reading.max_text_tokens)
-    return dict.fromkeys(reads, _made(asked, running))
+    return dict.fromkeys(reads, _made(asked, running, texts))
 
 
 def _sbert_channels(
@@ -152,7 +158,9 @@ def _with_task(prompt: "Prompt", task: str) -> "Prompt":
     return replace(prompt, task=task)
 
 
-def _made(recipe: Recipe, running: Running) -> tuple["Encoder", Recipe]:
+def _made(
+    recipe: Recipe, running: Running, texts: Iterable[str] | None = None
+) -> tuple["Encoder", Recipe]:
     """Make an encoder, and the recipe with everything resolved."""
     if isinstance(recipe, BM25Recipe):
         from embedder.bm25 import BM25Encoder
@@ -175,10 +183,14 @@ def _made(recipe: Recipe, running: Running) -> tuple["Encoder", Recipe]:
         device=running.device,
         trust_remote_code=running.trust_remote_code,
     )
-    encoder = open_encoder(recipe.model, Prompt.from_toml(recipe.prompt), options, recipe.reads)
+    prompt = Prompt.from_toml(recipe.prompt)
+    encoder = open_encoder(recipe.model, prompt, options, recipe.reads, texts)
     reader: Any = getattr(encoder, "inner", encoder)  # one that rewrites texts wraps a reader
     used = reader.options
-    return encoder, replace(recipe, dtype=used.dtype, max_text_tokens=used.max_text_tokens)
+    recipe = replace(recipe, dtype=used.dtype, max_text_tokens=used.max_text_tokens)
+    if prompt.sample is not None:  # the index keeps what was drawn
+        recipe = replace(recipe, prompt=replace(prompt, examples=reader.prompt.examples).to_toml())
+    return encoder, recipe
 
 
 def _place(model: str) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from eval.beir import JudgeOptions
+    from eval.datasets import Collection
     from eval.judged import Judged
 
 app = Typer(help="Judge a model and a prompt on collections with known answers.")
@@ -74,7 +76,8 @@ def retrieval(
     for collection in collections:
         collection.queries()  # what cannot be judged must not cost hours of encoding
     totals = [look_through(collection, screen) for collection in collections]
-    made = readers(reading)
+    made = readers(reading, (document.content for document in collections[0].documents()))
+    _refuse_foreign_examples(made, collections)
     out = judging.out or Path("runs") / _label(made)
     options = _judge_options(judging, made, out)
     outcomes = []
@@ -86,6 +89,15 @@ def retrieval(
     screen.result(data, *(piece for judged in outcomes for piece in _shown(judged)))
     screen.remark(f"Read by {spoken(made.recipes)}.")
     screen.remark(f"Figures per query and TREC runs are in {out}.")
+
+
+def _refuse_foreign_examples(made: Readers, collections: Sequence["Collection"]) -> None:
+    drawn = any("[sample]" in getattr(recipe, "prompt", "") for recipe in made.recipes.values())
+    if drawn and len(collections) > 1:
+        raise ValueError(
+            "the prompt shows texts of the collection that is searched, so that each collection "
+            f"has a prompt of its own; judge the {len(collections)} datasets one by one"
+        )
 
 
 def _judge_options(judging: Judging, made: Readers, out: Path) -> "JudgeOptions":

@@ -80,7 +80,7 @@ def index(
     screen = Screen(output)
     collection = open_collection(source)
     total = look_through(collection, screen)
-    made = readers(reading)
+    made = readers(reading, (document.content for document in collection.documents()))
     options = _build_options(storing, made.recipes)
     with screen.progress("Indexing", total, "documents") as advance:
         report = build_index(collection.documents(), made.encoders, out, options, advance)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedder.examples import sample, with_examples
+from embedder.examples import first_word, sample, with_examples
 from embedder.generate import say
 from embedder.llm import LLMEncoder
 from embedder.loading import LLMOptions, load_backbone
@@ -58,11 +58,16 @@ def test_words_are_the_models_own(tmp_path: Path, chat: bool) -> None:
     for example in filled.examples:
         row = asked.fed(example.text, Role.DOCUMENT).rows[0]
         (said,) = say(backbone, (), [row.ids], 8)
-        assert example.word == "".join(said.tokens).strip().strip('"').split("\n")[0]
+        assert example.word == first_word(backbone.tokenizer.decode(list(said.ids)))
     encoder = LLMEncoder(backbone, filled, options)
     prefix = backbone.tokenizer.decode(encoder.reader.frames[Role.QUERY][0].prefix)
     assert all(example.text in prefix for example in filled.examples)
     assert encoder.fingerprint != asked.fingerprint
+
+
+def test_the_word_is_the_first() -> None:
+    assert first_word(' "Paris" is the capital') == "Paris"
+    assert first_word(' ,"') == first_word("") == ""
 
 
 def test_an_unfilled_prompt_is_refused(tmp_path: Path) -> None:
