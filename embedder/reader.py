@@ -83,12 +83,6 @@ class Reader:
             self.block = contrast_block(prompt.contrast, backbone)
         backbone.depth_of(self.reading.layer)
         self.generates = self.reading.mode != "first-token"
-        # The prefix cannot be computed apart where what comes after changes it, or where its own
-        # states are read, as those of its last token are where the largest logits are taken.
-        self._prefix_apart = self.reading.attention == "causal" and (
-            self.reading.pool == "last"
-            or (self.reading.pool == "mean" and self.reading.span != "prompt")
-        )
         self._fans = {role: self._fans_out(role) for role in Role}
 
     @cached_property
@@ -194,7 +188,7 @@ class Reader:
     def _prefix(self, frame: Frame, rows: Sequence[Row]) -> tuple[int, ...]:
         """Return the ids that are shared, or none where a text has merged with the wording."""
         length = len(frame.prefix)
-        apart = self._prefix_apart and all(
+        apart = self.reading.prefix_apart and all(
             len(row.ids) > length and tuple(row.ids[:length]) == frame.prefix for row in rows
         )
         return frame.prefix if apart else ()
@@ -247,6 +241,7 @@ class Reader:
         first, *more = self.frames[role]
         return (
             bool(more)
+            and self.backbone.shares_prefix
             and self.reading.at_last_token
             and self.prompt.prepend is None
             and self.prompt.contrast is None

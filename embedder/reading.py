@@ -105,6 +105,16 @@ class Reading:
         """Whether the answer is the prompt's last token's, which is about to say the next word."""
         return self.span == "prompt" and self.pool == "last"
 
+    @property
+    def prefix_apart(self) -> bool:
+        """Whether what texts begin with may be computed apart, once for all of them.
+
+        Not where what comes after changes it, nor where its own states are read, as those of its
+        last token are where the largest logits of a text are taken.
+        """
+        mean = self.pool == "mean" and self.span != "prompt"
+        return self.attention == "causal" and (self.pool == "last" or mean)
+
 
 _CLOSED = {"mode": Mode, "span": Span, "pool": Pool, "norm": Norm, "attention": Attention}
 

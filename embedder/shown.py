@@ -1,9 +1,35 @@
-"""What a prompt looks like to a model: the tokens fed, the slot, the position read, the answer."""
+"""What a prompt looks like to a model: tokens fed, positions and block read, words it says."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from embedder.llm import LLMEncoder
+from embedder.prompt import Prompt
+from embedder.reading import Contrast, Prepending, Reading, SparseRules
+from embedder.readout import positions
+from embedder.row import Row
 from embedder.types import Role
+
+PLACEHOLDER = "<PST>"  # as Token Prepending calls it
+
+_SPANS = {"prompt": "the whole prompt", "text": "the text", "copy": "the second copy of the text"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """One wording as a model is fed it.
+
+    Attributes:
+        tokens: (id, string) of every token, in order; a placeholder is called "<PST>".
+        slots: for each slot of the text, the stretches (first, one past the last) of its tokens.
+        placeholders: positions of placeholders, increasing.
+        read: positions whose answer is read, increasing; none of an auxiliary prompt.
+    """
+
+    tokens: tuple[tuple[int, str], ...]
+    slots: tuple[tuple[tuple[int, int], ...], ...]
+    placeholders: tuple[int, ...]
+    read: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,35 +38,218 @@ class Shown:
 
     Attributes:
         form: name of the prompt's form that fits the model.
-        tokens: (id, string) of every token fed, in order.
-        slot: first and one-past-last position of the text.
-        read: position whose answer is read (the first one, where the prompt generates).
-        words: strongest terms and their weights, strongest first; empty without sparse rows.
+        wordings: every wording whose state is read.
+        auxiliary: what contrastive prompting subtracts, or None.
+        blocks: blocks below the state that is read; 0 for the embeddings.
+        depth: blocks of the model.
+        rules: what is read, and what is done on the way, one sentence each.
+        words: (word, amount), strongest first; see `amount`.
+        amount: "weight" in the sparse row, or "probability" of being said next, in a prompt
+            without sparse rows.
+        silent: why there are no words, or "".
     """
 
     form: str
-    tokens: tuple[tuple[int, str], ...]
-    slot: tuple[int, int]
-    read: int
+    wordings: tuple[Wording, ...]
+    auxiliary: Wording | None
+    blocks: int
+    depth: int
+    rules: tuple[str, ...]
     words: tuple[tuple[str, float], ...]
+    amount: str
+    silent: str
 
 
 def show(encoder: LLMEncoder, text: str, role: Role, top: int = 10) -> Shown:
-    """Say what is fed for a text and what comes out."""
-    fed = encoder.fed(text, role).rows[0]
-    ids = fed.ids
-    names = encoder.backbone.tokenizer.convert_ids_to_tokens(ids)
-    start, end = fed.slots[0][0].start, fed.slots[0][0].stop
-    row = encoder.encode([text], role).sparse
-    words: list[tuple[str, float]] = []
-    if row is not None:
-        called = encoder.term_names(row[0].indices.tolist(), [text])
-        pairs = zip(row[0].indices.tolist(), row[0].data.tolist(), strict=True)
-        words = sorted(((called[t], w) for t, w in pairs), key=lambda pair: (-pair[1], pair[0]))
+    """Say what is fed for a text and what comes out.
+
+    Raises:
+        ValueError: a rule of the prompt does not fit the model, or the model gives NaN.
+    """
+    fed, reading = encoder.fed(text, role), encoder.prompt.reading
+    rules = [*_rules(encoder, role)]
+    if any(row.cut for row in fed.rows):
+        rules.append(f"The text was cut at {encoder.options.max_text_tokens} tokens.")
+    words, silent = _words(encoder, text, role, top), ""
+    if not words:
+        silent = _silence(reading)
     return Shown(
         form=encoder.reader.form.name,
-        tokens=tuple(zip(ids, map(str, names), strict=True)),
-        slot=(start, end),
-        read=len(ids) - 1,
-        words=tuple(words[:top]),
+        wordings=tuple(_wording(encoder, row, reading) for row in fed.rows),
+        auxiliary=None if fed.other is None else _wording(encoder, fed.other, None),
+        blocks=encoder.backbone.depth_of(reading.layer),
+        depth=len(encoder.backbone.layers),
+        rules=tuple(rules),
+        words=tuple(words),
+        amount="weight" if reading.sparse else "probability",
+        silent=silent,
     )
+
+
+def shortened(prompt: Prompt) -> tuple[Prompt, tuple[str, ...]]:
+    """Leave out what needs more than one text and its model, and say what that is."""
+    said = []
+    if prompt.rewrite is not None:
+        said.append("[rewrite] averages this with rewritings of the text, which are not shown.")
+    if prompt.sample is not None and not prompt.examples:
+        said.append(
+            f"[sample] puts {prompt.sample.count} texts of the collection before the text, "
+            "which are not shown."
+        )
+    return replace(prompt, rewrite=None, sample=None), tuple(said)
+
+
+def _wording(encoder: LLMEncoder, row: Row, reading: Reading | None) -> Wording:
+    held = encoder.reader.frames[Role.DOCUMENT][0].placeholder  # no id of the tokenizer's
+    name = encoder.backbone.tokenizer.convert_ids_to_tokens
+    names = [PLACEHOLDER if one == held else str(name(one)) for one in row.ids]
+    return Wording(
+        tokens=tuple(zip(row.ids, names, strict=True)),
+        slots=tuple(tuple((one.start, one.stop) for one in slot) for slot in row.slots),
+        placeholders=tuple(at for at, one in enumerate(row.ids) if one == held),
+        read=tuple(positions(row, reading).tolist()) if reading is not None else (),
+    )
+
+
+def _rules(encoder: LLMEncoder, role: Role) -> Iterator[str]:
+    """Say what is read and what is done on the way, with depths as they are in this model."""
+    prompt, reading = encoder.prompt, encoder.prompt.reading
+    yield f"Read: {_where(reading)}, {_layer(encoder)}."
+    if reading.attention == "bidirectional":
+        yield "Every token sees all of the prompt (read.attention = bidirectional)."
+    if reading.mode != "first-token":
+        yield (
+            f"Then up to {reading.generated_tokens} tokens are generated, and read as well "
+            f"(read.mode = {reading.mode})."
+        )
+    if prompt.prepend is not None:
+        yield _prepended(encoder, prompt.prepend)
+    if prompt.contrast is not None:
+        yield _contrasted(encoder, prompt.contrast)
+    if prompt.select is not None:
+        yield (
+            "[select] Of these positions, those are averaged that the last token of "
+            f"{prompt.select.ask!r} after each chunk looks at most."
+        )
+    if prompt.filter is not None:
+        yield (
+            f"[filter] A row keeps {encoder.width} directions of the middle of the LM head's "
+            "spectrum."
+        )
+    wordings = len(encoder.reader.frames[role])
+    if wordings > 1:
+        first = ", each brought to unit length first" if reading.unit else ""
+        yield f"The states of the {wordings} wordings are averaged{first}."
+
+
+def _where(reading: Reading) -> str:
+    if reading.at_last_token:
+        return "the last token"
+    span = _SPANS[reading.span]
+    if reading.pool == "last":
+        return f"the last token of {span}"
+    if reading.pool == "max":
+        return f"the largest ln(1 + relu(logit)) over the tokens before those of {span}"
+    return f"the mean over {span}"
+
+
+def _layer(encoder: LLMEncoder) -> str:
+    """Say which block is read, as "layer 0.84 = block 2 of 2, after the final norm"."""
+    reading, depth = encoder.prompt.reading, len(encoder.backbone.layers)
+    if reading.pool == "max":
+        return "at the LM head"
+    blocks = encoder.backbone.depth_of(reading.layer)
+    block = f"block {blocks} of {depth}" if blocks else "the embeddings"
+    normed = reading.norm == "always" or (reading.norm == "top" and blocks == depth)
+    norm = f", {'after' if normed else 'before'} the final norm" if encoder.backbone.top else ""
+    return f"layer {reading.layer} = {block}{norm}"
+
+
+def _prepended(encoder: LLMEncoder, rule: Prepending) -> str:
+    from embedder.interventions import Prepend
+
+    frame = encoder.reader.frames[Role.DOCUMENT][0]
+    blocks = Prepend(encoder.backbone, rule, [], frame.placeholder).blocks
+    before = f"block {blocks.start + 1}"
+    if len(blocks) > 1:
+        before = f"blocks {blocks.start + 1} to {blocks.stop}"
+    source = "the last token's state"
+    if "sentences" in frame.template.kinds:
+        source = "the state at the end of its sentence"
+    return (
+        f"[prepend] Before {before} of {len(encoder.backbone.layers)}, "
+        f"{PLACEHOLDER} takes {source} (start {rule.start}, exit {rule.exit})."
+        f"{_too_high(encoder, blocks.start)}"
+    )
+
+
+def _contrasted(encoder: LLMEncoder, rule: Contrast) -> str:
+    length = ", with the length of the first" if rule.restore else ""
+    return (
+        f"[contrast] In block {encoder.reader.block + 1} of {len(encoder.backbone.layers)}, the "
+        f"last token's attention output becomes {rule.strength:g} x its difference from that of "
+        f"the auxiliary prompt{length} (block {rule.block})."
+        f"{_too_high(encoder, encoder.reader.block)}"
+    )
+
+
+def _too_high(encoder: LLMEncoder, block: int) -> str:
+    """Say so where a block, counted from 0, lies above the state that is read."""
+    above = block >= encoder.backbone.depth_of(encoder.prompt.reading.layer)
+    return " That is above the block that is read, and changes no dense row." if above else ""
+
+
+def _silence(reading: Reading) -> str:
+    if reading.sparse is not None:
+        return "the model gives no word of the text any weight."
+    if reading.attention == "bidirectional":
+        return "a bidirectional model is not about to say a word."
+    return f"a word is said after the last token; here the row is {_where(reading)}."
+
+
+def _words(encoder: LLMEncoder, text: str, role: Role, top: int) -> list[tuple[str, float]]:
+    reading = encoder.prompt.reading
+    if reading.sparse is not None:
+        return _weighted(encoder, text, role)[:top]
+    if not reading.at_last_token:
+        return []
+    return _next(encoder, text, role, top)
+
+
+def _weighted(encoder: LLMEncoder, text: str, role: Role) -> list[tuple[str, float]]:
+    """Name the terms of the sparse rows; a term of several rows has its largest weight."""
+    rows = encoder.encode([text], role).sparse
+    weights: dict[int, float] = {}
+    if rows is not None:
+        for term, weight in zip(rows.indices.tolist(), rows.data.tolist(), strict=True):
+            weights[term] = max(weight, weights.get(term, 0.0))
+    called = encoder.term_names(list(weights), [text])
+    words = [(called[term], weight) for term, weight in weights.items()]
+    return sorted(words, key=lambda pair: (-pair[1], pair[0]))
+
+
+def _next(encoder: LLMEncoder, text: str, role: Role, top: int) -> list[tuple[str, float]]:
+    """Ask for the likeliest next tokens, with all that is done to states on the way.
+
+    Wordings are averaged by their logits, as sparse rows are.
+    """
+    import numpy as np
+    import torch
+
+    from embedder.batch_rows import refuse_nan
+    from embedder.reader import Reader
+    from embedder.terms import TermTable
+
+    rules = SparseRules()
+    reading = replace(encoder.prompt.reading, dense=False, sparse=rules)
+    prompt = replace(encoder.prompt, reading=reading, filter=None)
+    reader = Reader(encoder.backbone, prompt)
+    fed = reader.feed([text], role, encoder.options.max_text_tokens)
+    logits = reader.read(fed, role).logits
+    if logits is None:
+        raise AssertionError("a pass that was asked for logits gave none")
+    refuse_nan(np.zeros(1, np.int64), logits.float().cpu().numpy())
+    likely, ids = torch.softmax(logits[0].float(), dim=0).topk(min(top, logits.shape[1]))
+    table = TermTable(encoder.backbone.tokenizer, encoder.backbone.vocab, rules)
+    called = [table.readable(one) or table.name(one) for one in ids.tolist()]
+    return list(zip(called, likely.tolist(), strict=True))

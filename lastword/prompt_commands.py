@@ -1,15 +1,18 @@
 """The commands about prompts: list, show, new."""
 
+import json
+import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option, Typer
 
-from lastword.display import Screen, table
+from lastword.display import Screen
 from lastword.options import ModelChoice, Output, command
 
 if TYPE_CHECKING:
+    from embedder.cost import Cost
     from embedder.prompt import Prompt
     from embedder.shown import Shown
 
@@ -23,53 +26,66 @@ class Trial(ModelChoice):
     """A text to try a prompt on, and the model to try it with."""
 
     text: Annotated[
-        str, Option(help="Put this text into the prompt, and show the model's words for it.")
-    ] = ""
-    role: Annotated[Literal["query", "document"], Option(help="Which of the two wordings.")] = (
-        "document"
-    )
+        str | None,
+        Argument(metavar="[TEXT]", help="Put this into the prompt, and show what a model reads."),
+    ] = None
+    role: Annotated[
+        Literal["query", "document"], Option(help="Which of the prompt's two sides the text is.")
+    ] = "document"
     words: Annotated[int, Option(min=1, help="How many of the model's words are shown.")] = 15
 
 
-@command(app, ["lastword prompts list", "lastword prompts list --json"], name="list")
-def list_prompts(output: Output) -> None:
-    """List the prompts that come with lastword."""
+@command(
+    app,
+    ["lastword prompts list", "lastword prompts list --use similarity --json"],
+    name="list",
+)
+def list_prompts(
+    output: Output,
+    use: Annotated[
+        Literal["retrieval", "similarity"] | None, Option(help="Only the prompts for this use.")
+    ] = None,
+) -> None:
+    """List the prompts that come with lastword, with what a text costs by each."""
+    from embedder.cost import cost
     from embedder.prompt import Prompt
+    from lastword.prompt_display import COST_NOTE, USES, library_table
 
     prompts = [Prompt.load(name) for name in Prompt.library()]
-    rows = [(prompt.name, prompt.description) for prompt in prompts]
-    Screen(output).result(
-        [_facts(prompt) for prompt in prompts], table("prompt", "what it is", rows=rows)
-    )
+    prompts = [prompt for prompt in prompts if use in (None, prompt.use)]
+    costs = {prompt.name: cost(prompt) for prompt in prompts}
+    screen = Screen(output)
+    shown: list[Any] = []
+    for group, heading in USES.items():
+        members = [prompt for prompt in prompts if prompt.use == group]
+        if members:
+            shown += [heading, library_table(members, costs)]
+    screen.result([_facts(prompt) | _costs(costs[prompt.name]) for prompt in prompts], *shown)
+    screen.remark(COST_NOTE)
 
 
 @command(
     app,
     [
         "lastword prompts show promptreps",
-        'lastword prompts show promptreps --text "Keys are rotated yearly."',
-        'lastword prompts show mine.toml --text "a key" --role query --model Qwen/Qwen3-0.6B',
+        'lastword prompts show promptreps "Keys are rotated yearly."',
+        'lastword prompts show mine.toml "a key" --role query --model Qwen/Qwen3-0.6B',
     ],
 )
 def show(name: Name, trial: Trial, output: Output) -> None:
-    """Print a prompt; with --text, what a model is fed and which words it answers."""
+    """Print a prompt; with a text, what a model is fed, what is read, and the words it says."""
     from embedder.prompt import Prompt
+    from lastword.prompt_display import shown_prompt
 
     prompt = Prompt.load(name)
     screen = Screen(output)
-    if not trial.text:
-        screen.result(_facts(prompt) | {"toml": prompt.to_toml()}, prompt.to_toml().rstrip())
+    if trial.text is None:
+        text = _file(name).read_text(encoding="utf-8")
+        screen.result(_facts(prompt) | {"toml": text}, text.rstrip())
         return
-    shown = _tried(prompt, trial)
-    fed = "".join(token for _, token in shown.tokens)
-    rows = [(word, f"{weight:.3f}") for word, weight in shown.words]
-    screen.result(
-        asdict(shown),
-        f"Form {shown.form}, {len(shown.tokens)} tokens, the text from {shown.slot[0]} to "
-        f"{shown.slot[1] - 1}; read at {shown.read}:",
-        fed,
-        table("word", "weight", rows=rows),
-    )
+    shown, left_out = _tried(prompt, trial)
+    facts = asdict(shown) | {"rules": [*shown.rules, *left_out]}
+    screen.result(facts, *shown_prompt(shown, left_out))
 
 
 @command(
@@ -86,32 +102,60 @@ def new(
     out: Annotated[Path | None, Option(help="File to write; NAME.toml by default.")] = None,
 ) -> None:
     """Write a prompt file of your own to edit, starting from another prompt."""
-    from embedder.prompt import Prompt
-
     path = out or Path(f"{name}.toml")
-    prompt = replace(Prompt.load(like), name=name, source="")
+    text = _renamed(name, like)
     with path.open("x", encoding="utf-8") as file:  # never over a prompt that somebody wrote
-        file.write(prompt.to_toml())
+        file.write(text)
     screen = Screen(output)
     screen.result({"file": str(path), "like": like}, f"Wrote {path}, a copy of {like}.")
-    screen.remark(f'Try it: lastword prompts show {path} --text "some text"')
+    screen.remark(f'Try it: lastword prompts show {path} "some text"')
+
+
+def _file(name: str) -> Path:
+    """Return where a prompt that was loaded lies."""
+    from embedder.prompt import LIBRARY
+
+    return Path(name) if Path(name).suffix == ".toml" else LIBRARY / f"{name}.toml"
+
+
+def _renamed(name: str, like: str) -> str:
+    """Return the file of a prompt under another name, its comments kept."""
+    from embedder.prompt import Prompt
+
+    old = Prompt.load(like)
+    wanted = replace(
+        old, name=name, source=": ".join(filter(None, (f"after {old.name}", old.source)))
+    )
+    text = _file(like).read_text(encoding="utf-8")
+    for key in ("name", "source"):
+        line = f"{key} = {json.dumps(getattr(wanted, key), ensure_ascii=False)}"
+        text = re.sub(rf"(?m)^{key}\s*=.*$", line.replace("\\", r"\\"), text, count=1)
+    # A file that is laid out otherwise, e.g. with such a line in a wording, is written anew.
+    try:
+        kept = Prompt.from_toml(text) == wanted
+    except ValueError:
+        kept = False
+    return text if kept else wanted.to_toml()
 
 
 def _facts(prompt: "Prompt") -> dict[str, object]:
-    return {
-        "name": prompt.name,
-        "use": prompt.use,
-        "description": prompt.description,
-        "source": prompt.source,
-        "hash": prompt.hash,
-        "mode": prompt.reading.mode,
-        "forms": [form.name for form in prompt.forms],
-    }
+    """Return all that a prompt says but for its wordings."""
+    facts = asdict(prompt)
+    forms = [
+        {"name": form.name, "needs": form.needs, "wordings": [len(form.query), len(form.document)]}
+        for form in prompt.forms
+    ]
+    return facts | {"forms": forms, "hash": prompt.hash}
 
 
-def _tried(prompt: "Prompt", trial: Trial) -> "Shown":
+def _costs(cost: "Cost") -> dict[str, object]:
+    return {"passes": cost.passes, "relative_tokens": round(cost.tokens, 3)}
+
+
+def _tried(prompt: "Prompt", trial: Trial) -> "tuple[Shown, tuple[str, ...]]":
     from embedder.llm import LLMEncoder
     from embedder.loading import LLMOptions
+    from embedder.shown import shortened
     from embedder.shown import show as shown_to
     from embedder.types import Role
 
@@ -121,6 +165,6 @@ def _tried(prompt: "Prompt", trial: Trial) -> "Shown":
         device=trial.device,
         trust_remote_code=trial.trust_remote_code,
     )
-    reads = ("dense", "sparse") if prompt.reading.sparse else ("dense",)
-    encoder = LLMEncoder.load(trial.model, prompt, options, reads)
-    return shown_to(encoder, trial.text, Role(trial.role), trial.words)
+    prompt, left_out = shortened(prompt)
+    encoder = LLMEncoder.load(trial.model, prompt, options)
+    return shown_to(encoder, trial.text or "", Role(trial.role), trial.words), left_out

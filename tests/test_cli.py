@@ -211,9 +211,10 @@ def test_the_prompt_library_round_trips(llama: Path, tmp_path: Path, says: Says)
     assert Prompt.load(out).hash == listed["promptreps-paper"]["hash"]
     shown = says("prompts", "show", "promptreps")
     assert Prompt.from_toml(shown["toml"]) == Prompt.load("promptreps")
-    tried = says("prompts", "show", "promptreps", "--text", "Black tea", "--model", llama)
-    start, end = tried["slot"]
-    fed = "".join(token for _, token in tried["tokens"][start:end])
+    tried = says("prompts", "show", "promptreps", "Black tea", "--model", llama)
+    [wording] = tried["wordings"]
+    [[[start, end]]] = wording["slots"]
+    fed = "".join(token for _, token in wording["tokens"][start:end])
     assert fed.replace("Ġ", " ") == "Black tea"
     assert tried["words"]
 

@@ -1,0 +1,80 @@
+"""What `prompts show` says: the tokens that are fed, where they are read, and the words."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from embedder.llm import LLMEncoder
+from embedder.loading import LLMOptions
+from embedder.prompt import Prompt
+from embedder.shown import PLACEHOLDER, Shown, shortened, show
+from embedder.types import Role
+from tests.models import LINES, save_llama
+from tests.shapes import save_shape
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_shape("llama", tmp_path_factory.mktemp("deep"))
+
+
+def shown(folder: Path, name: str, text: str = LINES[0]) -> tuple[Shown, LLMEncoder]:
+    encoder = LLMEncoder.load(folder, Prompt.load(name), LLMOptions(dtype="float32"))
+    return show(encoder, text, Role.QUERY), encoder
+
+
+def test_the_tokens_are_those_that_are_fed(deep: Path) -> None:
+    for name in ("prompteol-tp", "metaeol", "htp", "echo", "prompteol-cp"):
+        told, encoder = shown(deep, name)
+        fed = encoder.fed(LINES[0], Role.QUERY)
+        assert [[one for one, _ in w.tokens] for w in told.wordings] == [r.ids for r in fed.rows]
+        assert (told.auxiliary is None) == (fed.other is None)
+
+
+def test_placeholders_and_depths_are_named(deep: Path) -> None:
+    told, encoder = shown(deep, "prompteol-tp")
+    (wording,) = told.wordings
+    (at,) = wording.placeholders
+    assert wording.tokens[at] == (encoder.reader.frames[Role.QUERY][0].placeholder, PLACEHOLDER)
+    assert wording.read == (len(wording.tokens) - 1,)
+    assert (told.blocks, told.depth) == (5, 6)
+    assert told.rules[0] == (
+        "Read: the last token, layer 0.84 = block 5 of 6, before the final norm."
+    )
+    assert "Before block 2 of 6, <PST> takes the last token's state" in told.rules[1]
+
+
+def test_contrast_says_where_it_acts(deep: Path) -> None:
+    told, _ = shown(deep, "prompteol-cp")
+    assert any(rule.startswith("[contrast] In block 2 of 6") for rule in told.rules)
+
+
+def test_next_words_are_the_models_own(deep: Path) -> None:
+    told, encoder = shown(deep, "prompteol")
+    ids = encoder.fed(LINES[0], Role.QUERY).rows[0].ids
+    with torch.no_grad():
+        logits = encoder.backbone.model(torch.tensor([ids])).logits[0, -1]
+    likely = torch.softmax(logits, 0).topk(10).values
+    assert told.amount == "probability"
+    assert torch.allclose(torch.tensor([n for _, n in told.words]), likely, atol=1e-5)
+
+
+def test_a_mean_over_the_text_says_no_word(deep: Path) -> None:
+    told, _ = shown(deep, "mean")
+    assert told.words == () and "here the row is the mean over the text" in told.silent
+    bidirectional, _ = shown(deep, "gritlm")
+    assert "bidirectional model is not about to say a word" in bidirectional.silent
+
+
+def test_words_of_sparse_rows_keep_their_weights(tmp_path: Path) -> None:
+    told, encoder = shown(save_llama(tmp_path), "promptreps")
+    row = encoder.encode([LINES[0]], Role.QUERY).sparse
+    assert row is not None and told.amount == "weight"
+    assert [n for _, n in told.words] == sorted(row.data.tolist(), reverse=True)[:10]
+
+
+def test_what_needs_a_collection_or_a_writer_is_left_out_aloud() -> None:
+    for name, word in (("rice", "[sample]"), ("geneol", "[rewrite]")):
+        prompt, said = shortened(Prompt.load(name))
+        assert prompt.sample is None and prompt.rewrite is None and said[0].startswith(word)
