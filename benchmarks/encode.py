@@ -58,7 +58,7 @@ def main() -> None:
     table = Table("model", "role", "texts/s", "plain loop", "ratio", "goal", "floor", "difference")
     with tempfile.TemporaryDirectory() as folder:
         for name in args.models:
-            place = BUNDLED_MODEL if name == "bundled" else _random_135m(folder)
+            place = BUNDLED_MODEL if name == "bundled" else random_135m(folder)
             encoder = LLMEncoder.load(place, options=LLMOptions(dtype="float32", device="cpu"))
             for role, given in texts.items():
                 record = _measure(name, encoder, role, given, args.repeats)
@@ -138,10 +138,10 @@ def _floor(encoder: LLMEncoder, role: Role, texts: Sequence[str]) -> float:
     body = sum(p.numel() for name, p in model.named_parameters() if ".layers." in name)
     head = model.get_output_embeddings().weight.numel()
     operations = 2 * (tokens * body + len(texts) * head)
-    return float(operations / _matmul_rate(model.config.hidden_size))
+    return float(operations / matmul_rate(model.config.hidden_size))
 
 
-def _matmul_rate(width: int, seconds: float = 0.5) -> float:
+def matmul_rate(width: int, seconds: float = 0.5) -> float:
     """Float32 operations per second of (2048, width) x (width, 4 width)."""
     left, right = torch.randn(2048, width), torch.randn(width, 4 * width)
     left @ right
@@ -153,7 +153,7 @@ def _matmul_rate(width: int, seconds: float = 0.5) -> float:
     return operations / (time.perf_counter() - start)
 
 
-def _random_135m(folder: str) -> Path:
+def random_135m(folder: str) -> Path:
     """Save a random Llama of 30 layers, 576 wide, vocabulary 49,152, with a real tokenizer."""
     torch.manual_seed(0)
     config = LlamaConfig(

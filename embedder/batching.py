@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+KEYS_ONLY = 8
+
 
 def plan(
     lengths: Sequence[int], shared: int, budget: int, equal: bool = False
@@ -16,7 +18,8 @@ def plan(
 
     Args:
         lengths: (n,) tokens of each text with its own suffix.
-        shared: tokens of the shared prefix, which every row attends to and takes memory for.
+        shared: tokens of the shared prefix. A row takes memory for its keys and values, but no
+            multiplications: a token of it counts as 1 / KEYS_ONLY.
         budget: tokens per batch; a single text may exceed it.
         equal: whether a batch holds texts of one length only, so that there is no padding.
 
@@ -26,7 +29,7 @@ def plan(
     order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
     batches, start = [], 0
     while start < len(order):
-        longest = lengths[order[start]] + shared
+        longest = lengths[order[start]] + shared // KEYS_ONLY
         batch = order[start : start + max(1, budget // max(1, longest))]
         if equal:
             batch = batch[[lengths[i] == lengths[batch[0]] for i in batch]]

@@ -125,9 +125,9 @@ class Reader:
     def next_batch(self, texts: Sequence[Fed], role: Role, budget: int) -> NDArray[np.int64]:
         """Choose the texts that go through the model first: the longest that fit together."""
         if self._fans[role]:
-            shared = sum(len(frame.ending) for frame in self.frames[role])
-            lengths = [self._head(text) for text in texts]
-            return plan(lengths, shared, budget, equal=True)[0]
+            batch = plan([self._head(text) for text in texts], 0, budget, equal=True)[0]
+            endings = sum(len(frame.ending) for frame in self.frames[role])
+            return batch[: max(1, budget // max(1, endings))]
         prefix = max(len(frame.prefix) for frame in self.frames[role])
         lengths = [max(len(row.ids) for row in text.rows) - prefix for text in texts]
         return plan(lengths, prefix, budget, equal=self.generates)[0]
