@@ -17,7 +17,8 @@ def random_texts(backbone: Backbone, count: int, tokens: int, seed: int = 0) -> 
         word for word in plain if len(tokenizer(word, add_special_tokens=False).input_ids) == 1
     ]
     draw = random.Random(seed)
-    texts = [" ".join(draw.choices(alone, k=tokens)) for _ in range(count)]
+    # The full stop is one of the tokens: rules for sentences would add it.
+    texts = [" ".join([*draw.choices(alone, k=tokens - 1), "."]) for _ in range(count)]
     counts = {len(ids) for ids in tokenizer(texts, add_special_tokens=False).input_ids}
     if counts != {tokens}:
         raise SystemExit(f"texts of {tokens} tokens were wanted; got {sorted(counts)}")

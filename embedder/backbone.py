@@ -105,7 +105,7 @@ class Backbone:
             raise ValueError("rows that are continued must be equally long")
         cache: DynamicCache | None = None
         if shared:
-            cache = self._prefix_cache(prefix, len(rows))
+            cache = self._prefix_cache(prefix, len(rows), keep_cache)
         elif keep_cache:
             cache = new_cache()
         handles = [one for it in interventions for one in it.attach(self, shared)]
@@ -210,7 +210,7 @@ class Backbone:
         padding = torch.arange(length, device=self.device)[None] > self._here(last)[:, None]
         return mask.masked_fill(padding[:, None, None], torch.finfo(dtype).min)
 
-    def _prefix_cache(self, prefix: tuple[int, ...], n: int) -> "DynamicCache":
+    def _prefix_cache(self, prefix: tuple[int, ...], n: int, keep: bool) -> "DynamicCache":
         """Return a cache that n rows share; expanded views, so that no row owns a copy."""
         if prefix not in self._prefixes:
             while len(self._prefixes) >= KEPT_PREFIXES:
@@ -219,10 +219,11 @@ class Backbone:
             ids = torch.tensor([prefix], device=self.device)
             self.model.base_model(input_ids=ids, past_key_values=cache, use_cache=True)
             self._prefixes[prefix] = [(layer.keys, layer.values) for layer in cache.layers]
-        return filled(
+        views = (
             (keys.expand(n, -1, -1, -1), values.expand(n, -1, -1, -1))
             for keys, values in self._prefixes[prefix]
         )
+        return filled(views, keep)
 
     def _here(self, array: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(array).to(self.device)

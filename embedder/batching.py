@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-KEYS_ONLY = 8
+KEYS_ONLY = 8  # MetaEOL of 64 sentences, 135M, 2 cores: 12.7 s instead of 14.1 with 1
 
 
 def plan(
@@ -18,8 +18,8 @@ def plan(
 
     Args:
         lengths: (n,) tokens of each text with its own suffix.
-        shared: tokens of the shared prefix. A row takes memory for its keys and values, but no
-            multiplications: a token of it counts as 1 / KEYS_ONLY.
+        shared: tokens of the shared prefix, which cost a row no multiplications, only room for
+            one layer's keys and values and a look at them: each counts as 1 / KEYS_ONLY.
         budget: tokens per batch; a single text may exceed it.
         equal: whether a batch holds texts of one length only, so that there is no padding.
 

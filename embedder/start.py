@@ -34,7 +34,8 @@ class Start:
 
         if not self.layers:
             return None
-        return filled((k.expand(n, -1, -1, -1), v.expand(n, -1, -1, -1)) for k, v in self.layers)
+        views = ((k.expand(n, -1, -1, -1), v.expand(n, -1, -1, -1)) for k, v in self.layers)
+        return filled(views, keep=True)
 
 
 def read_start(backbone: "Backbone", rows: Sequence[list[int]], more: int) -> Start:
