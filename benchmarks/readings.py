@@ -203,7 +203,7 @@ def _depth(backbone: Backbone, options: LLMOptions) -> Pair:
 
 
 def _fan_out(backbone: Backbone, options: LLMOptions) -> Pair:
-    texts = random_texts(backbone, 4, 180)
+    texts = random_texts(backbone, 6, 180)
     endings = random_texts(backbone, 16, 20, seed=1)
     prompts = [_plain([f"{{text}} {ending}"]) for ending in endings]
     apart = [LLMEncoder(backbone, prompt, options) for prompt in prompts]

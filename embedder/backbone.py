@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from embedder.anatomy import after_blocks, before_block, decoder_layers, hooked
 from embedder.batching import right_pad
-from embedder.keys import filled, is_plain, new_cache, repeated
+from embedder.keys import filled, is_plain, lent, new_cache
 from embedder.passes import EnoughError, Intervention, Pass, Wanted
 from embedder.reading import at_depth
 
@@ -127,7 +127,7 @@ class Backbone:
         ids, last = right_pad(rows)
         cache = before.cache
         if each > 1 and cache is not None:
-            cache = repeated(cache, each)
+            cache = lent((layer.keys, layer.values) for layer in cache.layers)
         return self._pass(self._here(ids), last, wanted, before.seen, cache)
 
     def _pass(
@@ -211,7 +211,7 @@ class Backbone:
         return mask.masked_fill(padding[:, None, None], torch.finfo(dtype).min)
 
     def _prefix_cache(self, prefix: tuple[int, ...], n: int, keep: bool) -> "DynamicCache":
-        """Return a cache that n rows share; expanded views, so that no row owns a copy."""
+        """Return a cache that n rows share, to read or to go on from."""
         if prefix not in self._prefixes:
             while len(self._prefixes) >= KEPT_PREFIXES:
                 self._prefixes.pop(next(iter(self._prefixes)))
@@ -219,11 +219,10 @@ class Backbone:
             ids = torch.tensor([prefix], device=self.device)
             self.model.base_model(input_ids=ids, past_key_values=cache, use_cache=True)
             self._prefixes[prefix] = [(layer.keys, layer.values) for layer in cache.layers]
-        views = (
-            (keys.expand(n, -1, -1, -1), values.expand(n, -1, -1, -1))
-            for keys, values in self._prefixes[prefix]
-        )
-        return filled(views, keep)
+        held = self._prefixes[prefix]
+        if not keep:
+            return lent(held)
+        return filled((k.expand(n, -1, -1, -1), v.expand(n, -1, -1, -1)) for k, v in held)
 
     def _here(self, array: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(array).to(self.device)

@@ -4,7 +4,6 @@ import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
@@ -16,19 +15,25 @@ if TYPE_CHECKING:
 class _Lent(DynamicLayer):  # type: ignore[misc]
     """Keys and values that a pass reads and does not add to.
 
-    A plain layer keeps what it joins, so that at the end of a pass every row holds a copy of the
-    prefix in every layer: five times the memory for a long one. Here one layer's copy lives at a
-    time.
+    They are of m rows, and the pass has a multiple of m: the first of them follow the first, and
+    so on. A plain layer would keep what it joins, so that at the end of a pass every row held a
+    copy of the prefix in every layer; here one layer's copy lives at a time.
     """
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *_: object, **__: object
     ) -> tuple[Tensor, Tensor]:
         """Join the new states to those that are lent, for this layer's attention only."""
-        return (
-            torch.cat([self.keys, key_states], dim=-2),
-            torch.cat([self.values, value_states], dim=-2),
-        )
+        return _joined(self.keys, key_states), _joined(self.values, value_states)
+
+
+def _joined(lent: Tensor, new: Tensor) -> Tensor:
+    """Put lent states (m, heads, length, dim) before those of n rows, copying them once."""
+    rows, heads, length, dim = new.shape
+    whole = new.new_empty(rows, heads, lent.shape[2] + length, dim)
+    whole.view(len(lent), -1, *whole.shape[1:])[:, :, :, : lent.shape[2]] = lent[:, None]
+    whole[:, :, lent.shape[2] :] = new
+    return whole
 
 
 def new_cache() -> DynamicCache:
@@ -36,28 +41,24 @@ def new_cache() -> DynamicCache:
     return DynamicCache()
 
 
-def filled(layers: Iterable[tuple[Tensor, Tensor]], keep: bool = False) -> DynamicCache:
-    """Make a cache of keys and values (n, heads, length, dim) of every layer.
+def lent(layers: Iterable[tuple[Tensor, Tensor]]) -> DynamicCache:
+    """Make a cache of each layer's keys and values (m, heads, length, dim), for one pass."""
+    return _holding(layers, _Lent)
 
-    Args:
-        layers: of each layer, perhaps as views.
-        keep: whether the cache takes in what a pass adds, so that another pass can go on from it.
-    """
+
+def filled(layers: Iterable[tuple[Tensor, Tensor]]) -> DynamicCache:
+    """Make a cache of keys and values (n, heads, length, dim) that passes can add to."""
+    return _holding(layers, DynamicLayer)
+
+
+def _holding(layers: Iterable[tuple[Tensor, Tensor]], kind: type[DynamicLayer]) -> DynamicCache:
     cache = new_cache()
     for keys, values in layers:
-        layer = DynamicLayer() if keep else _Lent()
+        layer = kind()
         layer.lazy_initialization(keys, values)
         layer.keys, layer.values = keys, values
         cache.layers.append(layer)
     return cache
-
-
-def repeated(cache: DynamicCache, each: int) -> DynamicCache:
-    """Return a cache in which every row stands `each` times in a row, for one pass."""
-    return filled(
-        (layer.keys.repeat_interleave(each, 0), layer.values.repeat_interleave(each, 0))
-        for layer in cache.layers
-    )
 
 
 def is_plain(model: "PreTrainedModel") -> bool:

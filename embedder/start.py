@@ -35,7 +35,7 @@ class Start:
         if not self.layers:
             return None
         views = ((k.expand(n, -1, -1, -1), v.expand(n, -1, -1, -1)) for k, v in self.layers)
-        return filled(views, keep=True)
+        return filled(views)
 
 
 def read_start(backbone: "Backbone", rows: Sequence[list[int]], more: int) -> Start:
