@@ -250,6 +250,7 @@ class LLMEncoder:
             tokenizer=tokenizer_digest(self.backbone.tokenizer),
             dtype=self.options.dtype,
             max_text_tokens=self.options.max_text_tokens,
+            **rules.pop("reading"),  # beside the others, so that a difference names one rule
             **rules,
             **worded,
         )
