@@ -11,7 +11,7 @@ from typer import Argument, Typer
 from lastword.display import Screen, counted, table
 from lastword.encoders import model_channels
 from lastword.options import Output, Reading, command
-from lastword.recipes import LLMRecipe, Recipe, said
+from lastword.recipes import Recipe, said
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -96,7 +96,8 @@ def _dense_encoder(reading: Reading) -> "tuple[Encoder, Recipe]":
 
 def _facts(judged: "JudgedPairs", recipe: Recipe) -> dict[str, Any]:
     facts = judged.to_json()
-    named = tomllib.loads(recipe.prompt)["name"] if isinstance(recipe, LLMRecipe) else None
+    prompt = getattr(recipe, "prompt", "")  # a sentence-transformers model may have none
+    named = tomllib.loads(prompt)["name"] if prompt else None
     return facts | {"prompt": named}
 
 
