@@ -10,11 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from lastword import (
+    bench_command,
+    compare_command,
     demo,
     embed_commands,
     eval_commands,
+    fuse_command,
     index_commands,
     prompt_commands,
+    report_command,
+    reproduce_command,
     search_commands,
     upkeep_commands,
 )
@@ -32,9 +37,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (demo, index_commands, upkeep_commands, search_commands, embed_commands):
+for commands in (
+    demo,
+    index_commands,
+    upkeep_commands,
+    search_commands,
+    embed_commands,
+    compare_command,
+    report_command,
+    fuse_command,
+    reproduce_command,
+):
     app.add_typer(commands.app)
 app.add_typer(eval_commands.app, name="eval")
+app.add_typer(bench_command.app, name="bench")
 app.add_typer(prompt_commands.app, name="prompts")
 
 

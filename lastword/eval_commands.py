@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option, Typer
 
-from lastword import sts_command
+from lastword import datasets_command, mteb_command, sts_command, transfer_command
 from lastword.display import Screen, counted, duration, table
 from lastword.encoders import Readers, channel_options, readers
 from lastword.options import AUTO, FUSION_HELP, Output, Reading, command
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from eval.judged import Judged
 
 app = Typer(help="Judge a model and a prompt on collections with known answers.")
-app.add_typer(sts_command.app)
+for commands in (sts_command, transfer_command, mteb_command, datasets_command):
+    app.add_typer(commands.app)
 
 
 @dataclass(frozen=True, slots=True)

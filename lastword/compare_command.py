@@ -1,0 +1,5 @@
+"""The command that compares systems, query by query: compare."""
+
+from typer import Typer
+
+app = Typer()

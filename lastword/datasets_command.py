@@ -1,0 +1,5 @@
+"""The command that lists collections with published figures: eval datasets."""
+
+from typer import Typer
+
+app = Typer()

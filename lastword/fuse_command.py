@@ -1,0 +1,5 @@
+"""The command that fuses runs, and finds how to: fuse."""
+
+from typer import Typer
+
+app = Typer()
