@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from eval.surroundings import processor
 from index.inverted import cores
 
 RESULTS = Path(__file__).parent / "results.jsonl"
@@ -34,7 +35,7 @@ def surroundings() -> dict[str, object]:
     """Return machine, cores, commit, date and the versions of libraries that are loaded."""
     loaded = {name: sys.modules.get(name) for name in _NAMED}
     return {
-        "machine": _processor(),
+        "machine": processor(),
         "cores": cores(),
         "commit": _commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -45,16 +46,6 @@ def surroundings() -> dict[str, object]:
             if module is not None and hasattr(module, "__version__")
         },
     }
-
-
-def _processor() -> str:
-    """Return the model of the processor where Linux tells it, else its architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def _commit() -> str:

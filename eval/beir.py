@@ -1,23 +1,30 @@
 """Judge one collection: build or reuse its index, search, measure every channel and the fusion."""
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from embedder.types import Counted, Encoder
 from eval.beir_names import holds_queries
 from eval.datasets import Collection
-from eval.judged import FUSED, Judged
 from eval.measures import STANDARD, evaluate
+from eval.record import FUSED, Cost, Record, peak_bytes
+from eval.run_folder import Judgement
+from index.durable import replace_file
 from index.folder import MANIFEST, Index
 from retrieval.build import BuildOptions, build_index
-from retrieval.fusion import DEFAULT, fusion_by_name
+from retrieval.fusion import DEFAULT, FUSIONS, fusion_by_name
 from retrieval.retriever import Retriever
 from retrieval.run import drop_self
 
 Progress = Callable[[int], None]
+
+LATENCY_SECONDS = 5.0  # a large model on a slow machine must not be asked for minutes
 
 
 @dataclass(frozen=True)
@@ -27,10 +34,11 @@ class JudgeOptions:
     Attributes:
         fusion: how channels are fused, as `fusion_by_name` reads it; not used with one channel.
         depth: documents searched per channel and query; BEIR's is 1000.
-        measures: names for `evaluate`.
-        out: folder for DATASET.json and the TREC runs; None writes nothing.
+        measures: names for `evaluate`; the first is the one that counts.
+        out: the run folder, see `eval.run_folder`; None writes nothing.
         build: how the index is made where there is none. A document without text is kept: a
             collection is judged whole.
+        latencies: queries that are timed one at a time afterwards, for 5 seconds at most.
     """
 
     fusion: str = DEFAULT
@@ -38,6 +46,7 @@ class JudgeOptions:
     measures: tuple[str, ...] = STANDARD
     out: Path | None = None
     build: BuildOptions = field(default_factory=lambda: BuildOptions(on_empty="keep"))
+    latencies: int = 100
 
 
 def judge(
@@ -46,7 +55,7 @@ def judge(
     index_path: Path,
     options: JudgeOptions | None = None,
     progress: Progress | None = None,
-) -> Judged:
+) -> Record:
     """Judge a collection: every judged query counts, answered or not.
 
     Where the queries are documents too, a query's own document is dropped from each run, fused
@@ -60,6 +69,11 @@ def judge(
         options: see `JudgeOptions`.
         progress: told the number of documents consumed while an index is built.
 
+    Returns:
+        The record. Its details: channels, in the order in which they are fused; fusion, None
+        with one channel; documents; index, where it is; build, what indexing did and took, None
+        where that is not known.
+
     Raises:
         ValueError: nothing is judged, or the index is of other encoders or another collection.
     """
@@ -71,10 +85,13 @@ def judge(
     with _timed(seconds, "index"):
         index = _indexed(collection, encoders, index_path, options.build, progress)
     with index:
-        documents = index.documents
-        retriever = Retriever(index, encoders, depth=options.depth)
+        retriever = Retriever(index, encoders, fuse or FUSIONS[DEFAULT], options.depth)
+        before = _counts(encoders)
         with _timed(seconds, "search"):
             runs = dict(retriever.channel_runs(queries, options.depth))
+        counts = _counts(encoders, before)
+        latencies = _latencies(retriever, queries, options.latencies)
+        facts = _facts(index, encoders, options.fusion if fuse else None)
     if fuse is not None:
         with _timed(seconds, "fuse"):
             runs[FUSED] = fuse([runs[channel] for channel in encoders])
@@ -82,23 +99,57 @@ def judge(
         runs = {name: drop_self(run) for name, run in runs.items()}
     with _timed(seconds, "evaluate"):
         values = {name: evaluate(run, qrels, options.measures) for name, run in runs.items()}
-    judged = Judged(
+    record = Record(
+        benchmark="retrieval",
         dataset=collection.name,
-        channels=tuple(encoders),
-        fusion=options.fusion if fuse is not None else None,
         values=values,
-        documents=documents,
-        seconds=seconds,
+        counted=FUSED if fuse is not None else next(iter(encoders)),
         fingerprints={name: encoder.fingerprint for name, encoder in encoders.items()},
-        counts={
-            name: dict(encoder.counts)
-            for name, encoder in encoders.items()
-            if isinstance(encoder, Counted)
-        },
+        cost=Cost(seconds, counts, peak_bytes(), latencies),
+        details=facts,
     )
     if options.out is not None:
-        judged.write(options.out, runs)
-    return judged
+        Judgement(record, runs, qrels, queries).write(options.out)
+    return record
+
+
+def _facts(index: Index, encoders: Mapping[str, Encoder], fusion: str | None) -> dict[str, Any]:
+    report = _report_path(index.path)
+    return {
+        "channels": list(encoders),
+        "fusion": fusion,
+        "documents": index.documents,
+        "index": str(index.path.resolve()),
+        "build": json.loads(report.read_text(encoding="utf-8")) if report.is_file() else None,
+    }
+
+
+def _counts(
+    encoders: Mapping[str, Encoder], before: Mapping[str, Mapping[str, int]] | None = None
+) -> dict[str, dict[str, int]]:
+    """Return what encoders have counted, by channel; less what they had counted before."""
+    return {
+        name: {
+            what: count - (before or {}).get(name, {}).get(what, 0)
+            for what, count in encoder.counts.items()
+        }
+        for name, encoder in encoders.items()
+        if isinstance(encoder, Counted)
+    }
+
+
+def _latencies(retriever: Retriever, queries: Mapping[str, str], most: int) -> tuple[float, ...]:
+    """Time queries one at a time, in milliseconds: encoded, searched in all channels, fused."""
+    taken: list[float] = []
+    started = time.perf_counter()
+    for query_id, text in islice(queries.items(), most):
+        begun = time.perf_counter()
+        retriever.search({query_id: text}, 10)
+        now = time.perf_counter()
+        taken.append(1000 * (now - begun))
+        if now - started > LATENCY_SECONDS:
+            break
+    return tuple(taken)
 
 
 def _indexed(
@@ -114,8 +165,15 @@ def _indexed(
         if index.unfinished is None:
             return _of_this(index, collection)
         index.close()
-    build_index(collection.documents(), encoders, path, build, progress)
+    report = build_index(collection.documents(), encoders, path, build, progress)
+    text = json.dumps(asdict(report), indent=1) + "\n"
+    replace_file(_report_path(path), text.encode())
     return Index.open(path)
+
+
+def _report_path(index: Path) -> Path:
+    """Return where the report of a build is kept: beside the index, which holds no reports."""
+    return index.with_name(f"{index.name}.build.json")
 
 
 def _of_this(index: Index, collection: Collection) -> Index:

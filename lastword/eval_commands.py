@@ -1,10 +1,12 @@
-"""The commands that judge: eval retrieval, and eval sts from its own file."""
+"""The commands that judge: eval retrieval, and the others from files of their own."""
 
 import hashlib
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option, Typer
@@ -13,7 +15,7 @@ from lastword import datasets_command, mteb_command, sts_command, transfer_comma
 from lastword.display import Screen, counted, duration, table
 from lastword.encoders import Readers, channel_options, readers
 from lastword.options import AUTO, FUSION_HELP, Output, Reading, command
-from lastword.recipes import fusion_for, spoken
+from lastword.recipes import fusion_for, spoken, to_json
 from lastword.sources import look_through
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from eval.beir import JudgeOptions
     from eval.datasets import Collection
-    from eval.judged import Judged
+    from eval.record import Record
 
 app = Typer(help="Judge a model and a prompt on collections with known answers.")
 for commands in (sts_command, transfer_command, mteb_command, datasets_command):
@@ -45,8 +47,17 @@ class Judging:
     ] = ""
     out: Annotated[
         Path | None,
-        Option(help="Folder for figures, TREC runs and indexes; runs/MODEL-HASH by default."),
+        Option(
+            help="Run folder for figures, TREC runs and the report; runs/MODEL-HASH by default."
+        ),
     ] = None
+    indexes: Annotated[
+        Path, Option(help="Where indexes are made, and found again by later runs.")
+    ] = Path("runs/indexes")
+    resume: Annotated[
+        bool,
+        Option("--resume", help="Leave out the datasets that the run folder holds already."),
+    ] = False
 
 
 @command(
@@ -71,25 +82,60 @@ def retrieval(
     """
     from eval.beir import judge
     from eval.datasets import open_collection
+    from eval.run_config import open_run
 
     screen = Screen(output)
     collections = [open_collection(source, judging.split or None) for source in datasets]
     for collection in collections:
         collection.queries()  # what cannot be judged must not cost hours of encoding
-    totals = [look_through(collection, screen) for collection in collections]
     made = readers(reading, (document.content for document in collections[0].documents()))
     _refuse_foreign_examples(made, collections)
-    out = judging.out or Path("runs") / _label(made)
+    settings = _settings(judging, made) | {"datasets": [_place(source) for source in datasets]}
+    out = judging.out or Path("runs") / _label(made, _settings(judging, made))
+    finished = open_run(out, settings, judging.resume)
     options = _judge_options(judging, made, out)
-    outcomes = []
-    for collection, total in zip(collections, totals, strict=True):
-        place = out / f"{collection.name.replace('/', '-')}.index"
+    waiting = [collection for collection in collections if collection.name not in finished]
+    if len(waiting) < len(collections):
+        screen.remark(f"{len(collections) - len(waiting)} of the datasets are finished in {out}.")
+    totals = [look_through(collection, screen) for collection in waiting]
+    for collection, total in zip(waiting, totals, strict=True):
+        place = judging.indexes / _label(made) / f"{_index_name(collection)}.index"
         with screen.progress(f"Indexing {collection.name}", total, "documents") as advance:
-            outcomes.append(judge(collection, made.encoders, place, options, advance))
-    data = [_outcome(judged) for judged in outcomes]
-    screen.result(data, *(piece for judged in outcomes for piece in _shown(judged)))
+            finished[collection.name] = judge(collection, made.encoders, place, options, advance)
+    records = [finished[collection.name] for collection in collections]
+    screen.result([record.summary() for record in records], *_shown_all(records))
     screen.remark(f"Read by {spoken(made.recipes)}.")
     screen.remark(f"Figures per query and TREC runs are in {out}.")
+
+
+def _settings(judging: Judging, made: Readers) -> dict[str, Any]:
+    """Return everything that changes a figure, as JSON."""
+    return {
+        "benchmark": "retrieval",
+        "channels": list(made.encoders),
+        "recipes": {name: json.loads(to_json(recipe)) for name, recipe in made.recipes.items()},
+        "fingerprints": {
+            name: json.loads(encoder.fingerprint) for name, encoder in made.encoders.items()
+        },
+        "fusion": fusion_for(judging.fusion, made.recipes) if len(made.encoders) > 1 else None,
+        "depth": judging.depth,
+        "measures": list(_measures(judging)),
+        "split": judging.split or None,
+    }
+
+
+def _place(source: str) -> str:
+    """Return a folder in full: a run is repeated from anywhere."""
+    return str(Path(source).resolve()) if Path(source).exists() else source
+
+
+def _index_name(collection: "Collection") -> str:
+    """Name an index after the documents, which are the same in all splits."""
+    from eval.beir_names import BEIR
+    from eval.record import file_stem
+
+    name = collection.name
+    return file_stem(name if name in BEIR else name.partition("/")[0])
 
 
 def _refuse_foreign_examples(made: Readers, collections: Sequence["Collection"]) -> None:
@@ -101,44 +147,67 @@ def _refuse_foreign_examples(made: Readers, collections: Sequence["Collection"])
         )
 
 
-def _judge_options(judging: Judging, made: Readers, out: Path) -> "JudgeOptions":
-    from eval.beir import JudgeOptions
+def _measures(judging: Judging) -> tuple[str, ...]:
     from eval.measures import STANDARD
 
-    measures = tuple(name.strip() for name in judging.measures.split(",") if name.strip())
+    asked = tuple(name.strip() for name in judging.measures.split(",") if name.strip())
+    return asked or STANDARD
+
+
+def _judge_options(judging: Judging, made: Readers, out: Path) -> "JudgeOptions":
+    from eval.beir import JudgeOptions
+
     kept = JudgeOptions().build
     return JudgeOptions(
         fusion=fusion_for(judging.fusion, made.recipes),
         depth=judging.depth,
-        measures=measures or STANDARD,
+        measures=_measures(judging),
         out=out,
         build=replace(kept, channels=channel_options(made.recipes), cache=True),
     )
 
 
-def _label(made: Readers) -> str:
-    """Name a folder after the model, so that different models never share one."""
+def _label(made: Readers, settings: Mapping[str, Any] | None = None) -> str:
+    """Name a folder after the model and what reads texts, or everything that changes a figure."""
     model = next((recipe.model for recipe in made.recipes.values() if hasattr(recipe, "model")), "")
     stem = re.sub(r"[^A-Za-z0-9.]+", "-", Path(model).name or "bm25")
-    facts = repr([(name, encoder.fingerprint) for name, encoder in made.encoders.items()])
-    return f"{stem}-{hashlib.blake2b(facts.encode(), digest_size=3).hexdigest()}"
+    facts = [(name, encoder.fingerprint) for name, encoder in made.encoders.items()]
+    told = repr(facts) if settings is None else json.dumps(settings, sort_keys=True)
+    return f"{stem}-{hashlib.blake2b(told.encode(), digest_size=3).hexdigest()}"
 
 
-def _outcome(judged: "Judged") -> dict[str, Any]:
-    """Leave the values of single queries to the file."""
-    return {name: fact for name, fact in judged.to_json().items() if name != "values"}
+def _shown_all(records: "Sequence[Record]") -> "list[RenderableType]":
+    pieces = [piece for record in records for piece in _shown(record)]
+    if len(records) > 1:
+        pieces += _mean_shown(records)
+    return pieces
 
 
-def _shown(judged: "Judged") -> "list[RenderableType]":
+def _mean_shown(records: "Sequence[Record]") -> "list[RenderableType]":
+    """Average the means of the data sets, each counting once."""
     from eval.measures import means
 
-    spent = ", ".join(f"{what} {duration(seconds)}" for what, seconds in judged.seconds.items())
+    first = records[0]
+    rows = [
+        (run, *(f"{fmean(means(r.values[run])[name] for r in records):.4f}" for name in measures))
+        for run, measures in first.values.items()
+    ]
+    heading = f"Mean of {len(records)} data sets"
+    header = [f">{name}" for name in first.measures]
+    return [heading, table("run", *header, "", rows=[(*row, "") for row in rows])]
+
+
+def _shown(record: "Record") -> "list[RenderableType]":
+    from eval.measures import means
+
+    cost = record.cost
+    spent = ", ".join(f"{what} {duration(seconds)}" for what, seconds in cost.seconds.items())
     heading = (
-        f"{judged.dataset}: {counted(judged.documents, 'document')}, {judged.queries:,} queries "
-        f"({spent})"
+        f"{record.dataset}: {counted(record.details['documents'], 'document')}, "
+        f"{record.size:,} queries ({spent})"
     )
     rows = [
         (run, *(f"{mean:.4f}" for mean in means(values).values()), "")
-        for run, values in judged.values.items()
+        for run, values in record.values.items()
     ]
-    return [heading, table("run", *(f">{name}" for name in judged.measures), "", rows=rows)]
+    return [heading, table("run", *(f">{name}" for name in record.measures), "", rows=rows)]

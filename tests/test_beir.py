@@ -15,8 +15,9 @@ from embedder.bm25 import BM25Encoder
 from embedder.types import Encoder, Role
 from eval.beir import JudgeOptions, judge
 from eval.datasets import Collection, open_collection
-from eval.judged import FUSED, Judged
 from eval.local import BeirFolder
+from eval.record import FUSED, Record
+from eval.run_folder import RunFolder
 from index.documents import Document
 from index.inverted import Weighting
 from retrieval.build import BuildOptions, ChannelOptions
@@ -76,8 +77,8 @@ def test_a_single_channel_by_hand(collection: Collection, tmp_path: Path) -> Non
     )
     assert run.keys() == {"q1", "q2"}
     discount = [1 / math.log2(rank + 1) for rank in range(1, 4)]
-    assert judged.judged["RR@10"] == {"q1": 1 / 2, "q2": 1 / 2, "q3": 0.0}
-    assert judged.judged["nDCG@10"] == pytest.approx(
+    assert judged.main["RR@10"] == {"q1": 1 / 2, "q2": 1 / 2, "q3": 0.0}
+    assert judged.main["nDCG@10"] == pytest.approx(
         {
             "q1": discount[1],
             "q2": (discount[1] + 2 * discount[2]) / (2 * discount[0] + discount[1]),
@@ -85,7 +86,7 @@ def test_a_single_channel_by_hand(collection: Collection, tmp_path: Path) -> Non
         }
     )
     assert judged.measures["RR@10"] == pytest.approx(1 / 3)
-    assert (judged.queries, judged.documents, judged.fusion) == (3, 5, None)
+    assert (judged.size, judged.details["documents"], judged.details["fusion"]) == (3, 5, None)
 
 
 def test_channels_and_their_fusion_are_judged(collection: Collection, tmp_path: Path) -> None:
@@ -99,12 +100,15 @@ def test_channels_and_their_fusion_are_judged(collection: Collection, tmp_path: 
     assert runs[FUSED] == min_max([runs["stemmed"], runs["bm25"]], [0.25, 0.75])
     held = json.loads((tmp_path / "out" / "tiny.json").read_text())
     assert held == json.loads(json.dumps(judged.to_json()))
+    assert Record.read(tmp_path / "out" / "tiny.json") == judged
     assert held["fusion"] == text
     assert held["channels"] == ["stemmed", "bm25"]
     assert held["measures"] == held["measures_by_run"][FUSED]
     assert held["values"]["bm25"]["RR@10"]["q1"] == 0.0
     assert held["fingerprint"]["bm25"]["language"] == "none"
-    assert held["counts"]["bm25"]["texts"] == 5 + 3
+    assert held["counts"]["bm25"]["texts"] == 3
+    assert held["build"]["counts"]["bm25"]["texts"] == held["build"]["documents"] == 5
+    assert len(held["latencies_ms"]) == 3
     assert held["seconds"].keys() == {"index", "search", "fuse", "evaluate"}
 
 
@@ -114,7 +118,7 @@ def test_a_query_does_not_find_itself_where_queries_are_documents(tmp_path: Path
     judged = judge(collection, {"bm25": BM25Encoder()}, tmp_path / "index", options)
     run = read_trec(tmp_path / "out" / "arguana.bm25.trec")
     assert run["q2"].keys() == {"d2", "d3"}
-    assert judged.judged["RR@10"]["q2"] == 1.0
+    assert judged.main["RR@10"]["q2"] == 1.0
 
 
 def test_an_index_is_reused_and_gives_the_same(collection: Collection, tmp_path: Path) -> None:
@@ -126,7 +130,21 @@ def test_an_index_is_reused_and_gives_the_same(collection: Collection, tmp_path:
     second = judge(collection, {"bm25": BM25Encoder()}, tmp_path / "index", progress=told.append)
     assert not told
     assert second.values == first.values
-    assert second.counts == {"bm25": {"texts": 3, "without_words": 0}}
+    assert second.cost.counts == {"bm25": {"texts": 3, "without_words": 0}}
+
+
+def test_a_run_folder_gives_back_what_was_judged(collection: Collection, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    judged = judge(collection, {"bm25": BM25Encoder()}, tmp_path / "index", JudgeOptions(out=out))
+    (out / "config.json").write_text("{}")
+    folder = RunFolder.open(out)
+    assert folder.records == {"tiny": judged}
+    assert folder.qrels("tiny") == collection.qrels()
+    assert folder.queries("tiny") == collection.queries()
+    assert list(folder.run("tiny")) == ["q1", "q2", "q3"]  # unanswered queries too
+    assert folder.index_path("tiny") == tmp_path / "index"
+    with pytest.raises(ValueError, match="no run 'dense' of tiny; there is bm25"):
+        folder.run("tiny", "dense")
 
 
 class Interrupted(BeirFolder):
@@ -145,7 +163,7 @@ def test_an_interrupted_build_is_continued(collection: Collection, tmp_path: Pat
         judge(broken, encoders, tmp_path / "index", JudgeOptions(build=build))
     continued = judge(collection, encoders, tmp_path / "index", JudgeOptions(build=build))
     whole = judge(collection, encoders, tmp_path / "other")
-    assert continued.documents == whole.documents == 5
+    assert continued.details["documents"] == whole.details["documents"] == 5
     assert continued.values == whole.values
 
 
@@ -170,13 +188,6 @@ def test_a_misspelt_option_costs_no_indexing(
     with pytest.raises(ValueError, match=r"'mean'|'ndgc@10'"):
         judge(collection, encoders, tmp_path / "index", options)
     assert not (tmp_path / "index").exists()
-
-
-def test_judged_states_what_it_needs() -> None:
-    values = {"a": {"AP": {"q": 1.0}}}
-    with pytest.raises(ValueError, match="have values for"):
-        Judged("x", ("a", "b"), "rrf", values, 1, {}, {}, {})
-    assert Judged("x", ("a",), None, values, 1, {}, {}, {}).measures == {"AP": 1.0}
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the evaluation data (LASTWORD_DATA)")
