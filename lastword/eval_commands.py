@@ -86,6 +86,7 @@ def retrieval(
 
     screen = Screen(output)
     collections = [open_collection(source, judging.split or None) for source in datasets]
+    _refuse_same_names(collections)
     for collection in collections:
         collection.queries()  # what cannot be judged must not cost hours of encoding
     made = readers(reading, (document.content for document in collections[0].documents()))
@@ -136,6 +137,16 @@ def _index_name(collection: "Collection") -> str:
 
     name = collection.name
     return file_stem(name if name in BEIR else name.partition("/")[0])
+
+
+def _refuse_same_names(collections: Sequence["Collection"]) -> None:
+    names = [collection.name for collection in collections]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"results are filed under a dataset's name, and {', '.join(twice)} comes twice; "
+            "rename a folder, or judge them with another --out"
+        )
 
 
 def _refuse_foreign_examples(made: Readers, collections: Sequence["Collection"]) -> None:
