@@ -1,12 +1,12 @@
 """Collections to search and judge: what one is, and how it is found by path or name."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from eval.beir_names import BEIR, BeirSet, split_name
+from eval.beir_names import BEIR, CQADUPSTACK, CQADUPSTACK_PARTS, BeirSet, split_name
 from eval.local import BeirFolder, TextFolder
 from eval.measures import Qrels
 from index.documents import Document
@@ -40,6 +40,11 @@ class BeirDownload:
     """
 
     def __init__(self, beir_set: BeirSet, split: str | None = None) -> None:
+        if beir_set.megabytes is None:
+            raise ValueError(
+                f"{beir_set.name} cannot be downloaded ({beir_set.licence}); make a BEIR folder "
+                "of it as BEIR's examples/dataset/README.md says, and give its path"
+            )
         split = split or beir_set.reported
         self.beir_set = beir_set
         self.name = split_name(beir_set.name, split)
@@ -87,6 +92,21 @@ class BeirDownload:
             ) from error
 
 
+def open_collections(sources: Iterable[str | Path], split: str | None = None) -> list[Collection]:
+    """Open sources in their order; CQADupStack, by name or as a folder, becomes its twelve parts.
+
+    Raises:
+        ValueError: as `open_collection`, a local CQADupStack lacks a part, or two collections
+            would be filed under one name.
+    """
+    opened = [collection for source in sources for collection in _parts(source, split)]
+    names = [collection.name for collection in opened]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"two of the data sets are called {twice!r}; rename a folder")
+    return opened
+
+
 def open_collection(source: str | Path, split: str | None = None) -> Collection:
     """Find a collection by path or by BEIR name; a path that exists comes first.
 
@@ -97,16 +117,53 @@ def open_collection(source: str | Path, split: str | None = None) -> Collection:
             are published.
 
     Raises:
-        ValueError: neither a path nor a BEIR name, or a split that the named set lacks.
+        ValueError: neither a path nor a BEIR name, a set without download, or a split that the
+            named set lacks.
     """
     path = Path(source)
     if (path / "corpus.jsonl").is_file():
-        return BeirFolder(path, split)
+        return _beir_folder(path, split)
     if path.exists():
         return TextFolder(path)
-    name = str(source).removeprefix("beir/")
+    name = _bare(source)
     if name in BEIR:
         return BeirDownload(BEIR[name], split)
+    if name == CQADUPSTACK:
+        raise ValueError(
+            f"{CQADUPSTACK} is twelve collections, judged one by one; "
+            f"name one, e.g. {CQADUPSTACK_PARTS[0]}"
+        )
     near = difflib.get_close_matches(name.lower(), BEIR, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"the names are {', '.join(BEIR)}"
     raise ValueError(f"{str(source)!r} is neither a path here nor a BEIR name; {hint}")
+
+
+def _bare(source: str | Path) -> str:
+    return str(source).removeprefix("beir/")
+
+
+def _parts(source: str | Path, split: str | None) -> list[Collection]:
+    path = Path(source)
+    if not path.exists():
+        names = CQADUPSTACK_PARTS if _bare(source) == CQADUPSTACK else (source,)
+        return [open_collection(name, split) for name in names]
+    if path.resolve().name != CQADUPSTACK or not path.is_dir():
+        return [open_collection(path, split)]
+    found: list[Collection] = []
+    for name in CQADUPSTACK_PARTS:
+        folder = path / name.rpartition("/")[2]
+        if not (folder / "corpus.jsonl").is_file():
+            raise ValueError(
+                f"{path} lacks {folder.name}/corpus.jsonl: its figure is the mean of twelve "
+                "parts; give the folders of single parts to judge those alone"
+            )
+        found.append(_beir_folder(folder, split))
+    return found
+
+
+def _beir_folder(path: Path, split: str | None) -> BeirFolder:
+    """Open a folder; one of CQADupStack's is called as BEIR calls it, "cqadupstack/tex"."""
+    folder = BeirFolder(path, split)
+    if path.resolve().parent.name == CQADUPSTACK:
+        folder.name = f"{CQADUPSTACK}/{folder.name}"
+    return folder

@@ -2,14 +2,15 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eval.beir_names import BEIR, BEIR13, holds_queries
-from eval.datasets import BeirDownload, Collection, open_collection
+from eval.beir_names import BEIR, BEIR13, CQADUPSTACK_PARTS, holds_queries, whole_sets
+from eval.datasets import BeirDownload, Collection, open_collection, open_collections
 from eval.local import TextFolder
 from index.documents import Document
 
@@ -157,6 +158,8 @@ def test_texts_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         ("scifcat", "'scifcat' is neither .* did you mean scifact"),
         ("beir/quorra", "did you mean quora"),
         ("xyzzy", "the names are msmarco, trec-covid"),
+        ("cqadupstack", "twelve collections, .* name one, e.g. cqadupstack/android"),
+        ("robust04", r"robust04 cannot be downloaded \(agreement: NIST .* give its path"),
     ],
 )
 def test_an_unknown_name_gives_near_ones(source: str, message: str) -> None:
@@ -165,17 +168,72 @@ def test_an_unknown_name_gives_near_ones(source: str, message: str) -> None:
 
 
 def test_the_table_agrees_with_ir_datasets() -> None:
-    registry: Any = pytest.importorskip("ir_datasets").registry
-    for held in BEIR.values():
+    ir_datasets: Any = pytest.importorskip("ir_datasets")
+    etc = Path(ir_datasets.__file__).parent / "etc" / "downloads.json"
+    files = json.loads(etc.read_text())["beir"]
+    closed = {"bioasq", "signal1m", "trec-news", "robust04"}
+    for held in [BEIR[name] for name in BEIR if name not in closed]:
         for split in held.splits:
-            dataset = registry[held.ir_dataset(split)]
+            dataset = ir_datasets.registry[held.ir_dataset(split)]
             assert dataset.has_docs() and dataset.has_queries() and dataset.has_qrels()
             assert held.documents == dataset.docs_metadata()["count"]
-        assert held.reported in held.splits
+        reported = ir_datasets.registry[held.ir_dataset(held.reported)]
+        assert held.queries == reported.queries_metadata()["count"]
+        file = files[held.hub_name or held.name.partition("/")[0]]
+        assert held.megabytes == round(file["size_hint"] / 1e6)
+    assert {name for name, held in BEIR.items() if held.megabytes is None} == closed
     assert len(BEIR13) == 13
     assert [name for name in BEIR if holds_queries(name)] == ["arguana", "quora"]
     assert holds_queries("quora/dev")
     assert not holds_queries("my collection")
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the evaluation data (LASTWORD_DATA)")
+def test_bm25_figures_are_the_published_ones() -> None:
+    lines = (SHARED / "reference" / "beir_ndcg10.tsv").read_text().splitlines()
+    header, *rows = [line.split("\t") for line in lines]
+    published = {row[0]: dict(zip(header[1:], row[1:], strict=True)) for row in rows}
+    for name, held in BEIR.items():
+        theirs = published.pop(name.replace("/", "-"), None)
+        if theirs is None:
+            assert name == "msmarco" and held.flat is held.multifield is None
+        else:
+            assert (held.flat, held.multifield) == (
+                float(theirs["flat"]),
+                float(theirs["multifield"]),
+            )
+    assert not published
+
+
+def test_cqadupstack_is_its_twelve_parts() -> None:
+    opened = open_collections(["scifact", "beir/cqadupstack", "quora"])
+    assert [held.name for held in opened] == ["scifact", *CQADUPSTACK_PARTS, "quora"]
+    assert len(CQADUPSTACK_PARTS) == 12
+    with pytest.raises(ValueError, match="two of the data sets are called 'cqadupstack/tex'"):
+        open_collections(["cqadupstack", "cqadupstack/tex"])
+
+
+def test_a_local_cqadupstack_is_its_twelve_parts(folder: Path, tmp_path: Path) -> None:
+    home = tmp_path / "cqadupstack"
+    for name in CQADUPSTACK_PARTS:
+        shutil.copytree(folder, home / name.partition("/")[2])
+    opened = open_collections([home])
+    assert [held.name for held in opened] == list(CQADUPSTACK_PARTS)
+    assert opened[3].queries() == {"q1": "how"}
+    assert open_collection(home / "tex").name == "cqadupstack/tex"
+    shutil.rmtree(home / "gis")
+    with pytest.raises(ValueError, match=r"lacks gis/corpus\.jsonl: .* twelve parts"):
+        open_collections([home])
+
+
+def test_a_mean_over_beir_counts_cqadupstack_once() -> None:
+    parts = list(CQADUPSTACK_PARTS)
+    assert whole_sets(["scifact", *parts, "quora"]) == {
+        "scifact": ["scifact"],
+        "cqadupstack": parts,
+        "quora": ["quora"],
+    }
+    assert whole_sets(["a", *parts[1:]]) == {name: [name] for name in ["a", *parts[1:]]}
 
 
 def test_splits_by_name() -> None:
