@@ -71,8 +71,8 @@ def judge(
 
     Returns:
         The record. Its details: channels, in the order in which they are fused; fusion, None
-        with one channel; documents; index, where it is; build, what indexing did and took, None
-        where that is not known.
+        with one channel; queries and documents, how many; index, where it is; build, what
+        indexing did and took, None where that is not known.
 
     Raises:
         ValueError: nothing is judged, or the index is of other encoders or another collection.
@@ -91,7 +91,7 @@ def judge(
             runs = dict(retriever.channel_runs(queries, options.depth))
         counts = _counts(encoders, before)
         latencies = _latencies(retriever, queries, options.latencies)
-        facts = _facts(index, encoders, options.fusion if fuse else None)
+        facts = _facts(index, encoders, options.fusion if fuse else None, len(queries))
     if fuse is not None:
         with _timed(seconds, "fuse"):
             runs[FUSED] = fuse([runs[channel] for channel in encoders])
@@ -113,11 +113,14 @@ def judge(
     return record
 
 
-def _facts(index: Index, encoders: Mapping[str, Encoder], fusion: str | None) -> dict[str, Any]:
+def _facts(
+    index: Index, encoders: Mapping[str, Encoder], fusion: str | None, queries: int
+) -> dict[str, Any]:
     report = _report_path(index.path)
     return {
         "channels": list(encoders),
         "fusion": fusion,
+        "queries": queries,
         "documents": index.documents,
         "index": str(index.path.resolve()),
         "build": json.loads(report.read_text(encoding="utf-8")) if report.is_file() else None,
