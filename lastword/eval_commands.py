@@ -81,12 +81,11 @@ def retrieval(
     An index that is there from before is used again; an interrupted one is finished.
     """
     from eval.beir import judge
-    from eval.datasets import open_collection
+    from eval.datasets import open_collections
     from eval.run_config import open_run
 
     screen = Screen(output)
-    collections = [open_collection(source, judging.split or None) for source in datasets]
-    _refuse_same_names(collections)
+    collections = open_collections(datasets, judging.split or None)
     for collection in collections:
         collection.queries()  # what cannot be judged must not cost hours of encoding
     made = readers(reading, (document.content for document in collections[0].documents()))
@@ -106,6 +105,8 @@ def retrieval(
     records = [finished[collection.name] for collection in collections]
     screen.result([record.summary() for record in records], *_shown_all(records))
     screen.remark(f"Read by {spoken(made.recipes)}.")
+    for record in records:
+        _tell_losses(record, screen)
     screen.remark(f"Figures per query and TREC runs are in {out}.")
 
 
@@ -137,16 +138,6 @@ def _index_name(collection: "Collection") -> str:
 
     name = collection.name
     return file_stem(name if name in BEIR else name.partition("/")[0])
-
-
-def _refuse_same_names(collections: Sequence["Collection"]) -> None:
-    names = [collection.name for collection in collections]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(
-            f"results are filed under a dataset's name, and {', '.join(twice)} comes twice; "
-            "rename a folder, or judge them with another --out"
-        )
 
 
 def _refuse_foreign_examples(made: Readers, collections: Sequence["Collection"]) -> None:
@@ -187,28 +178,59 @@ def _label(made: Readers, settings: Mapping[str, Any] | None = None) -> str:
     return f"{stem}-{hashlib.blake2b(told.encode(), digest_size=3).hexdigest()}"
 
 
+def _tell_losses(record: "Record", screen: Screen) -> None:
+    """Say how many texts were not read whole: they count in the figures all the same."""
+    built = (record.details["build"] or {}).get("counts", {})
+    for what, counts in (("documents", built), ("queries", record.cost.counts)):
+        cut = max((held.get("truncated", 0) for held in counts.values()), default=0)
+        if cut:
+            screen.remark(
+                f"{record.dataset}: {cut:,} {what} were longer than the limit and were cut; "
+                "--max-text-tokens reads more."
+            )
+
+
 def _shown_all(records: "Sequence[Record]") -> "list[RenderableType]":
+    from eval.beir_names import whole_sets
+
     pieces = [piece for record in records for piece in _shown(record)]
-    if len(records) > 1:
-        pieces += _mean_shown(records)
+    wholes = whole_sets(record.dataset for record in records)
+    named = {record.dataset: record for record in records}
+    for name, parts in wholes.items():
+        if len(parts) > 1:
+            pieces += _mean_shown(f"{name}, the mean of its {len(parts)} parts", [[*parts]], named)
+    if len(wholes) > 1:
+        pieces += _mean_shown(f"Mean of {len(wholes)} datasets", [*wholes.values()], named)
     return pieces
 
 
-def _mean_shown(records: "Sequence[Record]") -> "list[RenderableType]":
-    """Average the means of the data sets, each counting once."""
+def _mean_shown(
+    heading: str, wholes: Sequence[Sequence[str]], records: "Mapping[str, Record]"
+) -> "list[RenderableType]":
+    """Average the means of data sets, each counting once, and that of parts as one."""
     from eval.measures import means
 
-    first = records[0]
+    held = {name: {run: means(v) for run, v in r.values.items()} for name, r in records.items()}
+    first = next(iter(held.values()))
     rows = [
-        (run, *(f"{fmean(means(r.values[run])[name] for r in records):.4f}" for name in measures))
-        for run, measures in first.values.items()
+        (run, *(f"{_mean(held, wholes, run, name):.4f}" for name in measures), "")
+        for run, measures in first.items()
     ]
-    heading = f"Mean of {len(records)} data sets"
-    header = [f">{name}" for name in first.measures]
-    return [heading, table("run", *header, "", rows=[(*row, "") for row in rows])]
+    measures = next(iter(first.values()))
+    return [heading, table("run", *(f">{name}" for name in measures), "", rows=rows)]
+
+
+def _mean(
+    held: Mapping[str, Mapping[str, Mapping[str, float]]],
+    wholes: Sequence[Sequence[str]],
+    run: str,
+    measure: str,
+) -> float:
+    return fmean(fmean(held[part][run][measure] for part in parts) for parts in wholes)
 
 
 def _shown(record: "Record") -> "list[RenderableType]":
+    from eval.beir_names import BEIR
     from eval.measures import means
 
     cost = record.cost
@@ -221,4 +243,8 @@ def _shown(record: "Record") -> "list[RenderableType]":
         (run, *(f"{mean:.4f}" for mean in means(values).values()), "")
         for run, values in record.values.items()
     ]
+    known = BEIR.get(record.dataset)
+    if known is not None and known.flat is not None and "nDCG@10" in record.measures:
+        published = (f"{known.flat:.4f}" if name == "nDCG@10" else "" for name in record.measures)
+        rows.append(("BM25 of Anserini", *published, ""))
     return [heading, table("run", *(f">{name}" for name in record.measures), "", rows=rows)]
