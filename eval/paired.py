@@ -18,7 +18,7 @@ def pairs(names: Sequence[str], every: bool) -> list[tuple[str, str]]:
     return [two for two in combinations(names, 2) if every or two[0] == names[0]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Paired:
     """The values of two systems on the items of a data set that both have.
 
