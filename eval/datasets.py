@@ -85,7 +85,7 @@ class BeirDownload:
     def _read(self, method: str) -> Iterator[Any]:
         try:
             yield from getattr(self._dataset, method)()
-        except RuntimeError as error:  # what ir_datasets raises when a download fails
+        except (RuntimeError, OSError) as error:  # what ir_datasets raises where a download fails
             raise OSError(
                 f"{self.ir_dataset} could not be fetched: {error}; with a copy of BEIR's folder "
                 "on this disk, give its path instead of the name"

@@ -159,7 +159,7 @@ def test_texts_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         ("beir/quorra", "did you mean quora"),
         ("xyzzy", "the names are msmarco, trec-covid"),
         ("cqadupstack", "twelve collections, .* name one, e.g. cqadupstack/android"),
-        ("robust04", r"robust04 cannot be downloaded \(agreement: NIST .* give its path"),
+        ("robust04", r"robust04 cannot be downloaded \(ask NIST\); .* give its path"),
     ],
 )
 def test_an_unknown_name_gives_near_ones(source: str, message: str) -> None:
@@ -273,12 +273,15 @@ def test_a_beir_name_through_ir_datasets(
     assert collection.qrels() == {"q1": {"d1": 2, "d2": 0}}
 
 
-def test_a_failed_download_says_what_else_can_be_done(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [RuntimeError, ConnectionError])
+def test_a_failed_download_says_what_else_can_be_done(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
     ir_datasets: Any = pytest.importorskip("ir_datasets")
 
     class Unreachable:
         def qrels_iter(self) -> None:
-            raise RuntimeError("all download attempts failed")
+            raise error("all download attempts failed")
 
     monkeypatch.setattr(ir_datasets, "load", lambda name: Unreachable())
     with pytest.raises(OSError, match=r"beir/quora/test could not be fetched: all .* its path"):
