@@ -114,7 +114,7 @@ def _systems(
 
     if folders := [name for name in names if Path(name).is_dir()]:
         raise ValueError(
-            f"{folders[0]} is a folder; --qrels is for TREC run files: run folders are judged already"
+            f"{folders[0]} is a folder; --qrels judges TREC run files, run folders are judged"
         )
     called = _called({name: Path(name).stem for name in names})
     return [

@@ -52,22 +52,20 @@ def _figure_table(comparison: "Comparison", baseline: str, rows: "list[Differenc
     for dataset in dict.fromkeys(row.dataset for row in rows):
         held = [row for row in rows if row.dataset == dataset]
         mean = comparison.means.get(dataset, {}).get(baseline, held[0].baseline_mean)
-        lines.append((dataset, *[""] * 7))
-        lines.append((f"  {baseline}", f"{mean:.4f}", *[""] * 6))
+        lines.append((dataset, *[""] * 6))
+        lines.append((f"  {clipped(baseline, 30)}", f"{mean:.4f}", *[""] * 5))
         lines += [_figure_row(row, alpha) for row in held]
-    level = f"{100 * comparison.options.level:g} % interval"
-    columns = (">mean", ">diff", level, ">p", ">Holm", ">effect", "won/tied/lost")
-    return table("", *columns, rows=lines)
+    difference = f">diff ±{100 * comparison.options.level:g} %"
+    return table("", ">mean", difference, ">p", ">Holm", ">effect", "w/t/l", rows=lines)
 
 
 def _figure_row(row: "Difference", alpha: float) -> tuple[str, ...]:
-    interval = row.interval
-    held = row.outcomes
+    held, interval = row.outcomes, row.interval
+    reach = f" ±{(interval.high - interval.low) / 2:.4f}" if interval else " " * 8
     return (
         f"  {clipped(row.system, 30)}",
         f"{row.system_mean:.4f}",
-        f"{row.difference:+.4f}",
-        f"{interval.low:+.4f} {interval.high:+.4f}" if interval else "-",
+        f"{row.difference:+.4f}{reach}",
         _probability(row.test.p),
         _probability(row.p_holm) + ("*" if row.p_holm <= alpha else " "),
         "-" if row.effect is None else f"{row.effect:+.2f}",
@@ -82,10 +80,11 @@ def _probability(p: float) -> str:
 def _note(comparison: "Comparison") -> Iterator[str]:
     """Say what the columns mean."""
     alpha = 1 - comparison.options.level
-    apart = ", means over data sets apart" if comparison.macro else ""
-    yield "p: two-sided sign-flip test. effect: the difference in standard deviations."
+    apart = ", means apart" if comparison.macro else ""
+    yield "diff: with its bootstrap interval. effect: diff in standard deviations."
+    yield "p: two-sided sign-flip test. w/t/l: items won, tied and lost."
     yield (
-        f"* significant at {alpha:.2g} after Holm's correction over "
+        f"* significant at {alpha:.2g} by Holm over "
         f"{counted(len(comparison.rows), 'test')} of a measure{apart}."
     )
 
