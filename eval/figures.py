@@ -1,0 +1,260 @@
+"""The drawings of a report: each function takes data and returns an `<svg>` element."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eval.curves import bin_edges, pareto
+from eval.drawing import INK, LOST, WON, colour, drawn
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two systems on one data set, item by item.
+
+    Attributes:
+        key: what the ids of the drawing begin with.
+        names: of the two systems.
+        measure: what the values are of.
+        first: item -> value of the first system.
+        second: item -> value of the second, for the same items.
+        links: item -> id of the place in the page that tells of it.
+        labels: item -> what is shown while a pointer is on it.
+    """
+
+    key: str
+    names: tuple[str, str]
+    measure: str
+    first: Mapping[str, float]
+    second: Mapping[str, float]
+    links: Mapping[str, str]
+    labels: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        if self.first.keys() != self.second.keys() or not self.first:
+            raise ValueError("a pair of systems is drawn over the items of both; they differ")
+
+
+@dataclass(frozen=True, slots=True)
+class WeightCurve:
+    """A measure against the weight of one run.
+
+    Attributes:
+        weights: of the run, rising.
+        values: the measure at each.
+        low: lower end of an interval at each, or empty.
+        high: upper end.
+    """
+
+    weights: Sequence[float]
+    values: Sequence[float]
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+
+
+def scatter(pair: Pair) -> str:
+    """Draw every item at its value in the first system and in the second, with the diagonal.
+
+    Items at one place are one larger point; a point links to its first item.
+    """
+    places: dict[tuple[float, float], list[str]] = defaultdict(list)
+    for item, value in pair.first.items():
+        places[round(value, 3), round(pair.second[item], 3)].append(item)
+    titles = {_target(pair, items[0]): _several(pair, items) for items in places.values()}
+
+    def draw(axes: "Axes") -> None:
+        spots = np.array(list(places))
+        low, high = min(0.0, float(spots.min())), max(1.0, float(spots.max()))
+        axes.plot([low, high], [low, high], color=INK, alpha=0.4, linewidth=1)
+        sizes = [18 * len(items) ** 0.5 for items in places.values()]
+        shades = [WON if y > x else LOST if y < x else colour(7) for x, y in places]
+        found = axes.scatter(spots[:, 0], spots[:, 1], s=sizes, c=shades, alpha=0.6, linewidths=0)
+        found.set_urls([_target(pair, items[0]) for items in places.values()])
+        axes.set_aspect("equal")
+        axes.set_xlabel(f"{pair.names[0]}, {pair.measure}")
+        axes.set_ylabel(f"{pair.names[1]}, {pair.measure}")
+
+    title = f"{pair.measure} of each item: {pair.names[0]} across, {pair.names[1]} upwards"
+    return drawn(pair.key, title, draw, titles, height=5)
+
+
+def differences(pair: Pair, interval: tuple[float, float] | None = None) -> str:
+    """Draw second minus first of every item as bars from best to worst, with mean and interval."""
+    values = {item: pair.second[item] - value for item, value in pair.first.items()}
+    order = sorted(values, key=lambda item: (-values[item], item))
+    titles = {_target(pair, item): _several(pair, [item]) for item in order}
+
+    def draw(axes: "Axes") -> None:
+        for at, item in enumerate(order):
+            if abs(values[item]) < 1e-12:
+                continue  # a bar of no height is no place to point at
+            (bar,) = axes.bar(
+                [at], [values[item]], width=1, color=WON if values[item] > 0 else LOST
+            )
+            bar.set_url(_target(pair, item))
+        mean = float(np.mean(list(values.values())))
+        axes.axhline(0, color=INK, linewidth=0.8)
+        axes.axhline(mean, color=INK, linewidth=1.2, linestyle="--", label=f"mean {mean:+.4f}")
+        if interval is not None:
+            axes.axhspan(*interval, color=INK, alpha=0.12, linewidth=0, label="95 % interval")
+        axes.set_xlim(-1, len(order))
+        axes.set_xlabel("items, best to worst")
+        axes.set_ylabel(f"{pair.names[1]} - {pair.names[0]}")
+        axes.legend(loc="upper right")
+
+    title = f"{pair.measure} of each item: {pair.names[1]} minus {pair.names[0]}, sorted"
+    return drawn(pair.key, title, draw, titles)
+
+
+def recall_curves(key: str, curves: Mapping[str, Mapping[float, float]]) -> str:
+    """Draw interpolated precision at each recall, a line for each system."""
+
+    def draw(axes: "Axes") -> None:
+        _lines(axes, curves)
+        axes.set_xlabel("recall")
+        axes.set_ylabel("precision, interpolated")
+        axes.set_ylim(bottom=0)
+
+    return drawn(key, "precision over recall of each system", draw)
+
+
+def gain_curves(key: str, curves: Mapping[str, Mapping[int, float]]) -> str:
+    """Draw nDCG@k over k, a line for each system."""
+
+    def draw(axes: "Axes") -> None:
+        _lines(axes, curves)
+        cutoffs = sorted({k for curve in curves.values() for k in curve})
+        _by_ratio(axes)
+        axes.set_xticks(cutoffs, [str(k) for k in cutoffs])
+        axes.set_xlabel("k")
+        axes.set_ylabel("nDCG@k")
+
+    return drawn(key, "nDCG at each cutoff of each system", draw)
+
+
+def cost_quality(
+    key: str, points: Mapping[str, tuple[float, float]], unit: str, measure: str
+) -> str:
+    """Draw systems at their cost and quality, with the line of those that no other beats."""
+    front = pareto(points)
+
+    def draw(axes: "Axes") -> None:
+        axes.plot(*zip(*(points[name] for name in front), strict=True), color=INK, alpha=0.4)
+        costs = [cost for cost, _ in points.values()]
+        if min(costs) > 0 and max(costs) / min(costs) >= 20:
+            _by_ratio(axes)
+        middle = (min(costs) + max(costs)) / 2
+        for at, (name, (cost, quality)) in enumerate(points.items()):
+            axes.scatter([cost], [quality], s=50, color=colour(at), zorder=3)
+            left = cost > middle
+            axes.annotate(
+                name,
+                (cost, quality),
+                xytext=(-7 if left else 7, 5),
+                textcoords="offset points",
+                ha="right" if left else "left",
+                weight="bold" if name in front else "normal",
+            )
+        axes.margins(0.15)
+        axes.set_xlabel(unit)
+        axes.set_ylabel(measure)
+
+    return drawn(key, f"{measure} against {unit}; the line joins what no other beats", draw)
+
+
+def histogram(key: str, groups: Mapping[str, Sequence[float]], unit: str) -> str:
+    """Draw how values spread, an outline for each group, with median and 95th percentile."""
+    held = {name: values for name, values in groups.items() if len(values)}
+
+    def draw(axes: "Axes") -> None:
+        edges = bin_edges(list(held.values())) if held else np.array([0.0, 1.0])
+        if held and not np.isclose(edges[1] - edges[0], edges[-1] - edges[-2]):
+            _by_ratio(axes)
+        for at, (name, values) in enumerate(held.items()):
+            middle, late = np.percentile(values, [50, 95])
+            told = f"{name}: median {middle:,.3g}, 95 % below {late:,.3g}"
+            counts, _ = np.histogram(values, edges)
+            axes.stairs(counts / len(values), edges, fill=True, color=colour(at), alpha=0.25)
+            axes.stairs(counts / len(values), edges, color=colour(at), label=told)
+            axes.axvline(middle, color=colour(at), linestyle="--", linewidth=1)
+        axes.set_xlabel(unit)
+        axes.set_ylabel("share")
+        if held:
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0))
+
+    return drawn(key, f"distribution of {unit}", draw)
+
+
+def fusion_weights(
+    key: str, curves: Mapping[str, WeightCurve], run: str, measure: str, chosen: float | None = None
+) -> str:
+    """Draw a measure against the weight of one run, a line for each way of fusing."""
+
+    def draw(axes: "Axes") -> None:
+        for at, (name, curve) in enumerate(curves.items()):
+            axes.plot(curve.weights, curve.values, color=colour(at), label=name, marker=".")
+            if len(curve.low):
+                axes.fill_between(
+                    curve.weights, curve.low, curve.high, color=colour(at), alpha=0.15, linewidth=0
+                )
+        if chosen is not None:
+            axes.axvline(chosen, color=INK, linestyle="--", linewidth=1, label="as it was run")
+        axes.set_xlabel(f"weight of {run}")
+        axes.set_ylabel(measure)
+        axes.legend(loc="best")
+
+    return drawn(key, f"{measure} against the weight of {run}", draw)
+
+
+def sensitivity(
+    key: str, models: Mapping[str, Mapping[str, float]], measure: str, default: str = ""
+) -> str:
+    """Draw the value of every prompt, a row for each model, with the mean and the default."""
+
+    def draw(axes: "Axes") -> None:
+        for at, prompts in enumerate(models.values()):
+            values = list(prompts.values())
+            axes.scatter(values, [at] * len(values), s=45, color=colour(at), alpha=0.6)
+            axes.plot([np.mean(values)] * 2, [at - 0.25, at + 0.25], color=INK, linewidth=2)
+            if default in prompts:
+                axes.scatter([prompts[default]], [at], s=110, facecolors="none", edgecolors=INK)
+        axes.set_yticks(range(len(models)), list(models))
+        axes.set_ylim(len(models) - 0.5, -0.5)
+        axes.set_xlabel(f"{measure}; one point a prompt, the bar is the mean")
+
+    title = f"{measure} of every prompt, by model"
+    return drawn(key, title, draw, height=1.4 + 0.6 * len(models))
+
+
+def _lines(axes: "Axes", curves: Mapping[str, Mapping[Any, float]]) -> None:
+    for at, (name, curve) in enumerate(curves.items()):
+        axes.plot(list(curve), list(curve.values()), color=colour(at), label=name, marker=".")
+    axes.legend(loc="best")
+
+
+def _by_ratio(axes: "Axes") -> None:
+    """Give equal ratios equal room, and write numbers as numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _target(pair: Pair, item: str) -> str:
+    return f"#{pair.links[item]}"
+
+
+def _several(pair: Pair, items: Sequence[str]) -> str:
+    """Say which items a point stands for."""
+    first, second = pair.first[items[0]], pair.second[items[0]]
+    names = "; ".join(pair.labels[item] for item in items[:5])
+    more = f" and {len(items) - 5} more" if len(items) > 5 else ""
+    return f"{names}{more}: {pair.names[0]} {first:.4f}, {pair.names[1]} {second:.4f}"

@@ -1,0 +1,87 @@
+"""Drawings are well-formed, the same each time, refer to nothing outside, and link every item."""
+
+import re
+from collections.abc import Callable
+from xml.etree import ElementTree
+
+import pytest
+
+from eval.drawing import INK, standalone
+from eval.figures import (
+    Pair,
+    WeightCurve,
+    cost_quality,
+    differences,
+    fusion_weights,
+    gain_curves,
+    histogram,
+    recall_curves,
+    scatter,
+    sensitivity,
+)
+
+NAMES = ('BM25 <"&$x_1$">', "fused")
+FIRST = {"q1": 0.1, "q2": 0.5, "q3": 0.5, "q4": 0.0}
+SECOND = {"q1": 0.4, "q2": 0.2, "q3": 0.2, "q4": 0.0}
+
+
+def pair(
+    key: str = "p", first: dict[str, float] = FIRST, second: dict[str, float] = SECOND
+) -> Pair:
+    links = {item: f"q-{item}" for item in first}
+    return Pair(key, NAMES, "nDCG@10", first, second, links, {item: f"<{item}>" for item in first})
+
+
+DRAWINGS: dict[str, Callable[[], str]] = {
+    "scatter": lambda: scatter(pair("a")),
+    "differences": lambda: differences(pair("b"), (-0.1, 0.2)),
+    "one item": lambda: differences(pair("c", {"q": 0.5}, {"q": 0.5})),
+    "recall": lambda: recall_curves("d", {NAMES[0]: {0.0: 1.0, 0.5: 0.5, 1.0: 0.2}}),
+    "gain": lambda: gain_curves("e", {"x": {1: 0.2, 10: 0.4, 100: 0.5}}),
+    "cost": lambda: cost_quality("f", {NAMES[0]: (1, 0.3), "b": (100, 0.4)}, "ms", "AP"),
+    "one cost": lambda: cost_quality("g", {"a": (0, 0.3)}, "ms", "AP"),
+    "histogram": lambda: histogram("h", {"documents": [1, 10, 500], "queries": [3]}, "words"),
+    "nothing": lambda: histogram("i", {"documents": []}, "words"),
+    "weights": lambda: fusion_weights(
+        "j", {"minmax": WeightCurve([0, 1], [0.2, 0.3], [0.1, 0.2], [0.3, 0.4])}, "bm25", "AP", 0.5
+    ),
+    "prompts": lambda: sensitivity("k", {"m": {"p": 0.1, "q": 0.2}, "n": {"p": 0.3}}, "AP", "p"),
+}
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_a_drawing_can_stand_in_a_page(name: str) -> None:
+    text = DRAWINGS[name]()
+    assert text == DRAWINGS[name]()
+    root = ElementTree.fromstring(text)
+    assert root.tag.endswith("svg") and root.attrib["aria-label"]
+    assert {"width", "height"}.isdisjoint(root.attrib) and "viewBox" in root.attrib
+    assert INK not in text and "<script" not in text and "<image" not in text
+    assert set(re.findall(r"https?://[^\"' ]+", text)) <= {"http://www.w3.org/2000/svg"}
+    ids = [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
+    key = ids[0].partition("-")[0]
+    assert len(set(ids)) == len(ids) and all(one.startswith(f"{key}-") for one in ids)
+    inner = re.findall(r'url\(#([^)]+)\)|href="#(?!q-)([^"]+)"', text)
+    assert {a or b for a, b in inner} <= set(ids)
+    ElementTree.fromstring(standalone(text))
+
+
+def test_every_item_is_linked_and_named() -> None:
+    text = differences(pair())
+    assert set(re.findall(r'href="#(q-[^"]+)"', text)) == {"q-q1", "q-q2", "q-q3"}  # q4: no bar
+    titles = [one.text for one in ElementTree.fromstring(text).iter() if one.tag.endswith("title")]
+    assert f"<q1>: {NAMES[0]} 0.1000, fused 0.4000" in titles
+
+
+def test_items_at_one_place_are_one_point() -> None:
+    text = scatter(pair())
+    assert re.findall(r'href="#(q-[^"]+)"', text) == ["q-q1", "q-q2", "q-q4"]
+    titles = [
+        one.text or "" for one in ElementTree.fromstring(text).iter() if one.tag.endswith("title")
+    ]
+    assert any(title.startswith("<q2>; <q3>: ") for title in titles)
+
+
+def test_a_pair_has_the_same_items() -> None:
+    with pytest.raises(ValueError, match="items of both"):
+        pair("x", {"a": 1.0}, {"b": 1.0})
