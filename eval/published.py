@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -98,14 +98,14 @@ class Outcome:
         return abs(self.difference) <= self.figure.tolerance
 
 
-def configurations(folder: Path = FOLDER) -> dict[str, Configuration]:
-    """Read every configuration of a folder: name -> configuration.
+def configurations() -> dict[str, Configuration]:
+    """Read every configuration that is checked in: name -> configuration.
 
     Raises:
         ValueError: a file does not say what a configuration must.
     """
     found: dict[str, Configuration] = {}
-    for path in sorted(folder.glob("*.toml")):
+    for path in sorted(FOLDER.glob("*.toml")):
         for one in _read(path):
             if one.name in found:
                 raise ValueError(f"{path}: {one.name!r} comes twice")
@@ -113,13 +113,13 @@ def configurations(folder: Path = FOLDER) -> dict[str, Configuration]:
     return found
 
 
-def named(names: list[str], folder: Path = FOLDER) -> list[Configuration]:
-    """Find configurations by name; the name of a family stands for all of it.
+def named(names: Sequence[str]) -> list[Configuration]:
+    """Find configurations by name, each once; the name of a family stands for all of it.
 
     Raises:
         ValueError: a name is unknown.
     """
-    known = configurations(folder)
+    known = configurations()
     families: dict[str, list[Configuration]] = {}
     for one in known.values():
         families.setdefault(one.family, []).append(one)

@@ -60,7 +60,7 @@ def reproduce(
     output: Output,
     names: Annotated[
         list[str] | None,
-        Argument(metavar="NAME...", help='From the list; a family such as "bm25" is all of it.'),
+        Argument(metavar="NAME", help='From the list; a family such as "bm25" is all of it.'),
     ] = None,
 ) -> None:
     """Repeat published figures: run the checked-in configuration, compare what comes out.
@@ -216,7 +216,8 @@ def _readers(configuration: "Configuration", repeating: Repeating) -> Readers:
     except (ValueError, OSError) as error:
         if repeating.model:
             raise
-        raise ValueError(f"{error}; --model FOLDER says where weights are on this disk") from error
+        told = str(error).rstrip(".")
+        raise ValueError(f"{told}; --model FOLDER says where weights are on this disk") from error
 
 
 def _list(known: "Sequence[Configuration]", screen: Screen) -> None:
@@ -285,5 +286,5 @@ def _whole(configuration: "Configuration") -> str:
 def _number(value: float, configuration: "Configuration", sign: str = "") -> str:
     """Write a figure as its kind is printed: correlations times 100."""
     if configuration.benchmark == "sts":
-        return f"{100 * value:{sign}.2f}"
-    return f"{value:{sign}.4f}"
+        return f"{100 * value:{sign}z.2f}"
+    return f"{value:{sign}z.4f}"
