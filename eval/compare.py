@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from eval.beir_names import whole_sets
 from eval.measures import Values
 from eval.paired import Items, Paired, pair, pairs
 from eval.statistics import (
@@ -108,7 +109,8 @@ class Comparison:
         systems: names, the baseline first.
         means: data set -> system -> mean over all of its items.
         rows: pair by pair, and for each data set by data set.
-        macro: for each pair the mean over data sets; nothing for a single data set.
+        macro: for each pair the mean over data sets, CQADupStack counted once as in BEIR;
+            nothing for a single data set.
         left_out: data set -> the systems that have it, for those that not all have.
     """
 
@@ -236,18 +238,25 @@ def _row(held: Paired, options: CompareOptions) -> Difference:
 
 def _macro_row(strata: Sequence[Paired], options: CompareOptions) -> Difference:
     """Compare means of data-set means: signs are flipped, and samples drawn, in each data set."""
+    sets = whole_sets([held.dataset for held in strata])
+    weight = {part: 1 / len(parts) / len(sets) for parts in sets.values() for part in parts}
+    weights = [weight[held.dataset] for held in strata]
     differences = [held.differences for held in strata]
     # The sum of these is the difference of the macro averages, whatever the signs.
-    parts = np.concatenate([held / (len(held) * len(strata)) for held in differences])
+    parts = np.concatenate(
+        [held * share / len(held) for held, share in zip(differences, weights, strict=True)]
+    )
     test = sign_flip_test(parts, np.random.default_rng(options.seed))
-    baseline_mean, system_mean = np.mean([held.values.mean(axis=1) for held in strata], axis=0)
+    baseline_mean, system_mean = np.array(weights) @ [held.values.mean(axis=1) for held in strata]
     return Difference(
-        dataset=f"mean of {len(strata)}",
+        dataset=f"mean of {len(sets)}" if len(sets) > 1 else next(iter(sets)),
         baseline=strata[0].baseline,
         system=strata[0].system,
         baseline_mean=float(baseline_mean),
         system_mean=float(system_mean),
-        interval=mean_interval(differences, np.random.default_rng(options.seed), options.level),
+        interval=mean_interval(
+            differences, np.random.default_rng(options.seed), options.level, weights
+        ),
         test=test,
         p_holm=test.p,
         effect=None,

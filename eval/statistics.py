@@ -91,7 +91,10 @@ def sign_flip_test(
 
 
 def mean_interval(
-    strata: Sequence[Differences], generator: np.random.Generator, level: float = 0.95
+    strata: Sequence[Differences],
+    generator: np.random.Generator,
+    level: float = 0.95,
+    weights: Sequence[float] | None = None,
 ) -> Interval | None:
     """Estimate the mean of the strata's mean differences by a bootstrap within each stratum.
 
@@ -106,9 +109,10 @@ def mean_interval(
         strata: (n,) finite differences of each data set, often only one.
         generator: what samples are drawn from.
         level: confidence, above 0 and below 1.
+        weights: of the strata's means, which sum to 1; by default all alike.
 
     Returns:
-        The interval; None where a stratum has only one item, which tells of no spread.
+        The interval, symmetric; None where a stratum has only one item, which tells of no spread.
     """
     from scipy.special import ndtr, stdtrit
 
@@ -118,14 +122,15 @@ def mean_interval(
         _check(stratum)
     if min(len(stratum) for stratum in strata) < 2:
         return None
+    shares = np.array(weights or [1 / len(strata)] * len(strata))
     sizes = np.array([len(stratum) for stratum in strata])
-    noise = np.array([stratum.var(ddof=1) for stratum in strata]) / sizes  # of each mean
-    mean = float(np.mean([stratum.mean() for stratum in strata]))
+    mean = float(shares @ [stratum.mean() for stratum in strata])
+    noise = shares**2 * [stratum.var(ddof=1) for stratum in strata] / sizes  # variance of the mean
     if not noise.any():
         return Interval(mean, mean, level)
     freedom = noise.sum() ** 2 / (noise**2 / (sizes - 1)).sum()
     tails = 2 * ndtr(stdtrit(freedom, (1 - level) / 2))
-    drawn = sum(_deviations(stratum, generator) for stratum in strata) / len(strata)
+    drawn = shares @ [_deviations(stratum, generator) for stratum in strata]  # (RESAMPLES,)
     reach = float(np.quantile(np.abs(drawn), 1 - tails))
     return Interval(mean - reach, mean + reach, level)
 

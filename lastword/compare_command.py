@@ -56,8 +56,8 @@ class Comparing:
     [
         "lastword compare runs/bm25 runs/promptreps",
         "lastword compare runs/mine:bm25 runs/mine:fused --differ 3",
-        "lastword compare a.trec b.trec c.trec --qrels test.qrels --measures nDCG@10,RR@10",
-        "lastword compare runs/a runs/b runs/c --all-pairs --datasets scifact,nfcorpus --json",
+        "lastword compare a.trec b.trec --qrels test.qrels --measures nDCG@10,AP",
+        "lastword compare runs/a runs/b runs/c --all-pairs --datasets scifact",
     ],
 )
 def compare(
@@ -74,8 +74,8 @@ def compare(
 ) -> None:
     """Compare systems item by item: is one better than the first, and how surely?
 
-    Differences are tested by flipping signs at random, two-sided, and p is corrected by Holm over
-    all rows of a table. Intervals are bootstrapped.
+    Differences are tested by flipping signs at random, two-sided; p is corrected by Holm over
+    all tests of a measure. Intervals are bootstrapped.
     """
     from eval.compare import CompareOptions
     from eval.compare import compare as compared

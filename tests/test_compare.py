@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from eval.beir_names import CQADUPSTACK_PARTS as PARTS
 from eval.compare import CompareOptions, Comparison, Difference, compare
 from eval.measures import Values
 from eval.paired import pair, pairs
@@ -88,6 +89,19 @@ def test_the_average_over_data_sets_weighs_them_alike() -> None:
     strata = [np.array([0.5, 0.25]), np.array([0.25, 0.25, -0.25, 0.5])]
     assert held.interval == mean_interval(strata, np.random.default_rng(0))
     assert held.outcomes == Outcomes(5, 0, 1) and held.effect is None
+
+
+def test_the_parts_of_cqadupstack_count_as_one_data_set() -> None:
+    better = {"scifact": values(0.5, 0.5), **{part: values(0.25, 0.0) for part in PARTS}}
+    worse = {dataset: values(0.0, 0.0) for dataset in better}
+    [held] = compare({"a": worse, "b": better}).macro
+    assert held.dataset == "mean of 2" and held.difference == pytest.approx((0.5 + 0.125) / 2)
+    # Each .5 adds .5/2/2 to the mean, each .25 adds .25/2/12/2: 24 times less.
+    parts = np.array([24.0, 24.0, *[1.0] * 12])
+    assert held.test.p == sign_flip_test(parts, np.random.default_rng(0)).p
+    del better["scifact"]
+    [held] = compare({"a": worse, "b": better}).macro
+    assert held.dataset == "cqadupstack" and held.difference == pytest.approx(0.125)
 
 
 def test_items_that_only_one_has_are_named_and_not_compared() -> None:

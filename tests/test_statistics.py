@@ -133,6 +133,15 @@ def test_strata_weigh_alike_and_spread_by_their_sizes() -> None:
     )
 
 
+def test_strata_weigh_what_they_are_said_to() -> None:
+    strata = [rng().normal(0.2, 1, 60), np.full(5, 0.25)]
+    alone = mean_interval(strata[:1], rng())
+    weighed = mean_interval(strata, rng(), weights=[0.75, 0.25])
+    assert alone is not None and weighed is not None
+    assert weighed.low == pytest.approx(0.75 * alone.low + 0.25 * 0.25)
+    assert weighed.high == pytest.approx(0.75 * alone.high + 0.25 * 0.25)
+
+
 def test_the_interval_of_what_does_not_vary() -> None:
     assert mean_interval([np.full(5, 0.25)], rng()) == Interval(0.25, 0.25, 0.95)
     assert mean_interval([np.array([0.25])], rng()) is None
@@ -186,7 +195,7 @@ def test_the_effect_by_hand() -> None:
 def test_the_effect_has_no_unit(differences: list[float], scale: float) -> None:
     values = np.array(differences)
     found, turned = effect_size(values), effect_size(-scale * values)
-    assert found is not None and turned == pytest.approx(-found, abs=1e-12)
+    assert found is not None and turned == pytest.approx(-found, rel=1e-9, abs=1e-12)
 
 
 @given(SMALL)
