@@ -208,7 +208,8 @@ def _shared(
 def _items(values: Values, measure: str, name: str, dataset: str) -> Items:
     if measure not in values:
         raise ValueError(
-            f"{name} has no measure {measure!r} of {dataset}; it has {', '.join(values)}"
+            f"{name} has no measure {measure!r} of {dataset}; it has {', '.join(values)}: "
+            "take one that all data sets have, or fewer data sets"
         )
     if not values[measure]:
         raise ValueError(f"{name} has no value of {measure} for any item of {dataset}")
