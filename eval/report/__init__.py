@@ -1,0 +1,1 @@
+"""A report of run folders: one page of HTML, and the same in Markdown."""

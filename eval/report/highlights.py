@@ -1,0 +1,251 @@
+"""Which words of a document carried its score, in every channel that has words."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from embedder.bm25 import BM25Encoder
+from embedder.terms import TermTable
+from embedder.types import Encoder, Representation, Role
+from embedder.words import is_unspaced, words
+from index.folder import Index
+from retrieval.explain import matched, named
+
+BM25 = "bm25"
+QUERY = "query"
+"""Stands in place of a channel where there is none with words: the words of the query."""
+
+SHOWN = 30  # words of a document
+OWN_WORDS = 12  # that a model says of a query
+ROUNDING = 1e-9  # sums that are this close are equal
+
+Weights = Mapping[str, Mapping[str, float]]
+"""Channel -> word, as it is written -> what it added to the score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a text, with the channels in which it carried the score; mostly none."""
+
+    text: str
+    channels: tuple[str, ...] = ()
+
+
+class Marker:
+    """Marks the words of an index's documents that speak for a query.
+
+    Args:
+        index: opened; the caller closes it.
+        encoders: channel -> encoder, of the channels with words. Without any, the words of the
+            query are marked, as BM25 compares them.
+        queries: id -> text; all of them are encoded here, together.
+
+    Raises:
+        ValueError: an encoder did not make the channel.
+    """
+
+    def __init__(
+        self, index: Index, encoders: Mapping[str, Encoder], queries: Mapping[str, str]
+    ) -> None:
+        for channel, encoder in encoders.items():
+            index.channels[channel].check_encoder(encoder.fingerprint, querying=True)
+        self._index = index
+        self._encoders = dict(encoders) or {QUERY: BM25Encoder()}
+        self._queries = dict(queries)
+        self._columns = {name: WordColumns(held) for name, held in self._encoders.items()}
+        places = {query_id: at for at, query_id in enumerate(queries)}
+        read = {
+            name: encoder.encode(list(queries.values()), Role.QUERY)
+            for name, encoder in self._encoders.items()
+        }
+        self._rows = {
+            name: {query_id: _of(rows, at) for query_id, at in places.items()}
+            for name, rows in read.items()
+        }
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """What words are marked by."""
+        return tuple(self._encoders)
+
+    def own_words(self, query_id: str) -> dict[str, tuple[tuple[str, float], ...]]:
+        """Return what a model says of a query, heaviest first; BM25 has no words of its own."""
+        texts = (self._queries[query_id], "")
+        return {
+            name: named(encoder, _summed(self._rows[name][query_id]), texts, OWN_WORDS)
+            for name, encoder in self._encoders.items()
+            if name not in (BM25, QUERY)
+        }
+
+    def marked(self, query_id: str, document_id: str) -> tuple[str, tuple[Piece, ...]]:
+        """Return the title of a document and the part of its text that says most to a query.
+
+        Raises:
+            ValueError: the index has no such document.
+        """
+        document = self._index.document(document_id)
+        weights = {
+            channel: self._columns[channel].weights(terms, document.content)
+            for channel in self._encoders
+            if (terms := self._terms(channel, query_id, document_id))
+        }
+        return document.title, pieces(document.text or document.title, weights, SHOWN)
+
+    def _terms(self, channel: str, query_id: str, document_id: str) -> Mapping[int, float]:
+        rows = self._rows[channel][query_id]
+        if channel == QUERY:
+            return _summed(rows)
+        return matched(self._index, channel, rows, document_id).terms
+
+
+class WordColumns:
+    """Which columns of sparse rows the words of a text stand in; remembered word by word."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._ask = _columns(encoder)
+        self._known: dict[str, frozenset[int]] = {}
+
+    def weights(self, terms: Mapping[int, float], text: str) -> dict[str, float]:
+        """Return the words of a text with what their columns add; the others are left out."""
+        found = {word: None for word, _ in _placed(text)}
+        new = [word for word in found if word not in self._known]
+        for word, columns in zip(new, self._ask(new) if new else [], strict=True):
+            self._known[word] = frozenset(map(int, columns))
+        added = {word: sum(terms.get(at, 0.0) for at in self._known[word]) for word in found}
+        return {word: weight for word, weight in added.items() if weight > 0}
+
+
+def bm25_encoder(fingerprint: str) -> BM25Encoder | None:
+    """Make the encoder of a BM25 channel again; None where this version would read otherwise."""
+    held = json.loads(fingerprint)
+    language, stop_words = held.get("language"), held.get("stop_words")
+    if not isinstance(language, str) or not isinstance(stop_words, str):
+        return None
+    encoder = BM25Encoder(language, stop_words)
+    return encoder if json.loads(encoder.fingerprint) == held else None
+
+
+def pieces(text: str, weights: Weights, limit: int) -> tuple[Piece, ...]:
+    """Cut out the words of a text that add most, with what stands around them, and mark them.
+
+    Args:
+        text: of a document.
+        weights: of its words; each counts once in every channel, in its share of the channel.
+        limit: words shown; "…" stands where the text goes on.
+    """
+    placed = list(_placed(text))
+    shares: Counter[str] = Counter()
+    for by_word in weights.values():
+        whole = sum(by_word.values())
+        shares.update({word: weight / whole for word, weight in by_word.items()})
+    start = _best_window([word for word, _ in placed], shares, limit)
+    shown = placed[start : start + limit]
+    if not shown:
+        return (Piece(text[:200]),) if text else ()
+    end = len(text) if start + limit >= len(placed) else shown[-1][1] + len(shown[-1][0])
+    first = 0 if start == 0 else shown[0][1]
+    made = list(_cut(text, (first, end), shown, weights))
+    return (
+        *((Piece("… "),) if first else ()),
+        *made,
+        *((Piece(" …"),) if end < len(text) else ()),
+    )
+
+
+def _cut(
+    text: str, bounds: tuple[int, int], shown: Sequence[tuple[str, int]], weights: Weights
+) -> Iterator[Piece]:
+    plain, last = bounds
+    for word, at in shown:
+        channels = tuple(name for name, by_word in weights.items() if word in by_word)
+        if channels:
+            if text[plain:at]:
+                yield Piece(_one_line(text[plain:at]))
+            yield Piece(word, channels)
+            plain = at + len(word)
+    if text[plain:last]:
+        yield Piece(_one_line(text[plain:last]))
+
+
+def _best_window(found: Sequence[str], shares: Mapping[str, float], limit: int) -> int:
+    """Return where the `limit` words begin that add most, each word counting once.
+
+    Windows side by side are often equally good; the middle one shows words on both sides.
+    """
+    held: Counter[str] = Counter()
+    totals, total = [], 0.0
+    for end, word in enumerate(found):
+        total += shares.get(word, 0.0) if not held[word] else 0.0
+        held[word] += 1
+        if end >= limit:
+            gone = found[end - limit]
+            held[gone] -= 1
+            total -= shares.get(gone, 0.0) if not held[gone] else 0.0
+        if end >= limit - 1:
+            totals.append(total)
+    best = max(totals, default=0.0) - ROUNDING
+    first = next((at for at, one in enumerate(totals) if one >= best), 0)
+    last = next((at for at in range(first, len(totals)) if totals[at] < best), len(totals))
+    return (first + max(first, last - 1)) // 2 if best > 0 else 0
+
+
+def _placed(text: str) -> Iterator[tuple[str, int]]:
+    """Yield words with where they begin; scripts without spaces give single characters."""
+    at = 0
+    for word in words(text):
+        at = text.index(word, at)
+        parts: Iterable[str] = word if is_unspaced(word) else (word,)
+        for part in parts:
+            yield part, at
+            at += len(part)
+
+
+def _columns(encoder: Encoder) -> Callable[[list[str]], Iterable[Iterable[int]]]:
+    """Return what gives the columns of words, each read alone.
+
+    Raises:
+        ValueError: the encoder does not tell.
+    """
+    inner: Any = getattr(encoder, "inner", encoder)  # one that rewrites texts wraps a reader
+    if isinstance(inner, BM25Encoder):
+
+        def counted(found: list[str]) -> Iterable[Iterable[int]]:
+            rows = inner.encode(found, Role.DOCUMENT).sparse
+            assert rows is not None
+            return [rows.indices[rows.indptr[at] : rows.indptr[at + 1]] for at in range(len(found))]
+
+        return counted
+    if isinstance(getattr(inner, "table", None), TermTable):
+        asked: Callable[[list[str]], Iterable[Iterable[int]]] = inner.table.allowed
+        return asked
+    tokenizer = getattr(getattr(inner, "model", None), "tokenizer", None)
+    if tokenizer is None:
+        raise ValueError(f"{type(inner).__name__} does not tell which words its columns stand for")
+    return lambda found: tokenizer(found, add_special_tokens=False)["input_ids"]
+
+
+def _of(rows: Representation, at: int) -> Representation:
+    """Return the sparse rows of the text at a place."""
+    assert rows.sparse is not None
+    mine = np.flatnonzero(rows.owner == at)
+    return Representation(None, rows.sparse[mine], np.zeros(len(mine), np.int64))
+
+
+def _summed(rows: Representation) -> dict[int, float]:
+    assert rows.sparse is not None
+    columns: Counter[int] = Counter()
+    for column, weight in zip(rows.sparse.indices.tolist(), rows.sparse.data.tolist(), strict=True):
+        columns[column] += weight
+    return dict(columns)
+
+
+def _one_line(text: str) -> str:
+    """Keep single spaces at the ends: words stand there."""
+    inner = " ".join(text.split())
+    if not inner:
+        return " "
+    return f"{' ' * text[0].isspace()}{inner}{' ' * text[-1].isspace()}"

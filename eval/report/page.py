@@ -1,0 +1,57 @@
+"""A report as one page of HTML, which needs nothing but itself: no scripts, no other files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eval.report.facts import Report
+from eval.report.highlights import BM25, QUERY
+from eval.report.tables import ALPHA, FLIPS
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FOLDER = Path(__file__).parent
+TEMPLATE, STYLE = "page.html.j2", "page.css"
+
+LEGEND = (
+    f"Bold: the best of the column. ≈: not significantly worse (paired randomisation test, "
+    f"{FLIPS:,} sign patterns, Holm over the column, p > {ALPHA})."
+)
+
+
+def html(report: Report) -> str:
+    """Write the page; equal reports give equal pages. Every text is escaped."""
+    css = (FOLDER / STYLE).read_text(encoding="utf-8")
+    template = _environment().get_template(TEMPLATE)
+    return template.render(report=report, css=css, legend=LEGEND) + "\n"
+
+
+def signed(difference: float) -> str:
+    """Write a difference with its sign; what rounds to nothing has none."""
+    return f"{difference:+.4f}".replace("-", "\N{MINUS SIGN}") if difference else "0"
+
+
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"tint": _tint, "signed": signed, "sign": _sign}
+    return made
+
+
+def _tint(channels: Sequence[str]) -> str:
+    """Name the class of words that carried the score in some channels."""
+    words = any(channel in (BM25, QUERY) for channel in channels)
+    model = any(channel not in (BM25, QUERY) for channel in channels)
+    return "b" * words + "s" * model
+
+
+def _sign(difference: float) -> str:
+    return "up" if difference > 0 else "down" if difference < 0 else "even"

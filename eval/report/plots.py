@@ -1,0 +1,250 @@
+"""The drawings of a report, each with a heading and what a reader should know."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from statistics import fmean
+
+import numpy as np
+
+from eval import figures
+from eval.curves import gain_at, precision_recall
+from eval.paired import Paired, pair
+from eval.report.heads import Head
+from eval.report.judged import Judged
+from eval.report.weights import weight_curves
+from eval.statistics import mean_interval
+from eval.systems import FolderSystem
+from index.folder import Index
+
+MOST_LINES = 8  # of a drawing: no more colours are told apart
+MOST_DOCUMENTS = 20_000  # whose lengths are counted
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A drawing.
+
+    Attributes:
+        key: what its ids begin with; the name of its file.
+        heading: over it.
+        svg: the `<svg>` element.
+        note: below it.
+    """
+
+    key: str
+    heading: str
+    svg: str
+    note: str = ""
+
+
+def compared(judged: Judged) -> Iterator[Plot]:
+    """Draw two systems item by item."""
+    two = judged.compared
+    if two is None:
+        return
+    held = pair(judged.dataset, *((system.name, judged.items(system)) for system in two))
+    drawing = _drawing(judged, held, "scatter")
+    yield Plot(
+        f"scatter-{judged.key}",
+        f"Each of {len(held.items):,} {judged.noun}",
+        figures.scatter(drawing),
+        f"Above the line {two[1].name} is better." + _tells(judged),
+    )
+    interval = mean_interval([held.differences], np.random.default_rng(0))
+    bounds = (interval.low, interval.high) if interval else None
+    yield Plot(
+        f"difference-{judged.key}",
+        f"{two[1].name} minus {two[0].name}",
+        figures.differences(_drawing(judged, held, "difference"), bounds),
+        _outcome(held, judged.noun),
+    )
+
+
+def curves(judged: Judged) -> Iterator[Plot]:
+    """Draw precision over recall and gain over rank, of the systems that count first."""
+    chosen = _chosen(judged)
+    note = f"{MOST_LINES} of {len(judged.systems)} systems." * (len(chosen) < len(judged.systems))
+    runs = {system.name: judged.runs[system.name] for system in chosen}
+    yield Plot(
+        f"precision-{judged.key}",
+        "Precision and recall",
+        figures.recall_curves(
+            f"precision-{judged.key}",
+            {name: precision_recall(run, judged.qrels) for name, run in runs.items()},
+        ),
+        note,
+    )
+    yield Plot(
+        f"gain-{judged.key}",
+        "nDCG@k",
+        figures.gain_curves(
+            f"gain-{judged.key}", {name: gain_at(run, judged.qrels) for name, run in runs.items()}
+        ),
+        note,
+    )
+
+
+def spreads(judged: Judged) -> Iterator[Plot]:
+    """Draw how long texts are, and how long single queries took."""
+    if judged.index is not None:
+        with Index.open(judged.index) as opened:
+            total = opened.documents
+            some = islice(opened.stream(), MOST_DOCUMENTS)
+            lengths = [len(document.content.split()) for document in some]
+        key = f"documents-{judged.key}"
+        note = f"The first {len(lengths):,} of {total:,}." * (len(lengths) < total)
+        drawn = figures.histogram(key, {"documents": lengths}, "words of a document")
+        yield Plot(key, "Lengths of documents", drawn, note)
+    asked = [len(text.split()) for text in judged.queries.values() if text]
+    if asked:
+        key = f"queries-{judged.key}"
+        drawn = figures.histogram(key, {"queries": asked}, "words of a query")
+        yield Plot(key, "Lengths of queries", drawn)
+    taken = {held.name: judged.record(held).cost.latencies_ms for held in judged.counted}
+    timed = {name: times for name, times in islice(taken.items(), MOST_LINES) if times}
+    if timed:
+        key = f"latency-{judged.key}"
+        sample = max(map(len, timed.values()))
+        yield Plot(
+            key,
+            "Time of a query",
+            figures.histogram(key, timed, "milliseconds of a query"),
+            f"A sample of {sample:,} queries, one at a time.",
+        )
+
+
+def fusion(judged: Judged) -> Iterator[Plot]:
+    """Draw the measure against the weight of each channel, for the first folder that fuses."""
+    for system in judged.counted:
+        found = weight_curves(judged, system)
+        if found:
+            key = f"weights-{judged.key}"
+            drawn = figures.fusion_weights(
+                key, found, "one channel; the others share the rest", judged.measure
+            )
+            note = (
+                "This describes these judgements and is not for choosing: weights chosen on the "
+                "queries that are reported would flatter them. Recomputed from the stored runs "
+                f"of {system.name}; the others keep their proportions."
+            )
+            yield Plot(key, "Weights of fusion (descriptive)", drawn, note)
+            return
+
+
+def cost_quality(judged: Judged) -> Iterator[Plot]:
+    """Draw what systems cost against what they are worth."""
+    quality = {held.name: fmean(judged.items(held).values()) for held in judged.systems}
+    tokens = {
+        held.name: (cost, quality[held.name])
+        for held in judged.systems
+        if (cost := _tokens(judged, held)) is not None
+    }
+    if len(tokens) > 1:
+        key = f"tokens-{judged.key}"
+        unit = "tokens that a model reads per text"
+        yield Plot(
+            key,
+            "Quality and tokens",
+            figures.cost_quality(key, tokens, unit, judged.measure),
+            "Words are free. Channels that one pass fills share its tokens.",
+        )
+    seconds = {
+        held.name: (cost, quality[held.name])
+        for held in judged.counted
+        if (cost := _seconds(judged, held)) is not None
+    }
+    if len(seconds) > 1:
+        key = f"seconds-{judged.key}"
+        unit = "milliseconds per text"
+        drawn = figures.cost_quality(key, seconds, unit, judged.measure)
+        note = "Time of indexing by documents, or of judging by texts, on the machines named above."
+        yield Plot(key, "Quality and time", drawn, note)
+
+
+def sensitivity(sets: Sequence[Judged], heads: Mapping[str, Head]) -> Iterator[Plot]:
+    """Draw the value of each prompt, where a model was judged with several.
+
+    Args:
+        sets: the data sets; those count that all folders were judged on.
+        heads: path of a folder -> its head.
+    """
+    models: dict[str, dict[str, float]] = {}
+    shared = [judged for judged in sets if len(judged.counted) == len(heads)]
+    if not shared:
+        return
+    for path, head in heads.items():
+        values = [
+            fmean(judged.items(held).values())
+            for judged in shared
+            for held in judged.counted
+            if str(held.folder.path) == path
+        ]
+        if head.prompts:
+            prompts = models.setdefault(head.model, {})
+            name = head.prompts[0].name
+            prompts[head.name if name in prompts else name] = fmean(values)
+    if any(len(prompts) > 1 for prompts in models.values()):
+        named = {model.rpartition("/")[2]: prompts for model, prompts in models.items()}
+        drawn = figures.sensitivity("sensitivity", named, shared[0].measure)
+        note = f"Mean over {', '.join(judged.dataset for judged in shared)}."
+        yield Plot("sensitivity", "Prompts", drawn, note)
+
+
+def _drawing(judged: Judged, held: Paired, what: str) -> figures.Pair:
+    values = [dict(zip(held.items, row, strict=True)) for row in held.values.tolist()]
+    texts = judged.queries if judged.retrieval else {}
+    return figures.Pair(
+        key=f"{what}-{judged.key}",
+        names=(held.baseline, held.system),
+        measure=judged.measure,
+        first=values[0],
+        second=values[1],
+        links={item: judged.places[item] for item in held.items},
+        labels={item: f"{item} {texts.get(item, '')[:80]}".strip() for item in held.items},
+    )
+
+
+def _tells(judged: Judged) -> str:
+    return " A point leads to its query." if judged.retrieval else ""
+
+
+def _outcome(held: Paired, noun: str) -> str:
+    differences = held.differences
+    won, lost = int((differences > 0).sum()), int((differences < 0).sum())
+    return (
+        f"{held.system} is better on {won:,} {noun}, worse on {lost:,}, "
+        f"equal on {len(differences) - won - lost:,}."
+    )
+
+
+def _chosen(judged: Judged) -> list[FolderSystem]:
+    """Return the systems that are drawn: where there are too many, those that count first."""
+    if len(judged.systems) <= MOST_LINES:
+        return list(judged.systems)
+    others = [held for held in judged.systems if held not in judged.counted]
+    return [*judged.counted, *others][:MOST_LINES]
+
+
+def _tokens(judged: Judged, system: FolderSystem) -> float | None:
+    """Return the tokens that a system's models read per text; None where it is not known."""
+    record = judged.record(system)
+    build = record.details.get("build") or {}
+    counts = build.get("counts") or record.cost.counts
+    channels = record.details.get("channels", list(counts))
+    used = [name for name in channels if name == system.run] or channels
+    passes = {record.fingerprints.get(name, name): counts.get(name) for name in used}
+    if any(held is None or not held.get("texts") for held in passes.values()):
+        return None
+    return sum(held.get("tokens", 0) / held["texts"] for held in passes.values() if held)
+
+
+def _seconds(judged: Judged, system: FolderSystem) -> float | None:
+    """Return the milliseconds per text of indexing, or of judging where nothing is indexed."""
+    record = judged.record(system)
+    build = record.details.get("build") or {}
+    if judged.retrieval:
+        texts, seconds = build.get("documents"), build.get("seconds")
+        return 1000 * seconds / texts if texts and seconds else None
+    texts = max((held.get("texts", 0) for held in record.cost.counts.values()), default=0)
+    return 1000 * sum(record.cost.seconds.values()) / texts if texts else None

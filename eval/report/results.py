@@ -1,0 +1,94 @@
+"""The tables of results: per data set, over data sets, and what they say in a sentence."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+
+from eval.beir_names import whole_sets
+from eval.paired import Items
+from eval.report.judged import Judged
+from eval.report.tables import Table, column, verdict
+
+
+def set_table(judged: Judged) -> Table:
+    """Lay out all systems and measures of one data set."""
+    measures = dict.fromkeys(
+        measure for held in judged.systems for measure in held.values[judged.dataset]
+    )
+    return Table(
+        f"table-{judged.key}",
+        judged.dataset,
+        tuple(
+            column(measure, _held([judged], measure), {judged.dataset: 1.0}) for measure in measures
+        ),
+        f"Means over {judged.first.size:,} {judged.noun}.",
+    )
+
+
+def tables_over(sets: Sequence[Judged]) -> Iterator[Table]:
+    """Lay out what counts per data set and on average, then the means of all measures.
+
+    Each benchmark has tables of its own; a mean counts CQADupStack once.
+    """
+    ordered = sorted(sets, key=lambda judged: judged.first.benchmark)
+    for benchmark, members in groupby(ordered, lambda judged: judged.first.benchmark):
+        held = list(members)
+        wholes = whole_sets(judged.dataset for judged in held)
+        if len(wholes) > 1:
+            yield _overview(benchmark, held, wholes)
+            yield _means(benchmark, held, wholes)
+
+
+def verdicts(sets: Sequence[Judged], over: Sequence[Table], single: Sequence[Table]) -> list[str]:
+    """Say what the tables say: of means where there are some, else of each data set."""
+    overviews = [table for table in over if table.key.startswith("overview")]
+    if overviews:
+        return [verdict(table.columns[-1], table.heading) for table in overviews]
+    return [
+        verdict(table.columns[0], f"{judged.measure} on {judged.dataset}")
+        for judged, table in zip(sets, single, strict=True)
+    ]
+
+
+def _overview(benchmark: str, sets: Sequence[Judged], wholes: Mapping[str, Sequence[str]]) -> Table:
+    measure = sets[0].measure
+    held = _held(sets, measure)
+    columns = [
+        column(whole, held, dict.fromkeys(parts, 1 / len(parts))) for whole, parts in wholes.items()
+    ]
+    columns.append(column("mean", held, _weights(wholes)))
+    return Table(
+        f"overview-{benchmark}",
+        f"mean {measure} over {len(wholes)} data sets",
+        tuple(columns),
+        f"{measure} on each data set; the mean counts each data set once.",
+    )
+
+
+def _means(benchmark: str, sets: Sequence[Judged], wholes: Mapping[str, Sequence[str]]) -> Table:
+    shared = [
+        measure
+        for measure in sets[0].first.main
+        if all(measure in judged.first.main for judged in sets)
+    ]
+    weights = _weights(wholes)
+    return Table(
+        f"means-{benchmark}",
+        f"All measures, mean over {len(wholes)} data sets",
+        tuple(column(measure, _held(sets, measure), weights) for measure in shared),
+        f"Means over {', '.join(wholes)}.",
+    )
+
+
+def _weights(wholes: Mapping[str, Sequence[str]]) -> dict[str, float]:
+    return {part: 1 / (len(parts) * len(wholes)) for parts in wholes.values() for part in parts}
+
+
+def _held(sets: Sequence[Judged], measure: str) -> dict[str, dict[str, Items]]:
+    """Return system -> data set -> item -> value; what was not measured is missing."""
+    found: dict[str, dict[str, Items]] = {}
+    for judged in sets:
+        for system in judged.systems:
+            by_set = found.setdefault(system.name, {})
+            if items := judged.items(system, measure):
+                by_set[judged.dataset] = items
+    return found
