@@ -93,12 +93,13 @@ class DenseModel:
         is_document = getattr(prompt_type, "value", "") == "document"
         role = Role.DOCUMENT if is_document else Role.QUERY
         texts = [text for batch in inputs for text in batch["text"]]
+        unique = list(dict.fromkeys(texts))  # pairs of sentences hold many of them twice
         parts = []
-        for start in range(0, max(len(texts), 1), WINDOW):
-            window = texts[start : start + WINDOW]
-            parts.append(_dense_rows(encoder, window, role))
-            self._advance(len(window))
-        return np.concatenate(parts)
+        for start in range(0, max(len(unique), 1), WINDOW):
+            parts.append(_dense_rows(encoder, unique[start : start + WINDOW], role))
+            self._advance(len(parts[-1]))
+        place = {text: row for row, text in enumerate(unique)}
+        return np.concatenate(parts)[[place[text] for text in texts]]
 
     def similarity(self, first: Any, second: Any) -> Any:  # noqa: ANN401  (arrays or tensors)
         """Return cosines of all rows with all rows, (n, m)."""

@@ -128,16 +128,21 @@ def _fetch(task: "AbsTask") -> None:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Keep remarks of mteb and of what it computes with to themselves; errors are raised anyway."""
+    """Keep bars and remarks of mteb and of what it computes with away; errors are raised anyway."""
+    import datasets
+
     logger = logging.getLogger("mteb")
-    level = logger.level
+    level, shown = logger.level, not datasets.are_progress_bars_disabled()
     logger.setLevel(logging.ERROR)
+    datasets.disable_progress_bars()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             yield
         finally:
             logger.setLevel(level)
+            if shown:
+                datasets.enable_progress_bars()
 
 
 def retrieval_task(collection: Collection) -> "AbsTask":

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -109,6 +110,8 @@ def _tasks(sources: Sequence[str], choice: Choice) -> "list[AbsTask]":
 
     if choice.benchmark and choice.languages:
         raise ValueError("a benchmark says itself which languages count; leave out --languages")
+    if choice.name and not re.fullmatch(r"[^/\s]+/[^/\s]+", choice.name):
+        raise ValueError(f"expected --name as ORGANISATION/NAME; got {choice.name!r}")
     if not sources and not choice.benchmark:
         raise ValueError("give tasks, by name or path, or a --benchmark")
     languages = [code.strip() for code in choice.languages.split(",") if code.strip()]
