@@ -1,5 +1,6 @@
 """What is drawn of runs: precision over recall, gain over rank, fronts and shared bins."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -45,14 +46,24 @@ def pareto(points: Mapping[str, tuple[float, float]]) -> list[str]:
 def bin_edges(groups: Sequence[Sequence[float]], bins: int = 30) -> NDArray[np.float64]:
     """Return edges shared by groups of values: by ratio where they span two powers of ten.
 
+    Whole numbers, such as lengths, get bins that hold equally many of them (by ratio, at least
+    one): edges anywhere else would put two into one bin and one into the next, and show peaks
+    that are not there.
+
     Args:
         groups: at least one value in all.
-        bins: number of bins.
+        bins: number of bins; at most, of whole numbers.
     """
     values = np.concatenate([np.asarray(group, np.float64) for group in groups])
     low, high = float(values.min()), float(values.max())
+    whole, by_ratio = bool((values == np.floor(values)).all()), low > 0 and high / low >= 100
+    if whole and by_ratio:
+        return np.unique(np.round(np.geomspace(low, high + 1, bins + 1))) - 0.5
+    if whole:
+        step = math.ceil((high - low + 1) / bins)
+        return low - 0.5 + step * np.arange(math.ceil((high - low + 1) / step) + 1.0)
+    if by_ratio:
+        return np.geomspace(low, high, bins + 1)
     if low == high:
         low, high = low - 0.5, high + 0.5
-    if low > 0 and high / low >= 100:
-        return np.geomspace(low, high, bins + 1)
     return np.linspace(low, high, bins + 1)

@@ -3,15 +3,19 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from eval.curves import bin_edges, pareto
 from eval.drawing import INK, LOST, WON, colour, drawn
+from eval.figures_labels import by_ratio, label_offsets, number, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_INSIDE = 4  # names of lines; more would cover the lines, and stand above them
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +81,8 @@ def scatter(pair: Pair) -> str:
         found = axes.scatter(spots[:, 0], spots[:, 1], s=sizes, c=shades, alpha=0.6, linewidths=0)
         found.set_urls([_target(pair, items[0]) for items in places.values()])
         axes.set_aspect("equal")
-        axes.set_xlabel(f"{pair.names[0]}, {pair.measure}")
-        axes.set_ylabel(f"{pair.names[1]}, {pair.measure}")
+        axes.set_xlabel(f"{shown(pair.names[0])}, {pair.measure}")
+        axes.set_ylabel(f"{shown(pair.names[1])}, {pair.measure}")
 
     title = f"{pair.measure} of each item: {pair.names[0]} across, {pair.names[1]} upwards"
     return drawn(pair.key, title, draw, titles, height=5)
@@ -91,13 +95,13 @@ def differences(pair: Pair, interval: tuple[float, float] | None = None) -> str:
     titles = {_target(pair, item): _several(pair, [item]) for item in order}
 
     def draw(axes: "Axes") -> None:
-        for at, item in enumerate(order):
-            if abs(values[item]) < 1e-12:
-                continue  # a bar of no height is no place to point at
-            (bar,) = axes.bar(
-                [at], [values[item]], width=1, color=WON if values[item] > 0 else LOST
-            )
-            bar.set_url(_target(pair, item))
+        # A bar of no height is no place to point at.
+        seen = [at for at, item in enumerate(order) if abs(values[item]) >= 1e-12]
+        heights = [values[order[at]] for at in seen]
+        shades = [WON if height > 0 else LOST for height in heights]
+        for at, bar in zip(seen, axes.bar(seen, heights, width=1, color=shades), strict=True):
+            bar.set_url(_target(pair, order[at]))
+            bar.set_in_layout(False)  # measuring thousands of bars would take most of the time
         mean = float(np.mean(list(values.values())))
         axes.axhline(0, color=INK, linewidth=0.8)
         axes.axhline(mean, color=INK, linewidth=1.2, linestyle="--", label=f"mean {mean:+.4f}")
@@ -105,7 +109,7 @@ def differences(pair: Pair, interval: tuple[float, float] | None = None) -> str:
             axes.axhspan(*interval, color=INK, alpha=0.12, linewidth=0, label="95 % interval")
         axes.set_xlim(-1, len(order))
         axes.set_xlabel("items, best to worst")
-        axes.set_ylabel(f"{pair.names[1]} - {pair.names[0]}")
+        axes.set_ylabel(f"{shown(pair.names[1])}\n- {shown(pair.names[0])}")
         axes.legend(loc="upper right")
 
     title = f"{pair.measure} of each item: {pair.names[1]} minus {pair.names[0]}, sorted"
@@ -121,7 +125,7 @@ def recall_curves(key: str, curves: Mapping[str, Mapping[float, float]]) -> str:
         axes.set_ylabel("precision, interpolated")
         axes.set_ylim(bottom=0)
 
-    return drawn(key, "precision over recall of each system", draw)
+    return drawn(key, "precision over recall of each system", draw, height=_height(curves))
 
 
 def gain_curves(key: str, curves: Mapping[str, Mapping[int, float]]) -> str:
@@ -130,12 +134,12 @@ def gain_curves(key: str, curves: Mapping[str, Mapping[int, float]]) -> str:
     def draw(axes: "Axes") -> None:
         _lines(axes, curves)
         cutoffs = sorted({k for curve in curves.values() for k in curve})
-        _by_ratio(axes)
+        by_ratio(axes, 1)
         axes.set_xticks(cutoffs, [str(k) for k in cutoffs])
         axes.set_xlabel("k")
         axes.set_ylabel("nDCG@k")
 
-    return drawn(key, "nDCG at each cutoff of each system", draw)
+    return drawn(key, "nDCG at each cutoff of each system", draw, height=_height(curves))
 
 
 def cost_quality(
@@ -145,25 +149,31 @@ def cost_quality(
     front = pareto(points)
 
     def draw(axes: "Axes") -> None:
-        axes.plot(*zip(*(points[name] for name in front), strict=True), color=INK, alpha=0.4)
-        costs = [cost for cost, _ in points.values()]
-        if min(costs) > 0 and max(costs) / min(costs) >= 20:
-            _by_ratio(axes)
-        middle = (min(costs) + max(costs)) / 2
-        for at, (name, (cost, quality)) in enumerate(points.items()):
-            axes.scatter([cost], [quality], s=50, color=colour(at), zorder=3)
-            left = cost > middle
-            axes.annotate(
-                name,
-                (cost, quality),
-                xytext=(-7 if left else 7, 5),
-                textcoords="offset points",
-                ha="right" if left else "left",
-                weight="bold" if name in front else "normal",
-            )
-        axes.margins(0.15)
         axes.set_xlabel(unit)
         axes.set_ylabel(measure)
+        if not points:
+            return
+        axes.plot(*zip(*(points[name] for name in front), strict=True), color=INK, alpha=0.4)
+        for at, spot in enumerate(points.values()):
+            axes.scatter(*spot, s=50, color=colour(at), zorder=3)
+        axes.margins(0.15)
+        costs = [cost for cost, _ in points.values()]
+        if min(costs) > 0 and max(costs) / min(costs) >= 20:
+            by_ratio(axes, max(costs) / min(costs))
+        figure = cast("Figure", axes.figure)
+        figure.draw_without_rendering()  # only now is it known where points lie
+        spots = axes.transData.transform(list(points.values())) * 72 / figure.dpi
+        texts = [shown(name) for name in points]
+        for name, text, offset in zip(points, texts, label_offsets(spots, texts), strict=True):
+            axes.annotate(
+                text,
+                points[name],
+                xytext=offset,
+                textcoords="offset points",
+                ha="right" if offset[0] < 0 else "left",
+                va="center",
+                weight="bold" if name in front else "normal",
+            )
 
     return drawn(key, f"{measure} against {unit}; the line joins what no other beats", draw)
 
@@ -175,18 +185,21 @@ def histogram(key: str, groups: Mapping[str, Sequence[float]], unit: str) -> str
     def draw(axes: "Axes") -> None:
         edges = bin_edges(list(held.values())) if held else np.array([0.0, 1.0])
         if held and not np.isclose(edges[1] - edges[0], edges[-1] - edges[-2]):
-            _by_ratio(axes)
+            by_ratio(axes, edges[-1] / edges[0])
         for at, (name, values) in enumerate(held.items()):
             middle, late = np.percentile(values, [50, 95])
-            told = f"{name}: median {middle:,.3g}, 95 % below {late:,.3g}"
+            told = f"{shown(name)}: {number(middle)} and {number(late)}"
             counts, _ = np.histogram(values, edges)
             axes.stairs(counts / len(values), edges, fill=True, color=colour(at), alpha=0.25)
             axes.stairs(counts / len(values), edges, color=colour(at), label=told)
-            axes.axvline(middle, color=colour(at), linestyle="--", linewidth=1)
+            axes.axvline(middle, color=colour(at), linestyle="--", linewidth=1.2)
+            axes.axvline(late, color=colour(at), linestyle=":", linewidth=1.2)
         axes.set_xlabel(unit)
         axes.set_ylabel("share")
         if held:
-            axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0))
+            marks = "median (dashed) and 95th percentile (dotted)"
+            where: Any = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "alignment": "left"}
+            axes.legend(title=marks, title_fontsize=10, **where)
 
     return drawn(key, f"distribution of {unit}", draw)
 
@@ -198,7 +211,7 @@ def fusion_weights(
 
     def draw(axes: "Axes") -> None:
         for at, (name, curve) in enumerate(curves.items()):
-            axes.plot(curve.weights, curve.values, color=colour(at), label=name, marker=".")
+            axes.plot(curve.weights, curve.values, color=colour(at), label=shown(name), marker=".")
             if len(curve.low):
                 axes.fill_between(
                     curve.weights, curve.low, curve.high, color=colour(at), alpha=0.15, linewidth=0
@@ -207,7 +220,8 @@ def fusion_weights(
             axes.axvline(chosen, color=INK, linestyle="--", linewidth=1, label="as it was run")
         axes.set_xlabel(f"weight of {run}")
         axes.set_ylabel(measure)
-        axes.legend(loc="best")
+        if curves:
+            axes.legend(loc="best")
 
     return drawn(key, f"{measure} against the weight of {run}", draw)
 
@@ -216,36 +230,46 @@ def sensitivity(
     key: str, models: Mapping[str, Mapping[str, float]], measure: str, default: str = ""
 ) -> str:
     """Draw the value of every prompt, a row for each model, with the mean and the default."""
+    held = {name: prompts for name, prompts in models.items() if prompts}
 
     def draw(axes: "Axes") -> None:
-        for at, prompts in enumerate(models.values()):
+        beside = axes.get_yaxis_transform()
+        for at, (name, prompts) in enumerate(held.items()):
             values = list(prompts.values())
-            axes.scatter(values, [at] * len(values), s=45, color=colour(at), alpha=0.6)
-            axes.plot([np.mean(values)] * 2, [at - 0.25, at + 0.25], color=INK, linewidth=2)
-            if default in prompts:
-                axes.scatter([prompts[default]], [at], s=110, facecolors="none", edgecolors=INK)
-        axes.set_yticks(range(len(models)), list(models))
-        axes.set_ylim(len(models) - 0.5, -0.5)
-        axes.set_xlabel(f"{measure}; one point a prompt, the bar is the mean")
+            dots, bar = ("a prompt", "mean") if at == 0 else ("", "")
+            rows = [at] * len(values)
+            axes.scatter(values, rows, s=45, color=colour(at), alpha=0.6, label=dots)
+            middle = [float(np.mean(values))] * 2
+            axes.plot(middle, [at - 0.2, at + 0.2], color=INK, linewidth=2, label=bar)
+            # Above its row and not beside the axis, where a long name would take all the room.
+            axes.text(0.01, at - 0.3, shown(name), transform=beside, va="bottom")
+        rows = [at for at, prompts in enumerate(held.values()) if default in prompts]
+        if rows:
+            values = [prompts[default] for prompts in held.values() if default in prompts]
+            ring: Any = {"s": 110, "facecolors": "none", "edgecolors": INK}
+            axes.scatter(values, rows, label=shown(default), **ring)
+        axes.set_yticks([])
+        axes.set_ylim(max(len(held), 1) - 0.6, -0.8)
+        axes.set_xlabel(measure)
+        if held:
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3)
 
     title = f"{measure} of every prompt, by model"
-    return drawn(key, title, draw, height=1.4 + 0.6 * len(models))
+    return drawn(key, title, draw, height=1.5 + 0.7 * max(len(held), 1))
 
 
 def _lines(axes: "Axes", curves: Mapping[str, Mapping[Any, float]]) -> None:
     for at, (name, curve) in enumerate(curves.items()):
-        axes.plot(list(curve), list(curve.values()), color=colour(at), label=name, marker=".")
-    axes.legend(loc="best")
+        line = list(curve), list(curve.values())
+        axes.plot(*line, color=colour(at), label=shown(name), marker=".")
+    if len(curves) > MOST_INSIDE:
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0))
+    elif curves:
+        axes.legend(loc="best")
 
 
-def _by_ratio(axes: "Axes") -> None:
-    """Give equal ratios equal room, and write numbers as numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
+def _height(curves: Mapping[str, Any]) -> float:
+    return 4 + (0.2 * len(curves) if len(curves) > MOST_INSIDE else 0)
 
 
 def _target(pair: Pair, item: str) -> str:

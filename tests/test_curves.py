@@ -1,11 +1,13 @@
 """Curves and fronts, against arithmetic by hand and trec_eval's definition."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.curves import bin_edges, gain_at, pareto, precision_recall
+from eval.curves import CUTOFFS, RECALLS, bin_edges, gain_at, pareto, precision_recall
 
 QRELS = {"q": {"a": 1, "b": 1, "c": 0}}
 RUN = {"q": {"a": 3.0, "c": 2.0, "b": 1.0}}
@@ -54,7 +56,59 @@ def test_a_front_is_what_nothing_beats(points: dict[str, tuple[int, int]]) -> No
     assert sorted(found) == sorted(name for name in points if not beaten(name))
 
 
-def test_edges_hold_all_values_and_follow_ratios_where_they_are_wide() -> None:
-    assert bin_edges([[1, 2], [4]], 3) == pytest.approx([1, 2, 3, 4])
-    assert bin_edges([[1], [1000]], 3) == pytest.approx([1, 10, 100, 1000])
-    assert bin_edges([[7.0]], 1) == pytest.approx([6.5, 7.5])
+@pytest.mark.parametrize("name", ["IPrec", "nDCG"])
+def test_curves_are_those_of_trec_eval_on_random_runs_with_ties(name: str) -> None:
+    pytrec_eval: Any = pytest.importorskip("pytrec_eval")
+    generator = np.random.default_rng(7)
+    doc_ids = [f"d{number}" for number in range(150)]
+    qrels = {
+        f"q{query}": {doc: int(generator.integers(0, 3)) for doc in doc_ids[query : query + 12]}
+        for query in range(20)
+    }
+    run = {
+        f"q{query}": {doc: float(generator.integers(0, 9)) for doc in doc_ids}
+        for query in range(1, 22)  # q0 is not answered, q20 and q21 are not judged
+    }
+    asked = "iprec_at_recall" if name == "IPrec" else "ndcg_cut." + ",".join(map(str, CUTOFFS))
+    judged = pytrec_eval.RelevanceEvaluator(qrels, {asked}).evaluate(run)
+    keys = [
+        *(f"iprec_at_recall_{level:.2f}" for level in RECALLS if name == "IPrec"),
+        *(f"ndcg_cut_{k}" for k in CUTOFFS if name == "nDCG"),
+    ]
+    expected = [sum(judged.get(query, {}).get(key, 0) for query in qrels) / 20 for key in keys]
+    curve = precision_recall(run, qrels) if name == "IPrec" else gain_at(run, qrels)
+    assert list(curve.values()) == pytest.approx(expected, abs=1e-12)
+
+
+def test_edges_of_fractions_follow_ratios_where_they_are_wide() -> None:
+    assert bin_edges([[1.5, 2], [4.5]], 3) == pytest.approx([1.5, 2.5, 3.5, 4.5])
+    assert bin_edges([[0.5], [500]], 3) == pytest.approx([0.5, 5, 50, 500])
+    assert bin_edges([[0.5]], 1) == pytest.approx([0, 1])
+
+
+def test_edges_of_whole_numbers_lie_between_them() -> None:
+    assert bin_edges([[1, 2], [4]], 3).tolist() == [0.5, 2.5, 4.5]
+    assert bin_edges([[1], [999]], 3).tolist() == [0.5, 9.5, 99.5, 999.5]
+    assert bin_edges([[7]], 1).tolist() == [6.5, 7.5]
+
+
+@given(
+    st.lists(st.integers(0, 10_000) | st.floats(0, 1e6).map(lambda x: round(x, 3)), min_size=1),
+    st.integers(1, 40),
+)
+def test_edges_rise_and_hold_every_value(values: list[float], bins: int) -> None:
+    edges = bin_edges([values], bins)
+    assert len(edges) <= bins + 1 and (np.diff(edges) > 0).all()
+    assert np.histogram(values, edges)[0].sum() == len(values)
+
+
+@given(st.integers(0, 50), st.integers(1, 400), st.integers(1, 40))
+def test_an_even_spread_of_whole_numbers_has_no_peaks(low: int, count: int, bins: int) -> None:
+    """Thirty bins over 6..46 words once held one or two lengths each, and showed a comb."""
+    values = range(low, low + count)
+    edges = bin_edges([values], bins)
+    counts = np.histogram(values, edges)[0]
+    if low == 0 or (low + count - 1) / low < 100:
+        assert (counts[:-1] == counts[0]).all() and counts[-1] <= counts[0]
+    else:
+        assert (counts == np.diff(edges)).all()

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from eval.drawing import INK, standalone
@@ -19,6 +20,7 @@ from eval.figures import (
     scatter,
     sensitivity,
 )
+from eval.figures_labels import CHARACTER, LINE, label_offsets, shown
 
 NAMES = ('BM25 <"&$x_1$">', "fused")
 FIRST = {"q1": 0.1, "q2": 0.5, "q3": 0.5, "q4": 0.0}
@@ -45,11 +47,21 @@ DRAWINGS: dict[str, Callable[[], str]] = {
     "weights": lambda: fusion_weights(
         "j", {"minmax": WeightCurve([0, 1], [0.2, 0.3], [0.1, 0.2], [0.3, 0.4])}, "bm25", "AP", 0.5
     ),
+    "no curves": lambda: recall_curves("l", {}),
+    "no gains": lambda: gain_curves("m", {}),
+    "no costs": lambda: cost_quality("n", {}, "ms", "AP"),
+    "equal costs": lambda: cost_quality("o", {"a": (1, 0.3), "b": (1, 0.3)}, "ms", "AP"),
+    "one length": lambda: histogram("p", {"documents": [7, 7]}, "words"),
+    "no weights": lambda: fusion_weights("q", {}, "bm25", "AP"),
+    "no models": lambda: sensitivity("r", {}, "AP"),
+    "no prompts": lambda: sensitivity("s", {"m": {}}, "AP", "p"),
+    "many lines": lambda: recall_curves("t", {f"_{at}": {0.0: at} for at in range(9)}),
     "prompts": lambda: sensitivity("k", {"m": {"p": 0.1, "q": 0.2}, "n": {"p": 0.3}}, "AP", "p"),
 }
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
+@pytest.mark.filterwarnings("error")
 def test_a_drawing_can_stand_in_a_page(name: str) -> None:
     text = DRAWINGS[name]()
     assert text == DRAWINGS[name]()
@@ -85,3 +97,41 @@ def test_items_at_one_place_are_one_point() -> None:
 def test_a_pair_has_the_same_items() -> None:
     with pytest.raises(ValueError, match="items of both"):
         pair("x", {"a": 1.0}, {"b": 1.0})
+
+
+def words_of(svg: str) -> list[str]:
+    return [one.text or "" for one in ElementTree.fromstring(svg).iter() if one.tag[-5:] == "}text"]
+
+
+def test_a_name_with_an_underscore_first_is_told() -> None:
+    """Matplotlib leaves such labels out of legends, so a folder `_old` had no colour."""
+    told = words_of(gain_curves("e", {"_old": {1: 0.2}, "new": {1: 0.3}}))
+    assert any(word.endswith("_old") for word in told) and "new" in told
+
+
+def test_long_names_are_cut_in_the_middle() -> None:
+    assert shown("a" * 40) == "a" * 40
+    assert shown("a" * 30 + "b" * 30) == "a" * 20 + "\u2026" + "b" * 19
+
+
+def test_a_prompt_that_is_the_default_is_named_and_every_model_too() -> None:
+    told = words_of(sensitivity("k", {"m": {"p": 0.1, "q": 0.2}, "n": {"q": 0.3}}, "AP", "p"))
+    assert {"m", "n", "a prompt", "mean", "p"} <= set(told)
+
+
+def test_a_histogram_tells_median_and_late_values() -> None:
+    told = words_of(histogram("h", {"documents": list(range(1, 2002))}, "words"))
+    assert "documents: 1,001 and 1,901" in told
+
+
+def test_labels_of_close_points_do_not_cover_each_other() -> None:
+    spots = np.array([[100.0, 100.0], [100.0, 104.0], [102.0, 102.0], [300.0, 100.0]])
+    texts = ["first", "second", "third", "far"]
+    boxes = []
+    for (x, y), text, (across, up) in zip(spots, texts, label_offsets(spots, texts), strict=True):
+        left = x + across - (len(text) * CHARACTER if across < 0 else 0)
+        boxes.append((left, left + len(text) * CHARACTER, y + up))
+    for at, (left, right, y) in enumerate(boxes):
+        for other_left, other_right, other_y in boxes[:at]:
+            apart = left >= other_right or other_left >= right
+            assert apart or abs(y - other_y) >= LINE
