@@ -23,7 +23,7 @@ def evaluate(run: Run, qrels: Qrels, measures: Sequence[str] = STANDARD) -> Valu
     system does not improve its mean by declining to answer. So does a judged query without a
     relevant document, as in trec_eval. Queries of the run that are not judged are ignored.
     Documents of equal score are judged as trec_eval orders them, the id that sorts LAST first,
-    in every measure of trec_eval and in RR at a cutoff; scores are passed as they are.
+    in every measure of trec_eval and in RR at a cutoff. It compares scores as float32.
 
     Raises:
         ValueError: nothing is judged, a score is NaN, or a measure is unknown.
@@ -34,7 +34,8 @@ def evaluate(run: Run, qrels: Qrels, measures: Sequence[str] = STANDARD) -> Valu
     answered = {
         query_id: _checked(query_id, run[query_id]) for query_id in qrels if query_id in run
     }
-    found = _calculated(answered, qrels, {_uncut(measure) for measure in asked.values()})
+    sought = {query_id: gains for query_id, gains in qrels.items() if _countable(gains)}
+    found = _calculated(answered, sought, {_uncut(measure) for measure in asked.values()})
     return {
         name: {
             query_id: _cut_off(found[_uncut(measure)].get(query_id, 0.0), measure)
@@ -102,6 +103,16 @@ def _checked(query_id: str, scores: Mapping[str, float]) -> dict[str, float]:
     if any(score != score for score in found.values()):
         raise ValueError(f"scores of query {query_id!r} hold NaN")
     return found
+
+
+def _countable(gains: Mapping[str, int]) -> bool:
+    """Tell whether trec_eval can be asked about a query: it has a gain that is not negative.
+
+    trec_eval 9 sizes an array by the highest gain of a query and clears it, so that a query
+    judged -2 throughout (spam, in the Web tracks) crashes the process, and one without judgements
+    reads what is not its own. Nothing is relevant to either: every measure is 0.
+    """
+    return max(gains.values(), default=-1) >= 0
 
 
 def _calculated(run: Run, qrels: Qrels, measures: set[Any]) -> dict[Any, dict[str, float]]:

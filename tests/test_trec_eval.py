@@ -108,3 +108,14 @@ def test_scores_are_compared_as_float32_and_not_rounded() -> None:
     assert evaluate(close, gains, ["RR"]) == {"RR": {"q": 1.0}}
     closer = {"q": {"a": 1 + 1e-8, "b": 1.0}}  # one float32
     assert evaluate(closer, gains, ["RR"]) == {"RR": {"q": 0.5}}
+
+
+@pytest.mark.parametrize("gains", [{}, {"d1": -1}, {"d1": -2}, {"d1": -3, "d2": -2}])
+def test_a_query_without_a_gain_of_0_or_more_never_reaches_trec_eval(gains: dict[str, int]) -> None:
+    """trec_eval clears an array whose size is the highest gain plus 1: -2 crashed the process."""
+    documents = {f"d{number}": float(number) for number in range(300)}
+    qrels = {"first": gains, "q": {"d299": 1}, "last": gains}
+    for _ in range(20):
+        values = evaluate(dict.fromkeys(qrels, documents), qrels)
+        for by_query in values.values():
+            assert by_query == {"first": 0.0, "q": 1.0, "last": 0.0}
