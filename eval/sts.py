@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.types import Counted, Encoder, Role
+from embedder.types import Encoder
+from eval.measures import Values, means
+from eval.record import Cost, Record
+from eval.sentence_rows import CHANNEL, Progress, SentenceRows, distinct
+from eval.tsv import read_rows
 
 COLUMNS = ("score", "sentence1", "sentence2")
-WINDOW = 1024  # sentences between two movements of the bar
-
-Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,10 @@ class Correlation:
         values = {"spearman": self.spearman, "pearson": self.pearson}
         return {name: None if math.isnan(value) else value for name, value in values.items()}
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the values and over how many pairs they are."""
+        return {"measures": self.measures, "pairs": self.pairs}
+
 
 @dataclass(frozen=True, slots=True)
 class JudgedPairs:
@@ -75,30 +80,59 @@ class JudgedPairs:
         dataset: name of the set.
         overall: over all pairs of the set, which is what papers report as "all".
         subsets: name -> correlation over that subset's pairs.
+        values: measure -> number of a pair, from "1" -> what the pair adds to the correlation,
+            which is the mean of these.
         fingerprint: of the encoder.
-        counts: what the encoder did to the sentences of all sets that were judged together.
+        cost: of the sentences that no set before had.
     """
 
     dataset: str
     overall: Correlation
     subsets: Mapping[str, Correlation]
+    values: Values
     fingerprint: str
-    counts: Mapping[str, int]
+    cost: Cost
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures, unrounded; "subsets" only where the set has them."""
-        facts: dict[str, Any] = {
-            "dataset": self.dataset,
-            "measures": self.overall.measures,
-            "pairs": self.overall.pairs,
-        }
-        if self.subsets:
-            facts["subsets"] = {
-                name: {"measures": held.measures, "pairs": held.pairs}
-                for name, held in self.subsets.items()
-            }
-        fingerprint = {"dense": json.loads(self.fingerprint)}
-        return facts | {"fingerprint": fingerprint, "counts": dict(self.counts)}
+        facts = {"dataset": self.dataset, **self.overall.to_json(), **self._parts()}
+        fingerprint = {CHANNEL: json.loads(self.fingerprint)}
+        return facts | {"fingerprint": fingerprint, "counts": dict(self.cost.counts[CHANNEL])}
+
+    def record(self) -> Record:
+        """Return what a run folder keeps."""
+        return Record(
+            benchmark="sts",
+            dataset=self.dataset,
+            values={CHANNEL: self.values},
+            counted=CHANNEL,
+            fingerprints={CHANNEL: self.fingerprint},
+            cost=self.cost,
+            details=self._parts(),
+        )
+
+    @staticmethod
+    def of(record: Record) -> "JudgedPairs":
+        """Read back what `record` gave.
+
+        Raises:
+            ValueError: it is the record of another benchmark.
+        """
+        if record.benchmark != "sts":
+            raise ValueError(f"{record.dataset}: expected an sts record; got {record.benchmark}")
+        subsets = record.details.get("subsets", {})
+        return JudgedPairs(
+            record.dataset,
+            _correlation(record.measures, record.size),
+            {name: _correlation(held["measures"], held["pairs"]) for name, held in subsets.items()},
+            record.main,
+            record.fingerprints[CHANNEL],
+            record.cost,
+        )
+
+    def _parts(self) -> dict[str, Any]:
+        subsets = {name: held.to_json() for name, held in self.subsets.items()}
+        return {"subsets": subsets} if subsets else {}
 
 
 def judge(
@@ -106,9 +140,7 @@ def judge(
 ) -> list[JudgedPairs]:
     """Judge sets of pairs by the cosine of their dense rows; every pair counts.
 
-    Both sentences are read as queries: similarity is symmetric, and the models that are told
-    their task are told it on that side. A sentence is encoded once, in however many pairs and
-    sets it stands.
+    A sentence is encoded once, in however many pairs and sets it stands.
 
     Args:
         sets: with sentences and scores.
@@ -119,25 +151,45 @@ def judge(
         ValueError: the encoder gives no dense row or several for a sentence, or a correlation
             over a whole set is not defined.
     """
-    texts = sentences(sets)
-    rows = _rows(texts, encoder, progress)
-    place = {text: row for row, text in enumerate(texts)}
-    counts = dict(encoder.counts) if isinstance(encoder, Counted) else {}
-    judged = []
-    for pair_set in sets:
-        cosines = _cosines(
-            rows[[place[pair.first] for pair in pair_set.pairs]],
-            rows[[place[pair.second] for pair in pair_set.pairs]],
-        )
-        overall, subsets = _correlations(pair_set, cosines)
-        judged.append(JudgedPairs(pair_set.name, overall, subsets, encoder.fingerprint, counts))
-    return judged
+    rows = SentenceRows(encoder)
+    return [judge_set(pair_set, rows, progress) for pair_set in sets]
+
+
+def judge_set(
+    pair_set: PairSet, rows: SentenceRows, progress: Progress | None = None
+) -> JudgedPairs:
+    """Judge one set; sentences whose rows are held already are not encoded.
+
+    Raises:
+        ValueError: as `judge`.
+    """
+    rows.of(sentences([pair_set]), progress)
+    first = rows.of([pair.first for pair in pair_set.pairs])
+    cosines = _cosines(first, rows.of([pair.second for pair in pair_set.pairs]))
+    gold = np.array([pair.gold for pair in pair_set.pairs])
+    named = np.array([pair.subset for pair in pair_set.pairs])
+    for what, side in (("scores", gold), ("cosines", cosines)):
+        if np.ptp(side) == 0:
+            raise ValueError(
+                f"{pair_set.name}: no correlation is defined where all {what} are equal"
+            )
+    return JudgedPairs(
+        pair_set.name,
+        correlation(cosines, gold),
+        {
+            name: correlation(cosines[named == name], gold[named == name])
+            for name in pair_set.subsets
+        },
+        pair_values(cosines, gold),
+        rows.fingerprint,
+        rows.spent(),
+    )
 
 
 def sentences(sets: Sequence[PairSet]) -> list[str]:
     """Return every sentence of the sets once, in the order of first appearance."""
     pairs = chain.from_iterable(pair_set.pairs for pair_set in sets)
-    return list(dict.fromkeys(text for pair in pairs for text in (pair.first, pair.second)))
+    return distinct(text for pair in pairs for text in (pair.first, pair.second))
 
 
 def correlation(cosines: NDArray[np.float64], gold: NDArray[np.float64]) -> Correlation:
@@ -149,13 +201,30 @@ def correlation(cosines: NDArray[np.float64], gold: NDArray[np.float64]) -> Corr
     """
     if len(gold) < 2 or np.ptp(cosines) == 0 or np.ptp(gold) == 0:
         return Correlation(math.nan, math.nan, len(gold))
-    from scipy.stats import pearsonr, spearmanr
+    return _correlation(means(pair_values(cosines, gold)), len(gold))
 
-    return Correlation(
-        float(spearmanr(cosines, gold).statistic),
-        float(pearsonr(cosines, gold).statistic),
-        len(gold),
-    )
+
+def pair_values(cosines: NDArray[np.float64], gold: NDArray[np.float64]) -> Values:
+    """Return what each pair adds to the correlations; the mean over pairs is the correlation.
+
+    For Pearson's that is the product of both sides in standard units (of the population), for
+    Spearman's the same of ranks (Spearman, American Journal of Psychology 1904). Two encoders
+    are so compared pair by pair.
+
+    Args:
+        cosines: (n,) one a pair, not all equal.
+        gold: (n,) scores by people, not all equal.
+    """
+    from scipy.stats import rankdata, zscore
+
+    sides = {"spearman": (rankdata(cosines), rankdata(gold)), "pearson": (cosines, gold)}
+    return {
+        measure: {
+            str(number): float(value)
+            for number, value in enumerate(zscore(first) * zscore(second), start=1)
+        }
+        for measure, (first, second) in sides.items()
+    }
 
 
 def read_pairs(path: Path) -> PairSet:
@@ -167,23 +236,10 @@ def read_pairs(path: Path) -> PairSet:
         ValueError: a column is missing, a line has too few or too many fields, a score is no
             finite number, or there are fewer than two pairs.
     """
-    lines = _lines(path)
-    header = next(lines, (1, []))[1]
-    missing = [name for name in COLUMNS if name not in header]
-    if missing:
-        raise ValueError(
-            f"{path}: expected a first line that names the columns {', '.join(COLUMNS)}, "
-            f"separated by tabs; {', '.join(missing)} is missing"
-        )
     pairs = []
-    for number, fields in lines:
-        if len(fields) != len(header):
-            raise ValueError(
-                f"{path}:{number}: expected {len(header)} fields as in the first line, separated "
-                f"by tabs; got {len(fields)}"
-            )
+    for number, fields in read_rows(path, COLUMNS):
         try:
-            pairs.append(_pair(dict(zip(header, fields, strict=True))))
+            pairs.append(_pair(fields))
         except ValueError as error:
             raise ValueError(f"{path}:{number}: {error}") from error
     try:
@@ -192,59 +248,12 @@ def read_pairs(path: Path) -> PairSet:
         raise ValueError(f"{path}: {error}") from error
 
 
-def pair_files(source: Path) -> list[Path]:
-    """Return a file itself, or the .tsv files of a folder by name.
-
-    Raises:
-        ValueError: there is nothing to read.
-    """
-    if source.is_file():
-        return [source]
-    if not source.is_dir():
-        raise ValueError(f"{source} is neither a file nor a folder; give .tsv files of pairs")
-    found = sorted(path for path in source.glob("*.tsv") if not path.name.startswith("."))
-    if not found:
-        raise ValueError(f"{source} holds no .tsv files of pairs")
-    return found
-
-
 def _pair(fields: Mapping[str, str]) -> Pair:
     try:
         gold = float(fields["score"])
     except ValueError as error:
         raise ValueError(f"expected a number as score; got {fields['score']!r}") from error
     return Pair(gold, fields["sentence1"], fields["sentence2"], fields.get("subset", ""))
-
-
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Split the lines that are not blank into fields, each with its number."""
-    with path.open("rb") as file:  # bytes: only line feeds end a line, not the marks inside text
-        for number, raw in enumerate(file, start=1):
-            try:
-                line = raw.decode("utf-8-sig").rstrip("\r\n")
-            except UnicodeDecodeError as error:
-                raise ValueError(f"{path}:{number}: expected UTF-8 text; {error}") from error
-            if line.strip():
-                yield number, line.split("\t")
-
-
-def _rows(texts: Sequence[str], encoder: Encoder, progress: Progress | None) -> NDArray[np.float32]:
-    """Encode sentences, one dense row each: (n, dim)."""
-    parts = []
-    for start in range(0, len(texts), WINDOW):
-        window = texts[start : start + WINDOW]
-        read = encoder.encode(window, Role.QUERY)
-        if read.dense is None:
-            raise ValueError("similarity is judged on dense rows; this encoder gives sparse ones")
-        if not np.array_equal(read.owner, np.arange(len(window))):
-            raise ValueError(
-                f"similarity is judged on one row a sentence; this encoder gave {len(read)} rows "
-                f"for {len(window)} sentences: take a prompt whose mode reads one"
-            )
-        parts.append(read.dense)
-        if progress is not None:
-            progress(start + len(window))
-    return np.concatenate(parts)
 
 
 def _cosines(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -257,15 +266,10 @@ def _cosines(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray
     return np.asarray(products(first, second) / norms)
 
 
-def _correlations(
-    pair_set: PairSet, cosines: NDArray[np.float64]
-) -> tuple[Correlation, dict[str, Correlation]]:
-    gold = np.array([pair.gold for pair in pair_set.pairs])
-    overall = correlation(cosines, gold)
-    if math.isnan(overall.spearman):
-        same = "scores" if np.ptp(gold) == 0 else "cosines"
-        raise ValueError(f"{pair_set.name}: no correlation is defined where all {same} are equal")
-    named = np.array([pair.subset for pair in pair_set.pairs])
-    return overall, {
-        name: correlation(cosines[named == name], gold[named == name]) for name in pair_set.subsets
-    }
+def _correlation(measures: Mapping[str, float | None], pairs: int) -> Correlation:
+    """Make a correlation of means or of JSON; rounding must not take it out of -1..1."""
+
+    def bounded(value: float | None) -> float:
+        return math.nan if value is None else min(1.0, max(-1.0, value))
+
+    return Correlation(bounded(measures["spearman"]), bounded(measures["pearson"]), pairs)

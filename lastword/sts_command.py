@@ -1,22 +1,19 @@
 """The command that judges sentence similarity: eval sts."""
 
-import tomllib
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Typer
 
+from lastword.dense_encoder import Keeping, check_names, dense_encoder, places, prompt_name
 from lastword.display import Screen, counted, table
-from lastword.encoders import model_channels
 from lastword.options import Output, Reading, command
 from lastword.recipes import Recipe, said
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from embedder.types import Encoder
     from eval.sts import Correlation, JudgedPairs
 
 app = Typer()
@@ -26,19 +23,21 @@ app = Typer()
     app,
     [
         "lastword eval sts stsb-test.tsv sickr-test.tsv",
+        "lastword eval sts STSBenchmark SICK-R --out runs/sts",
         "lastword eval sts path/to/folder --model Qwen/Qwen3-0.6B --prompt mine.toml --json",
         "lastword eval sts stsb-test.tsv --embedder sbert:all-MiniLM-L6-v2",
     ],
 )
 def sts(
     sources: Annotated[
-        list[Path],
+        list[str],
         Argument(
-            metavar="FILE|FOLDER...",
+            metavar="FILE|FOLDER|NAME...",
             help="Tab-separated files with score, sentence1, sentence2, perhaps subset; "
-            "or folders of them.",
+            "folders of them; or names of MTEB's sets: STS12 to STS16, STSBenchmark, SICK-R.",
         ),
     ],
+    keeping: Keeping,
     reading: Reading,
     output: Output,
 ) -> None:
@@ -46,62 +45,46 @@ def sts(
 
     Both sentences are read with the prompt's wording for queries, each sentence once.
     """
-    from eval.sts import judge, pair_files, read_pairs, sentences
+    from eval.sentence_rows import SentenceRows
+    from eval.sts import JudgedPairs, judge_set, sentences
+    from eval.sts_names import open_pairs
 
     screen = Screen(output)
-    sets = [read_pairs(path) for source in sources for path in pair_files(source)]
-    encoder, recipe = _dense_encoder(reading)
-    total = len(sentences(sets))
+    sets = [pair_set for source in sources for pair_set in open_pairs(source)]
+    check_names(pair_set.name for pair_set in sets)
+    encoder, recipe = dense_encoder(reading)
+    kept = keeping.finished("sts", recipe, encoder, {"datasets": places(sources)})
+    outcomes = {name: JudgedPairs.of(record) for name, record in kept.items()}
+    waiting = [pair_set for pair_set in sets if pair_set.name not in outcomes]
+    total = len(sentences(waiting))
     with screen.progress("Encoding", total, "sentences") as advance:
-        try:
-            judged = judge(sets, encoder, advance)
-        except ValueError as error:
-            raise ValueError(f"{said(recipe)}: {error}") from error
+        rows = SentenceRows(encoder)
+        for pair_set in waiting:
+            try:
+                outcomes[pair_set.name] = judge_set(pair_set, rows, advance)
+            except ValueError as error:
+                raise ValueError(f"{said(recipe)}: {error}") from error
+            keeping.keep(outcomes[pair_set.name].record())
+    judged = [outcomes[pair_set.name] for pair_set in sets]
     screen.result([_facts(one, recipe) for one in judged], _shown(judged))
+    if len(waiting) < len(sets):
+        screen.remark(f"{len(sets) - len(waiting)} of the sets were finished in {keeping.out}.")
     screen.remark(f"{counted(total, 'sentence')} read by {said(recipe)}.")
-    cut = judged[0].counts.get("truncated", 0)
+    cut = sum(one.cost.counts["dense"].get("truncated", 0) for one in judged)
     if cut:
         screen.remark(
             f"{cut:,} of the sentences were longer than the limit and were cut; "
             "a language model reads more with --max-text-tokens."
         )
-
-
-def _dense_encoder(reading: Reading) -> "tuple[Encoder, Recipe]":
-    """Load what gives dense rows; nothing else is computed.
-
-    Raises:
-        ValueError: there are none.
-    """
-    if reading.channels not in ("", "dense"):
-        raise ValueError(
-            f"similarity is judged on dense rows; leave out --channels {reading.channels}"
-        )
-    if reading.embedder:
-        made = model_channels(replace(reading, channels=""))
-        if "dense" not in made:
-            raise ValueError(f"{reading.embedder} gives sparse rows; similarity needs dense ones")
-        return made["dense"]
-    from embedder.llm import own_prompt
-    from embedder.prompt import Prompt
-
-    prompt = Prompt.load(reading.prompt) if reading.prompt else own_prompt(reading.model)
-    if not prompt.reading.dense:
-        raise ValueError(
-            f"prompt {prompt.name!r} reads no dense rows, which similarity is judged on; "
-            "take another --prompt, or dense = true in its [read]"
-        )
-    return model_channels(replace(reading, channels="dense"))["dense"]
+    if keeping.out is not None:
+        screen.remark(f"Figures per pair are in {keeping.out}.")
 
 
 def _facts(judged: "JudgedPairs", recipe: Recipe) -> dict[str, Any]:
-    facts = judged.to_json()
-    prompt = getattr(recipe, "prompt", "")  # a sentence-transformers model may have none
-    named = tomllib.loads(prompt)["name"] if prompt else None
-    return facts | {"prompt": named}
+    return judged.to_json() | {"prompt": prompt_name(recipe)}
 
 
-def _shown(judged: "list[JudgedPairs]") -> "Table":
+def _shown(judged: "Sequence[JudgedPairs]") -> "Table":
     rows: list[tuple[str, ...]] = []
     for one in judged:
         rows.append((one.dataset, *_cells(one.overall)))

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import spearmanr
+from scipy.stats import pearsonr, spearmanr
 from sentence_transformers import SentenceTransformer
 
 from embedder.prompt import Prompt
 from embedder.types import Representation, Role, fingerprint_of
-from eval.sts import Pair, PairSet, correlation, judge, pair_files, read_pairs
+from eval.record import Record
+from eval.sts import JudgedPairs, Pair, PairSet, correlation, judge, pair_values, read_pairs
 from lastword.cli import FAILED, main
 
 SHARED = Path(__file__).resolve().parents[2] / "shared/data/sts"
@@ -77,6 +78,25 @@ def test_spearman_is_pearson_of_mean_ranks(drawn: list[tuple[int, int]]) -> None
     assert got == pytest.approx(np.corrcoef(ranks)[0, 1], abs=1e-12)
 
 
+@given(scores)
+def test_the_mean_of_pair_values_is_the_correlation(drawn: list[tuple[int, int]]) -> None:
+    cosines, gold = np.array(drawn, dtype=np.float64).T
+    if len(set(cosines)) == 1 or len(set(gold)) == 1:
+        return
+    values = pair_values(cosines, gold)
+    assert list(values["spearman"]) == [str(number) for number in range(1, len(drawn) + 1)]
+    want = {"spearman": spearmanr(cosines, gold), "pearson": pearsonr(cosines, gold)}
+    for measure, by_pair in values.items():
+        mean = math.fsum(by_pair.values()) / len(by_pair)
+        assert mean == pytest.approx(want[measure].statistic, abs=1e-12)
+
+
+def test_pair_values_by_hand() -> None:
+    values = pair_values(np.array([0.1, 0.2, 0.9]), np.array([2.0, 1.0, 3.0]))
+    # Ranks 1, 2, 3 and 2, 1, 3 are -1, 0, 1 and 0, -1, 1 from their mean; their variance is 2/3.
+    assert list(values["spearman"].values()) == pytest.approx([0, 0, 1.5])
+
+
 def test_a_set_is_judged_by_its_cosines() -> None:
     compass = Compass({"a": 0, "b": 10, "c": 50, "d": 170})
     held = pairs((5, "a", "b"), (2, "b", "c"), (3, "a", "c"), (0, "a", "d"))
@@ -108,7 +128,7 @@ def test_equal_sentences_tie_exactly() -> None:
 
 
 def test_several_rows_a_sentence_are_refused() -> None:
-    with pytest.raises(ValueError, match="one row a sentence; this encoder gave 4 rows for 2"):
+    with pytest.raises(ValueError, match="one row each; this encoder gave 4 rows for 2"):
         judge([pairs((5, "a", "b"), (1, "a", "a"))], Compass({"a": 0, "b": 10}, rows=2))
 
 
@@ -140,6 +160,8 @@ def test_a_subset_is_judged_alone(tmp_path: Path) -> None:
     path.write_text(SMALL.replace("0.5\t", "3\t"))
     [flat] = judge([read_pairs(path)], compass)
     assert flat.to_json()["subsets"]["rocks"]["measures"] == {"spearman": None, "pearson": None}
+    again = JudgedPairs.of(Record.from_json(json.loads(json.dumps(flat.record().to_json()))))
+    assert again.to_json() == flat.to_json() and again.values == flat.values
 
 
 @pytest.mark.parametrize(
@@ -166,16 +188,6 @@ def test_a_broken_file_is_one_line(
     assert err.startswith(f"lastword: {path}") and err.count("\n") == 1
 
 
-def test_folders_are_looked_into(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"holds no \.tsv files"):
-        pair_files(tmp_path)
-    for name in ("b.tsv", "a.tsv", "notes.txt"):
-        (tmp_path / name).write_text(SMALL)
-    assert [path.name for path in pair_files(tmp_path)] == ["a.tsv", "b.tsv"]
-    with pytest.raises(ValueError, match="neither a file nor a folder"):
-        pair_files(tmp_path / "gone")
-
-
 def test_the_command_gives_a_list(
     llama: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -195,7 +207,8 @@ def test_the_command_gives_a_list(
     assert set(second["subsets"]) == {"pets", "rocks"}
     assert second["fingerprint"]["dense"]["kind"] == "llm"
     assert second["fingerprint"]["dense"]["sparse"] is None  # nothing else is computed
-    assert second["counts"]["texts"] == 7 and second["counts"]["truncated"] == 1
+    assert first["counts"]["texts"] == 3 and first["counts"]["truncated"] == 1
+    assert second["counts"]["texts"] == 4 and second["counts"]["truncated"] == 0
     assert main([*asked, "--max-text-tokens", "20"]) == 0
     shown = capsys.readouterr()
     assert "mean of 2" in shown.out and "  rocks" in shown.out
@@ -207,7 +220,7 @@ def test_the_command_gives_a_list(
     [
         (["--channels", "dense,bm25"], "leave out --channels"),
         (["--prompt", "sparse.toml"], "'promptreps' reads no dense rows"),
-        (["--prompt", "several.toml"], "prompt promptreps: similarity is judged on one row"),
+        (["--prompt", "several.toml"], "prompt promptreps: sentences are judged by one row each"),
     ],
 )
 def test_what_cannot_be_judged_is_one_line(
