@@ -85,14 +85,14 @@ def judge_task(task: "AbsTask", model: "DenseModel", cache: "ResultCache") -> "T
 
     Raises:
         OSError: the data could not be fetched.
-        ValueError: the model cannot do the task.
+        ValueError: the model cannot do the task, or a file of results is broken.
     """
     import mteb
 
     if task.is_aggregate:
         for part in task.metadata.tasks:
             judge_task(part, model, cache)
-    held = cache.load_task_result(task.metadata.name, model.mteb_model_meta)
+    held = _held(task, model, cache)
     stale = held is not None and held.dataset_revision != task.metadata.revision
     if held is None or stale or held.get_missing_evaluations(task):
         _fetch(task)
@@ -108,6 +108,17 @@ def judge_task(task: "AbsTask", model: "DenseModel", cache: "ResultCache") -> "T
     if task.data_loaded:
         task.unload_data()
     return outcome.task_results[0]
+
+
+def _held(task: "AbsTask", model: "DenseModel", cache: "ResultCache") -> "TaskResult | None":
+    asked = (task.metadata.name, model.mteb_model_meta)
+    try:
+        return cache.load_task_result(*asked)
+    except ValueError as error:
+        raise ValueError(
+            f"{cache.get_task_result_path(*asked)} is no result of mteb, perhaps because a run was "
+            "killed while it was written; delete it, and the task is judged again"
+        ) from error
 
 
 def _fetch(task: "AbsTask") -> None:
