@@ -107,7 +107,18 @@ def retrieval(
     screen.remark(f"Read by {spoken(made.recipes)}.")
     for record in records:
         _tell_losses(record, screen)
-    screen.remark(f"Figures per query and TREC runs are in {out}.")
+    page = _report(out, made, screen)
+    screen.remark(f"Figures per query, TREC runs and the report are in {out}: open {page}.")
+
+
+def _report(out: Path, made: Readers, screen: Screen) -> Path:
+    """Write the page of the run folder; figures are whole without it."""
+    from eval.report.facts import ReportOptions
+    from eval.report.write import write_report
+
+    with screen.progress("Writing the report", None, "queries") as advance:
+        options = ReportOptions(encoders={out: made.encoders}, progress=advance)
+        return write_report([out], out / "report.html", options)[0]
 
 
 def _settings(judging: Judging, made: Readers) -> dict[str, Any]:

@@ -172,6 +172,7 @@ def test_judging_a_beir_folder(beir: Path, llama: Path, tmp_path: Path, says: Sa
     kept = json.loads((out / "small.json").read_text(encoding="utf-8"))
     assert kept["values"]["bm25"]["nDCG@10"] == {"q1": 1.0, "q2": 1.0}
     assert read_trec(out / "small.fused.trec").keys() == {"q1", "q2"}
+    assert "small" in (out / "report.html").read_text(encoding="utf-8")
     [again] = says(*command)  # with the index that is there
     assert again["measures"] == told["measures"]
 
