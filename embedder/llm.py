@@ -11,23 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder import sparsify
-from embedder.batch_rows import BatchRows, in_order, refuse_nan, to_host, unit
+from embedder.batch_rows import BatchRows, Room, in_order, join, refuse_nan, to_host, unit
 from embedder.bundled import BUNDLED_MODEL, BUNDLED_NAME
+from embedder.context import within_context
 from embedder.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
 from embedder.prompt import Prompt, content_hash
-from embedder.render import text_ids
 from embedder.terms import TermTable
 from embedder.types import Representation, Role, fingerprint_of
 
 if TYPE_CHECKING:
     from embedder.backbone import Backbone
-    from embedder.reader import Fed, Reader
+    from embedder.reader import Answer, Fed
 
 WINDOW = 256  # texts that are sorted by length together, while the next are tokenised
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Window:
+class Window:
     """Texts made ready for the model: what is fed, and the columns they may use."""
 
     fed: list["Fed"]
@@ -49,10 +49,10 @@ class LLMEncoder:
         self.backbone = backbone
         self.prompt = prompt
         self.reader = Reader(backbone, prompt)
-        self.options = _within_context(options, self.reader)
+        self.options = within_context(options, self.reader)
         rules = prompt.reading.sparse
         self.table = TermTable(backbone.tokenizer, backbone.vocab, rules) if rules else None
-        self._budget = self.options.token_budget
+        self.room = Room(self.options.token_budget)
         self._counts: Counter[str] = Counter(texts=0, tokens=0, truncated=0, without_words=0)
         self._fingerprint = self._describe()
 
@@ -90,18 +90,7 @@ class LLMEncoder:
 
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Encode texts in order; the empty string is legal."""
-        from scipy.sparse import vstack
-
-        parts = [self._collect(done) for done in self._windows(texts, role)]
-        starts = np.arange(len(parts)) * WINDOW
-        owner = np.concatenate([p.owner + at for p, at in zip(parts, starts, strict=True)])
-        dense = [part.dense for part in parts if part.dense is not None]
-        sparse = [part.sparse for part in parts if part.sparse is not None]
-        return Representation(
-            dense=np.concatenate(dense) if dense else None,
-            sparse=vstack(sparse, format="csr") if sparse else None,
-            owner=owner,
-        )
+        return join([self.collect(done) for done in self._windows(texts, role)], WINDOW)
 
     def states(self, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
         """Return what is read of each text before it gets unit length, (n, dim) float32.
@@ -145,59 +134,48 @@ class LLMEncoder:
         for window in self._prepared(windows or [[]], role):
             yield self._read_window(window, role)
 
-    def _prepared(self, windows: list[list[str]], role: Role) -> Iterator[_Window]:
+    def _prepared(self, windows: list[list[str]], role: Role) -> Iterator[Window]:
         """Tokenise the next window while the model runs on this one."""
         if len(windows) == 1:
-            yield self._prepare(windows[0], role)
+            yield self.prepare(windows[0], role)
             return
         with ThreadPoolExecutor(max_workers=1) as pool:
-            coming = pool.submit(self._prepare, windows[0], role)
+            coming = pool.submit(self.prepare, windows[0], role)
             for following in windows[1:]:
                 ready = coming.result()
-                coming = pool.submit(self._prepare, following, role)
+                coming = pool.submit(self.prepare, following, role)
                 yield ready
             yield coming.result()
 
-    def _prepare(self, texts: list[str], role: Role) -> _Window:
+    def prepare(self, texts: Sequence[str], role: Role) -> Window:
+        """Tokenise at most WINDOW texts, and count them."""
         fed = self.reader.feed(texts, role, self.options.max_text_tokens)
         allowed = self.table.allowed(texts) if self.table else []
         self._counts["texts"] += len(texts)
         self._counts["tokens"] += sum(text.tokens for text in fed)
         self._counts["truncated"] += sum(text.rows[0].cut for text in fed)
         self._counts["without_words"] += sum(len(ids) == 0 for ids in allowed)
-        return _Window(fed, allowed)
+        return Window(fed, allowed)
 
-    def _read_window(self, window: _Window, role: Role) -> list[BatchRows]:
-        import torch
+    def _read_window(self, window: Window, role: Role) -> list[BatchRows]:
+        def choose(waiting: list[int]) -> NDArray[np.int64]:
+            fed = [window.fed[i] for i in waiting]
+            return self.reader.next_batch(fed, role, self.room.tokens)
 
-        waiting = list(range(len(window.fed)))
-        done: list[BatchRows] = []
-        while waiting:
-            first = self.reader.next_batch([window.fed[i] for i in waiting], role, self._budget)
-            batch = np.array(waiting)[first]
-            try:
-                done.append(self._read(window, batch, role))
-            except (torch.OutOfMemoryError, MemoryError):
-                if len(batch) == 1:
-                    raise MemoryError(
-                        f"one text of {window.fed[batch[0]].tokens} tokens does not fit in memory; "
-                        "lower --max-text-tokens or use a smaller model"
-                    ) from None
-                self._budget = max(1, self._budget // 2)  # remembered: the next window starts here
-                continue
-            finished = set(batch.tolist())
-            waiting = [i for i in waiting if i not in finished]
-        return done
+        def read(batch: NDArray[np.int64]) -> BatchRows:
+            answer = self.reader.read([window.fed[i] for i in batch], role)
+            return self.select(window, batch[answer.owner], answer)
 
-    def _read(self, window: _Window, batch: NDArray[np.int64], role: Role) -> BatchRows:
-        answer = self.reader.read([window.fed[i] for i in batch], role)
-        owner = batch[answer.owner]
+        return self.room.read_all([text.tokens for text in window.fed], choose, read)
+
+    def select(self, window: Window, owner: NDArray[np.int64], answer: "Answer") -> BatchRows:
+        """Keep of an answer what this prompt reads; `owner` are places in the window."""
         if self.table is None or answer.logits is None:
             return BatchRows(owner, answer.hidden, None, None)
         allowed = [window.allowed[i] for i in owner]
         return BatchRows(owner, answer.hidden, *sparsify.select(answer.logits, allowed, self.table))
 
-    def _collect(self, done: list[BatchRows]) -> Representation:
+    def collect(self, done: list[BatchRows]) -> Representation:
         """Bring a window's rows to the host and back into the order of its texts."""
         if not done:
             return self._nothing()
@@ -276,25 +254,3 @@ def own_prompt(model: str | Path) -> Prompt:
     """
     own = (BUNDLED_MODEL if model == BUNDLED_NAME else Path(model)) / "prompt.toml"
     return Prompt.load(own if own.is_file() else "promptreps")
-
-
-def _within_context(options: LLMOptions, reader: "Reader") -> LLMOptions:
-    """Lower the text limit where prompt and text would not fit in the model's context."""
-    config = reader.backbone.model.config.get_text_config()
-    context = getattr(config, "max_position_embeddings", None)
-    if not context:
-        return options
-    frames = [frame for role in reader.frames.values() for frame in role]
-    select, tokenizer = reader.prompt.select, reader.backbone.tokenizer
-    asked = len(text_ids(tokenizer, select.ask)) if select else 0
-    room = min(
-        (int(context) - len(frame) - asked) // frame.template.texts
-        for frame in (*frames, *([reader.other] if reader.other else []))
-    )
-    if room < 1:
-        shown = " with its examples" if reader.prompt.examples else ""
-        raise ValueError(
-            f"the prompt{shown} takes all of the model's context of {context} tokens; "
-            "use a shorter prompt, fewer demonstrations, or another model"
-        )
-    return replace(options, max_text_tokens=min(options.max_text_tokens, room))

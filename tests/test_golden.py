@@ -79,7 +79,7 @@ def test_log_saturated_logits(case: Path, side: str) -> None:
 
     settings, arrays = read(case), np.load(case / "expected.npz")
     plain, role = encoder(settings), SIDES[side]
-    window = plain._prepare(list(texts(settings, side).values())[:6], role)
+    window = plain.prepare(list(texts(settings, side).values())[:6], role)
     rows = [fed.rows[0].ids for fed in window.fed]
     step = plain.backbone.read((), rows, Wanted())
     assert step.logits is not None
@@ -99,7 +99,7 @@ def test_generated_representations(case: Path, side: str) -> None:
     got = using.encode(list(given.values()), role)
     assert got.dense is not None and got.sparse is not None
     exact = exact_weights(using, list(given.values()), role)
-    window = using._prepare(list(given.values()), role)
+    window = using.prepare(list(given.values()), role)
     limit = settings["num_pooled_tokens"]
     said = [say(using.backbone, (), [one.rows[0].ids], limit)[0] for one in window.fed]
     start = 0
