@@ -1,4 +1,8 @@
-"""The drawings of a report: each function takes data and returns an `<svg>` element."""
+"""The drawings of a report: each function takes data and returns an `<svg>` element.
+
+`positions` says which colour a system has: name -> its position among all systems of a page.
+Drawings that hold only some of them need it; without it they count what they hold.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,12 +14,11 @@ import numpy as np
 from eval.curves import bin_edges, pareto
 from eval.drawing import INK, LOST, WON, colour, drawn
 from eval.figures_labels import by_ratio, label_offsets, number, shown
+from eval.figures_lines import Positions, colours_of, draw_lines, height_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-MOST_INSIDE = 4  # names of lines; more would cover the lines, and stand above them
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,37 +119,45 @@ def differences(pair: Pair, interval: tuple[float, float] | None = None) -> str:
     return drawn(pair.key, title, draw, titles)
 
 
-def recall_curves(key: str, curves: Mapping[str, Mapping[float, float]]) -> str:
+def recall_curves(
+    key: str, curves: Mapping[str, Mapping[float, float]], positions: Positions | None = None
+) -> str:
     """Draw interpolated precision at each recall, a line for each system."""
 
     def draw(axes: "Axes") -> None:
-        _lines(axes, curves)
+        draw_lines(axes, curves, colours_of(curves, positions))
         axes.set_xlabel("recall")
         axes.set_ylabel("precision, interpolated")
         axes.set_ylim(bottom=0)
 
-    return drawn(key, "precision over recall of each system", draw, height=_height(curves))
+    return drawn(key, "precision over recall of each system", draw, height=height_of(curves))
 
 
-def gain_curves(key: str, curves: Mapping[str, Mapping[int, float]]) -> str:
+def gain_curves(
+    key: str, curves: Mapping[str, Mapping[int, float]], positions: Positions | None = None
+) -> str:
     """Draw nDCG@k over k, a line for each system."""
 
     def draw(axes: "Axes") -> None:
-        _lines(axes, curves)
+        draw_lines(axes, curves, colours_of(curves, positions))
         cutoffs = sorted({k for curve in curves.values() for k in curve})
         by_ratio(axes, 1)
         axes.set_xticks(cutoffs, [str(k) for k in cutoffs])
         axes.set_xlabel("k")
         axes.set_ylabel("nDCG@k")
 
-    return drawn(key, "nDCG at each cutoff of each system", draw, height=_height(curves))
+    return drawn(key, "nDCG at each cutoff of each system", draw, height=height_of(curves))
 
 
 def cost_quality(
-    key: str, points: Mapping[str, tuple[float, float]], unit: str, measure: str
+    key: str,
+    points: Mapping[str, tuple[float, float]],
+    unit: str,
+    measure: str,
+    positions: Positions | None = None,
 ) -> str:
     """Draw systems at their cost and quality, with the line of those that no other beats."""
-    front = pareto(points)
+    front, colours = pareto(points), colours_of(points, positions)
 
     def draw(axes: "Axes") -> None:
         axes.set_xlabel(unit)
@@ -154,8 +165,8 @@ def cost_quality(
         if not points:
             return
         axes.plot(*zip(*(points[name] for name in front), strict=True), color=INK, alpha=0.4)
-        for at, spot in enumerate(points.values()):
-            axes.scatter(*spot, s=50, color=colour(at), zorder=3)
+        for name, spot in points.items():
+            axes.scatter(*spot, s=50, color=colours[name], zorder=3)
         axes.margins(0.15)
         costs = [cost for cost, _ in points.values()]
         if min(costs) > 0 and max(costs) / min(costs) >= 20:
@@ -178,22 +189,28 @@ def cost_quality(
     return drawn(key, f"{measure} against {unit}; the line joins what no other beats", draw)
 
 
-def histogram(key: str, groups: Mapping[str, Sequence[float]], unit: str) -> str:
+def histogram(
+    key: str,
+    groups: Mapping[str, Sequence[float]],
+    unit: str,
+    positions: Positions | None = None,
+) -> str:
     """Draw how values spread, an outline for each group, with median and 95th percentile."""
     held = {name: values for name, values in groups.items() if len(values)}
+    colours = colours_of(groups, positions)
 
     def draw(axes: "Axes") -> None:
         edges = bin_edges(list(held.values())) if held else np.array([0.0, 1.0])
         if held and not np.isclose(edges[1] - edges[0], edges[-1] - edges[-2]):
             by_ratio(axes, edges[-1] / edges[0])
-        for at, (name, values) in enumerate(held.items()):
+        for name, values in held.items():
             middle, late = np.percentile(values, [50, 95])
             told = f"{shown(name)}: {number(middle)} and {number(late)}"
             counts, _ = np.histogram(values, edges)
-            axes.stairs(counts / len(values), edges, fill=True, color=colour(at), alpha=0.25)
-            axes.stairs(counts / len(values), edges, color=colour(at), label=told)
-            axes.axvline(middle, color=colour(at), linestyle="--", linewidth=1.2)
-            axes.axvline(late, color=colour(at), linestyle=":", linewidth=1.2)
+            axes.stairs(counts / len(values), edges, fill=True, color=colours[name], alpha=0.25)
+            axes.stairs(counts / len(values), edges, color=colours[name], label=told)
+            axes.axvline(middle, color=colours[name], linestyle="--", linewidth=1.2)
+            axes.axvline(late, color=colours[name], linestyle=":", linewidth=1.2)
         axes.set_xlabel(unit)
         axes.set_ylabel("share")
         if held:
@@ -256,20 +273,6 @@ def sensitivity(
 
     title = f"{measure} of every prompt, by model"
     return drawn(key, title, draw, height=1.5 + 0.7 * max(len(held), 1))
-
-
-def _lines(axes: "Axes", curves: Mapping[str, Mapping[Any, float]]) -> None:
-    for at, (name, curve) in enumerate(curves.items()):
-        line = list(curve), list(curve.values())
-        axes.plot(*line, color=colour(at), label=shown(name), marker=".")
-    if len(curves) > MOST_INSIDE:
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0))
-    elif curves:
-        axes.legend(loc="best")
-
-
-def _height(curves: Mapping[str, Any]) -> float:
-    return 4 + (0.2 * len(curves) if len(curves) > MOST_INSIDE else 0)
 
 
 def _target(pair: Pair, item: str) -> str:

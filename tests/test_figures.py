@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from eval.drawing import INK, standalone
+from eval.drawing import COLOURS, INK, standalone
 from eval.figures import (
     Pair,
     WeightCurve,
@@ -135,3 +135,15 @@ def test_labels_of_close_points_do_not_cover_each_other() -> None:
         for other_left, other_right, other_y in boxes[:at]:
             apart = left >= other_right or other_left >= right
             assert apart or abs(y - other_y) >= LINE
+
+
+def test_a_system_has_the_colour_of_its_position_in_every_drawing() -> None:
+    """Where a drawing held only some systems, each took the colour of another."""
+    at = {"a": 0, "b": 4}
+    for text in (
+        recall_curves("a", {"b": {0.0: 1.0, 1.0: 0.5}}, at),
+        gain_curves("b", {"b": {1: 1.0, 10: 0.5}}, at),
+        cost_quality("c", {"b": (1, 0.5)}, "ms", "AP", at),
+        histogram("d", {"b": [1.0, 2.0]}, "ms", at),
+    ):
+        assert COLOURS[4] in text and COLOURS[0] not in text
