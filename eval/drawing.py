@@ -20,6 +20,7 @@ _SETTINGS: Any = {  # matplotlib lists every name in the type
     "svg.fonttype": "none",
     "text.parse_math": False,  # a $ in a name is a $
     "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "sans-serif"],  # the first is measured, the page has either
     "font.size": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -60,7 +61,13 @@ def drawn(
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context({**_SETTINGS, "svg.hashsalt": key}):
+    # A user's matplotlibrc must not change the bytes.
+    clean = {
+        name: held
+        for name, held in mpl.rcParamsDefault.items()
+        if not name.startswith(("_", "backend"))
+    }
+    with mpl.rc_context({**clean, **_SETTINGS, "svg.hashsalt": key}):
         figure = Figure(figsize=(6, height), layout="constrained")
         figure.patch.set_alpha(0)
         axes = figure.add_subplot()
