@@ -56,14 +56,17 @@ def folder_runs(folder: RunFolder, dataset: str) -> dict[str, Run]:
     """Return the runs of the channels of a data set.
 
     Raises:
-        ValueError: the folder has no such data set, or it is no retrieval.
+        ValueError: the folder has no such data set, or fewer than two runs of it.
     """
     record = folder.records.get(dataset)
     if record is None or record.benchmark != "retrieval":
         raise ValueError(
-            f"{folder.path} has no runs of {dataset!r}; it was judged on {', '.join(folder.records)}"
+            f"{folder.path} has no runs of {dataset!r}; it holds {', '.join(folder.records)}"
         )
-    return {name: folder.run(dataset, name) for name in record.values if name != FUSED}
+    names = [name for name in record.values if name != FUSED]
+    if len(names) < 2:
+        raise ValueError(f"{folder.path} has only run {names[0]!r} of {dataset}; fusing needs two")
+    return {name: folder.run(dataset, name) for name in names}
 
 
 def from_folder(folder: RunFolder, dataset: str) -> Development:
@@ -124,10 +127,10 @@ def check_development(dataset: str) -> None:
 
 
 def _refusal(what: str, dataset: str) -> str:
-    held = BEIR.get(dataset)
+    held = BEIR.get(dataset) or WHOLE.get(dataset)
     others = [split for split in held.splits if split != held.reported] if held else ["train"]
     advice = (
-        f"judge another split: --split {' or '.join(others)}"
+        f"take judgements of another split, e.g. lastword eval retrieval --split {others[0]}"
         if others
         else "it has no other split: choose on another data set, or on judgements of your own"
     )

@@ -93,7 +93,8 @@ class Study:
         not_worse: (settings,) bool; not significantly worse than the chosen one.
         held_out: mean where each query is judged with the choice of other queries.
         fold_choices: what each fold was judged with.
-        gains: over the default first; then over equal weights, and the best single run.
+        gains: over the default first; then over equal weights and the best single run, where
+            they are something else.
         adopt: the gain over the default is significant; else the default had better stay.
         sampled: (settings, 2) interval of each setting's mean.
     """
@@ -210,10 +211,8 @@ def study(swept: Swept, default: tuple[str, Floats], options: StudyOptions | Non
     shares = np.array([setting.shares for setting in swept.settings])[winners]
     weights = np.quantile(shares, ends, axis=0, method="inverted_cdf")
     held_out, fold_choices = _cross_validated(swept, options.folds, generator)
-    gains = tuple(
-        _gain(over, held_out, values, options)
-        for over, values in {default[0]: default[1], **_baselines(swept)}.items()
-    )
+    others = [one for one in _baselines(swept).items() if np.abs(one[1] - default[1]).max() > 0]
+    gains = tuple(_gain(over, held_out, values, options) for over, values in (default, *others))
     return Study(
         swept=swept,
         chosen=chosen,
@@ -230,7 +229,9 @@ def study(swept: Swept, default: tuple[str, Floats], options: StudyOptions | Non
 
 def _best(means: Floats) -> NDArray[np.int64]:
     """Return the first of the best of each row of (n, settings); what rounding leaves is a tie."""
-    return (means >= means.max(axis=1, keepdims=True) - ROUNDING).argmax(axis=1)
+    good: NDArray[np.bool_] = means >= means.max(axis=1, keepdims=True) - ROUNDING
+    first: NDArray[np.int64] = good.argmax(axis=1)
+    return first
 
 
 def _not_worse(means: Floats, sampled: Floats, chosen: int, level: float) -> NDArray[np.bool_]:

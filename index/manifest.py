@@ -174,6 +174,8 @@ class Manifest:
         segments: in the order of their rows.
         passages: how documents are cut, None where they are not.
         ingest: a build or addition that is not finished.
+        fusion: how searches fuse the channels by default, as the front door writes it; not read
+            here. "" leaves it to the front door.
     """
 
     generation: int
@@ -182,6 +184,7 @@ class Manifest:
     segments: tuple[SegmentRecord, ...] = ()
     passages: Passages | None = None
     ingest: Ingest | None = None
+    fusion: str = ""
 
     def __post_init__(self) -> None:
         if not self.channels or any(name != spec.name for name, spec in self.channels.items()):
@@ -224,6 +227,7 @@ class Manifest:
             segments=tuple(map(_segment, data["segments"])),
             passages=None if passages is None else Passages(**passages),
             ingest=None if ingest is None else Ingest(**ingest),
+            fusion=data.get("fusion", ""),  # manifests from before it could be chosen lack it
         )
 
 

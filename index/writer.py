@@ -155,6 +155,10 @@ class IndexWriter:
         """Stage how far a build or addition has come; None says that it is complete."""
         self._staged = replace(self._staged, ingest=ingest)
 
+    def fuse_by(self, fusion: str) -> None:
+        """Stage how searches fuse the channels by default; "" forgets what was chosen."""
+        self._staged = replace(self._staged, fusion=fusion)
+
     def start_over(self, channels: Sequence[ChannelSpec], passages: Passages | None) -> None:
         """Stage an index without documents, whatever it held."""
         self._forget_documents()
@@ -164,6 +168,7 @@ class IndexWriter:
             segments=(),
             passages=passages,
             ingest=None,
+            fusion="",  # it was chosen for the encoders there were
         )
 
     def commit(self) -> None:

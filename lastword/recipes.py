@@ -79,18 +79,18 @@ def from_json(text: str, channel: str) -> Recipe:
         ) from error
 
 
-def fusion_for(asked: str, recipes: Mapping[str, Recipe]) -> str:
+def fusion_for(asked: str, recipes: Mapping[str, Recipe], chosen: str = "") -> str:
     """Return the fusion that is asked for, or what `auto` means for these channels.
 
-    A prompt that names a fusion (a model that was measured beside BM25) is followed where that
-    fusion weighs exactly these channels.
+    That is `chosen`, the index's own, then what a prompt names (its model was measured beside
+    BM25), then the default. The first two are followed where they weigh exactly these channels.
     """
     from retrieval.fusion import DEFAULT, fusion_by_name
 
     if asked != AUTO:
         return asked
-    for recipe in recipes.values():
-        own = None if isinstance(recipe, BM25Recipe) else tomllib.loads(recipe.prompt).get("fusion")
+    prompts = [recipe.prompt for recipe in recipes.values() if not isinstance(recipe, BM25Recipe)]
+    for own in (chosen, *(tomllib.loads(prompt).get("fusion") for prompt in prompts)):
         if own:
             try:
                 fusion_by_name(own, list(recipes))

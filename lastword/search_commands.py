@@ -39,7 +39,7 @@ class Fusing(Running):
     ] = ""
     fusion: Annotated[
         str,
-        Option(help=FUSION_HELP),
+        Option(help=f"{FUSION_HELP} What `lastword fuse --into` chose for the index comes first."),
     ] = AUTO
     depth: Annotated[
         int, Option(min=1, help="Documents that each channel contributes to the fusion.")
@@ -219,7 +219,7 @@ def _asked(text: str, held: "Index") -> list[str]:
 
 def _fusion(held: "Index", channels: Sequence[str], asked: str) -> str:
     recipes = {name: from_json(held.channels[name].recipe, name) for name in channels}
-    return fusion_for(asked, recipes)
+    return fusion_for(asked, recipes, held.manifest.fusion)
 
 
 def _check_query(query: str) -> None:

