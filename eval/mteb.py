@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mteb.models.model_meta import ModelMeta
     from torch.utils.data import DataLoader
 
-WINDOW = 1024  # texts between two movements of the bar
+WINDOW = 256  # texts between two movements of the bar
 SEARCHED = ("Retrieval", "InstructionRetrieval")
 """Types of tasks in which a corpus is searched, by all channels; others compare given texts."""
 
