@@ -150,12 +150,12 @@ class SegmentRecord:
                 f"segment {self.name!r} cannot have {self.passages} passages of {self.documents} "
                 f"documents, {self.deleted} of them deleted"
             )
+        if (self.tombstone is None) != (self.deleted == 0):
+            raise ValueError(f"segment {self.name!r}: a tombstone goes with deleted documents")
 
     def searched_exactly(self, channel: str) -> bool:
         """Tell whether a dense channel has no FAISS file: it is Flat, or too small to train on."""
         return f"{channel}/{APPROXIMATE}" not in self.files
-        if (self.tombstone is None) != (self.deleted == 0):
-            raise ValueError(f"segment {self.name!r}: a tombstone goes with deleted documents")
 
     @property
     def live(self) -> int:

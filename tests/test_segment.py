@@ -189,3 +189,10 @@ def test_names_that_could_leave_the_folder_are_refused(name: str) -> None:
     for file in ("../x", "/etc/x", ""):
         with pytest.raises(ValueError, match="outside the index"):
             SegmentRecord("000001", 0, 0, {}, {file: FileRecord(1, "")})
+
+
+def test_a_tombstone_goes_with_deleted_documents() -> None:
+    """The check once stood after a return, where nothing reached it."""
+    for deleted, tombstone in ((1, None), (0, "deleted-2.npy")):
+        with pytest.raises(ValueError, match="a tombstone goes with deleted documents"):
+            SegmentRecord("000001", 3, 3, {}, {}, deleted, tombstone)
