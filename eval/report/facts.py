@@ -14,6 +14,7 @@ from eval.report.results import set_table, tables_over, verdicts
 from eval.report.tables import Table
 from eval.run_folder import RunFolder
 
+DENSE = "dense"  # the channel without words
 DIFFERING = 10  # queries of a data set that are listed as the most different
 
 
@@ -78,6 +79,8 @@ class Report:
         sets: the data sets.
         listings: what stands behind the figures.
         full: queries that are shown with what was found.
+        marked: channels whose words are marked.
+        unmarked: channels that have words, whose model was not at hand.
     """
 
     verdicts: tuple[str, ...]
@@ -87,6 +90,8 @@ class Report:
     sets: tuple[SetFacts, ...]
     listings: tuple[Listing, ...]
     full: int
+    marked: tuple[str, ...]
+    unmarked: tuple[str, ...]
 
     @property
     def title(self) -> str:
@@ -127,6 +132,7 @@ def gather(folders: Sequence[Path], options: ReportOptions | None = None) -> Rep
         shown.append(_set_facts(judged, full, options, before))
     over = list(tables_over(sets))
     paths = map(str, folders)
+    marked = _marked(shown)
     return Report(
         verdicts=tuple(verdicts(sets, over, [held.table for held in shown])),
         heads=tuple(heads),
@@ -135,6 +141,34 @@ def gather(folders: Sequence[Path], options: ReportOptions | None = None) -> Rep
         sets=tuple(shown),
         listings=tuple(_listings(sets, tuple(pooled))),
         full=len(full),
+        marked=tuple(marked),
+        unmarked=tuple(name for name in _with_words(sets) if name not in marked),
+    )
+
+
+def _marked(sets: Sequence[SetFacts]) -> dict[str, None]:
+    """List the channels by which words are marked, in the order of first appearance."""
+    documents = (
+        document
+        for held in sets
+        for page in held.queries
+        for side in page.sides
+        for document in side.documents
+    )
+    return dict.fromkeys(
+        channel for document in documents for piece in document.text for channel in piece.channels
+    )
+
+
+def _with_words(sets: Sequence[Judged]) -> dict[str, None]:
+    """List the channels that have words."""
+    records = (judged.record(system) for judged in sets for system in judged.counted)
+    return dict.fromkeys(
+        channel
+        for record in records
+        if record.benchmark == "retrieval"
+        for channel in record.fingerprints
+        if channel in record.values and channel != DENSE
     )
 
 

@@ -58,6 +58,11 @@ class Judged:
         return next(iter(self.first.main))
 
     @property
+    def positions(self) -> dict[str, int]:
+        """System -> its position, which decides its colour in drawings."""
+        return {held.name: at for at, held in enumerate(self.systems)}
+
+    @property
     def compared(self) -> tuple[FolderSystem, FolderSystem] | None:
         """The systems that are compared item by item: what counts in the first two folders.
 

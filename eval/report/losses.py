@@ -10,7 +10,7 @@ from eval.record import Record
 from eval.report.judged import Judged
 from eval.systems import DEPTH
 
-_SPOKEN = {"without_words": "without words", "skipped_empty": "left out, empty"}
+_SPOKEN = {"truncated": "cut", "without_words": "without words", "skipped_empty": "left out, empty"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def losses(sets: Sequence[Judged]) -> Listing:
     return Listing(
         "losses",
         "Read, cut and left out",
-        ("data set", "system", "texts", "channels", *(f">{_SPOKEN.get(k, k)}" for k in kinds)),
+        ("data set", "system", "read", "channels", *(f">{_SPOKEN.get(k, k)}" for k in kinds)),
         tuple(
             (*map(str, names), *(f"{held[kind]:,}" if kind in held else "" for kind in kinds))
             for *names, held in counts

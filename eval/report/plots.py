@@ -72,6 +72,7 @@ def curves(judged: Judged) -> Iterator[Plot]:
         figures.recall_curves(
             f"precision-{judged.key}",
             {name: precision_recall(run, judged.qrels) for name, run in runs.items()},
+            judged.positions,
         ),
         note,
     )
@@ -79,7 +80,9 @@ def curves(judged: Judged) -> Iterator[Plot]:
         f"gain-{judged.key}",
         "nDCG@k",
         figures.gain_curves(
-            f"gain-{judged.key}", {name: gain_at(run, judged.qrels) for name, run in runs.items()}
+            f"gain-{judged.key}",
+            {name: gain_at(run, judged.qrels) for name, run in runs.items()},
+            judged.positions,
         ),
         note,
     )
@@ -109,7 +112,7 @@ def spreads(judged: Judged) -> Iterator[Plot]:
         yield Plot(
             key,
             "Time of a query",
-            figures.histogram(key, timed, "milliseconds of a query"),
+            figures.histogram(key, timed, "milliseconds of a query", judged.positions),
             f"A sample of {sample:,} queries, one at a time.",
         )
 
@@ -146,7 +149,7 @@ def cost_quality(judged: Judged) -> Iterator[Plot]:
         yield Plot(
             key,
             "Quality and tokens",
-            figures.cost_quality(key, tokens, unit, judged.measure),
+            figures.cost_quality(key, tokens, unit, judged.measure, judged.positions),
             "Words are free. Channels that one pass fills share its tokens.",
         )
     seconds = {
@@ -157,7 +160,7 @@ def cost_quality(judged: Judged) -> Iterator[Plot]:
     if len(seconds) > 1:
         key = f"seconds-{judged.key}"
         unit = "milliseconds per text"
-        drawn = figures.cost_quality(key, seconds, unit, judged.measure)
+        drawn = figures.cost_quality(key, seconds, unit, judged.measure, judged.positions)
         note = "Time of indexing by documents, or of judging by texts, on the machines named above."
         yield Plot(key, "Quality and time", drawn, note)
 

@@ -10,6 +10,7 @@ from eval.report.highlights import BM25, Marker, Piece, bm25_encoder
 from eval.report.judged import Judged
 from eval.systems import FolderSystem
 from index.folder import Index
+from index.manifest import ChannelSpec
 
 DOCUMENTS = 5  # of a system
 SIDES = 3  # systems side by side
@@ -182,9 +183,18 @@ def _with_words(
             continue
         made = bm25_encoder(record.fingerprints.get(name, "{}")) if name == BM25 else None
         encoder = made or given.get(name)
-        if encoder is not None:
+        if encoder is not None and _made(spec, encoder):
             found[name] = encoder
     return found
+
+
+def _made(spec: ChannelSpec, encoder: Encoder) -> bool:
+    """Tell whether an encoder reads queries as the channel's own does."""
+    try:
+        spec.check_encoder(encoder.fingerprint, querying=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _own_words(
