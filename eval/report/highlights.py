@@ -145,7 +145,7 @@ def pieces(text: str, weights: Weights, limit: int) -> tuple[Piece, ...]:
     start = _best_window([word for word, _ in placed], shares, limit)
     shown = placed[start : start + limit]
     if not shown:
-        return (Piece(text[:200]),) if text else ()
+        return (Piece(_one_line(text[:200])),) if text.strip() else ()
     end = len(text) if start + limit >= len(placed) else shown[-1][1] + len(shown[-1][0])
     first = 0 if start == 0 else shown[0][1]
     made = list(_cut(text, (first, end), shown, weights))

@@ -139,7 +139,10 @@ def _counts(
     for side, by_channel in (("documents", build.get("counts", {})), (read, record.cost.counts)):
         shared: dict[tuple[tuple[str, int], ...], list[str]] = {}
         for channel, held in by_channel.items():
-            more = {"skipped_empty": skipped} if side == "documents" and skipped else {}
-            shared.setdefault(tuple({**held, **more}.items()), []).append(channel)
+            # What a build counted nothing of, it does not name.
+            counted = dict.fromkeys(record.cost.counts.get(channel, held), 0) | dict(held)
+            if side == "documents" and skipped:
+                counted["skipped_empty"] = skipped
+            shared.setdefault(tuple(counted.items()), []).append(channel)
         for counts, channels in shared.items():
             yield (judged.dataset, name, side, ", ".join(channels)), dict(counts)

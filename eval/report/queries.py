@@ -198,16 +198,16 @@ def _made(spec: ChannelSpec, encoder: Encoder) -> bool:
 
 
 def _own_words(
-    markers: Mapping[str, Marker], query_id: str
+    markers: dict[str, Marker], query_id: str
 ) -> dict[str, tuple[tuple[str, float], ...]]:
-    distinct: dict[int, tuple[str, Marker]] = {}
-    for name, marker in markers.items():
-        distinct.setdefault(id(marker), (name, marker))
-    return {
-        f"{name} {channel}" if len(distinct) > 1 else channel: words
-        for name, marker in distinct.values()
+    distinct = {id(marker): (name, marker) for name, marker in reversed(markers.items())}
+    told = [
+        (name, channel, words)
+        for name, marker in reversed(distinct.values())
         for channel, words in marker.own_words(query_id).items()
-    }
+    ]
+    several = len({name for name, *_ in told}) > 1
+    return {f"{name}, {channel}" if several else channel: words for name, channel, words in told}
 
 
 def _found_sides(

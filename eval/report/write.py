@@ -30,7 +30,7 @@ def write_report(
         raise ValueError(f"a report is written to a .html file; got {out}")
     report = gather(folders, options)
     drawings = out.with_name(f"{out.stem}-files")
-    drawings.mkdir(parents=True, exist_ok=True)
+    (drawings if report.drawings else out.parent).mkdir(parents=True, exist_ok=True)
     for plot in report.drawings:
         replace_file(drawings / f"{plot.key}.svg", standalone(plot.svg).encode())
     text = out.with_suffix(".md")
