@@ -47,11 +47,11 @@ class Task:
     parts: Mapping[Part, Labelled]
 
     def __post_init__(self) -> None:
-        if tuple(part for part in get_args(Part) if part in self.parts) not in LAYOUTS:
-            held = ", ".join(self.parts)
+        held = tuple(part for part in get_args(Part) if part in self.parts)
+        if held not in LAYOUTS:
             raise ValueError(
                 f"{self.name}: expected one file {self.name}.tsv, or {self.name}-train.tsv with "
-                f"{self.name}-test.tsv and perhaps {self.name}-dev.tsv; got {held}"
+                f"{self.name}-test.tsv and perhaps {self.name}-dev.tsv; got {', '.join(held)}"
             )
         if len({len(part.items[0]) for part in self.parts.values()}) != 1:
             raise ValueError(f"{self.name}: some parts have one sentence an item, others two")

@@ -69,7 +69,7 @@ class Protocol:
         left = count - math.ceil(count / self.folds) if "all" in task.parts else count
         if left < self.folds:
             raise ValueError(
-                f"{task.name}: label {label!r} has {count} items, too few for {self.folds} folds; "
+                f"{task.name}: {count} with label {label!r} are too few for {self.folds} folds; "
                 "take fewer --folds, or leave the label out"
             )
 

@@ -69,7 +69,8 @@ def sts(
     screen.result([_facts(one, recipe) for one in judged], _shown(judged))
     if len(waiting) < len(sets):
         screen.remark(f"{len(sets) - len(waiting)} of the sets were finished in {keeping.out}.")
-    screen.remark(f"{counted(total, 'sentence')} read by {said(recipe)}.")
+    if waiting:
+        screen.remark(f"{counted(total, 'sentence')} read by {said(recipe)}.")
     cut = sum(one.cost.counts["dense"].get("truncated", 0) for one in judged)
     if cut:
         screen.remark(

@@ -89,7 +89,8 @@ def transfer(
     screen.result([record.summary() | {"prompt": prompt} for record in records], _shown(records))
     if len(waiting) < len(tasks):
         screen.remark(f"{len(tasks) - len(waiting)} of the tasks were finished in {keeping.out}.")
-    screen.remark(f"{counted(len(rows), 'sentence')} read by {said(recipe)}.")
+    if waiting:
+        screen.remark(f"{counted(len(rows), 'sentence')} read by {said(recipe)}.")
     _tell_losses(records, protocol, screen)
     if keeping.out is not None:
         screen.remark(f"Figures per item are in {keeping.out}.")
