@@ -27,6 +27,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return retrieval_folder(tmp_path_factory.mktemp("single") / "run")
+
+
+@pytest.fixture(scope="module")
 def report(folder: Path) -> Report:
     return gather([folder], ReportOptions(encoders={folder: ENCODERS}))
 
@@ -133,8 +138,8 @@ def test_only_some_queries_in_full(folder: Path) -> None:
     assert report.unmarked == ("sparse",)
 
 
-def test_weights_are_fused_as_a_search_would(folder: Path) -> None:
-    judged = next(one for one in judged_sets([RunFolder.open(folder)]) if one.dataset == "tiny")
+def test_weights_are_fused_as_a_search_would(single: Path) -> None:
+    (judged,) = judged_sets([RunFolder.open(single)])
     curve = weight_curves(judged, judged.counted[0])["bm25"]
     for weight, value in zip(curve.weights, curve.values, strict=True):
         fuse = fusion_by_name(f"minmax:bm25={weight},sparse={1 - weight}", ["bm25", "sparse"])
@@ -147,15 +152,15 @@ def test_weights_are_fused_as_a_search_would(folder: Path) -> None:
     assert shared({"a": 1.0, "b": 0.0}, "a", 0.25) == {"a": 0.25, "b": 0.75}
 
 
-def test_without_an_index_ids_are_shown(folder: Path, tmp_path: Path) -> None:
+def test_without_an_index_ids_are_shown(single: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    shutil.copytree(folder, copy)
+    shutil.copytree(single, copy)
     for path in copy.glob("*.json"):
         if path.name != "config.json":
             data = json.loads(path.read_text()) | {"index": str(tmp_path / "gone")}
             path.write_text(json.dumps(data))
     report = gather([copy])
-    first = report.sets[1].queries[0].sides[0].documents[0]
+    first = report.sets[0].queries[0].sides[0].documents[0]
     assert (first.id, first.title, first.text) == ("d1", "", ())
     assert (report.marked, report.unmarked) == ((), ("bm25", "sparse"))
 
@@ -181,18 +186,22 @@ def test_sts_has_tables_and_no_queries(tmp_path: Path) -> None:
     held = {one.name: one for one in report.sets}["pairs"]
     assert held.table.columns[0].cells["b"].mean == pytest.approx(0.65)
     assert held.table.columns[0].cells["a"].mark == "worse"
-    assert {plot.key for plot in held.plots} >= {"scatter-pairs", "difference-pairs"}
+    drawn = {plot.key: plot for plot in held.plots}
+    assert drawn.keys() == {
+        *("scatter-pairs", "difference-pairs", "tokens-pairs", "seconds-pairs"),
+    }
+    assert "<a " not in drawn["scatter-pairs"].svg  # a pair has no place to lead to
     subsets = next(listing for listing in report.listings if listing.key == "subsets")
     assert subsets.rows[0] == ("more-pairs", "a", "forum", "4", "spearman 0.5000")
 
 
-def test_prompts_of_one_model_are_drawn(folder: Path, tmp_path: Path) -> None:
+def test_prompts_of_one_model_are_drawn(single: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
-    shutil.copytree(folder, other)
+    shutil.copytree(single, other)
     config = json.loads((other / "config.json").read_text())
     config["settings"]["recipes"]["sparse"]["prompt"] = 'name = "second"'
     (other / "config.json").write_text(json.dumps(config))
-    (plot,) = gather([folder, other]).plots
+    (plot,) = gather([single, other]).plots
     assert plot.key == "sensitivity"
     assert "model" in plot.svg
 

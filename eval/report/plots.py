@@ -1,5 +1,7 @@
 """The drawings of a report, each with a heading and what a reader should know."""
 
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +21,13 @@ from index.folder import Index
 
 MOST_LINES = 8  # of a drawing: no more colours are told apart
 MOST_DOCUMENTS = 20_000  # whose lengths are counted
+
+_TELLS = {
+    "retrieval": "A point leads to its query.",
+    "sts": "The value of a pair is its part of the correlation: the product of what is "
+    "correlated, standardised.",
+    "transfer": "A sentence is told right or wrong.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +57,15 @@ def compared(judged: Judged) -> Iterator[Plot]:
     yield Plot(
         f"scatter-{judged.key}",
         f"Each of {len(held.items):,} {judged.noun}",
-        figures.scatter(drawing),
-        f"Above the line {two[1].name} is better." + _tells(judged),
+        _linked(judged, figures.scatter(drawing)),
+        f"Above the line {two[1].name} is better. {_TELLS[judged.first.benchmark]}",
     )
     interval = mean_interval([held.differences], np.random.default_rng(0))
     bounds = (interval.low, interval.high) if interval else None
     yield Plot(
         f"difference-{judged.key}",
         f"{two[1].name} minus {two[0].name}",
-        figures.differences(_drawing(judged, held, "difference"), bounds),
+        _linked(judged, figures.differences(_drawing(judged, held, "difference"), bounds)),
         _outcome(held, judged.noun),
     )
 
@@ -208,8 +217,9 @@ def _drawing(judged: Judged, held: Paired, what: str) -> figures.Pair:
     )
 
 
-def _tells(judged: Judged) -> str:
-    return " A point leads to its query." if judged.retrieval else ""
+def _linked(judged: Judged, svg: str) -> str:
+    """Keep links to queries; pairs and sentences have no place of their own to lead to."""
+    return svg if judged.retrieval else re.sub(r"<a [^>]*>|</a>|<title>[^<]*</title>", "", svg)
 
 
 def _outcome(held: Paired, noun: str) -> str:
@@ -236,10 +246,11 @@ def _tokens(judged: Judged, system: FolderSystem) -> float | None:
     counts = build.get("counts") or record.cost.counts
     channels = record.details.get("channels", list(counts))
     used = [name for name in channels if name == system.run] or channels
-    passes = {record.fingerprints.get(name, name): counts.get(name) for name in used}
-    if any(held is None or not held.get("texts") for held in passes.values()):
+    passes = {record.fingerprints.get(name, "{}"): counts.get(name, {}) for name in used}
+    read = {p: held for p, held in passes.items() if json.loads(p).get("kind") != "bm25"}
+    if not all(held.get("texts") and "tokens" in held for held in read.values()):
         return None
-    return sum(held.get("tokens", 0) / held["texts"] for held in passes.values() if held)
+    return sum(held["tokens"] / held["texts"] for held in read.values())
 
 
 def _seconds(judged: Judged, system: FolderSystem) -> float | None:
