@@ -69,6 +69,16 @@ def sts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def more(sts: Path) -> Path:
+    return sts_folder(sts.with_name("more"), 0.1)
+
+
+@pytest.fixture(scope="module")
+def most(sts: Path) -> Path:
+    return sts_folder(sts.with_name("most"), 0.2)
+
+
+@pytest.fixture(scope="module")
 def written(folder: Path) -> Path:
     options = ReportOptions(encoders={folder: ENCODERS})
     return write_report([folder], folder.with_name("page.html"), options)[0]
@@ -76,7 +86,12 @@ def written(folder: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("names", "queries"),
-    [(["folder"], 1), (["other", "folder"], 1000), (["sts"], 1000), (["sts", "other"], 0)],
+    [
+        (["folder"], 1),
+        (["other", "folder"], 1000),
+        (["sts"], 1000),
+        (["sts", "more", "most", "other"], 0),
+    ],
 )
 def test_every_link_arrives_and_nothing_is_fetched(
     names: list[str], queries: int, tmp_path: Path, request: pytest.FixtureRequest

@@ -106,6 +106,12 @@ class Report:
         return sum(len(held.queries) for held in self.sets)
 
     @property
+    def sides(self) -> tuple[str, ...]:
+        """Names of the systems whose documents are shown side by side."""
+        pages = (page for held in self.sets for page in held.queries)
+        return tuple(dict.fromkeys(side.system for page in pages for side in page.sides))
+
+    @property
     def drawings(self) -> tuple[Plot, ...]:
         """All drawings, those over several data sets first."""
         return (*self.plots, *(plot for held in self.sets for plot in held.plots))

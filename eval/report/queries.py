@@ -210,6 +210,16 @@ def _own_words(
     return {f"{name}, {channel}" if several else channel: words for name, channel, words in told}
 
 
+def _text(marker: Marker | None, query_id: str, document_id: str) -> tuple[str, tuple[Piece, ...]]:
+    """Return title and marked text; nothing of a document that the index has lost since."""
+    if marker is None:
+        return "", ()
+    try:
+        return marker.marked(query_id, document_id)
+    except ValueError:
+        return "", ()
+
+
 def _found_sides(
     tops: Mapping[str, Sequence[str]],
     judgements: Mapping[str, int],
@@ -224,7 +234,7 @@ def _found_sides(
         for rank, document_id in enumerate(documents, start=1):
             gain = judgements.get(document_id)
             before = seen.get((id(marker), document_id), "")
-            title, text = marker.marked(query_id, document_id) if marker else ("", ())
+            title, text = _text(marker, query_id, document_id)
             shown.append(Shown(rank, document_id, gain, title, () if before else text, before))
             if marker and not before:
                 seen[id(marker), document_id] = system
