@@ -13,6 +13,7 @@ from eval.surroundings import surroundings
 from index.durable import replace_file
 
 FORMAT = 1
+SHOWN = 4  # differences that an error names
 FREE = "datasets"
 """The one setting that may differ between two evaluations into the same folder."""
 
@@ -34,8 +35,9 @@ def open_run(folder: Path, settings: Mapping[str, Any], resume: bool) -> dict[st
         held = read_config(folder).get("settings", {})
         lines = list(_differences(_compared(held), _compared(wanted)))
         if lines:
+            more = f"; {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
             raise ValueError(
-                f"{folder} holds results of other settings ({'; '.join(lines)}); "
+                f"{folder} holds results of other settings ({'; '.join(lines[:SHOWN])}{more}); "
                 "give another --out, or remove it"
             )
         asked = [*held.get(FREE, []), *wanted.get(FREE, [])]

@@ -252,7 +252,7 @@ def _fitting(progress: Progress | None) -> Iterator[Fitting]:
     number of cores.
     """
     from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     with (
         threadpool_limits(1),
