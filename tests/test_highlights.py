@@ -30,7 +30,7 @@ def marked(found: tuple[Piece, ...], channel: str) -> list[str]:
 def test_every_form_of_a_word_is_marked_and_stop_words_are_not(index: Path) -> None:
     with Index.open(index) as opened:
         title, found = Marker(opened, ENCODERS, QUERIES).marked("q1", "d1")
-    assert title == "Keys <script>alert(1)</script>"
+    assert title == (Piece("Keys", ("bm25", "sparse")), Piece(" <script>alert(1)</script>"))
     assert marked(found, "bm25") == ["Rotate", "key", "keys"]  # stems of rotating keys
     assert marked(found, "sparse") == ["keys"]  # not stemmed
     assert "".join(piece.text for piece in found) == (

@@ -115,7 +115,7 @@ def test_every_link_arrives_and_nothing_is_fetched(
 
 def test_texts_are_escaped(written: Path) -> None:
     text = written.read_text(encoding="utf-8")
-    assert "Keys &lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "Keys</mark> &lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert "<script" not in text
     assert "rotating &lt;b&gt;keys&lt;/b&gt;" in text
     assert "{text} &lt;/pre&gt;&lt;script&gt;" in text  # the prompt, whole

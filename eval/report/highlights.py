@@ -81,8 +81,10 @@ class Marker:
             if name not in (BM25, QUERY)
         }
 
-    def marked(self, query_id: str, document_id: str) -> tuple[str, tuple[Piece, ...]]:
-        """Return the title of a document and the part of its text that says most to a query.
+    def marked(
+        self, query_id: str, document_id: str
+    ) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
+        """Return the title of a document, and the part of its text that says most to a query.
 
         Raises:
             ValueError: the index has no such document.
@@ -93,7 +95,7 @@ class Marker:
             for channel in self._encoders
             if (terms := self._terms(channel, query_id, document_id))
         }
-        return document.title, pieces(document.text or document.title, weights, SHOWN)
+        return pieces(document.title, weights, SHOWN), pieces(document.text, weights, SHOWN)
 
     def _terms(self, channel: str, query_id: str, document_id: str) -> Mapping[int, float]:
         rows = self._rows[channel][query_id]

@@ -27,7 +27,7 @@ class Shown:
         rank: from 1.
         id: of the document.
         gain: how relevant it was judged; None where it was not.
-        title: of the document; "" where it has none, or where the index is gone.
+        title: of the document; nothing where it has none, or where the index is gone.
         text: the part that says most; nothing where a side before shows it, or the index is gone.
         seen: name of the side that shows the text; "" where this one does.
     """
@@ -35,7 +35,7 @@ class Shown:
     rank: int
     id: str
     gain: int | None
-    title: str
+    title: tuple[Piece, ...]
     text: tuple[Piece, ...]
     seen: str = ""
 
@@ -210,14 +210,16 @@ def _own_words(
     return {f"{name}, {channel}" if several else channel: words for name, channel, words in told}
 
 
-def _text(marker: Marker | None, query_id: str, document_id: str) -> tuple[str, tuple[Piece, ...]]:
+def _text(
+    marker: Marker | None, query_id: str, document_id: str
+) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
     """Return title and marked text; nothing of a document that the index has lost since."""
     if marker is None:
-        return "", ()
+        return (), ()
     try:
         return marker.marked(query_id, document_id)
     except ValueError:
-        return "", ()
+        return (), ()
 
 
 def _found_sides(
