@@ -135,7 +135,7 @@ def standings(column: Column, seed: int = 0) -> list[Standing]:
         p_values = {row.system: row.p_holm for row in told.rows}
         alpha = 1 - told.options.level
     return [
-        Standing(name, mean, p_values.get(name), name == best or p_values[name] > alpha)
+        Standing(name, mean, p_values.get(name), name == best or bool(p_values[name] > alpha))
         for name, mean in means.items()
     ]
 
