@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-import eval.shared_rows
 from embedder.llm import LLMEncoder
 from embedder.loading import LLMOptions, load_backbone
 from embedder.prompt import Prompt
+from embedder.together import encode_each
 from embedder.types import Representation, Role
 from eval.budget import Ledger
 from eval.local import BeirFolder
@@ -84,15 +84,14 @@ class Spy:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, stop_at: int = 10**9) -> None:
         self.calls = 0
-        real = eval.shared_rows.encode_each
 
         def spied(encoders: list[LLMEncoder], texts: list[str], role: Role) -> list[Representation]:
             self.calls += 1
             if self.calls > stop_at:
                 raise KeyboardInterrupt
-            return real(encoders, texts, role)
+            return encode_each(encoders, texts, role)
 
-        monkeypatch.setattr(eval.shared_rows, "encode_each", spied)
+        monkeypatch.setattr("eval.shared_rows.encode_each", spied)
 
 
 def test_cells_are_those_of_judging_apart(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,11 +24,18 @@ ENDINGS = {
     "bare": '{text}"',
     "long": '{text}" is about the thing that people call "',
 }
-LIBRARY = ("promptreps", "prompteol", "prompteol-filter", "mean", "metaeol", "prompteol-tp")
-LIBRARY += ("pretended-cot", "echo", "ck-cp", "rice")
+LIBRARY = (
+    *("promptreps", "prompteol", "prompteol-filter", "mean", "metaeol", "prompteol-tp"),
+    *("pretended-cot", "echo", "ck-cp"),
+)
 
 
-def prompt(name: str, template: str, tokens: str = "pieces", **rules: object) -> Prompt:
+def prompt(
+    name: str,
+    template: str,
+    tokens: str = "pieces",
+    **rules: Any,  # noqa: ANN401
+) -> Prompt:
     escaped = template.replace('"', '\\"')
     side = f'template = "{escaped}"\ntokens = "{tokens}"\n'
     made = Prompt.from_toml(f'name = "{name}"\n[query]\n{side}[document]\n{side}')
@@ -80,7 +88,7 @@ def test_prompts_of_different_wants_and_depths(tmp_path: Path) -> None:
 
 
 def test_library_prompts_whether_or_not_they_share(tmp_path: Path) -> None:
-    prompts = [Prompt.load(name) for name in LIBRARY if not Prompt.load(name).sample]
+    prompts = [Prompt.load(name) for name in LIBRARY]
     encoders = load(save_shape("llama", tmp_path), prompts)
     alone = [one.encode(TEXTS, Role.QUERY) for one in encoders]
     for got, want in zip(encode_each(encoders, TEXTS, Role.QUERY), alone, strict=True):
@@ -146,7 +154,7 @@ def shared(rows: list[list[int]]) -> int:
 
 
 def test_a_prompt_that_writes_is_charged_with_what_it_may_write(tmp_path: Path) -> None:
-    mode = {"mode": "multi-token-single", "generated_tokens": 4}
+    mode: dict[str, Any] = {"mode": "multi-token-single", "generated_tokens": 4}
     (one,) = load(save_shape("llama", tmp_path), [prompt("says", "{text} says", **mode)])
     tally = Tally.of(one, TEXTS, Role.QUERY)
     fed = sum(one.fed(text, Role.QUERY).tokens for text in TEXTS)
