@@ -58,7 +58,8 @@ def test_marks_agree_with_a_permutation_test_and_holm() -> None:
     assert made.cells["near"].p == pytest.approx(p["near"], abs=1e-9)
     assert (made.cells["far"].mark, made.cells["near"].mark) == ("worse", "close")
     assert verdict(made, "m") == (
-        f"best has the highest m, {held['best'].mean():.4f}; near cannot be told from it, far can."
+        f"best has the highest m, {held['best'].mean():.4f}; "
+        "near cannot be told from it; far is worse."
     )
 
 
@@ -203,6 +204,13 @@ def test_prompts_of_one_model_are_drawn(single: Path, tmp_path: Path) -> None:
     (other / "config.json").write_text(json.dumps(config))
     (plot,) = gather([single, other]).plots
     assert plot.key == "sensitivity"
+    config["settings"] = {"benchmark": "prompts", "model": "m", "prompt": "", "channels": ["bm25"]}
+    (other / "config.json").write_text(json.dumps(config))
+    assert gather([single, other]).plots == ()  # bm25 has no prompt
+    config["settings"]["channels"] = ["sparse", "bm25"]
+    (other / "config.json").write_text(json.dumps(config))
+    (prompt,) = gather([single, other]).heads[1].prompts
+    assert (prompt.name, prompt.model, prompt.channels) == ("other", "m", ("sparse",))
     assert "model" in plot.svg
 
 

@@ -3,10 +3,12 @@
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from eval.run_folder import RunFolder
+
+MATRIX = "prompts"  # the benchmark whose folders are named after prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,10 @@ def head(name: str, folder: RunFolder) -> Head:
     return Head(
         name=name,
         facts={label: text for label, text in facts.items() if text},
-        prompts=tuple(_prompts(settings)),
+        prompts=tuple(
+            replace(prompt, name=folder.name) if settings.get("benchmark") == MATRIX else prompt
+            for prompt in _prompts(settings)
+        ),
         fingerprints=tuple(_fingerprints(folder)),
         versions={str(name): str(held) for name, held in _versions(config)},
     )
@@ -101,12 +106,13 @@ def _prompts(settings: Mapping[str, Any]) -> Iterator[Prompt]:
 
 
 def _recipes(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return channel -> recipe; benchmarks of dense rows write down a single one."""
+    """Return channel -> recipe; a cell of a matrix of prompts has one for all its channels."""
     recipes = settings.get("recipes")
     if isinstance(recipes, Mapping):
         return recipes
-    recipe = settings.get("recipe")
-    return {"dense": recipe} if isinstance(recipe, Mapping) else {}
+    if isinstance(settings.get("model"), str):
+        return {name: settings for name in settings.get("channels", ()) if name != "bm25"}
+    return {}
 
 
 def _name(prompt: str) -> str:

@@ -200,7 +200,7 @@ def sensitivity(sets: Sequence[Judged], heads: Mapping[str, Head]) -> Iterator[P
         named = {model.rpartition("/")[2]: prompts for model, prompts in models.items()}
         drawn = figures.sensitivity("sensitivity", named, shared[0].measure)
         note = f"Mean over {', '.join(judged.dataset for judged in shared)}."
-        yield Plot("sensitivity", "Prompts", drawn, note)
+        yield Plot("sensitivity", "Every prompt", drawn, note)
 
 
 def _drawing(judged: Judged, held: Paired, what: str) -> figures.Pair:

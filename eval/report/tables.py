@@ -142,7 +142,8 @@ def verdict(column: Column, measure: str) -> str:
         return f"{start}, significantly higher than {_listed(worse)}."
     if not worse:
         return f"{start}; {_listed(close)} cannot be told from it."
-    return f"{start}; {_listed(close)} cannot be told from it, {_listed(worse)} can."
+    verb = "is" if len(worse) == 1 else "are"
+    return f"{start}; {_listed(close)} cannot be told from it; {_listed(worse)} {verb} worse."
 
 
 def _listed(names: Sequence[str], most: int = 4) -> str:
