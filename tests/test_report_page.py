@@ -106,6 +106,7 @@ def test_every_link_arrives_and_nothing_is_fetched(
     assert {link[1:] for link in page.links} <= set(page.ids)
     assert page.fetched == ["data:,"]  # no icon is asked for
     assert "script" not in page.tags
+    assert "_blank" not in text  # a point leads to its query, not to another page
     assert not re.search(r"url\((?!#)|@import", text)
     drawn = re.findall(r"\]\((r-files/[^)]+)\)", markdown.read_text(encoding="utf-8"))
     assert bool(drawn) == (names != ["sts"])  # one system of pairs is compared with nothing

@@ -218,8 +218,10 @@ def _drawing(judged: Judged, held: Paired, what: str) -> figures.Pair:
 
 
 def _linked(judged: Judged, svg: str) -> str:
-    """Keep links to queries; pairs and sentences have no place of their own to lead to."""
-    return svg if judged.retrieval else re.sub(r"<a [^>]*>|</a>|<title>[^<]*</title>", "", svg)
+    """Let links lead within the page; pairs and sentences have no place of their own there."""
+    if judged.retrieval:
+        return svg.replace(' target="_blank"', "")  # matplotlib opens a new page for each
+    return re.sub(r"<a [^>]*>|</a>|<title>[^<]*</title>", "", svg)
 
 
 def _outcome(held: Paired, noun: str) -> str:
