@@ -99,6 +99,7 @@ def _for_a_page(text: str, key: str, title: str, titles: Mapping[str, str]) -> s
             else:
                 element.set(name, _referring(value if name != "id" else f"{key}-{value}", ids, key))
     for link in root.iter(f"{_SVG}a"):
+        link.attrib.pop("target", None)  # matplotlib would open a new page for each
         told = ElementTree.SubElement(link, f"{_SVG}title")
         told.text = titles.get(link.attrib["href"], link.attrib["href"])
     for size in ("width", "height"):

@@ -31,7 +31,7 @@ class Pair:
         measure: what the values are of.
         first: item -> value of the first system.
         second: item -> value of the second, for the same items.
-        links: item -> id of the place in the page that tells of it.
+        links: item -> id of the place in the page that tells of it; items may lack one.
         labels: item -> what is shown while a pointer is on it.
     """
 
@@ -73,7 +73,7 @@ def scatter(pair: Pair) -> str:
     places: dict[tuple[float, float], list[str]] = defaultdict(list)
     for item, value in pair.first.items():
         places[round(value, 3), round(pair.second[item], 3)].append(item)
-    titles = {_target(pair, items[0]): _several(pair, items) for items in places.values()}
+    titles = _titles(pair, list(places.values()))
 
     def draw(axes: "Axes") -> None:
         spots = np.array(list(places))
@@ -95,7 +95,7 @@ def differences(pair: Pair, interval: tuple[float, float] | None = None) -> str:
     """Draw second minus first of every item as bars from best to worst, with mean and interval."""
     values = {item: pair.second[item] - value for item, value in pair.first.items()}
     order = sorted(values, key=lambda item: (-values[item], item))
-    titles = {_target(pair, item): _several(pair, [item]) for item in order}
+    titles = _titles(pair, [[item] for item in order])
 
     def draw(axes: "Axes") -> None:
         # A bar of no height is no place to point at.
@@ -275,8 +275,14 @@ def sensitivity(
     return drawn(key, title, draw, height=1.5 + 0.7 * max(len(held), 1))
 
 
-def _target(pair: Pair, item: str) -> str:
-    return f"#{pair.links[item]}"
+def _target(pair: Pair, item: str) -> str | None:
+    return f"#{pair.links[item]}" if item in pair.links else None
+
+
+def _titles(pair: Pair, groups: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Return what is shown at each link; a group of items is linked by its first."""
+    linked = ((_target(pair, items[0]), items) for items in groups)
+    return {target: _several(pair, items) for target, items in linked if target is not None}
 
 
 def _several(pair: Pair, items: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -92,6 +93,12 @@ def test_items_at_one_place_are_one_point() -> None:
         one.text or "" for one in ElementTree.fromstring(text).iter() if one.tag.endswith("title")
     ]
     assert any(title.startswith("<q2>; <q3>: ") for title in titles)
+
+
+def test_items_without_a_place_in_the_page_have_no_link() -> None:
+    bare = replace(pair(), links={})
+    assert "<a" not in scatter(bare) + differences(bare)
+    assert "<a" in scatter(pair()) and "target=" not in scatter(pair())
 
 
 def test_a_pair_has_the_same_items() -> None:

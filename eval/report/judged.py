@@ -115,9 +115,9 @@ class Judged:
 
     @cached_property
     def places(self) -> dict[str, str]:
-        """Item -> id of the place in the page that tells of it."""
+        """Query -> id of the place in the page that tells of it; other items have none."""
         if not self.retrieval:
-            return dict.fromkeys(self.items(self.systems[0]), f"d-{self.key}")
+            return {}
         return {
             query_id: f"q-{self.key}-{number}"
             for number, query_id in enumerate(self.qrels, start=1)

@@ -1,7 +1,6 @@
 """The drawings of a report, each with a heading and what a reader should know."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -57,7 +56,7 @@ def compared(judged: Judged) -> Iterator[Plot]:
     yield Plot(
         f"scatter-{judged.key}",
         f"Each of {len(held.items):,} {judged.noun}",
-        _linked(judged, figures.scatter(drawing)),
+        figures.scatter(drawing),
         f"Above the line {two[1].name} is better. {_TELLS[judged.first.benchmark]}",
     )
     interval = mean_interval([held.differences], np.random.default_rng(0))
@@ -65,7 +64,7 @@ def compared(judged: Judged) -> Iterator[Plot]:
     yield Plot(
         f"difference-{judged.key}",
         f"{two[1].name} minus {two[0].name}",
-        _linked(judged, figures.differences(_drawing(judged, held, "difference"), bounds)),
+        figures.differences(_drawing(judged, held, "difference"), bounds),
         _outcome(held, judged.noun),
     )
 
@@ -212,16 +211,9 @@ def _drawing(judged: Judged, held: Paired, what: str) -> figures.Pair:
         measure=judged.measure,
         first=values[0],
         second=values[1],
-        links={item: judged.places[item] for item in held.items},
+        links=judged.places,
         labels={item: f"{item} {texts.get(item, '')[:80]}".strip() for item in held.items},
     )
-
-
-def _linked(judged: Judged, svg: str) -> str:
-    """Let links lead within the page; pairs and sentences have no place of their own there."""
-    if judged.retrieval:
-        return svg.replace(' target="_blank"', "")  # matplotlib opens a new page for each
-    return re.sub(r"<a [^>]*>|</a>|<title>[^<]*</title>", "", svg)
 
 
 def _outcome(held: Paired, noun: str) -> str:
