@@ -1,8 +1,8 @@
 """A budget in tokens: what reading costs is counted and charged before anything is run."""
 
 import json
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Hashable, Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,21 @@ class Ledger:
     def holds(self, texts: str, side: str) -> bool:
         """Tell whether reading these texts so is paid for."""
         return any(one.texts == texts and side in one.sides for one in self.charges)
+
+    def reading(self, texts: str, sides: Set[str]) -> "Ledger":
+        """Return the ledger of a run that asks for these sides of some texts, and no others.
+
+        What was paid for in one pass with them may not have been read yet. It would now be read
+        alone, so it is paid for again when it is asked for again.
+        """
+        return Ledger(
+            tuple(
+                replace(one, sides=tuple(side for side in one.sides if side in sides))
+                if one.texts == texts and not sides.isdisjoint(one.sides)
+                else one
+                for one in self.charges
+            )
+        )
 
     def write(self, path: Path) -> None:
         """Write it, whole or not at all."""

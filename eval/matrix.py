@@ -162,6 +162,8 @@ class _Column:
         runs = {prompt: one for prompt, one in self.encoders.items() if decided[prompt].runs}
         if dry_run or not runs:
             return ledger
+        for one in texts:
+            ledger = ledger.reading(one.digest, self._sides(one.role))
         ledger.write(self.out / WORK / LEDGER)
         # A prompt whose budget is spent is in no pass: each pass is as it was charged.
         count = sum(len(held.texts) for held in texts)
@@ -178,6 +180,11 @@ class _Column:
             held = [document.content for document in self.data.documents()]
             found = [(Role.DOCUMENT, held), (Role.QUERY, list(self.data.queries().values()))]
         return [Texts(role, texts, digest(*texts)) for role, texts in found]
+
+    def _sides(self, role: Role) -> set[str]:
+        """Return what the prompts that are asked for make of a role, finished ones included."""
+        found = self.made.of[_kind(self.data)].values()
+        return {side_digest(one, role) for one in found if not isinstance(one, str)}
 
     def _passes(
         self,

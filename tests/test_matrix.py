@@ -185,6 +185,25 @@ def test_the_budget_is_respected(
     assert any(cell.record for cell in matrix.cells) == (budget > 0)
 
 
+def test_what_was_dropped_after_an_interruption_is_paid_again(
+    models: dict[str, str], data: list[Data], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ "word" and "means" were charged for one pass; read apart, they once cost more than that."""
+    one = {"one": models["one"]}
+    both = asked(one, prompts={name: PROMPTS[name] for name in ("word", "means")})
+    Spy(monkeypatch, stop_at=0)
+    with pytest.raises(KeyboardInterrupt):
+        run_matrix(both, data[:1], tmp_path)
+    monkeypatch.undo()
+    together = Ledger.read(tmp_path / WORK / LEDGER).spent
+    fewer = replace(both, prompts={"word": PROMPTS["word"]})
+    assert run_matrix(fewer, data[:1], tmp_path).ledger.spent == together
+    last = run_matrix(both, data[:1], tmp_path)
+    encoder = last.cells[1].decision
+    assert encoder is not None and last.ledger.spent == together + encoder.tokens
+    assert encoder.tokens > 0
+
+
 def test_what_cannot_be_asked(models: dict[str, str], data: list[Data], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="side"):
         asked(models, side="query")
