@@ -134,8 +134,12 @@ def _folder_systems(names: Sequence[str]) -> "list[FolderSystem]":
                 f"{folder} is a file; TREC runs are compared with --qrels FILE, which judges them"
             )
         opened[name] = RunFolder.open(folder), run
+    one = len({folder.path.resolve() for folder, _ in opened.values()}) == 1
     called = _called(
-        {name: folder.name + (f":{run}" if run else "") for name, (folder, run) in opened.items()}
+        {
+            name: run if run and one else folder.name + (f":{run}" if run else "")
+            for name, (folder, run) in opened.items()
+        }
     )
     return [FolderSystem(called[name], folder, run) for name, (folder, run) in opened.items()]
 

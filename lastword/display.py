@@ -84,9 +84,10 @@ class Screen:
 
 
 def table(*columns: str, rows: Sequence[Sequence[str]]) -> "Table":
-    """Lay out rows of plain text; the last column gives way where the terminal is narrow.
+    """Lay out rows of plain text; where the terminal is narrow the last column gives way.
 
-    A column whose name starts with ">" is aligned to the right.
+    Then the first, which holds names: rich would take the missing space from all columns,
+    numbers included. A column whose name starts with ">" is aligned to the right.
     """
     from rich import box
     from rich.cells import cell_len
@@ -95,14 +96,21 @@ def table(*columns: str, rows: Sequence[Sequence[str]]) -> "Table":
 
     made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     shown = [[*map(clipped, row[:-1]), row[-1]] for row in rows]
-    room = shutil.get_terminal_size().columns - 4
-    for place, column in enumerate(columns[:-1]):
-        name = column.removeprefix(">")
-        widest = max([cell_len(name), *(cell_len(row[place]) for row in shown)])
+    names = [column.removeprefix(">") for column in columns]
+    widths = [
+        max([cell_len(name), *(cell_len(row[place]) for row in shown)])
+        for place, name in enumerate(names[:-1])
+    ]
+    least = max([cell_len(columns[-1]), *(min(12, cell_len(row[-1])) for row in shown)])
+    room = shutil.get_terminal_size().columns - 4 - sum(width + 2 for width in widths)
+    if room < least and len(widths) > 1:
+        kept = max(8, widths[0] - (least - room))
+        room += widths[0] - kept
+        widths[0] = kept
+        shown = [[clipped(row[0], kept), *row[1:]] for row in shown]
+    for column, name, width in zip(columns, names, widths, strict=False):
         side: Literal["left", "right"] = "right" if column != name else "left"
-        made.add_column(name, justify=side, no_wrap=True, width=widest)
-        room -= widest + 2
-    # rich would take the missing space from all columns, numbers included.
+        made.add_column(name, justify=side, no_wrap=True, width=width)
     made.add_column(columns[-1], overflow="ellipsis", no_wrap=True, max_width=max(room, 12))
     for row in shown:
         made.add_row(*(Text(cell) for cell in row))

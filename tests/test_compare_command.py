@@ -78,11 +78,11 @@ def test_runs_of_one_folder_as_json(capsys: pytest.CaptureFixture[str], tmp_path
     told = json.loads(out)
     assert code == 0 and not err
     assert [one["measure"] for one in told["comparisons"]] == ["AP", "RR"]
-    assert told["comparisons"][0]["systems"] == ["x:fused", "x:bm25", "x"]
+    assert told["comparisons"][0]["systems"] == ["fused", "bm25", "x"]
     assert [row["difference"] for row in told["comparisons"][1]["rows"]] == [-0.3125, 0.0, 0.3125]
     assert len(told["overlaps"]) == 3
     assert {(one["baseline"], one["system"]) for one in told["differing"]} == {
-        *(("x:fused", "x:bm25"), ("x:bm25", "x"))
+        *(("fused", "bm25"), ("bm25", "x"))
     }
 
 
@@ -167,3 +167,14 @@ def test_what_does_not_compare_is_one_line(
     write_qrels(QRELS, Path("x.qrels"))
     code, out, err = ran(capsys, *words)
     assert code == 2 and not out and message in err and len(err.splitlines()) == 1
+
+
+def test_long_names_give_way_and_figures_do_not(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names took the room of two digits of every figure once."""
+    monkeypatch.setenv("COLUMNS", "80")
+    folders = [save(tmp_path / f"{'long' * 8}-{at}", {"bm25": BAD, "fused": GOOD}) for at in (1, 2)]
+    code, out, _ = ran(capsys, folders[0], f"{folders[1]}:bm25", "--differ", "0")
+    assert code == 0 and "longlong-1" in out and "longlong-2:bm25" in out
+    assert "0.0…" not in out and "+0.…" not in out and "%…" not in out
