@@ -122,9 +122,13 @@ def _retrieval(data: Path, runs: Path) -> Iterator[str]:
             if row.interval is None
             else f" ({row.interval.low:+.4f} to {row.interval.high:+.4f})"
         )
-        told = [f"{row.difference:+.4f}{span}", f"{row.test.p:.3f}", f"{row.p_holm:.3f}"]
+        told = [f"{row.difference:+.4f}{span}", _p(row.test.p), _p(row.p_holm)]
         yield f"| {' | '.join([row.dataset, str(record.size), *cells, flat, *told])} |"
     yield ""
+
+
+def _p(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else "<.001"
 
 
 def _spelled(command: str) -> str:
