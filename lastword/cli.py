@@ -17,10 +17,13 @@ from lastword import (
     eval_commands,
     fuse_command,
     index_commands,
+    mine_command,
+    overlap_command,
     prompt_commands,
     report_command,
     reproduce_command,
     search_commands,
+    train_commands,
     upkeep_commands,
 )
 
@@ -52,6 +55,9 @@ for commands in (
 app.add_typer(eval_commands.app, name="eval")
 app.add_typer(bench_command.app, name="bench")
 app.add_typer(prompt_commands.app, name="prompts")
+for commands in (mine_command, overlap_command):
+    train_commands.app.add_typer(commands.app)
+app.add_typer(train_commands.app, name="train")
 
 
 def _version(wanted: bool) -> None:
