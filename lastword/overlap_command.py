@@ -1,5 +1,120 @@
 """The command that looks for evaluation texts among training texts: train overlap."""
 
-from typer import Typer
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Option, Typer
+
+from lastword.display import Screen, counted, table
+from lastword.options import Output, command
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from eval.overlap import Report
 
 app = Typer()
+
+
+@command(
+    app,
+    [
+        "lastword train overlap path/to/corpus --against path/to/scifact",
+        "lastword train overlap pairs.jsonl.gz --against scifact --against stsb-test.tsv --n 10",
+        "lastword train overlap path/to/corpus --against path/to/data --out overlap.json",
+    ],
+)
+def overlap(
+    training: Annotated[
+        list[Path],
+        Argument(
+            metavar="TRAINING...",
+            help="JSON lines, plain, .gz or .xz, with title, text, query, positive or negatives; "
+            "or folders of such files.",
+        ),
+    ],
+    against: Annotated[
+        list[str],
+        Option(
+            "--against",
+            metavar="PATH|NAME",
+            help="What must not be trained on; can be given many times: BEIR folders, .tsv files "
+            "of sentence pairs or labelled sentences, folders of all these, or names of BEIR's "
+            "and of MTEB's STS sets.",
+        ),
+    ],
+    output: Output,
+    n: Annotated[int, Option("--n", min=1, help="Words in a run that counts.")] = 8,
+    out: Annotated[
+        Path | None, Option("--out", "-o", metavar="REPORT.json", help="Also write it as JSON.")
+    ] = None,
+) -> None:
+    """Count the evaluation texts that share a run of n words with a training text.
+
+    Words are lower-cased runs of letters and digits. Evaluation texts shorter than n words are
+    counted apart, and sought as a whole.
+    """
+    from eval.overlap import find_overlap, seek
+    from eval.overlap_texts import open_sets, read_training, training_files
+    from index.durable import replace_file
+
+    screen = Screen(output)
+    files = training_files(training)
+    if out is not None and not out.parent.is_dir():
+        raise ValueError(f"{out.parent} is no folder; make it first, the report goes there")
+    sets, passed_over = open_sets(against)
+    size = sum(file.stat().st_size for file in files) // 1000
+    with screen.progress("Evaluation texts", None, "texts") as advance:
+        sought = seek(sets, n, advance)
+    with screen.progress("Training texts", size, "kB") as advance:
+        report = find_overlap(sought, read_training(files, lambda done: advance(done // 1000)))
+    names = {"training": list(map(str, files)), "passed_over": list(map(str, passed_over))}
+    facts = names | report.to_json()
+    if out is not None:
+        replace_file(out, (json.dumps(facts, ensure_ascii=False, indent=2) + "\n").encode())
+    screen.result(facts, _counts(report), *_worst(report))
+    _remark(screen, report, passed_over)
+
+
+def _counts(report: "Report") -> "Table":
+    rows = [
+        (
+            held.dataset,
+            held.kind,
+            f"{held.texts:,}",
+            f"{held.shorter:,}",
+            f"{held.shorter_found:,}",
+            f"{held.touched:,}",
+            f"{held.half:,}",
+            f"{held.longest:,}",
+            "",
+        )
+        for held in report.overlaps
+    ]
+    n = report.n
+    heads = (">texts", f">under {n} words", ">found whole", ">touched", ">by half", ">longest run")
+    return table("set", "kind", *heads, "", rows=rows)
+
+
+def _worst(report: "Report") -> "list[Table]":
+    """Show the longest run of each set and kind that is touched."""
+    rows = []
+    for held in report.overlaps:
+        for shared in held.worst[:1]:
+            place = shared.training
+            told = (held.dataset, shared.id, f"{shared.run_words:,} of {shared.words:,}")
+            rows.append((*told, f"{place.file}:{place.line}", shared.run))
+    columns = ("set", "worst text", ">words shared", "training text", "the run")
+    return [table(*columns, rows=rows)] if rows else []
+
+
+def _remark(screen: Screen, report: "Report", passed_over: "list[Path]") -> None:
+    screen.remark(
+        f"{counted(report.training_texts, 'training text')} of {report.training_words:,} words. "
+        f"touched: shares {report.n} words in a row; by half: at least half of its "
+        f"{report.n}-grams are in training; every hit was compared word by word."
+    )
+    if passed_over:
+        named = ", ".join(path.name for path in passed_over)
+        screen.remark(f"Passed over, as they hold no evaluation texts: {named}.")
