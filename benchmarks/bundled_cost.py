@@ -1,0 +1,111 @@
+"""What the bundled model costs: texts per second, bytes in the package, seconds to load."""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from benchmarks.bundled_section import Figure, Section, Subject, markdown
+from embedder.llm import LLMEncoder
+from embedder.types import Role
+from eval.datasets import open_collection
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS, QUERIES, ROUNDS, LOADS = 600, 300, 5, 5
+RATES = {Role.DOCUMENT: 60.0, Role.QUERY: 500.0}
+PACKAGE, SECONDS = 25.0, 0.7
+_LOAD = """
+import sys, time
+import torch
+started = time.perf_counter()
+from embedder.llm import LLMEncoder
+LLMEncoder.load(sys.argv[1])
+loaded = time.perf_counter()
+LLMEncoder.load(sys.argv[1])
+print(loaded - started, time.perf_counter() - loaded)
+"""
+
+
+def speed(subject: Subject) -> Section:
+    """Encode scifact's documents and queries, dense and sparse rows, in turns."""
+    collection = open_collection(subject.data / "retrieval/scifact")
+    documents = [one.content for one in islice(collection.documents(), DOCUMENTS)]
+    texts = {Role.DOCUMENT: documents, Role.QUERY: [*collection.queries().values()][:QUERIES]}
+    encoder = LLMEncoder.load(subject.model)
+    seconds: dict[Role, list[float]] = {role: [] for role in Role}
+    for turn in range(ROUNDS + 1):
+        for role, held in texts.items():
+            taken = _encoded(encoder, held, role)
+            if turn:  # the first is a warm-up
+                seconds[role].append(taken)
+    rates = {
+        role: sorted(len(texts[role]) / taken for taken in held) for role, held in seconds.items()
+    }
+    threads = torch.get_num_threads()
+    figures = tuple(
+        Figure(
+            f"encoding, scifact {role.value}s/s", statistics.median(rates[role]), goal,
+            form=",.0f", note=f"{rates[role][0]:,.0f} to {rates[role][-1]:,.0f}, {threads} threads",
+        )
+        for role, goal in RATES.items()
+    )  # fmt: skip
+    return Section(
+        "speed",
+        "Encoding",
+        figures,
+        (
+            f"{len(documents)} documents and {QUERIES} queries of scifact, dense and sparse rows "
+            f"in one pass, median of {ROUNDS} rounds in turns after one that does not count.",
+        ),
+        {
+            "texts_per_second": {role.value: held for role, held in rates.items()},
+            "texts": {role.value: len(held) for role, held in texts.items()},
+            "threads": threads,
+            "dtype": encoder.options.dtype,
+        },
+    )
+
+
+def size(subject: Subject) -> Section:
+    """Weigh the model's files, and load it in fresh processes."""
+    total = sum(subject.files.values()) / 1e6
+    found = [_loaded(subject) for _ in range(LOADS + 1)][1:]  # the first reads cold files
+    first, again = ([one[at] for one in found] for at in range(2))
+    return Section(
+        "size",
+        "Size and loading",
+        (
+            Figure("package data, MB", total, high=PACKAGE),
+            Figure(
+                "load, s after torch is imported", statistics.median(first), high=SECONDS,
+                note=f"{min(first):.2f} to {max(first):.2f}; "
+                f"a second time in one process {statistics.median(again):.2f}",
+            ),
+        ),
+        (
+            f"Median of {LOADS} fresh processes; what the second load does not take is imports, "
+            "nearly all of them transformers' own. 1 MB is 10^6 bytes.",
+            "",
+            *markdown(("file", "bytes"), [[n, f"{held:,}"] for n, held in subject.files.items()]),
+        ),
+        {"bytes": subject.files, "seconds": first, "seconds_second_load": again},
+    )  # fmt: skip
+
+
+def _encoded(encoder: LLMEncoder, texts: Sequence[str], role: Role) -> float:
+    started = time.perf_counter()
+    encoder.encode(texts, role)
+    return time.perf_counter() - started
+
+
+def _loaded(subject: Subject) -> tuple[float, float]:
+    """Return seconds of the first load, with the imports after torch, and of another."""
+    words = [sys.executable, "-c", _LOAD, str(subject.place.resolve())]
+    done = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True)
+    first, again = map(float, done.stdout.split())
+    return first, again
