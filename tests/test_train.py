@@ -22,7 +22,7 @@ from embedder.train.decoder import decoder_config, decoder_from_bag
 from embedder.train.loss import Vectors, dense_scores, info_nce, sparse_scores
 from embedder.train.objective import BagObjective, DecoderObjective
 from embedder.train.run import Folders, Material, Run, prepare, train, train_bag
-from embedder.train.settings import Settings, Shape, Stage
+from embedder.train.settings import PHRASINGS, Settings, Shape, Stage
 from embedder.train.states import states_at
 from embedder.train.topics import topical_order
 from embedder.train.wording import Wording
@@ -155,20 +155,25 @@ def test_contrast_by_hand() -> None:
     assert float(loss) == pytest.approx((math.log(1 + math.e) + 0.0) / 2)
 
 
-def test_decoder_begins_as_the_bag_and_reads_as_llama(material: Material, tmp_path: Path) -> None:
+@pytest.mark.parametrize("phrasing", range(len(PHRASINGS)))
+def test_decoder_begins_as_the_bag_and_reads_as_llama(
+    material: Material, tmp_path: Path, phrasing: int
+) -> None:
     run = Run(Folders(tmp_path, tmp_path, tmp_path), SETTINGS, late=lambda: False)
     bag, finished = train_bag(run, material)
     assert finished
     config = decoder_config(SETTINGS.shape, material.tokenizer)
-    model = decoder_from_bag(bag, config, material.wording.reader, seed=0)
+    model = decoder_from_bag(bag, config, seed=0)
     texts = [material.corpus.passages[row] for row in range(5)] + [np.zeros(0, dtype=np.uint16)]
-    ids, last = material.wording.put(texts, Role.DOCUMENT)
+    ids, last = material.wording.put(texts, Role.DOCUMENT, phrasing)
     with torch.no_grad():
         at = torch.from_numpy(last)[:, None]
         got = states_at(model, torch.from_numpy(ids), at)[:, 0]
         whole = model.model(torch.from_numpy(ids)).last_hidden_state
         wanted = whole[torch.arange(len(texts)), torch.from_numpy(last)]
-        by_bag = BagObjective(bag, material.wording, SETTINGS.bag).vectors(texts, Role.DOCUMENT)
+        by_bag = BagObjective(bag, material.wording, SETTINGS.bag, seed=0).vectors(
+            texts, Role.DOCUMENT, phrasing
+        )
         logits = model.lm_head(wanted)[by_bag.rows, by_bag.terms]
     assert torch.allclose(got, wanted, atol=1e-5)
     assert torch.allclose(by_bag.dense[:5], wanted[:5, :-RESERVED], atol=2e-2)
@@ -182,14 +187,14 @@ def test_loss_falls(material: Material, tmp_path: Path) -> None:
 
     bag, _ = train_bag(idle_run(material, tmp_path), material)
     batches = list(islice(material.pairs(SETTINGS.bag, bag).batches(4, seed=9), 30))
-    before = mean_loss(BagObjective(bag, material.wording, SETTINGS.bag))
+    before = mean_loss(BagObjective(bag, material.wording, SETTINGS.bag, seed=0))
     run = Run(Folders(tmp_path, tmp_path / "bag", tmp_path), SETTINGS, late=lambda: False)
     run.folders.work.mkdir()
     bag, _ = train_bag(run, material)
-    after = mean_loss(BagObjective(bag, material.wording, SETTINGS.bag))
+    after = mean_loss(BagObjective(bag, material.wording, SETTINGS.bag, seed=0))
     assert after < 0.9 * before
     config = decoder_config(SETTINGS.shape, material.tokenizer)
-    model = decoder_from_bag(bag, config, material.wording.reader, seed=0)
+    model = decoder_from_bag(bag, config, seed=0)
     quiet = replace(SETTINGS.decoder, word_weight=0.0, language_weight=0.0)
     first = mean_loss(DecoderObjective(model, material.wording, quiet, seed=0))
     assert first == pytest.approx(after, rel=0.05)  # it goes on from there
@@ -230,11 +235,20 @@ def test_checkpoints_hold_no_pickles(corpus_folder: Path, tmp_path: Path) -> Non
     assert "exp_avg/lm_head.weight" in load_tensors(tmp_path / "work" / "decoder.safetensors")
 
 
-def test_prompt_ends_at_the_reader(material: Material) -> None:
+@pytest.mark.parametrize("phrasing", range(len(PHRASINGS)))
+@pytest.mark.parametrize("role", Role)
+def test_every_phrasing_ends_where_it_can_be_read(
+    material: Material, phrasing: int, role: Role
+) -> None:
+    ids, last = material.wording.put([material.corpus.passages[0]], role, phrasing)
+    assert material.wording.silent[ids[0, last[0]]]
+
+
+def test_prompt_surrounds_the_text(material: Material) -> None:
     wording = Wording.of(material.tokenizer)
     text = material.corpus.passages[0]
     ids, last = wording.put([text, text[:3]], Role.QUERY)
-    assert ids[0, last[0]] == ids[1, last[1]] == wording.reader
+    assert ids[0, last[0]] == ids[1, last[1]] == wording.after[Role.QUERY][0][-1]
     assert (ids[1, last[1] + 1 :] == wording.pad).all()
     shown = material.tokenizer.decode(ids[1, : last[1] + 1].tolist())
     assert shown.startswith('query : " the') and shown.endswith('" in one word : "')

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from embedder.train.corpus import Texts
 from embedder.train.loss import Vectors
+from embedder.train.wording import Wording
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,12 +30,15 @@ class Bag:
         importance: (vocabulary,) log weight of a token in the mean of its text.
         head: (vocabulary, meaning) how the mean of a text moves a token's logit.
         bias: (vocabulary,) a token's logit apart from that.
+        silent: (vocabulary,) bool, tokens that say nothing and weigh as little as can be: signs,
+            stop words. A prompt that ends in one of them is read there.
     """
 
     directions: "Tensor"
     importance: "Tensor"
     head: "Tensor"
     bias: "Tensor"
+    silent: "Tensor"
 
     @property
     def width(self) -> int:
@@ -57,14 +61,16 @@ class Bag:
         }
 
     def rows(self) -> "Tensor":
-        """Return (vocabulary, meaning) token rows, all of one length."""
+        """Return (vocabulary, meaning) token rows: all of one length, silent ones zero."""
         from torch.nn.functional import normalize
 
-        return normalize(self.directions, dim=1) * math.sqrt(self.width * MEANING_SHARE)
+        rows = normalize(self.directions, dim=1) * math.sqrt(self.width * MEANING_SHARE)
+        return rows.masked_fill(self.silent[:, None], 0.0)
 
     def bounded_importance(self) -> "Tensor":
         """Return importance as far as the reserved share of a token row can hold it."""
-        return self.importance.clamp(-self.most_importance, self.most_importance)
+        bounded = self.importance.clamp(-self.most_importance, self.most_importance)
+        return bounded.masked_fill(self.silent, -self.most_importance)
 
     def topic_rows(self) -> NDArray[np.float32]:
         """Return (vocabulary, TOPIC_UNITS) rows as long as a token matters, as they are now."""
@@ -76,7 +82,7 @@ class Bag:
 
         Args:
             ids: (n, length) int64, the prompt with the text in it, padded.
-            counted: (n, length) bool; False for padding and for the reader token.
+            counted: (n, length) bool; False for padding.
             rows: (t,) int64 text of each content id.
             terms: (t,) int64 content id.
         """
@@ -94,14 +100,12 @@ class Bag:
         return Vectors(dense, rows, terms, logits)
 
 
-def new_bag(
-    frequency: "NDArray[np.float64]", prompt_ids: "NDArray[np.int64]", width: int, seed: int
-) -> Bag:
+def new_bag(frequency: "NDArray[np.float64]", wording: Wording, width: int, seed: int) -> Bag:
     """Begin at random directions and at the words' inverse document frequency.
 
     Args:
         frequency: (vocabulary,) share of passages that hold a token.
-        prompt_ids: ids of the prompts, which stand in every text and so say nothing.
+        wording: the prompts, whose words stand in every text and so say nothing.
         width: hidden units of the decoder that will begin as this bag.
         seed: of the directions.
     """
@@ -112,9 +116,11 @@ def new_bag(
     directions = torch.randn(len(frequency), meaning, generator=noise) / math.sqrt(meaning)
     rarity = torch.from_numpy(-np.log(frequency)).float()
     importance = (rarity - 4) / 2
-    importance[torch.from_numpy(prompt_ids)] = -4.0
+    importance[torch.from_numpy(wording.prompt_ids)] = -4.0
     head = 0.3 * torch.nn.functional.normalize(directions, dim=1)
-    return Bag(directions, importance, head, rarity)
+    silent = torch.zeros(len(frequency), dtype=torch.bool)
+    silent[torch.from_numpy(np.flatnonzero(wording.silent))] = True  # the tokenizer may be smaller
+    return Bag(directions, importance, head, rarity, silent)
 
 
 def token_frequency(

@@ -35,8 +35,8 @@ def decoder_config(shape: "Shape", tokenizer: "Tokenizer") -> "LlamaConfig":
     )
 
 
-def decoder_from_bag(bag: Bag, config: "LlamaConfig", reader: int, seed: int) -> "LlamaForCausalLM":
-    """Return a decoder whose state at the reader token is the bag's vector of the text.
+def decoder_from_bag(bag: Bag, config: "LlamaConfig", seed: int) -> "LlamaForCausalLM":
+    """Return a decoder whose state at a silent token is the bag's vector of the text before it.
 
     The hidden units are [meaning..., importance, filler, reader, constant]. The filler gives all
     rows one length, so that RMSNorm changes nothing. In the last block every head asks from the
@@ -46,7 +46,6 @@ def decoder_from_bag(bag: Bag, config: "LlamaConfig", reader: int, seed: int) ->
     Args:
         bag: directions, importance and head of each token.
         config: of a Llama with hidden_size = the bag's width + RESERVED.
-        reader: the id that ends every prompt.
         seed: of the noise that breaks the symmetry of weights without effect so far.
     """
     import torch
@@ -56,16 +55,16 @@ def decoder_from_bag(bag: Bag, config: "LlamaConfig", reader: int, seed: int) ->
     model = LlamaForCausalLM(config)
     width, meaning = bag.width, bag.width - RESERVED
     importance, filler, asks, constant = range(meaning, width)
-    asking = math.sqrt((width - bag.most_importance**2) / 2)  # of the reader's row; constant alike
+    # Of each of the two units by which a silent row asks to be read at.
+    asking = math.sqrt((width - bag.most_importance**2) / 2)
     weight = bag.bounded_importance().detach()
     with torch.no_grad():
         rows = model.model.embed_tokens.weight.zero_()
         rows[:, :meaning] = bag.rows()
         rows[:, importance] = weight
         rows[:, filler] = (width * (1 - MEANING_SHARE) - weight**2).sqrt()
-        rows[reader] = 0
-        rows[reader, importance] = -bag.most_importance
-        rows[reader, [asks, constant]] = asking
+        rows[bag.silent, filler] = 0
+        rows[bag.silent, asks] = rows[bag.silent, constant] = asking
         for layer in model.model.layers:
             _silence(layer)
         _let_pool(model.model.layers[-1].self_attn, meaning, asking)

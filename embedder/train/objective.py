@@ -13,7 +13,7 @@ from embedder.train.loss import Vectors, dense_scores, info_nce, sparse_scores
 from embedder.train.pairs import Batch
 from embedder.train.settings import Stage
 from embedder.train.states import states_at
-from embedder.train.wording import Wording
+from embedder.train.wording import Prompted, Wording
 from embedder.types import Role
 
 if TYPE_CHECKING:
@@ -29,19 +29,21 @@ class BagObjective:
     bag: Bag
     wording: Wording
     stage: Stage
+    seed: int
 
     def __call__(self, batch: Batch) -> "Tensor":
         """Return the scalar loss of a batch."""
-        queries = self.vectors(batch.queries, Role.QUERY)
-        passages = self.vectors(batch.passages, Role.DOCUMENT)
+        rng = np.random.default_rng([self.seed, batch.number])
+        queries = self.vectors(batch.queries, Role.QUERY, self.wording.drawn(rng))
+        passages = self.vectors(batch.passages, Role.DOCUMENT, self.wording.drawn(rng))
         return contrast(queries, passages, batch, self.stage, len(self.bag.bias))
 
-    def vectors(self, texts: Sequence[Ids], role: Role) -> Vectors:
-        """Represent texts; the prompt's words count, the token that is read at does not."""
+    def vectors(self, texts: Sequence[Ids], role: Role, phrasing: int = 0) -> Vectors:
+        """Represent texts; the prompt's words count as well."""
         import torch
 
-        ids, _ = self.wording.put(texts, role)
-        counted = (ids != self.wording.pad) & (ids != self.wording.reader)
+        ids, _ = self.wording.put(texts, role, phrasing)
+        counted = ids != self.wording.pad
         rows, terms = (torch.from_numpy(part) for part in self.wording.own(texts))
         return self.bag.vectors(torch.from_numpy(ids), torch.from_numpy(counted), rows, terms)
 
@@ -65,9 +67,11 @@ class DecoderObjective:
     def __call__(self, batch: Batch) -> "Tensor":
         """Return the scalar loss of a batch."""
         rng = np.random.default_rng([self.seed, batch.number])
-        queries, _, _ = self._read(batch.queries, Role.QUERY)
+        asked = self.wording.put(batch.queries, Role.QUERY, self.wording.drawn(rng))
+        found = self.wording.put(batch.passages, Role.DOCUMENT, self.wording.drawn(rng))
+        queries, _, _ = self._read(batch.queries, asked)
         inside = rng.random((len(batch), LANGUAGE_POSITIONS if self.stage.language_weight else 0))
-        passages, logits, language = self._read(batch.passages, Role.DOCUMENT, inside)
+        passages, logits, language = self._read(batch.passages, found, inside)
         loss = contrast(queries, passages, batch, self.stage, logits.shape[1])
         if self.stage.word_weight:
             loss = loss + self.stage.word_weight * named_word_loss(logits, queries, rng)
@@ -75,18 +79,18 @@ class DecoderObjective:
             loss = loss + self.stage.language_weight * language
         return loss
 
-    def vectors(self, texts: Sequence[Ids], role: Role) -> Vectors:
+    def vectors(self, texts: Sequence[Ids], role: Role, phrasing: int = 0) -> Vectors:
         """Represent texts by the state and the logits at the prompt's last token."""
-        return self._read(texts, role)[0]
+        return self._read(texts, self.wording.put(texts, role, phrasing))[0]
 
     def _read(
-        self, texts: Sequence[Ids], role: Role, inside: NDArray[np.float64] | None = None
+        self, texts: Sequence[Ids], prompted: Prompted, inside: NDArray[np.float64] | None = None
     ) -> "tuple[Vectors, Tensor, Tensor | None]":
         """Return vectors, all logits at the last token, and the next-token loss `inside`."""
         import torch
         from torch.nn.functional import cross_entropy
 
-        ids, last = self.wording.put(texts, role)
+        ids, last = prompted
         drawn = np.zeros((len(ids), 0)) if inside is None else inside  # in [0, 1) of the text
         at = np.concatenate([last[:, None], (drawn * last[:, None]).astype(np.int64)], axis=1)
         # bfloat16 products halve the time where a CPU has them; norms and losses stay float32.

@@ -17,7 +17,7 @@ from embedder.train.export import export
 from embedder.train.loop import Learner, Plan, learn
 from embedder.train.objective import BagObjective, DecoderObjective
 from embedder.train.pairs import PairSource
-from embedder.train.settings import TEMPLATES, Settings, Stage
+from embedder.train.settings import PHRASINGS, Settings, Stage
 from embedder.train.tokenizer import train_tokenizer
 from embedder.train.wording import Wording
 
@@ -90,7 +90,7 @@ def train(folders: Folders, settings: Settings, minutes: float | None = None) ->
     material = prepare(folders, settings)
     bag, finished = train_bag(run, material)
     config = decoder_config(settings.shape, material.tokenizer)
-    model = decoder_from_bag(bag, config, material.wording.reader, settings.seed)
+    model = decoder_from_bag(bag, config, settings.seed)
     if finished:
         finished = train_decoder(run, material, bag, model)
     export(model, material.tokenizer, folders.out)
@@ -105,7 +105,7 @@ def prepare(folders: Folders, settings: Settings) -> Material:
     kept_tokenizer, kept_corpus = folders.work / TOKENIZER_FILE, folders.work / CORPUS_FILE
     if not kept_tokenizer.exists():
         texts = partial(tokenizer_texts, folders.corpus, settings.tokenizer_every)
-        known = "".join(TEMPLATES.values())
+        known = "".join(text for phrasing in PHRASINGS.values() for text in phrasing.values())
         train_tokenizer(texts, settings.shape.vocabulary, known).save(str(kept_tokenizer))
     tokenizer = Tokenizer.from_file(str(kept_tokenizer))
     if not kept_corpus.exists():
@@ -120,13 +120,13 @@ def train_bag(run: Run, material: Material) -> tuple[Bag, bool]:
     settings, stage, wording = run.settings, run.settings.bag, material.wording
     rng = np.random.default_rng(settings.seed)
     frequency = token_frequency(material.corpus.passages, settings.shape.vocabulary, rng)
-    bag = new_bag(frequency, wording.prompt_ids, settings.shape.width, settings.seed)
+    bag = new_bag(frequency, wording, settings.shape.width, settings.seed)
     pairs = material.pairs(stage, bag)
     learner = Learner(
         rates={"directions": stage.rate, "head": stage.rate}
         | {"importance": 2 * stage.rate, "bias": 2 * stage.rate},
         tensors=bag.tables,
-        loss=BagObjective(bag, wording, stage),
+        loss=BagObjective(bag, wording, stage, settings.seed),
         batches=lambda start: pairs.batches(stage.batch, settings.seed, start),
     )
     return bag, learn(learner, run.plan("bag", stage)) == stage.steps

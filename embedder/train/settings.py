@@ -9,6 +9,34 @@ TEMPLATES = {
     Role.QUERY: 'query : "{text}" in one word : "',
     Role.DOCUMENT: 'passage : "{text}" in one word : "',
 }
+"""The model's own prompt, which it is read with unless told otherwise."""
+
+
+def _both(template: str) -> dict[Role, str]:
+    return {Role.QUERY: template, Role.DOCUMENT: template}
+
+
+PHRASINGS = {
+    "tiny": TEMPLATES,
+    "prompteol": _both('This sentence : "{text}" means in one word:"'),
+    "summary": {
+        Role.QUERY: "{text} Summary of the query in one word:",
+        Role.DOCUMENT: "{text} Summary of the passage in one word:",
+    },
+    "key word": _both('The most important word of "{text}" is "'),
+    "represent": {
+        Role.QUERY: 'Use one word to represent the query "{text}". The word is: "',
+        Role.DOCUMENT: 'Use one word to represent the passage "{text}". The word is: "',
+    },
+    "answer": {Role.QUERY: "Question: {text} Answer:", Role.DOCUMENT: "Answer: {text} Question:"},
+    "about": _both("The text {text} is about"),
+    "bare": _both("{text}:"),
+}
+"""What the model is trained to be read with; the first one, its own, half of the time.
+
+They end in different tokens, so that the model is not bound to a quotation mark. Query and
+passage are phrased independently of each other: a new query prompt needs no new index.
+"""
 
 
 @dataclass(frozen=True, slots=True)
