@@ -72,7 +72,9 @@ def overlap(
     names = {"training": list(map(str, files)), "passed_over": list(map(str, passed_over))}
     facts = names | report.to_json()
     if out is not None:
-        replace_file(out, (json.dumps(facts, ensure_ascii=False, indent=2) + "\n").encode())
+        written = json.dumps(facts, ensure_ascii=False, indent=2) + "\n"
+        # Half a surrogate pair, which ids in JSON may hold, goes back to how JSON writes it.
+        replace_file(out, written.encode(errors="backslashreplace"))
     screen.result(facts, _counts(report), *_worst(report))
     _remark(screen, report, passed_over)
 
@@ -87,14 +89,12 @@ def _counts(report: "Report") -> "Table":
             f"{held.shorter_found:,}",
             f"{held.touched:,}",
             f"{held.half:,}",
-            f"{held.longest:,}",
-            "",
+            counted(held.longest, "word") if held.longest else "-",
         )
         for held in report.overlaps
     ]
-    n = report.n
-    heads = (">texts", f">under {n} words", ">found whole", ">touched", ">by half", ">longest run")
-    return table("set", "kind", *heads, "", rows=rows)
+    heads = (">texts", ">short", ">whole", ">touched", ">half", "longest run")
+    return table("set", "kind", *heads, rows=rows)
 
 
 def _worst(report: "Report") -> "list[Table]":
@@ -105,15 +105,17 @@ def _worst(report: "Report") -> "list[Table]":
             place = shared.training
             told = (held.dataset, shared.id, f"{shared.run_words:,} of {shared.words:,}")
             rows.append((*told, f"{place.file}:{place.line}", shared.run))
-    columns = ("set", "worst text", ">words shared", "training text", "the run")
+    columns = ("set", "worst text", ">shared", "training text", "the run")
     return [table(*columns, rows=rows)] if rows else []
 
 
 def _remark(screen: Screen, report: "Report", passed_over: "list[Path]") -> None:
+    n = report.n
     screen.remark(
-        f"{counted(report.training_texts, 'training text')} of {report.training_words:,} words. "
-        f"touched: shares {report.n} words in a row; by half: at least half of its "
-        f"{report.n}-grams are in training; every hit was compared word by word."
+        f"short: fewer than {n} words; whole: of these, found in a training text as a whole; "
+        f"touched: shares {n} words in a row with one; half: at least half of its {n}-grams are "
+        f"in training. {counted(report.training_texts, 'training text')} of "
+        f"{report.training_words:,} words; every hit was compared word by word."
     )
     if passed_over:
         named = ", ".join(path.name for path in passed_over)

@@ -62,7 +62,7 @@ def test_people_see_counts_and_the_longest_run(
     shown = capsys.readouterr()
     lines = shown.out.splitlines()
     assert max(map(len, lines)) <= 100
-    assert any(line.split() == ["cr", "sentence", *"3211", "1", "8"] for line in lines)
+    assert any(line.split() == ["cr", "sentence", *"32111", "8", "words"] for line in lines)
     assert any("8 of 9" in line and "train.jsonl:1" in line for line in lines)
     assert "1 training text of 9 words" in shown.err
 
