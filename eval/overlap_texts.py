@@ -42,7 +42,7 @@ class EvaluationSet:
 
 
 class Place(NamedTuple):
-    """Where a training text stands: file name, line from 1, id ("" where there is none), field."""
+    """Where a training text stands: path, line from 1, id ("" where there is none), field."""
 
     file: str
     line: int
@@ -233,7 +233,7 @@ def _record_texts(line: bytes, path: Path, number: int) -> Iterator[tuple[Place,
     if not texts:
         raise ValueError(f"{where}: expected text in title, text, {', '.join(_FIELDS)}; got none")
     for field, text in texts:
-        yield Place(path.name, number, own_id, field), text
+        yield Place(str(path), number, own_id, field), text
 
 
 def _title_and_text(record: Mapping[str, Any], where: str) -> str | None:

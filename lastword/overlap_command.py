@@ -104,7 +104,7 @@ def _worst(report: "Report") -> "list[Table]":
         for shared in held.worst[:1]:
             place = shared.training
             told = (held.dataset, shared.id, f"{shared.run_words:,} of {shared.words:,}")
-            rows.append((*told, f"{place.file}:{place.line}", shared.run))
+            rows.append((*told, f"{Path(place.file).name}:{place.line}", shared.run))
     columns = ("set", "worst text", ">shared", "training text", "the run")
     return [table(*columns, rows=rows)] if rows else []
 

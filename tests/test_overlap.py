@@ -220,7 +220,8 @@ def test_training_fields_and_compressions(tmp_path: Path) -> None:
     files = training_files([tmp_path])
     assert [path.name for path in files] == ["a.jsonl", "b.jsonl.gz", "c.jsonl.xz"]
     seen: list[int] = []
-    assert list(read_training(files, seen.append)) == [
+    found = read_training(files, seen.append)
+    assert [((Path(place.file).name, *place[1:]), text) for place, text in found] == [
         (("a.jsonl", 1, "7", "text"), "T x"),
         (("a.jsonl", 3, "", "query"), "q"),
         (("a.jsonl", 3, "", "positive"), "P p"),

@@ -47,7 +47,7 @@ def test_report_as_json(
                     "share": 0.5,
                     "run_words": 8,
                     "run": RUN,
-                    "training": {"file": "train.jsonl", "line": 1, "id": "t1", "field": "text"},
+                    "training": {"file": paths[0], "line": 1, "id": "t1", "field": "text"},
                 }
             ],
         }
