@@ -47,7 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(f"--only takes some of {','.join(MEASURES)}; got {', '.join(unknown)}")
     if not (args.data / "retrieval").is_dir():
         raise SystemExit(f"skipped: there are no evaluation data at {args.data}; give --data")
-    subject = Subject(args.model, args.data, args.runs)
+    try:
+        subject = Subject(args.model, args.data, args.runs)
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
     console = Console(stderr=True)
     for name in asked or MEASURES:
         console.print(f"Measuring {name} of {subject.model} ({subject.digest})")
@@ -55,8 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         section.write(_kept(subject))
         append(section.record(subject))
         for figure in section.figures:
-            console.print("  ", " | ".join(figure.cells), markup=False, highlight=False)
-    command = shlex.join(["python", "-m", "benchmarks.bundled", *(arguments or sys.argv[1:])])
+            console.out("  ", " | ".join(figure.cells), highlight=False)
+    given = sys.argv[1:] if arguments is None else arguments
+    command = shlex.join(["python", "-m", "benchmarks.bundled", *given])
     args.out.write_text(page(subject, _sections(subject), command), encoding="utf-8")
 
 

@@ -82,7 +82,7 @@ def sensitivity(subject: Subject) -> Section:
     return Section(
         "prompts",
         "Prompt sensitivity: dense nDCG@10 on scifact",
-        _spread_figures(held, marks),
+        spread_figures(held, marks),
         (
             "Seen: wordings that embedder/train/settings.py trains with. p: paired, Holm, against "
             "the best of the ten. The model's own prompt is not one of the ten.",
@@ -93,7 +93,7 @@ def sensitivity(subject: Subject) -> Section:
     )
 
 
-def _spread_figures(column: Column, marks: Mapping[str, str]) -> tuple[Figure, ...]:
+def spread_figures(column: Column, marks: Mapping[str, str]) -> tuple[Figure, ...]:
     """Return how far prompts lie apart, and whether those seen in training lead."""
     told = spread("scifact", LABEL, column)
     means = {one.prompt: one.mean for one in standings(column)}
