@@ -100,20 +100,16 @@ class Bag:
         return Vectors(dense, rows, terms, logits)
 
 
-def new_bag(frequency: "NDArray[np.float64]", wording: Wording, width: int, seed: int) -> Bag:
-    """Begin at random directions and at the words' inverse document frequency.
+def new_bag(directions: "Tensor", frequency: NDArray[np.float64], wording: Wording) -> Bag:
+    """Begin at the words' inverse document frequency.
 
     Args:
+        directions: (vocabulary, meaning) float32.
         frequency: (vocabulary,) share of passages that hold a token.
         wording: the prompts, whose words stand in every text and so say nothing.
-        width: hidden units of the decoder that will begin as this bag.
-        seed: of the directions.
     """
     import torch
 
-    meaning = width - RESERVED
-    noise = torch.Generator().manual_seed(seed)
-    directions = torch.randn(len(frequency), meaning, generator=noise) / math.sqrt(meaning)
     rarity = torch.from_numpy(-np.log(frequency)).float()
     importance = (rarity - 4) / 2
     importance[torch.from_numpy(wording.prompt_ids)] = -4.0

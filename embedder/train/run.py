@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedder.train.bag import Bag, new_bag, token_frequency
+from embedder.train.bag import RESERVED, Bag, new_bag, token_frequency
 from embedder.train.corpus import Corpus, read_corpus, tokenizer_texts
 from embedder.train.decoder import decoder_config, decoder_from_bag
 from embedder.train.export import export
 from embedder.train.loop import Learner, Plan, learn
+from embedder.train.nearness import near_directions
 from embedder.train.objective import BagObjective, DecoderObjective
 from embedder.train.pairs import PairSource
 from embedder.train.settings import PHRASINGS, Settings, Stage
@@ -120,7 +121,9 @@ def train_bag(run: Run, material: Material) -> tuple[Bag, bool]:
     settings, stage, wording = run.settings, run.settings.bag, material.wording
     rng = np.random.default_rng(settings.seed)
     frequency = token_frequency(material.corpus.passages, settings.shape.vocabulary, rng)
-    bag = new_bag(frequency, wording, settings.shape.width, settings.seed)
+    meaning = settings.shape.width - RESERVED
+    near = near_directions(material.corpus.passages, settings.shape.vocabulary, meaning, rng)
+    bag = new_bag(near, frequency, wording)
     pairs = material.pairs(stage, bag)
     learner = Learner(
         rates={"directions": stage.rate, "head": stage.rate}
