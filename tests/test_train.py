@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
-from safetensors.numpy import load_file
 from safetensors.torch import load_file as load_tensors
+from torch import Tensor
+from transformers import AutoModelForCausalLM
 
 from embedder.train.__main__ import main
 from embedder.train.bag import RESERVED
 from embedder.train.corpus import read_corpus
 from embedder.train.decoder import decoder_config, decoder_from_bag
+from embedder.train.export import export
 from embedder.train.loss import Vectors, dense_scores, info_nce, sparse_scores
 from embedder.train.objective import BagObjective, DecoderObjective
 from embedder.train.run import Folders, Material, Run, prepare, train, train_bag
@@ -71,8 +72,8 @@ def material(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> M
     return prepare(Folders(corpus_folder, work, work), SETTINGS)
 
 
-def weights(out: Path) -> dict[str, NDArray[np.float16]]:
-    return load_file(out / "model.safetensors")
+def weights(out: Path) -> dict[str, Tensor]:
+    return load_tensors(out / "model.safetensors")
 
 
 def test_first_sentence_is_cut_off_its_passage(material: Material) -> None:
@@ -217,10 +218,24 @@ def test_runs_repeat_and_resume_to_the_bit(corpus_folder: Path, tmp_path: Path) 
     for name in ("again", "parts"):
         other = weights(tmp_path / name)
         assert whole.keys() == other.keys()
-        assert all(np.array_equal(whole[key], other[key]) for key in whole)
+        assert all(torch.equal(whole[key].float(), other[key].float()) for key in whole)
     other_seed = replace(brief, seed=1)
     with pytest.raises(ValueError, match="other settings"):
         train(folders("whole"), other_seed)
+
+
+def test_export_keeps_logits_and_directions(material: Material, tmp_path: Path) -> None:
+    bag, _ = train_bag(idle_run(material, tmp_path), material)
+    model = decoder_from_bag(bag, decoder_config(SETTINGS.shape, material.tokenizer), seed=0)
+    ids, _ = material.wording.put([material.corpus.passages[3]], Role.DOCUMENT)
+    export(model, material.tokenizer, tmp_path / "model")
+    assert weights(tmp_path / "model")["lm_head.weight"].dtype == torch.float8_e4m3fn
+    read = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float32)
+    with torch.no_grad():
+        wanted, got = (m(torch.from_numpy(ids), output_hidden_states=True) for m in (model, read))
+    cosine = torch.cosine_similarity(wanted.hidden_states[-1], got.hidden_states[-1], dim=2)
+    assert cosine.min() > 0.998
+    assert (wanted.logits - got.logits).abs().max() < 0.04 * wanted.logits.abs().max()
 
 
 def test_checkpoints_hold_no_pickles(corpus_folder: Path, tmp_path: Path) -> None:

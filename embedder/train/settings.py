@@ -52,10 +52,10 @@ class Shape:
     """
 
     vocabulary: int = 16_000
-    width: int = 256
-    intermediate: int = 512
+    width: int = 512
+    intermediate: int = 256
     layers: int = 2
-    heads: int = 4
+    heads: int = 8
 
     def __post_init__(self) -> None:
         if min(asdict(self).values()) < 1 or self.width % (2 * self.heads):
