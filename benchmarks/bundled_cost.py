@@ -36,7 +36,7 @@ import torch
 started = time.perf_counter()
 from transformers import AutoModelForCausalLM, AutoTokenizer
 AutoTokenizer.from_pretrained(sys.argv[1])
-AutoModelForCausalLM.from_pretrained(sys.argv[1])
+AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float32)
 print(time.perf_counter() - started)
 """
 
