@@ -246,7 +246,8 @@ def test_checkpoints_hold_no_pickles(corpus_folder: Path, tmp_path: Path) -> Non
     )
     train(Folders(corpus_folder, tmp_path / "work", tmp_path / "out"), short)
     kept = {path.name for path in (tmp_path / "work").iterdir()}
-    assert kept == {"tokenizer.json", "corpus.npz", "bag.safetensors", "decoder.safetensors"}
+    learnt = {"bag.safetensors", "bag.jsonl", "decoder.safetensors", "decoder.jsonl"}
+    assert kept == {"tokenizer.json", "corpus.npz", *learnt}
     assert "exp_avg/lm_head.weight" in load_tensors(tmp_path / "work" / "decoder.safetensors")
 
 

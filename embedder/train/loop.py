@@ -1,14 +1,15 @@
 """Take optimizer steps, with checkpoints that a run can be taken up from without a trace."""
 
-import json
 import logging
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence, Sized
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from embedder.train.pairs import Batch
+from embedder.train.device import Device
+from embedder.train.loss import Loss
+from embedder.train.progress import LogFile, Meter, Progress
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,21 +21,42 @@ LOG_EVERY = 25  # steps
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
+class Pairs(Protocol):
+    """A batch whose pairs and tokens can be counted."""
+
+    @property
+    def queries(self) -> Sequence[Sized]:
+        """Token ids of each query."""
+        ...
+
+    @property
+    def passages(self) -> Sequence[Sized]:
+        """Token ids of each passage."""
+        ...
+
+
+BatchT = TypeVar("BatchT", bound=Pairs)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Learner:
+class Learner(Generic[BatchT]):
     """What one stage trains.
 
     Attributes:
         rates: learning rate of each learning tensor, by name; Adam, no weight decay.
         tensors: the learning tensors by the same names; changed in place.
-        loss: from a batch to a scalar.
+        loss: from a batch to a scalar, or to a scalar and its parts.
         batches: the stream of batches from a given number on.
+        device: where the tensors are.
+        longest: gradients together are cut to this Euclidean length.
     """
 
     rates: dict[str, float]
     tensors: "dict[str, Tensor]"
-    loss: "Callable[[Batch], Tensor]"
-    batches: Callable[[int], Iterator[Batch]]
+    loss: "Callable[[BatchT], Tensor | Loss]"
+    batches: Callable[[int], Iterator[BatchT]]
+    device: Device = field(default_factory=Device)
+    longest: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +65,12 @@ class Plan:
 
     Attributes:
         steps: optimizer steps in all.
-        checkpoint: file to write and to take up from.
+        checkpoint: file to write and to take up from; the log, *.jsonl, lies beside it.
         every: steps between two checkpoints.
-        stop: asked after each step; True ends the stage early at a fresh checkpoint.
         settings: the run's settings; a checkpoint of other settings is refused.
+        stop: asked after each step; True ends the stage early at a fresh checkpoint.
+        report: told after each step.
+        warm_up: steps over which the learning rate rises.
     """
 
     steps: int
@@ -54,46 +78,71 @@ class Plan:
     every: int
     settings: str
     stop: Callable[[], bool] = lambda: False
+    report: Callable[[Progress], None] = lambda progress: None
+    warm_up: int = WARM_UP
+
+    def rate(self, done: int) -> float:
+        """Return the share of the learning rate that step number `done` is taken with."""
+        return min(1.0, (done + 1) / self.warm_up) * (1 - done / self.steps)
 
 
-def learn(learner: Learner, plan: Plan) -> int:
+def learn(learner: Learner[BatchT], plan: Plan) -> int:
     """Run a stage to its end, or take it up where its checkpoint left off.
 
     Returns:
         Steps done in all; fewer than planned if stopped.
     """
-    import torch
-
     for tensor in learner.tensors.values():
         tensor.requires_grad_(True)
     groups = [{"params": [learner.tensors[n]], "lr": rate} for n, rate in learner.rates.items()]
-    optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
-    done = _restore(learner, optimizer, plan) if plan.checkpoint.exists() else 0
-    batches, smooth = learner.batches(done), math.nan
-    while done < plan.steps:
-        for group, rate in zip(optimizer.param_groups, learner.rates.values(), strict=True):
-            group["lr"] = rate * min(1.0, (done + 1) / WARM_UP) * (1 - done / plan.steps)
-        loss = learner.loss(next(batches))
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(list(learner.tensors.values()), 10.0)
-        optimizer.step()
+    optimizer = learner.device.adam(groups)
+    meter, done = Meter(plan.steps), 0
+    if plan.checkpoint.exists():
+        done, meter.loss = _restore(learner, optimizer, plan)
+    file = LogFile(plan.checkpoint.with_suffix(".jsonl"))
+    file.cut(done)
+    meter.begin()
+    batches = learner.batches(done)
+    batch = next(batches) if done < plan.steps else None
+    while batch is not None:
+        share, following = plan.rate(done), None
+        loss = _step(learner, optimizer, batch, share)
         done += 1
-        value = float(loss.detach())
+        if done < plan.steps:
+            following = next(batches)  # drawn while a GPU is still at work
+        value = float(loss.total)
         if not math.isfinite(value):
             raise ValueError(f"the loss became {value} at step {done}; lower the learning rate")
-        smooth = value if math.isnan(smooth) else 0.95 * smooth + 0.05 * value
-        if done % LOG_EVERY == 0:
-            log.info("%s step %d of %d, loss %.3f", plan.checkpoint.stem, done, plan.steps, smooth)
+        tokens = sum(map(len, batch.queries)) + sum(map(len, batch.passages))
+        progress = meter.measure(done, value, share, len(batch.queries), tokens)
+        plan.report(progress)
+        if done % LOG_EVERY == 0 or done == plan.steps:
+            file.add(progress, {name: float(part) for name, part in loss.parts.items()})
+            name = plan.checkpoint.stem
+            log.info("%s step %d of %d, loss %.3f", name, done, plan.steps, progress.loss)
         stopped = plan.stop()
         if done % plan.every == 0 or done == plan.steps or stopped:
-            _keep(learner, optimizer, plan, done)
-        if stopped:
-            break
+            _keep(learner, optimizer, plan, progress)
+        batch = None if stopped else following
     return done
 
 
-def _keep(learner: Learner, optimizer: "Optimizer", plan: Plan, done: int) -> None:
+def _step(learner: Learner[BatchT], optimizer: "Optimizer", batch: BatchT, share: float) -> Loss:
+    """Take one step at a share of the learning rates; return the loss before it."""
+    import torch
+
+    for group, rate in zip(optimizer.param_groups, learner.rates.values(), strict=True):
+        group["lr"] = rate * share
+    given = learner.loss(batch)
+    loss = given if isinstance(given, Loss) else Loss(given, {})
+    optimizer.zero_grad()
+    torch.autograd.backward(loss.total)
+    torch.nn.utils.clip_grad_norm_(list(learner.tensors.values()), learner.longest)
+    optimizer.step()
+    return Loss(loss.total.detach(), {name: part.detach() for name, part in loss.parts.items()})
+
+
+def _keep(learner: Learner[BatchT], optimizer: "Optimizer", plan: Plan, progress: Progress) -> None:
     from safetensors.torch import save_file
 
     tensors = {name: tensor.detach() for name, tensor in learner.tensors.items()}
@@ -101,25 +150,33 @@ def _keep(learner: Learner, optimizer: "Optimizer", plan: Plan, done: int) -> No
         for moment in MOMENTS:
             tensors[f"{moment}/{name}"] = optimizer.state[tensor][moment]
     partial = plan.checkpoint.with_suffix(".partial")
-    save_file(tensors, partial, {"step": json.dumps(done), "settings": plan.settings})
+    facts = {"step": str(progress.step), "loss": repr(progress.loss), "settings": plan.settings}
+    save_file(tensors, partial, facts)
     partial.replace(plan.checkpoint)
 
 
-def _restore(learner: Learner, optimizer: "Optimizer", plan: Plan) -> int:
+def _restore(
+    learner: Learner[BatchT], optimizer: "Optimizer", plan: Plan
+) -> tuple[int, float | None]:
+    """Put the checkpoint's state back; return its step and smoothed loss."""
     import torch
     from safetensors import safe_open
 
-    with safe_open(plan.checkpoint, framework="pt") as file:
+    place = learner.device.name
+    with safe_open(plan.checkpoint, framework="pt", device=place) as file:
         facts = file.metadata()
         if facts["settings"] != plan.settings:
             raise ValueError(
                 f"{plan.checkpoint} belongs to a run with other settings; "
                 "give the same ones or another --out folder"
             )
-        done = int(json.loads(facts["step"]))
+        done = int(facts["step"])
+        # One kernel reads its step counts where the weights are, the plain form on the CPU.
+        counted = place if optimizer.defaults["fused"] else "cpu"
         with torch.no_grad():
             for name, tensor in learner.tensors.items():
                 tensor.copy_(file.get_tensor(name))
                 state = {moment: file.get_tensor(f"{moment}/{name}") for moment in MOMENTS}
-                optimizer.state[tensor] = {"step": torch.tensor(float(done)), **state}
-    return done
+                step = torch.tensor(float(done), device=counted)
+                optimizer.state[tensor] = {"step": step, **state}
+    return done, float(facts["loss"]) if "loss" in facts else None

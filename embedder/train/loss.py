@@ -6,6 +6,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+class Loss(NamedTuple):
+    """What is minimised, and what it consists of.
+
+    Attributes:
+        total: () float32.
+        parts: named () float32, for the log.
+    """
+
+    total: "Tensor"
+    parts: "dict[str, Tensor]"
+
+
 class Vectors(NamedTuple):
     """What n texts are represented by.
 
@@ -38,7 +50,8 @@ def sparse_scores(queries: Vectors, passages: Vectors, vocabulary: int) -> "Tens
     table = weights.new_zeros(vocabulary, len(passages.dense))
     table = table.index_put((passages.terms, passages.rows), weights)
     # One row per query: the passages' weights of its terms, summed by the query's own weights.
-    starts = torch.searchsorted(queries.rows, torch.arange(len(queries.dense)))
+    texts = torch.arange(len(queries.dense), device=queries.rows.device)
+    starts = torch.searchsorted(queries.rows, texts)
     own = torch.log1p(torch.relu(queries.logits))
     return embedding_bag(queries.terms, table, starts, mode="sum", per_sample_weights=own)
 
@@ -47,10 +60,11 @@ def info_nce(scores: "Tensor", same: "Tensor") -> "Tensor":
     """Return the mean cross entropy of choosing item i for row i (van den Oord et al., 2018).
 
     Args:
-        scores: (n, n) float, row i against candidate j.
-        same: (n, n) bool; True takes candidate j out of row i's choice. Never on the diagonal.
+        scores: (n, m) float, row i against candidate j; m >= n, the first n are the answers.
+        same: (n, m) bool; True takes candidate j out of row i's choice. Never on the diagonal.
     """
     import torch
     from torch.nn.functional import cross_entropy
 
-    return cross_entropy(scores.masked_fill(same, -torch.inf), torch.arange(len(scores)))
+    answers = torch.arange(len(scores), device=scores.device)
+    return cross_entropy(scores.masked_fill(same, -torch.inf), answers)

@@ -1,0 +1,83 @@
+"""Where a model learns, and in which arithmetic: CPU or GPU, bfloat16, fused, compiled."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+AUTO = "auto"
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One processor.
+
+    Attributes:
+        name: cpu, cuda, cuda:1, ...; `choose` also takes auto.
+        half: whether matrices are multiplied in bfloat16; weights stay float32.
+        compile: whether `compiled` compiles. It costs a minute, and pays off in long runs.
+    """
+
+    name: str = "cpu"
+    half: bool = True
+    compile: bool = False
+
+    @staticmethod
+    def choose(name: str = AUTO, half: bool = True, compile: bool = False) -> "Device":  # noqa: A002
+        """Return a device that is there.
+
+        Raises:
+            ValueError: it is not there, or is no device at all.
+        """
+        import torch
+
+        if name == AUTO:
+            name = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            torch.empty(0, device=name)
+        except (RuntimeError, AssertionError) as error:  # torch raises either, by device
+            reason = str(error).split("\n")[0]
+            raise ValueError(f"device must be auto, cpu, cuda, cuda:1, ...: {reason}") from error
+        return Device(name, half, compile)
+
+    @property
+    def kind(self) -> str:
+        """The name without a number."""
+        return self.name.split(":")[0]
+
+    def autocast(self) -> "AbstractContextManager[Any]":
+        """Multiply in bfloat16 inside, where wanted and where the processor has it."""
+        import torch
+
+        old_gpu = self.kind == "cuda" and not torch.cuda.is_bf16_supported(
+            including_emulation=False
+        )
+        if not self.half or old_gpu:
+            return nullcontext()
+        return torch.autocast(self.kind, torch.bfloat16)
+
+    def compiled(self, function: Function) -> Function:
+        """Compile a function if wanted; lengths of texts differ, so shapes stay symbols."""
+        import torch
+
+        compiled: Any = torch.compile(function, dynamic=True) if self.compile else function
+        chosen: Function = compiled
+        return chosen
+
+    def tensor(self, array: "NDArray[Any]") -> "Tensor":
+        """Return a NumPy array as a tensor on this device."""
+        import torch
+
+        return torch.from_numpy(array).to(self.name)
+
+    def adam(self, groups: list[dict[str, Any]]) -> "torch.optim.Adam":
+        """Return Adam without weight decay (Kingma & Ba, ICLR 2015), in one kernel on a GPU."""
+        import torch
+
+        return torch.optim.Adam(groups, betas=(0.9, 0.99), fused=self.kind == "cuda")
