@@ -29,8 +29,13 @@ class Device:
     compile: bool = False
 
     @staticmethod
-    def choose(name: str = AUTO, half: bool = True, compile: bool = False) -> "Device":  # noqa: A002
+    def choose(name: str = AUTO, half: bool | None = None, compile: bool = False) -> "Device":  # noqa: A002
         """Return a device that is there.
+
+        Args:
+            name: auto takes a GPU where there is one.
+            half: None multiplies in bfloat16 where the processor does so natively.
+            compile: as the attribute.
 
         Raises:
             ValueError: it is not there, or is no device at all.
@@ -44,6 +49,9 @@ class Device:
         except (RuntimeError, AssertionError) as error:  # torch raises either, by device
             reason = str(error).split("\n")[0]
             raise ValueError(f"device must be auto, cpu, cuda, cuda:1, ...: {reason}") from error
+        if half is None:
+            able = torch.cpu.get_capabilities()
+            half = name != "cpu" or bool(able.get("amx_bf16") or able.get("avx512_bf16"))
         return Device(name, half, compile)
 
     @property

@@ -146,9 +146,9 @@ def _keep(learner: Learner[BatchT], optimizer: "Optimizer", plan: Plan, progress
     from safetensors.torch import save_file
 
     tensors = {name: tensor.detach() for name, tensor in learner.tensors.items()}
-    for name, tensor in learner.tensors.items():
-        for moment in MOMENTS:
-            tensors[f"{moment}/{name}"] = optimizer.state[tensor][moment]
+    for name, tensor in learner.tensors.items():  # one that no loss has reached has no state
+        for fact, value in optimizer.state.get(tensor, {}).items():
+            tensors[f"{fact}/{name}"] = value
     partial = plan.checkpoint.with_suffix(".partial")
     facts = {"step": str(progress.step), "loss": repr(progress.loss), "settings": plan.settings}
     save_file(tensors, partial, facts)
@@ -173,10 +173,13 @@ def _restore(
         done = int(facts["step"])
         # One kernel reads its step counts where the weights are, the plain form on the CPU.
         counted = place if optimizer.defaults["fused"] else "cpu"
+        held = set(file.keys())
         with torch.no_grad():
             for name, tensor in learner.tensors.items():
                 tensor.copy_(file.get_tensor(name))
+                if f"{MOMENTS[0]}/{name}" not in held:
+                    continue
                 state = {moment: file.get_tensor(f"{moment}/{name}") for moment in MOMENTS}
-                step = torch.tensor(float(done), device=counted)
-                optimizer.state[tensor] = {"step": step, **state}
+                state["step"] = file.get_tensor(f"step/{name}").to(counted)
+                optimizer.state[tensor] = state
     return done, float(facts["loss"]) if "loss" in facts else None

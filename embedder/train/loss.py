@@ -56,6 +56,45 @@ def sparse_scores(queries: Vectors, passages: Vectors, vocabulary: int) -> "Tens
     return embedding_bag(queries.terms, table, starts, mode="sum", per_sample_weights=own)
 
 
+def weight_products(
+    queries: "tuple[Tensor, Tensor]", passages: "tuple[Tensor, Tensor]", vocabulary: int
+) -> "Tensor":
+    """Return the (n, m) inner products of sparse rows as `sparsify.select` gives them.
+
+    Args:
+        queries: terms (n, t) int64 and their weights (n, t) float32; weight 0 means none, and
+            its term may be -1.
+        passages: the same of m texts.
+        vocabulary: terms are less than this.
+    """
+    import torch
+
+    # Columns for the terms of queries only, and a last one for all others: a vocabulary is wide.
+    asked = torch.unique(queries[0].clamp(min=0))
+    column = torch.full((vocabulary,), len(asked), device=asked.device)
+    column[asked] = torch.arange(len(asked), device=asked.device)
+
+    def rows(terms: "Tensor", weights: "Tensor") -> "Tensor":
+        empty = weights.new_zeros(len(terms), len(asked) + 1)
+        return empty.scatter_add(1, column[terms.clamp(min=0)], weights)[:, :-1]
+
+    return rows(*queries) @ rows(*passages).T
+
+
+def better_than_answer(scores: "Tensor", margin: float) -> "Tensor":
+    """Return (n, m) True where candidate j is more than `margin` above the answer of row i.
+
+    s_ij > s_ii + margin, such a candidate probably being an answer that nobody marked: the
+    filter of GISTEmbed (Solatorio, 2024) with a margin as in NV-Retriever (Moreira et al., 2024),
+    and with the scores of the model that learns in place of a teacher's.
+
+    Args:
+        scores: (n, m) float, row i against candidate j; m >= n, the first n are the answers.
+        margin: 0 or more, in units of the scores.
+    """
+    return scores > scores.diagonal()[:, None] + margin
+
+
 def info_nce(scores: "Tensor", same: "Tensor") -> "Tensor":
     """Return the mean cross entropy of choosing item i for row i (van den Oord et al., 2018).
 
