@@ -15,7 +15,6 @@ from safetensors.torch import load_file as load_tensors
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from embedder.train.__main__ import main
 from embedder.train.bag import RESERVED
 from embedder.train.corpus import read_corpus
 from embedder.train.decoder import decoder_config, decoder_from_bag
@@ -268,9 +267,3 @@ def test_prompt_surrounds_the_text(material: Material) -> None:
     assert (ids[1, last[1] + 1 :] == wording.pad).all()
     shown = material.tokenizer.decode(ids[1, : last[1] + 1].tolist())
     assert shown.startswith('query : " the') and shown.endswith('" in one word : "')
-
-
-def test_command_names_what_is_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    code = main(["--corpus", str(tmp_path), "--out", str(tmp_path / "out")])
-    assert code == 2
-    assert "passages.jsonl.xz" in caplog.text

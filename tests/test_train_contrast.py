@@ -1,8 +1,6 @@
 """Fine-tuning against the engine that will read the model, its loss by hand, its runs repeated."""
 
-import gzip
 import json
-import lzma
 import math
 import signal
 import subprocess
@@ -27,32 +25,16 @@ from embedder.train.contrast import ContrastObjective, Workshop, check_trainable
 from embedder.train.device import Device
 from embedder.train.last_tokens import LastTokens
 from embedder.train.loss import better_than_answer, info_nce, weight_products
-from embedder.train.pair_files import Pair, PairFiles
+from embedder.train.pair_files import PairFiles
 from embedder.train.tuning import Lora, Tuning
 from embedder.train.worded import WordedPairs, same_answers, worded
 from embedder.types import Role
 from tests.shapes import save_shape
+from tests.test_pair_files import write_pairs
 
 ROOT = Path(__file__).parent.parent
-TOPICS = "whale oyster falcon glacier copper violin harbour orchard lantern compass".split()
 PROMPTS = ("promptreps", "prompteol")
 TEXTS = ["Whales sing.", "", "The 3 oldest oysters, don't they sleep? 'Yes', say " + "many " * 60]
-
-
-def write_pairs(path: Path, count: int = 24) -> Path:
-    lines = []
-    for number in range(count):
-        topic, other = TOPICS[number % 10], TOPICS[(number + 3) % 10]
-        lines.append(
-            {
-                "query": f"where is the {topic} number {number}",
-                "positive": f"People saw the {topic} {number} near the {other}. "
-                * (1 + number % 3),
-                "negatives": [f"The {one} is old and {number}." for one in TOPICS[:3]],
-            }
-        )
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -133,49 +115,6 @@ def test_answers_of_an_equal_query_are_no_rivals() -> None:
         [0, 0, 0, 0, 1, 0],
         [1, 0, 0, 1, 0, 0],
     ]
-
-
-def test_pairs_are_read_from_the_middle_of_any_file(pairs: Path, tmp_path: Path) -> None:
-    raw = pairs.read_bytes()
-    packed, longer = tmp_path / "a.jsonl.gz", tmp_path / "b.jsonl.xz"
-    packed.write_bytes(gzip.compress(raw))
-    longer.write_bytes(lzma.compress(b"\n" + raw.replace(b"whale", "walé".encode())))
-    files = PairFiles([pairs, packed, longer], tmp_path)
-    assert len(files) == 72
-    lines = [json.loads(line) for line in raw.splitlines()]
-    for number in (71, 24, 5, 47, 0):
-        wanted = lines[number % 24]
-        got = files[number]
-        if number < 48:
-            assert got == Pair(wanted["query"], wanted["positive"], tuple(wanted["negatives"]))
-        assert got.query == wanted["query"].replace("whale", "walé" if number >= 48 else "whale")
-    assert files[48].query == "where is the walé number 0"
-    assert PairFiles([pairs], tmp_path).digest == PairFiles([pairs], tmp_path).digest
-    assert PairFiles([pairs], tmp_path).digest != files.digest
-
-
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ('{"query": "a"}', "2 is no pair: positive must be a text"),
-        ('{"query": "a", "positive": " "}', "positive must be a text that is not empty"),
-        ('{"query": "a", "positive": "b", "negatives": "c"}', "negatives must be a list"),
-        ('["a", "b"]', "expected an object"),
-        ('{"query": ', "is no pair"),
-    ],
-)
-def test_bad_lines_are_named(line: str, said: str, tmp_path: Path) -> None:
-    path = tmp_path / "bad.jsonl"
-    path.write_text('{"query": "a", "positive": "b"}\n' + line + "\n")
-    with pytest.raises(ValueError, match=said):
-        PairFiles([path], tmp_path)
-
-
-def test_damaged_archives_are_named(tmp_path: Path) -> None:
-    path = tmp_path / "bad.jsonl.gz"
-    path.write_bytes(b"no archive")
-    with pytest.raises(ValueError, match="is damaged"):
-        PairFiles([path], tmp_path)
 
 
 def test_batches_cover_the_pairs_and_can_be_taken_up(tuning: Tuning, tmp_path: Path) -> None:

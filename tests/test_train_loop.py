@@ -119,11 +119,11 @@ def test_log_and_reports_say_what_happened(tmp_path: Path) -> None:
 def test_meter_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([100.0, 102.0, 103.0])
     monkeypatch.setattr("embedder.train.progress.time.monotonic", lambda: next(clock))
-    meter = Meter(of=10)
+    meter = Meter("bag", of=10)
     meter.begin()
     meter.measure(4, 2.0, 1.0, items=8, tokens=50)
     got = meter.measure(5, 4.0, 0.5, items=10, tokens=40)
-    assert got == Progress(5, 10, 0.95 * 2 + 0.05 * 4, 0.5, 18 / 3, 90 / 3, 5 * 3 / 2)
+    assert got == Progress("bag", 5, 10, 0.95 * 2 + 0.05 * 4, 0.5, 18 / 3, 90 / 3, 5 * 3 / 2)
 
 
 def test_stopped_and_taken_up_is_the_same_run(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_log_forgets_what_is_taken_anew(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "log.jsonl")
     log.cut(5)  # there is none yet
     for step in (1, 2, 3):
-        log.add(Progress(step, 9, 1.0, 1.0, 1.0, 1.0, 1.0), {"dense": 0.5})
+        log.add(Progress("bag", step, 9, 1.0, 1.0, 1.0, 1.0, 1.0), {"dense": 0.5})
     log.cut(2)
     assert [json.loads(line)["step"] for line in log.path.read_text().splitlines()] == [1, 2]
 

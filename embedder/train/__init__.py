@@ -1,1 +1,1 @@
-"""How the bundled model is made: `python -m embedder.train --help`."""
+"""How the bundled model is made, and how any model is fine-tuned: `lastword train --help`."""

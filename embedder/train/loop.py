@@ -96,7 +96,7 @@ def learn(learner: Learner[BatchT], plan: Plan) -> int:
         tensor.requires_grad_(True)
     groups = [{"params": [learner.tensors[n]], "lr": rate} for n, rate in learner.rates.items()]
     optimizer = learner.device.adam(groups)
-    meter, done = Meter(plan.steps), 0
+    meter, done = Meter(plan.checkpoint.stem, plan.steps), 0
     if plan.checkpoint.exists():
         done, meter.loss = _restore(learner, optimizer, plan)
     file = LogFile(plan.checkpoint.with_suffix(".jsonl"))
@@ -118,8 +118,7 @@ def learn(learner: Learner[BatchT], plan: Plan) -> int:
         plan.report(progress)
         if done % LOG_EVERY == 0 or done == plan.steps:
             file.add(progress, {name: float(part) for name, part in loss.parts.items()})
-            name = plan.checkpoint.stem
-            log.info("%s step %d of %d, loss %.3f", name, done, plan.steps, progress.loss)
+            log.info("%s", progress)
         stopped = plan.stop()
         if done % plan.every == 0 or done == plan.steps or stopped:
             _keep(learner, optimizer, plan, progress)

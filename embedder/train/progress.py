@@ -18,6 +18,7 @@ class Progress:
     """How far a stage is.
 
     Attributes:
+        stage: its name.
         step: steps that are done.
         of: steps in all.
         loss: smoothed over about 20 steps.
@@ -27,6 +28,7 @@ class Progress:
         seconds_left: to the end of the stage at this speed.
     """
 
+    stage: str
     step: int
     of: int
     loss: float
@@ -35,11 +37,19 @@ class Progress:
     tokens_per_second: float
     seconds_left: float
 
+    def __str__(self) -> str:
+        return (
+            f"{self.stage} step {self.step:,} of {self.of:,}, loss {self.loss:.3f}, "
+            f"{self.items_per_second:,.0f} pairs/s, {self.tokens_per_second:,.0f} tokens/s, "
+            f"{self.seconds_left / 60:,.0f} min left"
+        )
+
 
 @dataclass(slots=True)
 class Meter:
     """Smooth the loss and measure speed over the last steps of this process."""
 
+    stage: str
     of: int
     loss: float | None = None
     steps: "deque[tuple[float, int, int]]" = field(default_factory=lambda: deque(maxlen=WINDOW + 1))
@@ -55,6 +65,7 @@ class Meter:
         recent = list(self.steps)[1:]
         seconds = max(recent[-1][0] - self.steps[0][0], 1e-9)
         return Progress(
+            stage=self.stage,
             step=step,
             of=self.of,
             loss=self.loss,
