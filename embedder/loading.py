@@ -63,16 +63,8 @@ def load_backbone(name: str | Path, options: LLMOptions) -> tuple["Backbone", LL
         model = AutoModelForCausalLM.from_pretrained(
             place, dtype=_torch_dtype(resolved.dtype), **_attention(config), **layout, **remote
         )
-        model = model if quantised else _widened(model, resolved.dtype).to(resolved.device)
+        model = model if quantised else model.to(resolved.device)
     return Backbone(model, tokenizer), resolved
-
-
-def _widened(model: "PreTrainedModel", dtype: str) -> "PreTrainedModel":
-    """Turn float8 tables, which transformers 4 leaves alone, into the type that was asked for."""
-    for parameter in model.parameters():
-        if parameter.dtype.itemsize == 1:
-            parameter.data = parameter.data.to(_torch_dtype(dtype))
-    return model
 
 
 def weights_digest(model: "PreTrainedModel") -> str:

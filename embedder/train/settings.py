@@ -96,9 +96,9 @@ class Settings:
     """Everything that decides the weights, given a corpus and a machine's arithmetic."""
 
     shape: Shape = Shape()
-    bag: Stage = Stage(steps=900, batch=768, rate=4e-3, passage_tokens=144)
+    bag: Stage = Stage(steps=600, batch=768, rate=4e-3, passage_tokens=144)
     decoder: Stage = Stage(
-        steps=400,
+        steps=500,
         batch=192,
         rate=1e-4,
         block_rate=1e-3,
