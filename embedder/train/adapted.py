@@ -1,5 +1,6 @@
 """Load a model to be fine-tuned, put adapters into it, and write it out as a plain folder."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,7 +114,9 @@ def _with_adapters(net: Any, lora: Lora) -> Any:  # noqa: ANN401
         task_type="CAUSAL_LM",
     )
     try:
-        return get_peft_model(net, config)
+        with warnings.catch_warnings():  # of names in transformers that PEFT still uses
+            warnings.simplefilter("ignore", FutureWarning)
+            return get_peft_model(net, config)
     except ValueError as error:
         reason = str(error).split("\n")[0]
         raise ValueError(f"lora.targets do not fit this model: {reason}") from error
