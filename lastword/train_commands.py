@@ -1,9 +1,6 @@
 """The commands that train models: train pretrain, train contrast."""
 
-import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +21,7 @@ _Minutes = Annotated[
     float | None,
     Option("--minutes", min=0, help="Stop after this time, and write what there is by then."),
 ]
+_Device = Annotated[str, Option(help="auto, cpu, cuda, cuda:1, ...")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ class Making:
 def contrast(
     making: Making,
     output: Output,
-    device: Annotated[str, Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    device: _Device = "auto",
 ) -> None:
     """Fine-tune any causal language model on pairs of a query and its answer.
 
@@ -126,6 +124,7 @@ def pretrain(
             help="Holds passages.jsonl.xz, pairs.jsonl.xz, perhaps extra.jsonl.xz.",
         ),
     ] = None,
+    device: _Device = "auto",
     threads: Annotated[
         int | None, Option(min=1, help="CPU threads; by default PyTorch's choice.")
     ] = None,
@@ -138,8 +137,10 @@ def pretrain(
         sys.stdout.write(_shipped("tiny.toml").read_text(encoding="utf-8"))
         return
     from embedder.train.config import read_config
-    from embedder.train.run import Folders, train
+    from embedder.train.device import Device
+    from embedder.train.run import Folders, Run, train, until
     from embedder.train.settings import Settings
+    from lastword.train_display import watched
 
     if corpus is None:
         raise ValueError("which texts? Give --corpus FOLDER, with passages.jsonl.xz in it")
@@ -150,8 +151,11 @@ def pretrain(
         import torch
 
         torch.set_num_threads(threads)
-    with _logged(screen):
-        finished = train(Folders(corpus, work, out), settings, making.minutes)
+    folders, late = Folders(corpus, work, out), until(making.minutes)
+    if not folders.is_prepared:
+        screen.remark("Reading the corpus into tokens, once; a large one takes minutes.")
+    with watched(screen) as report:
+        finished = train(Run(folders, settings, late, Device.choose(device), report))
     facts = {"out": str(out), "work": str(work), "finished": finished}
     screen.result(facts, table("", "", rows=[[name, str(fact)] for name, fact in facts.items()]))
     if not finished:
@@ -189,22 +193,3 @@ def _facts(outcome: "Outcome", last: "list[Progress]") -> dict[str, int | float 
         facts["pairs_per_second"] = round(progress.items_per_second, 1)
         facts["tokens_per_second"] = round(progress.tokens_per_second)
     return facts
-
-
-@contextmanager
-def _logged(screen: Screen) -> Iterator[None]:
-    """Show what training logs as remarks."""
-
-    class Remarks(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            screen.remark(record.getMessage())
-
-    logger, remarks = logging.getLogger("embedder.train"), Remarks()
-    level = logger.level
-    logger.addHandler(remarks)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(remarks)
-        logger.setLevel(level)

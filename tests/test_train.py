@@ -120,7 +120,7 @@ def test_passages_of_one_query_are_no_rivals(material: Material) -> None:
 def idle_run(material: Material, work: Path) -> Run:
     """A run whose bag takes no steps."""
     still = replace(SETTINGS, bag=replace(SETTINGS.bag, steps=0))
-    return Run(Folders(work, work, work), still, late=lambda: False)
+    return Run(Folders(work, work, work), still)
 
 
 def test_topical_order_puts_like_with_like() -> None:
@@ -159,7 +159,7 @@ def test_contrast_by_hand() -> None:
 def test_decoder_begins_as_the_bag_and_reads_as_llama(
     material: Material, tmp_path: Path, phrasing: int
 ) -> None:
-    run = Run(Folders(tmp_path, tmp_path, tmp_path), SETTINGS, late=lambda: False)
+    run = Run(Folders(tmp_path, tmp_path, tmp_path), SETTINGS)
     bag, finished = train_bag(run, material)
     assert finished
     config = decoder_config(SETTINGS.shape, material.tokenizer)
@@ -188,7 +188,7 @@ def test_loss_falls(material: Material, tmp_path: Path) -> None:
     bag, _ = train_bag(idle_run(material, tmp_path), material)
     batches = list(islice(material.pairs(SETTINGS.bag, bag).batches(4, seed=9), 30))
     before = mean_loss(BagObjective(bag, material.wording, SETTINGS.bag, seed=0))
-    run = Run(Folders(tmp_path, tmp_path / "bag", tmp_path), SETTINGS, late=lambda: False)
+    run = Run(Folders(tmp_path, tmp_path / "bag", tmp_path), SETTINGS)
     run.folders.work.mkdir()
     bag, _ = train_bag(run, material)
     after = mean_loss(BagObjective(bag, material.wording, SETTINGS.bag, seed=0))
@@ -206,10 +206,10 @@ def test_runs_repeat_and_resume_to_the_bit(corpus_folder: Path, tmp_path: Path) 
     def folders(name: str) -> Folders:
         return Folders(corpus_folder, tmp_path / f"{name}.work", tmp_path / name)
 
-    assert train(folders("whole"), brief)
-    assert train(folders("again"), brief)
+    assert train(Run(folders("whole"), brief))
+    assert train(Run(folders("again"), brief))
     calls = 0
-    while not train(folders("parts"), brief, minutes=0.0):  # one step a call
+    while not train(Run(folders("parts"), brief, late=lambda: True)):  # one step a call
         calls += 1
         assert calls < 20
     assert calls >= 13
@@ -220,7 +220,7 @@ def test_runs_repeat_and_resume_to_the_bit(corpus_folder: Path, tmp_path: Path) 
         assert all(torch.equal(whole[key].float(), other[key].float()) for key in whole)
     other_seed = replace(brief, seed=1)
     with pytest.raises(ValueError, match="other settings"):
-        train(folders("whole"), other_seed)
+        train(Run(folders("whole"), other_seed))
 
 
 def test_export_keeps_logits_and_directions(material: Material, tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_checkpoints_hold_no_pickles(corpus_folder: Path, tmp_path: Path) -> Non
         bag=replace(SETTINGS.bag, steps=1),
         decoder=replace(SETTINGS.decoder, steps=1),
     )
-    train(Folders(corpus_folder, tmp_path / "work", tmp_path / "out"), short)
+    train(Run(Folders(corpus_folder, tmp_path / "work", tmp_path / "out"), short))
     kept = {path.name for path in (tmp_path / "work").iterdir()}
     learnt = {"bag.safetensors", "bag.jsonl", "decoder.safetensors", "decoder.jsonl"}
     assert kept == {"tokenizer.json", "corpus.npz", *learnt}

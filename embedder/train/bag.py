@@ -60,6 +60,11 @@ class Bag:
             "bias": self.bias,
         }
 
+    def to(self, device: str) -> "Bag":
+        """Return the same bag on a device."""
+        tables = {name: table.detach().to(device) for name, table in self.tables.items()}
+        return Bag(**tables, silent=self.silent.to(device))
+
     def rows(self) -> "Tensor":
         """Return (vocabulary, meaning) token rows: all of one length, silent ones zero."""
         from torch.nn.functional import normalize
@@ -75,7 +80,7 @@ class Bag:
     def topic_rows(self) -> NDArray[np.float32]:
         """Return (vocabulary, TOPIC_UNITS) rows as long as a token matters, as they are now."""
         weighted = self.bounded_importance().exp()[:, None] * self.rows()
-        return np.array(weighted.detach().numpy()[:, :TOPIC_UNITS], dtype=np.float32)
+        return np.array(weighted.detach().cpu().numpy()[:, :TOPIC_UNITS], dtype=np.float32)
 
     def vectors(self, ids: "Tensor", counted: "Tensor", rows: "Tensor", terms: "Tensor") -> Vectors:
         """Represent texts as the decoder would at the end of the prompt.

@@ -1,7 +1,7 @@
 """From a batch of pairs to the loss of the bag and of the decoder."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from embedder.train.bag import Bag
 from embedder.train.corpus import Ids
+from embedder.train.device import Device
 from embedder.train.loss import Vectors, dense_scores, info_nce, sparse_scores
 from embedder.train.pairs import Batch
 from embedder.train.settings import Stage
@@ -30,6 +31,7 @@ class BagObjective:
     wording: Wording
     stage: Stage
     seed: int
+    device: Device = field(default_factory=Device)
 
     def __call__(self, batch: Batch) -> "Tensor":
         """Return the scalar loss of a batch."""
@@ -40,12 +42,9 @@ class BagObjective:
 
     def vectors(self, texts: Sequence[Ids], role: Role, phrasing: int = 0) -> Vectors:
         """Represent texts; the prompt's words count as well."""
-        import torch
-
-        ids, _ = self.wording.put(texts, role, phrasing)
-        counted = ids != self.wording.pad
-        rows, terms = (torch.from_numpy(part) for part in self.wording.own(texts))
-        return self.bag.vectors(torch.from_numpy(ids), torch.from_numpy(counted), rows, terms)
+        ids = self.device.tensor(self.wording.put(texts, role, phrasing).ids)
+        rows, terms = map(self.device.tensor, self.wording.own(texts))
+        return self.bag.vectors(ids, ids != self.wording.pad, rows, terms)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,12 +56,14 @@ class DecoderObjective:
         wording: the prompts.
         stage: temperature and the weights of the other losses.
         seed: with a batch's number, of the words and positions that are predicted.
+        device: where the model is.
     """
 
     model: Any
     wording: Wording
     stage: Stage
     seed: int
+    device: Device = field(default_factory=Device)
 
     def __call__(self, batch: Batch) -> "Tensor":
         """Return the scalar loss of a batch."""
@@ -87,21 +88,21 @@ class DecoderObjective:
         self, texts: Sequence[Ids], prompted: Prompted, inside: NDArray[np.float64] | None = None
     ) -> "tuple[Vectors, Tensor, Tensor | None]":
         """Return vectors, all logits at the last token, and the next-token loss `inside`."""
-        import torch
         from torch.nn.functional import cross_entropy
 
         ids, last = prompted
         drawn = np.zeros((len(ids), 0)) if inside is None else inside  # in [0, 1) of the text
         at = np.concatenate([last[:, None], (drawn * last[:, None]).astype(np.int64)], axis=1)
         # bfloat16 products halve the time where a CPU has them; norms and losses stay float32.
-        with torch.autocast("cpu", torch.bfloat16):
-            state = states_at(self.model, torch.from_numpy(ids), torch.from_numpy(at)).float()
+        with self.device.autocast():
+            places = self.device.tensor(ids), self.device.tensor(at)
+            state = states_at(self.model, *places).float()
         logits = self.model.lm_head(state)  # (n, 1 + drawn, vocabulary)
-        rows, terms = (torch.from_numpy(part) for part in self.wording.own(texts))
+        rows, terms = map(self.device.tensor, self.wording.own(texts))
         vectors = Vectors(state[:, 0], rows, terms, logits[:, 0][rows, terms])
         if not drawn.size:
             return vectors, logits[:, 0], None
-        after = torch.from_numpy(np.take_along_axis(ids, at[:, 1:] + 1, axis=1))
+        after = self.device.tensor(np.take_along_axis(ids, at[:, 1:] + 1, axis=1))
         return vectors, logits[:, 0], cross_entropy(logits[:, 1:].flatten(0, 1), after.flatten())
 
 
@@ -114,7 +115,7 @@ def contrast(
     """
     import torch
 
-    same = torch.from_numpy(batch.same)
+    same = torch.from_numpy(batch.same).to(queries.dense.device)
     dense = info_nce(dense_scores(queries, passages) / stage.temperature, same)
     return dense + info_nce(sparse_scores(queries, passages, vocabulary), same)
 
@@ -128,7 +129,8 @@ def named_word_loss(logits: "Tensor", queries: Vectors, rng: np.random.Generator
     import torch
     from torch.nn.functional import cross_entropy
 
-    counts = np.bincount(queries.rows.numpy(), minlength=len(logits))
+    counts = np.bincount(queries.rows.cpu().numpy(), minlength=len(logits))
     asked = np.flatnonzero(counts)
     drawn = (np.cumsum(counts) - counts)[asked] + rng.integers(0, counts[asked])
-    return cross_entropy(logits[torch.from_numpy(asked)], queries.terms[torch.from_numpy(drawn)])
+    texts, terms = (torch.from_numpy(part).to(logits.device) for part in (asked, drawn))
+    return cross_entropy(logits[texts], queries.terms[terms])

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +13,13 @@ import numpy as np
 from embedder.train.bag import RESERVED, Bag, new_bag, token_frequency
 from embedder.train.corpus import Corpus, read_corpus, tokenizer_texts
 from embedder.train.decoder import decoder_config, decoder_from_bag
+from embedder.train.device import Device
 from embedder.train.export import export
 from embedder.train.loop import Learner, Plan, learn
 from embedder.train.nearness import near_directions
 from embedder.train.objective import BagObjective, DecoderObjective
 from embedder.train.pairs import PairSource
+from embedder.train.progress import Progress
 from embedder.train.settings import PHRASINGS, Settings, Stage
 from embedder.train.tokenizer import train_tokenizer
 from embedder.train.wording import Wording
@@ -44,6 +46,11 @@ class Folders:
     work: Path
     out: Path
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the work folder holds the corpus as token ids."""
+        return (self.work / CORPUS_FILE).exists()
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Material:
@@ -61,32 +68,37 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One making of the model: folders, settings and when to stop."""
+    """One making of the model: folders, settings, when to stop, where, and who is told."""
 
     folders: Folders
     settings: Settings
-    late: Callable[[], bool]
+    late: Callable[[], bool] = lambda: False
+    device: Device = field(default_factory=Device)
+    report: Callable[[Progress], None] = lambda progress: None
 
     def plan(self, name: str, stage: Stage) -> Plan:
         """Return the plan of a stage, whose checkpoint is called after it."""
         checkpoint = self.folders.work / f"{name}.safetensors"
         every = self.settings.checkpoint_every
-        return Plan(stage.steps, checkpoint, every, self.settings.deciding(name), self.late)
+        deciding = self.settings.deciding(name)
+        return Plan(stage.steps, checkpoint, every, deciding, self.late, self.report)
 
 
-def train(folders: Folders, settings: Settings, minutes: float | None = None) -> bool:
+def until(minutes: float | None) -> Callable[[], bool]:
+    """Return what says whether this much time is over since now; None is never."""
+    end = time.monotonic() + 60 * minutes if minutes is not None else float("inf")
+    return lambda: time.monotonic() > end
+
+
+def train(run: Run) -> bool:
     """Train and export; call it again with the same folders to take a stopped run up.
 
-    Args:
-        folders: where to read and write.
-        settings: what decides the weights.
-        minutes: stop after the step in which this much time is over, and export what there is.
+    A run that is late stops after the step in which it notices, and exports what there is.
 
     Returns:
         Whether the run is finished, rather than stopped by the clock.
     """
-    end = time.monotonic() + 60 * minutes if minutes is not None else float("inf")
-    run = Run(folders, settings, late=lambda: time.monotonic() > end)
+    folders, settings = run.folders, run.settings
     folders.work.mkdir(parents=True, exist_ok=True)
     material = prepare(folders, settings)
     bag, finished = train_bag(run, material)
@@ -123,28 +135,31 @@ def train_bag(run: Run, material: Material) -> tuple[Bag, bool]:
     frequency = token_frequency(material.corpus.passages, settings.shape.vocabulary, rng)
     meaning = settings.shape.width - RESERVED
     near = near_directions(material.corpus.passages, settings.shape.vocabulary, meaning, rng)
-    bag = new_bag(near, frequency, wording)
+    bag = new_bag(near, frequency, wording).to(run.device.name)
     pairs = material.pairs(stage, bag)
     learner = Learner(
         rates={"directions": stage.rate, "head": stage.rate}
         | {"importance": 2 * stage.rate, "bias": 2 * stage.rate},
         tensors=bag.tables,
-        loss=BagObjective(bag, wording, stage, settings.seed),
+        loss=BagObjective(bag, wording, stage, settings.seed, run.device),
         batches=lambda start: pairs.batches(stage.batch, settings.seed, start),
+        device=run.device,
     )
-    return bag, learn(learner, run.plan("bag", stage)) == stage.steps
+    finished = learn(learner, run.plan("bag", stage)) == stage.steps
+    return bag.to("cpu"), finished
 
 
 def train_decoder(run: Run, material: Material, bag: Bag, model: "LlamaForCausalLM") -> bool:
     """Train the decoder that began as a bag, in place; return whether it is finished."""
     settings, stage = run.settings, run.settings.decoder
-    tensors = dict(model.named_parameters())
+    tensors = dict(model.to(run.device.name).named_parameters())
     tables = {"model.embed_tokens.weight", "lm_head.weight"}
     pairs = material.pairs(stage, bag)
     learner = Learner(
         rates={name: stage.rate if name in tables else stage.block_rate for name in tensors},
         tensors=tensors,
-        loss=DecoderObjective(model, material.wording, stage, settings.seed),
+        loss=DecoderObjective(model, material.wording, stage, settings.seed, run.device),
         batches=lambda start: pairs.batches(stage.batch, settings.seed + 1, start),
+        device=run.device,
     )
     return learn(learner, run.plan("decoder", stage)) == stage.steps
