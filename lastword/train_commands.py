@@ -152,7 +152,7 @@ def pretrain(
 
         torch.set_num_threads(threads)
     folders, late = Folders(corpus, work, out), until(making.minutes)
-    if not folders.is_prepared:
+    if folders.is_new:
         screen.remark("Reading the corpus into tokens, once; a large one takes minutes.")
     with watched(screen) as report:
         finished = train(Run(folders, settings, late, Device.choose(device), report))

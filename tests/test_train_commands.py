@@ -119,7 +119,7 @@ def test_pretrain_makes_a_model_and_says_how_it_gets_on(
     assert main([*given, "--out", str(out)]) == 0
     said = capsys.readouterr()
     assert "bag: step 3 of 3, loss" in said.err and "pairs/s" in said.err
-    assert "decoder step 2 of 2" in said.err and "finished" in said.out
+    assert "decoder: step 2 of 2" in said.err and "finished" in said.out
     assert (tmp_path / "out.work" / "bag.jsonl").exists()
     assert LLMEncoder.load(out).width == 64
 

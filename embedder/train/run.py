@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedder.train.bag import RESERVED, Bag, new_bag, token_frequency
-from embedder.train.corpus import Corpus, read_corpus, tokenizer_texts
+from embedder.train.corpus import PASSAGE_FILES, Corpus, read_corpus, tokenizer_texts
 from embedder.train.decoder import decoder_config, decoder_from_bag
 from embedder.train.device import Device
 from embedder.train.export import export
@@ -47,9 +47,9 @@ class Folders:
     out: Path
 
     @property
-    def is_prepared(self) -> bool:
-        """Whether the work folder holds the corpus as token ids."""
-        return (self.work / CORPUS_FILE).exists()
+    def is_new(self) -> bool:
+        """Whether a corpus is there that is yet to be turned into token ids."""
+        return (self.corpus / PASSAGE_FILES[0]).exists() and not (self.work / CORPUS_FILE).exists()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
