@@ -83,7 +83,7 @@ def judge(
     evaluate({}, qrels, options.measures)  # a misspelt measure must not cost hours of encoding
     seconds: dict[str, float] = {}
     with _timed(seconds, "index"):
-        index = _indexed(collection, encoders, index_path, options.build, progress)
+        index = indexed(collection, encoders, index_path, options.build, progress)
     with index:
         retriever = Retriever(index, encoders, fuse or FUSIONS[DEFAULT], options.depth)
         before = _counts(encoders)
@@ -155,7 +155,7 @@ def _latencies(retriever: Retriever, queries: Mapping[str, str], most: int) -> t
     return tuple(taken)
 
 
-def _indexed(
+def indexed(
     collection: Collection,
     encoders: Mapping[str, Encoder],
     path: Path,
