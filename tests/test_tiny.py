@@ -66,9 +66,16 @@ def test_its_files_are_all_there() -> None:
     assert names >= wanted | {"prompt.toml", "MODEL_CARD.md"}
 
 
-def test_weights_are_half_precision() -> None:
+def test_token_tables_are_float8_and_all_else_float16() -> None:
     with safe_open(BUNDLED_MODEL / "model.safetensors", framework="pt") as file:
-        assert {file.get_slice(name).get_dtype() for name in file.keys()} == {"F16"}
+        types = {name: file.get_slice(name).get_dtype() for name in file.keys()}
+    tables = {"model.embed_tokens.weight", "lm_head.weight"}
+    assert {types.pop(name) for name in tables} == {"F8_E4M3"}
+    assert set(types.values()) == {"F16"}
+
+
+def test_plain_loading_widens_every_weight(model: "LlamaForCausalLM") -> None:
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
 
 
 def test_prompt_is_the_one_it_was_trained_with() -> None:
