@@ -9,7 +9,7 @@ import numpy as np
 from eval.beir_names import whole_sets
 from eval.measures import Values
 from eval.paired import Items, Paired, pair, pairs
-from eval.statistics import (
+from embedder.tuning.statistics import (
     Interval,
     Outcomes,
     SignFlip,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.statistics import Interval, mean_interval, sign_flip_test
+from embedder.tuning.statistics import Interval, mean_interval, sign_flip_test
 from eval.sweep import Floats, Setting
 
 ROUNDING = 1e-12  # means this close are equal; the earlier setting is then the better one

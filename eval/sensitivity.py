@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from eval.compare import CompareOptions, compare
 from eval.measures import Values
-from eval.statistics import Interval
+from embedder.tuning.statistics import Interval
 
 RESAMPLES = 10_000
 TIE = 1e-12  # two means this close are equal

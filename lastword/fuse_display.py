@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from eval.development import Development
     from eval.fusion_study import Study
-    from eval.statistics import Interval
+    from embedder.tuning.statistics import Interval
 
 
 def shown(held: "Development", study: "Study", measure: str) -> "list[RenderableType]":

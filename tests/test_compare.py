@@ -10,7 +10,7 @@ from eval.beir_names import CQADUPSTACK_PARTS as PARTS
 from eval.compare import CompareOptions, Comparison, Difference, compare
 from eval.measures import Values
 from eval.paired import pair, pairs
-from eval.statistics import Interval, Outcomes, holm, mean_interval, sign_flip_test
+from embedder.tuning.statistics import Interval, Outcomes, holm, mean_interval, sign_flip_test
 
 System = dict[str, Values]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from eval.statistics import (
+from embedder.tuning.statistics import (
     EXACT,
     Interval,
     Outcomes,

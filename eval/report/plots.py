@@ -14,7 +14,7 @@ from eval.paired import Paired, pair
 from eval.report.heads import Head
 from eval.report.judged import Judged
 from eval.report.weights import weight_curves
-from eval.statistics import mean_interval
+from embedder.tuning.statistics import mean_interval
 from eval.systems import FolderSystem
 from index.folder import Index
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from eval.paired import Items, pair
-from eval.statistics import holm, sign_flip_test
+from embedder.tuning.statistics import holm, sign_flip_test
 
 ALPHA = 0.05
 FLIPS = 10_000  # the p-values decide a mark only; 100,000 would tell it no better

@@ -1,0 +1,148 @@
+"""What a search may spend, and what it has spent: charged before anything runs."""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a piece of work takes.
+
+    Attributes:
+        tokens: fed to the model that is tuned.
+        calls: of a chat model that proposes or judges.
+        evaluations: prompts times queries.
+    """
+
+    tokens: int = 0
+    calls: int = 0
+    evaluations: int = 0
+
+    def __post_init__(self) -> None:
+        if min(asdict(self).values()) < 0:
+            raise ValueError(f"a cost is not negative; got {self}")
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            self.tokens + other.tokens,
+            self.calls + other.calls,
+            self.evaluations + other.evaluations,
+        )
+
+
+NOTHING = Cost()
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)([kKMG]?)-(tokens|calls|evaluations|seconds)")
+_FACTORS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Limits; None is no limit.
+
+    Attributes:
+        tokens: as in Cost; likewise `calls` and `evaluations`.
+        seconds: of wall time, counted over all sittings of a run. A batch is not begun after
+            them; nobody knows beforehand how long it will take.
+    """
+
+    tokens: int | None = None
+    calls: int | None = None
+    evaluations: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if any(limit is not None and limit < 0 for limit in self.limits.values()):
+            raise ValueError(f"limits are not negative; got {self}")
+
+    @property
+    def limits(self) -> dict[str, float | None]:
+        """Limits by unit."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+    @staticmethod
+    def parse(text: str) -> "Budget":
+        """Read limits such as "2M-tokens,500-calls,60-seconds".
+
+        Raises:
+            ValueError: anything else.
+        """
+        found: dict[str, float] = {}
+        for part in text.split(","):
+            match = _AMOUNT.fullmatch(part.strip())
+            if not match or match[3] in found:
+                raise ValueError(
+                    "a budget is amounts with their units, each unit once, "
+                    f"e.g. 2M-tokens or 500k-tokens,20-calls,600-seconds; got {text!r}"
+                )
+            found[match[3]] = float(match[1]) * _FACTORS[match[2]]
+        seconds = found.pop("seconds", None)
+        return Budget(**{unit: int(amount) for unit, amount in found.items()}, seconds=seconds)
+
+    def __str__(self) -> str:
+        held = (f"{limit:,g} {unit}" for unit, limit in self.limits.items() if limit is not None)
+        return ", ".join(held) or "no limit"
+
+
+class SpentError(Exception):
+    """The next piece of work does not fit into the budget; nothing of it was done."""
+
+
+@dataclass(slots=True)
+class Meter:
+    """Counts what is spent, and refuses what would be too much.
+
+    Attributes:
+        budget: the limits.
+        reserved: kept back for what must come at the end.
+        spent: so far.
+        before: seconds of earlier sittings.
+        clock: seconds since any moment.
+    """
+
+    budget: Budget
+    reserved: Cost = NOTHING
+    spent: Cost = NOTHING
+    before: float = 0.0
+    clock: Callable[[], float] = time.monotonic
+    _began: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._began = self.clock()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all sittings."""
+        return self.before + self.clock() - self._began
+
+    def fits(self, cost: Cost) -> bool:
+        """Tell whether a piece of work may be done, leaving what is reserved."""
+        after = asdict(self.spent + self.reserved + cost)
+        limits = self.budget.limits
+        return all(
+            limit is None or after[unit] <= limit
+            for unit, limit in limits.items()
+            if unit != "seconds"
+        )
+
+    def charge(self, cost: Cost) -> None:
+        """Count a piece of work that is about to be done.
+
+        Raises:
+            SpentError: it does not fit.
+        """
+        if not self.fits(cost):
+            raise SpentError(f"{cost} does not fit: {self.spent} of {self.budget} is spent")
+        self.spent = self.spent + cost
+
+    @property
+    def left(self) -> float:
+        """The smallest share of a limit that is left, 0..1; 1 without limits."""
+        after = asdict(self.spent)
+        shares = [1.0]
+        for unit, limit in self.budget.limits.items():
+            used = self.seconds if unit == "seconds" else after[unit]
+            if limit is not None:
+                shares.append(max(0.0, 1 - used / limit) if limit else 0.0)
+        return min(shares)

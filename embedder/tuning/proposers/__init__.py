@@ -1,0 +1,1 @@
+"""Seven ways of proposing prompts; none of them judges what it proposes."""
