@@ -16,9 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from embedder.types import Representation
 from index.base import Hits
 from index.channel_rows import ChannelRows, Match, RowIds
+from index.dense import DenseChannel
 from index.documents import Document
 from index.durable import FileRecord, replace_file
 from index.manifest import ChannelSpec, Ingest, Manifest, Passages
@@ -168,6 +172,19 @@ class Index:
         """
         at, ordinal = self._locate(document_id)
         return self._rows(channel).matches(query, at, ordinal)
+
+    def vectors(self, channel: str, document_id: str) -> NDArray[np.float32]:
+        """Return the rows of a document in a dense channel, (rows, dim) float32.
+
+        Raises:
+            ValueError: the document is unknown or deleted, or the channel is not dense.
+        """
+        at, ordinal = self._locate(document_id)
+        part = self._segments[at].channels[channel]
+        if not isinstance(part.held, DenseChannel):
+            raise ValueError(f"channel {channel!r} of {self.path} holds no dense vectors")
+        rows = part.of(ordinal)
+        return np.asarray(part.held.vectors[rows.start : rows.stop])
 
     def document(self, document_id: str) -> Document:
         """Return a document.

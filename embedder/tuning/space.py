@@ -70,7 +70,7 @@ class Space:
         held = prompt.forms[0].templates(role)
         if len(held) != 1 or held[0].text.count(SLOT) != 1 or held[0].texts != 1:
             raise ValueError(
-                f"prompt {prompt.name!r} does not show a {role.value} by one {SLOT} in one wording, "
+                f"prompt {prompt.name!r} does not show a {role.value} by one {SLOT} in one way, "
                 "so it cannot be tuned"
             )
         return Around(*held[0].text.split(SLOT))
