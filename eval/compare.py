@@ -6,9 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from eval.beir_names import whole_sets
-from eval.measures import Values
-from eval.paired import Items, Paired, pair, pairs
 from embedder.tuning.statistics import (
     Interval,
     Outcomes,
@@ -19,6 +16,9 @@ from embedder.tuning.statistics import (
     outcomes,
     sign_flip_test,
 )
+from eval.beir_names import whole_sets
+from eval.measures import Values
+from eval.paired import Items, Paired, pair, pairs
 
 
 @dataclass(frozen=True, slots=True)

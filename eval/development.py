@@ -85,8 +85,17 @@ def judged_by_file(runs: Mapping[str, Run], path: Path) -> Development:
     """Judge runs by a file of judgements.
 
     Raises:
-        ValueError: its name, or the record beside it, says that it is of a split whose figures
-            are reported.
+        ValueError: as `check_judgements`.
+    """
+    check_judgements(path)
+    return Development(path.stem, runs, read_qrels(path))
+
+
+def check_judgements(path: Path) -> None:
+    """Refuse a file of judgements whose figures are the reported ones.
+
+    Raises:
+        ValueError: its name, or the record beside it, says that it is of such a split.
     """
     beside = path.with_suffix(SUFFIX)
     if beside != path and beside.is_file() and is_record(beside):
@@ -98,7 +107,6 @@ def judged_by_file(runs: Mapping[str, Run], path: Path) -> Development:
     for name in BEIR:
         if path.stem == file_stem(name):
             check_development(name)
-    return Development(path.stem, runs, read_qrels(path))
 
 
 def judged_by_dataset(runs: Mapping[str, Run], source: str, split: str) -> Development:
@@ -134,4 +142,4 @@ def _refusal(what: str, dataset: str) -> str:
         if others
         else "it has no other split: choose on another data set, or on judgements of your own"
     )
-    return f"{what}, and weights chosen there would flatter it; {advice}"
+    return f"{what}, and what is chosen there would flatter it; {advice}"

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.tuning.statistics import Interval
 from eval.compare import CompareOptions, compare
 from eval.measures import Values
-from embedder.tuning.statistics import Interval
 
 RESAMPLES = 10_000
 TIE = 1e-12  # two means this close are equal

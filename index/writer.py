@@ -159,6 +159,28 @@ class IndexWriter:
         """Stage how searches fuse the channels by default; "" forgets what was chosen."""
         self._staged = replace(self._staged, fusion=fusion)
 
+    def free_query_prompt(self) -> None:
+        """Stage that query encoders may differ in the facts that start with "query_"."""
+        channels = self._staged.channels.items()
+        freed = {name: replace(spec, query_prompt_free=True) for name, spec in channels}
+        self._staged = replace(self._staged, channels=freed)
+
+    def read_queries_by(self, channel: str, fingerprint: str, recipe: str) -> None:
+        """Stage another query encoder for a channel whose query prompt is free.
+
+        Args:
+            channel: name.
+            fingerprint: of the new encoder.
+            recipe: by which the front door makes it.
+
+        Raises:
+            ValueError: the query prompt is not free, or documents would be other rows.
+        """
+        spec = self._staged.channels[channel]
+        spec.check_encoder(fingerprint, querying=True)
+        worded = replace(spec, fingerprint=fingerprint, recipe=recipe)
+        self._staged = replace(self._staged, channels={**self._staged.channels, channel: worded})
+
     def start_over(self, channels: Sequence[ChannelSpec], passages: Passages | None) -> None:
         """Stage an index without documents, whatever it held."""
         self._forget_documents()

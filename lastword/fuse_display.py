@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from embedder.tuning.statistics import Interval
     from eval.development import Development
     from eval.fusion_study import Study
-    from embedder.tuning.statistics import Interval
 
 
 def shown(held: "Development", study: "Study", measure: str) -> "list[RenderableType]":

@@ -52,6 +52,10 @@ class Storing(Intake):
         Option(min=0, help="Cut documents into passages of so many words; the best one counts."),
     ] = 0
     overlap_words: Annotated[int, Option(min=0, help="Words that neighbouring passages share.")] = 0
+    free_query_prompt: Annotated[
+        bool,
+        Option("--free-query-prompt", help="Let `lastword tune --apply` change the query prompt."),
+    ] = False
 
 
 @command(
@@ -119,6 +123,8 @@ def _build_options(storing: Storing, recipes: Mapping[str, Recipe]) -> "BuildOpt
     channels = channel_options(recipes)
     if "dense" in channels:
         channels["dense"] = replace(channels["dense"], factory=storing.factory)
+    if storing.free_query_prompt:
+        channels = {name: replace(one, query_prompt_free=True) for name, one in channels.items()}
     if storing.overlap_words and not storing.passage_words:
         raise ValueError("--overlap-words needs --passage-words: it is shared by passages")
     words = storing.passage_words

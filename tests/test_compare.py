@@ -6,11 +6,11 @@ import math
 import numpy as np
 import pytest
 
+from embedder.tuning.statistics import Interval, Outcomes, holm, mean_interval, sign_flip_test
 from eval.beir_names import CQADUPSTACK_PARTS as PARTS
 from eval.compare import CompareOptions, Comparison, Difference, compare
 from eval.measures import Values
 from eval.paired import pair, pairs
-from embedder.tuning.statistics import Interval, Outcomes, holm, mean_interval, sign_flip_test
 
 System = dict[str, Values]
 

@@ -93,9 +93,9 @@ class Space:
         return self.words(prompt) <= self.most_words * max(1, len(self.roles))
 
     def words(self, prompt: Prompt) -> int:
-        """Count the words around the texts of the roles that are tuned."""
-        held = [self.around(prompt, role) for role in self.roles]
-        return sum(len(f"{around.before} {around.after}".split()) for around in held)
+        """Count the words around the texts of the roles that are tuned, the longest wording's."""
+        held = [prompt.forms[0].templates(role) for role in self.roles]
+        return sum(max(len(one.text.replace(SLOT, " ").split()) for one in of) for of in held)
 
     def with_gene(self, prompt: Prompt, name: str, value: Any) -> Prompt:  # noqa: ANN401
         """Return the prompt with another rule of reading."""

@@ -8,13 +8,13 @@ from statistics import fmean
 
 import numpy as np
 
+from embedder.tuning.statistics import mean_interval
 from eval import figures
 from eval.curves import gain_at, precision_recall
 from eval.paired import Paired, pair
 from eval.report.heads import Head
 from eval.report.judged import Judged
 from eval.report.weights import weight_curves
-from embedder.tuning.statistics import mean_interval
 from eval.systems import FolderSystem
 from index.folder import Index
 

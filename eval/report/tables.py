@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from eval.paired import Items, pair
 from embedder.tuning.statistics import holm, sign_flip_test
+from eval.paired import Items, pair
 
 ALPHA = 0.05
 FLIPS = 10_000  # the p-values decide a mark only; 100,000 would tell it no better
