@@ -203,7 +203,7 @@ class IndexObjective:
         return True
 
 
-def fed_tokens(encoder: LLMEncoder, texts: Sequence[str]) -> int:
-    """Count the tokens that queries are fed as."""
-    fed = encoder.reader.feed(texts, Role.QUERY, encoder.options.max_text_tokens)
+def fed_tokens(encoder: LLMEncoder, texts: Sequence[str], role: Role = Role.QUERY) -> int:
+    """Count the tokens that texts are fed as."""
+    fed = encoder.reader.feed(texts, role, encoder.options.max_text_tokens)
     return sum(text.tokens for text in fed)

@@ -80,7 +80,9 @@ def pool(space: Space, others: Sequence[tuple[str, Prompt]]) -> tuple[Proposal, 
         words = worded_as(space, prompt)
         if words is not None:
             found.append(Proposal(words, POOL, name))
-    unlike = {one.prompt.forms: one for one in found}
+    unlike: dict[object, Proposal] = {}
+    for one in found:
+        unlike.setdefault(one.prompt.forms[0].all, one)
     found = list(unlike.values())
     return (*found, *_ensemble(space, found))
 
@@ -104,7 +106,7 @@ def _plain(template: Template) -> Around | None:
 
 
 def _ensemble(space: Space, found: Sequence[Proposal]) -> Iterator[Proposal]:
-    """Average the states of several wordings (CuPL, Pratt et al., ICCV 2023): no words are tuned."""
+    """Average the states of several wordings (CuPL, Pratt et al., ICCV 2023)."""
     worded = [one.prompt for one in found if one.prompt != space.empty()][:ENSEMBLE]
     if len(worded) < 2 or space.roles != (Role.QUERY,):
         return

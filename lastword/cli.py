@@ -24,6 +24,7 @@ from lastword import (
     reproduce_command,
     search_commands,
     train_commands,
+    tune_command,
     upkeep_commands,
 )
 
@@ -50,6 +51,7 @@ for commands in (
     report_command,
     fuse_command,
     reproduce_command,
+    tune_command,
 ):
     app.add_typer(commands.app)
 app.add_typer(eval_commands.app, name="eval")

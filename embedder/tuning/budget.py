@@ -81,7 +81,7 @@ class Budget:
         return Budget(**{unit: int(amount) for unit, amount in found.items()}, seconds=seconds)
 
     def __str__(self) -> str:
-        held = (f"{limit:,g} {unit}" for unit, limit in self.limits.items() if limit is not None)
+        held = (f"{limit:,.0f} {unit}" for unit, limit in self.limits.items() if limit is not None)
         return ", ".join(held) or "no limit"
 
 

@@ -106,13 +106,25 @@ def _drop_hopeless(
 def _drop_alike(
     scorer: Scorer, standing: Sequence[Proposal], alive: Sequence[Runner], seen: Sequence[str]
 ) -> None:
-    """Of prompts with the same scores on the first block, keep the first."""
-    met = {scorer.scores(one.prompt, seen).tobytes() for one in standing}
-    for one in alive:
-        scores = scorer.scores(one.proposal.prompt, seen).tobytes()
-        if scores in met and not one.reason:
-            one.reason = "no different from another prompt"
-        met.add(scores)
+    """Of prompts with the same scores on the first block keep the first, and shorter ones.
+
+    Where all answers are perfect already, nothing but length tells prompts apart.
+    """
+    met: dict[bytes, int] = {}
+    for one in standing:
+        scores = scorer.scores(one.prompt, seen).tobytes()
+        met[scores] = min(_length(one), met.get(scores, _length(one)))
+    for runner in alive:
+        scores = scorer.scores(runner.proposal.prompt, seen).tobytes()
+        length = _length(runner.proposal)
+        if scores in met and length >= met[scores] and not runner.reason:
+            runner.reason = "no different from another prompt"
+        met[scores] = min(length, met.get(scores, length))
+
+
+def _length(proposal: Proposal) -> int:
+    """Count the characters of all wordings."""
+    return sum(len(template.text) for form in proposal.prompt.forms for template in form.all)
 
 
 def worse_p(differences: Scores) -> float:

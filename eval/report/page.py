@@ -23,7 +23,7 @@ LEGEND = (
 def html(report: Report) -> str:
     """Write the page; equal reports give equal pages. Every text is escaped."""
     css = (FOLDER / STYLE).read_text(encoding="utf-8")
-    template = _environment().get_template(TEMPLATE)
+    template = environment().get_template(TEMPLATE)
     return template.render(report=report, css=css, legend=LEGEND) + "\n"
 
 
@@ -32,7 +32,8 @@ def signed(difference: float) -> str:
     return f"{difference:+.4f}".replace("-", "\N{MINUS SIGN}") if difference else "0"
 
 
-def _environment() -> "Environment":
+def environment() -> "Environment":
+    """Return what fills templates; every text is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
