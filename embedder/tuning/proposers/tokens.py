@@ -2,11 +2,12 @@
 
 ClaPS: Zhou et al., Survival of the Most Influential Prompts, Findings of EMNLP 2023. Slots are
 filled from left to right, each with the word that does best behind those before it; then every
-slot is tried again with another word or none, until that does not help.
+slot is tried again with another word or none, and without two, until that does not help.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 
 from embedder.tuning.space import key_of
 from embedder.tuning.types import Bench, Proposal, Scored
@@ -92,6 +93,8 @@ class Tokens:
             for at in range(len(words))
             for put in ((), *((word,) for word in self._kept if word not in words))
         ]
+        if len(words) > 2:  # words that were of use alone may be in each other's way
+            variants += list(combinations(words, len(words) - 2))
         return [one for one in variants if one not in tried]
 
 
