@@ -1,0 +1,30 @@
+"""A search for prompts that gets killed: `python -m tests.killed_tuning JOURNAL`."""
+
+import json
+import sys
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from embedder.tuning.budget import Budget
+from embedder.tuning.journal import Journal
+from embedder.tuning.loop import tune
+from embedder.tuning.proposers import evolve, prune
+from embedder.tuning.space import key_of
+from tests.arithmetic import Arithmetic, task
+
+LIBRARY = evolve.Phrases(("{text}", "find {text}"), ("good", "fine", "bad", "so so"))
+MAKERS = {"evolve": partial(evolve.make, library=LIBRARY), "prune": prune.make}
+
+
+def run(path: Path, sleep: float = 0.0) -> dict[str, object]:
+    """Run the search to its end, or take it up; return prompt and cost."""
+    objective = Arithmetic({"good": 0.1, "fine": 0.1, "bad": -0.1}, sleep=sleep)
+    asked = task(objective, dict(MAKERS), seed=3)
+    with Journal(path, {"of": "this test"}) as journal:
+        outcome = tune(asked, Budget(tokens=60_000, evaluations=7_000), journal)
+    return {"prompt": key_of(outcome.prompt), "cost": asdict(outcome.spent)}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(run(Path(sys.argv[1]), sleep=0.002)))
