@@ -219,7 +219,7 @@ class LLMEncoder:
             for role, frames in self.reader.frames.items()
         }
         rules = asdict(replace(self.prompt, name="", forms=self.prompt.forms[:1]))
-        for known in ("name", "forms", "description", "source", "use", "fusion"):
+        for known in ("name", "forms", "description", "source", "use", "fusion", "adapt"):
             rules.pop(known)
         return fingerprint_of(
             kind="llm",
@@ -239,6 +239,11 @@ def _check_ready(prompt: Prompt) -> None:
         raise ValueError(
             f"prompt {prompt.name!r} shows the model texts of your collection, which `lastword "
             "index` draws; elsewhere give them as [[example]] in a prompt file"
+        )
+    if prompt.adapt:
+        raise ValueError(
+            f"prompt {prompt.name!r} adapts query rows by {prompt.adapt}: open it with "
+            "embedder.opening.open_encoder, which applies that"
         )
     if prompt.rewrite is not None:
         raise ValueError(

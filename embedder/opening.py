@@ -12,6 +12,7 @@ from embedder.prompt import Prompt
 from embedder.reading import Rewriting
 
 if TYPE_CHECKING:
+    from embedder.adaptation import AdaptedEncoder
     from embedder.variants import VariantEncoder, Variants
 
 
@@ -21,7 +22,7 @@ def open_encoder(
     options: LLMOptions | None = None,
     channels: Sequence[str] | None = None,
     texts: Iterable[str] | None = None,
-) -> "LLMEncoder | VariantEncoder":
+) -> "LLMEncoder | VariantEncoder | AdaptedEncoder":
     """Load a model by hub name or folder as the encoder that a prompt describes.
 
     Args:
@@ -39,6 +40,10 @@ def open_encoder(
     plain = replace(chosen, rewrite=None)
     if channels is not None:
         plain = plain.reading_only(dense="dense" in channels, sparse="sparse" in channels)
+    if plain.adapt:
+        from embedder.adaptation import encoder_of
+
+        return encoder_of(backbone, plain, resolved)
     encoder = LLMEncoder(backbone, plain, resolved)
     if chosen.rewrite is None:
         return encoder

@@ -43,6 +43,8 @@ class Prompt:
         rewrite: average over rewritings by a generating model (GenEOL), or None.
         sample: examples to draw from the collection (RICE) before texts are encoded, or None.
         examples: texts with their words, shown before the text.
+        adapt: what changes query rows beside words, "FILE.safetensors#DIGEST" (see `adaptation`),
+            or "".
     """
 
     name: str
@@ -61,6 +63,7 @@ class Prompt:
     rewrite: Rewriting | None = None
     sample: Sampling | None = None
     examples: tuple[Example, ...] = ()
+    adapt: str = ""
 
     def __post_init__(self) -> None:
         if not self.forms:
@@ -77,6 +80,9 @@ class Prompt:
         facts = {key: value for key, value in asdict(self).items() if key not in NOTES}
         for form in facts["forms"]:
             form.pop("name")
+        _, _, digest = facts.pop("adapt").rpartition("#")  # wherever the file lies
+        if digest:
+            facts["adapt"] = digest
         return content_hash(facts)
 
     def reading_only(self, *, dense: bool, sparse: bool) -> "Prompt":

@@ -4,6 +4,7 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 from embedder.prompt import NOTES, Prompt
@@ -29,7 +30,7 @@ _TABLES: dict[str, type] = {
     "rewrite": Rewriting,
     "sample": Sampling,
 }
-_SCALARS = (*NOTES, "text_rules", "task")
+_SCALARS = (*NOTES, "text_rules", "task", "adapt")
 _CHAT = {"user", "system", "prefill", "tokens"}
 _PLAIN = {"template", "templates", "tokens"}
 
@@ -37,7 +38,10 @@ _PLAIN = {"template", "templates", "tokens"}
 def parse(text: str, where: str = "prompt") -> Prompt:
     """Parse a prompt; `where` is named in errors."""
     try:
-        return _prompt(tomllib.loads(text))
+        data = tomllib.loads(text)
+        if data.get("adapt") and where.endswith(".toml"):  # beside the file that names it
+            data["adapt"] = str(Path(where).resolve().parent / data["adapt"])
+        return _prompt(data)
     except (tomllib.TOMLDecodeError, ValueError, TypeError, KeyError) as error:
         said = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise ValueError(f"{where}: {said}") from error

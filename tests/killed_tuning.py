@@ -11,16 +11,20 @@ from embedder.tuning.journal import Journal
 from embedder.tuning.loop import tune
 from embedder.tuning.proposers import evolve, prune
 from embedder.tuning.space import key_of
+from embedder.tuning.types import MakeProposer
 from tests.arithmetic import Arithmetic, task
 
 LIBRARY = evolve.Phrases(("{text}", "find {text}"), ("good", "fine", "bad", "so so"))
-MAKERS = {"evolve": partial(evolve.make, library=LIBRARY), "prune": prune.make}
+MAKERS: dict[str, MakeProposer] = {
+    "evolve": partial(evolve.make, library=LIBRARY),
+    "prune": prune.make,
+}
 
 
 def run(path: Path, sleep: float = 0.0) -> dict[str, object]:
     """Run the search to its end, or take it up; return prompt and cost."""
     objective = Arithmetic({"good": 0.1, "fine": 0.1, "bad": -0.1}, sleep=sleep)
-    asked = task(objective, dict(MAKERS), seed=3)
+    asked = task(objective, MAKERS, seed=3)
     with Journal(path, {"of": "this test"}) as journal:
         outcome = tune(asked, Budget(tokens=60_000, evaluations=7_000), journal)
     return {"prompt": key_of(outcome.prompt), "cost": asdict(outcome.spent)}

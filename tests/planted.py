@@ -7,11 +7,11 @@ so each of them brings a part of the gain and all of them nearly all.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.adaptation import AdaptedEncoder, encoder_of
 from embedder.backbone import Backbone
 from embedder.llm import LLMEncoder
 from embedder.loading import LLMOptions
@@ -99,9 +99,23 @@ class PlantedObjective:
         self.asked: list[tuple[str, str]] = []
         self.space = Space(plain_prompt(), most_words=8)
 
-    def encoder(self, prompt: Prompt) -> LLMEncoder:
+    def encoder(self, prompt: Prompt) -> LLMEncoder | AdaptedEncoder:
         """Return the encoder of a prompt."""
-        return LLMEncoder(self.backbone, prompt, LLMOptions())
+        return encoder_of(self.backbone, prompt, LLMOptions())
+
+    def positives(self, query_id: str) -> NDArray[np.float32]:
+        """Return the answer's row."""
+        at = 7 * list(self.texts).index(query_id)
+        return self.vectors[at : at + 1]
+
+    def negatives(self, query_id: str) -> NDArray[np.float32]:
+        """Return the decoys' rows."""
+        at = 7 * list(self.texts).index(query_id)
+        return self.vectors[at + 1 : at + 7]
+
+    def text(self, query_id: str) -> str:
+        """Return a query."""
+        return self.texts[query_id]
 
     def __call__(self, prompts: Sequence[Prompt], query_ids: Sequence[str]) -> Scores:
         """Return reciprocal ranks."""
@@ -146,12 +160,9 @@ class PlantedObjective:
         return self.space.reworded(plain_prompt(), {Role.QUERY: words})
 
     @staticmethod
-    def _dense(encoder: LLMEncoder, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
+    def _dense(
+        encoder: LLMEncoder | AdaptedEncoder, texts: Sequence[str], role: Role
+    ) -> NDArray[np.float32]:
         dense = encoder.encode(texts, role).dense
         assert dense is not None
         return dense
-
-
-def root() -> Path:
-    """Return the repository."""
-    return Path(__file__).parent.parent
