@@ -145,6 +145,11 @@ class AdaptedEncoder:
         return self._fingerprint
 
     @property
+    def soft_tokens(self) -> int:
+        """Soft tokens before each query."""
+        return 0 if self.adaptation.soft is None else self.adaptation.soft.shape[1]
+
+    @property
     def counts(self) -> Mapping[str, int]:
         """As the inner encoder counts; soft tokens are not counted."""
         return self.inner.counts

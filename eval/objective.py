@@ -6,15 +6,16 @@ Documents are not encoded again, so a candidate costs the tokens of the queries 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.adaptation import AdaptedEncoder
 from embedder.llm import LLMEncoder
 from embedder.prompt import Prompt
 from embedder.tuning.budget import Cost
-from embedder.tuning.space import key_of
 from embedder.tuning.types import Failure, Scores
 from embedder.types import Encoder, Representation, Role
 from eval.measures import Qrels, evaluate
@@ -22,7 +23,7 @@ from index.folder import Index
 from retrieval.fusion import fusion_by_name
 from retrieval.run import Run, ranked, to_run
 
-SHOWN_FAILURES = 8
+SHOWN_FAILURES = 20
 KEPT_ENCODERS = 8
 
 
@@ -62,16 +63,18 @@ class Judged:
     @property
     def relevant(self) -> dict[str, frozenset[str]]:
         """Query id -> its relevant documents."""
-        return {
-            query: frozenset(document for document, gain in held.items() if gain > 0)
-            for query, held in self.qrels.items()
-        }
+        return {query: self.relevant_of(query) for query in self.qrels}
+
+    def relevant_of(self, query_id: str) -> frozenset[str]:
+        """Return the relevant documents of a query."""
+        held = self.qrels[query_id].items()
+        return frozenset(document for document, gain in held if gain > 0)
 
 
 class Remade(Protocol):
     """Makes the encoder of a prompt, for the model that an index was made with."""
 
-    def __call__(self, prompt: Prompt) -> LLMEncoder:
+    def __call__(self, prompt: Prompt) -> LLMEncoder | AdaptedEncoder:
         """Return the encoder.
 
         Raises:
@@ -111,7 +114,6 @@ class IndexObjective:
         self.encoder = lru_cache(KEPT_ENCODERS)(remade)
         self._depth = depth
         self._ids = {name: index.row_ids(name) for name in self.channels}
-        self._failures: dict[tuple[str, str], Failure] = {}
 
     def __call__(self, prompts: Sequence[Prompt], query_ids: Sequence[str]) -> Scores:
         """Return (prompts, queries) scores."""
@@ -128,10 +130,15 @@ class IndexObjective:
         return Cost(tokens=fed_tokens(encoder, self._texts(query_ids)), evaluations=len(query_ids))
 
     def failures(self, prompt: Prompt, query_ids: Sequence[str]) -> list[Failure]:
-        """Return what an unsuitable document was ranked first for, in the order given."""
-        key = key_of(prompt)
-        held = [self._failures.get((key, query)) for query in query_ids]
-        return [one for one in held if one is not None]
+        """Return what an unsuitable document was ranked first for, the worst first.
+
+        The queries are searched again, so that a run that is taken up is told the same.
+        """
+        run = self.run(prompt, query_ids)
+        values = self._values(run, query_ids)
+        order = sorted(query_ids, key=lambda query: (values[query], query))
+        found = (self._failure(query, run) for query in order if values[query] < 1)
+        return list(islice((one for one in found if one is not None), SHOWN_FAILURES))
 
     def run(self, prompt: Prompt, query_ids: Sequence[str]) -> Run:
         """Search for queries under a prompt."""
@@ -143,11 +150,12 @@ class IndexObjective:
         return runs[0] if len(runs) == 1 else fusion_by_name(prompt.fusion, self.channels)(runs)
 
     def _judge(self, prompt: Prompt, query_ids: Sequence[str]) -> NDArray[np.float64]:
-        run = self.run(prompt, query_ids)
-        qrels = {query: self.data.qrels[query] for query in query_ids}
-        values = evaluate(run, qrels, [self.data.measure])[self.data.measure]
-        self._note(prompt, run, values)
+        values = self._values(self.run(prompt, query_ids), query_ids)
         return np.array([values[query] for query in query_ids])
+
+    def _values(self, run: Run, query_ids: Sequence[str]) -> Mapping[str, float]:
+        qrels = {query: self.data.qrels[query] for query in query_ids}
+        return evaluate(run, qrels, [self.data.measure])[self.data.measure]
 
     def _channel(self, name: str, query_ids: Sequence[str], rows: Representation | None) -> Run:
         if name == "bm25":
@@ -160,14 +168,17 @@ class IndexObjective:
     def _reads(self) -> bool:
         return any(name != "bm25" for name in self.channels)
 
+    def words_run(self) -> Run:
+        """Return what BM25 answers; it has no prompt."""
+        return self._words
+
     @cached_property
     def _words(self) -> Run:
-        """What BM25 answers; it has no prompt."""
         ids = list(self.data.queries)
         rows = self._encoders["bm25"].encode(self._texts(ids), Role.QUERY)
         return to_run(self.index.search("bm25", rows, self._depth), ids, self._ids["bm25"])
 
-    def _check(self, encoder: LLMEncoder) -> None:
+    def _check(self, encoder: LLMEncoder | AdaptedEncoder) -> None:
         """Refuse a prompt under which documents would be other vectors than the index holds."""
         for name in self.channels:
             if name != "bm25":
@@ -178,22 +189,16 @@ class IndexObjective:
     def _texts(self, query_ids: Sequence[str]) -> list[str]:
         return [self.data.queries[query] for query in query_ids]
 
-    def _note(self, prompt: Prompt, run: Run, values: Mapping[str, float]) -> None:
-        """Keep the worst failures of a prompt, for proposers that learn from them."""
-        worst = sorted(values, key=lambda query: (values[query], query))[:SHOWN_FAILURES]
-        for query in worst:
-            judged = self.data.qrels[query]
-            order = [document for document, _ in ranked(run[query])]
-            wanted = next((one for one in judged if judged[one] > 0 and self._known(one)), None)
-            wrong = next((one for one in order if judged.get(one, 0) <= 0), None)
-            if values[query] < 1 and wanted is not None and wrong is not None:
-                rank = order.index(wanted) + 1 if wanted in order else None
-                self._failures[key_of(prompt), query] = Failure(
-                    self.data.queries[query],
-                    self.index.document(wanted).content,
-                    self.index.document(wrong).content,
-                    rank,
-                )
+    def _failure(self, query: str, run: Run) -> Failure | None:
+        judged = self.data.qrels[query]
+        order = [document for document, _ in ranked(run[query])]
+        wanted = next((one for one in judged if judged[one] > 0 and self._known(one)), None)
+        wrong = next((one for one in order if judged.get(one, 0) <= 0), None)
+        if wanted is None or wrong is None:
+            return None
+        rank = order.index(wanted) + 1 if wanted in order else None
+        texts = (self.index.document(one).content for one in (wanted, wrong))
+        return Failure(self.data.queries[query], *texts, rank)
 
     def _known(self, document_id: str) -> bool:
         try:
@@ -203,7 +208,10 @@ class IndexObjective:
         return True
 
 
-def fed_tokens(encoder: LLMEncoder, texts: Sequence[str], role: Role = Role.QUERY) -> int:
-    """Count the tokens that texts are fed as."""
+def fed_tokens(
+    encoder: LLMEncoder | AdaptedEncoder, texts: Sequence[str], role: Role = Role.QUERY
+) -> int:
+    """Count the tokens that texts are fed as, soft ones among them."""
     fed = encoder.reader.feed(texts, role, encoder.options.max_text_tokens)
-    return sum(text.tokens for text in fed)
+    soft = encoder.soft_tokens if isinstance(encoder, AdaptedEncoder) and role is Role.QUERY else 0
+    return sum(text.tokens + soft for text in fed)

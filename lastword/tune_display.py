@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lastword.display import Screen, table
+from lastword.display import Screen, clipped, table
 from lastword.train_display import EVERY
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def outcome_tables(outcome: "Outcome") -> "list[Table]":
     rows = [
         [
             f"{one.mean:.4f}",
-            f"{one.proposal.made_by}: {one.proposal.how}",
+            clipped(f"{one.proposal.made_by}: {one.proposal.how}"),
             _wording(one.proposal.prompt),
         ]
         for one in finished[:SHOWN]
@@ -94,7 +94,7 @@ def outcome_tables(outcome: "Outcome") -> "list[Table]":
     if outcome.confirmed is not None:
         tested.append(("CONFIRM", outcome.confirmed))
     if tested:
-        heads = ("on", "prompt", ">gain", "95 %", ">p", ">certified above")
+        heads = ("on", "prompt", ">gain", "95 %", ">p", ">certified")
         shown.append(table(*heads, rows=[_row(where, one) for where, one in tested]))
     return shown
 
@@ -103,7 +103,7 @@ def _row(where: str, one: "Gain") -> list[str]:
     interval = one.interval
     return [
         where,
-        f"{one.proposal.made_by}: {one.proposal.how}",
+        clipped(f"{one.proposal.made_by}: {one.proposal.how}", 26),
         f"{one.gain:+.4f}",
         f"{interval.low:+.4f}..{interval.high:+.4f}" if interval else "-",
         f"{one.p:.2g}",

@@ -1,24 +1,26 @@
 """Make of options what a search for prompts needs: objective, space, pool, proposers, budget."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embedder.adaptation import AdaptedEncoder, encoder_of
 from embedder.llm import LLMEncoder, own_prompt
 from embedder.prompt import Prompt, content_hash
 from embedder.tuning.budget import Budget
-from embedder.tuning.proposers import evolve
 from embedder.tuning.space import Space, key_of
 from embedder.tuning.split import FEW, folds, three_parts
-from embedder.tuning.types import MakeProposer, Rules, Task
+from embedder.tuning.types import Rules, Task
 from embedder.types import Role
 from eval.objective import IndexObjective, Judged, fed_tokens
+from eval.pooled import PooledObjective, all_documents, pool_documents
 from eval.tuning_pool import pool, space_of
 from lastword.encoders import readers_again
 from lastword.options import Running
 from lastword.recipes import LLMRecipe, from_json, fusion_for
+from lastword.tune_proposers import Making, makers
 
 if TYPE_CHECKING:
     from index.folder import Index
@@ -79,13 +81,18 @@ def set_up(index: "Index", data: Judged, tuning: "Tuning", running: Running, out
     objective = IndexObjective(index, encoders, data, partial(_remade, encoder))
     rules = Rules(seed=tuning.seed, alpha=tuning.alpha, min_effect=tuning.min_effect)
     tried = pool(space, list(_others(held, tuning.prompt)))
-    task = Task(objective, data.relevant, space, tried, _proposers(tuning, space), rules)
+    made = makers(Making(index, encoder, data, space, out / "vectors", tuning))
+    task = Task(objective, data.relevant, space, tried, made, rules)
+    if Role.DOCUMENT in space.roles:
+        pooled = PooledObjective(objective, pool_documents(objective, space.default, tuning.seed))
+        whole = all_documents(objective, encoder.options.max_text_tokens)
+        task = replace(task, objective=pooled, final=PooledObjective(objective, whole))
     budget = Budget.parse(tuning.budget)
     return Setup(task, budget, _heading(index, data, tuning, task), objective, encoder, space)
 
 
-def _remade(encoder: LLMEncoder, prompt: Prompt) -> LLMEncoder:
-    return LLMEncoder(encoder.backbone, prompt, encoder.options)
+def _remade(encoder: LLMEncoder, prompt: Prompt) -> LLMEncoder | AdaptedEncoder:
+    return encoder_of(encoder.backbone, prompt, encoder.options)
 
 
 def _channels(index: "Index", asked: str) -> list[str]:
@@ -106,15 +113,6 @@ def _others(recipes: Mapping[str, Any], asked: str) -> Iterator[tuple[str, Promp
         yield f"your prompt {asked}", Prompt.load(asked)
     for name in Prompt.library():
         yield f"{name} of the library", Prompt.load(name)
-
-
-def _proposers(tuning: "Tuning", space: Space) -> dict[str, MakeProposer]:
-    known: dict[str, MakeProposer] = {"evolve": evolve.make}
-    names = list(known) if tuning.proposer == AUTO else tuning.proposer.split(",")
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise ValueError(f"--proposer takes auto or some of {', '.join(known)}; got {unknown[0]!r}")
-    return {name: known[name] for name in names}
 
 
 def _heading(index: "Index", data: Judged, tuning: "Tuning", task: Task) -> dict[str, Any]:

@@ -87,7 +87,7 @@ class Sealed:
 
     def cost(self, prompts: Sequence[Prompt]) -> list[Cost]:
         """Tell what scoring prompts on it takes, without scoring them."""
-        return [self._scorer.objective.cost(prompt, self._ids) for prompt in prompts]
+        return [self._scorer.cost(prompt, self._ids) for prompt in prompts]
 
     def open(self, candidate: Proposal, default: Prompt, task: Task) -> Gain:
         """Compare one candidate with the default.
@@ -134,7 +134,8 @@ def tune(
 def _in_parts(task: Task, scorer: Scorer, report: Report) -> Outcome:
     parts = three_parts(task.relevant, task.rules.seed)
     default, rules = task.pool[0].prompt, task.rules
-    sealed = Sealed(parts.confirm, scorer)
+    judge = Scorer(task.final, scorer.journal, scorer.meter) if task.final else scorer
+    sealed = Sealed(parts.confirm, judge)
     longest = max(
         task.pool, key=lambda one: task.space.words(one.prompt) if task.space.roles else 0
     )

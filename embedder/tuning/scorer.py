@@ -10,7 +10,7 @@ from embedder.prompt import Prompt
 from embedder.tuning.budget import NOTHING, Cost, Meter
 from embedder.tuning.journal import Journal
 from embedder.tuning.space import key_of
-from embedder.tuning.types import Objective, Scores
+from embedder.tuning.types import Objective, Prepares, Scores
 
 
 class Scorer:
@@ -24,6 +24,7 @@ class Scorer:
         self.objective, self.journal, self.meter = objective, journal, meter
         self.hits = 0
         self._held: dict[str, dict[str, float]] = {}
+        self._prepared: set[str] = set()
 
     def scores(self, prompt: Prompt, query_ids: Sequence[str]) -> Scores:
         """Return the scores of one prompt.
@@ -36,9 +37,10 @@ class Scorer:
         missing = [one for one in query_ids if one not in held]
         self.hits += len(query_ids) - len(missing)
         if missing:
+            self._prepare(prompt)
             key = [key_of(prompt), _digest(missing)]
             work = lambda: self.objective([prompt], missing)[0].tolist()  # noqa: E731
-            found = self.once("scores", key, self.cost(prompt, missing), work)
+            found = self.once("scores", key, self.objective.cost(prompt, missing), work)
             held.update(zip(missing, found, strict=True))
         return np.array([held[one] for one in query_ids], dtype=np.float64)
 
@@ -46,7 +48,22 @@ class Scorer:
         """Tell what scores take that are not there yet."""
         held = self._held.get(key_of(prompt), {})
         missing = [one for one in query_ids if one not in held]
-        return self.objective.cost(prompt, missing) if missing else NOTHING
+        if not missing:
+            return NOTHING
+        return self.objective.cost(prompt, missing) + self._preparing(prompt)[1]
+
+    def _preparing(self, prompt: Prompt) -> tuple[str, Cost]:
+        """Return what must be encoded before a prompt is scored, and what it takes by now."""
+        if not isinstance(self.objective, Prepares):
+            return "", NOTHING
+        side, cost = self.objective.preparation(prompt)
+        return side, NOTHING if side in self._prepared else cost
+
+    def _prepare(self, prompt: Prompt) -> None:
+        side, cost = self._preparing(prompt)
+        if side and side not in self._prepared:
+            self.once("documents", key_of(prompt), cost, lambda: None)
+            self._prepared.add(side)
 
     def known(self, prompt: Prompt) -> dict[str, float]:
         """Return the scores that are there."""

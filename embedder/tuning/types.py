@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,15 @@ class Objective(Protocol):
 
     def failures(self, prompt: Prompt, query_ids: Sequence[str]) -> Sequence[Failure]:
         """Return what went wrong, the worst first, for queries that the prompt was scored on."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """An objective that must encode documents before it can score some prompts."""
+
+    def preparation(self, prompt: Prompt) -> tuple[str, Cost]:
+        """Tell what stands for the documents under a prompt, and what encoding them takes."""
         ...
 
 
@@ -179,6 +188,7 @@ class Task:
         pool: tried first, the default at the front.
         proposers: makers, asked one after the other.
         rules: how.
+        final: judges on CONFIRM; None is the objective itself. Another where that ranks only.
     """
 
     objective: Objective
@@ -187,3 +197,4 @@ class Task:
     pool: tuple[Proposal, ...]
     proposers: Mapping[str, MakeProposer]
     rules: Rules = field(default_factory=Rules)
+    final: Objective | None = None

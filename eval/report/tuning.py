@@ -130,8 +130,8 @@ def _gains(outcome: Outcome) -> Iterator[Listing]:
         "p by sign flips; on SELECT corrected by Holm over finalists. Certified above: the mean "
         "gain on queries of the same kind is above it, by a betting bound that is wrong with "
         "probability 0.05; McAllester's bound beside it. Both hold for queries drawn "
-        "independently: queries about one topic make them too sure. On SELECT they are of the best of several, and no "
-        "certificate.",
+        "independently: queries about one topic make them too sure. On SELECT they are of the "
+        "best of several, and no certificate.",
     )  # fmt: skip
 
 

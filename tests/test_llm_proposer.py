@@ -1,0 +1,132 @@
+"""A chat model proposes; what it says is read with care, and asked for once."""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from embedder.conversation import Turn
+from embedder.tuning.budget import Budget
+from embedder.tuning.chat import AddressChat, WriterChat, open_chat
+from embedder.tuning.journal import Journal
+from embedder.tuning.loop import CHANGE, Outcome, tune
+from embedder.tuning.proposers import llm
+from embedder.tuning.types import Rules, Task
+from embedder.writer import Writer
+from tests.planted import PlantedObjective
+
+
+class Reader:
+    """Answers with the words that most wanted texts share: it has to read what it is shown."""
+
+    name = "reader"
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def answer(self, turns: Sequence[Turn], seed: int, most_tokens: int) -> str:
+        """Suggest one, two, three and four of the commonest words of the wanted texts."""
+        self.asked.append(turns[-1].text)
+        lines = turns[-1].text.splitlines()
+        wanted = [line for line in lines if line.startswith(("text: ", "wanted: "))]
+        counts = Counter(word for line in wanted for word in set(line.split()[1:]))
+        common = [word for word, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))]
+        said = [f"{at}. {' '.join(common[:at])} {{text}} :" for at in range(1, 5)]
+        return "\n".join([*said, wanted[0] if wanted else "", "say {text} and {text}", ""])
+
+
+def tuned(
+    objective: PlantedObjective, chat: Reader | WriterChat, seed: int, journal: Journal
+) -> Outcome:
+    task = Task(
+        objective,
+        objective.relevant,
+        objective.space,
+        objective.pool(),
+        {"llm": partial(llm.make, chat=chat)},
+        Rules(seed=seed),
+    )
+    return tune(task, Budget(evaluations=8_000, calls=calls), journal)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_it_finds_what_failures_have_in_common(seed: int) -> None:
+    objective = PlantedObjective(seed)
+    outcome = tuned(objective, Reader(), seed, Journal(None, {}))
+    prompts = [objective.space.default, outcome.prompt, objective.best()]
+    default, found, best = objective(prompts, list(objective.texts)).mean(axis=1).tolist()
+    assert outcome.verdict == CHANGE and (found - default) / (best - default) >= 0.9
+    assert outcome.spent.calls <= 12
+
+
+def test_nothing_is_asked_twice_when_a_run_is_taken_up(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    first, second = Reader(), Reader()
+    with Journal(path, {}) as journal:
+        whole = tuned(PlantedObjective(0), first, 0, journal)
+    with Journal(path, {}) as journal:
+        again = tuned(PlantedObjective(0), second, 0, journal)
+    assert first.asked and not second.asked
+    assert again.prompt == whole.prompt and again.spent == whole.spent
+
+
+def test_poor_answers_of_a_small_model_do_no_harm() -> None:
+    """The bundled model cannot follow instructions; the run ends all the same."""
+    from embedder.bundled import BUNDLED_MODEL
+
+    chat = WriterChat(Writer.load(BUNDLED_MODEL), "bundled")
+    outcome = tuned(PlantedObjective(0, queries=84), chat, 0, Journal(None, {}), calls=3)
+    assert outcome.spent.calls == 3
+
+
+class Served(BaseHTTPRequestHandler):
+    """Answers as an OpenAI-compatible server does, with what it was asked."""
+
+    def do_POST(self) -> None:
+        """Answer one request."""
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if asked["messages"][0]["content"] == "fail":
+            self.send_error(503)
+            return
+        said = f"{asked['messages'][0]['content']} {self.headers['Authorization']} {self.path}"
+        body = json.dumps({"choices": [{"message": {"content": said}}]}).encode()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Served)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+
+
+def test_an_address_is_asked(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LASTWORD_API_KEY", "secret")
+    chat = open_chat(address)
+    said = chat.answer([Turn("user", "hello")], seed=0, most_tokens=5)
+    assert said == "hello Bearer secret /v1/chat/completions"
+    assert "secret" not in chat.name
+
+
+def test_an_address_that_fails_says_so_in_one_line(address: str) -> None:
+    with pytest.raises(ValueError, match="answered 503"):
+        AddressChat(address).answer([Turn("user", "fail")], 0, 5)
+    with pytest.raises(ValueError, match="cannot be asked"):
+        AddressChat("http://127.0.0.1:9/v1").answer([Turn("user", "x")], 0, 5)
+
+
+@pytest.mark.parametrize("named", ["ftp://example.com/v1", "http://example.com/v1", "http://"])
+def test_addresses_that_are_open_to_all_are_refused(named: str) -> None:
+    with pytest.raises(ValueError, match=r"a chat address|for all to read"):
+        AddressChat(named)
