@@ -178,6 +178,14 @@ class IndexObjective:
         rows = self._encoders["bm25"].encode(self._texts(ids), Role.QUERY)
         return to_run(self.index.search("bm25", rows, self._depth), ids, self._ids["bm25"])
 
+    def holds(self, prompt: Prompt) -> bool:
+        """Tell whether the index holds the documents as a prompt would read them."""
+        try:
+            self._check(self.encoder(prompt))
+        except ValueError:
+            return False
+        return True
+
     def _check(self, encoder: LLMEncoder | AdaptedEncoder) -> None:
         """Refuse a prompt under which documents would be other vectors than the index holds."""
         for name in self.channels:
@@ -197,8 +205,8 @@ class IndexObjective:
         if wanted is None or wrong is None:
             return None
         rank = order.index(wanted) + 1 if wanted in order else None
-        texts = (self.index.document(one).content for one in (wanted, wrong))
-        return Failure(self.data.queries[query], *texts, rank)
+        answer, found = (self.index.document(one).content for one in (wanted, wrong))
+        return Failure(self.data.queries[query], answer, found, rank)
 
     def _known(self, document_id: str) -> bool:
         try:

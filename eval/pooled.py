@@ -100,7 +100,12 @@ class PooledObjective:
         return Cost(fed_tokens(self.inner.encoder(prompt), texts), evaluations=len(query_ids))
 
     def preparation(self, prompt: Prompt) -> tuple[str, Cost]:
-        """Tell which documents a prompt needs encoded, and what that takes."""
+        """Tell which documents a prompt needs encoded, and what that takes.
+
+        Nothing where all documents are wanted and the index holds them under this prompt.
+        """
+        if self.documents.whole and self.inner.holds(prompt):
+            return "", Cost()
         encoder = self._reader(prompt)
         side = str(encoder.reader.frames[Role.DOCUMENT][0].content) + str(prompt.reading)
         key = f"{side}{prompt.prepend}"
@@ -115,6 +120,8 @@ class PooledObjective:
 
     def run(self, prompt: Prompt, query_ids: Sequence[str]) -> Run:
         """Search the documents for queries under a prompt."""
+        if self.documents.whole and self.inner.holds(prompt):
+            return self.inner.run(prompt, query_ids)
         rows = self._encoded(prompt)
         texts = [self.inner.data.queries[one] for one in query_ids]
         queries = self.inner.encoder(prompt).encode(texts, Role.QUERY)

@@ -12,7 +12,7 @@ import pytest
 
 from embedder.conversation import Turn
 from embedder.tuning.budget import Budget
-from embedder.tuning.chat import AddressChat, WriterChat, open_chat
+from embedder.tuning.chat import AddressChat, Chat, WriterChat, open_chat
 from embedder.tuning.journal import Journal
 from embedder.tuning.loop import CHANGE, Outcome, tune
 from embedder.tuning.proposers import llm
@@ -41,7 +41,7 @@ class Reader:
 
 
 def tuned(
-    objective: PlantedObjective, chat: Reader | WriterChat, seed: int, journal: Journal
+    objective: PlantedObjective, chat: Chat, seed: int, journal: Journal, calls: int = 12
 ) -> Outcome:
     task = Task(
         objective,
