@@ -64,6 +64,12 @@ def set_up(index: "Index", data: Judged, tuning: "Tuning", running: Running, out
     Raises:
         ValueError: the index has no language model, or options that do not go together.
     """
+    if not index.documents or index.unfinished is not None:
+        raise ValueError(
+            f"{index.path} holds {index.documents} documents"
+            f"{' and is not finished' if index.unfinished else ''}; "
+            "run the lastword index command that makes it to its end first"
+        )
     channels = _channels(index, tuning.channels)
     recipes = {name: spec.recipe for name, spec in index.channels.items()}
     held = {name: from_json(recipes[name], name) for name in channels}

@@ -32,7 +32,13 @@ SETTINGS = Settings(
     shape=Shape(vocabulary=400, width=64, intermediate=16, layers=2, heads=2),
     bag=Stage(steps=40, batch=4, rate=1e-2),
     decoder=Stage(
-        steps=6, batch=4, rate=1e-3, block_rate=1e-3, word_weight=0.1, language_weight=0.1
+        steps=6,
+        batch=4,
+        rate=1e-3,
+        block_rate=1e-3,
+        word_weight=0.1,
+        language_weight=0.1,
+        together_weight=1.0,
     ),
     tokenizer_every=1,
     checkpoint_every=4,

@@ -85,7 +85,7 @@ class Device:
         return torch.from_numpy(array).to(self.name)
 
     def adam(self, groups: list[dict[str, Any]]) -> "torch.optim.Adam":
-        """Return Adam without weight decay (Kingma & Ba, ICLR 2015), in one kernel on a GPU."""
+        """Return Adam without weight decay (Kingma & Ba, ICLR 2015), in one kernel."""
         import torch
 
-        return torch.optim.Adam(groups, betas=(0.9, 0.99), fused=self.kind == "cuda")
+        return torch.optim.Adam(groups, betas=(0.9, 0.99), fused=self.kind in ("cpu", "cuda"))

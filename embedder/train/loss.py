@@ -1,5 +1,6 @@
 """The objective of PromptReps' supervised variant: InfoNCE on dense and on sparse vectors."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -107,3 +108,19 @@ def info_nce(scores: "Tensor", same: "Tensor") -> "Tensor":
 
     answers = torch.arange(len(scores), device=scores.device)
     return cross_entropy(scores.masked_fill(same, -torch.inf), answers)
+
+
+def taught_together(scores: "Sequence[Tensor]", same: "Tensor") -> "Tensor":
+    """Return the cross entropy of each kind of scores under the shares that their sum gives.
+
+    Args:
+        scores: each (n, m) float; the sum is a teacher and gets no gradient.
+        same: (n, m) bool; True takes candidate j out of row i's choice.
+    """
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    total = torch.stack(list(scores)).sum(0).detach()
+    shares = total.masked_fill(same, -torch.inf).softmax(1)
+    # What is left out has a share of 0; a finite score keeps 0 times its logarithm from NaN.
+    return torch.stack([cross_entropy(one.masked_fill(same, -1e4), shares) for one in scores]).sum()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from embedder.train.bag import Bag
 from embedder.train.corpus import Ids
 from embedder.train.device import Device
-from embedder.train.loss import Vectors, dense_scores, info_nce, sparse_scores
+from embedder.train.loss import Vectors, dense_scores, info_nce, sparse_scores, taught_together
 from embedder.train.pairs import Batch
 from embedder.train.settings import Stage
 from embedder.train.states import states_at
@@ -111,13 +111,18 @@ def contrast(
 ) -> "Tensor":
     """Add dense and sparse InfoNCE; only cosines are divided by the temperature.
 
-    As in PromptReps' supervised variant (Zhuang et al., EMNLP 2024).
+    As in PromptReps' supervised variant (Zhuang et al., EMNLP 2024); with a weight, the sum of
+    both teaches each of them as well (self-distillation of BGE-M3, Chen et al., ACL 2024).
     """
     import torch
 
     same = torch.from_numpy(batch.same).to(queries.dense.device)
-    dense = info_nce(dense_scores(queries, passages) / stage.temperature, same)
-    return dense + info_nce(sparse_scores(queries, passages, vocabulary), same)
+    dense = dense_scores(queries, passages) / stage.temperature
+    sparse = sparse_scores(queries, passages, vocabulary)
+    loss = info_nce(dense, same) + info_nce(sparse, same)
+    if stage.together_weight:
+        loss = loss + stage.together_weight * taught_together((dense, sparse), same)
+    return loss
 
 
 def named_word_loss(logits: "Tensor", queries: Vectors, rng: np.random.Generator) -> "Tensor":

@@ -161,5 +161,6 @@ def train_decoder(run: Run, material: Material, bag: Bag, model: "LlamaForCausal
         loss=DecoderObjective(model, material.wording, stage, settings.seed, run.device),
         batches=lambda start: pairs.batches(stage.batch, settings.seed + 1, start),
         device=run.device,
+        longest=1.0,  # a few batches would undo what the bag knows
     )
     return learn(learner, run.plan("decoder", stage)) == stage.steps

@@ -75,6 +75,7 @@ class Stage:
         temperature: cosines are divided by it.
         word_weight: weight of naming a word of the query at the end of its passage's prompt.
         language_weight: weight of next-token prediction inside passages.
+        together_weight: weight of what dense and sparse scores teach each of the two together.
     """
 
     steps: int
@@ -85,6 +86,7 @@ class Stage:
     temperature: float = 0.05
     word_weight: float = 0.0
     language_weight: float = 0.0
+    together_weight: float = 0.0
 
     def __post_init__(self) -> None:
         if self.steps < 0 or self.batch < 2 or self.passage_tokens < 1 or self.temperature <= 0:
@@ -98,13 +100,14 @@ class Settings:
     shape: Shape = Shape()
     bag: Stage = Stage(steps=600, batch=768, rate=4e-3, passage_tokens=144)
     decoder: Stage = Stage(
-        steps=500,
-        batch=192,
+        steps=400,
+        batch=128,
         rate=1e-4,
-        block_rate=1e-3,
-        passage_tokens=96,
+        block_rate=3e-4,
+        passage_tokens=200,
         word_weight=0.05,
         language_weight=0.02,
+        together_weight=1.0,
     )
     tokenizer_every: int = 3  # every n-th passage trains the tokenizer
     checkpoint_every: int = 250  # steps
