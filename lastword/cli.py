@@ -13,6 +13,7 @@ from lastword import (
     bench_command,
     compare_command,
     demo,
+    devset_command,
     embed_commands,
     eval_commands,
     fuse_command,
@@ -52,6 +53,7 @@ for commands in (
     fuse_command,
     reproduce_command,
     tune_command,
+    devset_command,
 ):
     app.add_typer(commands.app)
 app.add_typer(eval_commands.app, name="eval")
