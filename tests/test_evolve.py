@@ -20,7 +20,7 @@ def tuned(objective: PlantedObjective, seed: int) -> Outcome:
     makers = {"evolve": partial(make, library=LIBRARY)}
     rules = Rules(seed=seed)
     task = Task(objective, objective.relevant, objective.space, objective.pool(), makers, rules)
-    return tune(task, Budget(evaluations=15_000), Journal(None, {}))
+    return tune(task, Budget(evaluations=6_000), Journal(None, {}))
 
 
 def gain_share(objective: PlantedObjective, prompt: Prompt) -> float:
@@ -35,7 +35,7 @@ def test_it_finds_the_planted_words(seed: int) -> None:
     outcome = tuned(objective, seed)
     assert outcome.verdict == CHANGE
     assert gain_share(objective, outcome.prompt) >= 0.9
-    assert outcome.spent.evaluations <= 15_000
+    assert outcome.spent.evaluations <= 6_000
 
 
 def test_it_touches_only_the_words_around_a_query() -> None:

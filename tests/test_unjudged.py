@@ -1,4 +1,4 @@
-"""Tuning without judgements: made queries, a pairwise judge, and whether a signal can be trusted."""
+"""Tuning without judgements: made queries, a pairwise judge, and what signals are worth."""
 
 import json
 from collections.abc import Sequence

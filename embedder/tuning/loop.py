@@ -136,9 +136,7 @@ def _in_parts(task: Task, scorer: Scorer, report: Report) -> Outcome:
     default, rules = task.pool[0].prompt, task.rules
     judge = Scorer(task.final, scorer.journal, scorer.meter) if task.final else scorer
     sealed = Sealed(parts.confirm, judge)
-    longest = max(
-        task.pool, key=lambda one: task.space.words(one.prompt) if task.space.roles else 0
-    )
+    longest = _longest(task)
     # What the end takes; longer prompts than any in the pool may leave finalists out.
     ending = [*sealed.cost([longest.prompt, default])]
     ending += [task.objective.cost(longest.prompt, parts.select)] * (rules.finalists + 1)
@@ -164,6 +162,12 @@ def _in_parts(task: Task, scorer: Scorer, report: Report) -> Outcome:
         return _outcome(CHANGE, told, winner.prompt, state, (gains, confirmed), queries)
     reason = f"what SELECT chose was not surely better: {told}"
     return _outcome(KEEP, reason, default, state, (gains, confirmed), queries)
+
+
+def _longest(task: Task) -> Proposal:
+    """Return the longest prompt of the pool that is no longer than what may be proposed."""
+    held = [one for one in task.pool if task.space.holds(one.prompt)] or list(task.pool[:1])
+    return max(held, key=lambda one: task.space.words(one.prompt))
 
 
 def _affordable(
@@ -227,9 +231,7 @@ def _in_folds(task: Task, scorer: Scorer, report: Report) -> Outcome:
 
 def _later(task: Task, scorer: Scorer, coming: Sequence[Sequence[str]], folds_left: int) -> Cost:
     """Keep what judging this fold takes, and the shares of the folds after it."""
-    longest = max(
-        task.pool, key=lambda one: task.space.words(one.prompt) if task.space.roles else 0
-    )
+    longest = _longest(task)
     judging = [
         task.objective.cost(prompt, part)
         for part in coming
