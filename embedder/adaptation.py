@@ -15,11 +15,10 @@ from embedder.llm import LLMEncoder, Window
 from embedder.loading import LLMOptions
 from embedder.prompt import Prompt
 from embedder.reader import Answer
+from embedder.soft_tokens import check_plain, soft_logits, soft_states
 from embedder.types import Representation, Role, fingerprint_of
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from embedder.backbone import Backbone
 
 Floats = NDArray[np.float32]
@@ -99,7 +98,9 @@ class Adaptation:
         if not Path(path).is_file():
             raise ValueError(f"the prompt adapts query rows by {path!r}, and there is no such file")
         try:
-            held = Adaptation(**load_file(path))
+            held = Adaptation(
+                **{name: one.astype(np.float32) for name, one in load_file(path).items()}
+            )
         except (SafetensorError, TypeError) as error:
             raise ValueError(f"{path} is no adaptation: {error}") from error
         if held.digest != digest:
@@ -129,13 +130,15 @@ class AdaptedEncoder:
             named: as the prompt has it.
 
         Raises:
-            ValueError: soft tokens with a prompt that is not read at its last token, at the top.
+            ValueError: soft tokens with a prompt that is not read at its last token, at the top;
+                arrays of another width than the model's.
         """
         self.inner, self.adaptation = inner, adaptation
         self.prompt = replace(inner.prompt, adapt=named)
         self.backbone, self.options, self.reader = inner.backbone, inner.options, inner.reader
         if adaptation.soft is not None:
             check_plain(inner)
+        _check_widths(inner, adaptation)
         facts = json.loads(inner.fingerprint)
         self._fingerprint = fingerprint_of(**facts, query_adaptation=adaptation.digest)
 
@@ -191,81 +194,15 @@ class AdaptedEncoder:
         assert soft is not None
         tensors = [torch.from_numpy(one) if one is not None else None for one in (soft, router)]
         ids = [window.fed[at].rows[0].ids for at in batch]
-        states = soft_states(self.backbone, ids, tensors[0], tensors[1])
-        model = self.backbone.model
-        logits = model.lm_head(states) if self.inner.table is not None else None
-        answer = Answer(np.arange(len(batch)), states.float()[None], logits)
-        return self.inner.select(window, batch, answer)
-
-
-def soft_states(
-    backbone: "Backbone",
-    ids: Sequence[Sequence[int]],
-    soft: "Tensor | None",
-    router: "Tensor | None" = None,
-) -> "Tensor":
-    """Read states at last tokens, at the top, with soft tokens before each row; differentiable.
-
-    Args:
-        backbone: of a causal LM with `base_model` and `lm_head`.
-        ids: token ids of each row; a leading BOS stays in front.
-        soft: (experts, m, dim) or (m, dim), or None.
-        router: (dim, experts), see Adaptation.
-
-    Returns:
-        (n, dim) states.
-    """
-    import torch
-
-    table = backbone.model.get_input_embeddings()
-    device = table.weight.device
-    length = max(len(row) for row in ids)
-    padded = torch.zeros(len(ids), length, dtype=torch.long, device=device)
-    mask = torch.zeros(len(ids), length, dtype=torch.long, device=device)
-    for at, row in enumerate(ids):
-        padded[at, : len(row)] = torch.tensor(row, device=device)
-        mask[at, : len(row)] = 1
-    embedded = table(padded)
-    last = mask.sum(1) - 1
-    if soft is not None:
-        put = soft.to(device, embedded.dtype)
-        put = put[None] if put.dim() == 2 else put
-        if router is not None:
-            mean = (embedded * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
-            shares = torch.softmax(mean @ router.to(device, embedded.dtype), dim=1)
-            put = torch.einsum("ne,emd->nmd", shares, put)
+        _check_room(self.backbone, ids, self.soft_tokens)
+        logits = None
+        if self.inner.table is None:
+            states = soft_states(self.backbone, ids, tensors[0], tensors[1])
         else:
-            put = put[0].expand(len(ids), -1, -1)
-        bos = backbone.tokenizer.bos_token_id
-        head = 1 if bos is not None and all(row[0] == bos for row in ids) else 0
-        embedded = torch.cat([embedded[:, :head], put, embedded[:, head:]], dim=1)
-        ones = mask.new_ones(len(ids), put.shape[1])
-        mask = torch.cat([mask[:, :head], ones, mask[:, head:]], dim=1)
-        last = last + put.shape[1]
-    base = backbone.model.base_model(inputs_embeds=embedded, attention_mask=mask, use_cache=False)
-    states: Tensor = base.last_hidden_state[torch.arange(len(ids), device=device), last]
-    return states
-
-
-def check_plain(encoder: LLMEncoder) -> None:
-    """Refuse a prompt that is not one wording read at its last token, at the top.
-
-    Raises:
-        ValueError: it is another; says what.
-    """
-    prompt, reading = encoder.prompt, encoder.prompt.reading
-    top = encoder.backbone.depth_of(reading.layer) == len(encoder.backbone.layers)
-    extras = (prompt.prepend, prompt.contrast, prompt.filter, prompt.select, prompt.rewrite)
-    plain = reading.mode == "first-token" and reading.at_last_token and reading.norm != "never"
-    if not (plain and top and reading.attention == "causal" and extras == (None,) * 5):
-        raise ValueError(
-            f"prompt {prompt.name!r} is not read at its last token at the top, without further "
-            "rules; soft tokens and gradients need that"
-        )
-    if len(encoder.reader.frames[Role.QUERY]) != 1 or not hasattr(
-        encoder.backbone.model, "lm_head"
-    ):
-        raise ValueError("soft tokens and gradients need one wording, and a model with lm_head")
+            states, logits = soft_logits(self.backbone, ids, tensors[0], tensors[1])
+        hidden = states.float()[None] if self.prompt.reading.dense else None
+        answer = Answer(np.arange(len(batch)), hidden, logits)
+        return self.inner.select(window, batch, answer)
 
 
 def encoder_of(
@@ -280,6 +217,31 @@ def encoder_of(
     if not prompt.adapt:
         return inner
     return AdaptedEncoder(inner, Adaptation.load(prompt.adapt), prompt.adapt)
+
+
+def _check_room(backbone: "Backbone", ids: Sequence[Sequence[int]], soft_tokens: int) -> None:
+    """Refuse queries that do not fit in the context once soft tokens stand before them."""
+    context = getattr(backbone.model.config.get_text_config(), "max_position_embeddings", None)
+    longest = max(len(row) for row in ids)
+    if context and longest + soft_tokens > int(context):
+        raise ValueError(
+            f"a query takes {longest} tokens in its prompt, and {soft_tokens} soft tokens stand "
+            f"before it, which is over the model's context of {context}; lower max_text_tokens "
+            f"by {longest + soft_tokens - int(context)}"
+        )
+
+
+def _check_widths(inner: LLMEncoder, adaptation: Adaptation) -> None:
+    """Refuse arrays that were made for another model."""
+    fed = int(inner.backbone.model.get_input_embeddings().weight.shape[1])
+    widths = {"soft": fed, "router": fed, "matrix": inner.width, "offset": inner.width}
+    for name, array in adaptation.arrays.items():
+        sides = {"soft": array.shape[-1:], "router": array.shape[:1]}.get(name, array.shape)
+        if set(sides) != {widths[name]}:
+            raise ValueError(
+                f"the adaptation's {name} is {array.shape}, and the model's width is "
+                f"{widths[name]}: it was made for another model"
+            )
 
 
 def _joined(parts: Sequence[Representation]) -> Representation:

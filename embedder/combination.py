@@ -121,6 +121,10 @@ def _about_extras(prompt: "Prompt", templates: list[Template]) -> list[tuple[boo
             "[rewrite] averages dense rows; switch sparse rows off",
         ),
         (
+            prompt.rewrite is not None and bool(prompt.adapt),
+            "[rewrite] averages rows that words alone change; leave it or adapt out",
+        ),
+        (
             any("task" in t.kinds for t in (*templates, *auxiliary)) and not prompt.task,
             "{task} stands in a template; give the instruction as task = ...",
         ),

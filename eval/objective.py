@@ -60,6 +60,19 @@ class Judged:
         held = {query: text for query, text in queries.items() if query in wanted}
         return Judged(held, {query: qrels[query] for query in held}, measure)
 
+    def found_in(self, index: Index) -> "Judged":
+        """Keep the queries that have a relevant document in an index; the others score 0 always.
+
+        Raises:
+            ValueError: there is none.
+        """
+        known = {document.id for document in index.stream()}
+        kept = {query for query in self.queries if self.relevant_of(query) & known}
+        if not kept:
+            raise ValueError(f"{index.path} has none of the documents that are judged relevant")
+        queries = {query: text for query, text in self.queries.items() if query in kept}
+        return Judged(queries, {query: self.qrels[query] for query in queries}, self.measure)
+
     @property
     def relevant(self) -> dict[str, frozenset[str]]:
         """Query id -> its relevant documents."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from embedder.adaptation import AdaptedEncoder
 from embedder.llm import LLMEncoder
 from embedder.prompt import Prompt
 from embedder.template import SLOT, Template
@@ -21,7 +22,7 @@ _ROLES = {QUERY: (Role.QUERY,), DOCUMENT: (Role.DOCUMENT,), BOTH: (Role.QUERY, R
 
 
 def space_of(
-    encoder: LLMEncoder, kinds: Sequence[str], channels: Sequence[str], fusion: str
+    encoder: LLMEncoder | AdaptedEncoder, kinds: Sequence[str], channels: Sequence[str], fusion: str
 ) -> Space:
     """Say what may be changed of the prompt that an encoder reads by.
 
@@ -47,7 +48,7 @@ def space_of(
 
 
 def _genes(
-    encoder: LLMEncoder, channels: Sequence[str], documents: bool
+    encoder: LLMEncoder | AdaptedEncoder, channels: Sequence[str], documents: bool
 ) -> dict[str, tuple[Any, ...]]:
     """Rules of reading; all but the fusion change documents as well as queries."""
     genes: dict[str, tuple[Any, ...]] = {}

@@ -24,9 +24,9 @@ from index.base import Hits
 from index.channel_rows import ChannelRows, Match, RowIds
 from index.dense import DenseChannel
 from index.documents import Document
-from index.durable import FileRecord, replace_file
+from index.durable import replace_file
 from index.manifest import ChannelSpec, Ingest, Manifest, Passages
-from index.segment import Segment, open_segments
+from index.segment import Segment, damaged_files, open_segments
 
 FORMAT = 1
 """Version of everything in the folder; raise it when a reader would misread older files."""
@@ -210,7 +210,7 @@ class Index:
 
     def check(self) -> list[str]:
         """Compare the files of this generation with their checksums; see `check`."""
-        return _problems(self.path, self.manifest)
+        return damaged_files(self.path / SEGMENTS, self.manifest)
 
     def _rows(self, channel: str) -> ChannelRows:
         try:
@@ -241,30 +241,12 @@ def check(path: str | Path) -> list[str]:
         manifest = read_manifest(folder)
     except ValueError as error:
         return [str(error)]
-    problems = _problems(folder, manifest)
+    problems = damaged_files(folder / SEGMENTS, manifest)
     if not problems:
         try:
             Index.open(folder).close()
         except (OSError, ValueError) as error:
             problems.append(str(error))
-    return problems
-
-
-def _problems(folder: Path, manifest: Manifest) -> list[str]:
-    problems = []
-    for segment in manifest.segments:
-        for name, expected in segment.files.items():
-            path = folder / SEGMENTS / segment.name / name
-            try:
-                expected.check_size(path)
-                got = FileRecord.of(path)
-            except (OSError, ValueError) as error:
-                problems.append(str(error))
-                continue
-            if got != expected:
-                problems.append(
-                    f"{path} is damaged: expected checksum {expected.digest}, got {got.digest}"
-                )
     return problems
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from index.dense import FLAT, DenseChannel, open_dense
 from index.documents import DocumentStore
+from index.durable import FileRecord
 from index.inverted import Postings, open_inverted
 from index.manifest import ChannelSpec, Manifest, SegmentRecord
 
@@ -156,6 +157,25 @@ def open_segments(folder: Path, manifest: Manifest) -> list[Segment]:
             segment.close()
         raise
     return opened
+
+
+def damaged_files(folder: Path, manifest: Manifest) -> list[str]:
+    """List the files of segments in a folder that are not what the manifest says, in words."""
+    problems = []
+    for segment in manifest.segments:
+        for name, expected in segment.files.items():
+            path = folder / segment.name / name
+            try:
+                expected.check_size(path)
+                got = FileRecord.of(path)
+            except (OSError, ValueError) as error:
+                problems.append(str(error))
+                continue
+            if got != expected:
+                problems.append(
+                    f"{path} is damaged: expected checksum {expected.digest}, got {got.digest}"
+                )
+    return problems
 
 
 def load_array(path: Path) -> NDArray[Any]:

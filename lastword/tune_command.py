@@ -112,6 +112,9 @@ def tune(path: IndexPath, tuning: Tuning, ending: Ending, running: Running, outp
     data = Judged.of(read_queries(tuning.queries), read_qrels(tuning.qrels), tuning.measure)
     screen, out = Screen(output), ending.out or path.with_name(f"{path.name}.tuned")
     with Index.open(path) as index:
+        asked, data = len(data.queries), data.found_in(index)
+        if asked > len(data.queries):
+            screen.remark(f"{asked - len(data.queries)} queries have no answer in the index.")
         with screen.waiting("Loading the model"):
             setup = set_up(index, data, tuning, running, out)
         if ending.dry_run:

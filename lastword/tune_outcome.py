@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embedder.adaptation import Adaptation
 from embedder.prompt import Prompt
 from embedder.tuning.loop import CHANGE, Outcome
 from index.durable import replace_file
@@ -24,6 +25,9 @@ def write_outcome(setup: "Setup", outcome: Outcome, out: Path, seconds: float) -
     named = replace(
         outcome.prompt, name="tuned", source="lastword tune", description=outcome.reason
     )
+    if named.adapt:  # the file goes beside the prompt, which names it without a folder
+        path, _, digest = Adaptation.load(named.adapt).save(out).rpartition("#")
+        named = replace(named, adapt=f"{Path(path).name}#{digest}")
     replace_file(out / PROMPT_FILE, named.to_toml().encode())
     changed = outcome.verdict == CHANGE
     path = setup.objective.index.path
@@ -71,6 +75,8 @@ def apply(path: Path, setup: "Setup", prompt: Prompt, free: bool) -> None:
     told = rebuild(setup, prompt)
     if not told.startswith("nothing"):
         raise ValueError(f"the prompt cannot be written into {path}; it needs a new index: {told}")
+    if prompt.adapt:  # the index keeps its own copy
+        prompt = replace(prompt, adapt=Adaptation.load(prompt.adapt).save(path))
     encoder = setup.objective.encoder(prompt)
     with IndexWriter(path) as writer:
         if free:

@@ -74,16 +74,17 @@ def set_up(index: "Index", data: Judged, tuning: "Tuning", running: Running, out
     recipes = {name: spec.recipe for name, spec in index.channels.items()}
     held = {name: from_json(recipes[name], name) for name in channels}
     encoders = readers_again(recipes, channels, running)
-    readers = [one for one in encoders.values() if isinstance(one, LLMEncoder)]
+    readers = [one for one in encoders.values() if isinstance(one, LLMEncoder | AdaptedEncoder)]
     if not readers:
         raise ValueError(
             f"{index.path} is not read by a language model in {', '.join(channels)}; "
             "only its prompts can be tuned"
         )
-    encoder = readers[0]
+    reader = readers[0]
+    encoder = reader.inner if isinstance(reader, AdaptedEncoder) else reader
     kinds = [kind.strip() for kind in tuning.tune.split(",")]
     fusion = fusion_for(AUTO, held, index.manifest.fusion)
-    space = space_of(encoder, kinds, channels, fusion)
+    space = space_of(reader, kinds, channels, fusion)
     objective = IndexObjective(index, encoders, data, partial(_remade, encoder))
     rules = Rules(seed=tuning.seed, alpha=tuning.alpha, min_effect=tuning.min_effect)
     tried = pool(space, list(_others(held, tuning.prompt)))

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,8 +122,8 @@ def objective(index: Index, place: Path) -> IndexObjective:
     recipes = {name: spec.recipe for name, spec in index.channels.items()}
     encoders = readers_again(recipes, list(index.channels), Running())
     data = Judged.of(read_queries(place / "queries.jsonl"), read_qrels(place / "dev.tsv"))
-    base = encoders["dense"]
-    remade = lambda prompt: encoder_of(base.backbone, prompt, base.options)  # type: ignore[attr-defined]  # noqa: E731
+    base: Any = getattr(encoders["dense"], "inner", encoders["dense"])
+    remade = lambda prompt: encoder_of(base.backbone, prompt, base.options)  # noqa: E731
     return IndexObjective(index, encoders, data, remade)
 
 
@@ -184,6 +185,33 @@ def test_a_prompt_is_applied_where_the_index_allows_it(
     with Index.open(path) as index:
         assert index.documents == 101
         assert Prompt.from_toml(json.loads(index.channels["dense"].recipe)["prompt"]) == prompt
+
+
+def test_soft_tokens_are_applied_and_go_with_the_index(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dataclasses import replace
+
+    from embedder.adaptation import Adaptation
+    from lastword.tune_command import Tuning
+    from lastword.tune_outcome import apply
+    from lastword.tune_setup import set_up
+
+    path = place / "some.index"
+    files = Tuning(place / "queries.jsonl", place / "dev.tsv")
+    offset = np.full(512, 0.01, np.float32)
+    with Index.open(path) as index:
+        setup = set_up(index, objective(index, place).data, files, Running(), tmp_path)
+        named = Adaptation(offset=offset).save(tmp_path / "vectors")
+        apply(path, setup, replace(setup.space.default, adapt=named), free=True)
+    for file in (tmp_path / "vectors").iterdir():
+        file.unlink()
+    assert main(["search", str(path), "volcano number0", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["hits"]
+    assert main(["check", str(path)]) == 0
+    with Index.open(path) as index:  # tuned again from there
+        again = set_up(index, objective(index, place).data, files, Running(), tmp_path)
+        assert again.space.default.adapt.endswith(Adaptation(offset=offset).digest)
 
 
 def test_all_proposers_run_on_the_bundled_model(

@@ -44,8 +44,9 @@ class Vocabulary:
         Raises:
             ValueError: there is none.
         """
+        import torch
+
         tokenizer = backbone.tokenizer
-        table = backbone.model.get_input_embeddings().weight
         special = set(tokenizer.all_special_ids)
         decoded = [tokenizer.decode([at]).strip() for at in range(len(tokenizer))]
         held = [at for at, word in enumerate(decoded) if word.isalpha() and at not in special]
@@ -54,7 +55,9 @@ class Vocabulary:
         kept = [at for at, ids in zip(held, cut.input_ids, strict=True) if list(ids) == [*lead, at]]
         if not kept:
             raise ValueError("the model's vocabulary has no word that is one token")
-        rows = table[kept].detach().float().cpu().numpy()
+        with torch.no_grad():  # looked up, since some models scale their rows on the way
+            at = torch.tensor(kept, device=backbone.device)
+            rows = backbone.model.get_input_embeddings()(at).float().cpu().numpy()
         return Vocabulary(tuple(decoded[at] for at in kept), rows)
 
     def representatives(self, count: int, seed: int) -> "Vocabulary":

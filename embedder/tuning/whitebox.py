@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.adaptation import check_plain, soft_states
 from embedder.llm import LLMEncoder
+from embedder.soft_tokens import check_plain, soft_states
 from embedder.types import Role
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ class WhiteBox:
         pool = np.concatenate(parts).astype(np.float32)
         held = np.array(owners)
         own = held[None, :] == np.arange(len(query_ids))[:, None]
+        for number in range(len(query_ids)):  # another query's answer may be this one's as well
+            own[number] |= (pool[:, None] == pool[own[number]][None]).all(axis=2).any(axis=1)
         return pool, np.array(answers), own
 
 

@@ -3,7 +3,8 @@
 After GReaTer (Das et al., ICLR 2025), with InfoNCE over fixed document vectors in place of a
 task loss. Candidates are the words of the vocabulary rather than what the model itself would say
 there, and a word is kept only if the true score is better, where the reference always moves on.
-Prompts are deployed as text: words whose ids change when cut again never become candidates.
+Candidates are one token each behind a space. Prompts are deployed and scored as text, so where a
+tokenizer cuts the first word otherwise the gradient is a guess and the score is not.
 """
 
 from collections.abc import Sequence

@@ -9,7 +9,7 @@ al., ICCV 2023). It does not reach fine-tuning (DPTDR, Tang et al., COLING 2022)
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -23,7 +23,7 @@ from embedder.tuning.vocabulary import Vocabulary
 from embedder.tuning.whitebox import WhiteBox, batches
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
 
 Form = Literal["direct", "residual", "low_rank", "mixture"]
 SPREAD = 0.25  # of the Gaussian average, in epochs' count
@@ -89,8 +89,11 @@ class Soft:
             return []
         self._done = True
         options = self.options
-        tokens = options.epochs * self.box.tokens(self.bench.search, options.vectors)
-        key = [options.form, options.vectors, options.epochs, options.rate]
+        tokens = self.box.tokens(self.bench.search, options.vectors)
+        if options.anchor or options.agreement:  # one more pass forward, without soft tokens
+            tokens += self.box.tokens(self.bench.search, 0) // 2
+        tokens *= options.epochs
+        key = [self.bench.seed, asdict(options)]
         found = self.bench.once("soft", key, Cost(tokens=tokens), self._trained)
         epochs = [_decoded(one) for one in found]
         weights = np.exp(-0.5 * ((np.arange(1, len(epochs) + 1) / len(epochs) - 1) / SPREAD) ** 2)
@@ -118,9 +121,9 @@ class Soft:
         import torch
 
         options = self.options
-        torch.manual_seed(self.bench.seed)
         rng = np.random.default_rng([self.bench.seed, 61])
-        module = _Vectors(self._start(rng), options)
+        generator = torch.Generator().manual_seed(self.bench.seed)
+        module = _Vectors(self._start(rng), options, generator)
         scale = float(np.linalg.norm(self.vocabulary.rows, axis=1).mean())
         unit = scale / self.vocabulary.rows.shape[1] ** 0.5
         optimizer = torch.optim.AdamW(module.tensors, lr=options.rate * unit, weight_decay=0.0)
@@ -129,7 +132,8 @@ class Soft:
             for queries in batches(self.bench.search, options.batch, rng):
                 loss = self._loss(module, queries)
                 optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                # To these tensors alone: the model's own weights keep no gradients.
+                loss.backward(inputs=module.tensors)  # type: ignore[no-untyped-call]
                 torch.nn.utils.clip_grad_norm_(module.tensors, 1.0)
                 optimizer.step()
             kept.append(_encoded(module.arrays()))
@@ -166,7 +170,9 @@ class Soft:
 class _Vectors:
     """Soft tokens and what they are made of."""
 
-    def __init__(self, start: NDArray[np.float32], options: SoftOptions) -> None:
+    def __init__(
+        self, start: NDArray[np.float32], options: SoftOptions, drawn: "Generator"
+    ) -> None:
         import torch
 
         self._start = torch.from_numpy(start.copy())
@@ -175,10 +181,11 @@ class _Vectors:
         self.router = None
         if options.form == "low_rank":
             short = torch.zeros(start.shape[1], options.rank)
-            wide = torch.randn(options.rank, dim) * 0.02
+            wide = torch.randn(options.rank, dim, generator=drawn) * 0.02
             self.tensors = [self._start, short, wide]
         elif options.form == "residual":
-            down, up = torch.randn(dim, dim // 2) / dim**0.5, torch.zeros(dim // 2, dim)
+            down = torch.randn(dim, dim // 2, generator=drawn) / dim**0.5
+            up = torch.zeros(dim // 2, dim)
             self.tensors = [self._start, down, up]
         else:
             self.tensors = [self._start]
