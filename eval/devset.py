@@ -9,8 +9,10 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal, get_args
 
 import numpy as np
@@ -18,13 +20,13 @@ import numpy as np
 from embedder.bm25 import BM25Encoder
 from embedder.conversation import Turn
 from embedder.sentences import sentences
-from embedder.terms import stop_words
 from embedder.tuning.chat import Chat
-from embedder.types import Role
+from embedder.types import Encoder, Role
 from eval.measures import Qrels
 from index.documents import Document
 from index.folder import Index
-from retrieval.run import to_run
+from retrieval.build import build_index
+from retrieval.run import cut, to_run
 
 Style = Literal["title", "cloze", "chat"]
 ASKED = Path(__file__).with_suffix(".toml")
@@ -34,6 +36,7 @@ CLOZE_WORDS = 12
 SHOWN_WORDS = 120
 MOST_TOKENS = 40
 AHEAD = 4  # documents that are tried for a query that is wanted
+TOPICS = 20  # at most, by which documents are drawn
 _WORD = re.compile(r"\w+")
 
 
@@ -79,24 +82,29 @@ class Maker:
     """Makes queries from the documents of an index.
 
     Attributes:
-        index: opened; needs a bm25 channel for the round trip.
+        index: opened.
         options: how.
         chat: for style "chat".
+        words: analyses text for the round trip; the encoder of the bm25 channel where the index
+            has one.
         counts: of what was made and dropped.
     """
 
     index: Index
     options: DevsetOptions
     chat: Chat | None = None
+    words: Encoder = field(default_factory=BM25Encoder)
     counts: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         if not self.index.documents:
             raise ValueError(f"{self.index.path} holds no documents to make queries from")
-        if "bm25" not in self.index.channels:
+        spec = self.index.channels.get("bm25")
+        if spec is not None and spec.fingerprint != self.words.fingerprint:
             raise ValueError(
-                f"{self.index.path} has no bm25 channel, which checks the queries; "
-                "make the index with --channels dense,sparse,bm25"
+                f"the bm25 channel of {self.index.path} analyses text otherwise than what checks "
+                f"the queries: expected {spec.fingerprint}, got {self.words.fingerprint}; give "
+                "the encoder of that channel"
             )
         if (self.options.style == "chat") != (self.chat is not None):
             raise ValueError("a chat model goes with style chat, and with no other")
@@ -110,28 +118,62 @@ class Maker:
         queries: dict[str, str] = {}
         qrels: dict[str, dict[str, int]] = {}
         met: set[str] = set()
-        for document in self._drawn():
-            text = self._query(document)
-            if text is None or not self._good(text, document, met):
-                continue
-            met.add(text.lower())
-            name = f"made-{len(queries) + 1}"
-            queries[name], qrels[name] = text, {document.id: 1}
-            progress(len(queries))
-            if len(queries) == self.options.queries:
-                break
+        with self._by_words() as checking:
+            for document in self._drawn():
+                text = self._query(document)
+                if text is None or not self._good(text, document, met, checking):
+                    continue
+                met.add(text.lower())
+                name = f"made-{len(queries) + 1}"
+                queries[name], qrels[name] = text, {document.id: 1}
+                progress(len(queries))
+                if len(queries) == self.options.queries:
+                    break
         if not queries:
             raise ValueError(f"no query was kept: {dict(self.counts)}; try another --style")
         self.counts["kept"] = len(queries)
         return Devset(queries, qrels, dict(self.counts))
 
     def _drawn(self) -> Iterator[Document]:
-        """Yield documents in a random order; topics come up as often as they are."""
+        """Yield documents in a random order, in which topics come up evenly, as often as they are.
+
+        Topics are k-means clusters of dense vectors; without these the order is just random.
+        """
         rng = np.random.default_rng([self.options.seed, 91])
         ids = [document.id for document in self.index.stream()]
-        order = rng.permutation(len(ids))[: AHEAD * self.options.queries]
-        for at in order.tolist():
-            yield self.index.document(ids[at])
+        drawn = [ids[at] for at in rng.permutation(len(ids))[: AHEAD * self.options.queries]]
+        for at in _evenly(self._topics(drawn), rng):
+            yield self.index.document(drawn[at])
+
+    def _topics(self, ids: Sequence[str]) -> list[int]:
+        """Return the topic of each document; all are of one where there are no dense vectors."""
+        spec = self.index.channels.get("dense")
+        topics = min(TOPICS, len(ids) // AHEAD)
+        if spec is None or spec.kind != "dense" or topics < 2:
+            return [0] * len(ids)
+        from sklearn.cluster import KMeans
+        from threadpoolctl import threadpool_limits
+
+        rows = [self.index.vectors("dense", one) for one in ids]
+        means = np.array(
+            [row.mean(axis=0) if len(row) else np.zeros(spec.dim or 0) for row in rows]
+        )
+        topics = min(topics, len(np.unique(means, axis=0)))
+        with threadpool_limits(1):  # sums in another order would draw other documents
+            fitted = KMeans(topics, n_init=1, random_state=self.options.seed).fit(means)
+        return [int(topic) for topic in fitted.labels_]
+
+    @contextmanager
+    def _by_words(self) -> Iterator[Index]:
+        """Give an index with a bm25 channel: this one, or one of the same documents for now."""
+        if "bm25" in self.index.channels:
+            yield self.index
+            return
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "words.index"
+            build_index(self.index.stream(), {"bm25": self.words}, path)
+            with Index.open(path) as held:
+                yield held
 
     def _query(self, document: Document) -> str | None:
         self.counts["documents tried"] += 1
@@ -142,6 +184,9 @@ class Maker:
         title = " ".join(document.title.split())
         if not title:
             self.counts["no title"] += 1
+        elif " ".join(document.text.split()).lower().startswith(title.lower()):
+            self.counts["text begins with its title"] += 1
+            return None
         return title or None
 
     def _cloze(self, document: Document) -> str | None:
@@ -151,9 +196,10 @@ class Maker:
         if not held:
             self.counts["no long sentence"] += 1
             return None
-        silent = stop_words("english")
         words = _WORD.findall(held[int(rng.integers(len(held)))])
-        kept = [word for word in words if word.lower() not in silent]
+        terms = self.words.encode(words, Role.QUERY).sparse  # a stop word has none
+        assert terms is not None
+        kept = [word for word, some in zip(words, np.diff(terms.indptr), strict=True) if some]
         return " ".join(kept[:CLOZE_WORDS])
 
     def _asked(self, document: Document) -> str | None:
@@ -171,27 +217,46 @@ class Maker:
         )
         said = self.chat.answer([Turn("user", turn)], self.options.seed + number, MOST_TOKENS)
         line = next((one.strip() for one in said.splitlines() if one.strip()), "")
-        return line.removeprefix("Query:").strip().strip('"') or None
+        query = line.removeprefix("Query:").strip().strip('"')
+        if not query:
+            self.counts["empty answer"] += 1
+        return query or None
 
-    def _good(self, text: str, document: Document, met: set[str]) -> bool:
+    def _good(self, text: str, document: Document, met: set[str], checking: Index) -> bool:
         if len(_WORD.findall(text)) < 2:
             return self._dropped("too short")
         if text.lower() in met:
             return self._dropped("made before")
         if self.options.style != "title" and _copies(text, document.content):
             return self._dropped(f"copies {COPIED} words in a row")
-        if document.id not in self._nearest(text):
+        if document.id not in self._nearest(text, checking):
             return self._dropped(f"not among the {FOUND} best by words")
         return True
 
-    def _nearest(self, text: str) -> Mapping[str, float]:
-        rows = BM25Encoder().encode([text], Role.QUERY)
-        hits = self.index.search("bm25", rows, FOUND)
-        return to_run(hits, ["query"], self.index.row_ids("bm25"))["query"]
+    def _nearest(self, text: str, checking: Index) -> Mapping[str, float]:
+        rows = self.words.encode([text], Role.QUERY)
+        hits = checking.search("bm25", rows, FOUND)
+        found = to_run(hits, ["query"], checking.row_ids("bm25"))
+        return cut(found, FOUND)["query"]  # hits are more where documents have several rows
 
     def _dropped(self, why: str) -> bool:
         self.counts[why] += 1
         return False
+
+
+def _evenly(topics: Sequence[int], rng: np.random.Generator) -> list[int]:
+    """Order places so that each topic is spread over the whole by its share.
+
+    Each topic starts at a random place of its own: else all small ones would come in the middle,
+    and a beginning would hold none of them.
+    """
+    sizes, met = Counter(topics), Counter[int]()
+    starts = {topic: float(rng.random()) for topic in sorted(sizes)}
+    shares = []
+    for topic in topics:
+        shares.append((met[topic] + starts[topic]) / sizes[topic])
+        met[topic] += 1
+    return sorted(range(len(topics)), key=lambda at: (shares[at], at))
 
 
 def _cut(text: str) -> str:

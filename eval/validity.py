@@ -48,6 +48,20 @@ class Validity:
             )
 
 
+def rows(found: Sequence[Validity]) -> list[list[str]]:
+    """Return a table for reports: signal, prompts, tau, its interval, and whether it is usable."""
+    return [
+        [
+            one.signal,
+            f"{one.prompts:,}",
+            "no order" if one.tau is None else f"{one.tau:+.2f}",
+            f"[{one.interval.low:+.2f}, {one.interval.high:+.2f}]" if one.interval else "",
+            "yes" if one.usable else "refused",
+        ]
+        for one in found
+    ]
+
+
 def validity(
     signals: Mapping[str, Sequence[float]], truth: Sequence[float], seed: int = 0
 ) -> list[Validity]:

@@ -12,6 +12,8 @@ from lastword.options import IndexPath, Output, command
 
 if TYPE_CHECKING:
     from embedder.tuning.chat import Chat
+    from embedder.types import Encoder
+    from index.folder import Index
 
 app = Typer()
 
@@ -49,6 +51,7 @@ def devset(path: IndexPath, making: Making, output: Output) -> None:
     Queries that copy their document, come twice, or do not find their document again by words
     alone are dropped and counted.
     """
+    from embedder.tuning.split import FEW
     from eval.devset import DevsetOptions, Maker
     from eval.qrels import write_qrels
     from index.durable import replace_file
@@ -60,7 +63,7 @@ def devset(path: IndexPath, making: Making, output: Output) -> None:
         Index.open(path) as index,
         screen.progress("Making", making.queries, "queries") as advance,
     ):
-        made = Maker(index, options, _chat(making)).devset(advance)
+        made = Maker(index, options, _chat(making), _words(index)).devset(advance)
     folder = making.out / "qrels"
     folder.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps({"_id": one, "text": text}) + "\n" for one, text in made.queries.items()]
@@ -70,10 +73,28 @@ def devset(path: IndexPath, making: Making, output: Output) -> None:
     replace_file(making.out / "devset.json", (json.dumps(facts, indent=1) + "\n").encode())
     rows = [[name, f"{count:,}"] for name, count in facts.items()]
     screen.result(facts | {"out": str(making.out)}, table("", ">", rows=rows))
+    if len(made.queries) < min(making.queries, FEW):
+        screen.remark(
+            f"{len(made.queries)} queries were kept of {making.queries} that were wanted; fewer "
+            f"than {FEW} cannot confirm a gain. The counts say what was dropped; try another "
+            "--style, or a collection of more documents."
+        )
     screen.remark(
         "Made queries are easier than people's and agree with words: "
         "check what is tuned on them on a few queries of your own."
     )
+
+
+def _words(index: "Index") -> "Encoder":
+    """Return what analysed the texts of the bm25 channel, or what would."""
+    from embedder.bm25 import BM25Encoder
+    from lastword.encoders import readers_again
+    from lastword.options import Running
+
+    spec = index.channels.get("bm25")
+    if spec is None or spec.recipe == "{}":  # made from Python, which keeps no recipe
+        return BM25Encoder()
+    return readers_again({"bm25": spec.recipe}, ["bm25"], Running())["bm25"]
 
 
 def _chat(making: Making) -> "Chat | None":
@@ -89,10 +110,15 @@ def _chat(making: Making) -> "Chat | None":
 def _examples(path: Path | None) -> tuple[tuple[str, str], ...]:
     if path is None:
         return ()
-    held = [
-        json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
-    ]
-    try:
-        return tuple((str(one["positive"]), str(one["query"])) for one in held)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path}: every line has a query and a positive") from error
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            one = json.loads(line)
+            found.append((str(one["positive"]), str(one["query"])))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path}:{number}: expected an object with a query and a positive; got {line[:80]}"
+            ) from error
+    return tuple(found)

@@ -26,8 +26,8 @@ def write_outcome(setup: "Setup", outcome: Outcome, out: Path, seconds: float) -
         outcome.prompt, name="tuned", source="lastword tune", description=outcome.reason
     )
     if named.adapt:  # the file goes beside the prompt, which names it without a folder
-        path, _, digest = Adaptation.load(named.adapt).save(out).rpartition("#")
-        named = replace(named, adapt=f"{Path(path).name}#{digest}")
+        saved, _, digest = Adaptation.load(named.adapt).save(out).rpartition("#")
+        named = replace(named, adapt=f"{Path(saved).name}#{digest}")
     replace_file(out / PROMPT_FILE, named.to_toml().encode())
     changed = outcome.verdict == CHANGE
     path = setup.objective.index.path

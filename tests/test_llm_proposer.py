@@ -16,9 +16,10 @@ from embedder.tuning.chat import AddressChat, Chat, WriterChat, open_chat
 from embedder.tuning.journal import Journal
 from embedder.tuning.loop import CHANGE, Outcome, tune
 from embedder.tuning.proposers import llm
-from embedder.tuning.types import Rules, Task
+from embedder.tuning.space import Space
+from embedder.tuning.types import Bench, Failure, Rules, Task
 from embedder.writer import Writer
-from tests.planted import PlantedObjective
+from tests.planted import PlantedObjective, plain_prompt
 
 
 class Reader:
@@ -82,6 +83,68 @@ def test_poor_answers_of_a_small_model_do_no_harm() -> None:
     chat = WriterChat(Writer.load(BUNDLED_MODEL), "bundled")
     outcome = tuned(PlantedObjective(0, queries=84), chat, 0, Journal(None, {}), calls=3)
     assert outcome.spent.calls == 3
+
+
+class Mute:
+    """Says nothing that could be tried."""
+
+    name = "mute"
+
+    def answer(self, turns: Sequence[Turn], seed: int, most_tokens: int) -> str:
+        """Return an empty wording."""
+        return "1. {text}"
+
+
+def test_who_has_nothing_to_say_is_not_asked_for_ever() -> None:
+    outcome = tuned(PlantedObjective(0, queries=84), Mute(), 0, Journal(None, {}), calls=50)
+    assert outcome.spent.calls == llm.IN_VAIN
+
+
+def read(said: str, seen: Sequence[Failure] = ()) -> list[tuple[str, str]]:
+    """Read an answer as the proposer does that was shown failures."""
+    space = Space(plain_prompt(), most_words=12)
+    unused = Bench(space, 0, ("q",), Journal(None, {}).once, PlantedObjective(), lambda *_: seen)  # type: ignore[arg-type]
+    proposer = llm.make(unused, Reader())
+    proposer._failures(space.default)
+    return [(one.before, one.after) for one in proposer._usable(said)]
+
+
+@pytest.mark.parametrize(
+    ("said", "before", "after"),
+    [
+        ('Passage: "{text}"', 'Passage: "', '"'),
+        ('"find {text}"', "find ", ""),
+        ("3D models of {text}", "3D models of ", ""),
+        ("1. 2024 news {text}", "2024 news ", ""),
+        ("- 2) news {text}", "news ", ""),
+        ("news about", "news about ", " :"),
+    ],
+)
+def test_a_line_is_read_as_it_was_meant(said: str, before: str, after: str) -> None:
+    assert read(said) == [(before, after)]
+
+
+def test_lines_that_say_nothing_and_too_many_are_dropped() -> None:
+    assert read("```\n---\n{text}\n\n1.") == []
+    assert len(read("\n".join(f"word{at} {{text}}" for at in range(30)))) == 4
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "what is asked of the sea {text}",
+        "The river which flows north {text}",
+        "the wrong one was found {text} here",
+    ],
+)
+def test_nothing_that_was_shown_is_repeated(said: str) -> None:
+    """Neither queries, nor what was wanted or found; punctuation does not hide it."""
+    long = " ".join(["word"] * 50)  # more words than are shown
+    shown = Failure(
+        "What is asked of the sea?", f"{long} The river, which flows north.",
+        "The wrong one was found.", 2,
+    )  # fmt: skip
+    assert read(said, [shown]) == []
 
 
 class Served(BaseHTTPRequestHandler):

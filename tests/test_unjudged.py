@@ -12,7 +12,7 @@ from embedder.conversation import Turn
 from embedder.prompt import Prompt
 from embedder.tuning.judge import Judge
 from eval.devset import DevsetOptions, Maker
-from eval.validity import validity
+from eval.validity import rows, validity
 from index.documents import Document
 from index.folder import Index
 from lastword.cli import main
@@ -55,7 +55,8 @@ def test_titles_become_queries_once(index: Path) -> None:
     with Index.open(index) as held:
         made = Maker(held, DevsetOptions(queries=9)).devset()
     assert sorted(made.queries.values()) == ["Bread and yeast", "Old bridges"]
-    assert made.counts["too short"] == 2  # "Volcanoes" is one word
+    assert made.counts["too short"] == 1  # "Volcanoes" is one word
+    assert made.counts["text begins with its title"] == 1  # as a text about them does
     answers = {made.queries[query]: next(iter(found)) for query, found in made.qrels.items()}
     assert answers == {"Bread and yeast": "d3", "Old bridges": "d2"}
 
@@ -147,6 +148,17 @@ def test_a_judge_that_likes_what_comes_first_says_nothing() -> None:
     assert judge.cost(plain_prompt(), ["q"]).calls == 2
 
 
+@pytest.mark.parametrize(
+    ("said", "preferred"),
+    [("B", 1), ("b.", 1), ("List B", 1), ("**B**", 1), ("Answer: B", 1), ("The answer is A", 0.5),
+     ("A", 0), (" List A.", 0), ("tie", 0.5), ("", 0.5), ("A or B", 0.5), ("Both", 0.5)],
+)  # fmt: skip
+def test_a_judge_is_understood_however_it_names_a_list(said: str, preferred: float) -> None:
+    """The same word for both orders is no preference, so it is read of one order."""
+    judge = Judge(Echo(said), {"q": "a query"}, lists, plain_prompt())
+    assert judge._asked("q", ["one"], ["two"]) == preferred
+
+
 def test_signals_are_held_against_the_truth() -> None:
     truth = [0.1, 0.2, 0.3, 0.4, 0.5]
     signals = {"same": [1, 2, 3, 4, 5], "turned": [5, 4, 3, 2, 1], "flat": [1] * 5}
@@ -154,6 +166,8 @@ def test_signals_are_held_against_the_truth() -> None:
     assert [one.tau for one in told] == [pytest.approx(1), pytest.approx(-1), None]
     assert [one.usable for one in told] == [True, False, False]
     told[0].check()
+    assert [row[2] for row in rows(told)] == ["+1.00", "-1.00", "no order"]
+    assert [row[4] for row in rows(told)] == ["yes", "refused", "refused"]
     with pytest.raises(ValueError, match="unlike judgements"):
         told[1].check()
     one_swap = validity({"swapped": [2, 1, 3, 4, 5]}, truth)[0]

@@ -1,5 +1,6 @@
 """Chat models that propose or judge: loaded here, or behind an OpenAI-compatible address."""
 
+import http.client
 import json
 import os
 import urllib.error
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 KEYS = ("LASTWORD_API_KEY", "OPENAI_API_KEY")
 LOCAL = ("localhost", "127.0.0.1", "::1")
+_SCHEMES = ("http://", "https://")
 TIMEOUT = 120.0  # seconds
 TEMPERATURE = 1.0
 
@@ -63,6 +65,12 @@ class AddressChat:
             ValueError: it is no address, or neither https nor this machine's.
         """
         parts = urlparse(address)
+        if parts.username or parts.password or parts.query or parts.fragment:
+            # Not repeated in the message: names and messages end up in journals and logs.
+            raise ValueError(
+                "a chat address holds no user, password, query or fragment; give a key by "
+                f"the environment variable {KEYS[0]}"
+            )
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"a chat address is like http://localhost:8000/v1; got {address!r}")
         if parts.scheme == "http" and parts.hostname not in LOCAL:
@@ -72,6 +80,10 @@ class AddressChat:
             )
         self.name = f"{model or 'default'} at {address}"
         self._address, self._model, self._timeout = address.rstrip("/"), model, timeout
+        ways: list[urllib.request.BaseHandler] = [_Stays()]
+        if parts.hostname in LOCAL:  # what is meant for this machine does not go through a proxy
+            ways.append(urllib.request.ProxyHandler({}))
+        self._opener = urllib.request.build_opener(*ways)
 
     def answer(self, turns: Sequence[Turn], seed: int, most_tokens: int) -> str:
         """Return the first choice."""
@@ -90,23 +102,34 @@ class AddressChat:
             f"{self._address}/chat/completions", json.dumps(asked).encode(), headers
         )
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as response:
+            with self._opener.open(request, timeout=self._timeout) as response:
                 told = json.load(response)
         except urllib.error.HTTPError as error:
             raise ValueError(f"{self._address} answered {error.code} {error.reason}") from error
-        except (urllib.error.URLError, TimeoutError, json.JSONDecodeError) as error:
-            raise ValueError(f"{self._address} cannot be asked: {error}") from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            told = " ".join(str(error).split())
+            raise ValueError(f"{self._address} cannot be asked: {told}") from error
         try:
-            return str(told["choices"][0]["message"]["content"])
+            said = told["choices"][0]["message"]["content"]
         except (KeyError, IndexError, TypeError) as error:
             raise ValueError(f"{self._address} gave no answer: {str(told)[:200]}") from error
+        return said if isinstance(said, str) else ""  # null where thinking took all tokens
+
+
+class _Stays(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: urllib would take the key along to wherever it leads."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Make no other request, so that the redirect becomes an error with its code."""
 
 
 def open_chat(named: str) -> Chat:
     """Open a chat model: a name or folder of a causal LM, or ADDRESS, or MODEL@ADDRESS."""
-    model, at, address = named.rpartition("@")
-    if address.startswith(("http://", "https://")):
-        return AddressChat(address, model if at else "")
+    if named.startswith(_SCHEMES):
+        return AddressChat(named)
+    model, _, address = named.partition("@")
+    if address.startswith(_SCHEMES):
+        return AddressChat(address, model)
     from embedder.writer import Writer
 
     return WriterChat(Writer.load(named), named)

@@ -4,6 +4,7 @@ After SPO (Xiang et al., EMNLP 2025), as an objective. Each pair is shown in bot
 a judge who likes what comes first says nothing.
 """
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ SHOWN = 5  # texts of a list
 WORDS = 60  # of a text
 MOST_TOKENS = 4
 TIE = 0.5
+_SAID = re.compile(r"\W*(?:(?:answer|list|is)\W+)*([AB])\W*", re.IGNORECASE)
 ASKED = Path(__file__).with_suffix(".toml")
 
 Lists = Callable[[Prompt, Sequence[str]], Mapping[str, Sequence[str]]]
@@ -73,5 +75,5 @@ class Judge:
             shown = "\n".join(f"- {' '.join(text.split()[:WORDS])}" for text in texts)
             asked = asked.replace(slot, shown)
         said = self._chat.answer([Turn("user", asked)], self._seed, MOST_TOKENS)
-        letter = said.strip().strip(".\"'*").upper()
-        return {"A": 0.0, "B": 1.0}.get(letter, TIE)
+        letter = _SAID.fullmatch(said)
+        return float(letter[1] in "bB") if letter else TIE

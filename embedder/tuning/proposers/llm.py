@@ -6,6 +6,7 @@ the best and the worst with rounded scores (OPRO, Yang et al., ICLR 2024; IPO, D
 """
 
 import hashlib
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
@@ -24,6 +25,9 @@ from embedder.tuning.types import Bench, Failure, Proposal, Scored
 
 ASKED = Path(__file__).with_suffix(".toml")
 RUN = 5  # words in a row that may not be a query's or a document's
+IN_VAIN = 4  # answers in a row with no wording to try, after which no more are asked for
+_MARK = re.compile(r"(?:(?:[-*\u2022]|\d{1,2}[.)])(?:\s+|$))*")  # of an item in a list
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class ChatOptions:
         pairs: in a subset.
         count: wordings that a call asks for.
         shown: best, and as many worst, of the history.
+        newest: of the history that are shown besides.
         failures: of the parent that are shown.
         steps: calls after the first ones, at most.
         restart: steps without a gain, after which the parent is drawn from all.
@@ -46,6 +51,7 @@ class ChatOptions:
     pairs: int = 5
     count: int = 4
     shown: int = 4
+    newest: int = 2
     failures: int = 4
     steps: int = 12
     restart: int = 6
@@ -73,7 +79,7 @@ class Llm:
     _calls: int = 0
     _since: int = 0
     _told: dict[str, Scored] = field(default_factory=dict)
-    _seen: list[str] = field(default_factory=list)
+    _seen: set[tuple[str, ...]] = field(default_factory=set)
     _rng: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,7 +88,7 @@ class Llm:
     def ask(self, n: int) -> list[Proposal]:
         """Ask once, and propose what can be used."""
         options = self.options
-        while self._calls < options.subsets + options.steps:
+        for _ in range(min(IN_VAIN, options.subsets + options.steps - self._calls)):
             inducing = self._calls < options.subsets
             parent = self._parent()
             said = self._induced() if inducing else self._improved(parent)
@@ -116,29 +122,39 @@ class Llm:
 
     def _induced(self) -> str:
         default = self.bench.space.default
-        failures = list(self.bench.failures(default, self.bench.search))
+        failures = self._failures(default)
         order = self._rng.permutation(len(failures))[: self.options.pairs]
         pairs = [failures[at] for at in order]
         shown = "\n\n".join(f"query: {one.query}\ntext: {self._cut(one.wanted)}" for one in pairs)
-        return self._answer("induce", {"{pairs}": shown}, pairs)
+        return self._answer("induce", {"{pairs}": shown})
 
     def _improved(self, parent: Scored) -> str:
         options = self.options
         ranked = sorted(self._told.values(), key=lambda one: -one.mean)
-        some = ranked if len(ranked) <= 2 * options.shown else [
-            *ranked[: options.shown], *ranked[-options.shown :]
-        ]  # fmt: skip
-        history = "\n".join(f"{round(100 * one.mean)}: {self._wording(one)}" for one in some[::-1])
-        failures = list(self.bench.failures(parent.proposal.prompt, self.bench.search))
-        failures = failures[: options.failures]
+        new = [*self._told.values()][max(0, len(ranked) - options.newest) :]
+        some = [*ranked[: options.shown], *ranked[-options.shown :], *new]
+        told = {key_of(one.proposal.prompt) for one in some}
+        history = "\n".join(
+            f"{round(100 * one.mean)}: {self._wording(one)}"
+            for one in ranked[::-1]
+            if key_of(one.proposal.prompt) in told
+        )
+        failures = self._failures(parent.proposal.prompt)[: options.failures]
         shown = "\n\n".join(
             f"query: {one.query}\nwanted: {self._cut(one.wanted)}\nfound: {self._cut(one.found)}"
             for one in failures
         )
         given = {"{history}": history, "{parent}": self._wording(parent), "{failures}": shown}
-        return self._answer("improve", given, failures)
+        return self._answer("improve", given)
 
-    def _answer(self, kind: str, given: dict[str, str], shown: Sequence[Failure]) -> str:
+    def _failures(self, prompt: Prompt) -> list[Failure]:
+        """Return what a prompt got wrong, and note that none of it may be repeated."""
+        failures = list(self.bench.failures(prompt, self.bench.search))
+        for one in failures:
+            self._seen |= _runs(one.query) | _runs(one.wanted) | _runs(one.found)
+        return failures
+
+    def _answer(self, kind: str, given: dict[str, str]) -> str:
         """Ask, once however often the run is taken up."""
         template = tomllib.loads(ASKED.read_text(encoding="utf-8"))[kind].strip()
         filled = {"{count}": str(self.options.count), "{words}": str(self.bench.space.most_words)}
@@ -147,7 +163,6 @@ class Llm:
         asked = template.replace("{{text}}", SLOT)
         seed = self.bench.seed + self._calls
         self._calls += 1
-        self._seen += [text for one in shown for text in (one.query, self._cut(one.wanted))]
         key = [self.chat.name, hashlib.sha256(asked.encode()).hexdigest()[:16], seed]
         turns = [Turn("user", asked)]
         most = self.options.most_tokens
@@ -160,10 +175,12 @@ class Llm:
         """Read lines as wordings; a line without {text} goes to the front."""
         found: dict[Around, None] = {}
         for line in said.splitlines():
-            words = line.strip().lstrip("-*0123456789.) ").strip().strip('"').strip()
-            if not words:
+            words = _bare(line)
+            if not _WORD.search(words.replace(SLOT, "")):
                 continue
-            if words.count(SLOT) > 1:
+            if len(found) == self.options.count:
+                self.rejected["more than were asked for"] += 1
+            elif words.count(SLOT) > 1:
                 self.rejected["shows the text twice"] += 1
             elif len(words.split()) > self.bench.space.most_words:
                 self.rejected["too long"] += 1
@@ -185,8 +202,7 @@ class Llm:
         return Around(f"{words} {own.before}", own.after)
 
     def _leaks(self, words: str) -> bool:
-        own = _runs(words.replace(SLOT, " "))
-        return any(own & _runs(text) for text in self._seen)
+        return not self._seen.isdisjoint(_runs(words.replace(SLOT, " ")))
 
     def _prompt(self, words: Around) -> Prompt:
         space = self.bench.space
@@ -200,8 +216,16 @@ class Llm:
         return " ".join(text.split()[: self.options.text_words])
 
 
+def _bare(line: str) -> str:
+    """Return a line without the mark of an item, and without quotes around all of it."""
+    words = line.strip()
+    words = words[len(_MARK.match(words)[0]) :].strip()  # type: ignore[index]  # matches ""
+    quoted = len(words) > 1 and words[0] == words[-1] == '"' and '"' not in words[1:-1]
+    return words[1:-1].strip() if quoted else words
+
+
 def _runs(text: str) -> set[tuple[str, ...]]:
-    words = text.lower().split()
+    words = _WORD.findall(text.lower())
     return {tuple(words[at : at + RUN]) for at in range(len(words) - RUN + 1)}
 
 
