@@ -201,7 +201,7 @@ def test_loss_falls(material: Material, tmp_path: Path) -> None:
     assert after < 0.9 * before
     config = decoder_config(SETTINGS.shape, material.tokenizer)
     model = decoder_from_bag(bag, config, seed=0)
-    quiet = replace(SETTINGS.decoder, word_weight=0.0, language_weight=0.0)
+    quiet = replace(SETTINGS.decoder, word_weight=0.0, language_weight=0.0, together_weight=0.0)
     first = mean_loss(DecoderObjective(model, material.wording, quiet, seed=0))
     assert first == pytest.approx(after, rel=0.05)  # it goes on from there
 
@@ -273,3 +273,15 @@ def test_prompt_surrounds_the_text(material: Material) -> None:
     assert (ids[1, last[1] + 1 :] == wording.pad).all()
     shown = material.tokenizer.decode(ids[1, : last[1] + 1].tolist())
     assert shown.startswith('query : " the') and shown.endswith('" in one word : "')
+
+
+def test_scores_are_taught_by_their_sum() -> None:
+    """Two candidates, scores (ln 3, 0) and (0, 0): shares 3/4 and 1/4, by hand."""
+    from embedder.train.loss import taught_together
+
+    first, second = torch.tensor([[np.log(3.0), 0.0]]), torch.zeros(1, 2)
+    same = torch.zeros(1, 2, dtype=torch.bool)
+    by_hand = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25)) + np.log(2)
+    assert float(taught_together((first, second), same)) == pytest.approx(by_hand, abs=1e-6)
+    same[0, 1] = True  # what is left out teaches nothing and is taught nothing
+    assert float(taught_together((first, second), same)) == pytest.approx(0.0, abs=1e-6)
