@@ -61,10 +61,10 @@ def main(arguments: list[str] | None = None) -> None:
 def tuned(collection: Path, channels: str, budget: str) -> dict[str, Any]:
     """Tune on one collection; return what is written down."""
     name = collection.name
-    index, judged = RUNS / f"{name}.index", RUNS / "judged" / f"{name}.tsv"
+    index, judged = RUNS / f"{name}.index", RUNS / "judged" / f"{name}-tuning.tsv"
     if not (index / "manifest.json").exists():
         _lastword("index", str(collection), "--out", str(index), "--on-empty", "skip")
-    # Under a name of its own: a file that is called test is refused, and here it is split.
+    # Under a name of its own: one that is a test split's is refused, and here it is split.
     judged.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(collection / "qrels" / f"{SETS[name]}.tsv", judged)
     files = ["--queries", str(collection / "queries.jsonl"), "--qrels", str(judged)]
