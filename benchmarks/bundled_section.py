@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from embedder.bundled import BUNDLED_MODEL, BUNDLED_NAME
-from index.durable import replace_file
+from embedder.durable import replace_file
 
 Cells = Sequence[str]
 

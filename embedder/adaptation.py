@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.batch_rows import BatchRows, unit
+from embedder.durable import filling
 from embedder.llm import LLMEncoder, Window
 from embedder.loading import LLMOptions
 from embedder.prompt import Prompt
@@ -81,7 +82,8 @@ class Adaptation:
         path = folder / f"adapt-{self.digest}.safetensors"
         folder.mkdir(parents=True, exist_ok=True)
         arrays = {name: np.ascontiguousarray(one, np.float32) for name, one in self.arrays.items()}
-        save_file(arrays, path)
+        with filling(folder) as new:
+            save_file(arrays, new / path.name)
         return f"{path.resolve()}#{self.digest}"
 
     @staticmethod

@@ -1,8 +1,6 @@
 """CachedEncoder: an Encoder around an Encoder; what was encoded once is read from disk."""
 
 import hashlib
-import os
-import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from embedder.durable import replacing
 from embedder.types import Counted, Encoder, NamesTerms, Representation, Role
 
 
@@ -83,16 +82,8 @@ def _write(path: Path, rows: Representation, counts: Counter[str]) -> None:
         sparse = rows.sparse
         arrays |= {"data": sparse.data, "indices": sparse.indices, "indptr": sparse.indptr}
         arrays["columns"] = np.array(sparse.shape[1], dtype=np.int64)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def _read(path: Path) -> tuple[Representation, Counter[str]] | None:

@@ -9,13 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from embedder.durable import replace_file
 from embedder.types import Counted, Encoder
 from eval.beir_names import holds_queries
 from eval.datasets import Collection
 from eval.measures import STANDARD, evaluate
 from eval.record import FUSED, Cost, Record, peak_bytes
 from eval.run_folder import Judgement
-from index.durable import replace_file
 from index.folder import MANIFEST, Index
 from retrieval.build import BuildOptions, build_index
 from retrieval.fusion import DEFAULT, FUSIONS, fusion_by_name

@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from embedder.durable import replace_file
 from embedder.llm import LLMEncoder
 from embedder.together import Tally, beginning, side
 from embedder.types import Role
 from eval.shared_rows import digest
-from index.durable import replace_file
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from embedder.durable import replace_file
 from eval.measures import Qrels
-from index.durable import replace_file
 
 _BEIR_HEADER = "query-id\t"
 

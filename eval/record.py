@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from embedder.durable import replace_file
 from eval.measures import Values, means
-from index.durable import replace_file
 
 Benchmark = Literal["retrieval", "sts", "transfer"]
 

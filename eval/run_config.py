@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from embedder.durable import replace_file
 from eval.record import Record
 from eval.run_folder import CONFIG, read_config, read_records
 from eval.surroundings import surroundings
-from index.durable import replace_file
 
 FORMAT = 1
 SHOWN = 4  # differences that an error names

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from embedder.durable import replace_file
 from eval.measures import Qrels
 from eval.qrels import read_qrels, write_qrels
 from eval.record import SUFFIX, Record, is_record
-from index.durable import replace_file
 from index.folder import MANIFEST
 from retrieval.run import Run, read_trec, write_trec
 

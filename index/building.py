@@ -11,9 +11,9 @@ from scipy.sparse import csr_matrix, vstack
 
 from embedder.types import Representation
 from index.approximate import TooFewRowsError
+from index.checksums import flush_tree
 from index.dense import FLAT, build_dense
 from index.documents import Document, DocumentWriter
-from index.durable import flush_tree
 from index.inverted import build_inverted
 from index.manifest import ChannelSpec, SegmentRecord
 from index.segment import DOCUMENTS, OWNER, PASSAGES

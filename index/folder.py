@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.durable import replace_file
 from embedder.types import Representation
 from index.base import Hits
 from index.channel_rows import ChannelRows, Match, RowIds
 from index.dense import DenseChannel
 from index.documents import Document
-from index.durable import replace_file
 from index.manifest import ChannelSpec, Ingest, Manifest, Passages
 from index.segment import Segment, damaged_files, open_segments
 

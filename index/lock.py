@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from embedder.durable import open_plain
+
 
 @contextmanager
 def only_writer(path: Path) -> Iterator[None]:
@@ -13,8 +15,9 @@ def only_writer(path: Path) -> Iterator[None]:
 
     Raises:
         BlockingIOError: another writer holds it.
+        OSError: it is a link or no regular file, or it cannot be made.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    handle = open_plain(path, os.O_RDWR)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

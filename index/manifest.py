@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from embedder.types import fingerprint_differences
+from index.checksums import FileRecord, is_inside
 from index.dense import APPROXIMATE
-from index.durable import FileRecord, is_inside
 from index.inverted import Weighting
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from index.checksums import FileRecord
 from index.dense import FLAT, DenseChannel, open_dense
 from index.documents import DocumentStore
-from index.durable import FileRecord
 from index.inverted import Postings, open_inverted
 from index.manifest import ChannelSpec, Manifest, SegmentRecord
 

@@ -9,8 +9,9 @@ from types import TracebackType
 
 import numpy as np
 
+from embedder.durable import flush
 from index.building import SegmentBuilder
-from index.durable import FileRecord, flush
+from index.checksums import FileRecord
 from index.folder import MANIFEST, SEGMENTS, read_manifest, write_manifest
 from index.lock import only_writer
 from index.manifest import ChannelSpec, Ingest, Manifest, Passages, SegmentRecord

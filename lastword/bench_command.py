@@ -235,7 +235,7 @@ def _told(matrix: "Matrix", seed: int) -> dict[str, Any]:
 
 
 def _write(path: Path, told: dict[str, Any]) -> None:
-    from index.durable import replace_file
+    from embedder.durable import replace_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

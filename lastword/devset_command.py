@@ -51,10 +51,10 @@ def devset(path: IndexPath, making: Making, output: Output) -> None:
     Queries that copy their document, come twice, or do not find their document again by words
     alone are dropped and counted.
     """
+    from embedder.durable import replace_file
     from embedder.tuning.split import FEW
     from eval.devset import DevsetOptions, Maker
     from eval.qrels import write_qrels
-    from index.durable import replace_file
     from index.folder import Index
 
     screen = Screen(output)

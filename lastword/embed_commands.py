@@ -1,6 +1,5 @@
 """The command that writes vectors to a file, for other programs."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,12 +100,7 @@ def _write_whole(path: Path, arrays: "Mapping[str, NDArray[Any]]") -> None:
     """Replace the file in one step, so that nobody ever reads half of it."""
     import numpy as np
 
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    from embedder.durable import replacing
+
+    with replacing(path) as file:
+        np.savez(file, allow_pickle=False, **arrays)

@@ -184,7 +184,7 @@ def _said_of(index: Path, written: bool, chosen: str) -> str:
 
 
 def _write(data: Mapping[str, Any], place: Path) -> None:
-    from index.durable import replace_file
+    from embedder.durable import replace_file
 
     text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     replace_file(place, text.encode())

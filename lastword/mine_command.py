@@ -55,10 +55,10 @@ def mine(
     What is judged relevant, has the positive's text, or is suspiciously near the query is dropped
     and counted.
     """
+    from embedder.durable import replace_file
     from eval.beir import JudgeOptions, indexed
     from eval.datasets import open_collection
     from eval.mining import Mining, MiningOptions
-    from index.durable import replace_file
 
     screen = Screen(output)
     options = MiningOptions(mined.negatives, mined.depth, mined.skip, mined.share, mined.seed)

@@ -55,9 +55,9 @@ def overlap(
     Words are lower-cased runs of letters and digits. Evaluation texts shorter than n words are
     counted apart, and sought as a whole.
     """
+    from embedder.durable import replace_file
     from eval.overlap import find_overlap, seek
     from eval.overlap_texts import open_sets, read_training, training_files
-    from index.durable import replace_file
 
     screen = Screen(output)
     files = training_files(training)

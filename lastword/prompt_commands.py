@@ -102,10 +102,11 @@ def new(
     out: Annotated[Path | None, Option(help="File to write; NAME.toml by default.")] = None,
 ) -> None:
     """Write a prompt file of your own to edit, starting from another prompt."""
+    from embedder.durable import create_file
+
     path = out or Path(f"{name}.toml")
     text = _renamed(name, like)
-    with path.open("x", encoding="utf-8") as file:  # never over a prompt that somebody wrote
-        file.write(text)
+    create_file(path, text.encode())  # never over a prompt that somebody wrote
     screen = Screen(output)
     screen.result({"file": str(path), "like": like}, f"Wrote {path}, a copy of {like}.")
     screen.remark(f'Try it: lastword prompts show {path} "some text"')

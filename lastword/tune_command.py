@@ -136,6 +136,7 @@ def tune(path: IndexPath, tuning: Tuning, ending: Ending, running: Running, outp
 
 def _run(setup: "Setup", out: Path, screen: Screen) -> "tuple[Outcome, float]":
     """Search, or take a search up; return what came of it and the seconds of all sittings."""
+    from embedder.durable import replace_file
     from embedder.tuning.budget import SpentError
     from embedder.tuning.journal import Journal
     from embedder.tuning.loop import tune as search
@@ -152,7 +153,7 @@ def _run(setup: "Setup", out: Path, screen: Screen) -> "tuple[Outcome, float]":
     with Journal(out / JOURNAL, setup.heading) as journal, watched(screen) as show:
 
         def report(state: "Search") -> None:
-            clock.write_text(f"{spent():.1f}")
+            replace_file(clock, f"{spent():.1f}".encode())
             show(state)
 
         try:

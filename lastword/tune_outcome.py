@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedder.adaptation import Adaptation
+from embedder.durable import replace_file
 from embedder.prompt import Prompt
 from embedder.tuning.loop import CHANGE, Outcome
-from index.durable import replace_file
 from lastword.recipes import LLMRecipe, from_json, to_json
 from lastword.tune_command import PROMPT_FILE, REPORT
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from embedder.durable import replace_file
 from index.base import NO_ROW, Hits
-from index.durable import replace_file
 
 Run = dict[str, dict[str, float]]
 """Query id -> document id -> score, higher is better; a query asked in vain maps to {}."""

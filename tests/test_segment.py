@@ -12,9 +12,9 @@ from scipy.sparse import csr_matrix
 
 from embedder.types import Representation
 from index.building import SegmentBuilder
+from index.checksums import FileRecord
 from index.dense import DenseChannel
 from index.documents import Document
-from index.durable import FileRecord
 from index.inverted import Weighting
 from index.manifest import ChannelSpec, Ingest, Manifest, Passages, SegmentRecord
 from index.merging import append_live

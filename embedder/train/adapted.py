@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from embedder.anatomy import decoder_layers
 from embedder.backbone import Backbone
 from embedder.bundled import BUNDLED_MODEL, BUNDLED_NAME
+from embedder.durable import filling
 from embedder.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
 from embedder.train.device import Device
 from embedder.train.tuning import ALL_LINEAR, Lora, Tuning
@@ -80,14 +81,16 @@ def export(adapted: Adapted, prompt: "Prompt", folder: Path) -> None:
     import torch
 
     model: Any = adapted.backbone.model
-    if adapted.peft is not None:
-        adapted.peft.save_pretrained(folder / ADAPTER)
-        model.float()  # merged in full precision, rounded once
-        model = adapted.peft.merge_and_unload()
-    model.to(getattr(torch, adapted.stored))
-    model.save_pretrained(folder)
-    adapted.backbone.tokenizer.save_pretrained(folder)
-    (folder / "prompt.toml").write_text(prompt.to_toml(), encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    with filling(folder) as new:
+        if adapted.peft is not None:
+            adapted.peft.save_pretrained(new / ADAPTER)
+            model.float()  # merged in full precision, rounded once
+            model = adapted.peft.merge_and_unload()
+        model.to(getattr(torch, adapted.stored))
+        model.save_pretrained(new)
+        adapted.backbone.tokenizer.save_pretrained(new)
+        (new / "prompt.toml").write_text(prompt.to_toml(), encoding="utf-8")
 
 
 def _stored(model: str | Path) -> str:

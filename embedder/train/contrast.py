@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from embedder import sparsify
+from embedder.durable import replace_file
 from embedder.llm import LLMEncoder, own_prompt
 from embedder.prompt import Prompt
 from embedder.train.adapted import Adapted, export, load_adapted
@@ -102,7 +103,7 @@ def fine_tune(settings: Tuning, workshop: Workshop) -> Outcome:
     outcome = Outcome(done, steps, len(pairs), sum(t.numel() for t in adapted.learning.values()))
     export(adapted, prompts[0], workshop.out)
     facts = json.loads(deciding) | {"steps": done, "of": steps}
-    (workshop.out / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    replace_file(workshop.out / FACTS, (json.dumps(facts, indent=2) + "\n").encode())
     log.info("%s is written after %d of %d steps", workshop.out, done, steps)
     return outcome
 

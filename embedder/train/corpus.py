@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.durable import replacing
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
@@ -70,7 +72,7 @@ class Corpus:
         for name in TEXTS:
             texts: Texts = getattr(self, name)
             arrays |= {f"{name}_tokens": texts.tokens, f"{name}_starts": texts.starts}
-        with path.open("wb") as file:
+        with replacing(path) as file:
             np.savez(file, allow_pickle=False, **arrays)
 
     @classmethod

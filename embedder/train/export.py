@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from embedder.durable import filling
 from embedder.train.settings import TEMPLATES
 from embedder.train.tokenizer import save_tokenizer
 from embedder.types import Role
@@ -32,9 +33,11 @@ def export(model: "LlamaForCausalLM", tokenizer: "Tokenizer", folder: Path) -> N
     half.to(torch.float16)
     for table in (half.model.embed_tokens, half.lm_head):
         table.weight.data = table.weight.data.to(torch.float8_e4m3fn)
-    half.save_pretrained(folder)
-    save_tokenizer(tokenizer, folder)
-    (folder / PROMPT_FILE).write_text(prompt_toml(), encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    with filling(folder) as new:
+        half.save_pretrained(new)
+        save_tokenizer(tokenizer, new)
+        (new / PROMPT_FILE).write_text(prompt_toml(), encoding="utf-8")
 
 
 def _fill_range(model: "LlamaForCausalLM") -> None:

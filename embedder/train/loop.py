@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from embedder.durable import filling
 from embedder.train.device import Device
 from embedder.train.loss import Loss
 from embedder.train.progress import LogFile, Meter, Progress
@@ -148,10 +149,9 @@ def _keep(learner: Learner[BatchT], optimizer: "Optimizer", plan: Plan, progress
     for name, tensor in learner.tensors.items():  # one that no loss has reached has no state
         for fact, value in optimizer.state.get(tensor, {}).items():
             tensors[f"{fact}/{name}"] = value
-    partial = plan.checkpoint.with_suffix(".partial")
     facts = {"step": str(progress.step), "loss": repr(progress.loss), "settings": plan.settings}
-    save_file(tensors, partial, facts)
-    partial.replace(plan.checkpoint)
+    with filling(plan.checkpoint.parent) as folder:
+        save_file(tensors, folder / plan.checkpoint.name, facts)
 
 
 def _restore(

@@ -13,6 +13,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.durable import replacing
+
 _PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
 
 
@@ -79,7 +81,7 @@ def _plain(path: Path, unpacked: Path) -> Path:
     if path.suffix not in _PACKED:
         return path
     try:
-        with _PACKED[path.suffix](path, "rb") as packed, unpacked.open("wb") as plain:
+        with _PACKED[path.suffix](path, "rb") as packed, replacing(unpacked) as plain:
             shutil.copyfileobj(packed, plain)
     except (EOFError, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise ValueError(f"{path} is damaged or no {path.suffix} file: {error}") from error

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from embedder.durable import open_append, replace_file
+
 WINDOW = 50  # steps that speed is measured over
 KEPT = 0.95  # of the smoothed loss at each step
 STARTED = time.monotonic()  # close to the start of the process
@@ -92,9 +94,7 @@ class LogFile:
             return
         lines = self.path.read_bytes().splitlines(keepends=True)
         kept = [line for line in lines if line.endswith(b"\n") and json.loads(line)["step"] <= done]
-        partial = self.path.with_suffix(".partial-log")
-        partial.write_bytes(b"".join(kept))
-        partial.replace(self.path)
+        replace_file(self.path, b"".join(kept))
 
     def add(self, progress: Progress, parts: Mapping[str, float]) -> None:
         """Append a line; `seconds` are counted from the start of this process."""
@@ -107,5 +107,5 @@ class LogFile:
             "tokens_per_second": round(progress.tokens_per_second),
             "seconds": round(time.monotonic() - STARTED, 1),
         }
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(facts) + "\n")
+        with open_append(self.path) as file:
+            file.write(json.dumps(facts).encode() + b"\n")

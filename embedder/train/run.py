@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from embedder.durable import filling
 from embedder.train.bag import RESERVED, Bag, new_bag, token_frequency
 from embedder.train.corpus import PASSAGE_FILES, Corpus, read_corpus, tokenizer_texts
 from embedder.train.decoder import decoder_config, decoder_from_bag
@@ -119,7 +120,9 @@ def prepare(folders: Folders, settings: Settings) -> Material:
     if not kept_tokenizer.exists():
         texts = partial(tokenizer_texts, folders.corpus, settings.tokenizer_every)
         known = "".join(text for phrasing in PHRASINGS.values() for text in phrasing.values())
-        train_tokenizer(texts, settings.shape.vocabulary, known).save(str(kept_tokenizer))
+        with filling(folders.work) as new:
+            trained = train_tokenizer(texts, settings.shape.vocabulary, known)
+            trained.save(str(new / TOKENIZER_FILE))
     tokenizer = Tokenizer.from_file(str(kept_tokenizer))
     if not kept_corpus.exists():
         read_corpus(folders.corpus, tokenizer).save(kept_corpus)

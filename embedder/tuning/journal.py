@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from embedder.durable import open_append
 from embedder.tuning.budget import Cost, Meter
 
 Json = Any  # what json.loads returns
@@ -36,7 +37,7 @@ class Journal:
             OSError: it cannot be written.
         """
         self._held = _read(path) if path is not None else []
-        self._file = path.open("ab") if path is not None else None
+        self._file = open_append(path) if path is not None else None
         self.replayed = min(1, len(self._held))
         if not self._held:
             self._write({"kind": "run", "value": heading})
@@ -135,7 +136,7 @@ def _read(path: Path) -> list[Json]:
     data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
     if len(whole) < len(data):
-        with path.open("r+b") as file:
+        with open_append(path) as file:
             file.truncate(len(whole))
     records = []
     for number, line in enumerate(whole.splitlines(), 1):

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from embedder.durable import replace_file
 from eval.drawing import standalone
 from eval.report.facts import ReportOptions, gather
 from eval.report.markdown import markdown
 from eval.report.page import html
-from index.durable import replace_file
 
 
 def write_report(

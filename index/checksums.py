@@ -1,10 +1,12 @@
-"""What makes files last: flushing, checksums, and replacement in one step."""
+"""What the files of an index must be: sizes and checksums."""
 
 import errno
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from embedder.durable import flush
 
 _BLOCK = 1 << 20
 
@@ -24,11 +26,9 @@ class FileRecord:
     @staticmethod
     def of(path: Path) -> "FileRecord":
         """Read a file and record it."""
-        digest = hashlib.blake2b(digest_size=32)
         with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-        return FileRecord(path.stat().st_size, digest.hexdigest())
+            digest = digest_of(file)
+        return FileRecord(path.stat().st_size, digest)
 
     def check_size(self, path: Path) -> None:
         """Notice a missing or truncated file without reading it.
@@ -47,13 +47,12 @@ class FileRecord:
             )
 
 
-def flush(path: Path) -> None:
-    """Have the disk keep a file's contents, or a folder's list of names."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def digest_of(file: BinaryIO) -> str:
+    """Read an open file to its end; return its BLAKE2b, 32 bytes in hexadecimal."""
+    digest = hashlib.blake2b(digest_size=32)
+    while block := file.read(_BLOCK):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def flush_tree(folder: Path) -> dict[str, FileRecord]:
@@ -65,21 +64,6 @@ def flush_tree(folder: Path) -> dict[str, FileRecord]:
         flush(path)
     flush(folder)
     return records
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file so that it is, at every moment and after every crash, the old or the new."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    flush(path.parent)
 
 
 def is_inside(name: str) -> bool:
