@@ -17,7 +17,7 @@ from embedder.loading import LLMOptions
 from embedder.prompt import Prompt
 from embedder.reader import Answer
 from embedder.soft_tokens import check_plain, soft_logits, soft_states
-from embedder.types import Representation, Role, fingerprint_of
+from embedder.types import Representation, Role, fingerprint_of, list_texts
 
 if TYPE_CHECKING:
     from embedder.backbone import Backbone
@@ -165,6 +165,7 @@ class AdaptedEncoder:
 
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Encode texts in order."""
+        role, texts = Role(role), list_texts(texts)
         if role is not Role.QUERY:
             return self.inner.encode(texts, role)
         rows = self.inner.encode(texts, role) if self.adaptation.soft is None else self._soft(texts)

@@ -16,7 +16,7 @@ from scipy.sparse import csr_matrix
 
 from embedder.terms import STOP_WORDS
 from embedder.terms import stop_words as read_stop_words
-from embedder.types import Representation, Role, fingerprint_of
+from embedder.types import Representation, Role, fingerprint_of, list_texts
 from embedder.words import is_unspaced, words
 
 VOCABULARY = 2**62
@@ -69,6 +69,7 @@ class BM25Encoder:
 
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Count terms: sparse (len(texts), 2**62) float32 counts; a text may have none."""
+        role, texts = Role(role), list_texts(texts)
         columns: list[int] = []
         lengths = np.zeros(len(texts), np.int64)
         for row, text in enumerate(texts):

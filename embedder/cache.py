@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from embedder.durable import replacing
-from embedder.types import Counted, Encoder, NamesTerms, Representation, Role
+from embedder.types import Counted, Encoder, NamesTerms, Representation, Role, list_texts
 
 
 class CachedEncoder:
@@ -41,6 +41,7 @@ class CachedEncoder:
 
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Encode, or read what an earlier call with the same texts gave."""
+        role, texts = Role(role), list_texts(texts)
         path = self.folder / f"{self._key(texts, role)}.npz"
         held = _read(path)
         if held is not None:

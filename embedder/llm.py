@@ -17,7 +17,7 @@ from embedder.context import within_context
 from embedder.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
 from embedder.prompt import Prompt, content_hash
 from embedder.terms import TermTable
-from embedder.types import Representation, Role, fingerprint_of
+from embedder.types import Representation, Role, fingerprint_of, list_texts
 
 if TYPE_CHECKING:
     from embedder.backbone import Backbone
@@ -130,7 +130,8 @@ class LLMEncoder:
         return self.reader.feed([text], role, self.options.max_text_tokens)[0]
 
     def _windows(self, texts: Sequence[str], role: Role) -> Iterator[list[BatchRows]]:
-        windows = [list(texts[at : at + WINDOW]) for at in range(0, len(texts), WINDOW)]
+        role, listed = Role(role), list_texts(texts)
+        windows = [listed[at : at + WINDOW] for at in range(0, len(listed), WINDOW)]
         for window in self._prepared(windows or [[]], role):
             yield self._read_window(window, role)
 

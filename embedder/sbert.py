@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 from embedder.loading import tokenizer_digest, weights_digest
 from embedder.prompt import Prompt
 from embedder.sbert_prompt import Wording, own_wordings, token_counts, wordings
-from embedder.types import Representation, Role, fingerprint_of
+from embedder.types import Representation, Role, fingerprint_of, list_texts
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer, SparseEncoder
@@ -99,6 +99,7 @@ class SbertEncoder:
 
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Encode texts in order."""
+        role, texts = Role(role), list_texts(texts)
         wording = self.wordings[role]
         fed = self._fed(texts, role)
         given = [wording.fed(text) for text in fed]

@@ -119,7 +119,7 @@ class Form:
 
     def templates(self, role: Role) -> tuple[Template, ...]:
         """Return the wordings of a role."""
-        return self.query if role is Role.QUERY else self.document
+        return self.query if Role(role) is Role.QUERY else self.document
 
     @property
     def all(self) -> tuple[Template, ...]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -13,11 +13,34 @@ from scipy.sparse import csr_matrix
 UNIT_TOLERANCE = 1e-3  # bf16 rounding of a unit row stays well inside this
 
 
-class Role(Enum):
-    """Which side of a search a text stands on; prompts differ by role."""
+class Role(StrEnum):
+    """Which side of a search a text stands on; prompts differ by role.
+
+    Encoders take "query" and "document" as well; `Role(...)` refuses anything else.
+    """
 
     QUERY = "query"
     DOCUMENT = "document"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Role":
+        raise ValueError(f'a role is "query" or "document"; got {value!r}')
+
+
+def list_texts(texts: Sequence[str]) -> list[str]:
+    """Return the texts of an encoder's call as a list.
+
+    Raises:
+        TypeError: one string is given in place of several, which would be read letter by letter;
+            or an item is no string.
+    """
+    if isinstance(texts, str | bytes):
+        raise TypeError(f"an encoder takes a list of texts; got one: give [{texts[:40]!r}]")
+    listed = list(texts)
+    for at, text in enumerate(listed):
+        if not isinstance(text, str):
+            raise TypeError(f"an encoder takes texts; item {at} is {type(text).__name__} {text!r}")
+    return listed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +112,12 @@ class Encoder(Protocol):
         ...
 
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
-        """Encode texts in order; `owner` points back at their positions."""
+        """Encode texts in order; `owner` points back at their positions.
+
+        Raises:
+            TypeError: texts are one string, or an item is none.
+            ValueError: the role is neither of the two.
+        """
         ...
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from embedder.conversation import Turn
 from embedder.prompt import content_hash
-from embedder.types import Representation, Role, fingerprint_of
+from embedder.types import Representation, Role, fingerprint_of, list_texts
 from embedder.writer import Writing
 
 if TYPE_CHECKING:
@@ -198,6 +198,7 @@ class VariantEncoder:
 
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Encode texts in order; equal texts are rewritten once per call."""
+        role, texts = Role(role), list_texts(texts)
         variants = self.variants(texts)
         self._counts["texts"] += len(texts)
         wanted = {one: None for text in texts for one in (text, *variants[text])}
