@@ -1,117 +1,130 @@
-"""The command `lastword`: its commands, and how errors become one line and an exit code."""
+"""The entry point of the command: whatever happens becomes one line and an exit code.
+
+It imports next to nothing before its handling stands: Ctrl-C during imports is handled too.
+"""
 
 import os
-import sqlite3
+import signal
 import sys
-from collections.abc import Sequence
-from importlib.metadata import version
-from typing import Annotated, Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
 
-import typer
+FINISHED, PIPE_CLOSED, FAILED, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes: done; the reader of our output (such as head) has left; an error; Ctrl-C."""
 
-from lastword import (
-    bench_command,
-    compare_command,
-    demo,
-    devset_command,
-    embed_commands,
-    eval_commands,
-    fuse_command,
-    index_commands,
-    mine_command,
-    overlap_command,
-    prompt_commands,
-    report_command,
-    reproduce_command,
-    search_commands,
-    train_commands,
-    tune_command,
-    upkeep_commands,
+TRACEBACK = "LASTWORD_TRACEBACK"
+"""Environment variable that makes errors show where they arose; it changes no result."""
+
+_INTERRUPTED = (
+    "interrupted; what was committed is kept, and the same command again goes on from there"
 )
-
-INTERRUPTED = 130
-FAILED = 2
-
-_UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer does not export it
-_EXPECTED = (ValueError, OSError, MemoryError, sqlite3.Error, _UsageError)
-"""What a user, a file or a machine can cause; anything else is our bug and shows a traceback."""
-
-app = typer.Typer(
-    rich_markup_mode="rich",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for commands in (
-    demo,
-    index_commands,
-    upkeep_commands,
-    search_commands,
-    embed_commands,
-    compare_command,
-    report_command,
-    fuse_command,
-    reproduce_command,
-    tune_command,
-    devset_command,
-):
-    app.add_typer(commands.app)
-app.add_typer(eval_commands.app, name="eval")
-app.add_typer(bench_command.app, name="bench")
-app.add_typer(prompt_commands.app, name="prompts")
-for commands in (mine_command, overlap_command):
-    train_commands.app.add_typer(commands.app)
-app.add_typer(train_commands.app, name="train")
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        sys.stdout.write(f"lastword {version('lastword')}\n")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version_wanted: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
-    ] = False,
-) -> None:
-    """Turn any language model into a search engine, with no training."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 2 for an error, 130 for Ctrl-C."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
+    """Run one command and return its exit code.
+
+    Nothing is raised, whatever happens: an error of ours, of a library or of the machine is one
+    line on stderr.
+
+    Args:
+        arguments: those of the command; None means those of this process, whose standard
+            streams are then mended where they are closed or cannot write Unicode.
+    """
+    signals: list[int] = []
+    try:
+        with _noted_interrupts(signals, own_process=arguments is None):
+            code = _run(arguments)
+    except BaseException as error:  # the last resort: nobody is left above
+        code = _report(error, interrupted=bool(signals))
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    if arguments is None:
+        from lastword.streams import mend_streams
+
+        mend_streams()
     # Spinning threads lose 95 % of the speed where another program wants a core: docs/log.md.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # an error is one line, not every retry
+    from lastword.app import app
+
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    code = app(args=given or ["--help"], prog_name="lastword", standalone_mode=False)
+    if code == INTERRUPTED:  # what typer makes of Ctrl-C
+        raise KeyboardInterrupt
+    sys.stdout.flush()  # here, where a full disk or a closed pipe can still be reported
+    return code or FINISHED
+
+
+@contextmanager
+def _noted_interrupts(signals: list[int], own_process: bool) -> Iterator[None]:
+    """Append every Ctrl-C to `signals`: libraries turn some into errors of their own."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signals.append(number)
+        raise KeyboardInterrupt
+
+    previous = signal.getsignal(signal.SIGINT)
     try:
-        code = app(args=given or ["--help"], prog_name="lastword", standalone_mode=False)
-    except BrokenPipeError:  # the reader of our output, e.g. head, has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
-    except _EXPECTED as error:
-        sys.stderr.write(f"lastword: {_in_one_line(error)}\n")
-        return FAILED
-    if code == INTERRUPTED:
-        sys.stderr.write(
-            "lastword: interrupted; what was committed is kept, "
-            "and the same command again goes on from there\n"
-        )
-    return code or 0
+        if previous is signal.default_int_handler:
+            signal.signal(signal.SIGINT, interrupt)
+    except ValueError:  # not the main thread, which alone receives signals
+        yield
+        return
+    if own_process:
+        sys.unraisablehook = _pass_on_interrupt
+    try:
+        yield
+    finally:
+        if previous is signal.default_int_handler:
+            # Nothing is left to interrupt but the interpreter's own end, which would complain.
+            signal.signal(signal.SIGINT, signal.SIG_IGN if own_process else previous)
 
 
-def _in_one_line(error: Exception) -> str:
-    if isinstance(error, _UsageError):
-        usage: Any = error
-        where = usage.ctx.command_path if usage.ctx else "lastword"
-        text = f"{usage.format_message()} See {where} --help."
-    elif isinstance(error, OSError) and error.strerror and error.filename is not None:
-        text = f"{error.strerror}: {error.filename}"
-    elif isinstance(error, MemoryError):
-        text = str(error) or "out of memory"
-    else:
-        text = str(error) or type(error).__name__
-    return " ".join(text.split())
+def _pass_on_interrupt(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Interrupt again if Ctrl-C fell into a callback, where Python drops exceptions."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        import _thread
+        import threading
+
+        threading.Timer(0.05, _thread.interrupt_main).start()
+    elif os.environ.get(TRACEBACK):
+        sys.__unraisablehook__(unraisable)
+
+
+def _report(error: BaseException, interrupted: bool) -> int:
+    """Say on stderr what went wrong, and return the exit code."""
+    if isinstance(error, SystemExit) and not error.code:
+        return FINISHED
+    if os.environ.get(TRACEBACK):
+        import traceback
+
+        _write("".join(traceback.format_exception(error)))
+    _give_up_stdout()
+    if interrupted or isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
+        _write(f"lastword: {_INTERRUPTED}\n")
+        return INTERRUPTED
+    if any(isinstance(held, BrokenPipeError) for held in (error, error.__context__)):
+        return PIPE_CLOSED
+    from lastword.error_line import error_line
+
+    _write(f"lastword: {error_line(error, TRACEBACK)}\n")
+    return FAILED
+
+
+def _write(text: str) -> None:
+    """Write to stderr, if that is possible: there is nowhere to report that it is not."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def _give_up_stdout() -> None:
+    """Turn stdout to nowhere if it takes nothing: the interpreter would try again at its end."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError):
+        with suppress(OSError, ValueError, AttributeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

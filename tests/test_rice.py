@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from embedder.prompt import Prompt
-from lastword.cli import app
+from lastword.app import app
 from tests.models import LINES, save_llama
 
 PROMPT = (

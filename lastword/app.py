@@ -1,0 +1,73 @@
+"""The command `lastword`: what it consists of."""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from lastword import (
+    bench_command,
+    compare_command,
+    demo,
+    devset_command,
+    embed_commands,
+    eval_commands,
+    fuse_command,
+    index_commands,
+    mine_command,
+    overlap_command,
+    prompt_commands,
+    report_command,
+    reproduce_command,
+    search_commands,
+    train_commands,
+    tune_command,
+    upkeep_commands,
+)
+
+_EXIT_CODES = (
+    "Exit codes: 0 done; 1 the reader of the output has left (a closed pipe); "
+    "2 an error, told in one line on stderr; 130 Ctrl-C."
+)
+
+app = typer.Typer(
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for commands in (
+    demo,
+    index_commands,
+    upkeep_commands,
+    search_commands,
+    embed_commands,
+    compare_command,
+    report_command,
+    fuse_command,
+    reproduce_command,
+    tune_command,
+    devset_command,
+):
+    app.add_typer(commands.app)
+app.add_typer(eval_commands.app, name="eval")
+app.add_typer(bench_command.app, name="bench")
+app.add_typer(prompt_commands.app, name="prompts")
+for commands in (mine_command, overlap_command):
+    train_commands.app.add_typer(commands.app)
+app.add_typer(train_commands.app, name="train")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"lastword {version('lastword')}\n")
+        raise typer.Exit
+
+
+@app.callback(epilog=_EXIT_CODES)
+def _options(
+    version_wanted: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Turn any language model into a search engine, with no training."""

@@ -1,0 +1,147 @@
+"""The last resort: whatever happens is one line and an exit code, whatever the streams are."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lastword import app
+from lastword.cli import FAILED, FINISHED, INTERRUPTED, PIPE_CLOSED, TRACEBACK, main
+
+UNEXPECTED = [
+    RecursionError("maximum recursion depth exceeded"),
+    KeyError("a"),
+    AssertionError(),
+    TypeError("two\nlines \x1b[31m"),
+    AttributeError("'NoneType' object has no attribute 'x'"),
+    RuntimeError("a library's " + "x" * 5000),
+]
+CAUSED = [
+    UnicodeEncodeError("utf-8", "before \ud83d after", 7, 8, "surrogates not allowed"),
+    OSError(errno.ENOSPC, "No space left on device", "file\n.npy"),
+    MemoryError(),
+    ImportError("this needs `pip install peft`"),
+]
+
+
+def run(
+    *arguments: str, script: str = "", **settings: object
+) -> "subprocess.CompletedProcess[str]":
+    """Run lastword, or it inside a shell script as "$@"."""
+    command = [sys.executable, "-m", "lastword", *arguments]
+    if script:
+        command = ["bash", "-c", script, "bash", *command]
+    environment = {**os.environ, **settings.pop("env", {})}  # type: ignore[dict-item]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.mark.parametrize("error", [*UNEXPECTED, *CAUSED], ids=lambda error: type(error).__name__)
+def test_any_exception_is_one_line(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A RecursionError of a deep file used to end in a traceback and exit code 1."""
+
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(app, "app", fail)
+    monkeypatch.delenv(TRACEBACK, raising=False)
+    assert main(["info", "x"]) == FAILED
+    said = capsys.readouterr().err
+    assert said.startswith("lastword: ") and said.count("\n") == 1 and said.isprintable() is False
+    assert said[:-1].isprintable() and len(said) < 2500
+    assert (TRACEBACK in said) == (error in UNEXPECTED)
+    monkeypatch.setenv(TRACEBACK, "1")
+    assert main(["info", "x"]) == FAILED
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_an_error_of_an_import_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "lastword.app", None)
+    assert main(["info", "x"]) == FAILED
+    said = capsys.readouterr().err
+    assert said.startswith("lastword: ") and said.count("\n") == 1
+
+
+def test_ctrl_c_that_a_library_made_another_error_of_is_still_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Extension modules turn what is raised while they load into an ImportError."""
+
+    def fail(**_: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("initialization failed") from None
+
+    monkeypatch.setattr(app, "app", fail)
+    assert main(["info", "x"]) == INTERRUPTED
+    assert capsys.readouterr().err.startswith("lastword: interrupted")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler  # as it was
+
+
+def test_ctrl_c_during_imports_is_one_line(tmp_path: Path) -> None:
+    """It used to print the traceback of whichever import it fell into.
+
+    A module that waits stands for a slow import; it says that it runs by a file.
+    """
+    (tmp_path / "typer.py").write_text(
+        f"import pathlib, time\npathlib.Path({str(tmp_path / 'runs')!r}).touch()\ntime.sleep(60)\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parent.parent)])
+    started = subprocess.Popen(
+        [sys.executable, "-m", "lastword", "--version"],
+        env={**os.environ, "PYTHONPATH": path},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / "runs").exists() and started.poll() is None:
+        time.sleep(0.01)
+    started.send_signal(signal.SIGINT)
+    said = started.communicate()[1]
+    assert started.returncode == INTERRUPTED
+    assert said.startswith("lastword: interrupted") and said.count("\n") == 1
+
+
+def test_a_closed_stdout_is_an_error_of_one_line() -> None:
+    """`lastword --version >&-` used to end in "'NoneType' object has no attribute 'write'"."""
+    for arguments in (["--version"], ["prompts", "list", "--json"], ["prompts", "list"]):
+        done = run(*arguments, script='"$@" >&-')
+        assert done.returncode == FAILED
+        assert done.stderr == "lastword: stdout cannot be written: it is closed\n"
+
+
+def test_what_cannot_be_said_anywhere_is_an_exit_code() -> None:
+    assert run("--version", script='"$@" 2>&-').stdout.startswith("lastword ")
+    assert run("info", "nowhere", script='"$@" 2>&-').returncode == FAILED
+    assert run("info", "nowhere", script='"$@" <&- >&- 2>&-').returncode == FAILED
+    assert run("--version", script='"$@" <&-').returncode == FINISHED
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a full disk")
+def test_a_full_disk_under_stdout_is_named() -> None:
+    for buffering in ("", "1"):
+        done = run("--version", script='"$@" >/dev/full', env={"PYTHONUNBUFFERED": buffering})
+        assert done.returncode == FAILED
+        assert done.stderr == "lastword: stdout cannot be written: No space left on device\n"
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    """What `head` does; the interpreter used to complain at its end, with exit code 120."""
+    for arguments in (["--help"], ["prompts", "show", "promptreps", "--json"]):
+        done = run(*arguments, script='"$@" | true; exit ${PIPESTATUS[0]}')
+        assert done.returncode in (PIPE_CLOSED, FINISHED)  # FINISHED: it was faster than `true`
+        assert done.stderr == ""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "lastword", "--version"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (PIPE_CLOSED, "")
