@@ -75,7 +75,7 @@ def contrast(
     if making.example:
         sys.stdout.write(_shipped("contrast.toml").read_text(encoding="utf-8"))
         return
-    from embedder.train.config import read_config
+    from embedder.config_file import read_config
     from embedder.train.contrast import Workshop, fine_tune
     from embedder.train.tuning import Tuning
     from lastword.train_display import watched
@@ -136,7 +136,7 @@ def pretrain(
     if making.example:
         sys.stdout.write(_shipped("tiny.toml").read_text(encoding="utf-8"))
         return
-    from embedder.train.config import read_config
+    from embedder.config_file import read_config
     from embedder.train.device import Device
     from embedder.train.run import Folders, Run, train, until
     from embedder.train.settings import Settings

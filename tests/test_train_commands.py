@@ -1,13 +1,12 @@
 """train contrast and train pretrain as people call them; configuration files and their errors."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from embedder.config_file import read_config
 from embedder.llm import LLMEncoder
-from embedder.train.config import read_config
 from embedder.train.settings import Settings
 from embedder.train.tuning import Lora, Tuning
 from lastword.cli import main
@@ -144,52 +143,3 @@ def test_shipped_settings_are_those_of_the_code(capsys: pytest.CaptureFixture[st
     )
     assert main(["train", "contrast", "--example"]) == 0
     assert capsys.readouterr().out == (CONFIGS / "contrast.toml").read_text(encoding="utf-8")
-
-
-@dataclass(frozen=True)
-class Inner:
-    size: int
-    name: str = "inner"
-
-
-@dataclass(frozen=True)
-class Outer:
-    share: float
-    inner: Inner = Inner(3, "given")
-    more: Inner | None = None
-    words: tuple[str, ...] = ()
-    on: bool = False
-
-    def __post_init__(self) -> None:
-        if self.share > 1:
-            raise ValueError(f"share must be at most 1; got {self.share}")
-
-
-def test_a_table_keeps_the_defaults_of_its_field(tmp_path: Path) -> None:
-    path = tmp_path / "a.toml"
-    path.write_text('share = 1\nwords = ["a"]\n[inner]\nsize = 4\n[more]\nsize = 5\n')
-    wanted = Outer(1.0, Inner(4, "given"), Inner(5, "inner"), ("a",))
-    assert read_config(path, Outer) == wanted
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("on = true", "share is missing"),
-        ("share = true", "share must be a number; got True"),
-        ("share = 2", "share must be at most 1"),
-        ("share = 1\non = 1", "on must be true or false; got 1"),
-        ("share = 1\ninner = 3", r"inner is a table, \[inner\]"),
-        ("share = 1\nwords = 'a'", "words must be a list"),
-        ("share = 1\nwords = [1]", "words must be a text"),
-        ("share = 1\n[more]\nname = 'x'", r"more\.size is missing"),
-        ("share = 1\n[inner]\nsize = 1.5", r"inner\.size must be a whole number"),
-        ("share = ", "Invalid value"),
-    ],
-)
-def test_wrong_settings_are_named(text: str, said: str, tmp_path: Path) -> None:
-    path = tmp_path / "a.toml"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=said) as raised:
-        read_config(path, Outer)
-    assert str(raised.value).startswith(f"{path}: ")

@@ -1,0 +1,207 @@
+"""Turn what JSON and TOML hold into values of declared types; errors name the key."""
+
+import difflib
+import math
+import re
+import reprlib
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
+from datetime import date, datetime, time
+from enum import Enum
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+_NAMES: Mapping[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    Path: "a path",
+    date: "a date",
+    datetime: "a date and time",
+    time: "a time",
+    NoneType: "null",
+}
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_PLAIN = re.compile(r"[\w.-]{1,60}")
+_MAX_INT = 1 << 63
+
+
+def fill_value(hint: Any, given: object, key: str, default: object = None) -> Any:  # noqa: ANN401
+    """Return a value as the type that `hint` says.
+
+    Args:
+        hint: a class or a type of `typing`; see `config_file.fill` for those that are known.
+        given: what JSON or TOML held.
+        key: named in errors; "" is the whole file.
+        default: the default of a table; its values stand where `given` has none.
+
+    Raises:
+        ValueError: names the key, what was expected, and what came.
+    """
+    origin, args = get_origin(hint), get_args(hint)
+    if hint is Any or hint is object:
+        return given
+    if origin is Literal:
+        return _choice(dict(zip(args, args, strict=True)), given, key)
+    if origin in (Union, UnionType):
+        return _union(args, given, key, default)
+    if is_dataclass(hint) and isinstance(hint, type):
+        table = _table(given, key, f"a table, [{key}]")
+        return _fill(hint, default if isinstance(default, hint) else None, table, key)
+    if origin is tuple or origin is list:
+        return _list(origin, args, given, key)
+    if origin in (dict, Mapping):
+        return {
+            fill_value(args[0], name, _under(key, name)): fill_value(
+                args[1], item, _under(key, name)
+            )
+            for name, item in _table(given, key, "a table").items()
+        }
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return _choice({member.value: member for member in hint}, given, key)
+    return _scalar(hint, given, key)
+
+
+def in_short(value: object) -> str:
+    """Write a value for an error: one line of at most about 80 characters."""
+    return _SHORT.repr(value)
+
+
+def _fill(kind: type[Any], default: object, data: Mapping[str, object], key: str) -> Any:  # noqa: ANN401
+    hints = get_type_hints(kind)
+    known = {field.name: field for field in fields(kind) if field.init}
+    if unknown := [name for name in data if name not in known]:
+        near = difflib.get_close_matches(str(unknown[0])[:60], known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+        raise ValueError(f"unknown key {_under(key, unknown[0])}; {hint}")
+    values = {}
+    for name, given in data.items():
+        own = getattr(default, name) if default is not None else _default(known[name])
+        values[name] = fill_value(hints[name], given, _under(key, name), own)
+    if default is not None:
+        return replace(default, **values)  # type: ignore[type-var]  # it is a dataclass
+    if missing := [f.name for f in known.values() if f.name not in data and not _has_default(f)]:
+        raise ValueError(f"{_under(key, missing[0])} is missing, and there is no default")
+    return kind(**values)
+
+
+def _union(args: tuple[Any, ...], given: object, key: str, default: object) -> object:
+    """Take the first member that fits exactly, then the first that fits at all."""
+    if given is None and NoneType in args:
+        return None
+    members = [member for member in args if member is not NoneType]
+    exact = [member for member in members if type(given) is member]
+    errors = []
+    for member in exact + members:
+        try:
+            return fill_value(member, given, key, default)
+        except ValueError as error:
+            errors.append(error)
+    if len(members) == 1 or exact:
+        raise errors[0]
+    wanted = " or ".join(dict.fromkeys(_name(member) for member in members))
+    raise ValueError(f"{_the(key)} must be {wanted}; got {in_short(given)}")
+
+
+def _list(origin: Callable[..., Any], args: tuple[Any, ...], given: object, key: str) -> object:
+    if not isinstance(given, list | tuple):
+        raise ValueError(f"{_the(key)} must be a list in brackets; got {in_short(given)}")
+    kinds = [args[0]] * len(given) if origin is list or args[-1] is ... else list(args)
+    if len(kinds) != len(given):
+        raise ValueError(f"{_the(key)} must hold {len(kinds)} values; got {len(given)}")
+    numbered = enumerate(zip(kinds, given, strict=True), start=1)
+    return origin(fill_value(kind, item, f"{key} (item {at})") for at, (kind, item) in numbered)
+
+
+def _scalar(hint: Any, given: Any, key: str) -> object:  # noqa: ANN401
+    wrong = ValueError(f"{_the(key)} must be {_name(hint)}; got {in_short(given)}")
+    accepted: Any = {float: (int, float), Path: str, date: date}.get(hint, hint)
+    if not isinstance(given, accepted) or (isinstance(given, bool) and hint is not bool):
+        raise wrong
+    if hint is date and isinstance(given, datetime):
+        raise wrong
+    if isinstance(given, str) and (half := _SURROGATE.search(given)):
+        code = f"\\u{ord(half[0]):04x}"
+        raise ValueError(f"{_the(key)} holds {code}, half a character; it cannot be written")
+    if hint is Path:
+        if "\0" in given:
+            raise ValueError(f"{_the(key)} holds a NUL, which no path does")
+        return Path(given)
+    if isinstance(given, int) and not -_MAX_INT <= given < _MAX_INT:
+        raise ValueError(f"{_the(key)} is a number beyond 64 bits")
+    if hint is float:
+        given = float(given)
+        if not math.isfinite(given):
+            raise ValueError(f"{_the(key)} must be a finite number; got {given}")
+    return given
+
+
+def _choice(values: Mapping[Any, object], given: object, key: str) -> object:
+    for value, member in values.items():
+        if type(given) is type(value) and given == value:
+            return member
+    listed = ", ".join("true" if v is True else "false" if v is False else repr(v) for v in values)
+    raise ValueError(f"{_the(key)} must be one of {listed}; got {in_short(given)}")
+
+
+def _table(given: object, key: str, wanted: str) -> Mapping[str, object]:
+    if isinstance(given, Mapping):
+        return given
+    wanted = wanted if key else "an object, or a file of keys and tables"
+    raise ValueError(f"{_the(key)} must be {wanted}; got {in_short(given)}")
+
+
+def _under(key: str, name: object) -> str:
+    text = str(name) if isinstance(name, str) and _PLAIN.fullmatch(name) else in_short(name)
+    return f"{key}.{text}" if key else text
+
+
+def _the(key: str) -> str:
+    return key or "the whole"
+
+
+def _name(hint: Any) -> str:  # noqa: ANN401
+    if hint in _NAMES:
+        return _NAMES[hint]
+    if get_origin(hint) is Literal:
+        return "one of " + ", ".join(map(repr, get_args(hint)))
+    if get_origin(hint) in (tuple, list):
+        return "a list in brackets"
+    return "a table"
+
+
+def _has_default(field: Field[Any]) -> bool:
+    return field.default is not MISSING or field.default_factory is not MISSING
+
+
+def _default(field: Field[Any]) -> object:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return None if field.default is MISSING else field.default
+
+
+class _Short(reprlib.Repr):
+    """A repr of one line that neither recurses deep nor writes out long numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother = 2, 60, 60
+        self.maxdict = self.maxlist = self.maxtuple = 4
+
+    def repr(self, x: object) -> str:
+        """Return the whole, cut once more where its parts add up."""
+        text = super().repr(x)
+        return text if len(text) <= 100 else f"{text[:60]}...{text[-20:]}"
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Return a number, or how long it is; Python writes no number of thousands of digits."""
+        return str(x) if x.bit_length() <= 128 else f"a number of {x.bit_length()} bits"
+
+    def repr_str(self, x: str, level: int) -> str:
+        """Return a text as ASCII where it holds what a screen would not show."""
+        return super().repr_str(x, level)
+
+
+_SHORT = _Short()
