@@ -13,6 +13,9 @@ Qrels = dict[str, dict[str, int]]
 Values = dict[str, dict[str, float]]
 """Measure -> query id -> value."""
 
+LARGEST_GAIN = 100_000
+"""Of a judgement, up or down: trec_eval makes a table as long as the largest gain of a query."""
+
 STANDARD = ("nDCG@10", "R@100", "R@1000", "RR@10", "AP")
 
 
@@ -26,10 +29,13 @@ def evaluate(run: Run, qrels: Qrels, measures: Sequence[str] = STANDARD) -> Valu
     in every measure of trec_eval and in RR at a cutoff. It compares scores as float32.
 
     Raises:
-        ValueError: nothing is judged, a score is NaN, or a measure is unknown.
+        ValueError: nothing is judged, a score is NaN, a gain is larger than LARGEST_GAIN, or a
+            measure is unknown.
     """
     if not qrels:
         raise ValueError("there are no judgements to evaluate against")
+    for query_id, gains in qrels.items():
+        _refuse_large(query_id, gains)
     asked = {name: _parsed(name) for name in measures}
     answered = {
         query_id: _checked(query_id, run[query_id]) for query_id in qrels if query_id in run
@@ -103,6 +109,15 @@ def _checked(query_id: str, scores: Mapping[str, float]) -> dict[str, float]:
     if any(score != score for score in found.values()):
         raise ValueError(f"scores of query {query_id!r} hold NaN")
     return found
+
+
+def _refuse_large(query_id: str, gains: Mapping[str, int]) -> None:
+    large = next((doc for doc, gain in gains.items() if abs(gain) > LARGEST_GAIN), None)
+    if large is not None:
+        raise ValueError(
+            f"expected gains of at most {LARGEST_GAIN:,}, since trec_eval makes a table as long as "
+            f"the largest; document {large!r} of query {query_id!r} has {gains[large]}"
+        )
 
 
 def _countable(gains: Mapping[str, int]) -> bool:

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from embedder.durable import replace_file
+from embedder.lines import read_lines, read_number, shorten
 from index.base import NO_ROW, Hits
+from retrieval.trec_ids import EscapedIds, is_header, split_fields, unescape_id
 
 Run = dict[str, dict[str, float]]
 """Query id -> document id -> score, higher is better; a query asked in vain maps to {}."""
@@ -55,68 +57,67 @@ def to_run(hits: Hits, query_ids: Sequence[str], row_ids: Sequence[str]) -> Run:
     return run
 
 
-def write_trec(run: Run, path: str | Path, tag: str = "lastword") -> None:
+def write_trec(run: Run, path: str | Path, tag: str = "lastword") -> int:
     """Write `query Q0 document rank score tag` lines, best first, whole or not at all.
 
-    Scores are written in full, so that `read_trec` gives back the same numbers. A query without
-    documents leaves no line: the format has no room for it.
+    Scores are written in full, so that `read_trec` gives back the same numbers. Ids are escaped
+    as `retrieval.trec_ids` says. A query without documents leaves no line: the format has no room
+    for it.
+
+    Returns:
+        How many ids of queries and documents were escaped; other programs see those escapes.
 
     Raises:
-        ValueError: an id or the tag is empty or holds white space, or a score is NaN.
+        ValueError: an id is empty or no legal Unicode, the tag is empty or holds white space, or
+            a score is NaN.
     """
-    _check_field("tag", tag)
-    replace_file(Path(path), "".join(_trec_lines(run, tag)).encode())
+    if tag.split() != [tag]:
+        raise ValueError(f"the tag of a run is one word; got {tag!r}")
+    fields = EscapedIds()
+    replace_file(Path(path), "".join(_trec_lines(run, tag, fields)).encode())
+    return fields.escaped
 
 
-def _trec_lines(run: Run, tag: str) -> Iterable[str]:
+def _trec_lines(run: Run, tag: str, fields: EscapedIds) -> Iterable[str]:
     for query_id, scores in run.items():
-        _check_field("query id", query_id)
         for rank, (doc_id, score) in enumerate(ranked(scores), start=1):
-            _check_field("document id", doc_id)
             if score != score:
                 raise ValueError(f"document {doc_id!r} of query {query_id!r} has the score NaN")
-            yield f"{query_id} Q0 {doc_id} {rank} {float(score)!r} {tag}\n"
-
-
-def _check_field(name: str, value: str) -> None:
-    if value.split() != [value]:
-        raise ValueError(
-            f"a TREC file separates fields by white space, so a {name} must hold none "
-            f"and not be empty; got {value!r}"
-        )
+            query, document = fields[query_id], fields[doc_id]
+            yield f"{query} Q0 {document} {rank} {float(score)!r} {tag}\n"
 
 
 def read_trec(path: str | Path) -> Run:
     """Read a TREC run; scores decide the order, the rank column is not believed.
 
+    A line that names the columns is passed over, wherever it stands, and what `write_trec`
+    escaped in ids is undone.
+
     Raises:
+        OSError: there is no such file, or it cannot be read.
         ValueError: a line has not six fields, its score is not a number, or a document comes
             twice for a query; the message names file and line.
     """
     run: Run = {}
-    with Path(path).open(encoding="utf-8", errors="strict") as lines:
-        try:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    _read_line(line, f"{path}:{number}", run)
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: a run is UTF-8 text; {error}") from error
+    for place, line in read_lines(Path(path)):
+        _read_line(line, place, run)
     return run
 
 
 def _read_line(line: str, place: str, run: Run) -> None:
-    fields = line.split()
+    fields = split_fields(line, 6)
     if len(fields) != 6:
         raise ValueError(
             f"{place}: expected 6 fields (query Q0 document rank score tag); got {len(fields)}"
         )
     query_id, _, doc_id, _, written, _ = fields
     try:
-        score = float(written)
-    except ValueError:
-        score = float("nan")
-    if score != score:
-        raise ValueError(f"{place}: expected a number as score; got {written!r}")
+        score = read_number(written)
+    except ValueError as error:
+        if is_header(query_id, written):
+            return
+        raise ValueError(f"{place}: expected a number as score; got {shorten(written)}") from error
+    query_id, doc_id = unescape_id(query_id), unescape_id(doc_id)
     scores = run.setdefault(query_id, {})
     if doc_id in scores:
         raise ValueError(f"{place}: document {doc_id!r} comes twice for query {query_id!r}")

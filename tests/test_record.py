@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from eval.qrels import read_qrels, write_qrels
 from eval.record import FUSED, Cost, Record, peak_bytes
 from eval.run_config import open_run
 from eval.run_folder import Judgement, RunFolder
@@ -99,34 +98,6 @@ def test_a_run_folder_belongs_to_its_settings(tmp_path: Path) -> None:
     ):
         open_run(tmp_path, {"depth": 5, "prompt": {"name": "b"}}, resume=True)
     assert RunFolder.open(tmp_path).config == config
-
-
-def test_judgements_go_to_a_file_and_back(tmp_path: Path) -> None:
-    qrels = {"q1": {"d1": 2, "d2": 0}, "q2": {"d1": -1}}
-    write_qrels(qrels, tmp_path / "a.qrels")
-    assert (tmp_path / "a.qrels").read_text() == "q1 0 d1 2\nq1 0 d2 0\nq2 0 d1 -1\n"
-    assert read_qrels(tmp_path / "a.qrels") == qrels
-    beir = tmp_path / "test.tsv"
-    beir.write_text("query-id\tcorpus-id\tscore\nq 1\td1\t2\n")
-    assert read_qrels(beir) == {"q 1": {"d1": 2}}
-    with pytest.raises(ValueError, match="query id must hold none"):
-        write_qrels({"q 1": {"d1": 2}}, tmp_path / "b.qrels")
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("q1 0 d1 1\nq1 0 d2\n", r":2: expected query 0 document gain"),
-        ("q1 0 d1 1.5\n", "whole number"),
-        ("q1 0 d1 1\nq1 0 d1 2\n", ":2: document 'd1' of query 'q1' was judged 1, here 2"),
-        ("query-id\tcorpus-id\tscore\nq1\t0\td1\t1\n", "query-id, corpus-id, score"),
-        ("\n", "holds no judgements"),
-    ],
-)
-def test_a_broken_judgement_is_named(tmp_path: Path, text: str, told: str) -> None:
-    (tmp_path / "bad.qrels").write_text(text)
-    with pytest.raises(ValueError, match=told):
-        read_qrels(tmp_path / "bad.qrels")
 
 
 def test_peak_memory_is_in_bytes() -> None:

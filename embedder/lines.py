@@ -1,0 +1,160 @@
+"""Lines of text files that other programs wrote: decoded, without marks, each with its place.
+
+Documents, queries, judgements, runs and training pairs are all read through here, so that a mark,
+a line ending or an encoding means the same in each of them.
+"""
+
+import codecs
+import gzip
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+LONGEST_LINE = 1 << 28
+"""Bytes of the longest line that is read: a file without line ends must not fill memory."""
+
+_OPENERS: Mapping[str, Callable[[BinaryIO], Any]] = {".gz": gzip.open, ".xz": lzma.open}
+_UNPACKING = (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile)
+_PACKED = {b"\x1f\x8b": ".gz", b"\xfd7zXZ": ".xz", b"BZh": ".bz2", b"\x28\xb5\x2f\xfd": ".zst"}
+_WIDE = {
+    codecs.BOM_UTF32_LE: "UTF-32",  # begins like UTF-16's mark, and so comes first
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+_PIPES = ("/dev/fd/", "/proc/self/fd/")  # what a shell's <(command) is called
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.ASCII | re.I)
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield (place, line) of a UTF-8 file, which is unpacked if its name ends in .gz or .xz.
+
+    Lines end with LF or CRLF, which are taken off; a byte-order mark at the start of a line is
+    taken off too, since files are often put one behind another. Blank lines are left out, and
+    counted. A place is "FILE:LINE", for error messages.
+
+    Raises:
+        OSError: there is no such file, it is a folder, or it cannot be read.
+        ValueError: it is packed and damaged, or a line is no UTF-8 text, holds a NUL or a carriage
+            return, or is longer than LONGEST_LINE.
+    """
+    with open_binary(path) as file:
+        for number, raw in enumerate(_raw_lines(file, path), start=1):
+            place = f"{path}:{number}"
+            line = decode_line(raw, place)
+            if line.strip():
+                yield place, line
+
+
+def decode_line(raw: bytes, place: str) -> str:
+    """Return the text of a line of UTF-8 without its end and without a byte-order mark.
+
+    Raises:
+        ValueError: as `read_lines`.
+    """
+    text = decode_text(raw.rstrip(b"\r\n"), place)
+    if "\r" in text:
+        raise ValueError(
+            f"{place}: a carriage return stands inside the line; lines end with LF or CRLF"
+        )
+    return text
+
+
+def decode_text(raw: bytes, place: str) -> str:
+    """Return UTF-8 text without a byte-order mark; other encodings are named, never guessed.
+
+    Raises:
+        ValueError: it is no UTF-8 text, or holds a NUL.
+    """
+    for mark, name in _WIDE.items():
+        if raw.startswith(mark):
+            raise ValueError(f"{place}: expected UTF-8 text; this is {name}: {_convert(name)}")
+    for mark, suffix in _PACKED.items():
+        if raw.startswith(mark):
+            advice = f"name it ...{suffix}" if suffix in _OPENERS else "unpack it first"
+            raise ValueError(
+                f"{place}: expected UTF-8 text; this is a packed {suffix} file: {advice}"
+            )
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{place}: {_undecodable(raw, error)}") from error
+    if "\0" in text:
+        raise ValueError(
+            f"{place}: expected text; it holds NUL bytes, as binary files do, and UTF-16 text "
+            f"without a mark: {_convert('UTF-16')}"
+        )
+    return text
+
+
+@contextmanager
+def open_binary(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading, unpacked if its name ends in .gz or .xz.
+
+    Raises:
+        OSError: there is no such file, it is a folder, or it cannot be read.
+        ValueError: it is no file of bytes, such as a device, or while it is read: it is damaged.
+    """
+    if not (path.is_file() or path.is_dir() or _is_pipe(path)) and path.stat():
+        raise ValueError(f"{path}: expected a file; it is a device, a pipe or a socket")
+    with path.open("rb") as plain:
+        if path.suffix not in _OPENERS:
+            yield plain
+            return
+        try:
+            with _OPENERS[path.suffix](plain) as unpacked:
+                yield unpacked
+        except _UNPACKING as error:
+            raise ValueError(
+                f"{path} is damaged, cut short or no {path.suffix} file ({error}); fetch it again"
+            ) from error
+
+
+def read_number(text: str) -> float:
+    """Read a number as files have them: ASCII digits, perhaps a point and an exponent, or inf.
+
+    Raises:
+        ValueError: it is none; NaN, and what only Python takes for a number ("1_000"), are none.
+    """
+    if not _NUMBER.fullmatch(text.strip()):
+        raise ValueError(f"expected a number; got {text[:80]!r}")
+    return float(text)
+
+
+def shorten(text: str, limit: int = 80) -> str:
+    """Return the repr of a text, cut where it is long, for error messages."""
+    return repr(text if len(text) <= limit else f"{text[:limit]}...")
+
+
+def _raw_lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    number = 0
+    while line := file.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
+            raise ValueError(
+                f"{path}:{number}: the line is longer than {LONGEST_LINE >> 20} MiB; "
+                "is it a text file with line ends?"
+            )
+        yield line
+
+
+def _is_pipe(path: Path) -> bool:
+    return str(path).startswith(_PIPES) or str(path) == "/dev/stdin"
+
+
+def _undecodable(raw: bytes, error: UnicodeDecodeError) -> str:
+    before = raw[: error.start].decode("utf-8-sig")
+    line = f"line {before.count(chr(10)) + 1}, " if "\n" in before else ""
+    character = len(before.rpartition("\n")[2]) + 1
+    return (
+        f"expected UTF-8 text; {line}character {character} is the byte "
+        f"0x{raw[error.start]:02x}, as in Latin-1 or Windows-1252: {_convert('WINDOWS-1252')}"
+    )
+
+
+def _convert(name: str) -> str:
+    return f"convert it, e.g. iconv -f {name} -t UTF-8"
