@@ -114,7 +114,13 @@ def _contrast(data: dict[str, Any]) -> Contrast:
     return Contrast(template=template, **_known(Contrast, data, "contrast"))
 
 
-def _templates(data: Mapping[str, Any], where: str) -> tuple[Template, ...]:
+def _templates(
+    data: Mapping[str, Any] | Sequence[Mapping[str, Any]], where: str
+) -> tuple[Template, ...]:
+    """Read the wordings of a role: one table, or a list of tables, of any kinds."""
+    if isinstance(data, list):
+        return tuple(template for one in data for template in _templates(one, where))
+    assert isinstance(data, Mapping)
     if sum(key in data for key in ("user", "template", "templates")) != 1:
         raise ValueError(
             f"[{where}] needs either template = or templates = (plain) or user = (chat)"
@@ -133,7 +139,8 @@ def _wording(name: str, templates: Sequence[Template]) -> list[str]:
     if len(templates) == 1:
         return ["", f"[{name}]", *_template_lines(templates[0])]
     if any(template.chat for template in templates) or len({t.tokens for t in templates}) > 1:
-        raise ValueError("several wordings of one role must be plain and tokenised alike")
+        tables = (["", f"[[{name}]]", *_template_lines(template)] for template in templates)
+        return [line for lines in tables for line in lines]
     listed = ",\n".join(f"  {_value(template.text)}" for template in templates)
     return ["", f"[{name}]", f"templates = [\n{listed},\n]", _line("tokens", templates[0].tokens)]
 

@@ -39,6 +39,19 @@ def test_any_prompt_survives_toml(
     reading = Reading(layer=layer, sparse=SparseRules(top=top))
     prompt = Prompt("p", (Form("f", (turn,), (plain,), "chat"),), reading)
     assert Prompt.from_toml(prompt.to_toml()) == prompt
+    whole = Template(f"{before}{{text}}", tokens="whole")
+    prompt = Prompt("p", (Form("f", (turn, plain, whole), (plain, whole)),), reading)
+    assert Prompt.from_toml(prompt.to_toml()) == prompt
+
+
+def test_wordings_of_any_kinds_stand_in_tables_of_one_name() -> None:
+    both = "[[both]]\nuser = 'u {text}'\n[[both]]\ntemplate = '{text} t'\ntokens = 'whole'\n"
+    (form,) = Prompt.from_toml("name = 'p'\n" + both).forms
+    assert form.query == form.document
+    assert form.query == (
+        Template("u {text}", chat=True),
+        Template("{text} t", tokens="whole"),
+    )
 
 
 def test_hash_is_of_content_not_of_names() -> None:

@@ -165,9 +165,15 @@ def _in_parts(task: Task, scorer: Scorer, report: Report) -> Outcome:
 
 
 def _longest(task: Task) -> Proposal:
-    """Return the longest prompt of the pool that is no longer than what may be proposed."""
-    held = [one for one in task.pool if task.space.holds(one.prompt)] or list(task.pool[:1])
-    return max(held, key=lambda one: task.space.words(one.prompt))
+    """Return the longest prompt of the pool that may be proposed and that the model can take."""
+    held = [one for one in task.pool if task.space.holds(one.prompt)]
+    for one in sorted(held, key=lambda one: -task.space.words(one.prompt)):
+        try:
+            task.objective.cost(one.prompt, ())
+        except ValueError:  # the race notes why, e.g. that it leaves no room for a text
+            continue
+        return one
+    return task.pool[0]
 
 
 def _affordable(

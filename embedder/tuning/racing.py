@@ -72,7 +72,7 @@ def _scored(scorer: Scorer, runner: Runner, block: Sequence[str]) -> bool:
         runner.reason = "the budget ended"
         return False
     except ValueError as error:
-        runner.reason = f"cannot be used: {error}"
+        runner.reason = f"cannot be used: {' '.join(str(error).split())}"
     return True
 
 

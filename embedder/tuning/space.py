@@ -35,7 +35,8 @@ class Space:
     """The prompts that a search may reach from one prompt.
 
     Attributes:
-        default: one form only, and one template for each role that is tuned.
+        default: one form only. Where it words a role in several ways (an earlier search may have
+            chosen their mean), other prompts are made of the first.
         roles: whose words are tuned.
         genes: rules of reading that are tuned: name -> values. Names are "fusion", "layer",
             "sparse_top" and "prepend", whose values are (start, exit) or None.
@@ -61,22 +62,21 @@ class Space:
             raise ValueError(f"rules that can be tuned are {sorted(_GENES)}; got {sorted(unknown)}")
 
     def around(self, prompt: Prompt, role: Role) -> Around:
-        """Return the words around the text.
+        """Return the words around the text, of several wordings those of the first.
 
         Raises:
-            ValueError: the prompt words a role in several ways, or shows the text otherwise than
-                by one {text}.
+            ValueError: the prompt shows the text otherwise than by one {text}.
         """
-        held = prompt.forms[0].templates(role)
-        if len(held) != 1 or held[0].text.count(SLOT) != 1 or held[0].texts != 1:
+        first = prompt.forms[0].templates(role)[0]
+        if first.text.count(SLOT) != 1 or first.texts != 1:
             raise ValueError(
-                f"prompt {prompt.name!r} does not show a {role.value} by one {SLOT} in one way, "
+                f"prompt {prompt.name!r} does not show a {role.value} by one {SLOT}, "
                 "so it cannot be tuned"
             )
-        return Around(*held[0].text.split(SLOT))
+        return Around(*first.text.split(SLOT))
 
     def reworded(self, prompt: Prompt, words: Mapping[Role, Around]) -> Prompt:
-        """Return the prompt with other words around its text."""
+        """Return the prompt with other words around its text, and one wording for each role."""
         form = prompt.forms[0]
         for role, around in words.items():
             held = (_with(form.templates(role)[0], around),)
