@@ -40,7 +40,8 @@ class Frame:
         self._tokenizer = tokenizer
         self._rules = prompt.text_rules
         self._select = prompt.select
-        self._lead = list(leading_specials(tokenizer))
+        own = prompt.specials == "model"
+        self._lead = list(leading_specials(tokenizer)) if own else []
         self._literals = [
             text_ids(tokenizer, part.text) if part.kind == "literal" else [] for part in self.parts
         ]
@@ -70,6 +71,11 @@ class Frame:
             for part, ids in zip(self.parts, self._literals, strict=True)
         ]
         return [self.template.tokens, self._lead, pieces]
+
+    @property
+    def lead(self) -> list[int]:
+        """The tokenizer's own special tokens that are put before the wording."""
+        return list(self._lead)
 
     @property
     def ending(self) -> list[int]:

@@ -29,11 +29,14 @@ class Prepend:
         self, backbone: Backbone, rule: Prepending, rows: Sequence[Row], placeholder: int
     ) -> None:
         depth = len(backbone.layers)
-        self.blocks = range(rule.start, max(at_depth(rule.exit, depth), rule.start + 1))
-        if self.blocks.stop > depth:
+        if rule.start >= depth:
             raise ValueError(
-                f"prepend.exit {rule.exit} does not exist: the model has {depth} blocks"
+                f"prepend.start {rule.start} does not exist: the model has {depth} blocks, "
+                f"counted from 0"
             )
+        # As in the published program, an exit beyond the last block means the last.
+        last = min(at_depth(rule.exit, depth), depth)
+        self.blocks = range(rule.start, max(last, rule.start + 1))
         self.placeholder = placeholder
         pairs = [(row, *pair) for row, one in enumerate(rows) for pair in one.copies]
         self.pairs = torch.tensor(pairs, dtype=torch.int64, device=backbone.device).reshape(-1, 3)

@@ -15,7 +15,7 @@ from embedder.batch_rows import BatchRows, Room, in_order, join, refuse_nan, to_
 from embedder.bundled import BUNDLED_MODEL, BUNDLED_NAME
 from embedder.context import within_context
 from embedder.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
-from embedder.prompt import Prompt, content_hash
+from embedder.prompt import NOTES, Prompt, content_hash
 from embedder.terms import TermTable
 from embedder.types import Representation, Role, fingerprint_of, list_texts
 
@@ -220,7 +220,8 @@ class LLMEncoder:
             for role, frames in self.reader.frames.items()
         }
         rules = asdict(replace(self.prompt, name="", forms=self.prompt.forms[:1]))
-        for known in ("name", "forms", "description", "source", "use", "fusion", "adapt"):
+        # What `specials` adds is in the prompts' own ids.
+        for known in (*NOTES, "forms", "specials", "adapt"):
             rules.pop(known)
         return fingerprint_of(
             kind="llm",

@@ -18,6 +18,7 @@ NOTES = ("name", "description", "source", "use", "fusion")
 
 Use = Literal["retrieval", "similarity"]
 TextRules = Literal["", "sts"]
+Specials = Literal["model", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,9 @@ class Prompt:
             retrieval writes it: "minmax:dense=0.2,sparse=0.2,bm25=0.6". Changes no vector.
         text_rules: what is done to a text first: "" nothing, "sts" the rules that the authors of
             PromptEOL, MetaEOL, TP and CP use on sentences (`text_rules.sts`).
+        specials: which special tokens stand before every wording: "model", those that the
+            tokenizer puts before a text, once; or "none", where a wording spells all it needs, as
+            published prompt files do.
         task: the instruction that stands for {task}.
         prepend: copy a late state to a placeholder (TP, HTP), or None.
         contrast: subtract what an auxiliary prompt says (CP), or None.
@@ -55,6 +59,7 @@ class Prompt:
     use: Use = "retrieval"
     fusion: str = ""
     text_rules: TextRules = ""
+    specials: Specials = "model"
     task: str = ""
     prepend: Prepending | None = None
     contrast: Contrast | None = None
@@ -72,6 +77,8 @@ class Prompt:
             raise ValueError(f"prompt {self.name!r}: use must be retrieval or similarity")
         if self.text_rules not in get_args(TextRules):
             raise ValueError(f'text_rules must be "" or "sts"; got {self.text_rules!r}')
+        if self.specials not in get_args(Specials):
+            raise ValueError(f'specials must be "model" or "none"; got {self.specials!r}')
         check_together(self)
 
     @property
@@ -80,6 +87,8 @@ class Prompt:
         facts = {key: value for key, value in asdict(self).items() if key not in NOTES}
         for form in facts["forms"]:
             form.pop("name")
+        if facts["specials"] == "model":  # as it was before there was a choice
+            del facts["specials"]
         _, _, digest = facts.pop("adapt").rpartition("#")  # wherever the file lies
         if digest:
             facts["adapt"] = digest

@@ -30,7 +30,7 @@ _TABLES: dict[str, type] = {
     "rewrite": Rewriting,
     "sample": Sampling,
 }
-_SCALARS = (*NOTES, "text_rules", "task", "adapt")
+_SCALARS = (*NOTES, "text_rules", "specials", "task", "adapt")
 _CHAT = {"user", "system", "prefill", "tokens"}
 _PLAIN = {"template", "templates", "tokens"}
 

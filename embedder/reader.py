@@ -16,7 +16,7 @@ from embedder.generate import pool, say
 from embedder.interventions import Capture, Prepend, Subtract, contrast_block
 from embedder.passes import Intervention, Wanted
 from embedder.prompt import Prompt
-from embedder.readout import take
+from embedder.readout import positions, take
 from embedder.render import choose_form
 from embedder.row import Row
 from embedder.selected import read_selected
@@ -189,7 +189,10 @@ class Reader:
         """Return the ids that are shared, or none where a text has merged with the wording."""
         length = len(frame.prefix)
         apart = self.reading.prefix_apart and all(
-            len(row.ids) > length and tuple(row.ids[:length]) == frame.prefix for row in rows
+            len(row.ids) > length
+            and tuple(row.ids[:length]) == frame.prefix
+            and positions(row, self.reading).min(initial=length) >= length
+            for row in rows
         )
         return frame.prefix if apart else ()
 

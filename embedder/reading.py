@@ -128,7 +128,8 @@ class Prepending:
 
     Attributes:
         start: first block that is fed the copy.
-        exit: first block that is not fed it any more; a fraction is one of the model's depth.
+        exit: first block that is not fed it any more; a fraction is one of the model's depth, and
+            a number beyond the last block feeds all of them.
     """
 
     start: int = 1

@@ -19,7 +19,7 @@ class Take:
     """The positions that are read of each row of a batch, counted from the row's first token.
 
     Attributes:
-        rows: (m,) int64, row of each position, non-decreasing; every row has at least one.
+        rows: (m,) int64, row of each position, non-decreasing; the mean of none is zeros.
         positions: (m,) int64.
     """
 
@@ -40,11 +40,11 @@ class Take:
 
         rows, places = self._on(states, seen)
         taken = states[rows, places]  # (m, dim)
-        if len(rows) == len(states):
+        if len(rows) == len(states) and len(np.unique(self.rows)) == len(states):
             return taken
         total = torch.zeros((len(states), taken.shape[1]), device=states.device)
         count = torch.bincount(rows, minlength=len(states))
-        return total.index_add_(0, rows, taken.float()) / count[:, None]
+        return total.index_add_(0, rows, taken.float()) / count.clamp(min=1)[:, None]
 
     def peak(self, logits: "Tensor", seen: int) -> "Tensor":
         """Return the largest ln(1 + relu(logit)) over the positions, (n, vocab) float32.
@@ -88,7 +88,7 @@ class Held:
 
 
 def take(rows: Sequence[Row], reading: Reading) -> Take:
-    """Find the positions that a reading wants; an empty span is read at the row's last token."""
+    """Find the positions that a reading wants; see `positions` for spans without tokens."""
     found = [positions(row, reading) for row in rows]
     return Take(
         np.repeat(np.arange(len(rows)), [len(one) for one in found]),
@@ -97,13 +97,20 @@ def take(rows: Sequence[Row], reading: Reading) -> Take:
 
 
 def positions(row: Row, reading: Reading) -> NDArray[np.int64]:
-    """Return the positions that are read of one row, increasing."""
+    """Return the positions that are read of one row, increasing.
+
+    Where a text has no tokens, the row's last token is read; but of a copy that has none, nothing,
+    which gives zeros, or the row's first token where the last of the copy is read. This is what
+    the program of Echo does (Springer et al., ICLR 2025).
+    """
     last = np.array([len(row.ids) - 1])
     if reading.at_last_token:
         return last
     span = spanned(row, reading)
     if reading.pool == "max":  # the answer about a token is given at the token before it
         span = span[span > 0] - 1
+    if not len(span) and reading.span == "copy":
+        return np.zeros(int(reading.pool == "last"), np.int64)
     if not len(span):
         return last
     return span[-1:] if reading.pool == "last" else span

@@ -7,6 +7,7 @@ from embedder.llm import LLMEncoder
 from embedder.prompt import Prompt
 from embedder.reading import Contrast, Prepending, Reading, SparseRules
 from embedder.readout import positions
+from embedder.render import leading_specials
 from embedder.row import Row
 from embedder.types import Role
 
@@ -68,6 +69,8 @@ def show(encoder: LLMEncoder, text: str, role: Role, top: int = 10) -> Shown:
     """
     fed, reading = encoder.fed(text, role), encoder.prompt.reading
     rules = [*_rules(encoder, role)]
+    if reading.pool == "mean" and not all(len(positions(row, reading)) for row in fed.rows):
+        rules.append("The copy has no tokens to read, so the row is zeros.")
     if any(row.cut for row in fed.rows):
         rules.append(f"The text was cut at {encoder.options.max_text_tokens} tokens.")
     words, silent = _words(encoder, text, role, top), ""
@@ -115,6 +118,7 @@ def _rules(encoder: LLMEncoder, role: Role) -> Iterator[str]:
     """Say what is read and what is done on the way, with depths as they are in this model."""
     prompt, reading = encoder.prompt, encoder.prompt.reading
     yield f"Read: {_where(reading)}, {_layer(encoder)}."
+    yield _specials(encoder, role)
     if reading.attention == "bidirectional":
         yield "Every token sees all of the prompt (read.attention = bidirectional)."
     if reading.mode != "first-token":
@@ -140,6 +144,20 @@ def _rules(encoder: LLMEncoder, role: Role) -> Iterator[str]:
     if wordings > 1:
         first = ", each brought to unit length first" if reading.unit else ""
         yield f"The states of the {wordings} wordings are averaged{first}."
+
+
+def _specials(encoder: LLMEncoder, role: Role) -> str:
+    """Say which special tokens are put before the wording, and by which rule."""
+    if encoder.prompt.specials == "none":
+        return "Nothing is put before the wording (specials = none)."
+    tokenizer = encoder.backbone.tokenizer
+    own = list(leading_specials(tokenizer))
+    names = " ".join(str(name) for name in tokenizer.convert_ids_to_tokens(own))
+    if not own:
+        return "This tokenizer puts nothing before the wording (specials = model)."
+    if all(frame.lead for frame in encoder.reader.frames[role]):
+        return f"The tokenizer's own {names} stands first (specials = model)."
+    return f"The wording begins with the tokenizer's own {names}, which is not put first again."
 
 
 def _where(reading: Reading) -> str:

@@ -48,7 +48,8 @@ class Representation:
     """Rows that stand for texts: dense unit vectors, sparse non-negative vectors, or both.
 
     Attributes:
-        dense: (n, dim) float32 rows of unit length, or None.
+        dense: (n, dim) float32 rows of unit length, or zeros where there was nothing to read, such
+            as an empty text's second copy in Echo; or None.
         sparse: (n, vocab) float32 CSR >= 0 with sorted indices and no stored zeros, or None.
         owner: (n,) int64, non-decreasing: the position of the input text that a row stands for.
     """
@@ -79,8 +80,9 @@ def _check_dense(dense: NDArray[np.float32], rows: int) -> None:
     if not np.all(np.isfinite(norms)):
         bad = int(np.flatnonzero(~np.isfinite(norms))[0])
         raise ValueError(f"dense row {bad} holds NaN or infinity; check the model and its dtype")
-    if rows and np.abs(norms - 1).max() > UNIT_TOLERANCE:
-        bad = int(np.abs(norms - 1).argmax())
+    off = np.where(norms == 0, 0.0, np.abs(norms - 1))
+    if rows and off.max() > UNIT_TOLERANCE:
+        bad = int(off.argmax())
         raise ValueError(f"dense rows must have unit length; row {bad} has length {norms[bad]:.4g}")
 
 

@@ -48,7 +48,9 @@ def encoder(settings: dict[str, Any], mode: str = "first-token", expansion: int 
     rules = SparseRules(words="nltk", scale=100, expansion=expansion)
     steps = settings.get("num_pooled_tokens") or 10
     reading = Reading(mode=mode, generated_tokens=steps, sparse=rules)  # type: ignore[arg-type]
-    prompt = Prompt("golden", (Form("golden", (query,), (document,)),), reading)
+    # Their program adds no special token: the prompt files spell what they want.
+    form = Form("golden", (query,), (document,))
+    prompt = Prompt("golden", (form,), reading, specials="none")
     model, options = backbone(settings["model"])
     return LLMEncoder(model, prompt, options)
 

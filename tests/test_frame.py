@@ -153,6 +153,25 @@ def test_the_sts_rules_strip_the_filled_template(tokenizer: PreTrainedTokenizerB
     assert said(row, 0, tokenizer) == "What."
 
 
+@pytest.mark.parametrize("wording", ["say {text}", "<s>say {text}", "<|user|>say {text}"])
+@pytest.mark.parametrize("cut", ["pieces", "whole"])
+def test_specials_none_feeds_the_wording_and_nothing_else(
+    tokenizer: PreTrainedTokenizerBase, wording: str, cut: Tokens
+) -> None:
+    """The published programs of PromptReps and Echo add none: their prompts spell a beginning.
+
+    A beginning that is no special token of this model was preceded by the model's own.
+    """
+    template = Template(wording, tokens=cut)
+    prompt = replace(prompt_of(template), specials="none")
+    (row,) = Frame(template, prompt, tokenizer).rows(["magma"])
+    if cut == "whole":
+        assert row.ids == text_ids(tokenizer, wording.replace("{text}", "magma"))
+    else:
+        before = text_ids(tokenizer, wording.removesuffix("{text}"))
+        assert row.ids == [*before, *text_ids(tokenizer, "magma")]
+
+
 def test_an_empty_text_in_an_empty_wording_is_still_fed(tokenizer: PreTrainedTokenizerBase) -> None:
     without = AutoTokenizer.from_pretrained(tokenizer.name_or_path)
     without.backend_tokenizer.post_processor = None

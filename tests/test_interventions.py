@@ -165,9 +165,16 @@ def test_an_empty_text_can_be_read(llama: Pair) -> None:
         assert far(got[:1], encoder.states([""], Role.QUERY)) <= TOLERANCE
 
 
+def test_an_exit_beyond_the_last_block_means_the_last(llama: Pair) -> None:
+    """The published program's own default is 99, for models of any depth; it was an error here."""
+    beyond, last = (asks(ONE, prepend=Prepending(1, end)) for end in (99, 6))
+    got, want = (llama.encoder(prompt).states(TEXTS, Role.QUERY) for prompt in (beyond, last))
+    assert np.array_equal(got, want)
+
+
 def test_blocks_that_a_model_lacks_are_refused(llama: Pair) -> None:
-    with pytest.raises(ValueError, match=r"prepend.exit 7 does not exist: the model has 6 blocks"):
-        llama.encoder(asks(ONE, prepend=Prepending(1, 7))).states(TEXTS, Role.QUERY)
+    with pytest.raises(ValueError, match=r"prepend.start 6 does not exist: the model has 6 blocks"):
+        llama.encoder(asks(ONE, prepend=Prepending(6, 7))).states(TEXTS, Role.QUERY)
     with pytest.raises(ValueError, match=r"contrast.block 6 does not exist: the model has 6"):
         llama.encoder(asks(PLAIN, contrast=against(block=6)))
 

@@ -78,13 +78,13 @@ def test_a_wrong_rule_is_one_line(
     assert len(err.strip().splitlines()) == 1
 
 
-def test_an_exit_above_the_model_is_one_line(
+def test_a_start_above_the_model_is_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, model: Path
 ) -> None:
     path = tmp_path / "mine.toml"
-    path.write_text(BOTH.replace("{text}", "{placeholder}{text}") + BARE + "[prepend]\nexit = 9\n")
+    path.write_text(BOTH.replace("{text}", "{placeholder}{text}") + BARE + "[prepend]\nstart = 3\nexit = 9\n")
     code, _, err = ran(capsys, "prompts", "show", path, "some text", "--model", model)
-    assert code == 2 and "prepend.exit 9 does not exist: the model has 3 blocks" in err
+    assert code == 2 and "prepend.start 3 does not exist: the model has 3 blocks" in err
 
 
 def test_a_demonstration_that_does_not_fit_is_one_line(

@@ -37,6 +37,21 @@ def test_an_empty_span_is_read_at_the_last_token() -> None:
     assert positions(empty, reading("text", "mean")).tolist() == [2]
 
 
+def test_an_empty_copy_is_read_as_the_program_of_echo_reads_it() -> None:
+    """Its mean over no token was the prompt's last state here; there it is zeros."""
+    empty = Row([1, 2, 3, 4], slots=[[range(1, 1)], [range(3, 3)]])
+    assert positions(empty, reading("copy", "mean")).tolist() == []
+    assert positions(empty, reading("copy", "last")).tolist() == [0]
+    full = Row([1, 2, 3, 4], slots=[[range(1, 2)], [range(2, 4)]])
+    states = torch.arange(24.0).reshape(2, 4, 3)
+    for rows, want in (
+        ([empty, full], [torch.zeros(3), states[1, 2:].mean(0)]),  # as many positions as rows
+        ([full, empty], [states[0, 2:].mean(0), torch.zeros(3)]),
+    ):
+        got = take(rows, reading("copy", "mean")).mean(states, 0)
+        assert torch.equal(got, torch.stack(want))
+
+
 def test_means_and_peaks() -> None:
     states = torch.arange(24.0).reshape(2, 4, 3)
     chosen = Take(np.array([0, 0, 1]), np.array([11, 12, 13]))

@@ -42,7 +42,24 @@ def test_placeholders_and_depths_are_named(deep: Path) -> None:
     assert told.rules[0] == (
         "Read: the last token, layer 0.84 = block 5 of 6, before the final norm."
     )
-    assert "Before block 2 of 6, <PST> takes the last token's state" in told.rules[1]
+    assert "Before block 2 of 6, <PST> takes the last token's state" in told.rules[2]
+
+
+def test_what_stands_before_the_wording_is_told(deep: Path) -> None:
+    told, _ = shown(deep, "prompteol")
+    assert told.wordings[0].tokens[0][1] == "<s>"
+    assert "The tokenizer's own <s> stands first (specials = model)." in told.rules
+    told, _ = shown(deep, "echo-retrieval")
+    assert [name for _, name in told.wordings[0].tokens].count("<s>") == 1
+    assert "Nothing is put before the wording (specials = none)." in told.rules
+
+
+def test_an_echo_of_nothing_is_told_to_be_zeros(deep: Path) -> None:
+    told, encoder = shown(deep, "echo", "")
+    assert told.wordings[0].read == () and told.rules[-1].endswith("so the row is zeros.")
+    assert not encoder.states([""], Role.QUERY).any()
+    both = encoder.states(["", LINES[0]], Role.QUERY)
+    assert not both[0].any() and both[1].any()
 
 
 def test_contrast_says_where_it_acts(deep: Path) -> None:
