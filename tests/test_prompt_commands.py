@@ -82,7 +82,8 @@ def test_a_start_above_the_model_is_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, model: Path
 ) -> None:
     path = tmp_path / "mine.toml"
-    path.write_text(BOTH.replace("{text}", "{placeholder}{text}") + BARE + "[prepend]\nstart = 3\nexit = 9\n")
+    rule = "[prepend]\nstart = 3\nexit = 9\n"
+    path.write_text(BOTH.replace("{text}", "{placeholder}{text}") + BARE + rule)
     code, _, err = ran(capsys, "prompts", "show", path, "some text", "--model", model)
     assert code == 2 and "prepend.start 3 does not exist: the model has 3 blocks" in err
 
