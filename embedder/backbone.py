@@ -38,9 +38,15 @@ class Backbone:
         vocab: width of the logits.
         shares_prefix: whether keys and values of a prefix can be computed apart.
         attention_outputs: projections of attention outputs that were looked for, by block.
+        missing_head: names of the LM head's weights that the checkpoint lacks; they are random.
     """
 
-    def __init__(self, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> None:
+    def __init__(
+        self,
+        model: "PreTrainedModel",
+        tokenizer: "PreTrainedTokenizerBase",
+        missing_head: frozenset[str] = frozenset(),
+    ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.device = next(model.parameters()).device
@@ -48,6 +54,7 @@ class Backbone:
         self.vocab = int(model.config.get_text_config().vocab_size)
         self.shares_prefix = is_plain(model)
         self.attention_outputs: dict[int, nn.Module] = {}
+        self.missing_head = missing_head
         self._accepted = set(inspect.signature(model.forward).parameters)
         self._base_accepted = set(inspect.signature(model.base_model.forward).parameters)
         self._prefixes: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = {}
@@ -64,6 +71,19 @@ class Backbone:
     def top(self) -> list[nn.Module]:
         """What a state passes after the last block: the final norm, where there is one."""
         return after_blocks(self.model)
+
+    def check_head(self) -> None:
+        """Refuse to read a model's words where the checkpoint has no LM head.
+
+        Raises:
+            ValueError: what stands in its place is random.
+        """
+        if self.missing_head:
+            raise ValueError(
+                f"{self.model.config.name_or_path}: the checkpoint has no LM head "
+                f"({min(self.missing_head)} is missing), which this prompt reads; such a model "
+                "gives dense rows only: --channels dense,bm25 with a prompt that generates nothing"
+            )
 
     def depth_of(self, layer: int | float) -> int:
         """Return the number of blocks under a layer, or say that it does not exist."""
@@ -153,6 +173,7 @@ class Backbone:
                 self.model.base_model(**_fitting(inputs, self._base_accepted))
             return Pass(None, None, length, cache)
         if wanted.peak:
+            self.check_head()
             logits = self.model(**_fitting(inputs, self._accepted)).logits
             return Pass(read.peak(logits), None, length, cache)
         hidden, logits = self._read(inputs, read, wanted)
@@ -197,6 +218,7 @@ class Backbone:
             kept.append(read(states[0]))
             return (read.last(states[0])[:, None],)  # (n, 1, dim)
 
+        self.check_head()
         head = self.model.get_output_embeddings()
         with hooked([head.register_forward_pre_hook(last_only)]):
             out = self.model(**_fitting(inputs, self._accepted))

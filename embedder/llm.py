@@ -226,7 +226,7 @@ class LLMEncoder:
         return fingerprint_of(
             kind="llm",
             architecture=type(self.backbone.model).__name__,
-            weights=weights_digest(self.backbone.model),
+            weights=weights_digest(self.backbone.model, self.backbone.missing_head),
             tokenizer=tokenizer_digest(self.backbone.tokenizer),
             dtype=self.options.dtype,
             max_text_tokens=self.options.max_text_tokens,

@@ -1,11 +1,24 @@
 """Load a causal LM by name or folder: device, dtype, attention; errors in one line."""
 
 import hashlib
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from embedder.bundled import BUNDLED_MODEL, BUNDLED_NAME
+from embedder.checkpoint import (
+    check_causal,
+    check_config,
+    check_finite,
+    check_size,
+    check_tokens,
+    missing_head,
+)
+from embedder.model_folder import check_folder
 
 if TYPE_CHECKING:
     import torch
@@ -14,6 +27,7 @@ if TYPE_CHECKING:
     from embedder.backbone import Backbone
 
 SAMPLES = 64  # values of each weight matrix that enter the digest
+_LOADING = RLock()  # one model at a time: libraries keep their verbosity for the whole process
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -44,39 +58,71 @@ class LLMOptions:
 
 
 def load_backbone(name: str | Path, options: LLMOptions) -> tuple["Backbone", LLMOptions]:
-    """Load model and tokenizer, and say which device and dtype `auto` became."""
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging as transformers_logging
+    """Load model and tokenizer, and say which device and dtype `auto` became.
+
+    Raises:
+        ValueError: there is no such model, or it is none that can be read: it lacks weights, is
+            no causal LM, or its tokenizer is another's. One line that begins with the place.
+    """
+    from transformers import AutoConfig, AutoTokenizer
 
     from embedder.backbone import Backbone
 
-    transformers_logging.disable_progress_bar()
     place = str(BUNDLED_MODEL if name == BUNDLED_NAME else name)
     remote: dict[str, Any] = {"trust_remote_code": options.trust_remote_code}
-    with _plain_errors(place):
+    stored = check_folder(Path(place)) if Path(place).exists() else None
+    with quiet_transformers(), named_errors(place):
         config = AutoConfig.from_pretrained(place, **remote)
-        tokenizer = AutoTokenizer.from_pretrained(place, **remote)
+        check_config(config, place)
         resolved = _resolved(options, config)
-        # A quantised model is laid out for its device while it loads, and cannot be moved after.
-        quantised = getattr(config, "quantization_config", None) is not None
-        layout = {"device_map": resolved.device} if quantised else {}
-        model = AutoModelForCausalLM.from_pretrained(
-            place, dtype=_torch_dtype(resolved.dtype), **_attention(config), **layout, **remote
-        )
-        model = model if quantised else model.to(resolved.device)
-    return Backbone(model, tokenizer), resolved
+        tokenizer = AutoTokenizer.from_pretrained(place, **remote)
+        if stored is not None and not options.trust_remote_code:
+            check_size(config, stored, place)
+        model, info = _load_model(place, config, resolved, remote)
+        missing = missing_head(model, info, place)
+        check_finite(model, place)
+        check_tokens(model, tokenizer, place)
+        check_causal(model, place)
+        return Backbone(model, tokenizer, missing), resolved
 
 
-def weights_digest(model: "PreTrainedModel") -> str:
+def _load_model(
+    place: str, config: "PretrainedConfig", options: LLMOptions, remote: dict[str, Any]
+) -> tuple["PreTrainedModel", dict[str, Any]]:
+    """Load weights, and return what of them was missing, left over, or of another shape."""
+    from transformers import AutoModelForCausalLM
+
+    # A quantised model is laid out for its device while it loads, and cannot be moved after.
+    quantised = getattr(config, "quantization_config", None) is not None
+    model, info = AutoModelForCausalLM.from_pretrained(
+        place,
+        dtype=_torch_dtype(options.dtype),
+        use_safetensors=True,  # pickles run code
+        ignore_mismatched_sizes=True,  # refused by `missing_head`, by name
+        output_loading_info=True,
+        **({"device_map": options.device} if quantised else {}),
+        **_attention(config),
+        **remote,
+    )
+    return model if quantised else model.to(options.device), info
+
+
+def weights_digest(model: "PreTrainedModel", without: Collection[str] = ()) -> str:
     """Return 16 hex digits that tell two sets of weights apart, wherever they are stored.
 
     64 evenly spaced values of every tensor count, with its name, shape and dtype: fine-tuning
     changes all of them, and a folder that was moved or a hub name changes none.
+
+    Args:
+        model: as loaded.
+        without: names of weights that do not count, since they were not in the checkpoint.
     """
     import torch
 
     digest = hashlib.sha256()
     for name, tensor in model.state_dict().items():
+        if name in without:
+            continue
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         flat = tensor.detach().reshape(-1)
         step = max(1, len(flat) // SAMPLES)
@@ -125,25 +171,52 @@ def _soft_cap(config: "PretrainedConfig") -> float | None:
     return cap
 
 
-class _plain_errors:  # noqa: N801 - reads as a statement: with _plain_errors(place)
-    """Turn what loading a wrong folder or name raises into one line of ours."""
+@contextmanager
+def named_errors(place: str, kind: str = "causal language model") -> Iterator[None]:
+    """Turn whatever a library raises over a wrong folder or name into one line of ours.
 
-    def __init__(self, place: str) -> None:
-        self.place = place
+    Raises:
+        ValueError: in place of any error; our own, which begin with the place, stay as they are.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise MemoryError(f"{place} does not fit in memory; use a smaller model") from error
+    except Exception as error:
+        if isinstance(error, ValueError) and str(error).startswith(place):
+            raise
+        raise ValueError(
+            f"no {kind} could be loaded from {place!r} "
+            f"(a folder, or a name on the Hugging Face hub): {first_line(error)}"
+        ) from error
+    except BaseException as error:  # the tokenizers library panics over files it takes for its own
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ValueError(f"{place}: tokenizer.json is damaged: {first_line(error)}") from error
 
-    def __enter__(self) -> None:
-        if Path(self.place).exists() and not (Path(self.place) / "config.json").is_file():
-            raise ValueError(
-                f"{self.place} is no model folder: expected config.json in it, as "
-                "save_pretrained writes it"
-            )
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from safetensors import SafetensorError
+def first_line(error: BaseException) -> str:
+    """Say an error in one line, with its kind where the words alone would say too little."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = " ".join(lines[:2])[:300] if lines else ""
+    return (
+        said
+        if isinstance(error, OSError | ValueError) and said
+        else (f"{type(error).__name__}: {said}" if said else type(error).__name__)
+    )
 
-        if isinstance(error, OSError | ValueError | KeyError | SafetensorError | RuntimeError):
-            first = str(error).strip().split("\n")[0]
-            raise ValueError(
-                f"no causal language model could be loaded from {self.place!r} "
-                f"(a folder, or a name on the Hugging Face hub): {first}"
-            ) from error
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers from writing bars and tables: what is wrong is said by our own errors."""
+    from transformers.utils import logging as transformers_logging
+
+    with _LOADING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        transformers_logging.disable_progress_bar()
+        before = transformers_logging.get_verbosity()
+        transformers_logging.set_verbosity_error()
+        try:
+            yield
+        finally:
+            transformers_logging.set_verbosity(before)

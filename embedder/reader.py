@@ -83,6 +83,9 @@ class Reader:
             self.block = contrast_block(prompt.contrast, backbone)
         backbone.depth_of(self.reading.layer)
         self.generates = self.reading.mode != "first-token"
+        reads_words = self.reading.sparse is not None or self.reading.pool == "max"
+        if reads_words or self.generates or prompt.filter is not None:
+            backbone.check_head()
         self._fans = {role: self._fans_out(role) for role in Role}
 
     @cached_property

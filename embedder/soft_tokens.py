@@ -61,6 +61,7 @@ def soft_logits(
         return (kept[0][:, None],)
 
     # The model's own forward, since some cap or scale what the head says.
+    backbone.check_head()
     head = backbone.model.get_output_embeddings()
     with hooked([head.register_forward_pre_hook(last_only)]):
         out = backbone.model(inputs_embeds=embedded, attention_mask=mask, use_cache=False)

@@ -70,6 +70,7 @@ class Writer:
             backbone: model and tokenizer.
             token_budget: tokens per batch, padding and answers included; 0 chooses by device.
         """
+        backbone.check_head()
         self.backbone = backbone
         self.chat = bool(backbone.tokenizer.chat_template)
         self._budget = token_budget or (8192 if backbone.device.type == "cpu" else 65536)
@@ -86,7 +87,7 @@ class Writer:
     def facts(self) -> dict[str, object]:
         """What changes an answer besides conversation and rule, for a fingerprint."""
         return {
-            "weights": weights_digest(self.backbone.model),
+            "weights": weights_digest(self.backbone.model, self.backbone.missing_head),
             "tokenizer": tokenizer_digest(self.backbone.tokenizer),
             "dtype": str(self.backbone.model.dtype).removeprefix("torch."),
             "template": str(self.backbone.tokenizer.chat_template or ""),

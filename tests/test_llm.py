@@ -185,9 +185,11 @@ def test_the_limit_leaves_room_for_the_prompt(llama: Path) -> None:
 
 
 def test_nan_from_a_model_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
-    save_llama(tmp_path, nan=True)
-    for channel in ("dense", "sparse"):  # NaN weights once looked like absent terms
+    save_llama(tmp_path)
+    for channel in ("dense", "sparse"):  # NaN once looked like absent terms
         encoder = LLMEncoder.load(tmp_path, channels=[channel])
+        with torch.no_grad():  # numbers that overflow on the way, as in half precision
+            encoder.backbone.model.model.norm.weight[0] = float("nan")
         with pytest.raises(ValueError, match="NaN or infinity for text 0"):
             encoder.encode(["x", "y"], Role.DOCUMENT)
 
