@@ -130,7 +130,8 @@ class Maker:
                 if len(queries) == self.options.queries:
                     break
         if not queries:
-            raise ValueError(f"no query was kept: {dict(self.counts)}; try another --style")
+            reasons = ", ".join(f"{what} {count:,}" for what, count in self.counts.items())
+            raise ValueError(f"no query was kept ({reasons}); try another --style")
         self.counts["kept"] = len(queries)
         return Devset(queries, qrels, dict(self.counts))
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lastword.display import clipped, counted, duration, table
+from lastword.display import counted, duration, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
 
     from eval.matrix import Matrix
+    from lastword.tables import Table
 
 BEST, ALIKE = "*", "="
 
@@ -43,17 +43,13 @@ def _figures(dataset: str, told: Mapping[str, Any]) -> "Iterator[RenderableType]
         (one["prompt"], one["model"]): one for one in told["cells"] if one["dataset"] == dataset
     }
     rows = [
-        (prompt, *(_figure(found.get((prompt, m)), cells[prompt, m]) for m in told["models"]), "")
+        (prompt, *(_figure(found.get((prompt, m)), cells[prompt, m]) for m in told["models"]))
         for prompt in told["prompts"]
     ]
     measure = next((one["measure"] for one in told["spread"] if one["dataset"] == dataset), "")
     yield f"{dataset}: {measure}" if measure else dataset
-    made = table("prompt", *(f">{clipped(m, 24)}" for m in told["models"]), "", rows=rows)
-    for column in made.columns:
-        for cell in column.cells:
-            if str(cell).endswith(f" {BEST}"):
-                cell.stylize("bold")  # type: ignore[union-attr]  # table makes Text of all cells
-    yield made
+    names = (f">{model}" for model in told["models"])
+    yield table("prompt", *names, rows=rows, strong=lambda cell: cell.endswith(f" {BEST}"))
 
 
 def _figure(standing: Mapping[str, Any] | None, cell: Mapping[str, Any]) -> str:
@@ -72,7 +68,7 @@ def _costs(told: Mapping[str, Any]) -> "Table":
                 (
                     cell["dataset"],
                     cell["model"],
-                    clipped(cell["prompt"], 24),
+                    cell["prompt"],
                     *(f"{per[role]:.1f}" if role in per else "-" for role in ("document", "query")),
                     duration(cell["seconds"]["encode"]),
                     "",
@@ -94,7 +90,7 @@ def _plan(told: Mapping[str, Any]) -> "Table":
             at_most = "at most " if cell["tokens_at_most"] else ""
             cost = f"{at_most}{cell['tokens']:,}"
             what = "left out: over the budget" if cell["left_out"] else "to be run"
-        rows.append((cell["dataset"], cell["model"], clipped(cell["prompt"], 30), cost, what))
+        rows.append((cell["dataset"], cell["model"], cell["prompt"], cost, what))
     return table("data set", "model", "prompt", ">tokens", "", rows=rows)
 
 
@@ -121,7 +117,7 @@ def _spreads(spreads: list[Mapping[str, Any]]) -> "Table":
         half = f" ±{(reach['high'] - reach['low']) / 2:.4f}" if reach else ""
         rows.append(
             (
-                clipped(one["model"], 20),
+                one["model"],
                 str(one["prompts"]),
                 *(f"{one[name]:.4f}" for name in ("low", "mean", "high", "sd", "range")),
                 "-" if gain is None else f"{gain:+.4f}{half}",
@@ -136,7 +132,7 @@ def _flips(flips: list[Mapping[str, Any]]) -> "Table":
     rows = [
         (
             one["dataset"],
-            f"{clipped(one['better'], 20)} > {clipped(one['worse'], 20)}",
+            f"{one['better']} > {one['worse']}",
             str(one["prompts"]),
             _share(one["flips"], one["flips_interval"]),
             _share(one["superiority"], one["superiority_interval"]),

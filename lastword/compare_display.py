@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from lastword.display import clipped, counted, one_line, table
+from lastword.display import counted, one_line, table, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
 
     from eval.compare import Comparison, Difference
     from eval.differing import Differing, Found
     from eval.examine import Examination
+    from lastword.tables import Table
 
 SIDE_BY_SIDE = 5  # documents of each system
 _HALF = 36  # characters of a document on the left side
@@ -53,17 +53,17 @@ def _figure_table(comparison: "Comparison", baseline: str, rows: "list[Differenc
         held = [row for row in rows if row.dataset == dataset]
         mean = comparison.means.get(dataset, {}).get(baseline, held[0].baseline_mean)
         lines.append((dataset, *[""] * 6))
-        lines.append((f"  {clipped(baseline, 30)}", f"{mean:.4f}", *[""] * 5))
+        lines.append((f"  {baseline}", f"{mean:.4f}", *[""] * 5))
         lines += [_figure_row(row, alpha) for row in held]
     difference = f">diff ±{100 * comparison.options.level:g} %"
-    return table("", ">mean", difference, ">p", ">Holm", ">effect", "w/t/l", rows=lines)
+    return table("", ">mean", difference, ">p", ">Holm", ">effect", ">w/t/l", rows=lines)
 
 
 def _figure_row(row: "Difference", alpha: float) -> tuple[str, ...]:
     held, interval = row.outcomes, row.interval
     reach = f" ±{(interval.high - interval.low) / 2:.4f}" if interval else " " * 8
     return (
-        f"  {clipped(row.system, 30)}",
+        f"  {row.system}",
         f"{row.system_mean:.4f}",
         f"{row.difference:+.4f}{reach}",
         _probability(row.test.p),
@@ -108,10 +108,10 @@ def _pool_table(comparison: "Comparison", behind: "Examination") -> "Table":
     shares = {(held.dataset, *held.systems): held.share for held in behind.overlaps}
     lines: list[tuple[str, ...]] = []
     for dataset, pools in groupby(behind.pools, lambda held: held.dataset):
-        lines.append((dataset, *[""] * (5 + len(firsts))))
+        lines.append((dataset, *[""] * (4 + len(firsts))))
         lines += [
             (
-                f"  {clipped(held.system, 30)}",
+                f"  {held.system}",
                 _percent(held.judged_share),
                 f"{held.unanswered:,} of {held.queries:,}",
                 f"{held.tied:,}",
@@ -120,7 +120,7 @@ def _pool_table(comparison: "Comparison", behind: "Examination") -> "Table":
             )
             for held in pools
         ]
-    both = (f">shared with {clipped(first, 20)}" for first in firsts)
+    both = (f">shared with {first}" for first in firsts)
     return table("", ">judged", ">unanswered", ">tied at 10", *both, "", rows=lines)
 
 
@@ -144,7 +144,7 @@ def _differing(
     for held in differing:
         if held not in bare:
             before, after, moved = _values(held)
-            yield f"{held.dataset} {held.item}: {before} and {after} ({moved})"
+            yield f"{visible(f'{held.dataset} {held.item}')}: {before} and {after} ({moved})"
             if held.text:
                 yield one_line(held.text, 300)
             yield _side_by_side(held)
@@ -160,7 +160,8 @@ def _side_by_side(held: "Differing") -> "Table":
         (*_document(left, at, _HALF), *_document(right, at, 200))
         for at in range(min(SIDE_BY_SIDE, max(len(left), len(right))))
     ]
-    return table(">gain", held.baseline, ">gain", held.system, rows=rows)
+    names = held.baseline, held.system
+    return table(">gain", names[0], ">gain", names[1], rows=rows, texts=names)
 
 
 def _document(documents: "Sequence[Found]", at: int, width: int) -> tuple[str, str]:

@@ -72,7 +72,7 @@ def devset(path: IndexPath, making: Making, output: Output) -> None:
     facts = dict(made.counts)
     replace_file(making.out / "devset.json", (json.dumps(facts, indent=1) + "\n").encode())
     rows = [[name, f"{count:,}"] for name, count in facts.items()]
-    screen.result(facts | {"out": str(making.out)}, table("", ">", rows=rows))
+    screen.result(facts | {"out": str(making.out)}, table("what", ">number", rows=rows))
     if len(made.queries) < min(making.queries, FEW):
         screen.remark(
             f"{len(made.queries)} queries were kept of {making.queries} that were wanted; fewer "

@@ -1,19 +1,23 @@
 """What people see: tables and remarks, progress with throughput and time left, or JSON."""
 
 import json
-import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from eval.printable import escape_json
 from lastword.options import Output
+from lastword.streams import writes_unicode
+from lastword.tables import on_terminal, table, visible
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.progress import Progress
-    from rich.table import Table
+
+__all__ = ["Screen", "clipped", "counted", "duration", "one_line", "size", "table", "visible"]
 
 LONG = 2.0  # seconds that may pass without a word
 Advance = Callable[[int], None]
@@ -34,16 +38,18 @@ class Screen:
     def result(self, data: object, *shown: "RenderableType") -> None:
         """Give the result: `data` under --json, else what is shown to people."""
         if self._output.json:
-            sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+            ascii_only = not writes_unicode()
+            text = json.dumps(data, ensure_ascii=ascii_only, indent=2, allow_nan=False)
+            sys.stdout.write(escape_json(text) + "\n")
             return
         console = _console()
-        for one in shown:
-            console.print(one, markup=False, soft_wrap=isinstance(one, str))
+        for piece in shown:
+            _print(console, piece)
 
     def remark(self, text: str) -> None:
         """Say something that is no result."""
         if self.speaks:
-            _console(stderr=True).print(text, markup=False, soft_wrap=True)
+            _print(_console(stderr=True), text)
 
     @contextmanager
     def progress(self, what: str, total: int | None, unit: str) -> Iterator[Advance]:
@@ -57,7 +63,7 @@ class Screen:
             yield lambda done: None
             return
         with _bar(unit) as bar:
-            task = bar.add_task(what, total=total)
+            task = bar.add_task(visible(what), total=total)
 
             def advance(done: int) -> None:
                 nonlocal finished
@@ -75,55 +81,27 @@ class Screen:
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
         """Show that something is going on whose length is not known."""
+        from rich.markup import escape
+
         console = _console(stderr=True)
         if not self.speaks or not console.is_terminal:
             yield
             return
-        with console.status(f"{what} ..."):
+        with console.status(escape(visible(f"{what} ..."))):
             yield
 
 
-def table(*columns: str, rows: Sequence[Sequence[str]]) -> "Table":
-    """Lay out rows of plain text; where the terminal is narrow the last column gives way.
-
-    Then the first, which holds names: rich would take the missing space from all columns,
-    numbers included. A column whose name starts with ">" is aligned to the right.
-    """
-    from rich import box
-    from rich.cells import cell_len
-    from rich.table import Table
-    from rich.text import Text
-
-    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    shown = [[*map(clipped, row[:-1]), row[-1]] for row in rows]
-    names = [column.removeprefix(">") for column in columns]
-    widths = [
-        max([cell_len(name), *(cell_len(row[place]) for row in shown)])
-        for place, name in enumerate(names[:-1])
-    ]
-    least = max([cell_len(columns[-1]), *(min(12, cell_len(row[-1])) for row in shown)])
-    room = shutil.get_terminal_size().columns - 4 - sum(width + 2 for width in widths)
-    if room < least and len(widths) > 1:
-        kept = max(8, widths[0] - (least - room))
-        room += widths[0] - kept
-        widths[0] = kept
-        shown = [[clipped(row[0], kept), *row[1:]] for row in shown]
-    for column, name, width in zip(columns, names, widths, strict=False):
-        side: Literal["left", "right"] = "right" if column != name else "left"
-        made.add_column(name, justify=side, no_wrap=True, width=width)
-    made.add_column(columns[-1], overflow="ellipsis", no_wrap=True, max_width=max(room, 12))
-    for row in shown:
-        made.add_row(*(Text(cell) for cell in row))
-    return made
-
-
 def clipped(name: str, room: int = 36) -> str:
-    """Shorten a path or qualified name from its beginning: the end of it says most."""
-    return name if len(name) <= room else "…" + name[len(name) - room + 1 :]
+    """Shorten a path or qualified name on a terminal: the end of it says most."""
+    if len(name) <= room or not on_terminal():
+        return name
+    return "…" + name[len(name) - room + 1 :]
 
 
 def one_line(text: str, width: int = 200) -> str:
-    """Return the beginning of a text without line breaks, "…" where it goes on."""
+    """Return a text without line breaks; on a terminal its beginning, "…" where it goes on."""
+    if not on_terminal():
+        return " ".join(text.split())
     line = " ".join(text[: 2 * width + 100].split())
     return line if len(line) <= width else line[: width - 1] + "…"
 
@@ -157,7 +135,31 @@ def size(count: int) -> str:
 def _console(stderr: bool = False) -> "Console":
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def _print(console: "Console", piece: "RenderableType") -> None:
+    """Print text of any origin as it is; what would steer the terminal is shown instead."""
+    if isinstance(piece, str):
+        console.print(visible(piece, keep="\n"), soft_wrap=True)
+    else:
+        console.print(_Visible(piece), crop=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Visible:
+    """What a renderable shows, with control characters escaped."""
+
+    renderable: "RenderableType"
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        from rich.segment import Segment
+
+        for segment in console.render(self.renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(visible(segment.text, keep="\n"), segment.style)
 
 
 def _bar(unit: str) -> "Progress":

@@ -36,9 +36,9 @@ def error_line(error: BaseException, traceback_variable: str) -> str:
     elif isinstance(error, SystemExit):
         text = f"stopped by a library: {error.code}"
     else:
-        name, said = type(error).__name__, str(error)
+        name, said = type(error).__name__, _cut(str(error), MOST - 300)
         text = (
-            f"unexpected {name}{': ' if said else ''}{_cut(said, MOST - 300)} (a fault of lastword or of a "
+            f"unexpected {name}{': ' if said else ''}{said} (a fault of lastword or of a "
             f"library; {traceback_variable}=1 shows where, for a report)"
         )
     return printable(_cut(re.sub(r"[ \t\r\n]+", " ", text).strip()))

@@ -6,11 +6,11 @@ from lastword.display import table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
 
     from embedder.tuning.statistics import Interval
     from eval.development import Development
     from eval.fusion_study import Study
+    from lastword.tables import Table
 
 
 def shown(held: "Development", study: "Study", measure: str) -> "list[RenderableType]":

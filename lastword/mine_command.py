@@ -80,5 +80,5 @@ def mine(
     replace_file(mined.out, "".join(lines).encode())
     facts = dict(sorted(mining.counts.items()))
     rows = [[name, f"{count:,}"] for name, count in facts.items()]
-    screen.result(facts | {"out": str(mined.out)}, table("", ">", rows=rows))
+    screen.result(facts | {"out": str(mined.out)}, table("what", ">number", rows=rows))
     screen.remark(f"Train with them: pairs = [{str(mined.out)!r}] in a file for `train contrast`.")

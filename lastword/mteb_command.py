@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option, Typer
 
-from lastword.display import Screen, clipped, table
+from lastword.display import Screen, table
 from lastword.encoders import Readers, readers
 from lastword.options import AUTO, FUSION_HELP, Output, Reading, command
 from lastword.recipes import fusion_for, spoken
 
 if TYPE_CHECKING:
     from mteb.abstasks import AbsTask
-    from rich.table import Table
 
     from eval.mteb import DenseModel
+    from lastword.tables import Table
 
 app = Typer()
 
@@ -199,7 +199,7 @@ def _judge(task: "AbsTask", model: "DenseModel", out: Path, screen: Screen) -> d
 def _shown(outcomes: Sequence[dict[str, Any]]) -> "Table":
     rows = [
         (
-            clipped(one["task"]),
+            one["task"],
             one["type"],
             "+".join(one["channels"]),
             one["measure"],

@@ -10,9 +10,8 @@ from lastword.display import Screen, counted, table
 from lastword.options import Output, command
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from eval.overlap import Report
+    from lastword.tables import Table
 
 app = Typer()
 

@@ -15,9 +15,8 @@ from lastword.recipes import fusion_for, to_json
 from lastword.sources import look_through
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from eval.published import ByRun, Configuration, Outcome
+    from lastword.tables import Table
 
 app = Typer()
 

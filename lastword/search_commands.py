@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option, Typer
 
-from lastword.display import Screen, counted, duration, one_line, table
+from lastword.display import Screen, counted, duration, one_line, table, visible
 from lastword.encoders import readers_again
 from lastword.options import AUTO, FUSION_HELP, IndexPath, Output, Running, command
 from lastword.queries import read_queries
 from lastword.recipes import from_json, fusion_for
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from index.folder import Index
+    from lastword.tables import Table
     from retrieval.explain import Explanation
     from retrieval.retriever import Answer, Retriever
     from retrieval.run import Run
@@ -105,7 +104,7 @@ def explain(
         "score": told.score,
         "channels": [asdict(part) for part in told.channels],
     }
-    heading = f"{document_id}: {told.score:.4f} for {query!r}"
+    heading = f"{visible(document_id)}: {told.score:.4f} for {query!r}"
     screen.result(data, heading, one_line(told.document.content, 300), _parts_table(told, dense))
 
 
@@ -148,8 +147,9 @@ def answer_rows(answer: "Answer", query_id: str, documents: "Index") -> list[dic
 def answer_table(rows: Sequence[Mapping[str, Any]], channels: Sequence[str]) -> "Table":
     """Lay out what one query found, with the rank that each channel gave."""
     several = list(channels) if len(channels) > 1 else []
+    ranks = [f">{name}" for name in several]
     return table(
-        *(">#", ">score", *(f">{name}" for name in several), "id", "text"),
+        *(">#", ">score", *ranks, "id", "text"),
         rows=[
             (
                 str(row["rank"]),
@@ -160,6 +160,8 @@ def answer_table(rows: Sequence[Mapping[str, Any]], channels: Sequence[str]) -> 
             )
             for row in rows
         ],
+        texts=["text"],
+        spare=ranks,
     )
 
 

@@ -12,9 +12,8 @@ from lastword.options import Output, Reading, command
 from lastword.recipes import Recipe, said
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from eval.sts import Correlation, JudgedPairs
+    from lastword.tables import Table
 
 app = Typer()
 

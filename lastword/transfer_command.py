@@ -14,12 +14,11 @@ from lastword.options import Output, Reading, command
 from lastword.recipes import said
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from eval.labelled import Task
     from eval.record import Record
     from eval.sentence_rows import SentenceRows
     from eval.transfer import Protocol
+    from lastword.tables import Table
 
 app = Typer()
 

@@ -5,17 +5,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lastword.display import Screen, clipped, table
+from lastword.display import Screen, table
 from lastword.train_display import EVERY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rich.table import Table
-
     from embedder.tuning.choice import Gain
     from embedder.tuning.loop import Outcome
     from embedder.tuning.search import Search
+    from lastword.tables import Table
 
 SHOWN = 10
 
@@ -84,12 +83,12 @@ def outcome_tables(outcome: "Outcome") -> "list[Table]":
     rows = [
         [
             f"{one.mean:.4f}",
-            clipped(f"{one.proposal.made_by}: {one.proposal.how}"),
+            f"{one.proposal.made_by}: {one.proposal.how}",
             _wording(one.proposal.prompt),
         ]
         for one in finished[:SHOWN]
     ]
-    shown = [table(">SEARCH", "prompt", "query wording", rows=rows)]
+    shown = [table(">SEARCH", "prompt", "query wording", rows=rows, texts=["query wording"])]
     tested = [("SELECT", one) for one in outcome.selected]
     if outcome.confirmed is not None:
         tested.append(("CONFIRM", outcome.confirmed))
@@ -103,7 +102,7 @@ def _row(where: str, one: "Gain") -> list[str]:
     interval = one.interval
     return [
         where,
-        clipped(f"{one.proposal.made_by}: {one.proposal.how}", 26),
+        f"{one.proposal.made_by}: {one.proposal.how}",
         f"{one.gain:+.4f}",
         f"{interval.low:+.4f}..{interval.high:+.4f}" if interval else "-",
         f"{one.p:.2g}",

@@ -7,6 +7,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,3 +20,15 @@ from tests.models import save_llama
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a random 3-layer Llama and a byte-level tokenizer trained on a few lines."""
     return save_llama(tmp_path_factory.mktemp("llama"))
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Make stdout a terminal of so many columns, without colours."""
+
+    def set_columns(columns: int) -> None:
+        for name, value in {"COLUMNS": columns, "LINES": 25, "TERM": "dumb"}.items():
+            monkeypatch.setenv(name, str(value))
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
+    return set_columns
