@@ -2,9 +2,12 @@
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
+
+from eval.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +78,9 @@ def drawn(
         draw(axes)
         written = io.StringIO()
         metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        figure.savefig(written, format="svg", metadata=metadata)
+        with warnings.catch_warnings():  # text stays text: the page's fonts have the glyph
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            figure.savefig(written, format="svg", metadata=metadata)
     return _for_a_page(written.getvalue(), key, title, titles or {})
 
 
@@ -87,7 +92,7 @@ def standalone(svg: str) -> str:
 def _for_a_page(text: str, key: str, title: str, titles: Mapping[str, str]) -> str:
     """Make ids unique in a page, links plain, the size that of the place, the ink the page's."""
     ElementTree.register_namespace("", _SVG.strip("{}"))
-    root = ElementTree.fromstring(text)
+    root = ElementTree.fromstring(printable(text, keep="\r\n\t"))  # XML allows no others
     for extra in root.findall(f"{_SVG}metadata"):
         root.remove(extra)
     ids = {element.attrib["id"] for element in root.iter() if "id" in element.attrib}
@@ -101,11 +106,11 @@ def _for_a_page(text: str, key: str, title: str, titles: Mapping[str, str]) -> s
     for link in root.iter(f"{_SVG}a"):
         link.attrib.pop("target", None)  # matplotlib would open a new page for each
         told = ElementTree.SubElement(link, f"{_SVG}title")
-        told.text = titles.get(link.attrib["href"], link.attrib["href"])
+        told.text = printable(titles.get(link.attrib["href"], link.attrib["href"]), keep="\n")
     for size in ("width", "height"):
         root.attrib.pop(size, None)
     root.set("role", "group" if titles else "img")
-    root.set("aria-label", title)
+    root.set("aria-label", printable(title))
     root.set("class", "figure")
     return ElementTree.tostring(root, encoding="unicode").replace(INK, "currentColor")
 

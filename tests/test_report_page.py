@@ -2,15 +2,21 @@
 
 import re
 import shutil
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from eval.beir import JudgeOptions, judge
+from eval.measures import Qrels
+from eval.printable import printable
 from eval.report.facts import ReportOptions
 from eval.report.markdown import fenced, plain
 from eval.report.write import write_report
+from eval.run_config import open_run
+from index.documents import Document
 from lastword.cli import main
 from tests.run_folders import ENCODERS, retrieval_folder, sts_folder
 
@@ -51,6 +57,25 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
+
+
+EVIL = "\x1b[2J\x85\u202e\n<b>"
+
+
+class EvilCollection:
+    """A collection whose every text steers terminals and is no legal HTML."""
+
+    name = "tiny"
+
+    def documents(self) -> Iterator[Document]:
+        yield Document(f"d{EVIL}", f"Keys {EVIL}", f"Rotate the keys. {EVIL}\x00")
+        yield Document("e", "", "A door, and nothing else.")
+
+    def queries(self) -> dict[str, str]:
+        return {f"q{EVIL}": f"rotate keys {EVIL}\x00", "r": "door"}
+
+    def qrels(self) -> Qrels:
+        return {f"q{EVIL}": {f"d{EVIL}": 1}, "r": {f"d{EVIL}": 1}}
 
 
 @pytest.fixture(scope="module")
@@ -166,3 +191,20 @@ def test_a_page_stands_without_its_folder(written: Path, tmp_path: Path) -> None
 def test_markdown_takes_texts_as_they_are() -> None:
     assert plain("a|b *c* <d>\n`e` [f](g) #h") == r"a\|b \*c\* \<d\> \`e\` \[f\](g) \#h"
     assert fenced("a ``` b\n", "toml") == "````toml\na ``` b\n````"
+
+
+def test_control_characters_of_a_collection_are_shown(tmp_path: Path) -> None:
+    """A page held raw NUL and ESC, which HTML forbids; an id of two lines looked like one."""
+    folders = [tmp_path / f"{name}\x1b\n" for name in ("one", "two")]
+    for number, folder in enumerate(folders):
+        open_run(folder, {"fusion": "minmax", "note": EVIL}, resume=False)
+        options = JudgeOptions(out=folder)
+        judge(EvilCollection(), {"bm25": ENCODERS["bm25"]}, tmp_path / f"{number}.index", options)
+    page, markdown = write_report(folders, tmp_path / "r.html")
+    drawings = sorted((tmp_path / "r-files").iterdir())
+    assert drawings
+    for path in (page, markdown, *drawings):
+        text = path.read_text(encoding="utf-8")
+        assert printable(text, keep="\n\t") == text, path
+    shown = r"\x1b[2J\x85\u202e\n&lt;b&gt;"
+    assert f"<code>d{shown}</code>" in page.read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from eval.printable import printable
 from eval.report.facts import Report, SetFacts
 from eval.report.losses import Listing
 from eval.report.page import LEGEND, signed
@@ -63,7 +64,7 @@ def _set(held: SetFacts, drawings: str) -> Iterator[str]:
             ("query", "text", f">{first}", f">{second}", ">difference"),
             [
                 (
-                    page.id,
+                    printable(page.id),
                     page.text,
                     f"{page.values[first]:.4f}",
                     f"{page.values[second]:.4f}",
@@ -118,7 +119,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], written: bool 
 
 def plain(text: str) -> str:
     """Return a text in one line that Markdown takes as it is, HTML included."""
-    line = " ".join(text.split())
+    line = printable(re.sub(r"[ \t\r\n]+", " ", text).strip())
     return re.sub(r"([\\`*_\[\]<>|#&~])", r"\\\1", line)
 
 
@@ -126,4 +127,5 @@ def fenced(text: str, language: str) -> str:
     """Return a block of code; its fence is longer than any in the text."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+    shown = printable(text.rstrip(), keep="\n\t")
+    return f"{fence}{language}\n{shown}\n{fence}"

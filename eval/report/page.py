@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eval.printable import printable
 from eval.report.facts import Report
 from eval.report.highlights import BM25, QUERY
 from eval.report.tables import ALPHA, FLIPS
@@ -33,7 +34,7 @@ def signed(difference: float) -> str:
 
 
 def environment() -> "Environment":
-    """Return what fills templates; every text is escaped."""
+    """Return what fills templates; every text is escaped, and its control characters shown."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
@@ -42,9 +43,17 @@ def environment() -> "Environment":
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_visible,
     )
-    made.filters |= {"tint": _tint, "signed": signed, "sign": _sign}
+    made.filters |= {"tint": _tint, "signed": signed, "sign": _sign, "one_line": printable}
     return made
+
+
+def _visible(value: object) -> object:
+    """Show the control characters of whatever is filled in: HTML allows none but white space."""
+    if not isinstance(value, str):
+        return value
+    return type(value)(printable(value, keep="\n\t"))  # what is Markup already stays Markup
 
 
 def _tint(channels: Sequence[str]) -> str:
