@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from embedder.locks import lock_of
+
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
     from transformers import PreTrainedModel
@@ -86,8 +88,8 @@ def _calls(model: "PreTrainedModel", watched: Sequence[nn.Module]) -> list[nn.Mo
         called.append(module)
 
     device = next(model.parameters()).device
-    with hooked([module.register_forward_pre_hook(note) for module in watched]):
-        with torch.inference_mode():
+    with lock_of(model), torch.inference_mode():
+        with hooked([module.register_forward_pre_hook(note) for module in watched]):
             model.base_model(torch.zeros((1, 1), dtype=torch.int64, device=device), use_cache=False)
     return called
 

@@ -7,10 +7,10 @@ found from the loaded module.
 """
 
 import inspect
-from collections.abc import Sequence
-from contextlib import suppress
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import numpy as np
 import torch
@@ -20,18 +20,33 @@ from torch import Tensor, nn
 from embedder.anatomy import after_blocks, before_block, decoder_layers, hooked
 from embedder.batching import right_pad
 from embedder.keys import filled, is_plain, lent, new_cache
+from embedder.locks import lock_of
 from embedder.passes import EnoughError, Intervention, Pass, Wanted
 from embedder.reading import at_depth
 
 if TYPE_CHECKING:
     from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
+Rest = ParamSpec("Rest")
 KEPT_PREFIXES = 20  # MetaEOL has 8, the same for both roles
 PLACEHOLDER_SEED = 3407  # the authors'; any row will do, since a copy soon takes its place
 
 
+def _alone(
+    method: Callable[Concatenate["Backbone", Rest], Pass],
+) -> Callable[Concatenate["Backbone", Rest], Pass]:
+    """Let one thread at a time run a pass through a model, since hooks are the model's."""
+
+    @wraps(method)
+    def run(self: "Backbone", /, *args: Rest.args, **kwargs: Rest.kwargs) -> Pass:
+        with lock_of(self.model):
+            return method(self, *args, **kwargs)
+
+    return run
+
+
 class Backbone:
-    """A loaded causal LM with its tokenizer.
+    """A loaded causal LM with its tokenizer; threads may share it.
 
     Attributes:
         layers: the decoder blocks.
@@ -96,6 +111,7 @@ class Backbone:
             )
         return depth
 
+    @_alone
     @torch.inference_mode()
     def read(
         self,
@@ -128,10 +144,12 @@ class Backbone:
             cache = self._prefix_cache(prefix, len(rows), keep_cache)
         elif keep_cache:
             cache = new_cache()
-        handles = [one for it in interventions for one in it.attach(self, shared)]
-        with hooked(handles):
+        with ExitStack() as hooks:
+            for intervention in interventions:
+                hooks.enter_context(hooked(intervention.attach(self, shared)))
             return self._pass(self._here(ids), last, wanted, shared, cache)
 
+    @_alone
     @torch.inference_mode()
     def extend(
         self, before: Pass, rows: Sequence[Sequence[int]], wanted: Wanted, each: int = 1

@@ -54,8 +54,10 @@ class Prepend:
         def copy(states: Tensor) -> None:
             states[row, target] = states[row, source]
 
-        handles = [before_block(backbone.layers, block, copy) for block in self.blocks]
-        return [*handles, *self._embed(backbone)]
+        return [
+            *self._embed(backbone),
+            *(before_block(backbone.layers, block, copy) for block in self.blocks),
+        ]
 
     def _embed(self, backbone: Backbone) -> list["RemovableHandle"]:
         """Give the placeholder an embedding of its own."""

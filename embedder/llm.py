@@ -15,6 +15,7 @@ from embedder.batch_rows import BatchRows, Room, in_order, join, refuse_nan, to_
 from embedder.bundled import BUNDLED_MODEL, BUNDLED_NAME
 from embedder.context import within_context
 from embedder.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
+from embedder.locks import lock_of
 from embedder.prompt import NOTES, Prompt, content_hash
 from embedder.terms import TermTable
 from embedder.types import Representation, Role, fingerprint_of, list_texts
@@ -48,13 +49,15 @@ class LLMEncoder:
         _check_ready(prompt)
         self.backbone = backbone
         self.prompt = prompt
-        self.reader = Reader(backbone, prompt)
-        self.options = within_context(options, self.reader)
         rules = prompt.reading.sparse
-        self.table = TermTable(backbone.tokenizer, backbone.vocab, rules) if rules else None
+        with lock_of(backbone.tokenizer):
+            self.reader = Reader(backbone, prompt)
+            self.options = within_context(options, self.reader)
+            self.table = TermTable(backbone.tokenizer, backbone.vocab, rules) if rules else None
         self.room = Room(self.options.token_budget)
         self._counts: Counter[str] = Counter(texts=0, tokens=0, truncated=0, without_words=0)
-        self._fingerprint = self._describe()
+        with lock_of(backbone.tokenizer):
+            self._fingerprint = self._describe()
 
     @staticmethod
     def load(
@@ -150,12 +153,13 @@ class LLMEncoder:
 
     def prepare(self, texts: Sequence[str], role: Role) -> Window:
         """Tokenise at most WINDOW texts, and count them."""
-        fed = self.reader.feed(texts, role, self.options.max_text_tokens)
-        allowed = self.table.allowed(texts) if self.table else []
-        self._counts["texts"] += len(texts)
-        self._counts["tokens"] += sum(text.tokens for text in fed)
-        self._counts["truncated"] += sum(text.rows[0].cut for text in fed)
-        self._counts["without_words"] += sum(len(ids) == 0 for ids in allowed)
+        with lock_of(self.backbone.tokenizer):
+            fed = self.reader.feed(texts, role, self.options.max_text_tokens)
+            allowed = self.table.allowed(texts) if self.table else []
+            self._counts["texts"] += len(texts)
+            self._counts["tokens"] += sum(text.tokens for text in fed)
+            self._counts["truncated"] += sum(text.rows[0].cut for text in fed)
+            self._counts["without_words"] += sum(len(ids) == 0 for ids in allowed)
         return Window(fed, allowed)
 
     def _read_window(self, window: Window, role: Role) -> list[BatchRows]:

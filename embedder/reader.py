@@ -14,6 +14,7 @@ from embedder.batching import plan
 from embedder.frame import Frame
 from embedder.generate import pool, say
 from embedder.interventions import Capture, Prepend, Subtract, contrast_block
+from embedder.locks import lock_of
 from embedder.passes import Intervention, Wanted
 from embedder.prompt import Prompt
 from embedder.readout import positions, take
@@ -120,8 +121,9 @@ class Reader:
 
     def feed(self, texts: Sequence[str], role: Role, limit: int) -> list[Fed]:
         """Tokenise texts, each cut to at most `limit` tokens of its own."""
-        by_frame = [frame.rows(texts, limit) for frame in self.frames[role]]
-        others = self.other.rows(texts, limit) if self.other else [None] * len(texts)
+        with lock_of(self.backbone.tokenizer):
+            by_frame = [frame.rows(texts, limit) for frame in self.frames[role]]
+            others = self.other.rows(texts, limit) if self.other else [None] * len(texts)
         rows = list(zip(*by_frame, strict=True))
         return [Fed(mine, other) for mine, other in zip(rows, others, strict=True)]
 

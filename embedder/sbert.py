@@ -10,6 +10,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from embedder.loading import tokenizer_digest, weights_digest
+from embedder.locks import lock_of
 from embedder.prompt import Prompt
 from embedder.sbert_prompt import Wording, own_wordings, token_counts, wordings
 from embedder.types import Representation, Role, fingerprint_of, list_texts
@@ -100,6 +101,10 @@ class SbertEncoder:
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Encode texts in order."""
         role, texts = Role(role), list_texts(texts)
+        with lock_of(self.model):  # its tokenizer keeps how it was called last
+            return self._encode(texts, role)
+
+    def _encode(self, texts: list[str], role: Role) -> Representation:
         wording = self.wordings[role]
         fed = self._fed(texts, role)
         given = [wording.fed(text) for text in fed]

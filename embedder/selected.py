@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedder.backbone import Backbone
+from embedder.locks import lock_of
 from embedder.passes import Wanted
 from embedder.reading import Reading
 from embedder.readout import Held, Take, spanned
@@ -38,7 +39,8 @@ def read_selected(
         raise ValueError("[select] needs a model whose keys and values can be kept")
     if not row.chunks:
         return step.hidden.float()
-    ask = backbone.tokenizer(rule.ask, add_special_tokens=False, verbose=False).input_ids
+    with lock_of(backbone.tokenizer):
+        ask = backbone.tokenizer(rule.ask, add_special_tokens=False, verbose=False).input_ids
     chunks = [(chunk.start, chunk.stop) for chunk in row.chunks]
     chosen = kept(backbone.model, step.cache, chunks, ask, rule).numpy()
     span = spanned(row, reading)

@@ -12,6 +12,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from embedder.batching import plan
+from embedder.locks import lock_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -99,7 +100,7 @@ def importance(
     length = cache.get_seq_length()
     _check(cache, chunks, ask_ids)
     found = [torch.empty(0)] * len(chunks)
-    with torch.inference_mode(), _telling(model):
+    with lock_of(model), torch.inference_mode(), _telling(model):
         # No batch takes more memory than the text itself.
         for batch in plan([end - start for start, end in chunks], 0, length):
             spans = [chunks[position] for position in batch]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from embedder.anatomy import hooked
+from embedder.locks import lock_of
 from embedder.types import Role
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ def soft_states(
     import torch
 
     embedded, mask = _embedded(backbone, ids, soft, router)
-    base = backbone.model.base_model(inputs_embeds=embedded, attention_mask=mask, use_cache=False)
+    with lock_of(backbone.model):
+        base = backbone.model.base_model(
+            inputs_embeds=embedded, attention_mask=mask, use_cache=False
+        )
     rows = torch.arange(len(ids), device=embedded.device)
     states: Tensor = base.last_hidden_state[rows, mask.sum(1) - 1]
     return states
@@ -63,7 +67,7 @@ def soft_logits(
     # The model's own forward, since some cap or scale what the head says.
     backbone.check_head()
     head = backbone.model.get_output_embeddings()
-    with hooked([head.register_forward_pre_hook(last_only)]):
+    with lock_of(backbone.model), hooked([head.register_forward_pre_hook(last_only)]):
         out = backbone.model(inputs_embeds=embedded, attention_mask=mask, use_cache=False)
     return kept[0], out.logits[:, -1]
 
@@ -85,7 +89,8 @@ def _embedded(
     for at, row in enumerate(ids):
         padded[at, : len(row)] = torch.tensor(row, device=device)
         mask[at, : len(row)] = 1
-    embedded = table(padded)
+    with lock_of(backbone.model):
+        embedded = table(padded)
     if soft is None:
         return embedded, mask
     put = soft.to(device, embedded.dtype)

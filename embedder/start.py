@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.locks import lock_of
+
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import DynamicCache
@@ -58,7 +60,7 @@ def read_start(backbone: "Backbone", rows: Sequence[list[int]], more: int) -> St
         return Start()
     cache = new_cache()
     ids = torch.tensor([rows[0][:shared]], device=backbone.device)
-    with torch.inference_mode():
+    with lock_of(backbone.model), torch.inference_mode():
         backbone.model.base_model(input_ids=ids, past_key_values=cache, use_cache=True)
     return Start(shared, tuple((layer.keys, layer.values) for layer in cache.layers))
 

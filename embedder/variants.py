@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -177,6 +178,7 @@ class VariantEncoder:
         self.inner = inner
         self.writer = writer
         self.rules = rules or Variants.load()
+        self._counting = Lock()
         self._counts: Counter[str] = Counter(texts=0, variants=0, empty_variants=0)
         self._fingerprint = fingerprint_of(
             **json.loads(inner.fingerprint), variants=self.rules.facts | {"writer": writer.facts}
@@ -200,7 +202,8 @@ class VariantEncoder:
         """Encode texts in order; equal texts are rewritten once per call."""
         role, texts = Role(role), list_texts(texts)
         variants = self.variants(texts)
-        self._counts["texts"] += len(texts)
+        with self._counting:
+            self._counts["texts"] += len(texts)
         wanted = {one: None for text in texts for one in (text, *variants[text])}
         states = self.inner.states(list(wanted), role)
         if self.rules.unit:
@@ -218,8 +221,9 @@ class VariantEncoder:
         written = dict(zip(asked, rewrite(asked, self.rules, self.writer), strict=True))
         kept = {text: tuple(filter(None, written.get(text, ()))) for text in distinct}
         total = sum(map(len, written.values()))
-        self._counts["variants"] += sum(map(len, kept.values()))
-        self._counts["empty_variants"] += total - sum(map(len, kept.values()))
+        with self._counting:
+            self._counts["variants"] += sum(map(len, kept.values()))
+            self._counts["empty_variants"] += total - sum(map(len, kept.values()))
         return kept
 
 

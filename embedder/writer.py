@@ -13,6 +13,7 @@ from embedder import conversation
 from embedder.batching import plan
 from embedder.conversation import Turn
 from embedder.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
+from embedder.locks import lock_of
 from embedder.render import text_ids
 from embedder.start import Start, pad, read_start
 
@@ -109,7 +110,8 @@ class Writer:
         import torch
 
         tokenizer = self.backbone.tokenizer
-        rows = [conversation.prompt_ids(turns, tokenizer) for turns in conversations]
+        with lock_of(tokenizer):
+            rows = [conversation.prompt_ids(turns, tokenizer) for turns in conversations]
         self._check_room(rows, rule)
         seeds = [own_seed(turns, rule.seed) for turns in conversations]
         start = read_start(self.backbone, rows, rule.max_new_tokens)
@@ -136,7 +138,8 @@ class Writer:
 
     def cut(self, text: str, limit: int) -> str:
         """Return a text, or what its first `limit` tokens say where it has more."""
-        ids = text_ids(self.backbone.tokenizer, text)
+        with lock_of(self.backbone.tokenizer):
+            ids = text_ids(self.backbone.tokenizer, text)
         if len(ids) <= limit:
             return text
         return _said(self.backbone.tokenizer, ids[:limit])
@@ -151,7 +154,7 @@ class Writer:
         stop = (*rule.stop, conversation.BLANK_LINE) if not self.chat else rule.stop
         ending = _Stops(self.backbone.tokenizer, ids.shape[1], stop)
         drawing = [_Draws(seeds, rule, ids.shape[1])] if rule.temperature else []
-        with torch.inference_mode():
+        with lock_of(self.backbone.model), torch.inference_mode():
             out = self.backbone.model.generate(
                 input_ids=torch.from_numpy(ids).to(device),
                 attention_mask=torch.from_numpy(mask).to(device),

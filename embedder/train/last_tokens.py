@@ -9,6 +9,7 @@ import numpy as np
 
 from embedder.anatomy import hooked
 from embedder.batching import plan, right_pad
+from embedder.locks import lock_of
 from embedder.train.device import Device
 
 if TYPE_CHECKING:
@@ -72,6 +73,6 @@ class LastTokens:
                 return (kept[0][:, None],)  # (n, 1, dim)
 
             head = self.model.get_output_embeddings()
-            with hooked([head.register_forward_pre_hook(last_only)]):
+            with lock_of(self.model), hooked([head.register_forward_pre_hook(last_only)]):
                 out = self.model(**inputs)
         return kept[0].float(), out.logits[:, -1].float()
