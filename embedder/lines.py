@@ -17,33 +17,44 @@ from typing import Any, BinaryIO
 LONGEST_LINE = 1 << 28
 """Bytes of the longest line that is read: a file without line ends must not fill memory."""
 
-_OPENERS: Mapping[str, Callable[[BinaryIO], Any]] = {".gz": gzip.open, ".xz": lzma.open}
+PACKED: Mapping[str, Callable[[BinaryIO], Any]] = {".gz": gzip.open, ".xz": lzma.open}
+"""Suffix -> what unpacks such a file."""
+
 _UNPACKING = (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile)
-_PACKED = {b"\x1f\x8b": ".gz", b"\xfd7zXZ": ".xz", b"BZh": ".bz2", b"\x28\xb5\x2f\xfd": ".zst"}
+_MARKS = {b"\x1f\x8b": ".gz", b"\xfd7zXZ": ".xz", b"BZh": ".bz2", b"\x28\xb5\x2f\xfd": ".zst"}
 _WIDE = {
     codecs.BOM_UTF32_LE: "UTF-32",  # begins like UTF-16's mark, and so comes first
     codecs.BOM_UTF32_BE: "UTF-32",
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
+_OFTEN = 500  # lines between two movements of a progress bar
 _PIPES = ("/dev/fd/", "/proc/self/fd/")  # what a shell's <(command) is called
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.ASCII | re.I)
 
 
-def read_lines(path: Path) -> Iterator[tuple[str, str]]:
+def read_lines(
+    path: Path, progress: Callable[[int], None] = lambda done: None
+) -> Iterator[tuple[str, str]]:
     """Yield (place, line) of a UTF-8 file, which is unpacked if its name ends in .gz or .xz.
 
     Lines end with LF or CRLF, which are taken off; a byte-order mark at the start of a line is
     taken off too, since files are often put one behind another. Blank lines are left out, and
     counted. A place is "FILE:LINE", for error messages.
 
+    Args:
+        path: of the file.
+        progress: called now and then with the number of bytes read so far, as they lie on disk.
+
     Raises:
         OSError: there is no such file, it is a folder, or it cannot be read.
         ValueError: it is packed and damaged, or a line is no UTF-8 text, holds a NUL or a carriage
             return, or is longer than LONGEST_LINE.
     """
-    with open_binary(path) as file:
-        for number, raw in enumerate(_raw_lines(file, path), start=1):
+    with _opened(path) as (file, plain):
+        for number, raw in enumerate(raw_lines(file, path), start=1):
+            if number % _OFTEN == 0:
+                progress(plain.tell())
             place = f"{path}:{number}"
             line = decode_line(raw, place)
             if line.strip():
@@ -73,9 +84,9 @@ def decode_text(raw: bytes, place: str) -> str:
     for mark, name in _WIDE.items():
         if raw.startswith(mark):
             raise ValueError(f"{place}: expected UTF-8 text; this is {name}: {_convert(name)}")
-    for mark, suffix in _PACKED.items():
+    for mark, suffix in _MARKS.items():
         if raw.startswith(mark):
-            advice = f"name it ...{suffix}" if suffix in _OPENERS else "unpack it first"
+            advice = f"name it ...{suffix}" if suffix in PACKED else "unpack it first"
             raise ValueError(
                 f"{place}: expected UTF-8 text; this is a packed {suffix} file: {advice}"
             )
@@ -99,19 +110,36 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
         OSError: there is no such file, it is a folder, or it cannot be read.
         ValueError: it is no file of bytes, such as a device, or while it is read: it is damaged.
     """
-    if not (path.is_file() or path.is_dir() or _is_pipe(path)) and path.stat():
-        raise ValueError(f"{path}: expected a file; it is a device, a pipe or a socket")
+    with _opened(path) as (file, _):
+        yield file
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Open a file; return it unpacked, and as it lies on disk."""
+    refuse_special(path)
     with path.open("rb") as plain:
-        if path.suffix not in _OPENERS:
-            yield plain
+        if path.suffix not in PACKED:
+            yield plain, plain
             return
         try:
-            with _OPENERS[path.suffix](plain) as unpacked:
-                yield unpacked
+            with PACKED[path.suffix](plain) as unpacked:
+                yield unpacked, plain
         except _UNPACKING as error:
             raise ValueError(
-                f"{path} is damaged, cut short or no {path.suffix} file ({error}); fetch it again"
+                f"{path} is damaged, incomplete or no {path.suffix} file ({error}); fetch it again"
             ) from error
+
+
+def refuse_special(path: Path) -> None:
+    """Refuse what never ends or is waited for; a shell's <(command) is let through.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+        ValueError: it is a device, a pipe or a socket.
+    """
+    if not (path.is_file() or path.is_dir() or _is_pipe(path)) and path.stat():
+        raise ValueError(f"{path}: expected a file; it is a device, a pipe or a socket")
 
 
 def read_number(text: str) -> float:
@@ -125,12 +153,18 @@ def read_number(text: str) -> float:
     return float(text)
 
 
-def shorten(text: str, limit: int = 80) -> str:
-    """Return the repr of a text, cut where it is long, for error messages."""
-    return repr(text if len(text) <= limit else f"{text[:limit]}...")
+def shorten(value: object, limit: int = 80) -> str:
+    """Return the repr of a value, cut where it is long, for error messages."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}..."
 
 
-def _raw_lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
+def raw_lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    """Yield the lines of an open file with their ends.
+
+    Raises:
+        ValueError: one is longer than LONGEST_LINE.
+    """
     number = 0
     while line := file.readline(LONGEST_LINE + 1):
         number += 1

@@ -1,13 +1,14 @@
 """Collections to search and judge: what one is, and how it is found by path or name."""
 
 import difflib
+import os
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 from eval.beir_names import BEIR, CQADUPSTACK, CQADUPSTACK_PARTS, BeirSet, split_name
-from eval.local import BeirFolder, TextFolder
+from eval.local import KINDS, BeirFolder, TextFolder, is_beir_folder
 from eval.measures import Qrels
 from index.documents import Document
 
@@ -53,7 +54,7 @@ class BeirDownload:
     def documents(self) -> Iterator[Document]:
         """Stream the documents; a collection without titles has empty ones."""
         for doc in self._read("docs_iter"):
-            yield Document(doc.doc_id, getattr(doc, "title", None) or "", doc.text)
+            yield Document(doc.doc_id, getattr(doc, "title", None) or "", doc.text or "")
 
     def queries(self) -> dict[str, str]:
         """Read the judged queries."""
@@ -117,13 +118,14 @@ def open_collection(source: str | Path, split: str | None = None) -> Collection:
             are published.
 
     Raises:
+        OSError: a path that leads nowhere, or cannot be read.
         ValueError: neither a path nor a BEIR name, a set without download, or a split that the
             named set lacks.
     """
     path = Path(source)
-    if (path / "corpus.jsonl").is_file():
+    if is_beir_folder(path):
         return _beir_folder(path, split)
-    if path.exists():
+    if os.path.lexists(path) or _is_written_as_path(str(source)):
         return TextFolder(path)
     name = _bare(source)
     if name in BEIR:
@@ -136,6 +138,11 @@ def open_collection(source: str | Path, split: str | None = None) -> Collection:
     near = difflib.get_close_matches(name.lower(), BEIR, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"the names are {', '.join(BEIR)}"
     raise ValueError(f"{str(source)!r} is neither a path here nor a BEIR name; {hint}")
+
+
+def _is_written_as_path(source: str) -> bool:
+    """Tell whether something that is not there was meant as a file or folder, not as a name."""
+    return source.endswith(KINDS) or source.startswith(("/", "./", "../", "~"))
 
 
 def _bare(source: str | Path) -> str:
@@ -152,7 +159,7 @@ def _parts(source: str | Path, split: str | None) -> list[Collection]:
     found: list[Collection] = []
     for name in CQADUPSTACK_PARTS:
         folder = path / name.rpartition("/")[2]
-        if not (folder / "corpus.jsonl").is_file():
+        if not is_beir_folder(folder):
             raise ValueError(
                 f"{path} lacks {folder.name}/corpus.jsonl: its figure is the mean of twelve "
                 "parts; give the folders of single parts to judge those alone"

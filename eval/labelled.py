@@ -107,14 +107,20 @@ def read_tasks(files: Sequence[Path]) -> list[Task]:
 def read_labelled(path: Path) -> Labelled:
     """Read a file with the columns label and text, or label, sentence1 and sentence2.
 
+    White space around a label does not count.
+
     Raises:
-        ValueError: a column is missing, or a line has too few or too many fields.
+        OSError: there is no such file, or it cannot be read.
+        ValueError: a column is missing, a label is empty, or a line has too few or too many fields.
     """
     asked = TWO if TWO[0] in columns(path) else ONE
     items, labels = [], []
-    for _, fields in read_rows(path, ("label", *asked)):
+    for place, fields in read_rows(path, ("label", *asked)):
+        label = fields["label"].strip()
+        if not label:
+            raise ValueError(f"{place}: the label is empty")
         items.append(tuple(fields[name] for name in asked))
-        labels.append(fields["label"])
+        labels.append(label)
     try:
         return Labelled(tuple(items), tuple(labels))
     except ValueError as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from eval.beir_names import holds_queries
 from eval.datasets import Collection, open_collection
+from eval.local import is_beir_folder
 from eval.measures import means
 from eval.sts import PairSet, read_pairs
 
@@ -45,7 +46,7 @@ def open_task(source: str, languages: Sequence[str] = ()) -> "AbsTask":
         ValueError: neither a path nor a name of mteb's, or nothing to judge by there.
     """
     path = Path(source)
-    if (path / "corpus.jsonl").is_file():
+    if is_beir_folder(path):
         return retrieval_task(open_collection(path))
     if path.suffix == ".tsv" and path.is_file():
         return pairs_task(read_pairs(path))

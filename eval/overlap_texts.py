@@ -1,16 +1,16 @@
 """Texts that must not overlap: of evaluation sets found by path or name, and of training files."""
 
-import gzip
-import json
-import lzma
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from embedder.lines import read_lines
 from eval.datasets import BeirDownload, Collection, open_collection, open_collections
+from eval.json_texts import parse_object
 from eval.labelled import read_labelled
+from eval.local import is_beir_folder
 from eval.sts import PairSet, read_pairs
 from eval.sts_names import NAMES, open_pairs
 from eval.tsv import SUFFIX, columns
@@ -19,10 +19,9 @@ Kind = Literal["query", "document", "sentence"]
 Progress = Callable[[int], None]
 
 _TRAINING_SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.xz")
-_OPENERS: Mapping[str, Callable[[BinaryIO], Any]] = {".gz": gzip.open, ".xz": lzma.open}
 _IDS = ("id", "_id", "docid", "positive_id")
 _FIELDS = ("query", "positive", "negatives")
-_OFTEN = 500  # records between two movements of the bar
+_TEXT_FIELDS = {"title", "text", *_FIELDS}  # null in them is no text, and no mistake
 
 
 class Text(NamedTuple):
@@ -78,12 +77,12 @@ def training_files(sources: Iterable[Path]) -> list[Path]:
     """Return files themselves, and the .jsonl, .jsonl.gz and .jsonl.xz files of folders by name.
 
     Raises:
-        ValueError: a source is not there, a folder holds none, or a file is given twice.
+        OSError: a source is not there, or cannot be read.
+        ValueError: a folder holds none, or a file is given twice.
     """
     found: list[Path] = []
     for source in sources:
-        if not source.exists():
-            raise ValueError(f"{source} is not there; give JSON lines files or folders of them")
+        source.stat()  # what is not there is called that
         inside = [source] if source.is_file() else sorted(source.iterdir())
         kept = [path for path in inside if path.name.endswith(_TRAINING_SUFFIXES)]
         if source.is_dir() and not kept:
@@ -106,23 +105,23 @@ def read_training(files: Sequence[Path], progress: Progress) -> Iterator[tuple[P
         ValueError: a line is no UTF-8, no JSON object or has no text; names the line. Blank
             lines are passed over.
     """
-    before = 0
+    done = 0
     for path in files:
-        with path.open("rb") as raw:
-            for number, line in enumerate(_lines(path, raw), start=1):
-                if number % _OFTEN == 0:
-                    progress(before + raw.tell())
-                if line.strip():
-                    yield from _record_texts(line, path, number)
-            before += raw.tell()
-            progress(before)
+        for place, line in read_lines(path, partial(_added, progress, done)):
+            yield from _record_texts(line, place, path)
+        done += path.stat().st_size
+        progress(done)
+
+
+def _added(progress: Progress, before: int, read: int) -> None:
+    progress(before + read)
 
 
 def _opened(source: str, passed_over: list[Path]) -> list[EvaluationSet]:
     path = Path(source)
-    if path.is_dir() and not (path / "corpus.jsonl").is_file():
+    if path.is_dir() and not is_beir_folder(path):
         others: list[Path] = []
-        if found := list(_below(path, others)):
+        if found := list(_below(path, others, set())):
             passed_over += others
             return found
     elif path.is_dir():
@@ -139,14 +138,16 @@ def _opened(source: str, passed_over: list[Path]) -> list[EvaluationSet]:
     return [_named(collection) for collection in open_collections([source])]
 
 
-def _below(folder: Path, passed_over: list[Path]) -> Iterator[EvaluationSet]:
+def _below(folder: Path, passed_over: list[Path], searched: set[Path]) -> Iterator[EvaluationSet]:
+    """Yield the sets below a folder; a link that leads back to it, or above, is passed over."""
+    searched.add(folder.resolve())
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
-        if (path / "corpus.jsonl").is_file():
+        if is_beir_folder(path):
             yield _beir_folder(path)
-        elif path.is_dir():
-            yield from _below(path, passed_over)
+        elif path.is_dir() and path.resolve() not in searched:
+            yield from _below(path, passed_over, searched)
         elif path.suffix == SUFFIX and (table := _table(path)):
             yield table
         else:
@@ -203,35 +204,15 @@ def _collection_texts(collection: Collection, judged: Sequence[Collection]) -> I
         yield Text("document", document.id, document.content)
 
 
-def _lines(path: Path, raw: BinaryIO) -> Iterator[bytes]:
-    number = 0
-    try:
-        lines: Iterable[bytes] = _OPENERS[path.suffix](raw) if path.suffix in _OPENERS else raw
-        for line in lines:
-            number += 1
-            yield line
-    except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(
-            f"{path}: damaged or incomplete after line {number} ({error}); fetch it again"
-        ) from error
-
-
-def _record_texts(line: bytes, path: Path, number: int) -> Iterator[tuple[Place, str]]:
-    where = f"{path}:{number}"
-    try:
-        record = json.loads(line.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{where}: expected UTF-8 text; {error}") from error
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{where}: expected one JSON object a line; {error}") from error
-    if not isinstance(record, dict):
-        raise ValueError(f"{where}: expected a JSON object; got {type(record).__name__}")
+def _record_texts(line: str, where: str, path: Path) -> Iterator[tuple[Place, str]]:
+    record = parse_object(line, where)
     own_id = next((str(record[name]) for name in _IDS if record.get(name) is not None), "")
     held = [("text", _title_and_text(record, where))]
     held += [(field, text) for field in _FIELDS for text in _strings(record.get(field), where)]
     texts = [(field, text) for field, text in held if text is not None]
-    if not texts:
+    if not texts and not record.keys() & _TEXT_FIELDS:
         raise ValueError(f"{where}: expected text in title, text, {', '.join(_FIELDS)}; got none")
+    number = int(where.rpartition(":")[2])
     for field, text in texts:
         yield Place(str(path), number, own_id, field), text
 

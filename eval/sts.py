@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.lines import read_number, shorten
 from embedder.types import Encoder
 from eval.measures import Values, means
 from eval.record import Cost, Record
@@ -237,11 +238,11 @@ def read_pairs(path: Path) -> PairSet:
             finite number, or there are fewer than two pairs.
     """
     pairs = []
-    for number, fields in read_rows(path, COLUMNS):
+    for place, fields in read_rows(path, COLUMNS):
         try:
             pairs.append(_pair(fields))
         except ValueError as error:
-            raise ValueError(f"{path}:{number}: {error}") from error
+            raise ValueError(f"{place}: {error}") from error
     try:
         return PairSet(path.stem, tuple(pairs))
     except ValueError as error:
@@ -250,9 +251,10 @@ def read_pairs(path: Path) -> PairSet:
 
 def _pair(fields: Mapping[str, str]) -> Pair:
     try:
-        gold = float(fields["score"])
+        gold = read_number(fields["score"])
     except ValueError as error:
-        raise ValueError(f"expected a number as score; got {fields['score']!r}") from error
+        got = shorten(fields["score"])
+        raise ValueError(f"expected a number as score; got {got}") from error
     return Pair(gold, fields["sentence1"], fields["sentence2"], fields.get("subset", ""))
 
 

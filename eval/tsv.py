@@ -3,37 +3,43 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from embedder.lines import read_lines
+
 SUFFIX = ".tsv"
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Yield every line that is not blank as column -> text, with its number.
+def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Yield (place, column -> text) of every line that is not blank; a place is "FILE:LINE".
 
-    Quotation marks are text, and columns beside `columns` are handed over too.
+    Quotation marks are text, and columns beside `columns` are handed over too. White space
+    around the names of columns does not count.
 
     Raises:
-        ValueError: a column is missing, a line has too few or too many fields, or is no UTF-8.
+        OSError: there is no such file, or it cannot be read.
+        ValueError: a column is missing or there twice, or a line has too few or too many fields;
+            or as `read_lines`.
     """
-    lines = _lines(path)
-    header = next(lines, (1, []))[1]
-    missing = [name for name in columns if name not in header]
+    lines = _rows(path)
+    header = [name.strip() for name in next(lines, ("", []))[1]]
+    missing = [name for name in columns if header.count(name) != 1]
     if missing:
+        what = "there twice" if missing[0] in header else "missing"
         raise ValueError(
             f"{path}: expected a first line that names the columns {', '.join(columns)}, "
-            f"separated by tabs; {', '.join(missing)} is missing"
+            f"separated by tabs; {', '.join(missing)} is {what}"
         )
-    for number, fields in lines:
+    for place, fields in lines:
         if len(fields) != len(header):
             raise ValueError(
-                f"{path}:{number}: expected {len(header)} fields as in the first line, separated "
+                f"{place}: expected {len(header)} fields as in the first line, separated "
                 f"by tabs; got {len(fields)}"
             )
-        yield number, dict(zip(header, fields, strict=True))
+        yield place, dict(zip(header, fields, strict=True))
 
 
 def columns(path: Path) -> list[str]:
     """Return the names in the first line."""
-    return next(_lines(path), (1, []))[1]
+    return [name.strip() for name in next(_rows(path), ("", []))[1]]
 
 
 def tsv_files(source: Path, of: str) -> list[Path]:
@@ -44,24 +50,17 @@ def tsv_files(source: Path, of: str) -> list[Path]:
         of: what the files hold, for the error.
 
     Raises:
-        ValueError: there is nothing to read.
+        FileNotFoundError: there is no such file or folder.
+        ValueError: a folder holds none.
     """
-    if source.is_file():
-        return [source]
     if not source.is_dir():
-        raise ValueError(f"{source} is neither a file nor a folder; give .tsv files of {of}")
+        source.stat()  # what is not there is called that
+        return [source]
     found = sorted(path for path in source.glob(f"*{SUFFIX}") if not path.name.startswith("."))
     if not found:
         raise ValueError(f"{source} holds no .tsv files of {of}")
     return found
 
 
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    with path.open("rb") as file:  # bytes: only line feeds end a line, not the marks inside text
-        for number, raw in enumerate(file, start=1):
-            try:
-                line = raw.decode("utf-8-sig").rstrip("\r\n")
-            except UnicodeDecodeError as error:
-                raise ValueError(f"{path}:{number}: expected UTF-8 text; {error}") from error
-            if line.strip():
-                yield number, line.split("\t")
+def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
+    return ((place, line.split("\t")) for place, line in read_lines(path))

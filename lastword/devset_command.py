@@ -110,15 +110,12 @@ def _chat(making: Making) -> "Chat | None":
 def _examples(path: Path | None) -> tuple[tuple[str, str], ...]:
     if path is None:
         return ()
-    found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            one = json.loads(line)
-            found.append((str(one["positive"]), str(one["query"])))
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{path}:{number}: expected an object with a query and a positive; got {line[:80]}"
-            ) from error
-    return tuple(found)
+    from eval.json_texts import read_objects
+
+    examples = []
+    for place, record in read_objects(path):
+        pair = record.get("positive"), record.get("query")
+        if not all(isinstance(text, str) and text.strip() for text in pair):
+            raise ValueError(f"{place}: expected an object with a query and a positive, texts")
+        examples.append((str(pair[0]), str(pair[1])))
+    return tuple(examples)

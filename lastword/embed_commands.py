@@ -58,6 +58,8 @@ def embed(files: Files, reading: Reading, output: Output) -> None:
     if "bm25" in reading.channels:
         raise ValueError("embed writes what a model gives, dense or sparse; bm25 is counted words")
     documents = list(TextFolder(files.source).documents())
+    if not documents:
+        raise ValueError(f"{files.source} holds no texts")
     texts = [document.content for document in documents]
     encoder, recipe = next(iter(model_channels(reading).values()))
     with screen.progress("Encoding", len(texts), "texts") as advance:

@@ -83,7 +83,7 @@ def index(
 
     screen = Screen(output)
     collection = open_collection(source)
-    total = look_through(collection, screen)
+    total = look_through(collection, screen, storing.on_empty)
     made = readers(reading, (document.content for document in collection.documents()))
     options = _build_options(storing, made.recipes)
     with screen.progress("Indexing", total, "documents") as advance:
@@ -108,7 +108,7 @@ def add(path: IndexPath, source: Source, intake: Intake, running: Running, outpu
         recipes = {name: spec.recipe for name, spec in held.channels.items()}
     screen = Screen(output)
     collection = open_collection(source)
-    total = look_through(collection, screen)
+    total = look_through(collection, screen, intake.on_empty)
     encoders = readers_again(recipes, list(recipes), running)
     options = BuildOptions(on_empty=intake.on_empty, resume=not intake.restart, cache=True)
     with screen.progress("Adding", total, "documents") as advance:

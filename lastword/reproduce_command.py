@@ -171,11 +171,13 @@ def _folder(data: Path | None, name: str) -> str | Path:
     Raises:
         ValueError: the folder that is given lacks it.
     """
+    from eval.local import is_beir_folder
+
     if data is None:
         return name
     places = [data / name, data / "retrieval" / name]
     for place in places:
-        if (place / "corpus.jsonl").is_file():
+        if is_beir_folder(place):
             return place
     raise ValueError(
         f"--data {data} has no {name}: expected corpus.jsonl, queries.jsonl and qrels/ in "

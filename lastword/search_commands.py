@@ -11,8 +11,8 @@ from typer import Argument, Option, Typer
 from lastword.display import Screen, counted, duration, one_line, table, visible
 from lastword.encoders import readers_again
 from lastword.options import AUTO, FUSION_HELP, IndexPath, Output, Running, command
-from lastword.queries import read_queries
 from lastword.recipes import from_json, fusion_for
+from lastword.sources import tell_escaped
 
 if TYPE_CHECKING:
     from index.folder import Index
@@ -188,6 +188,7 @@ def _search_one(path: Path, query: str, asking: Asking, screen: Screen) -> None:
 
 
 def _search_file(path: Path, asking: Asking, screen: Screen) -> None:
+    from eval.queries import read_queries
     from retrieval.run import write_trec
 
     assert asking.queries is not None and asking.run is not None
@@ -202,10 +203,11 @@ def _search_file(path: Path, asking: Asking, screen: Screen) -> None:
             some = {query_id: queries[query_id] for query_id in ids[start : start + TOGETHER]}
             run |= retriever.search(some, asking.k or RUN_DEPTH)
             advance(start + len(some))
-    write_trec(run, asking.run)
+    escaped = write_trec(run, asking.run)
     unanswered = sum(not found for found in run.values())
     screen.result({"run": str(asking.run), "queries": len(run), "unanswered": unanswered})
     screen.remark(f"{asking.run}: {counted(len(run), 'query')}, {unanswered} without an answer.")
+    tell_escaped(escaped, asking.run, screen)
 
 
 def _asked(text: str, held: "Index") -> list[str]:

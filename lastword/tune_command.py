@@ -9,7 +9,6 @@ from typer import Option, Typer
 
 from lastword.display import Screen
 from lastword.options import IndexPath, Output, Running, command
-from lastword.queries import read_queries
 
 if TYPE_CHECKING:
     from embedder.tuning.loop import Outcome
@@ -103,6 +102,7 @@ def tune(path: IndexPath, tuning: Tuning, ending: Ending, running: Running, outp
     from eval.development import check_judgements
     from eval.objective import Judged
     from eval.qrels import read_qrels
+    from eval.queries import read_queries
     from index.folder import Index
     from lastword.tune_display import estimate_table, outcome_tables
     from lastword.tune_outcome import apply, write_outcome

@@ -61,35 +61,6 @@ def test_an_unknown_split_lists_what_there_is(folder: Path) -> None:
         open_collection(folder, "dev").qrels()
 
 
-@pytest.mark.parametrize(
-    ("file", "line", "message"),
-    [
-        ("corpus.jsonl", "{broken", r"corpus\.jsonl:4: expected one JSON object a line"),
-        ("corpus.jsonl", '["d"]', r"corpus\.jsonl:4: expected a JSON object; got list"),
-        ("corpus.jsonl", '{"text": "x"}', r"corpus\.jsonl:4: expected text in _id .* nothing"),
-        ("corpus.jsonl", '{"_id": "", "text": "x"}', r"corpus\.jsonl:4: expected text in _id"),
-        ("corpus.jsonl", '{"_id": "x"}', r"corpus\.jsonl:4: expected text in text .* nothing"),
-        ("corpus.jsonl", '{"_id": "x", "text": 1}', r"corpus\.jsonl:4: .* got 1"),
-        ("corpus.jsonl", '{"_id": "x", "text": "", "title": 1}', r"corpus\.jsonl:4: .*title"),
-        ("corpus.jsonl", '{"_id": "d1", "text": ""}', r"corpus\.jsonl:4: .*'d1' comes twice"),
-        ("corpus.jsonl", r'{"_id": "x", "text": "\ud800"}', r"corpus\.jsonl:4: .*legal Unicode"),
-        ("queries.jsonl", '{"_id": "q1", "text": ""}', r"queries\.jsonl:3: .*'q1' comes twice"),
-        ("queries.jsonl", '{"text": "x"}', r"queries\.jsonl:3: expected text in _id"),
-        ("qrels/test.tsv", "q1 d1 1", r"test\.tsv:4: expected query id, .* 'q1 d1 1'"),
-        ("qrels/test.tsv", "q1\td1\t1\t1", r"test\.tsv:4: expected query id"),
-        ("qrels/test.tsv", "q1\td9\t0.5", r"test\.tsv:4: .*whole-number gain"),
-        ("qrels/test.tsv", "q1\td1\t1", r"test\.tsv:4: .*'d1' of query 'q1' was judged 2, here 1"),
-        ("qrels/test.tsv", "q7\td1\t1", r"queries\.jsonl lacks 1 judged queries .*'q7'"),
-    ],
-)
-def test_a_broken_line_is_named(folder: Path, file: str, line: str, message: str) -> None:
-    with (folder / file).open("a") as opened:
-        opened.write(line + "\n")
-    collection = open_collection(folder)
-    with pytest.raises(ValueError, match=message):
-        assert [*collection.documents(), *collection.queries()]
-
-
 def test_bytes_that_are_no_text_are_named(folder: Path) -> None:
     with (folder / "corpus.jsonl").open("ab") as file:
         file.write(b'{"_id": "\xff"}\n')

@@ -132,4 +132,4 @@ def test_a_broken_line_of_examples_is_named(
     pairs.write_text('{"query": "q", "positive": "p"}\n{"query": "q"\n')
     asked = ["devset", str(path), "--out", str(tmp_path / "dev"), "--examples", str(pairs)]
     assert main(asked) == 2
-    assert "pairs.jsonl:2: expected an object" in capsys.readouterr().err
+    assert "pairs.jsonl:2: expected one JSON object" in capsys.readouterr().err

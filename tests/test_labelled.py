@@ -80,5 +80,5 @@ def test_folders_are_looked_into(tmp_path: Path) -> None:
     for name in ("b.tsv", "a.tsv", "notes.txt", ".hidden.tsv"):
         (tmp_path / name).write_text(ONE)
     assert [path.name for path in tsv_files(tmp_path, of="pairs")] == ["a.tsv", "b.tsv"]
-    with pytest.raises(ValueError, match="neither a file nor a folder"):
+    with pytest.raises(FileNotFoundError, match="gone"):
         tsv_files(tmp_path / "gone", of="pairs")

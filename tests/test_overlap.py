@@ -202,7 +202,7 @@ def test_what_is_no_set_is_refused(data: Path, tmp_path: Path) -> None:
         open_sets([str(data / "reference" / "scores.tsv")])
     with pytest.raises(ValueError, match="two of the evaluation sets are called 'pairs'"):
         open_sets([str(data), str(data / "sts")])
-    with pytest.raises(ValueError, match="neither a path here nor a BEIR name"):
+    with pytest.raises(FileNotFoundError, match="absent"):
         open_sets([str(tmp_path / "absent")])
 
 
@@ -257,5 +257,5 @@ def test_a_torn_file_is_named(tmp_path: Path, suffix: str) -> None:
     packed = {".gz": gzip, ".xz": lzma}[suffix].compress(b'{"text": "fine"}\n' * 9)
     path = tmp_path / f"t.jsonl{suffix}"
     path.write_bytes(packed[:-9])
-    with pytest.raises(ValueError, match="damaged or incomplete after line"):
+    with pytest.raises(ValueError, match=rf"t\.jsonl{suffix} is damaged, incomplete"):
         list(read_training([path], lambda done: None))

@@ -76,7 +76,7 @@ def test_no_run_of_nine_words(paths: tuple[str, str], capsys: pytest.CaptureFixt
 
 def test_errors_are_one_line(paths: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     for given, said in (
-        (["absent.jsonl", "--against", paths[1]], "absent.jsonl is not there"),
+        (["absent.jsonl", "--against", paths[1]], "No such file or directory: absent.jsonl"),
         ([paths[0], "--against", "absent"], "neither a path here nor a BEIR name"),
         ([paths[0], "--against", paths[1], "--out", "no/such.json"], "no is no folder"),
     ):

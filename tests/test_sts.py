@@ -172,7 +172,10 @@ def test_a_subset_is_judged_alone(tmp_path: Path) -> None:
         ("score\tsentence1\tsentence2\n", "at least two pairs; bad has 0"),
         ("score\tsentence1\tsentence2\n1\ta\tb\n", "at least two pairs; bad has 1"),
         ("score\tsentence1\tsentence2\n1\ta\tb\nhigh\ta\tb\n", "bad.tsv:3: expected a number"),
-        ("score\tsentence1\tsentence2\nnan\ta\tb\n", "bad.tsv:2: expected a finite number"),
+        (
+            "score\tsentence1\tsentence2\nnan\ta\tb\n",
+            "bad.tsv:2: expected a number as score; got 'nan'",
+        ),
         ("score\tsentence1\tsentence2\n1\ta\n", "bad.tsv:2: expected 3 fields .*; got 2"),
     ],
 )

@@ -117,7 +117,7 @@ def test_judgements_of_a_test_split_are_out_of_reach(
 def objective(index: Index, place: Path) -> IndexObjective:
     from embedder.adaptation import encoder_of
     from eval.qrels import read_qrels
-    from lastword.queries import read_queries
+    from eval.queries import read_queries
 
     recipes = {name: spec.recipe for name, spec in index.channels.items()}
     encoders = readers_again(recipes, list(index.channels), Running())

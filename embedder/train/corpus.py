@@ -1,8 +1,6 @@
 """Read training passages and pairs from a corpus folder into flat arrays of token ids."""
 
-import json
-import lzma
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.config_file import parse_json
 from embedder.durable import replacing
+from embedder.lines import read_lines, shorten
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -92,25 +92,29 @@ class Corpus:
             )
 
 
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+def read_records(path: Path, fields: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield the objects of a .jsonl.xz file.
 
     Raises:
-        ValueError: a line is not a JSON object; names the line.
+        ValueError: a line is not a JSON object, or one of `fields` is no text in it; names the
+            line.
     """
-    with lzma.open(path, "rt", encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{path}:{number} is not JSON: {error}") from error
+    for place, line in read_lines(path):
+        record = parse_json(line, place, finite=False, encodable=True)
+        if not isinstance(record, dict):
+            raise ValueError(f"{place}: expected a JSON object; got {type(record).__name__}")
+        wrong = [name for name in fields if not isinstance(record.get(name), str)]
+        if wrong:
+            got = shorten(record.get(wrong[0]))
+            raise ValueError(f"{place}: expected text in {', '.join(fields)}; {wrong[0]} is {got}")
+        yield record
 
 
 def passage_lines(folder: Path) -> Iterator[dict[str, Any]]:
     """Yield every passage of a corpus folder, in order."""
     for name in PASSAGE_FILES:
         if (folder / name).exists():
-            yield from read_lines(folder / name)
+            yield from read_records(folder / name, ("id", "title", "text"))
         elif name == PASSAGE_FILES[0]:
             raise FileNotFoundError(f"a corpus folder holds {name}; {folder} does not")
 
@@ -138,7 +142,7 @@ def read_corpus(folder: Path, tokenizer: "Tokenizer") -> Corpus:
 
     both = _tokenise(texts(), tokenizer, PASSAGE_TOKENS)
     titles, passages = _every(both, 0), _every(both, 1)
-    pairs = list(read_lines(folder / PAIR_FILE))
+    pairs = list(read_records(folder / PAIR_FILE, ("query", "positive_id", "kind")))
     unknown = next((pair for pair in pairs if pair["positive_id"] not in rows), None)
     if unknown is not None:
         raise ValueError(f"a pair names passage {unknown['positive_id']!r}, which is not there")

@@ -1,21 +1,18 @@
 """Read training pairs from JSON lines one at a time, in any order, however large the files."""
 
-import gzip
 import hashlib
-import json
-import lzma
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.config_file import parse_json
 from embedder.durable import replacing
-
-_PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
+from embedder.lines import PACKED, decode_line, open_binary, raw_lines, refuse_special, shorten
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ class PairFiles:
         held = int(np.searchsorted(self._firsts, number, side="right")) - 1
         file = self._files[held]
         file.seek(self._starts[number])
-        return _pair(file.readline())
+        return _pair(decode_line(file.readline(), "pair"), "pair")
 
     def close(self) -> None:
         """Close the files."""
@@ -78,38 +75,38 @@ class PairFiles:
 
 def _plain(path: Path, unpacked: Path) -> Path:
     """Return the file, or a copy that can be read from the middle."""
-    if path.suffix not in _PACKED:
+    if path.suffix not in PACKED:
+        refuse_special(path)
         return path
-    try:
-        with _PACKED[path.suffix](path, "rb") as packed, replacing(unpacked) as plain:
-            shutil.copyfileobj(packed, plain)
-    except (EOFError, lzma.LZMAError, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path} is damaged or no {path.suffix} file: {error}") from error
+    with open_binary(path) as packed, replacing(unpacked) as plain:
+        shutil.copyfileobj(packed, plain)
     return unpacked
 
 
 def _scan(file: BinaryIO, path: Path, see: Callable[[bytes], None]) -> Iterator[int]:
     """Yield where each pair begins, showing all bytes to `see`."""
     at = 0
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(raw_lines(file, path), 1):
         see(line)
-        if line.strip():
-            try:
-                _pair(line)
-            except ValueError as error:
-                raise ValueError(f"{path}:{number} is no pair: {error}") from error
+        place = f"{path}:{number}"
+        text = decode_line(line, place)
+        if text.strip():
+            _pair(text, place)
             yield at
         at += len(line)
 
 
-def _pair(line: bytes) -> Pair:
-    given = json.loads(line)
+def _pair(line: str, place: str) -> Pair:
+    given = parse_json(line, f"{place} is no pair", finite=False, encodable=True)
     if not isinstance(given, dict):
-        raise ValueError("expected an object with query and positive")
+        raise ValueError(f"{place} is no pair: expected an object with query and positive")
     for key in ("query", "positive"):
         if not isinstance(given.get(key), str) or not given[key].strip():
-            raise ValueError(f"{key} must be a text that is not empty; got {given.get(key)!r}")
-    negatives = given.get("negatives", [])
+            raise ValueError(
+                f"{place} is no pair: {key} must be a text that is not empty; "
+                f"got {shorten(given.get(key))}"
+            )
+    negatives = given.get("negatives") or []
     if not isinstance(negatives, list) or not all(isinstance(one, str) for one in negatives):
-        raise ValueError("negatives must be a list of texts")
+        raise ValueError(f"{place} is no pair: negatives must be a list of texts")
     return Pair(given["query"], given["positive"], tuple(one for one in negatives if one.strip()))
