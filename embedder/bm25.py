@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 
@@ -14,13 +14,15 @@ import snowballstemmer
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from embedder.emoji import emoji_terms, is_emoji, without_selectors
 from embedder.terms import STOP_WORDS
 from embedder.terms import stop_words as read_stop_words
 from embedder.types import Representation, Role, fingerprint_of, list_texts
-from embedder.words import is_unspaced, words
+from embedder.words import hangul_terms, has_hangul, is_unspaced, words, words_and_emoji
 
 VOCABULARY = 2**62
-_ANALYSIS = 1  # raise when a rule below or in words.py changes what a text's terms are
+ANALYSIS = 2  # raise when a rule below or in words.py changes what a text's terms are
+"""1: Korean words whole, and no emoji. 2: pairs of syllables beside them, and emoji."""
 _REMEMBERED = 2**20  # words whose column is kept; bounds memory on a large collection
 _CLUSTER = regex.compile(r"\X")
 
@@ -30,7 +32,8 @@ class BM25Encoder:
 
     Text is NFKC-normalised, case-folded and cut by `words`; stop words of the language are left
     out and the rest is stemmed by Snowball. Runs of a script without spaces become single
-    characters and pairs of neighbours. The column of a term is a 62-bit hash of it, so shards
+    characters and pairs of neighbours; beside a word in Hangul stand its pairs of syllables, and
+    beside an emoji its parts. The column of a term is a 62-bit hash of it, so shards
     that were encoded apart agree. Queries and documents are treated alike.
 
     Args:
@@ -38,9 +41,19 @@ class BM25Encoder:
             that is not to be stemmed.
         stop_words: name of a list in embedder/stopwords, "" for none; by default the language's
             own list where there is one.
+        analysis: 1 for an index that was made by the first rules, which knew neither pairs in
+            Hangul nor emoji; text without these has the same terms by both.
     """
 
-    def __init__(self, language: str = "english", stop_words: str | None = None) -> None:
+    def __init__(
+        self, language: str = "english", stop_words: str | None = None, analysis: int = ANALYSIS
+    ) -> None:
+        if analysis not in range(1, ANALYSIS + 1):
+            raise ValueError(
+                f"the rules of analysis are 1 to {ANALYSIS}; got {analysis!r}: "
+                "was the index made by a newer lastword?"
+            )
+        self._analysis = analysis
         self._stem = _stemmer(language)
         self._language = language
         self._stop_words = _own_list(language) if stop_words is None else stop_words
@@ -59,7 +72,7 @@ class BM25Encoder:
             stemmer=_snowball_version(),
             stop_words=self._stop_words,
             stop_words_hash=hashlib.blake2b(listed, digest_size=8).hexdigest(),
-            analysis=_ANALYSIS,
+            analysis=self._analysis,
         )
 
     @property
@@ -75,7 +88,7 @@ class BM25Encoder:
         for row, text in enumerate(texts):
             before = len(columns)
             columns.extend(
-                column for word in self._words(text) if (column := self._column(word)) is not None
+                column for word in self.terms(text) if (column := self._column(word)) is not None
             )
             lengths[row] = len(columns) - before
         self._texts += len(texts)
@@ -88,21 +101,35 @@ class BM25Encoder:
         names = {term: f"<{term}>" for term in terms}
         wanted = set(terms)
         for text in texts:
-            for word in self._words(text):
+            for word in self.terms(text):
                 column = self._column(word)
                 if column in wanted:
                     names[column] = word
                     wanted.discard(column)
         return names
 
-    def _words(self, text: str) -> Iterator[str]:
-        for word in words(self._normalised(text)):
-            if is_unspaced(word):
-                clusters = _CLUSTER.findall(word)
-                yield from clusters
-                yield from map("".join, pairwise(clusters))
-            else:
+    def overlooks(self, texts: Iterable[str]) -> bool:
+        """Tell whether today's rules see terms in texts that those of this encoder do not."""
+        if self._analysis == ANALYSIS:
+            return False
+        today = BM25Encoder(self._language, self._stop_words)
+        return any(not set(self.terms(one)).issuperset(today.terms(one)) for one in texts)
+
+    def terms(self, text: str) -> Iterator[str]:
+        """Yield the words of a text before they are stemmed, stop words among them, in order."""
+        text = self._normalised(text)
+        for word in words(text) if self._analysis == 1 else words_and_emoji(text):
+            if word.isascii():
                 yield word
+            elif self._analysis == 1:
+                yield from _pairs(word) if is_unspaced(word) else (word,)
+            elif is_emoji(word):
+                yield from emoji_terms(word)
+            elif has_hangul(word):
+                yield from hangul_terms(without_selectors(word))
+            else:
+                bare = without_selectors(word)
+                yield from _pairs(bare) if is_unspaced(bare) else (bare,)
 
     def _normalised(self, text: str) -> str:
         if self._language == "turkish":  # I is the capital of dotless i
@@ -128,6 +155,13 @@ class BM25Encoder:
             self._columns = {}
         self._columns[word] = column
         return column
+
+
+def _pairs(run: str) -> Iterator[str]:
+    """Yield the characters of a run without spaces, and the pairs of neighbours."""
+    characters = _CLUSTER.findall(run)
+    yield from characters
+    yield from map("".join, pairwise(characters))
 
 
 def _stemmer(language: str) -> Callable[[str], str]:

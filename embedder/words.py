@@ -1,6 +1,11 @@
 """Cut text into words by Unicode character classes; no data files, case kept."""
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 import regex  # type: ignore[import-untyped]
+
+from embedder.emoji import SEQUENCE
 
 # Han, kana and the scripts of South-East Asia are written without spaces between words. The
 # prolonged sound marks belong to both kana scripts, so that Unicode gives them to neither.
@@ -14,11 +19,15 @@ _START = rf"[[\p{{L}}\p{{N}}]--[{_UNSPACED}]]"
 _LETTER = rf"[\p{{L}}--[{_UNSPACED}]]\p{{M}}*"
 # Joiners and the soft hyphen are invisible and stand inside words (Persian, Indic, hyphenation).
 _REST = rf"[[\p{{L}}\p{{N}}\p{{M}}\N{{SOFT HYPHEN}}\u200c\u200d]--[{_UNSPACED}]]*"
-_WORDS = regex.compile(
-    rf"(?V1){_RUN}"
+_WORD = (
+    rf"{_RUN}"
     rf"|{_LETTER}(?:\.{_LETTER})+(?![\p{{L}}\p{{N}}])"
     rf"|{_START}{_REST}(?:(?:['\u2019](?=\p{{L}})|(?<=\p{{Nd}})[.,](?=\p{{Nd}})){_START}{_REST})*"
 )
+_WORDS = regex.compile(rf"(?V1){_WORD}")
+_PICTURED = regex.compile(rf"(?V1){SEQUENCE}|{_WORD}")
+_HANGUL = regex.compile(r"\p{Hangul}+")
+_CLUSTER = regex.compile(r"\X")
 _UNSPACED_START = regex.compile(rf"(?V1)[{_UNSPACED}]")
 
 
@@ -38,6 +47,35 @@ def words(text: str) -> list[str]:
     return found
 
 
+def words_and_emoji(text: str) -> list[str]:
+    """List the words of a text and, between them, its emoji and pictographs (see `emoji`)."""
+    if text.isascii():
+        return words(text)
+    found: list[str] = _PICTURED.findall(text)
+    return found
+
+
 def is_unspaced(word: str) -> bool:
     """Tell whether an item of `words` is a run of a script written without spaces."""
     return not word.isascii() and _UNSPACED_START.match(word) is not None
+
+
+def has_hangul(word: str) -> bool:
+    """Tell whether a word is written in Hangul, perhaps beside other letters or digits."""
+    return not word.isascii() and _HANGUL.search(word) is not None
+
+
+def hangul_terms(word: str) -> Iterator[str]:
+    """Yield the terms of a word with Hangul in it.
+
+    Particles stand at the end of a Korean word without a space, so beside the word come the pairs
+    of neighbouring syllables (as in Lucene's CJKAnalyzer), and the first syllable, since many
+    nouns and stems have only one. Letters and digits beside Hangul are words of their own.
+    """
+    at = 0
+    for run in _HANGUL.finditer(word):
+        yield from words(word[at : run.start()])
+        syllables = _CLUSTER.findall(run[0])
+        yield from dict.fromkeys((run[0], *map("".join, pairwise(syllables)), syllables[0]))
+        at = run.end()
+    yield from words(word[at:])

@@ -46,7 +46,9 @@ def readers(reading: Reading, texts: Iterable[str] | None = None) -> Readers:
     if not channels or {"dense", "sparse"} & set(channels):
         made |= model_channels(reading, texts)
     if not channels or "bm25" in channels:
-        recipe = BM25Recipe(reading.language)
+        from embedder.bm25 import ANALYSIS
+
+        recipe = BM25Recipe(reading.language, ANALYSIS)
         made["bm25"] = _made(recipe, Running())
     order = channels or [name for name in CHANNELS if name in made]
     return Readers({name: made[name][0] for name in order}, {name: made[name][1] for name in order})
@@ -165,7 +167,7 @@ def _made(
     if isinstance(recipe, BM25Recipe):
         from embedder.bm25 import BM25Encoder
 
-        return BM25Encoder(recipe.language), recipe
+        return BM25Encoder(recipe.language, analysis=recipe.analysis), recipe
     if isinstance(recipe, SbertRecipe):
         from embedder.prompt import Prompt
         from embedder.sbert import SbertEncoder

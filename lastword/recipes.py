@@ -46,9 +46,15 @@ class SbertRecipe:
 
 @dataclass(frozen=True, slots=True)
 class BM25Recipe:
-    """BM25 text analysis in a language."""
+    """BM25 text analysis in a language.
+
+    Attributes:
+        language: as in BM25Encoder.
+        analysis: rules by which words are cut; 1 where an index does not say, since it is old.
+    """
 
     language: str = "english"
+    analysis: int = 1
     kind: str = "bm25"
 
 
@@ -103,7 +109,8 @@ def fusion_for(asked: str, recipes: Mapping[str, Recipe], chosen: str = "") -> s
 def said(recipe: Recipe) -> str:
     """Describe a recipe in a few words."""
     if isinstance(recipe, BM25Recipe):
-        return f"{recipe.language} words"
+        rules = " by the first rules" if recipe.analysis == 1 else ""
+        return f"{recipe.language} words{rules}"
     if isinstance(recipe, SbertRecipe):
         model = f"sbert:{recipe.model}"
         return f"{model}, prompt {tomllib.loads(recipe.prompt)['name']}" if recipe.prompt else model

@@ -172,6 +172,7 @@ def _search_one(path: Path, query: str, asking: Asking, screen: Screen) -> None:
         rows = answer_rows(answer, ONLY, retriever.index)
         channels = list(answer.channels)
         fusion = _fusion(retriever.index, channels, asking.fusion)
+        _say_what_is_overlooked(retriever, [query], screen)
     data = {
         "query": query,
         "channels": channels,
@@ -203,11 +204,24 @@ def _search_file(path: Path, asking: Asking, screen: Screen) -> None:
             some = {query_id: queries[query_id] for query_id in ids[start : start + TOGETHER]}
             run |= retriever.search(some, asking.k or RUN_DEPTH)
             advance(start + len(some))
+        _say_what_is_overlooked(retriever, list(queries.values()), screen)
     escaped = write_trec(run, asking.run)
     unanswered = sum(not found for found in run.values())
     screen.result({"run": str(asking.run), "queries": len(run), "unanswered": unanswered})
     screen.remark(f"{asking.run}: {counted(len(run), 'query')}, {unanswered} without an answer.")
     tell_escaped(escaped, asking.run, screen)
+
+
+def _say_what_is_overlooked(retriever: "Retriever", texts: Sequence[str], screen: Screen) -> None:
+    """Say so where an old index has no terms for what stands in a query."""
+    from embedder.bm25 import BM25Encoder
+
+    old = [one for one in retriever.encoders.values() if isinstance(one, BM25Encoder)]
+    if any(one.overlooks(texts) for one in old):
+        screen.remark(
+            f"{retriever.index.path} was made before bm25 knew emoji and the syllables of Korean "
+            "words, and does not find them; lastword index makes one that does."
+        )
 
 
 def _asked(text: str, held: "Index") -> list[str]:

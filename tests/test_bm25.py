@@ -77,7 +77,7 @@ def test_alone_equals_among_others_and_is_what_a_counter_counts(texts: list[str]
         assert alone is not None
         assert alone.indices.tolist() == together[row].indices.tolist()
         assert alone.data.tolist() == together[row].data.tolist()
-        assert counts(encoder, text) == Counter(encoder._words(text))
+        assert counts(encoder, text) == Counter(encoder.terms(text))
 
 
 def test_unicode_forms_of_a_word_are_one_term() -> None:
@@ -102,6 +102,71 @@ def test_scripts_without_spaces_become_characters_and_pairs() -> None:
     assert counts(encoder, "猫") == {"猫": 1}
     assert counts(encoder, "กินดี") == {"กิ": 1, "น": 1, "ดี": 1, "กิน": 1, "นดี": 1}
     assert counts(encoder, "ｶﾞｷﾞ") == {"ガ": 1, "ギ": 1, "ガギ": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("한국어는", ["한국어는", "한국", "국어", "어는", "한"]),
+        ("책을 책", ["책을", "책", "책"]),
+        ("서울", ["서울", "서"]),  # a pair that is the word counts once
+        ("GPT모델은 2024년에", ["gpt", "모델은", "모델", "델은", "모", "2024", "년에", "년"]),
+        ("\u1112\u1161\u11ab\u1100\u1173\u11af", ["한글", "한"]),  # in single letters
+        ("韓國어", ["韓", "國", "韓國", "어"]),
+    ],
+)
+def test_korean_words_stand_beside_their_syllables(text: str, terms: list[str]) -> None:
+    """Particles stand at the end of a word: whole words found a twelfth of what they should."""
+    assert list(BM25Encoder().terms(text)) == terms
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("party 🎉🎉", ["party", "🎉", "🎉"]),
+        ("👍🏽 ok👍", ["👍🏽", "👍", "ok", "👍"]),
+        ("👩🏽\u200d⚕\ufe0f", ["👩🏽\u200d⚕", "👩", "⚕"]),
+        ("👩\u200d👩\u200d👧", ["👩\u200d👩\u200d👧", "👩", "👧"]),
+        ("🇰🇷🇯🇵", ["🇰🇷", "🇯🇵"]),
+        ("❤\ufe0f ❤ ❤\ufe0e", ["❤", "❤", "❤"]),
+        ("1\ufe0f\u20e3 #\ufe0f\u20e3", ["1\u20e3", "1", "#\u20e3", "#"]),
+        ("🏴\U000e0067\U000e0062\U000e007f", ["🏴\U000e0067\U000e0062\U000e007f", "🏴"]),
+        ("☎ ♪ ♔ 🀄 𝄞", ["☎", "♪", "♔", "🀄"]),
+        ("▶\ufe0f ▶ © ©\ufe0f", ["▶", "©"]),  # only where a picture is asked for
+        ("a ± b → 5 € ★ • 20 °C", ["a", "b", "5", "20", "c"]),  # notation is no word
+        ("葛\U000e0100 ｗａ\ufe0f", ["葛", "wa"]),
+    ],
+)
+def test_emoji_are_terms_beside_their_parts(text: str, terms: list[str]) -> None:
+    assert list(BM25Encoder().terms(text)) == terms
+
+
+def test_a_query_finds_what_is_dressed_otherwise() -> None:
+    encoder = BM25Encoder()
+    for query, text in [("👍", "👍🏿"), ("👍🏻", "👍🏿"), ("❤", "❤\ufe0f"), ("책", "책에서")]:
+        one, other = (counts(encoder, each) for each in (query, text))
+        assert one.keys() & other.keys()
+    assert not counts(encoder, "🇰🇷").keys() & counts(encoder, "🇯🇵").keys()
+
+
+LATIN = st.characters(exclude_categories=["Cs", "So"], max_codepoint=0x10FF)
+
+
+@given(st.text(LATIN, max_size=40))
+def test_other_text_has_the_terms_that_it_had(text: str) -> None:
+    """Figures of English, Greek, Russian, Arabic, Hindi, Thai ... collections stay."""
+    text = "".join(one for one in text if one != "\N{COMBINING ENCLOSING KEYCAP}")
+    assert list(BM25Encoder().terms(text)) == list(BM25Encoder(analysis=1).terms(text))
+
+
+def test_an_index_of_the_first_rules_goes_on_by_them() -> None:
+    old = BM25Encoder(analysis=1)
+    assert json.loads(old.fingerprint)["analysis"] == 1
+    assert list(old.terms("한국어는 🎉 key")) == ["한국어는", "key"]
+    assert old.overlooks(["key", "한국어"]) and old.overlooks(["key 🎉"])
+    assert not old.overlooks(["key café"]) and not BM25Encoder().overlooks(["한국어 🎉"])
+    with pytest.raises(ValueError, match="1 to 2; got 3"):
+        BM25Encoder(analysis=3)
 
 
 @pytest.mark.parametrize(

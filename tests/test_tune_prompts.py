@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from embedder.llm import LLMEncoder
 from embedder.prompt import Prompt
 from embedder.template import Template
 from embedder.types import Role
@@ -118,13 +119,13 @@ def test_chat_and_plain_wordings_of_one_role_are_averaged(place: Path, tmp_path:
     wordings = (chat, plain, whole)
     mixed = replace(setup.space.default, forms=(replace(form, query=wordings),))
     assert Prompt.from_toml(mixed.to_toml()) == mixed
-    encoders = setup.objective
-    each = [
-        encoders.encoder(replace(mixed, forms=(replace(form, query=(one,)),))) for one in wordings
-    ]
-    states = [one.states(["volcano"], Role.QUERY) for one in each]
-    together = encoders.encoder(mixed).states(["volcano"], Role.QUERY)
-    np.testing.assert_allclose(together, np.mean(states, axis=0), atol=1e-5)
+    each = [replace(mixed, forms=(replace(form, query=(one,)),)) for one in wordings]
+    inner = setup.encoder
+    mean, *states = (
+        LLMEncoder(inner.backbone, one, inner.options).states(["volcano"], Role.QUERY)
+        for one in (mixed, *each)
+    )
+    np.testing.assert_allclose(mean, np.mean(states, axis=0), atol=1e-5)
 
 
 def test_a_pool_prompt_that_leaves_no_room_is_passed_over_and_named(

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from embedder.bm25 import BM25Encoder
+from embedder.bm25 import ANALYSIS, BM25Encoder
 from embedder.terms import TermTable
 from embedder.types import Encoder, Representation, Role
-from embedder.words import is_unspaced, words
+from embedder.words import is_unspaced, words_and_emoji
 from index.folder import Index
 from retrieval.explain import matched, named
 
@@ -125,9 +125,12 @@ def bm25_encoder(fingerprint: str) -> BM25Encoder | None:
     """Make the encoder of a BM25 channel again; None where this version would read otherwise."""
     held = json.loads(fingerprint)
     language, stop_words = held.get("language"), held.get("stop_words")
+    analysis = held.get("analysis")
     if not isinstance(language, str) or not isinstance(stop_words, str):
         return None
-    encoder = BM25Encoder(language, stop_words)
+    if not isinstance(analysis, int) or not 1 <= analysis <= ANALYSIS:
+        return None
+    encoder = BM25Encoder(language, stop_words, analysis)
     return encoder if json.loads(encoder.fingerprint) == held else None
 
 
@@ -198,7 +201,7 @@ def _best_window(found: Sequence[str], shares: Mapping[str, float], limit: int) 
 def _placed(text: str) -> Iterator[tuple[str, int]]:
     """Yield words with where they begin; scripts without spaces give single characters."""
     at = 0
-    for word in words(text):
+    for word in words_and_emoji(text):
         at = text.index(word, at)
         parts: Iterable[str] = word if is_unspaced(word) else (word,)
         for part in parts:
