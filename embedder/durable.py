@@ -184,6 +184,11 @@ def remove_leftovers(folder: Path) -> int:
     return freed
 
 
+def is_partial(name: str) -> bool:
+    """Tell whether a file or folder has the name of something half-written."""
+    return bool(_PARTIAL.fullmatch(name))
+
+
 def remove_tree(path: Path) -> int:
     """Remove a file, or a folder with all that is in it; return the bytes freed.
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.base import NO_ROW
+from index.checksums import CURE
 
 _BLOCK = 1 << 16  # rows that are added at a time, so that memory-mapped vectors stay on disk
 _READ = 1 << 20  # bytes read at a time
@@ -102,12 +103,26 @@ def search(
 
 
 def write(held: Any, path: Path) -> None:  # noqa: ANN401
-    """Write an index to a new file."""
-    _faiss("").write_index(held, str(path))
+    """Write an index to a new file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    try:
+        _faiss("").write_index(held, str(path))
+    except RuntimeError as error:
+        raise OSError(f"cannot write {path}: FAISS says {_said(error)}") from error
 
 
-def read(file: BinaryIO, factory: str) -> Any:  # noqa: ANN401
+def read(file: BinaryIO, path: Path, factory: str) -> Any:  # noqa: ANN401
     """Read an index from an open file.
+
+    FAISS believes what it reads: give it only what was compared with its checksum.
+
+    Args:
+        file: at its start.
+        path: of it, to be named in errors.
+        factory: likewise.
 
     Raises:
         ValueError: the file is truncated or no FAISS index, or FAISS is not installed.
@@ -116,8 +131,8 @@ def read(file: BinaryIO, factory: str) -> Any:  # noqa: ANN401
     reader = faiss.BufferedIOReader(faiss.PyCallbackIOReader(file.read), _READ)
     try:
         return faiss.read_index(reader)
-    except RuntimeError as error:
-        raise ValueError(f"{file.name} is damaged: {_said(error)}; build it again") from error
+    except (RuntimeError, MemoryError) as error:
+        raise ValueError(f"{path} is damaged: {_said(error)}; {CURE}") from error
 
 
 def _faiss(factory: str) -> ModuleType:
@@ -162,7 +177,7 @@ def _silence(faiss: ModuleType, made: Any) -> None:  # noqa: ANN401
             clustering.min_points_per_centroid = 1
 
 
-def _said(error: RuntimeError) -> str:
+def _said(error: Exception) -> str:
     """Return what FAISS complains of, without its file names."""
     return re.sub(r"^Error in .*? at \S+:\d+: ", "", str(error).replace("\n", " "))
 

@@ -1,7 +1,7 @@
 """One segment, written: documents and rows stream in, files and their checksums come out."""
 
-import shutil
 from collections.abc import Callable, Container, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -9,14 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
+from embedder.durable import naming, open_append, open_new
 from embedder.types import Representation
 from index.approximate import TooFewRowsError
+from index.arrays import write_array
 from index.checksums import flush_tree
 from index.dense import FLAT, build_dense
 from index.documents import Document, DocumentWriter
+from index.garbage import remove_segment
 from index.inverted import build_inverted
-from index.manifest import ChannelSpec, SegmentRecord
-from index.segment import DOCUMENTS, OWNER, PASSAGES
+from index.layout import DOCUMENTS, GATHERED, OWNER, PASSAGES
+from index.manifest import ChannelSpec
+from index.segment_record import SegmentRecord
 
 Ids = Container[str]
 
@@ -37,8 +41,8 @@ class SegmentBuilder:
         self, folder: Path, channels: Mapping[str, ChannelSpec], taken: Callable[[list[str]], Ids]
     ) -> None:
         if folder.exists():
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True)
+            remove_segment(folder)
+        folder.mkdir(parents=True)  # which fails where something is left that is not ours
         self.folder = folder
         self._documents = DocumentWriter(folder / DOCUMENTS)
         self._passages: list[NDArray[np.int64]] = []
@@ -120,7 +124,8 @@ class SegmentBuilder:
                 )
         self.check_ids()
         self._documents.close()
-        np.save(self.folder / PASSAGES, np.concatenate([np.zeros((0, 3), int), *self._passages]))
+        passages = np.concatenate([np.zeros((0, 3), np.int64), *self._passages])
+        write_array(self.folder / PASSAGES, passages)
         for rows in self._rows.values():
             rows.write()
         return SegmentRecord(
@@ -138,7 +143,8 @@ class SegmentBuilder:
     def abandon(self) -> None:
         """Remove what was written; for a segment that could not be finished."""
         self._documents.abandon()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):
+            remove_segment(self.folder)
 
 
 class _Rows(Protocol):
@@ -178,7 +184,7 @@ class _Owned:
         self._owner.append(owner.astype(np.int32))
 
     def write_owner(self) -> None:
-        np.save(self.folder / OWNER, np.concatenate(self._owner))
+        write_array(self.folder / OWNER, np.concatenate(self._owner))
 
 
 class _DenseRows(_Owned):
@@ -186,18 +192,15 @@ class _DenseRows(_Owned):
 
     def __init__(self, folder: Path, spec: ChannelSpec) -> None:
         super().__init__(folder, spec)
-        self._gathered = folder / "gathered.partial"
-        self._gathered.touch()
+        self._gathered = folder / GATHERED
+        open_new(self._gathered).close()
 
     def append(self, rows: Representation, owner: NDArray[np.int64]) -> None:
         if rows.dense is None:
             raise ValueError(f"channel {self.spec.name!r} is dense; the encoder gave no dense rows")
         self.own(rows.dense.shape[1], owner)
-        try:
-            with self._gathered.open("ab") as file:
-                file.write(np.ascontiguousarray(rows.dense).data)
-        except OSError as error:
-            raise OSError(f"cannot write {self._gathered}: {error}") from error
+        with naming(self._gathered), open_append(self._gathered) as file:
+            file.write(np.ascontiguousarray(rows.dense).data)
 
     def write(self) -> None:
         shape = (self.count, self.dim or 1)

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.types import Representation
+from index.arrays import open_array, write_array
 from index.base import NO_ROW, Hits
+from index.checksums import CURE, FileRecord, open_own
+from index.layout import APPROXIMATE, VECTORS
 from index.topk import check_k, check_live, near_best, no_hits, put_best, rounding_slack
 
 FLAT = "Flat"
-_VECTORS = "vectors.npy"
-APPROXIMATE = "index.faiss"
 _SCORES = 1 << 25  # scores held at a time: 128 MiB
 
 
@@ -55,36 +56,40 @@ def build_dense(
     """
     if vectors.ndim != 2 or vectors.dtype != np.float32:
         raise ValueError(f"vectors must be (n, dim) float32; got {vectors.shape} {vectors.dtype}")
-    files = [_VECTORS]
+    files = [VECTORS]
     if factory != FLAT and len(vectors):
         from index.approximate import filled, write
 
         write(filled(factory, vectors, seed), folder / APPROXIMATE)
         files.append(APPROXIMATE)
-    np.save(folder / _VECTORS, vectors, allow_pickle=False)
+    write_array(folder / VECTORS, vectors)
     return files
 
 
-def open_dense(folder: Path, factory: str) -> "DenseChannel":
+def open_dense(
+    folder: Path,
+    factory: str,
+    shape: tuple[int | None, int | None] = (None, None),
+    record: FileRecord | None = None,
+) -> "DenseChannel":
     """Memory-map what `build_dense` wrote; a FAISS index is read when first searched.
+
+    Args:
+        folder: holds the files.
+        factory: FAISS factory string.
+        shape: of the vectors, as far as it is known.
+        record: what the file of FAISS must be. FAISS trusts what it reads with memory and
+            process, so a file is compared with its checksum before.
 
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: the vectors are damaged.
     """
-    path = folder / _VECTORS
-    try:
-        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path} is damaged: {error}; build the index again") from error
-    if vectors.ndim != 2 or vectors.dtype != np.float32:
-        raise ValueError(
-            f"{path}: expected (n, dim) float32, got {vectors.shape} {vectors.dtype}; "
-            "build the index again"
-        )
+    vectors = open_array(folder / VECTORS, np.float32, shape)
     if factory == FLAT or not len(vectors):
-        return DenseChannel(vectors)
-    return DenseChannel(vectors, _Approximate(folder / APPROXIMATE, factory, vectors.shape))
+        return DenseChannel(vectors, folder)
+    approximate = _Approximate(folder / APPROXIMATE, factory, vectors.shape, record)
+    return DenseChannel(vectors, folder, approximate)
 
 
 class _Approximate:
@@ -94,11 +99,14 @@ class _Approximate:
     that is held open outlives its name, should a merge remove it.
     """
 
-    def __init__(self, path: Path, factory: str, shape: tuple[int, int]) -> None:
+    def __init__(
+        self, path: Path, factory: str, shape: tuple[int, ...], record: FileRecord | None
+    ) -> None:
         self._path = path
         self._factory = factory
         self._shape = shape
-        self._file: BinaryIO = path.open("rb")
+        self._record = record
+        self._file: BinaryIO = open_own(path)
         self._lock = Lock()
         self._held: Any = None
 
@@ -110,13 +118,18 @@ class _Approximate:
         with self._lock:
             if self._held is None:
                 self._held = self._read()
-        return search(self._held, self._factory, queries, k, live)
+        rows = search(self._held, self._factory, queries, k, live)
+        if rows.size and not NO_ROW <= rows.min() <= rows.max() < self._shape[0]:
+            raise ValueError(f"{self._path} names rows that there are not; {CURE}")
+        return rows
 
     def _read(self) -> Any:  # noqa: ANN401
         from index.approximate import read
 
-        with self._file as file:
-            held = read(file, self._factory)
+        if self._record is not None:
+            self._record.check_open(self._file, self._path)
+        held = read(self._file, self._path, self._factory)
+        self._file.close()
         if (held.ntotal, held.d) != self._shape:
             raise ValueError(
                 f"{self._path} holds {held.ntotal} {held.d}-d vectors; expected {self._shape[0]} "
@@ -138,9 +151,13 @@ class DenseChannel:
     """
 
     def __init__(
-        self, vectors: NDArray[np.float32], approximate: _Approximate | None = None
+        self,
+        vectors: NDArray[np.float32],
+        folder: Path = Path(),
+        approximate: _Approximate | None = None,
     ) -> None:
         self.vectors = vectors
+        self._path = folder / VECTORS
         self._approximate = approximate
 
     @property
@@ -184,7 +201,10 @@ class DenseChannel:
         live: NDArray[np.bool_] | None,
     ) -> None:
         k, slack = hits.rows.shape[1], rounding_slack(self.dim)
-        for query, scores in zip(chosen, dense[chosen] @ self.vectors.T, strict=True):
+        with np.errstate(all="ignore"):
+            products = dense[chosen] @ self.vectors.T
+        for query, scores in zip(chosen, products, strict=True):
+            self._check_finite(scores)
             rows = near_best(scores, k, slack, live)
             put_best(hits, query, rows, self._score(rows, dense[query]))
 
@@ -207,5 +227,14 @@ class DenseChannel:
         return np.array(short, np.int64)
 
     def _score(self, rows: NDArray[np.int64], query: NDArray[np.float32]) -> NDArray[np.float32]:
-        scores = self.vectors[rows].astype(np.float64) @ query.astype(np.float64)
-        return scores.astype(np.float32)
+        with np.errstate(all="ignore"):
+            scores = self.vectors[rows].astype(np.float64) @ query.astype(np.float64)
+            rounded = scores.astype(np.float32)
+        self._check_finite(rounded)
+        return rounded
+
+    def _check_finite(self, scores: NDArray[np.float32]) -> None:
+        """Notice vectors that are no numbers; a sum sees them all in no time."""
+        with np.errstate(all="ignore"):
+            if not np.isfinite(scores.sum()):
+                raise ValueError(f"{self._path} is damaged: vectors are not finite; {CURE}")

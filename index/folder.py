@@ -7,31 +7,35 @@ segments/NNNNNN/  immutable; documents.sqlite, passages.npy, a folder per channe
 cache/            encoded texts of a build that is under way
 """
 
-import hashlib
-import json
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.durable import replace_file
 from embedder.types import Representation
 from index.base import Hits
 from index.channel_rows import ChannelRows, Match, RowIds
+from index.checksums import check_folder
 from index.dense import DenseChannel
 from index.documents import Document
 from index.manifest import ChannelSpec, Ingest, Manifest, Passages
+from index.manifest_file import FORMAT, MANIFEST, read_manifest, write_manifest
 from index.segment import Segment, damaged_files, open_segments
 
-FORMAT = 1
-"""Version of everything in the folder; raise it when a reader would misread older files."""
+__all__ = [
+    "FORMAT",
+    "MANIFEST",
+    "SEGMENTS",
+    "Index",
+    "check",
+    "read_manifest",
+    "write_manifest",
+]
 
-MANIFEST = "manifest.json"
 SEGMENTS = "segments"
 
 
@@ -59,10 +63,12 @@ class Index:
 
         Raises:
             FileNotFoundError: there is no such folder.
-            ValueError: it is no index, has another format, or a file is missing or truncated.
+            OSError: a file cannot be read, which says nothing about damage.
+            ValueError: it is no index, has another format, or a file is missing or damaged.
         """
         folder = Path(path)
         manifest = read_manifest(folder)
+        check_folder(folder / SEGMENTS)
         while True:
             try:
                 opened = open_segments(folder / SEGMENTS, manifest)
@@ -139,8 +145,8 @@ class Index:
     def search(self, channel: str, queries: Representation, k: int) -> Hits:
         """Return the best rows of a channel, enough of them for k distinct documents.
 
-        Where documents have several rows, a query's hits may be wider than k; where fewer
-        documents match, they are padded.
+        Where documents have several rows, a query's hits may be wider than k; where there are
+        fewer than k documents, narrower. Where fewer documents match, hits are padded.
 
         Args:
             channel: name of it.
@@ -149,7 +155,7 @@ class Index:
         """
         if k < 1:
             raise ValueError(f"a search is for at least 1 document; got k={k}")
-        return self._rows(channel).search(queries, k)
+        return self._rows(channel).search(queries, min(k, max(1, self.documents)))
 
     def row_ids(self, channel: str) -> Sequence[str]:
         """Return the document id of every row of a channel; ids are read when asked for."""
@@ -210,7 +216,7 @@ class Index:
 
     def check(self) -> list[str]:
         """Compare the files of this generation with their checksums; see `check`."""
-        return damaged_files(self.path / SEGMENTS, self.manifest)
+        return damaged_files(self.path / SEGMENTS, self.manifest.segments, anew=True)
 
     def _rows(self, channel: str) -> ChannelRows:
         try:
@@ -235,63 +241,18 @@ def check(path: str | Path) -> list[str]:
 
     Raises:
         FileNotFoundError: there is no such folder.
+        OSError: a file cannot be read, which says nothing about damage.
     """
     folder = Path(path)
     try:
         manifest = read_manifest(folder)
+        check_folder(folder / SEGMENTS)
     except ValueError as error:
         return [str(error)]
-    problems = damaged_files(folder / SEGMENTS, manifest)
+    problems = damaged_files(folder / SEGMENTS, manifest.segments, anew=True)
     if not problems:
         try:
             Index.open(folder).close()
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             problems.append(str(error))
     return problems
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Read the last commit.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: it is no index, has another format, or its manifest is damaged.
-    """
-    path = folder / MANIFEST
-    try:
-        data = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        if not folder.is_dir():
-            raise FileNotFoundError(f"there is no index at {folder}") from None
-        raise ValueError(f"{folder} is not an index: it has no {MANIFEST}") from None
-    except NotADirectoryError:
-        raise ValueError(f"{folder} is not an index: it is not a folder") from None
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-    if not isinstance(data, dict) or "format" not in data:
-        raise ValueError(f"{path} is not the manifest of an index")
-    if data["format"] != FORMAT:
-        raise ValueError(
-            f"{folder} has index format {data['format']}; this version reads format {FORMAT}: "
-            "use the version that wrote it, or index the documents again"
-        )
-    expected, content = data.get("checksum"), data.get("content", {})
-    if _checksum(content) != expected:
-        raise ValueError(f"{path} is damaged: its checksum does not fit its content")
-    try:
-        return Manifest.from_json(content)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-
-
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Commit: from here on readers see this generation. Everything in it is already flushed."""
-    content = manifest.to_json()
-    data = {"format": FORMAT, "checksum": _checksum(content), "content": content}
-    text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
-    replace_file(folder / MANIFEST, text.encode())
-
-
-def _checksum(content: Any) -> str:  # noqa: ANN401 - JSON
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

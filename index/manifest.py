@@ -1,17 +1,17 @@
 """What an index folder says about itself: channels, segments, checksums, work in progress."""
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Literal
 
+from embedder.config_file import fill, parse_json
 from embedder.types import fingerprint_differences
-from index.checksums import FileRecord, is_inside
-from index.dense import APPROXIMATE
 from index.inverted import Weighting
+from index.layout import CHANNEL, SEGMENT, segment_name
+from index.segment_record import SegmentRecord
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_MOST = 10**9  # generations and segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class ChannelSpec:
     recipe: str = "{}"
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
+        if not CHANNEL.fullmatch(self.name):
             raise ValueError(
                 f"a channel's name has lower-case letters, digits, - and _; got {self.name!r}"
             )
@@ -51,8 +51,10 @@ class ChannelSpec:
                 f"channel {self.name!r}: dense takes a factory and inverted a weighting; got kind "
                 f"{self.kind!r}, factory {self.factory!r}, weighting {self.weighting!r}"
             )
+        if self.dim is not None and self.dim < 1:
+            raise ValueError(f"channel {self.name!r}: rows have a width; got {self.dim}")
         for text in (self.fingerprint, self.recipe):
-            if not isinstance(json.loads(text), dict):
+            if not isinstance(parse_json(text, f"channel {self.name!r}"), dict):
                 raise ValueError(f"channel {self.name!r}: expected a JSON object; got {text}")
 
     def check_encoder(self, fingerprint: str, querying: bool) -> None:
@@ -114,53 +116,16 @@ class Ingest:
     rows: Mapping[str, int] = field(default_factory=dict)
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        counts = [count for counted in self.counts.values() for count in counted.values()]
+        numbers = [self.documents, self.skipped, self.passages, *self.rows.values(), *counts]
+        if any(number < 0 for number in numbers):
+            raise ValueError(f"work in progress cannot have counts below 0; got {numbers}")
+
     @property
     def consumed(self) -> int:
         """Number of documents of the source that need not be looked at again."""
         return self.documents + self.skipped
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentRecord:
-    """What a segment's folder must hold.
-
-    Attributes:
-        name: the folder's name.
-        documents: documents held, deleted ones included.
-        passages: texts that were encoded, at least one per document.
-        rows: channel -> rows held.
-        deleted: number of documents deleted.
-        tombstone: file with their ordinals, None while there are none.
-        files: relative path -> what the file must be.
-    """
-
-    name: str
-    documents: int
-    passages: int
-    rows: Mapping[str, int]
-    files: Mapping[str, FileRecord]
-    deleted: int = 0
-    tombstone: str | None = None
-
-    def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name) or not all(map(is_inside, self.files)):
-            raise ValueError(f"segment {self.name!r} names files outside the index")
-        if not 0 <= self.deleted <= self.documents <= self.passages:
-            raise ValueError(
-                f"segment {self.name!r} cannot have {self.passages} passages of {self.documents} "
-                f"documents, {self.deleted} of them deleted"
-            )
-        if (self.tombstone is None) != (self.deleted == 0):
-            raise ValueError(f"segment {self.name!r}: a tombstone goes with deleted documents")
-
-    def searched_exactly(self, channel: str) -> bool:
-        """Tell whether a dense channel has no FAISS file: it is Flat, or too small to train on."""
-        return f"{channel}/{APPROXIMATE}" not in self.files
-
-    @property
-    def live(self) -> int:
-        """Number of documents that are not deleted."""
-        return self.documents - self.deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +160,28 @@ class Manifest:
                     f"segment {segment.name!r} has channels {sorted(segment.rows)}; "
                     f"the index has {sorted(self.channels)}"
                 )
+        if not (0 <= self.generation < _MOST and 1 <= self.next_segment < _MOST):
+            raise ValueError(
+                f"no index has generation {self.generation} and next segment {self.next_segment}"
+            )
+
+    def check_names(self) -> None:
+        """Refuse names of segments and files that the writer would not give.
+
+        Raises:
+            ValueError: a name is of another form, does not rise, or is to be given again.
+        """
+        names = [segment.name for segment in self.segments]
+        for name in names:
+            if not SEGMENT.fullmatch(name) or name != segment_name(int(name)):
+                raise ValueError(f"{name!r} is no name of a segment")
+        numbers = [*map(int, names), self.next_segment]
+        for before, after in pairwise(numbers):
+            if after <= before:
+                raise ValueError(f"numbers of segments must rise; got {before} before {after}")
+        dense = {name for name, spec in self.channels.items() if spec.kind == "dense"}
+        for segment in self.segments:
+            segment.check_files(dense, self.channels.keys() - dense)
 
     @property
     def documents(self) -> int:
@@ -212,32 +199,40 @@ class Manifest:
         return data
 
     @staticmethod
-    def from_json(data: Mapping[str, Any]) -> "Manifest":
+    def from_json(data: object, where: str = "manifest") -> "Manifest":
         """Read what `to_json` returned.
 
         Raises:
-            ValueError, TypeError, KeyError: it is something else.
+            ValueError: it is something else; the message begins with `where` and names the key.
         """
-        specs = [_channel(item) for item in data["channels"]]
-        passages, ingest = data["passages"], data["ingest"]
-        return Manifest(
-            generation=data["generation"],
-            next_segment=data["next_segment"],
-            channels={spec.name: spec for spec in specs},
-            segments=tuple(map(_segment, data["segments"])),
-            passages=None if passages is None else Passages(**passages),
-            ingest=None if ingest is None else Ingest(**ingest),
-            fusion=data.get("fusion", ""),  # manifests from before it could be chosen lack it
-        )
+        written = fill(_Written, data, where)
+        channels = {spec.name: spec for spec in written.channels}
+        if len(channels) != len(written.channels):
+            raise ValueError(f"{where}: two channels have one name")
+        try:
+            manifest = Manifest(
+                generation=written.generation,
+                next_segment=written.next_segment,
+                channels=channels,
+                segments=written.segments,
+                passages=written.passages,
+                ingest=written.ingest,
+                fusion=written.fusion,
+            )
+            manifest.check_names()
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+        return manifest
 
 
-def _channel(data: Mapping[str, Any]) -> ChannelSpec:
-    weighting = data["weighting"]
-    return ChannelSpec(
-        **{**data, "weighting": None if weighting is None else Weighting(**weighting)}
-    )
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A manifest as JSON has it; see `Manifest` for the fields."""
 
-
-def _segment(data: Mapping[str, Any]) -> SegmentRecord:
-    files = {name: FileRecord(**record) for name, record in data["files"].items()}
-    return SegmentRecord(**{**data, "files": files})
+    generation: int
+    next_segment: int
+    channels: tuple[ChannelSpec, ...]
+    segments: tuple[SegmentRecord, ...]
+    passages: Passages | None
+    ingest: Ingest | None
+    fusion: str = ""  # manifests from before it could be chosen lack it

@@ -1,6 +1,8 @@
 """Copy the live part of a segment into a new one: documents, passages and rows."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +11,30 @@ from scipy.sparse import csr_matrix
 from embedder.types import Representation
 from index.building import SegmentBuilder
 from index.dense import DenseChannel
-from index.manifest import ChannelSpec
+from index.manifest import ChannelSpec, Manifest
 from index.segment import Segment, SegmentRows
+from index.segment_record import SegmentRecord
 
 _BLOCK = 4096  # passages whose vectors are copied at a time: a segment may exceed memory
+
+
+def merge_segments(folder: Path, manifest: Manifest, builder: SegmentBuilder) -> SegmentRecord:
+    """Write the live documents of all segments into one, or nothing.
+
+    Args:
+        folder: of all segments.
+        manifest: which segments, with which channels.
+        builder: of the new segment; abandoned where that fails.
+    """
+    try:
+        for record in manifest.segments:
+            segment = Segment.open(folder / record.name, record, manifest.channels)
+            with closing(segment):
+                append_live(segment, builder, manifest.channels)
+        return builder.finish()
+    except BaseException:
+        builder.abandon()
+        raise
 
 
 def append_live(

@@ -1,22 +1,20 @@
 """One immutable segment, read: its documents, its channels, and which of them are live."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from index.checksums import FileRecord
+from index.arrays import ascends, open_array
+from index.checksums import CURE, check_folder, is_remembered, key_of, remember
 from index.dense import FLAT, DenseChannel, open_dense
 from index.documents import DocumentStore
 from index.inverted import Postings, open_inverted
-from index.manifest import ChannelSpec, Manifest, SegmentRecord
-
-DOCUMENTS = "documents.sqlite"
-PASSAGES = "passages.npy"
-OWNER = "owner.npy"
+from index.layout import APPROXIMATE, DOCUMENTS, OWNER, PASSAGES
+from index.manifest import ChannelSpec, Manifest
+from index.segment_record import SegmentRecord
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,12 +33,23 @@ class LiveDocuments:
 
     @staticmethod
     def open(folder: Path, record: SegmentRecord) -> "LiveDocuments":
-        """Open the documents under a segment's folder."""
-        live = None
-        if record.tombstone is not None:
-            live = np.ones(record.documents, np.bool_)
-            live[load_array(folder / record.tombstone)] = False
-        return LiveDocuments(record.name, DocumentStore(folder / DOCUMENTS), live)
+        """Open the documents under a segment's folder.
+
+        Raises:
+            FileNotFoundError: a file is missing.
+            ValueError: a file is damaged, or not what the record says.
+        """
+        store = DocumentStore(folder / DOCUMENTS)
+        try:
+            if len(store) != record.documents:
+                raise ValueError(
+                    f"{folder} is damaged: the manifest has {record.documents} documents; "
+                    f"{DOCUMENTS} has {len(store)}; {CURE}"
+                )
+            return LiveDocuments(record.name, store, _live(folder, record))
+        except BaseException:
+            store.close()
+            raise
 
     def find(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the ordinals of those ids that are here and live."""
@@ -100,24 +109,32 @@ class Segment:
     def open(folder: Path, record: SegmentRecord, channels: Mapping[str, ChannelSpec]) -> "Segment":
         """Open every file, so that a merge may unlink them from now on.
 
+        Every number that leads somewhere is looked at, once for the same files in a process;
+        checksums are left to `damaged_files`, but for files of FAISS.
+
         Raises:
             FileNotFoundError: a file is missing.
-            ValueError: a file is truncated or is not what the record says.
+            ValueError: a file is damaged, a link, or not what the record says.
         """
+        check_folder(folder)
+        for name in channels:
+            check_folder(folder / name)
         for name, file in record.files.items():
             file.check_size(folder / name)
+        key = ("segment", *key_of(folder, record.files))
+        sound = is_remembered(key)
         documents = LiveDocuments.open(folder, record)
-        passages = load_array(folder / PASSAGES)
-        if len(documents.store) != record.documents or len(passages) != record.passages:
-            raise ValueError(
-                f"{folder}: the manifest has {record.documents} documents in {record.passages} "
-                f"passages; the files have {len(documents.store)} in {len(passages)}"
-            )
-        ordinals = passages[:, 0].astype(np.int32)  # (passages,)
-        rows = {}
-        for name, spec in channels.items():
-            factory = FLAT if spec.factory and record.searched_exactly(name) else spec.factory
-            rows[name] = _open_rows(folder / name, factory, ordinals, documents)
+        try:
+            passages = open_array(folder / PASSAGES, np.int64, (record.passages, 3))
+            if not sound:
+                _check_passages(passages, record.documents, folder / PASSAGES)
+            opening = _Opening(folder, record, documents.live, passages[:, 0], sound)
+            rows = {name: opening.rows(spec) for name, spec in channels.items()}
+        except BaseException:
+            documents.store.close()
+            raise
+        if not sound:
+            remember(key, *((folder / name).lstat() for name in record.files))
         return Segment(record, documents, passages, rows)
 
     def close(self) -> None:
@@ -125,25 +142,93 @@ class Segment:
         self.documents.store.close()
 
 
-def _open_rows(
-    folder: Path, factory: str | None, ordinals: NDArray[np.int32], documents: LiveDocuments
-) -> SegmentRows:
-    owner = load_array(folder / OWNER)
-    held: DenseChannel | Postings
-    if factory is not None:
-        held = open_dense(folder, factory)
-    else:
-        held = open_inverted(folder)
-    if held.rows != len(owner):
-        raise ValueError(f"{folder}: {held.rows} rows, but owners of {len(owner)}")
-    row_documents = ordinals[owner]
-    return SegmentRows(
-        held=held,
-        owner=owner,
-        documents=row_documents,
-        live=None if documents.live is None else documents.live[row_documents],
-        single=bool(np.array_equal(row_documents, np.arange(len(documents.store)))),
-    )
+@dataclass(frozen=True, slots=True, eq=False)
+class _Opening:
+    """A segment that is being opened.
+
+    Attributes:
+        folder: of it.
+        record: what the manifest says of it.
+        live: (documents,) True where not deleted; None means all.
+        ordinals: (passages,) int64 document of each passage.
+        sound: whether its numbers are known to be sound.
+    """
+
+    folder: Path
+    record: SegmentRecord
+    live: NDArray[np.bool_] | None
+    ordinals: NDArray[np.int64]
+    sound: bool
+
+    def rows(self, spec: ChannelSpec) -> SegmentRows:
+        """Open one channel."""
+        count = self.record.rows[spec.name]
+        path = self.folder / spec.name / OWNER
+        owner = open_array(path, np.int32, (count,))
+        if not self.sound:
+            _check_owner(owner, self.record.passages, path)
+        held = self._held(spec, count)
+        documents = self.ordinals[owner].astype(np.int32)
+        return SegmentRows(
+            held=held,
+            owner=owner,
+            documents=documents,
+            live=None if self.live is None else self.live[documents],
+            single=bool(np.array_equal(documents, np.arange(self.record.documents))),
+        )
+
+    def _held(self, spec: ChannelSpec, count: int) -> DenseChannel | Postings:
+        place, dim = self.folder / spec.name, spec.dim if count else None
+        if spec.factory is not None:
+            factory = FLAT if self.record.searched_exactly(spec.name) else spec.factory
+            file = self.record.files.get(f"{spec.name}/{APPROXIMATE}")
+            return open_dense(place, factory, (count, dim), file)
+        postings = open_inverted(place, self.sound)
+        if postings.rows != count or dim not in (None, postings.columns):
+            raise ValueError(
+                f"{place} is damaged: the manifest has {count} rows of width {dim}; "
+                f"the files have {postings.rows} of {postings.columns}; {CURE}"
+            )
+        return postings
+
+
+def _live(folder: Path, record: SegmentRecord) -> NDArray[np.bool_] | None:
+    """Return which documents are not deleted, None where all are there."""
+    if record.tombstone is None:
+        return None
+    path = folder / record.tombstone
+    deleted = open_array(path, np.int64, (record.deleted,))
+    if not ascends(deleted, strictly=True) or not 0 <= deleted[0] <= deleted[-1] < record.documents:
+        raise ValueError(
+            f"{path} is damaged: deleted documents must rise within 0 to {record.documents - 1}; "
+            f"{CURE}"
+        )
+    live = np.ones(record.documents, np.bool_)
+    live[deleted] = False
+    return live
+
+
+def _check_passages(passages: NDArray[np.int64], documents: int, path: Path) -> None:
+    """Refuse passages that are not of every document in turn, or end before they start."""
+    ordinals = passages[:, 0]
+    steps = np.diff(ordinals)
+    in_turn = not len(ordinals) or (ordinals[0] == 0 and ordinals[-1] == documents - 1)
+    if not in_turn or (len(steps) and not 0 <= steps.min() <= steps.max() <= 1):
+        raise ValueError(
+            f"{path} is damaged: passages must be of documents 0 to {documents - 1} in turn; {CURE}"
+        )
+    if not ((passages[:, 1] >= 0) & (passages[:, 1] <= passages[:, 2])).all():
+        raise ValueError(f"{path} is damaged: a passage must start before it ends; {CURE}")
+
+
+def _check_owner(owner: NDArray[np.int32], passages: int, path: Path) -> None:
+    """Refuse owners that fall, or are no passages."""
+    if len(owner) and not (
+        ascends(owner, strictly=False) and 0 <= owner[0] <= owner[-1] < passages
+    ):
+        raise ValueError(
+            f"{path} is damaged: owners of rows must not fall, within 0 to {passages - 1}; {CURE}"
+        )
 
 
 def open_segments(folder: Path, manifest: Manifest) -> list[Segment]:
@@ -159,34 +244,37 @@ def open_segments(folder: Path, manifest: Manifest) -> list[Segment]:
     return opened
 
 
-def damaged_files(folder: Path, manifest: Manifest) -> list[str]:
-    """List the files of segments in a folder that are not what the manifest says, in words."""
+def damaged_files(folder: Path, records: Iterable[SegmentRecord], anew: bool = False) -> list[str]:
+    """List the files of segments in a folder that are not what their records say, in words.
+
+    Args:
+        folder: of all segments.
+        records: of those that are looked at.
+        anew: also files that this process has read before and that nobody wrote to since.
+
+    Raises:
+        OSError: a file cannot be read, which says nothing about damage.
+    """
     problems = []
-    for segment in manifest.segments:
+    for segment in records:
         for name, expected in segment.files.items():
-            path = folder / segment.name / name
             try:
-                expected.check_size(path)
-                got = FileRecord.of(path)
-            except (OSError, ValueError) as error:
+                check_folder(folder / segment.name)
+                check_folder((folder / segment.name / name).parent)
+                expected.check(folder / segment.name / name, anew)
+            except (FileNotFoundError, ValueError) as error:
                 problems.append(str(error))
-                continue
-            if got != expected:
-                problems.append(
-                    f"{path} is damaged: expected checksum {expected.digest}, got {got.digest}"
-                )
     return problems
 
 
-def load_array(path: Path) -> NDArray[Any]:
-    """Memory-map a .npy file; Python objects in it are refused.
+def refuse_damage(folder: Path, records: Iterable[SegmentRecord]) -> None:
+    """Compare with their checksums files that are about to be read and written anew.
+
+    What is written gets a new checksum that fits, whatever was read; see `damaged_files`.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is no array.
+        ValueError: a file is damaged.
     """
-    try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path} cannot be read as an array: {error}") from error
-    return array
+    problems = damaged_files(folder, records)
+    if problems:
+        raise ValueError(f"{'; '.join(problems)}; nothing was changed")

@@ -1,6 +1,5 @@
 """IndexWriter: the one who changes an index: segments, deletions, merges, commits, garbage."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -9,18 +8,20 @@ from types import TracebackType
 
 import numpy as np
 
-from embedder.durable import flush
+from embedder.durable import flush, is_partial, remove_leftovers, replacing
 from index.building import SegmentBuilder
-from index.checksums import FileRecord
+from index.checksums import FileRecord, check_folder
 from index.folder import MANIFEST, SEGMENTS, read_manifest, write_manifest
+from index.garbage import remove_cache, remove_unnamed
+from index.layout import DOCUMENTS, segment_name, tombstone_name
 from index.lock import only_writer
-from index.manifest import ChannelSpec, Ingest, Manifest, Passages, SegmentRecord
-from index.merging import append_live
-from index.segment import LiveDocuments, Segment
+from index.manifest import ChannelSpec, Ingest, Manifest, Passages
+from index.merging import merge_segments
+from index.segment import LiveDocuments, refuse_damage
+from index.segment_record import SegmentRecord
 
 LOCK = "lock"
 CACHE = "cache"
-_TOMBSTONE = "deleted-"
 
 
 class IndexWriter:
@@ -61,8 +62,11 @@ class IndexWriter:
                 read_manifest(self.path)  # before a lock file is put into somebody's folder
             else:
                 self._make_folder()
+            for name in (SEGMENTS, CACHE):
+                check_folder(self.path / name)
             self._held.enter_context(only_writer(self.path / LOCK))
-            self._staged = self._committed = self._begin()
+            self._staged = self._committed = self._new or read_manifest(self.path)
+            self.compact()  # what a process left that was killed
         except BaseException:
             self._held.close()
             raise
@@ -115,7 +119,8 @@ class IndexWriter:
         """Stage the deletion of documents; their ids may be added again.
 
         Raises:
-            ValueError: an id is unknown, deleted already or comes twice; nothing is staged.
+            ValueError: an id is unknown, deleted already or comes twice, or a file in which it is
+                looked for is damaged; nothing is staged.
         """
         found = self.find(ids)
         for one in ids:
@@ -134,20 +139,16 @@ class IndexWriter:
 
         Searching it gives what a new index of those documents would give. The old segments stay
         on disk for whoever opens the last commit, until `compact`.
+
+        Raises:
+            OSError: the disk is full or cannot be read.
+            ValueError: a file is damaged; what is copied would get a new checksum that fits.
         """
         with self._nothing_lost():
             self._stage_tombstones()
+            refuse_damage(self.path / SEGMENTS, self._staged.segments)
             builder = SegmentBuilder(self._segment_folder(), self._staged.channels, lambda ids: ())
-            try:
-                for record in self._staged.segments:
-                    folder = self.path / SEGMENTS / record.name
-                    segment = Segment.open(folder, record, self._staged.channels)
-                    append_live(segment, builder, self._staged.channels)
-                    segment.close()
-                record = builder.finish()
-            except BaseException:
-                builder.abandon()
-                raise
+            record = merge_segments(self.path / SEGMENTS, self._staged, builder)
             self._forget_documents()
             emptied = replace(self._staged, segments=())
             self._staged = emptied.with_segment(record) if record.documents else emptied
@@ -215,29 +216,19 @@ class IndexWriter:
     def compact(self) -> int:
         """Remove what the last commit does not name; return the number of bytes freed.
 
-        That is segments that were merged away or never finished, and old tombstones. Readers of
+        That is segments that were merged away or never finished, old tombstones, files that were
+        half written, and encodings that are not needed any more; and nothing that has not a name
+        of the form that is given here. Readers of
         older generations are not disturbed: they mapped every file when they opened it, and a
         file lives until its last reader closes it. A reader that is just opening an older
         generation finds a file missing, sees that there is a newer one, and opens that.
         """
-        freed = 0
-        records = {record.name: record for record in self._committed.segments}
-        staged = {record.name for record in self._staged.segments}
-        for folder in sorted((self.path / SEGMENTS).glob("*")):
-            if folder.name in records:
-                for file in folder.glob(f"{_TOMBSTONE}*"):
-                    if file.name not in records[folder.name].files:
-                        freed += file.stat().st_size
-                        file.unlink()
-            elif folder.name not in staged:
-                freed += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-                shutil.rmtree(folder)
-        return freed
-
-    def _begin(self) -> Manifest:
-        if self._new is None:
-            return read_manifest(self.path)
-        return self._new
+        freed = remove_leftovers(self.path)
+        if self._committed.ingest is None:
+            freed += remove_cache(self.path / CACHE)
+        return freed + remove_unnamed(
+            self.path / SEGMENTS, self._committed.segments, self._staged.segments
+        )
 
     def _make_folder(self) -> None:
         """Make the folder of a new index, unless something else lies there."""
@@ -245,19 +236,26 @@ class IndexWriter:
         there = {entry.name for entry in self.path.iterdir()}
         if MANIFEST in there:
             raise ValueError(f"there is an index at {self.path} already; give another folder")
-        foreign = sorted(there - {LOCK, CACHE, SEGMENTS, MANIFEST + ".partial"})
+        ours = {LOCK, CACHE, SEGMENTS, MANIFEST + ".partial"}
+        foreign = sorted(name for name in there - ours if not is_partial(name))
         if foreign:
             raise ValueError(
                 f"{self.path} is not empty: it holds {foreign[0]!r}; give a folder of its own"
             )
 
     def _segment_folder(self) -> Path:
-        return self.path / SEGMENTS / f"{self._staged.next_segment:06d}"
+        return self.path / SEGMENTS / segment_name(self._staged.next_segment)
 
     def _live_documents(self) -> Iterator[LiveDocuments]:
         for record in self._staged.segments:
             if record.name not in self._documents:
                 folder = self.path / SEGMENTS / record.name
+                files = {
+                    name: file
+                    for name, file in record.files.items()
+                    if name in (DOCUMENTS, record.tombstone)
+                }
+                refuse_damage(self.path / SEGMENTS, [replace(record, files=files)])
                 self._documents[record.name] = LiveDocuments.open(folder, record)
             yield self._documents[record.name]
 
@@ -278,11 +276,10 @@ class IndexWriter:
         deleted = np.flatnonzero(~documents.live)
         if len(deleted) == record.deleted:
             return record
-        name = f"{_TOMBSTONE}{self._committed.generation + 1:06d}.npy"
+        name = tombstone_name(self._committed.generation + 1)
         path = self.path / SEGMENTS / record.name / name
-        np.save(path, deleted)
-        flush(path)
-        flush(path.parent)
+        with replacing(path) as file:
+            np.save(file, deleted, allow_pickle=False)
         files = {file: held for file, held in record.files.items() if file != record.tombstone}
         files[name] = FileRecord.of(path)
         return replace(record, deleted=len(deleted), tombstone=name, files=files)

@@ -1,6 +1,5 @@
 """From documents to committed segments: windows, encoders, and how far it has come."""
 
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from embedder.cache import CachedEncoder
 from embedder.types import Counted, Encoder, Role
 from index.building import SegmentBuilder
 from index.documents import Document
+from index.garbage import remove_cache
 from index.manifest import Ingest, Passages
 from index.writer import CACHE, IndexWriter
 from retrieval.options import BuildOptions
@@ -140,9 +140,9 @@ class Ingestion:
     def _commit(self, ingest: Ingest | None) -> None:
         self._writer.record(ingest)
         self._writer.commit()
-        shutil.rmtree(self._cache, ignore_errors=True)  # what it held is committed
+        remove_cache(self._cache)  # what it held is committed
         if self._options.cache and ingest is not None:
-            self._cache.mkdir()
+            self._cache.mkdir(exist_ok=True)
 
     def _shared(self, encoders: Mapping[str, Encoder]) -> list[_Feed]:
         """Group channels by encoder object, so that each encodes a text once."""

@@ -224,7 +224,9 @@ def test_rows_out_of_range_are_refused_before_they_are_written_to(tmp_path: Path
     rows = np.load(tmp_path / "rows.npy")
     rows[5] = 10**6
     np.save(tmp_path / "rows.npy", rows)
-    held = open_inverted(tmp_path)
+    with pytest.raises(ValueError, match=r"is damaged: .* entries must be of rows 0 to 602"):
+        open_inverted(tmp_path)
+    held = open_inverted(tmp_path, sound=True)
     counted = Statistics(1, 1.0, held.terms, np.ones(len(held.terms), np.int64))
     with pytest.raises(ValueError, match="name row 1000000 of"):
         InvertedChannel(held, IMPACTS, counted).prepare()

@@ -31,7 +31,7 @@ def test_damaged_files_are_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"{name}.npy is damaged"):
         open_inverted(tmp_path)
     np.save(path, np.zeros(3, np.int16))
-    with pytest.raises(ValueError, match="expected 1-d"):
+    with pytest.raises(ValueError, match="expected"):
         open_inverted(tmp_path)
     path.write_bytes(whole)
     shorter = np.load(path)[:-1]

@@ -16,10 +16,12 @@ from index.checksums import FileRecord
 from index.dense import DenseChannel
 from index.documents import Document
 from index.inverted import Weighting
-from index.manifest import ChannelSpec, Ingest, Manifest, Passages, SegmentRecord
+from index.layout import required_files
+from index.manifest import ChannelSpec, Ingest, Manifest, Passages
 from index.merging import append_live
 from index.postings import Postings
 from index.segment import LiveDocuments, Segment
+from index.segment_record import SegmentRecord
 
 SPECS = {
     "dense": ChannelSpec("dense", "dense", "{}", dim=4, factory="Flat"),
@@ -158,21 +160,23 @@ def test_tombstones_hide_documents(tmp_path: Path) -> None:
 def test_files_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
     record = filled(tmp_path / "s", [[1], [2], [1]])
     fewer = SegmentRecord(record.name, 2, 3, record.rows, record.files)
-    with pytest.raises(ValueError, match="manifest has 2 documents in 3 passages; the files have"):
+    with pytest.raises(ValueError, match=r"manifest has 2 documents; documents\.sqlite has 3"):
         Segment.open(tmp_path / "s", fewer, SPECS)
     np.save(tmp_path / "s/dense/owner.npy", np.zeros(3, np.int32))
     bare = SegmentRecord(record.name, 3, 3, record.rows, {})
-    with pytest.raises(ValueError, match="4 rows, but owners of 3"):
+    with pytest.raises(
+        ValueError, match=r"owner\.npy is damaged: expected int32 of shape \(4\), got <i4 of \(3\)"
+    ):
         Segment.open(tmp_path / "s", bare, SPECS)
     (tmp_path / "s/passages.npy").write_bytes(b"not an array")
-    with pytest.raises(ValueError, match=r"passages\.npy cannot be read as an array"):
+    with pytest.raises(ValueError, match=r"passages\.npy is damaged: it is no \.npy file"):
         Segment.open(tmp_path / "s", bare, SPECS)
 
 
 def test_a_manifest_survives_json() -> None:
-    record = SegmentRecord(
-        "000001", 3, 4, {"dense": 4, "words": 5}, {"dense/owner.npy": FileRecord(9, "ab")}, 1, "t"
-    )
+    names = required_files({"dense"}, {"words"}) | {"deleted-000002.npy"}
+    files = {name: FileRecord(9, "ab" * 32) for name in sorted(names)}
+    record = SegmentRecord("000001", 3, 4, {"dense": 4, "words": 5}, files, 1, "deleted-000002.npy")
     ingest = Ingest("add", "{}", "ff", 3, 1, 4, {"dense": 4}, {"dense": {"truncated": 2}})
     manifest = Manifest(7, 2, SPECS, (record,), Passages(100, 20), ingest)
     assert Manifest.from_json(json.loads(json.dumps(manifest.to_json()))) == manifest
