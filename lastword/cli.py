@@ -48,6 +48,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     # Spinning threads lose 95 % of the speed where another program wants a core: docs/log.md.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # an error is one line, not every retry
+    if not os.environ.get("COLUMNS", "").strip("0"):  # rich takes 0 for a width of nothing
+        os.environ.pop("COLUMNS", None)
     from lastword.app import app
 
     given = sys.argv[1:] if arguments is None else list(arguments)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option, Typer
 
-from lastword.display import Screen, clipped, counted, one_line
+from lastword.display import Screen, clipped, counted, one_line, shell
 from lastword.encoders import Readers, channel_options, readers
 from lastword.options import AUTO, Output, Reading, command
 from lastword.recipes import fusion_for, spoken
@@ -230,8 +230,8 @@ def _say_what_next(screen: Screen, place: Path, reading: Reading, milliseconds: 
     screen.remark(
         f"\n{milliseconds:.0f} ms per question, the model's reading of it included.\n"
         "\nTo try next:\n"
-        f'  lastword search {place} "pick a random element"\n'
-        f'  lastword explain {place} "pick a random element" random.Random.choice\n'
+        f'  {shell("lastword", "search", place)} "pick a random element"\n'
+        f'  {shell("lastword", "explain", place)} "pick a random element" random.Random.choice\n'
         "  lastword index YOUR_FOLDER -o my.index"
     )
     if reading == Reading():

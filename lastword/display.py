@@ -1,10 +1,11 @@
 """What people see: tables and remarks, progress with throughput and time left, or JSON."""
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,17 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.progress import Progress
 
-__all__ = ["Screen", "clipped", "counted", "duration", "one_line", "size", "table", "visible"]
+__all__ = [
+    "Screen",
+    "clipped",
+    "counted",
+    "duration",
+    "one_line",
+    "shell",
+    "size",
+    "table",
+    "visible",
+]
 
 LONG = 2.0  # seconds that may pass without a word
 Advance = Callable[[int], None]
@@ -78,6 +89,10 @@ class Screen:
                 f" ({finished / seconds:,.0f} {unit}/s)"
             )
 
+    def loading(self, channels: str) -> AbstractContextManager[None]:
+        """Show that a model is loaded, which takes seconds; words alone, bm25, need none."""
+        return nullcontext() if channels == "bm25" else self.waiting("Loading the model")
+
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
         """Show that something is going on whose length is not known."""
@@ -89,6 +104,11 @@ class Screen:
             return
         with console.status(escape(visible(f"{what} ..."))):
             yield
+
+
+def shell(*words: object) -> str:
+    """Write a command as a shell takes it, whatever its words hold."""
+    return shlex.join(map(str, words))
 
 
 def clipped(name: str, room: int = 36) -> str:
@@ -141,7 +161,7 @@ def _console(stderr: bool = False) -> "Console":
 def _print(console: "Console", piece: "RenderableType") -> None:
     """Print text of any origin as it is; what would steer the terminal is shown instead."""
     if isinstance(piece, str):
-        console.print(visible(piece, keep="\n"), soft_wrap=True)
+        console.print(visible(piece, keep="\n\t"), soft_wrap=True)
     else:
         console.print(_Visible(piece), crop=False)
 

@@ -61,7 +61,8 @@ def embed(files: Files, reading: Reading, output: Output) -> None:
     if not documents:
         raise ValueError(f"{files.source} holds no texts")
     texts = [document.content for document in documents]
-    encoder, recipe = next(iter(model_channels(reading).values()))
+    with screen.loading(reading.channels):
+        encoder, recipe = next(iter(model_channels(reading).values()))
     with screen.progress("Encoding", len(texts), "texts") as advance:
         parts = []
         for start in range(0, len(texts), WINDOW):

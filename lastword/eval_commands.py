@@ -88,7 +88,8 @@ def retrieval(
     collections = open_collections(datasets, judging.split or None)
     for collection in collections:
         collection.queries()  # what cannot be judged must not cost hours of encoding
-    made = readers(reading, (document.content for document in collections[0].documents()))
+    with screen.loading(reading.channels):
+        made = readers(reading, (document.content for document in collections[0].documents()))
     _refuse_foreign_examples(made, collections)
     settings = _settings(judging, made) | {"datasets": [_place(source) for source in datasets]}
     out = judging.out or Path("runs") / _label(made, _settings(judging, made))

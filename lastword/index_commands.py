@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Argument, Option, Typer
 
-from lastword.display import Screen, counted, duration
+from lastword.display import Screen, counted, duration, shell
 from lastword.encoders import channel_options, readers, readers_again
 from lastword.options import IndexPath, Output, Reading, Running, command
 from lastword.recipes import Recipe, spoken
@@ -84,13 +84,14 @@ def index(
     screen = Screen(output)
     collection = open_collection(source)
     total = look_through(collection, screen, storing.on_empty)
-    made = readers(reading, (document.content for document in collection.documents()))
+    with screen.loading(reading.channels):
+        made = readers(reading, (document.content for document in collection.documents()))
     options = _build_options(storing, made.recipes)
     with screen.progress("Indexing", total, "documents") as advance:
         report = build_index(collection.documents(), made.encoders, out, options, advance)
     _tell(screen, out, report)
     screen.remark(f"Read by {spoken(made.recipes)}.")
-    screen.remark(f'Next: lastword search {out} "your question"')
+    screen.remark(f'Next: {shell("lastword", "search", out)} "your question"')
 
 
 @command(
@@ -109,7 +110,8 @@ def add(path: IndexPath, source: Source, intake: Intake, running: Running, outpu
     screen = Screen(output)
     collection = open_collection(source)
     total = look_through(collection, screen, intake.on_empty)
-    encoders = readers_again(recipes, list(recipes), running)
+    with screen.loading(",".join(recipes)):
+        encoders = readers_again(recipes, list(recipes), running)
     options = BuildOptions(on_empty=intake.on_empty, resume=not intake.restart, cache=True)
     with screen.progress("Adding", total, "documents") as advance:
         report = add_documents(collection.documents(), encoders, path, options, advance)
@@ -148,9 +150,12 @@ def _tell(screen: Screen, path: Path, report: "BuildReport") -> None:
         screen.remark(f"{counted(report.resumed, 'document')} were there from before.")
     if report.skipped_empty:
         screen.remark(f"Left out {counted(report.skipped_empty, 'document')} without text.")
+    cut: dict[int, list[str]] = {}  # channels that one model reads have cut the same texts
     for channel, counts in report.counts.items():
-        if counts.get("truncated"):
+        cut.setdefault(counts.get("truncated", 0), []).append(channel)
+    for number, channels in cut.items():
+        if number:
             screen.remark(
-                f"{channel}: {counted(counts['truncated'], 'text')} longer than the model reads "
+                f"{', '.join(channels)}: {counted(number, 'text')} longer than the model reads "
                 "were cut; --passage-words cuts them into passages instead."
             )

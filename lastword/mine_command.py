@@ -66,7 +66,8 @@ def mine(
     pairs = sum(grade > 0 for grades in collection.qrels().values() for grade in grades.values())
     if not mined.out.parent.is_dir():
         raise ValueError(f"{mined.out.parent} is no folder; make it first, the pairs go there")
-    made = readers(reading, (document.content for document in collection.documents()))
+    with screen.loading(reading.channels):
+        made = readers(reading, (document.content for document in collection.documents()))
     if "dense" not in made.encoders:
         raise ValueError("negatives are filtered by cosine: --channels must have dense")
     place = mined.index or mined.out.with_name(f"{mined.out.name}.index")
@@ -81,4 +82,7 @@ def mine(
     facts = dict(sorted(mining.counts.items()))
     rows = [[name, f"{count:,}"] for name, count in facts.items()]
     screen.result(facts | {"out": str(mined.out)}, table("what", ">number", rows=rows))
-    screen.remark(f"Train with them: pairs = [{str(mined.out)!r}] in a file for `train contrast`.")
+    screen.remark(
+        f"Train with them: pairs = [{json.dumps(str(mined.out), ensure_ascii=False)}] in a file "
+        "for `train contrast`."
+    )

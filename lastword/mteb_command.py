@@ -92,7 +92,8 @@ def mteb(
         tasks = _tasks(sources or [], choice)
         told = {"": reading.task} if reading.task else {}
         told |= _instructions(choice.instructions, tasks)
-        made = readers(reading)
+        with screen.loading(reading.channels):
+            made = readers(reading)
         _check(tasks, told, made)
         fusion = fusion_for(choice.fusion, made.recipes)
         meta = describe(made, told, fusion, choice.name)

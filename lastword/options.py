@@ -1,6 +1,7 @@
 """Options that several commands share, and how a command takes them as one value."""
 
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
@@ -33,6 +34,32 @@ class Output:
     quiet: Annotated[
         bool, Option("--quiet", "-q", help="No progress bars and no remarks; results only.")
     ] = False
+
+
+def typed_text(what: str) -> Any:  # noqa: ANN401  (typer's type)
+    """Return a callback that takes a word of the command line, or a list of them, as text.
+
+    Where the locale is not UTF-8, Python hands on bytes as halves of characters.
+    """
+
+    def decode(text: str) -> str:
+        try:
+            return text.encode(sys.getfilesystemencoding(), "surrogateescape").decode()
+        except UnicodeError:
+            return text
+
+    def check(text: str) -> str:
+        if not any("\ud800" <= character <= "\udfff" for character in text):
+            return text
+        text = decode(text)
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise ValueError(f"{what} is not legal Unicode text: {text!r}")
+        return text
+
+    def callback(value: str | list[str] | None) -> str | list[str] | None:
+        return list(map(check, value)) if isinstance(value, list) else value and check(value)
+
+    return callback
 
 
 def reading_option(text: str, *names: str, **settings: Any) -> Any:  # noqa: ANN401  (typer's type)

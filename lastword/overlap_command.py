@@ -44,7 +44,7 @@ def overlap(
         ),
     ],
     output: Output,
-    n: Annotated[int, Option("--n", min=1, help="Words in a run that counts.")] = 8,
+    n: Annotated[int, Option("--run-words", "--n", min=1, help="Words in a run that counts.")] = 8,
     out: Annotated[
         Path | None, Option("--out", "-o", metavar="REPORT.json", help="Also write it as JSON.")
     ] = None,

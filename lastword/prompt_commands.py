@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option, Typer
 
-from lastword.display import Screen
+from lastword.display import Screen, shell
 from lastword.options import ModelChoice, Output, command
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def show(name: Name, trial: Trial, output: Output) -> None:
         text = _file(name).read_text(encoding="utf-8")
         screen.result(_facts(prompt) | {"toml": text}, text.rstrip())
         return
-    shown, left_out = _tried(prompt, trial)
+    with screen.waiting("Loading the model"):
+        shown, left_out = _tried(prompt, trial)
     facts = asdict(shown) | {"rules": [*shown.rules, *left_out]}
     screen.result(facts, *shown_prompt(shown, left_out))
 
@@ -109,7 +110,7 @@ def new(
     create_file(path, text.encode())  # never over a prompt that somebody wrote
     screen = Screen(output)
     screen.result({"file": str(path), "like": like}, f"Wrote {path}, a copy of {like}.")
-    screen.remark(f'Try it: lastword prompts show {path} "some text"')
+    screen.remark(f'Try it: {shell("lastword", "prompts", "show", path)} "some text"')
 
 
 def _file(name: str) -> Path:

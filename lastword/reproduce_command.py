@@ -117,7 +117,8 @@ def _judge_retrieval(
     collections = {name: open_collection(source) for name, source in sources.items()}
     for collection in collections.values():
         collection.queries()  # what cannot be judged must not cost hours of encoding
-    made = _readers(configuration, repeating)
+    with screen.waiting("Loading the model"):
+        made = _readers(configuration, repeating)
     out = repeating.out / configuration.name
     open_run(out, _settings(configuration, sources, made), resume=False)
     options = JudgeOptions(
@@ -159,7 +160,8 @@ def _judge_sts(
     from eval.sts import judge, read_pairs, sentences
 
     sets = [read_pairs(_pair_file(repeating.data, name)) for name in configuration.datasets]
-    encoder = _readers(configuration, repeating).encoders["dense"]
+    with screen.waiting("Loading the model"):
+        encoder = _readers(configuration, repeating).encoders["dense"]
     with screen.progress("Encoding", len(sentences(sets)), "sentences") as advance:
         judged = judge(sets, encoder, advance)
     return {one.dataset: {"dense": one.overall.measures} for one in judged}

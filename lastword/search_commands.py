@@ -10,7 +10,7 @@ from typer import Argument, Option, Typer
 
 from lastword.display import Screen, counted, duration, one_line, table, visible
 from lastword.encoders import readers_again
-from lastword.options import AUTO, FUSION_HELP, IndexPath, Output, Running, command
+from lastword.options import AUTO, FUSION_HELP, IndexPath, Output, Running, command, typed_text
 from lastword.recipes import from_json, fusion_for
 from lastword.sources import tell_escaped
 
@@ -50,7 +50,8 @@ class Asking(Fusing):
     """How much is answered, and perhaps a file of queries instead of one."""
 
     k: Annotated[
-        int, Option("-k", min=0, help="Documents per query; 0 means 10, or 1000 for --run.")
+        int,
+        Option("--top-k", "-k", min=0, help="Documents per query; 0 means 10, or 1000 for --run."),
     ] = 0
     queries: Annotated[
         Path | None,
@@ -73,7 +74,10 @@ def search(
     path: IndexPath,
     asking: Asking,
     output: Output,
-    query: Annotated[str | None, Argument(metavar="QUERY", help="What to search for.")] = None,
+    query: Annotated[
+        str | None,
+        Argument(metavar="QUERY", help="What to search for.", callback=typed_text("the query")),
+    ] = None,
 ) -> None:
     """Search an index for one query, or for a file of queries."""
     if asking.queries is None and asking.run is None and query is not None:
@@ -87,17 +91,23 @@ def search(
 @command(app, ['lastword explain my.index "rotate a key" manual/keys.md'])
 def explain(
     path: IndexPath,
-    query: Annotated[str, Argument(metavar="QUERY", help="What was searched for.")],
-    document_id: Annotated[str, Argument(metavar="DOCUMENT_ID", help="What was found.")],
+    query: Annotated[
+        str,
+        Argument(metavar="QUERY", help="What was searched for.", callback=typed_text("the query")),
+    ],
+    document_id: Annotated[
+        str,
+        Argument(metavar="DOCUMENT_ID", help="What was found.", callback=typed_text("the id")),
+    ],
     fusing: Fusing,
     output: Output,
 ) -> None:
     """Say which words, in which channel, brought a document its score."""
     _check_query(query)
-    with opened(path, fusing) as retriever:
+    screen = Screen(output)
+    with opened(path, fusing, screen) as retriever:
         told = retriever.explain(query, document_id)
         dense = {name for name, spec in retriever.index.channels.items() if spec.kind == "dense"}
-    screen = Screen(output)
     data = {
         "query": query,
         "document": asdict(told.document),
@@ -109,7 +119,7 @@ def explain(
 
 
 @contextmanager
-def opened(path: Path, fusing: Fusing) -> "Iterator[Retriever]":
+def opened(path: Path, fusing: Fusing, screen: Screen) -> "Iterator[Retriever]":
     """Open an index and make the encoders of the channels that are asked."""
     from index.folder import Index
     from retrieval.fusion import fusion_by_name
@@ -119,7 +129,8 @@ def opened(path: Path, fusing: Fusing) -> "Iterator[Retriever]":
         channels = _asked(fusing.channels, held)
         recipes = {name: spec.recipe for name, spec in held.channels.items()}
         fuse = fusion_by_name(_fusion(held, channels, fusing.fusion), channels)
-        encoders = readers_again(recipes, channels, fusing)
+        with screen.loading(",".join(channels)):
+            encoders = readers_again(recipes, channels, fusing)
         yield Retriever(held, encoders, fuse, fusing.depth)
 
 
@@ -167,7 +178,7 @@ def answer_table(rows: Sequence[Mapping[str, Any]], channels: Sequence[str]) -> 
 
 def _search_one(path: Path, query: str, asking: Asking, screen: Screen) -> None:
     _check_query(query)
-    with opened(path, asking) as retriever:
+    with opened(path, asking, screen) as retriever:
         answer = retriever.answer({ONLY: query}, asking.k or SHOWN)
         rows = answer_rows(answer, ONLY, retriever.index)
         channels = list(answer.channels)
@@ -197,7 +208,7 @@ def _search_file(path: Path, asking: Asking, screen: Screen) -> None:
     ids = list(queries)
     run: Run = {}
     with (
-        opened(path, asking) as retriever,
+        opened(path, asking, screen) as retriever,
         screen.progress("Searching", len(ids), "queries") as advance,
     ):
         for start in range(0, len(ids), TOGETHER):
@@ -243,10 +254,6 @@ def _fusion(held: "Index", channels: Sequence[str], asked: str) -> str:
 def _check_query(query: str) -> None:
     if not query.strip():
         raise ValueError('the query is empty; give some words, e.g. "how do I rotate a key"')
-    try:
-        query.encode()
-    except UnicodeEncodeError as error:  # bytes that the terminal's encoding does not know
-        raise ValueError(f"the query is no legal Unicode text: {error}") from error
 
 
 def _parts_table(told: "Explanation", dense: set[str]) -> "Table":

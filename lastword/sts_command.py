@@ -51,7 +51,8 @@ def sts(
     screen = Screen(output)
     sets = [pair_set for source in sources for pair_set in open_pairs(source)]
     check_names(pair_set.name for pair_set in sets)
-    encoder, recipe = dense_encoder(reading)
+    with screen.loading(reading.channels):
+        encoder, recipe = dense_encoder(reading)
     kept = keeping.finished("sts", recipe, encoder, {"datasets": places(sources)})
     outcomes = {name: JudgedPairs.of(record) for name, record in kept.items()}
     waiting = [pair_set for pair_set in sets if pair_set.name not in outcomes]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option, Typer
 
-from lastword.display import Screen, table
+from lastword.display import Screen, shell, table
 from lastword.options import Output, command
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def contrast(
     if outcome.steps < outcome.of:
         screen.remark("It is not finished; the same command again goes on.")
     else:
-        screen.remark(f"Use it: lastword index DOCUMENTS --model {out}")
+        screen.remark(f"Use it: lastword index DOCUMENTS {shell('--model', out)}")
 
 
 @command(

@@ -72,7 +72,8 @@ def transfer(
     protocol = Protocol(folding.folds, folding.seed)
     for task in tasks:
         protocol.check(task)  # what cannot be judged must not cost hours of encoding
-    encoder, recipe = dense_encoder(reading)
+    with screen.loading(reading.channels):
+        encoder, recipe = dense_encoder(reading)
     settings = {"datasets": places(map(str, sources)), "folds": protocol.folds}
     kept = keeping.finished("transfer", recipe, encoder, settings | {"seed": protocol.seed})
     waiting = [task for task in tasks if task.name not in kept]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option, Typer
 
-from lastword.display import Screen
+from lastword.display import Screen, shell
 from lastword.options import IndexPath, Output, Running, command
 
 if TYPE_CHECKING:
@@ -128,7 +128,9 @@ def tune(path: IndexPath, tuning: Tuning, ending: Ending, running: Running, outp
     if not told["changed"]:
         return
     if not ending.apply:
-        screen.remark(f"Use it: the same command with --apply, or --prompt {out / PROMPT_FILE}")
+        screen.remark(
+            f"Use it: the same command with --apply, or {shell('--prompt', out / PROMPT_FILE)}"
+        )
         return
     apply(path, setup, outcome.prompt, ending.free_query_prompt)
     screen.remark(f"{path} is searched with the new query prompt from now on.")

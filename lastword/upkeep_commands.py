@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Typer
 
 from lastword.display import Screen, counted, size, table
-from lastword.options import IndexPath, Output, command
+from lastword.options import IndexPath, Output, command, typed_text
 from lastword.recipes import from_json, said
 
 if TYPE_CHECKING:
@@ -22,7 +22,10 @@ app = Typer()
 @command(app, ["lastword delete my.index report-2019 report-2020"])
 def delete(
     path: IndexPath,
-    ids: Annotated[list[str], Argument(metavar="ID...", help="Ids of documents.")],
+    ids: Annotated[
+        list[str],
+        Argument(metavar="ID...", help="Ids of documents.", callback=typed_text("an id")),
+    ],
     output: Output,
 ) -> None:
     """Delete documents; merge gives their space back."""

@@ -1,6 +1,7 @@
 """The last resort: whatever happens is one line and an exit code, whatever the streams are."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -145,3 +146,19 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (PIPE_CLOSED, "")
+
+
+def test_ids_of_another_locale_are_found(tmp_path: Path) -> None:
+    """In an ASCII locale a query and an id of UTF-8 were "surrogates not allowed"."""
+    source, index = tmp_path / "a.jsonl", str(tmp_path / "i")
+    source.write_text('{"_id": "é1", "text": "thé vert"}\n', encoding="utf-8")
+    assert main(["index", str(source), "-o", index, "--channels", "bm25", "-q"]) == FINISHED
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    searched = run("search", index, "thé", "--json", env=ascii_only)
+    assert json.loads(searched.stdout)["hits"][0]["id"] == "é1" and searched.stdout.isascii()
+    explained = run("explain", index, "thé", "é1", env=ascii_only)
+    assert explained.stdout.isascii() and r"\xe91: " in explained.stdout
+    assert run("delete", index, "é2", env=ascii_only).stderr.count(r"no document '\xe92'")
+    assert run("delete", index, "é1", env=ascii_only).returncode == FINISHED
+    refused = run("search", index, "caf\udce9", env=ascii_only)
+    assert "the query is not legal Unicode text" in refused.stderr

@@ -2,6 +2,8 @@
 
 import io
 import json
+import re
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -130,3 +132,36 @@ def test_a_narrow_encoding_gets_escapes(encoding: str, monkeypatch: pytest.Monke
     sys.stdout.flush()
     text = buffer.getvalue().decode(encoding)
     assert r" \u6c34  tea" in text and "----" in text
+
+
+def test_a_model_that_loads_is_announced_to_people_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Seconds passed without a word while a model was read."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    for output, channels, says in (
+        (Output(), "", True),
+        (Output(), "dense,bm25", True),
+        (Output(), "bm25", False),
+        (Output(quiet=True), "", False),
+        (Output(json=True), "", False),
+    ):
+        with Screen(output).loading(channels):
+            pass
+        said = capsys.readouterr()
+        assert ("Loading the model" in said.err) == says and not said.out
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    with Screen(Output()).loading(""):
+        assert not capsys.readouterr().err
+
+
+def test_a_suggested_command_can_be_pasted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`Next: lastword search my index "your question"` opened an index called `my`."""
+    (tmp_path / "a.txt").write_text("tea")
+    out = tmp_path / "my 'index"
+    assert main(["index", str(tmp_path / "a.txt"), "-o", str(out), "--channels", "bm25"]) == 0
+    [suggested] = re.findall("Next: (.*)", capsys.readouterr().err)
+    assert shlex.split(suggested) == ["lastword", "search", str(out), "your question"]

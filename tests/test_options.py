@@ -1,0 +1,39 @@
+"""Options of every command: long names, ranges, help at any width, completion."""
+
+from collections.abc import Iterator
+
+import pytest
+import typer
+
+from lastword.app import app
+from lastword.cli import main
+
+
+def leaves(command: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Yield every command with the words that call it."""
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from leaves(inner, (*path, name))
+    if not hasattr(command, "commands"):
+        yield path, command
+
+
+COMMANDS = dict(leaves(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_short_option_has_a_long_name(path: tuple[str, ...]) -> None:
+    """`-k` alone could not be guessed, and scripts could not say what they mean."""
+    for parameter in COMMANDS[path].params:  # type: ignore[attr-defined]
+        names = [name for name in parameter.opts if name.startswith("-")]
+        assert not names or any(name.startswith("--") and len(name) > 3 for name in names)
+
+
+@pytest.mark.parametrize("columns", ["1", "0", "80", "nonsense", "100000"])
+def test_help_is_shown_at_any_width(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.delenv("TERM", raising=False)
+    for arguments in (["--help"], ["search", "--help"], ["prompts", "list"], []):
+        assert main(arguments) == 0
+        assert capsys.readouterr().out
