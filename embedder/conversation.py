@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from embedder.chat_template import ChatTemplateError, render_chat
 from embedder.render import leading_specials, text_ids
 
 if TYPE_CHECKING:
@@ -55,14 +56,12 @@ def _transcript(turns: Sequence[Turn]) -> str:
 
 def _chat(turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerBase") -> str:
     """Render turns; a system turn that the template does not show goes into the user's."""
-    from jinja2 import TemplateError
-
     system = turns[0].text.strip() if turns[0].role == "system" else ""
     try:
         rendered = _rendered(turns, tokenizer)
-    except TemplateError as error:
+    except ChatTemplateError:
         if not system:
-            raise ValueError(f"the model's chat template refuses the turns: {error}") from error
+            raise
         rendered = ""
     if system in rendered and rendered:
         return rendered
@@ -72,13 +71,11 @@ def _chat(turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerBase") -> str:
 
 def _rendered(turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerBase") -> str:
     # Templates of models that can think aloud know enable_thinking; others do not look at it.
-    return str(
-        tokenizer.apply_chat_template(
-            [{"role": turn.role, "content": turn.text} for turn in turns],
-            tokenize=False,
-            add_generation_prompt=turns[-1].role == "user",
-            enable_thinking=False,
-        )
+    return render_chat(
+        tokenizer,
+        [{"role": turn.role, "content": turn.text} for turn in turns],
+        add_generation_prompt=turns[-1].role == "user",
+        enable_thinking=False,
     )
 
 

@@ -10,6 +10,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from embedder.bundled import BUNDLED_MODEL, BUNDLED_NAME
+from embedder.chat_template import prepare_rendering
 from embedder.checkpoint import (
     check_causal,
     check_config,
@@ -76,6 +77,8 @@ def load_backbone(name: str | Path, options: LLMOptions) -> tuple["Backbone", LL
         check_config(config, place)
         resolved = _resolved(options, config)
         tokenizer = AutoTokenizer.from_pretrained(place, **remote)
+        if tokenizer.chat_template:
+            prepare_rendering()
         if stored is not None and not options.trust_remote_code:
             check_size(config, stored, place)
         model, info = _load_model(place, config, resolved, remote)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from embedder.chat_template import ChatTemplateError, render_chat
 from embedder.prompt import Prompt
 from embedder.template import TEXT_SLOTS, Form, Part, Template, parts
 
@@ -95,8 +96,6 @@ def _plain(template: Template, examples: int) -> str:
 
 def _chat(template: Template, examples: int, tokenizer: "PreTrainedTokenizerBase") -> str:
     """Render the turns; the model is left about to go on with the prefilled answer."""
-    from jinja2 import TemplateError
-
     asked: list[tuple[str, str]] = []
     for number in range(examples):
         answer = template.prefill + _said(template.prefill, number)
@@ -106,7 +105,7 @@ def _chat(template: Template, examples: int, tokenizer: "PreTrainedTokenizerBase
     if template.system:
         try:
             text = _apply(tokenizer, [("system", template.system), *asked], template.prefill)
-        except TemplateError:
+        except ChatTemplateError:
             text = ""
     if not template.system or template.system not in text:
         if template.system:  # no system role: as the paper does for Mistral
@@ -135,11 +134,11 @@ def _said(before: str, number: int) -> str:
 
 
 def _apply(tokenizer: "PreTrainedTokenizerBase", turns: list[tuple[str, str]], prefill: str) -> str:
-    options: dict[str, Any] = {"tokenize": False}
+    options: dict[str, Any] = {}
     said = [{"role": role, "content": content} for role, content in turns]
     if prefill:
         said.append({"role": "assistant", "content": prefill})
         options["continue_final_message"] = True
     else:
         options["add_generation_prompt"] = True
-    return str(tokenizer.apply_chat_template(said, **options))
+    return render_chat(tokenizer, said, **options)
