@@ -39,6 +39,7 @@ class SbertEncoder:
     ) -> None:
         self.model = model
         self.sparse = sparse
+        self.prompt = prompt
         self.wordings = own_wordings(model) if prompt is None else wordings(prompt, model)
         self._counts: Counter[str] = Counter(texts=0, truncated=0)
         for role, wording in self.wordings.items():

@@ -22,6 +22,7 @@ from embedder.types import Representation, Role, fingerprint_of, list_texts
 from embedder.writer import Writing
 
 if TYPE_CHECKING:
+    from embedder.prompt import Prompt
     from embedder.writer import Writer
 
 BUNDLED = Path(__file__).with_suffix(".toml")
@@ -188,6 +189,11 @@ class VariantEncoder:
     def fingerprint(self) -> str:
         """The fingerprint of the encoder inside, with writer and rules as one more fact."""
         return self._fingerprint
+
+    @property
+    def prompt(self) -> "Prompt | None":
+        """The prompt of the encoder inside."""
+        return getattr(self.inner, "prompt", None)
 
     @property
     def counts(self) -> Mapping[str, int]:

@@ -18,7 +18,8 @@ from eval.record import FUSED, Cost, Record, peak_bytes
 from eval.run_folder import Judgement
 from index.folder import MANIFEST, Index
 from retrieval.build import BuildOptions, build_index
-from retrieval.fusion import DEFAULT, FUSIONS, fusion_by_name
+from retrieval.fusion import fusion_by_name
+from retrieval.fusion_choice import AUTO, choose_fusion
 from retrieval.retriever import Retriever
 from retrieval.run import drop_self
 
@@ -32,7 +33,7 @@ class JudgeOptions:
     """How a collection is judged.
 
     Attributes:
-        fusion: how channels are fused, as `fusion_by_name` reads it; not used with one channel.
+        fusion: how channels are fused, as a `Retriever` takes it; not used with one channel.
         depth: documents searched per channel and query; BEIR's is 1000.
         measures: names for `evaluate`; the first is the one that counts.
         out: the run folder, see `eval.run_folder`; None writes nothing.
@@ -41,7 +42,7 @@ class JudgeOptions:
         latencies: queries that are timed one at a time afterwards, for 5 seconds at most.
     """
 
-    fusion: str = DEFAULT
+    fusion: str = AUTO
     depth: int = 1000
     measures: tuple[str, ...] = STANDARD
     out: Path | None = None
@@ -79,22 +80,25 @@ def judge(
     """
     options = options or JudgeOptions()
     qrels, queries = collection.qrels(), collection.queries()
-    fuse = fusion_by_name(options.fusion, list(encoders)) if len(encoders) > 1 else None
-    evaluate({}, qrels, options.measures)  # a misspelt measure must not cost hours of encoding
+    several = len(encoders) > 1
+    fusion = options.fusion if several else AUTO
+    # What is misspelt must not cost hours of encoding.
+    evaluate({}, qrels, options.measures)
+    fusion_by_name(choose_fusion(fusion, list(encoders)), list(encoders))
     seconds: dict[str, float] = {}
     with _timed(seconds, "index"):
         index = indexed(collection, encoders, index_path, options.build, progress)
     with index:
-        retriever = Retriever(index, encoders, fuse or FUSIONS[DEFAULT], options.depth)
+        retriever = Retriever(index, encoders, fusion, options.depth)
         before = _counts(encoders)
         with _timed(seconds, "search"):
             runs = dict(retriever.channel_runs(queries, options.depth))
         counts = _counts(encoders, before)
         latencies = _latencies(retriever, queries, options.latencies)
-        facts = _facts(index, encoders, options.fusion if fuse else None, len(queries))
-    if fuse is not None:
+        facts = _facts(index, encoders, retriever.fusion if several else None, len(queries))
+    if several:
         with _timed(seconds, "fuse"):
-            runs[FUSED] = fuse([runs[channel] for channel in encoders])
+            runs[FUSED] = retriever.fuse([runs[channel] for channel in encoders])
     if holds_queries(collection.name):
         runs = {name: drop_self(run) for name, run in runs.items()}
     with _timed(seconds, "evaluate"):
@@ -103,7 +107,7 @@ def judge(
         benchmark="retrieval",
         dataset=collection.name,
         values=values,
-        counted=FUSED if fuse is not None else next(iter(encoders)),
+        counted=FUSED if several else next(iter(encoders)),
         fingerprints={name: encoder.fingerprint for name, encoder in encoders.items()},
         cost=Cost(seconds, counts, peak_bytes(), latencies),
         details=facts,

@@ -17,7 +17,7 @@ from embedder.types import Encoder, Role
 from index.documents import Document
 from index.folder import MANIFEST, Index
 from retrieval.build import BuildOptions, build_index
-from retrieval.fusion import DEFAULT, fusion_by_name
+from retrieval.fusion_choice import AUTO
 from retrieval.retriever import Retriever
 from retrieval.run import Run
 
@@ -134,7 +134,7 @@ class Searching:
     """
 
     indexes: Path
-    fusion: str = DEFAULT
+    fusion: str = AUTO
     depth: int = 1000
     build: BuildOptions = field(default_factory=lambda: BuildOptions(on_empty="keep"))
 
@@ -203,7 +203,8 @@ class HybridModel(DenseModel):
         with Index.open(place) as index:
             enough = max(top_k, self._searching.depth)
             depth = enough if top_ranked is None else index.documents
-            retriever = self._retriever(index, self._encoders(task_metadata))
+            encoders = self._encoders(task_metadata)
+            retriever = Retriever(index, encoders, self._searching.fusion)
             for some in _windows(texts):
                 runs = list(retriever.channel_runs(some, depth).values())
                 if top_ranked is not None:
@@ -212,11 +213,6 @@ class HybridModel(DenseModel):
                     found[query_id] = _best(query_id, scores, top_k)
                 self._advance(len(some))
         return found
-
-    def _retriever(self, index: Index, encoders: Mapping[str, Encoder]) -> Retriever:
-        if len(encoders) == 1:
-            return Retriever(index, encoders)
-        return Retriever(index, encoders, fusion_by_name(self._searching.fusion, list(encoders)))
 
     def _place(self, task: "TaskMetadata", split: str, subset: str) -> Path:
         model = self.mteb_model_meta

@@ -20,8 +20,8 @@ from embedder.tuning.types import Failure, Scores
 from embedder.types import Encoder, Representation, Role
 from eval.measures import Qrels, evaluate
 from index.folder import Index
-from retrieval.fusion import fusion_by_name
-from retrieval.run import Run, ranked, to_run
+from retrieval.fusion import DEFAULT, fusion_by_name
+from retrieval.run import Run, cut, ranked, to_run
 
 SHOWN_FAILURES = 20
 KEPT_ENCODERS = 8
@@ -160,7 +160,13 @@ class IndexObjective:
         texts = self._texts(query_ids)
         rows = encoder.encode(texts, Role.QUERY) if self._reads else None
         runs = [self._channel(name, query_ids, rows) for name in self.channels]
-        return runs[0] if len(runs) == 1 else fusion_by_name(prompt.fusion, self.channels)(runs)
+        return self.fuse(prompt, runs)
+
+    def fuse(self, prompt: Prompt, runs: Sequence[Run]) -> Run:
+        """Fuse the runs of the channels as a search with this prompt would."""
+        if len(runs) == 1:
+            return runs[0]
+        return fusion_by_name(prompt.fusion or DEFAULT, self.channels)(runs)
 
     def _judge(self, prompt: Prompt, query_ids: Sequence[str]) -> NDArray[np.float64]:
         values = self._values(self.run(prompt, query_ids), query_ids)
@@ -175,7 +181,7 @@ class IndexObjective:
             return {query: self._words[query] for query in query_ids}
         assert rows is not None
         hits = self.index.search(name, rows, self._depth)
-        return to_run(hits, query_ids, self._ids[name])
+        return cut(to_run(hits, query_ids, self._ids[name]), self._depth)
 
     @property
     def _reads(self) -> bool:
@@ -189,7 +195,8 @@ class IndexObjective:
     def _words(self) -> Run:
         ids = list(self.data.queries)
         rows = self._encoders["bm25"].encode(self._texts(ids), Role.QUERY)
-        return to_run(self.index.search("bm25", rows, self._depth), ids, self._ids["bm25"])
+        hits = self.index.search("bm25", rows, self._depth)
+        return cut(to_run(hits, ids, self._ids["bm25"]), self._depth)
 
     def holds(self, prompt: Prompt) -> bool:
         """Tell whether the index holds the documents as a prompt would read them."""

@@ -20,7 +20,6 @@ from embedder.tuning.types import Failure, Scores
 from embedder.types import Representation, Role
 from eval.measures import evaluate
 from eval.objective import IndexObjective, fed_tokens
-from retrieval.fusion import fusion_by_name
 from retrieval.run import Run
 
 if TYPE_CHECKING:
@@ -131,9 +130,7 @@ class PooledObjective:
                 runs.append(self._among(self.inner.words_run(), query_ids))
             else:
                 runs.append(self._best(_scores(name, queries, rows), query_ids))
-        if len(runs) == 1:
-            return runs[0]
-        return fusion_by_name(prompt.fusion, self.inner.channels)(runs)
+        return self.inner.fuse(prompt, runs)
 
     def _judge(self, prompt: Prompt, query_ids: Sequence[str]) -> NDArray[np.float64]:
         data = self.inner.data

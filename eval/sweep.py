@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.measures import Qrels
-from retrieval.fusion import DEFAULT, Fusion, fusion_by_name
+from retrieval.fusion import DEFAULT, fusion_by_name
 from retrieval.run import Run
 
 METHODS = (DEFAULT, "zscore", "dbsf", "rrf:k=10", "rrf:k=30", "rrf:k=60")
@@ -94,7 +94,7 @@ def grid(runs: int, methods: Sequence[str], step: float | None = None) -> tuple[
 
 
 def sweep(
-    runs: Sequence[Run],
+    runs: Mapping[str, Run],
     qrels: Qrels,
     measure: str,
     settings: Sequence[Setting],
@@ -106,7 +106,8 @@ def sweep(
     that sorts last comes first.
 
     Args:
-        runs: in the order of the settings' weights.
+        runs: by name, in the order of the settings' weights; names tell runs of words, see
+            `retrieval.fusion.LEXICAL`.
         qrels: judgements; each judged query counts, answered or not.
         measure: nDCG, AP or RR, with or without a cutoff as in nDCG@10; R or P with one.
         settings: what to judge.
@@ -119,14 +120,17 @@ def sweep(
         ValueError: an unknown measure or method, or a score that is not finite.
     """
     judge = _measure(measure)
-    judged = [{query: run[query] for query in qrels if query in run} for run in runs]
+    judged = {
+        name: {query: run[query] for query in qrels if query in run} for name, run in runs.items()
+    }
     values = np.zeros((len(settings), len(qrels)))
     done = 0
     for method in dict.fromkeys(setting.method for setting in settings):
         rows = [at for at, setting in enumerate(settings) if setting.method == method]
         weights = np.array([settings[at].weights for at in rows])
-        fuse: Fusion = fusion_by_name(method, ())
-        parts = [fuse([run]) for run in judged]  # one run, of weight 1: what it would add
+        parts = [  # each run alone, of weight 1: what it would add
+            fusion_by_name(method, [name])([run]) for name, run in judged.items()
+        ]
         for column, (query, gains) in enumerate(qrels.items()):
             relevant = {doc: gain for doc, gain in gains.items() if gain > 0}
             held = [part.get(query, {}) for part in parts]

@@ -13,8 +13,8 @@ from typer import Option, Typer
 
 from lastword.display import Screen, clipped, counted, one_line, shell
 from lastword.encoders import Readers, channel_options, readers
-from lastword.options import AUTO, Output, Reading, command
-from lastword.recipes import fusion_for, spoken
+from lastword.options import Output, Reading, command
+from lastword.recipes import spoken
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -146,12 +146,10 @@ def _built(place: Path, made: Readers, screen: Screen) -> dict[str, Any]:
 
 def _answered(place: Path, made: Readers, questions: Sequence[str]) -> list[Answered]:
     from index.folder import Index
-    from retrieval.fusion import fusion_by_name
     from retrieval.retriever import Retriever
 
-    fuse = fusion_by_name(fusion_for(AUTO, made.recipes), list(made.encoders))
     with Index.open(place) as held:
-        retriever = Retriever(held, made.encoders, fuse)
+        retriever = Retriever(held, made.encoders)
         retriever.answer({ASKED: questions[0]}, SHOWN)  # the first search loads and compiles
         return [_answer(question, retriever, held, made) for question in questions]
 

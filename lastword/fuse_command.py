@@ -30,7 +30,8 @@ class Fusing:
     fusion: Annotated[
         str,
         Option(
-            help='rrf, minmax, zscore or dbsf; with weights: "minmax:dense=0.7,bm25=0.3". With '
+            help="minmax, rrf, zscore, dbsf or promptreps (min-max as PromptReps has it); with "
+            'weights: "minmax:dense=0.7,bm25=0.3". Runs called sparse or bm25 count words. With '
             "--sweep, the one in use, which the chosen one has to beat; auto is then that of the "
             "run folder. Without, auto is minmax, and with --into it forgets the index's own."
         ),
@@ -204,7 +205,7 @@ def _studied(held: "Development", fusing: Fusing, sweeping: Sweeping, screen: Sc
     asked = [name.strip() for name in sweeping.methods.split(",")] if sweeping.methods else METHODS
     settings = grid(len(runs), tuple(dict.fromkeys(asked)), sweeping.step)
     with screen.progress("Sweeping", len(settings), "settings") as advance:
-        values = sweep(runs, held.qrels, sweeping.measure, settings, advance)
+        values = sweep(held.runs, held.qrels, sweeping.measure, settings, advance)
     before = evaluate(fuse_so(runs), held.qrels, [sweeping.measure])[sweeping.measure]
     options = StudyOptions(folds=sweeping.folds, seed=sweeping.seed)
     return study(

@@ -15,8 +15,8 @@ AUTO = "auto"
 """Fusion that the prompt was measured with, where it weighs just the channels at hand."""
 
 FUSION_HELP = (
-    'rrf, minmax, zscore or dbsf; with weights: "minmax:dense=0.7,bm25=0.3". auto takes what '
-    "the prompt was measured with, else minmax."
+    'minmax, rrf, zscore, dbsf or promptreps; with weights: "minmax:dense=0.7,bm25=0.3". auto '
+    "takes what the prompt was measured with, else minmax."
 )
 
 IndexPath = Annotated[Path, Argument(metavar="INDEX", help="Folder of an index.")]

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from embedder.bundled import BUNDLED_NAME
-from lastword.options import AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +90,11 @@ def fusion_for(asked: str, recipes: Mapping[str, Recipe], chosen: str = "") -> s
     That is `chosen`, the index's own, then what a prompt names (its model was measured beside
     BM25), then the default. The first two are followed where they weigh exactly these channels.
     """
-    from retrieval.fusion import DEFAULT, fusion_by_name
+    from retrieval.fusion_choice import choose_fusion
 
-    if asked != AUTO:
-        return asked
     prompts = [recipe.prompt for recipe in recipes.values() if not isinstance(recipe, BM25Recipe)]
-    for own in (chosen, *(tomllib.loads(prompt).get("fusion") for prompt in prompts)):
-        if own:
-            try:
-                fusion_by_name(own, list(recipes))
-            except ValueError:  # it weighs other channels than these
-                continue
-            return str(own)
-    return DEFAULT
+    measured = (str(tomllib.loads(prompt).get("fusion", "")) for prompt in prompts)
+    return choose_fusion(asked, list(recipes), (chosen, *measured))
 
 
 def said(recipe: Recipe) -> str:

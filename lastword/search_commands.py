@@ -11,7 +11,6 @@ from typer import Argument, Option, Typer
 from lastword.display import Screen, counted, duration, one_line, table, visible
 from lastword.encoders import readers_again
 from lastword.options import AUTO, FUSION_HELP, IndexPath, Output, Running, command, typed_text
-from lastword.recipes import from_json, fusion_for
 from lastword.sources import tell_escaped
 
 if TYPE_CHECKING:
@@ -122,16 +121,14 @@ def explain(
 def opened(path: Path, fusing: Fusing, screen: Screen) -> "Iterator[Retriever]":
     """Open an index and make the encoders of the channels that are asked."""
     from index.folder import Index
-    from retrieval.fusion import fusion_by_name
     from retrieval.retriever import Retriever
 
     with Index.open(path) as held:
         channels = _asked(fusing.channels, held)
         recipes = {name: spec.recipe for name, spec in held.channels.items()}
-        fuse = fusion_by_name(_fusion(held, channels, fusing.fusion), channels)
         with screen.loading(",".join(channels)):
             encoders = readers_again(recipes, channels, fusing)
-        yield Retriever(held, encoders, fuse, fusing.depth)
+        yield Retriever(held, encoders, fusing.fusion, fusing.depth)
 
 
 def answer_rows(answer: "Answer", query_id: str, documents: "Index") -> list[dict[str, Any]]:
@@ -182,12 +179,11 @@ def _search_one(path: Path, query: str, asking: Asking, screen: Screen) -> None:
         answer = retriever.answer({ONLY: query}, asking.k or SHOWN)
         rows = answer_rows(answer, ONLY, retriever.index)
         channels = list(answer.channels)
-        fusion = _fusion(retriever.index, channels, asking.fusion)
         _say_what_is_overlooked(retriever, [query], screen)
     data = {
         "query": query,
         "channels": channels,
-        "fusion": fusion if len(channels) > 1 else None,
+        "fusion": retriever.fusion if len(channels) > 1 else None,
         "hits": rows,
         "seconds": answer.seconds,
     }
@@ -244,11 +240,6 @@ def _asked(text: str, held: "Index") -> list[str]:
             f"got {text!r}"
         )
     return names
-
-
-def _fusion(held: "Index", channels: Sequence[str], asked: str) -> str:
-    recipes = {name: from_json(held.channels[name].recipe, name) for name in channels}
-    return fusion_for(asked, recipes, held.manifest.fusion)
 
 
 def _check_query(query: str) -> None:

@@ -2,10 +2,13 @@
 
 In all of them a document that a run did not return gets nothing from that run, a query that only
 some runs answered is fused from those alone, and a run of weight 0 takes no part. Nothing is cut.
+
+What a document gets is counted from a floor: what one that the run did not return might have
+scored. See `_floor`; being found is always worth something.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Protocol
@@ -15,7 +18,13 @@ from retrieval.run import Run, ranked
 Fusion = Callable[[Sequence[Run]], Run]
 """What a retriever takes: runs in the order of its channels -> one run."""
 
-MIN_RANGE = 1e-9  # PromptReps' floor: a list of equal scores becomes zeros, not NaN
+LEXICAL = frozenset({"sparse", "bm25"})
+"""Channels whose scores count common words, by the names that they have in our indexes."""
+
+MIN_RANGE = 1e-9  # PromptReps' divisor at least: a list of equal scores becomes zeros, not NaN
+HALF_FLOOR = 300  # scores of a list of words at which its floor is half of the lowest
+LARGEST = 1e100  # of a score: squares of these are finite
+EVEN_BEST = math.sqrt(12)  # deviations from the floor to the best of many evenly spread scores
 
 
 class Weighted(Protocol):
@@ -42,12 +51,41 @@ def reciprocal_rank(
     return _summed(runs, _weights(weights, runs, 1), parts)
 
 
-def min_max(runs: Sequence[Run], weights: Sequence[float] | None = None) -> Run:
-    """Sum weight * (score - min) / (max - min) of each returned list.
+def min_max(
+    runs: Sequence[Run],
+    weights: Sequence[float] | None = None,
+    lexical: Sequence[bool] | None = None,
+) -> Run:
+    """Sum weight * (score - floor) / (best - floor) of each returned list.
 
-    The conventions of PromptReps (Zhuang et al., EMNLP 2024): the divisor is at least 1e-9, and
-    min and max are those of the whole list, so self matches are dropped afterwards. Weights are
-    1 / runs by default.
+    The best of a list gets 1, the only one and equal scores among them, and every other more
+    than a document that was not found. A higher score never ranks a document lower.
+
+    Args:
+        runs: at least one.
+        weights: 1 / runs by default.
+        lexical: for each run, whether its scores count common words; by default none does.
+    """
+
+    def bounded(scores: Mapping[str, float], words: bool) -> dict[str, float]:
+        low, high = min(scores.values()), max(scores.values())
+        if low == high:
+            return dict.fromkeys(scores, 1.0)
+        floor = _floor(low, high, len(scores), words)
+        return {doc: (score - floor) / (high - floor) for doc, score in scores.items()}
+
+    kinds = [False] * len(runs) if lexical is None else lexical
+    parts = [partial(bounded, words=words) for words in kinds]
+    return _summed(runs, _weights(weights, runs, 1 / (len(runs) or 1)), *parts)
+
+
+def promptreps(runs: Sequence[Run], weights: Sequence[float] | None = None) -> Run:
+    """Sum weight * (score - min) / (max - min) of each returned list, as PromptReps does.
+
+    To the letter of their program (Zhuang et al., EMNLP 2024), for parity with it: the divisor is
+    at least 1e-9, and min and max are those of the whole list, so self matches are dropped
+    afterwards. The only document of a list, the last one, and all of equal scores get 0, as if
+    they were not found. Weights are 1 / runs by default.
     """
 
     def parts(scores: Mapping[str, float]) -> dict[str, float]:
@@ -59,17 +97,20 @@ def min_max(runs: Sequence[Run], weights: Sequence[float] | None = None) -> Run:
 
 
 def z_score(runs: Sequence[Run], weights: Sequence[float] | None = None) -> Run:
-    """Sum weight * (score - mean) / deviation of each returned list; equal scores become 0.
+    """Sum weight * (score - floor) / deviation of each returned list.
 
-    A document below the mean of a list gets less from it than one that the list does not hold.
-    Weights are 1 / runs by default.
+    z-scores, moved so that a document that is not found has that of the floor and not that of
+    the mean. Equal scores have no deviation; they get what the best of many evenly spread scores
+    would. Weights are 1 / runs by default.
     """
 
     def parts(scores: Mapping[str, float]) -> dict[str, float]:
-        mean, deviation = _moments(scores)
+        low, high = min(scores.values()), max(scores.values())
+        _, deviation = _moments(scores)
         if deviation == 0:
-            return dict.fromkeys(scores, 0.0)
-        return {doc: (score - mean) / deviation for doc, score in scores.items()}
+            return dict.fromkeys(scores, EVEN_BEST)
+        floor = _floor(low, high, len(scores), words=False)
+        return {doc: (score - floor) / deviation for doc, score in scores.items()}
 
     return _summed(runs, _weights(weights, runs, 1 / (len(runs) or 1)), parts)
 
@@ -95,6 +136,7 @@ FUSIONS: Mapping[str, Weighted] = MappingProxyType(
     {
         "rrf": reciprocal_rank,
         "minmax": min_max,
+        "promptreps": promptreps,
         "zscore": z_score,
         "dbsf": distribution_based,
     }
@@ -102,15 +144,18 @@ FUSIONS: Mapping[str, Weighted] = MappingProxyType(
 
 
 DEFAULT = "minmax"
-"""PromptReps' way of fusing dense and sparse, and ours for all channels."""
+"""Chosen on development queries of four collections, see docs/fusion.md."""
 
 
-def fusion_by_name(text: str, channels: Sequence[str]) -> Fusion:
+def fusion_by_name(
+    text: str, channels: Sequence[str], lexical: Collection[str] = LEXICAL
+) -> Fusion:
     """Read a fusion as people write it, e.g. "rrf", "rrf:k=20", "minmax:dense=0.7,sparse=0.3".
 
     Args:
         text: a name of FUSIONS, then perhaps a weight for every channel, and k for rrf.
         channels: names of the channels, in the order of the runs that will be fused.
+        lexical: those among them whose scores count common words.
 
     Raises:
         ValueError: an unknown name, a setting that is no number, or channels and weights that
@@ -123,6 +168,8 @@ def fusion_by_name(text: str, channels: Sequence[str]) -> Fusion:
     numbers = dict(_setting(part, text) for part in written.split(",")) if written else {}
     if name == "rrf" and "k" in numbers and "k" not in channels:
         fuse = partial(fuse, k=numbers.pop("k"))
+    if fuse is min_max:
+        fuse = partial(fuse, lexical=[channel in lexical for channel in channels])
     if not numbers:
         return fuse
     if set(numbers) != set(channels):
@@ -163,6 +210,18 @@ def _check_weights(weights: Sequence[float], runs: int) -> None:
         )
 
 
+def _floor(low: float, high: float, count: int, words: bool) -> float:
+    """Return what a document might have scored that a list of at least 2 does not hold.
+
+    In general a mean gap below the lowest score. Where scores count common words, one without
+    any scores 0, and in a short list that is all that is missing (theoretical min-max of Bruch,
+    Gai, Ingber, ACM TOIS 2023); a long one was cut, and what is missing may have scored as much
+    as the lowest: the floor goes from 0 to there as the list grows.
+    """
+    gap = low - (high - low) / (count - 1)
+    return min(gap, low * (count - 1) / (count - 1 + HALF_FLOOR)) if words else gap
+
+
 def _moments(scores: Mapping[str, float]) -> tuple[float, float]:
     """Return the mean and the population standard deviation; exactly 0 for equal scores."""
     values = list(scores.values())
@@ -175,17 +234,26 @@ def _moments(scores: Mapping[str, float]) -> tuple[float, float]:
 def _summed(
     runs: Sequence[Run],
     weights: Sequence[float],
-    parts: Callable[[Mapping[str, float]], dict[str, float]],
+    *parts: Callable[[Mapping[str, float]], dict[str, float]],
 ) -> Run:
-    """Add weight * parts(list) over the runs, query by query; an empty list adds nothing."""
+    """Add weight * parts(list) over the runs, query by query; an empty list adds nothing.
+
+    Args:
+        runs: to be fused.
+        weights: one for each run.
+        parts: one for each run, or one for all.
+    """
     fused: Run = {query_id: {} for run in runs for query_id in run}
-    for run, weight in zip(runs, weights, strict=True):
+    each = parts * len(runs) if len(parts) == 1 else parts
+    for run, weight, part_of in zip(runs, weights, each, strict=True):
         for query_id, scores in run.items():
             if not scores or weight == 0:
                 continue
-            if not all(map(math.isfinite, scores.values())):
-                raise ValueError(f"scores of query {query_id!r} hold NaN or infinity")
+            if not all(abs(score) <= LARGEST for score in scores.values()):  # NaN is not either
+                raise ValueError(
+                    f"scores of query {query_id!r} hold NaN or infinity, or one beyond {LARGEST:g}"
+                )
             total = fused[query_id]
-            for doc_id, part in parts(scores).items():
+            for doc_id, part in part_of(scores).items():
                 total[doc_id] = total.get(doc_id, 0.0) + weight * part
     return fused

@@ -11,7 +11,8 @@ import numpy as np
 from embedder.types import Encoder, Representation, Role
 from index.folder import Index
 from retrieval.explain import ChannelPart, Explanation, matched, named
-from retrieval.fusion import DEFAULT, FUSIONS, Fusion
+from retrieval.fusion import Fusion, fusion_by_name
+from retrieval.fusion_choice import AUTO, choose_fusion, measured_fusion
 from retrieval.rows import best_of, sum_of
 from retrieval.run import Run, cut, ranked, to_run
 
@@ -43,18 +44,24 @@ class Retriever:
         index: opened; the caller closes it.
         encoders: channel -> encoder, any of the index's channels; runs are fused in this order,
             and channels with the same object are encoded in one pass.
-        fusion: runs -> run; not asked where there is one channel.
+        fusion: as `fusion_by_name` reads it, or a function runs -> run; "auto" is what was chosen
+            for the index, else what a prompt was measured with, else the default, as the commands
+            have it. One channel stays as it is.
         depth: documents that each channel contributes to fusion.
 
+    Attributes:
+        fusion: the one in use, as it is written; "" for a function.
+
     Raises:
-        ValueError: a channel is unknown, or its rows were made by another encoder.
+        ValueError: a channel is unknown, or its rows were made by another encoder; or there is
+            no such fusion of these channels.
     """
 
     def __init__(
         self,
         index: Index,
         encoders: Mapping[str, Encoder],
-        fusion: Fusion = FUSIONS[DEFAULT],
+        fusion: str | Fusion = AUTO,
         depth: int = 1000,
     ) -> None:
         if not encoders or depth < 1:
@@ -69,7 +76,7 @@ class Retriever:
             specs[name].check_encoder(encoder.fingerprint, querying=True)
         self.index = index
         self.encoders = dict(encoders)
-        self._fusion = fusion
+        self.fusion, self._fuse = self._fusion_of(fusion)
         self._depth = depth
         self._row_ids = {name: index.row_ids(name) for name in encoders}
 
@@ -101,7 +108,18 @@ class Retriever:
 
     def fuse(self, runs: Sequence[Run]) -> Run:
         """Fuse the runs of all channels, given in their order; one channel stays as it is."""
-        return self._fusion(runs) if len(runs) > 1 else runs[0]
+        return self._fuse(runs) if len(runs) > 1 else runs[0]
+
+    def _fusion_of(self, asked: str | Fusion) -> tuple[str, Fusion]:
+        """Return a fusion of the channels as it is written, and as a function."""
+        if not isinstance(asked, str):
+            return "", asked
+        measured = (measured_fusion(encoder) for encoder in self.encoders.values())
+        channels = list(self.encoders)
+        text = choose_fusion(asked, channels, (self.index.manifest.fusion, *measured))
+        kinds = self.index.channels
+        lexical = [name for name in channels if kinds[name].kind == "inverted"]
+        return text, fusion_by_name(text, channels, lexical)
 
     def explain(self, query: str, document_id: str, words: int = 20) -> Explanation:
         """Tell how a document stands to a query in every channel, and which words carried it.

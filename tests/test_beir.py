@@ -97,7 +97,8 @@ def test_channels_and_their_fusion_are_judged(collection: Collection, tmp_path: 
     judged = judge(collection, encoders, tmp_path / "index", options)
     files = {name: tmp_path / "out" / f"tiny.{name}.trec" for name in (*encoders, FUSED)}
     runs = {name: read_trec(file) for name, file in files.items()}
-    assert runs[FUSED] == min_max([runs["stemmed"], runs["bm25"]], [0.25, 0.75])
+    fused = min_max([runs["stemmed"], runs["bm25"]], [0.25, 0.75], lexical=[True, True])
+    assert runs[FUSED] == fused
     held = json.loads((tmp_path / "out" / "tiny.json").read_text())
     assert held == json.loads(json.dumps(judged.to_json()))
     assert Record.read(tmp_path / "out" / "tiny.json") == judged

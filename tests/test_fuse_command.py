@@ -84,8 +84,8 @@ def test_runs_are_fused_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[st
         *("--fusion", "minmax:a=.3,other=.7", "-o", out),
     )  # fmt: skip
     assert read_trec(out) == {
-        "q": {"x": pytest.approx(0.3), "y": pytest.approx(0.15), "z": pytest.approx(0.7)},
-        "r": {"x": 0.0},
+        "q": {"x": pytest.approx(0.3), "y": pytest.approx(0.55), "z": pytest.approx(0.8)},
+        "r": {"x": 0.7},
     }
     assert (said["runs"], said["queries"], said["into"]) == (["a", "other"], 2, None)
 

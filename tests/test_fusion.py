@@ -17,6 +17,7 @@ from retrieval.fusion import (
     distribution_based,
     fusion_by_name,
     min_max,
+    promptreps,
     reciprocal_rank,
     z_score,
 )
@@ -53,18 +54,48 @@ def test_reciprocal_rank_ranks_ties_by_id() -> None:
     assert reciprocal_rank([{"q": {"b": 1.0, "a": 1.0}}]) == {"q": {"a": 1 / 61, "b": 1 / 62}}
 
 
-def test_min_max_by_hand() -> None:
+def test_promptreps_by_hand() -> None:
     dense = {"q": {"a": 1.0, "b": 3.0, "c": 5.0}}
     sparse = {"q": {"b": 10.0, "d": 20.0}}
-    assert min_max([dense, sparse]) == {"q": {"a": 0.0, "b": 0.25, "c": 0.5, "d": 0.5}}
-    assert min_max([dense, sparse], weights=[2, 1]) == {
+    assert promptreps([dense, sparse]) == {"q": {"a": 0.0, "b": 0.25, "c": 0.5, "d": 0.5}}
+    assert promptreps([dense, sparse], weights=[2, 1]) == {
         "q": {"a": 0.0, "b": 1.0, "c": 2.0, "d": 1.0}
     }
 
 
+def test_min_max_by_hand() -> None:
+    """Dense: gaps of 2, floor -1. Words: 10 and 20 have a gap of 10; 10 / 301 is above it, 0."""
+    dense = {"q": {"a": 1.0, "b": 3.0, "c": 5.0}}
+    words = {"q": {"b": 10.0, "d": 20.0}}
+    assert close(min_max([dense]), {"q": {"a": 1 / 3, "b": 2 / 3, "c": 1.0}})
+    assert close(min_max([words]), {"q": {"b": 1 / 2, "d": 1.0}})
+    near = {"q": {"b": 19.0, "d": 20.0}}  # a gap of 1 would make the floor 18
+    floor = 19 / 301
+    assert close(min_max([near]), {"q": {"b": 1 / 2, "d": 1.0}})
+    expected = {"q": {"b": (19 - floor) / (20 - floor), "d": 1.0}}
+    assert close(min_max([near], lexical=[True]), expected)
+    assert close(
+        min_max([dense, near], weights=[2, 1], lexical=[False, True]),
+        {"q": {"a": 2 / 3, "b": 4 / 3 + expected["q"]["b"], "c": 2.0, "d": 1.0}},
+    )
+
+
+def test_the_floor_of_words_goes_from_0_to_the_lowest_as_a_list_grows() -> None:
+    """Few were found: what was not has no word in common. A full list was cut."""
+
+    def lowest(found: int) -> float:
+        scores = {f"d{at}": 6.0 + 4.0 * at / (found - 1) for at in range(found)}
+        return min_max([{"q": scores}], lexical=[True])["q"]["d0"]
+
+    shares = [lowest(found) for found in (2, 10, 100, 301, 1000, 100_000)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] == pytest.approx(0.6, abs=0.01) and shares[-1] < 0.02
+    assert shares[3] == pytest.approx(3 / 7)  # the floor is half of the lowest
+
+
 def test_z_score_by_hand() -> None:
     run = {"q": {"a": 1.0, "b": 3.0}}
-    assert z_score([run]) == {"q": {"a": -1.0, "b": 1.0}}
+    assert z_score([run]) == {"q": {"a": 2.0, "b": 4.0}}
 
 
 def test_distribution_based_by_hand() -> None:
@@ -73,7 +104,8 @@ def test_distribution_based_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fuse", "expected"), [(min_max, 0.0), (z_score, 0.0), (distribution_based, 0.5)]
+    ("fuse", "expected"),
+    [(min_max, 1.0), (promptreps, 0.0), (z_score, math.sqrt(12)), (distribution_based, 0.5)],
 )
 def test_equal_scores_are_numbers(fuse: Weighted, expected: float) -> None:
     """The mean of three 0.1 is not 0.1 in floating point: their deviation must still be 0."""
@@ -113,7 +145,7 @@ def test_weight_zero_removes_a_channel(fuse: Weighted, run: Run, other: Run) -> 
     assert all(fused[query] == {} for query in other.keys() - run.keys())
 
 
-@pytest.mark.parametrize("fuse", [min_max, z_score, distribution_based])
+@pytest.mark.parametrize("fuse", [min_max, promptreps, z_score, distribution_based])
 @given(run=RUN, other=RUN, scale=st.integers(1, 50), shift=st.integers(-50, 50))
 def test_scores_may_be_scaled_and_shifted(
     fuse: Weighted, run: Run, other: Run, scale: int, shift: int
@@ -144,6 +176,8 @@ def test_what_cannot_be_fused_is_refused(fuse: Weighted) -> None:
     for score in (math.nan, -math.inf):
         with pytest.raises(ValueError, match="'q' hold NaN or infinity"):
             fuse([{"q": {"a": 1.0, "b": score}}])
+    with pytest.raises(ValueError, match=r"or one beyond 1e\+100"):  # its square is infinite
+        fuse([{"q": {"a": 1e200, "b": -1e200}}])
 
 
 def test_fusions_are_found_by_name() -> None:
@@ -153,19 +187,21 @@ def test_fusions_are_found_by_name() -> None:
         ("rrf", reciprocal_rank),
         ("rrf:k=20", lambda runs: reciprocal_rank(runs, k=20)),
         ("rrf:sparse=2, dense=1,k=3", lambda runs: reciprocal_rank(runs, 3, [1, 2])),
-        ("minmax", min_max),
-        ("minmax:sparse=0.3,dense=0.7", lambda runs: min_max(runs, [0.7, 0.3])),
+        ("minmax", lambda runs: min_max(runs, lexical=[False, True])),
+        ("minmax:sparse=0.3,dense=0.7", lambda runs: min_max(runs, [0.7, 0.3], [False, True])),
+        ("promptreps", promptreps),
         ("zscore", z_score),
         ("dbsf:dense=0,sparse=1", lambda runs: distribution_based(runs, [0, 1])),
     ]
     for text, fuse in expected:
         assert fusion_by_name(text, channels)(runs) == fuse(runs)
+    assert fusion_by_name("minmax", channels, lexical=())(runs) == min_max(runs)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("mean", "no fusion is called 'mean'; there is rrf, minmax, zscore, dbsf"),
+        ("mean", "no fusion is called 'mean'; there is rrf, minmax, promptreps, zscore, dbsf"),
         ("minmax:dense=1", "every channel or to none; the channels are dense, sparse"),
         ("minmax:dense=1,sparse=1,bm25=1", "every channel or to none"),
         ("minmax:k=3", "every channel or to none"),
@@ -194,7 +230,7 @@ def test_hybrid_runs_are_those_of_promptreps() -> None:
             alpha = float(entry["alpha"])
             held = entry if case.name.endswith("-multi") else whole[entry["depth"]]
             files = [case / held[channel] for channel in ("dense", "sparse")]
-            fused = min_max([read_trec(file) for file in files], [alpha, 1 - alpha])
+            fused = promptreps([read_trec(file) for file in files], [alpha, 1 - alpha])
             if entry["remove_query"]:
                 fused = drop_self(fused)
             expected = read_trec(case / entry["hybrid"])

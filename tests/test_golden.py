@@ -17,7 +17,7 @@ from embedder.types import Representation, Role
 from index.exact import ExactIndex
 from index.inverted import InvertedChannel, Weighting, build_inverted, open_inverted, statistics
 from index.topk import select
-from retrieval.fusion import min_max
+from retrieval.fusion import promptreps
 from retrieval.rows import best_of, sum_of
 from retrieval.run import Run, cut, drop_self, read_trec, to_run
 from tests.golden import (
@@ -170,7 +170,7 @@ def test_search_and_hybrid_runs(case: Path) -> None:
         # multi-row search is another program, which drops it first.
         fused = runs if mode.endswith("-multi") else [dense, sparse]
         alpha = float(wanted["alpha"])
-        hybrid = min_max(fused, weights=[alpha, 1 - alpha])
+        hybrid = promptreps(fused, weights=[alpha, 1 - alpha])
         same_run(runs[0], read_trec(case / wanted["dense"]), exact=False)
         same_run(runs[1], read_trec(case / wanted["sparse"]), exact=True)
         hybrid = drop_self(hybrid) if wanted["remove_query"] else hybrid

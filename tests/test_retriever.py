@@ -1,5 +1,6 @@
 """Laws of the retriever: fingerprints, depth, several rows, shared encoders, explanations."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -7,13 +8,14 @@ import numpy as np
 import pytest
 
 from embedder.bm25 import BM25Encoder
+from embedder.prompt import Prompt
 from embedder.types import Encoder, Role
 from index.documents import Document
 from index.folder import Index
 from index.manifest import Passages
 from index.writer import IndexWriter
-from retrieval.build import BuildOptions, ChannelOptions, build_index
-from retrieval.fusion import min_max, reciprocal_rank, z_score
+from retrieval.build import DEFAULT_CHANNELS, BuildOptions, ChannelOptions, build_index
+from retrieval.fusion import DEFAULT, fusion_by_name, min_max, reciprocal_rank, z_score
 from retrieval.retriever import Retriever
 from retrieval.run import Run, cut, ranked
 from tests.synthetic import SignEncoder, WordRowsEncoder, documents, queries, word_signs
@@ -45,6 +47,48 @@ def test_search_is_the_fusion_of_the_channels(path: Path) -> None:
         }
         alone = Retriever(index, {"bm25": BOTH["bm25"]}, depth=50)
         assert alone.search(queries(), 50) == runs["bm25"]
+
+
+def test_without_a_fusion_a_search_follows_the_index_as_the_command_does(tmp_path: Path) -> None:
+    """A retriever had equal weights, whatever was chosen for the index or measured."""
+
+    class Measured(SignEncoder):
+        prompt = replace(Prompt.load("promptreps"), fusion="zscore:dense=0.3,bm25=0.7")
+
+    build_index(documents(60), BOTH, tmp_path / "i")
+    measured: dict[str, Encoder] = {"dense": Measured(), "bm25": BM25Encoder()}
+
+    def used(encoders: dict[str, Encoder], fusion: str = "auto") -> str:
+        with Index.open(tmp_path / "i") as index:
+            retriever = Retriever(index, encoders, fusion)
+            runs = list(retriever.channel_runs(queries(3), 1000).values())
+            if len(runs) > 1:
+                fuse = fusion_by_name(retriever.fusion, list(encoders))
+                assert retriever.answer(queries(3), 60).run == cut(fuse(runs), 60)
+            return retriever.fusion
+
+    assert used(BOTH) == DEFAULT
+    assert used(measured) == "zscore:dense=0.3,bm25=0.7"
+    assert used({"dense": Measured()}) == DEFAULT  # measured for other channels than these
+    with IndexWriter(tmp_path / "i") as writer:
+        writer.fuse_by("rrf:dense=1,bm25=2")
+        writer.commit()
+    assert used(measured) == "rrf:dense=1,bm25=2"
+    assert used(measured, "dbsf") == "dbsf"
+    with pytest.raises(ValueError, match="no fusion is called 'borda'"):
+        used(measured, "borda")
+
+
+def test_scores_of_words_have_the_floor_of_words_whatever_the_channel_is_called(
+    tmp_path: Path,
+) -> None:
+    options = BuildOptions(channels={"stems": DEFAULT_CHANNELS["bm25"]})
+    encoders = {"dense": BOTH["dense"], "stems": BOTH["bm25"]}
+    build_index(documents(60), encoders, tmp_path / "i", options)
+    with Index.open(tmp_path / "i") as index:
+        retriever = Retriever(index, encoders)
+        runs = list(retriever.channel_runs(queries(3), 1000).values())
+        assert retriever.fuse(runs) == min_max(runs, lexical=[False, True]) != min_max(runs)
 
 
 def test_scores_are_those_of_the_documents(path: Path) -> None:

@@ -12,15 +12,15 @@ from eval.sweep import METHODS, Setting, grid, sweep
 from retrieval.fusion import fusion_by_name
 from retrieval.run import Run
 
-NAMES = ("a", "b", "c")
+NAMES = ("a", "bm25", "sparse")
 MEASURES = ("nDCG@10", "nDCG@3", "nDCG", "AP", "AP@4", "RR", "RR@2", "R@5", "P@5")
 
 
 def test_a_sweep_by_hand() -> None:
-    """At weight .3 for a, d1 has .3 and d2 has .7; from .5 on, tied, d2 sorts last and leads."""
+    """The first of two has 1, the other .5: at weight .5, tied, d2 sorts last and leads."""
     a, b = {"q": {"d1": 9.0, "d2": 1.0}}, {"q": {"d2": 5.0, "d1": 4.0}}
     tried = [Setting("minmax", (weight, 1 - weight)) for weight in (0.25, 0.5, 0.75)]
-    got = sweep([a, b], {"q": {"d1": 2}, "none": {"d1": 1}}, "nDCG@10", tried)
+    got = sweep({"a": a, "b": b}, {"q": {"d1": 2}, "none": {"d1": 1}}, "nDCG@10", tried)
     second = 1 / math.log2(3)
     assert got.tolist() == [[second, 0.0], [second, 0.0], [1.0, 0.0]]
 
@@ -28,7 +28,8 @@ def test_a_sweep_by_hand() -> None:
 def test_a_run_of_weight_0_finds_nothing() -> None:
     a, b = {"q": {"d1": 1.0}}, {"q": {"d2": 1.0}}
     tried = [Setting("dbsf", (1.0, 0.0)), Setting("dbsf", (0.0, 1.0)), Setting("dbsf", (0.5, 0.5))]
-    assert sweep([a, b], {"q": {"d1": 1}}, "AP", tried)[:, 0].tolist() == [1.0, 0.0, 0.5]
+    got = sweep({"a": a, "b": b}, {"q": {"d1": 1}}, "AP", tried)
+    assert got[:, 0].tolist() == [1.0, 0.0, 0.5]
 
 
 def random_runs(seed: int) -> tuple[list[Run], Qrels]:
@@ -55,8 +56,10 @@ def test_a_sweep_says_what_evaluate_says(seed: int, measure: str) -> None:
     runs, qrels = random_runs(seed)
     weights = tuple(np.random.default_rng(seed).integers(0, 4, 3).tolist())
     tried = [Setting("zscore", (0.1, 0.2, 0.7)), Setting("minmax", (1.0, 1.0, 1.0))]
-    tried += [Setting(method, (*weights[:2], weights[2] + 1)) for method in METHODS]
-    got = sweep(runs, qrels, measure, tried)
+    tried += [
+        Setting(method, (*weights[:2], weights[2] + 1)) for method in (*METHODS, "promptreps")
+    ]
+    got = sweep(dict(zip(NAMES, runs, strict=True)), qrels, measure, tried)
     for one, values in zip(tried, got, strict=True):
         fused = fusion_by_name(one.text(NAMES), NAMES)(runs)
         want = evaluate(fused, qrels, [measure])[measure]
@@ -92,4 +95,4 @@ def test_what_cannot_be_swept_is_refused() -> None:
         grid(1, METHODS)
     for measure in ("R", "P", "ndcg", "nDCG@0", "Bpref"):
         with pytest.raises(ValueError, match="a sweep is judged by nDCG@10"):
-            sweep([{}], {"q": {"d": 1}}, measure, [Setting("minmax", (1.0,))])
+            sweep({"a": {}}, {"q": {"d": 1}}, measure, [Setting("minmax", (1.0,))])
