@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from embedder.emoji import emoji_terms, is_emoji, without_selectors
-from embedder.terms import STOP_WORDS
+from embedder.reading import STOP_WORDS
 from embedder.terms import stop_words as read_stop_words
 from embedder.types import Representation, Role, fingerprint_of, list_texts
 from embedder.words import hangul_terms, has_hangul, is_unspaced, words, words_and_emoji

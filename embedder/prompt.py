@@ -3,6 +3,8 @@
 import difflib
 import hashlib
 import json
+import math
+import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -12,9 +14,13 @@ from embedder.reading import Contrast, Example, Prepending, Reading, Rewriting, 
 from embedder.selection import Selection
 from embedder.spectral import Filter
 from embedder.template import Form
+from embedder.typed_values import in_short
 
 LIBRARY = Path(__file__).parent / "prompts"
+MAX_NAME = 200
 NOTES = ("name", "description", "source", "use", "fusion")
+
+_FUSION_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 Use = Literal["retrieval", "similarity"]
 TextRules = Literal["", "sts"]
@@ -79,6 +85,12 @@ class Prompt:
             raise ValueError(f'text_rules must be "" or "sts"; got {self.text_rules!r}')
         if self.specials not in get_args(Specials):
             raise ValueError(f'specials must be "model" or "none"; got {self.specials!r}')
+        if not self.name.isprintable() or len(self.name) > MAX_NAME:
+            raise ValueError(
+                f"name must be at most {MAX_NAME} characters that can be shown; "
+                f"got {in_short(self.name)}"
+            )
+        _check_fusion(self.fusion)
         check_together(self)
 
     @property
@@ -121,7 +133,9 @@ class Prompt:
             path = LIBRARY / f"{name}.toml"
         if not path.is_file():
             raise ValueError(f"no prompt file at {path}")
-        return Prompt.from_toml(path.read_text(encoding="utf-8"), str(path))
+        from embedder.prompt_file import read
+
+        return read(path)
 
     @staticmethod
     def from_toml(text: str, where: str = "prompt") -> "Prompt":
@@ -135,6 +149,27 @@ class Prompt:
         from embedder.prompt_file import write
 
         return write(self)
+
+
+def _check_fusion(text: str) -> None:
+    """Check how a fusion is written; which ones there are is known above, where they are used."""
+    name, colon, written = text.partition(":")
+    settings = [part.partition("=") for part in written.split(",")] if colon else []
+    numbers = {key.strip(): number for key, _, number in settings}
+    if text and (not _FUSION_NAME.fullmatch(name) or len(numbers) < len(settings)):
+        raise ValueError(
+            f'fusion must read like "rrf" or "minmax:dense=0.5,bm25=0.5"; got {in_short(text)}'
+        )
+    for key, number in numbers.items():
+        try:
+            fits = bool(key) and 0 <= float(number) < math.inf
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"fusion needs settings like dense=0.5, a number of at least 0; "
+                f"got {in_short(f'{key}={number}')}"
+            )
 
 
 def content_hash(facts: object) -> str:

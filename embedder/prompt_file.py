@@ -1,50 +1,106 @@
 """Prompts as TOML files: parse and write."""
 
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from embedder.config_file import parse_toml, read_toml
 from embedder.prompt import NOTES, Prompt
-from embedder.reading import (
-    Contrast,
-    Example,
-    Prepending,
-    Reading,
-    Rewriting,
-    Sampling,
-    SparseRules,
-)
-from embedder.selection import Selection
-from embedder.spectral import Filter
-from embedder.template import Form, Template
+from embedder.reading import Contrast, Example, Reading, SparseRules
+from embedder.template import Form, Template, Tokens
+from embedder.typed_values import fill_value, in_short, unknown_key
 from embedder.types import Role
 
 # Tables of rules that a prompt may have or lack.
-_TABLES: dict[str, type] = {
-    "prepend": Prepending,
-    "filter": Filter,
-    "select": Selection,
-    "rewrite": Rewriting,
-    "sample": Sampling,
-}
+_TABLES = ("prepend", "filter", "select", "rewrite", "sample")
 _SCALARS = (*NOTES, "text_rules", "specials", "task", "adapt")
-_CHAT = {"user", "system", "prefill", "tokens"}
-_PLAIN = {"template", "templates", "tokens"}
+_WORDED = ("template", "templates", "user", "system", "prefill", "tokens")
+# Fields of a prompt that a file spells otherwise.
+_SPELT = {"forms": ("form", "both", "query", "document"), "reading": ("read", "sparse")}
+_SPELT |= {"examples": ("example",)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Wording:
+    """A table of wordings as it stands in a file: plain ones, or the turns of a chat."""
+
+    template: str | None = None
+    templates: tuple[str, ...] | None = None
+    user: str | None = None
+    system: str | None = None
+    prefill: str | None = None
+    tokens: Tokens = "pieces"
+
+    def templates_of(self, key: str) -> tuple[Template, ...]:
+        """Return the wordings; `key` is named in errors."""
+        kinds = (self.template, self.templates, self.user)
+        if sum(given is not None for given in kinds) != 1:
+            raise ValueError(
+                f"[{key}] needs one of template = or templates = (plain) or user = (chat)"
+            )
+        turns = {"system": self.system, "prefill": self.prefill}
+        chat = {name: text for name, text in turns.items() if text is not None}
+        if chat and self.user is None:
+            raise ValueError(f"[{key}] does not know {', '.join(chat)} without user = (chat)")
+        if self.templates is not None and not self.templates:
+            raise ValueError(f"{key}.templates is empty; give one wording or more")
+        texts = self.templates or (self.template or self.user or "",)
+        is_chat = self.user is not None
+        try:
+            return tuple(Template(text, **chat, chat=is_chat, tokens=self.tokens) for text in texts)
+        except ValueError as error:
+            raise ValueError(f"[{key}] {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A table of wordings for some models as it stands in a file."""
+
+    name: str = "own"
+    needs: str = ""
+    both: tuple[_Wording, ...] | None = None
+    query: tuple[_Wording, ...] | None = None
+    document: tuple[_Wording, ...] | None = None
+
+    def form(self, key: str) -> Form:
+        """Return the form; `key` is named in errors."""
+        before = f"{key}." if key else ""
+        if self.both is not None and (self.query, self.document) != (None, None):
+            raise ValueError(f"[{before}both] stands for query and document: leave out it or them")
+        sides: list[tuple[Template, ...]] = []
+        for role in Role:
+            own: tuple[_Wording, ...] | None = getattr(self, role.value)
+            tables = self.both if self.both is not None else own
+            if tables is None:
+                raise ValueError(
+                    f"[{before}{role.value}] is missing: give [{before}query] and "
+                    f"[{before}document], or [{before}both]"
+                )
+            name = before + (role.value if self.both is None else "both")
+            sides.append(tuple(one for table in tables for one in table.templates_of(name)))
+        return Form(self.name, query=sides[0], document=sides[1], needs=self.needs)
+
+
+def read(path: Path) -> Prompt:
+    """Read a prompt file.
+
+    Raises:
+        ValueError: names the file, the key, what was expected and what came.
+        OSError: it cannot be read.
+    """
+    return _prompt(read_toml(path), str(path), path.resolve().parent)
 
 
 def parse(text: str, where: str = "prompt") -> Prompt:
-    """Parse a prompt; `where` is named in errors."""
-    try:
-        data = tomllib.loads(text)
-        if data.get("adapt") and where.endswith(".toml"):  # beside the file that names it
-            data["adapt"] = str(Path(where).resolve().parent / data["adapt"])
-        return _prompt(data)
-    except (tomllib.TOMLDecodeError, ValueError, TypeError, KeyError) as error:
-        said = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
-        raise ValueError(f"{where}: {said}") from error
+    """Parse a prompt; `where` is named in errors.
+
+    Raises:
+        ValueError: as of `read`.
+    """
+    beside = Path(where).resolve().parent if where.endswith(".toml") else None
+    return _prompt(parse_toml(text, where), where, beside)
 
 
 def write(prompt: Prompt) -> str:
@@ -70,69 +126,90 @@ def write(prompt: Prompt) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _prompt(data: dict[str, Any]) -> Prompt:
-    given = data.pop("form", None)
-    if given is None:
-        both = data.pop("both", None)
-        sides = {role.value: both or data.pop(role.value) for role in Role}
-        given = [{"name": "own"} | sides]
-    forms = tuple(_form(form) for form in given)
-    sparse = dict(data.pop("sparse", {}))
-    enabled = sparse.pop("enabled", True)
-    rules = SparseRules(**_known(SparseRules, sparse, "sparse")) if enabled else None
-    reading = Reading(**_known(Reading, data.pop("read", {}), "read"), sparse=rules)
-    extra: dict[str, Any] = {
-        name: kind(**_known(kind, data.pop(name), name))
-        for name, kind in _TABLES.items()
-        if name in data
-    }
+def _prompt(data: Mapping[str, Any], where: str, beside: Path | None) -> Prompt:
+    """Build a prompt; what it adapts by lies beside the file that names it."""
+    try:
+        prompt: Prompt = fill_value(Prompt, _values(data), "")
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+    if prompt.adapt and beside is not None:
+        return replace(prompt, adapt=str(beside / prompt.adapt))
+    return prompt
+
+
+def _values(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a prompt; those that a file spells otherwise are of their types."""
+    known = [name for name in _names(Prompt) if name not in _SPELT]
+    spelt = [key for keys in _SPELT.values() for key in keys]
+    if unknown := [key for key in data if key not in (*known, *spelt)]:
+        raise ValueError(unknown_key("", unknown[0], (*known, *spelt)))
+    values = {key: value for key, value in data.items() if key in known}
+    values |= {"forms": _forms(data), "reading": _reading(data)}
     if "contrast" in data:
-        extra["contrast"] = _contrast(dict(data.pop("contrast")))
-    extra["examples"] = tuple(
-        Example(**_known(Example, example, "example")) for example in data.pop("example", ())
-    )
-    unknown = sorted(set(data) - set(_SCALARS))
-    if unknown:
-        known = ", ".join(sorted(_SCALARS))
-        raise ValueError(f"the top level does not know {', '.join(unknown)}; it knows {known}")
-    return Prompt(**data, forms=forms, reading=reading, **extra)
+        values["contrast"] = _contrast(data["contrast"])
+    if "example" in data:
+        values["examples"] = fill_value(tuple[Example, ...], data["example"], "example")
+    return values
 
 
-def _form(data: Mapping[str, Any]) -> Form:
-    both = data.get("both")
-    return Form(
-        name=data["name"],
-        query=_templates(both or data["query"], "query"),
-        document=_templates(both or data["document"], "document"),
-        needs=data.get("needs", ""),
-    )
+def _forms(data: Mapping[str, Any]) -> tuple[Form, ...]:
+    sides = {key: data[key] for key in ("both", "query", "document") if key in data}
+    if "form" not in data:
+        return (_form(sides, ""),)
+    if sides:
+        raise ValueError(f"[{next(iter(sides))}] stands beside [[form]]: put it into a form")
+    given = data["form"]
+    if not isinstance(given, list) or not given:
+        raise ValueError(f"form must be tables, each [[form]]; got {in_short(given)}")
+    keys = ["form" if len(given) == 1 else f"form {at}" for at in range(1, len(given) + 1)]
+    return tuple(_form(table, key) for table, key in zip(given, keys, strict=True))
 
 
-def _contrast(data: dict[str, Any]) -> Contrast:
-    worded = {key: data.pop(key) for key in _CHAT | _PLAIN if key in data}
-    (template,) = _templates(worded, "contrast")
-    return Contrast(template=template, **_known(Contrast, data, "contrast"))
+def _form(given: object, key: str) -> Form:
+    """Read one form; a role has one table of wordings or a list of them."""
+    if isinstance(given, dict):
+        if key and "name" not in given:
+            raise ValueError(f"{key}.name is missing, and there is no default")
+        tables = {side: given[side] for side in ("both", "query", "document") if side in given}
+        several = {side: [one] if isinstance(one, dict) else one for side, one in tables.items()}
+        given = {**given, **several}
+    table: _Form = fill_value(_Form, given, key)
+    return table.form(key)
 
 
-def _templates(
-    data: Mapping[str, Any] | Sequence[Mapping[str, Any]], where: str
-) -> tuple[Template, ...]:
-    """Read the wordings of a role: one table, or a list of tables, of any kinds."""
-    if isinstance(data, list):
-        return tuple(template for one in data for template in _templates(one, where))
-    assert isinstance(data, Mapping)
-    if sum(key in data for key in ("user", "template", "templates")) != 1:
-        raise ValueError(
-            f"[{where}] needs either template = or templates = (plain) or user = (chat)"
-        )
-    extra = set(data) - (_CHAT if "user" in data else _PLAIN)
-    if extra:
-        raise ValueError(f"[{where}] does not know {', '.join(sorted(extra))}")
-    rest = {"tokens": data["tokens"]} if "tokens" in data else {}
-    if "user" in data:
-        turns = (data["user"], data.get("system", ""), data.get("prefill", ""))
-        return (Template(*turns, chat=True, **rest),)
-    return tuple(Template(text, **rest) for text in data.get("templates", [data.get("template")]))
+def _reading(data: Mapping[str, Any]) -> Reading:
+    """Read [read] and [sparse], which stand apart in a file."""
+    sparse, enabled = data.get("sparse", {}), True
+    if isinstance(sparse, dict):
+        sparse = dict(sparse)
+        enabled = fill_value(bool, sparse.pop("enabled", True), "sparse.enabled")
+    rules = fill_value(SparseRules, sparse, "sparse")
+    read = data.get("read", {})
+    if isinstance(read, dict):
+        known = [name for name in _names(Reading) if name != "sparse"]
+        if unknown := [key for key in read if key not in known]:
+            raise ValueError(unknown_key("read", unknown[0], known))
+        read = read | {"sparse": rules if enabled else None}
+    reading: Reading = fill_value(Reading, read, "read")
+    return reading
+
+
+def _contrast(given: object) -> Contrast:
+    """Read the wording and the rule of [contrast], which stand in one table."""
+    if isinstance(given, dict):
+        worded = {key: value for key, value in given.items() if key in _WORDED}
+        wording: _Wording = fill_value(_Wording, worded, "contrast")
+        templates = wording.templates_of("contrast")
+        if len(templates) != 1:
+            raise ValueError(f"contrast takes one template; got {len(templates)}")
+        rule = {key: value for key, value in given.items() if key not in _WORDED}
+        given = rule | {"template": templates[0]}
+    contrast: Contrast = fill_value(Contrast, given, "contrast")
+    return contrast
+
+
+def _names(kind: type[Any]) -> list[str]:
+    return [field.name for field in fields(kind)]
 
 
 def _wording(name: str, templates: Sequence[Template]) -> list[str]:
@@ -154,16 +231,6 @@ def _template_lines(template: Template) -> list[str]:
 
 def _table(head: str, values: Mapping[str, Any]) -> list[str]:
     return ["", head, *(_line(key, value) for key, value in values.items())]
-
-
-def _known(kind: type, data: Mapping[str, Any], where: str) -> dict[str, Any]:
-    names = {field.name for field in fields(kind)} - {"sparse", "template"}
-    unknown = sorted(set(data) - names)
-    if unknown:
-        raise ValueError(
-            f"{where} does not know {', '.join(unknown)}; it knows {', '.join(sorted(names))}"
-        )
-    return dict(data)
 
 
 def _line(key: str, value: str | bool | int | float) -> str:

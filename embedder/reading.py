@@ -5,6 +5,8 @@ used with models of many depths.
 """
 
 from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
 from typing import Literal, get_args
 
 from embedder.template import Template
@@ -21,6 +23,19 @@ Span = Literal["prompt", "text", "copy"]
 Pool = Literal["last", "mean", "max"]
 Norm = Literal["top", "always", "never"]
 Attention = Literal["causal", "bidirectional"]
+
+STOP_WORDS = Path(__file__).parent / "stopwords"
+MAX_TERMS = 1_000_000  # more than any vocabulary has
+MAX_SCALE = 1_000_000  # beyond it, products of weights leave the range of float32
+MAX_GENERATED = 1000  # tokens; a pass each
+MAX_FACTOR = 1000.0
+MAX_SHOWN = 10_000  # documents that are drawn, rewritings and demonstrations of one text
+MAX_SEED = 2**63 - 1
+
+
+def _check_range(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise ValueError(f"{name} lies between {least} and {most}; got {value}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +63,14 @@ class SparseRules:
     def __post_init__(self) -> None:
         if self.words not in get_args(Segmentation):
             raise ValueError(f"sparse.words must be unicode or nltk; got {self.words!r}")
-        if self.top < 1 or min(self.scale, self.expansion, self.fallback) < 0:
-            raise ValueError("sparse.top must be at least 1; scale, expansion, fallback at least 0")
+        known = ("", *sorted(path.stem for path in STOP_WORDS.glob("*.txt")))
+        if self.stop_words not in known:
+            listed = ", ".join(f'"{name}"' for name in known)
+            raise ValueError(f"sparse.stop_words must be one of {listed}; got {self.stop_words!r}")
+        _check_range("sparse.top", self.top, 1, MAX_TERMS)
+        _check_range("sparse.expansion", self.expansion, 0, MAX_TERMS)
+        _check_range("sparse.fallback", self.fallback, 0, MAX_TERMS)
+        _check_range("sparse.scale", self.scale, 0, MAX_SCALE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +115,8 @@ class Reading:
                 raise ValueError(f"read.{name} must be one of {known}; got {getattr(self, name)!r}")
         if not self.dense and self.sparse is None:
             raise ValueError("a prompt must read dense rows, sparse rows or both; got neither")
-        if self.generated_tokens < 1:
-            raise ValueError(f"read.generated_tokens must be positive; got {self.generated_tokens}")
-        if self.last_generated < 0:
-            raise ValueError(f"read.last_generated must be 0 or more; got {self.last_generated}")
+        _check_range("read.generated_tokens", self.generated_tokens, 1, MAX_GENERATED)
+        _check_range("read.last_generated", self.last_generated, 0, MAX_GENERATED)
         _check_depth("read.layer", self.layer)
 
     @property
@@ -164,6 +183,11 @@ class Contrast:
 
     def __post_init__(self) -> None:
         _check_depth("contrast.block", self.block)
+        if not (isfinite(self.strength) and abs(self.strength) <= MAX_FACTOR):
+            raise ValueError(
+                f"contrast.strength lies between {-MAX_FACTOR:g} and {MAX_FACTOR:g}; "
+                f"got {self.strength}"
+            )
         if self.template.has_placeholder:
             raise ValueError("the auxiliary prompt of contrast takes no placeholder")
 
@@ -191,8 +215,9 @@ class Sampling:
     max_tokens: int = 64
 
     def __post_init__(self) -> None:
-        if self.count < 1 or self.max_tokens < 1:
-            raise ValueError("sample.count and sample.max_tokens must be positive")
+        _check_range("sample.count", self.count, 1, MAX_SHOWN)
+        _check_range("sample.max_tokens", self.max_tokens, 1, MAX_TERMS)
+        _check_range("sample.seed", self.seed, 0, MAX_SEED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +239,11 @@ class Rewriting:
     compose: bool = False
     seed: int = 0
     unit: bool = False
+
+    def __post_init__(self) -> None:
+        _check_range("rewrite.per_instruction", self.per_instruction, 1, MAX_SHOWN)
+        _check_range("rewrite.shots", self.shots, 0, MAX_SHOWN)
+        _check_range("rewrite.seed", self.seed, 0, MAX_SEED)
 
 
 def at_depth(value: int | float, depth: int) -> int:

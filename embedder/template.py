@@ -1,5 +1,6 @@
 """Template: the wording around a text, its slots, and which models it suits."""
 
+import difflib
 import re
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -10,7 +11,9 @@ SLOT = "{text}"
 TEXT_SLOTS = ("text", "reversed", "sentences")
 
 Tokens = Literal["pieces", "whole"]
-_PART = re.compile(r"\{(text|reversed|sentences|front|placeholder|task|bos|eos|\|)\}")
+_NAMES = ("text", "reversed", "sentences", "front", "placeholder", "task", "bos", "eos")
+_PART = re.compile(rf"\{{({'|'.join(_NAMES)}|\|)\}}")
+_NEARLY = re.compile(r"\{\s*(\w{2,20})\s*\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Template:
                 f"a template must hold {SLOT} exactly once, or twice to read its copy; "
                 f"this one holds it {texts} times: {self.text[:80]!r}"
             )
+        _check_slots(self)
         if not self.chat and (self.system or self.prefill):
             raise ValueError("system and prefill belong to a chat template: use user = ...")
         if self.tokens not in get_args(Tokens):
@@ -94,6 +98,17 @@ class Template:
     def has_placeholder(self) -> bool:
         """Whether a placeholder stands in it, its own or that of a sentence."""
         return bool({"placeholder", "sentences"} & self.kinds)
+
+
+def _check_slots(template: Template) -> None:
+    """Refuse what would be read as it stands but was meant as a slot."""
+    for found in _NEARLY.finditer(template.text):
+        near = difflib.get_close_matches(found[1].casefold(), _NAMES, n=1, cutoff=0.8)
+        if near and not _PART.fullmatch(found[0]):
+            raise ValueError(f"there is no slot {found[0]}; did you mean {{{near[0]}}}?")
+    for turn in ("system", "prefill"):
+        if slot := _PART.search(getattr(template, turn)):
+            raise ValueError(f"{slot[0]} stands in {turn}; slots are filled in user only")
 
 
 @dataclass(frozen=True, slots=True)

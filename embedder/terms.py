@@ -3,19 +3,17 @@
 import string
 from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.reading import Segmentation, SparseRules
+from embedder.reading import STOP_WORDS, Segmentation, SparseRules
 from embedder.words import words as unicode_words
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-STOP_WORDS = Path(__file__).parent / "stopwords"
 _PUNCTUATION = frozenset(string.punctuation)
 
 
@@ -24,11 +22,10 @@ def stop_words(name: str) -> frozenset[str]:
     """Read a stop-word list by name; "" is the empty list."""
     if not name:
         return frozenset()
-    path = STOP_WORDS / f"{name}.txt"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in STOP_WORDS.glob("*.txt")))
-        raise ValueError(f"no stop-word list is called {name!r}; there is {known}")
-    lines = path.read_text(encoding="utf-8").splitlines()
+    known = sorted(path.stem for path in STOP_WORDS.glob("*.txt"))
+    if name not in known:
+        raise ValueError(f"no stop-word list is called {name!r}; there is {', '.join(known)}")
+    lines = (STOP_WORDS / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     return frozenset(line for line in lines if line and not line.startswith("# "))
 
 

@@ -4,10 +4,11 @@ import difflib
 import math
 import re
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from datetime import date, datetime, time
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -48,6 +49,8 @@ def fill_value(hint: Any, given: object, key: str, default: object = None) -> An
     if origin in (Union, UnionType):
         return _union(args, given, key, default)
     if is_dataclass(hint) and isinstance(hint, type):
+        if isinstance(given, hint):  # a part that was read on its own
+            return given
         table = _table(given, key, f"a table, [{key}]")
         return _fill(hint, default if isinstance(default, hint) else None, table, key)
     if origin is tuple or origin is list:
@@ -64,27 +67,42 @@ def fill_value(hint: Any, given: object, key: str, default: object = None) -> An
     return _scalar(hint, given, key)
 
 
+def unknown_key(table: str, key: object, known: Sequence[str]) -> str:
+    """Say that a table knows no such key, and which one may be meant."""
+    near = difflib.get_close_matches(str(key)[:60], known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    return f"unknown key {_under(table, key)}; {hint}"
+
+
 def in_short(value: object) -> str:
     """Write a value for an error: one line of at most about 80 characters."""
     return _SHORT.repr(value)
 
 
-def _fill(kind: type[Any], default: object, data: Mapping[str, object], key: str) -> Any:  # noqa: ANN401
+def _fill(kind: type[Any], default: Any, data: Mapping[str, object], key: str) -> Any:  # noqa: ANN401
     hints = get_type_hints(kind)
     known = {field.name: field for field in fields(kind) if field.init}
     if unknown := [name for name in data if name not in known]:
-        near = difflib.get_close_matches(str(unknown[0])[:60], known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-        raise ValueError(f"unknown key {_under(key, unknown[0])}; {hint}")
+        raise ValueError(unknown_key(key, unknown[0], tuple(known)))
     values = {}
     for name, given in data.items():
         own = getattr(default, name) if default is not None else _default(known[name])
         values[name] = fill_value(hints[name], given, _under(key, name), own)
     if default is not None:
-        return replace(default, **values)  # type: ignore[type-var]  # it is a dataclass
+        return _made(partial(replace, default), values, key)
     if missing := [f.name for f in known.values() if f.name not in data and not _has_default(f)]:
         raise ValueError(f"{_under(key, missing[0])} is missing, and there is no default")
-    return kind(**values)
+    return _made(kind, values, key)
+
+
+def _made(kind: Callable[..., Any], values: dict[str, Any], key: str) -> Any:  # noqa: ANN401
+    """Build a table; what it finds wrong with itself names its key."""
+    try:
+        return kind(**values)
+    except ValueError as error:
+        said = str(error)
+        named = not key or said.startswith((f"{key}.", f"{key} "))
+        raise ValueError(said if named else f"[{key}] {said}") from error
 
 
 def _union(args: tuple[Any, ...], given: object, key: str, default: object) -> object:

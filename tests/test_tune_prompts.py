@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lastword.queries import read_queries
 
 from embedder.llm import LLMEncoder
 from embedder.prompt import Prompt
@@ -20,7 +21,6 @@ from eval.qrels import read_qrels
 from index.folder import Index
 from lastword.cli import main
 from lastword.options import Running
-from lastword.queries import read_queries
 from lastword.tune_command import Tuning
 from lastword.tune_outcome import apply
 from lastword.tune_setup import Setup, set_up
