@@ -1,7 +1,10 @@
 """CachedEncoder: an Encoder around an Encoder; what was encoded once is read from disk."""
 
+import errno
 import hashlib
-import zipfile
+import io
+import os
+import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,20 +16,29 @@ from scipy.sparse import csr_matrix
 from embedder.durable import replacing
 from embedder.types import Counted, Encoder, NamesTerms, Representation, Role, list_texts
 
+_DIGEST = 32  # bytes
+
 
 class CachedEncoder:
     """Keep the rows of every call in a folder, one file per call.
 
     A file answers for exactly one sequence of texts: a text's row differs in its last bits with
     the texts it is batched with, and an interrupted job must end with the bytes of an
-    uninterrupted one. Files are written under another name, synced and renamed, so that one that
-    exists is whole; one that cannot be read is encoded again.
+    uninterrupted one. A file begins with the checksum of what follows; what is damaged, or of an
+    older form, is encoded again.
+
+    Raises:
+        OSError: the folder is a link or cannot be written; a file cannot be read.
     """
 
     def __init__(self, encoder: Encoder, folder: Path) -> None:
         self.encoder = encoder
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        if folder.is_symlink():
+            raise NotADirectoryError(
+                errno.ENOTDIR, "a link, and nothing is written through links", str(folder)
+            )
         self._replayed: Counter[str] = Counter()
 
     @property
@@ -84,19 +96,41 @@ def _write(path: Path, rows: Representation, counts: Counter[str]) -> None:
         arrays |= {"data": sparse.data, "indices": sparse.indices, "indptr": sparse.indptr}
         arrays["columns"] = np.array(sparse.shape[1], dtype=np.int64)
     with replacing(path) as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+        packed = io.BytesIO()
+        np.savez(packed, **arrays)  # type: ignore[arg-type]
+        file.write(hashlib.blake2b(packed.getbuffer(), digest_size=_DIGEST).digest())
+        file.write(packed.getbuffer())
 
 
 def _read(path: Path) -> tuple[Representation, Counter[str]] | None:
+    """Return what `_write` wrote; None where there is nothing, or something else."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            sparse = None
-            if "data" in arrays:
-                shape = (len(arrays["owner"]), int(arrays["columns"]))
-                parts = (arrays["data"], arrays["indices"], arrays["indptr"])
-                sparse = csr_matrix(parts, shape=shape)
-            dense = arrays["dense"] if "dense" in arrays else None
-            counts = zip(arrays["counted"].tolist(), arrays["counts"].tolist(), strict=True)
-            return Representation(dense, sparse, arrays["owner"]), Counter(dict(counts))
-    except (FileNotFoundError, zipfile.BadZipFile, EOFError, KeyError, ValueError):
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return None
+        raise
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return None
+        digest, packed = file.read(_DIGEST), file.read()
+    if hashlib.blake2b(packed, digest_size=_DIGEST).digest() != digest:
+        return None
+    try:
+        return _unpack(packed)
+    except Exception:
+        return None
+
+
+def _unpack(packed: bytes) -> tuple[Representation, Counter[str]]:
+    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+        sparse = None
+        if "data" in arrays:
+            shape = (len(arrays["owner"]), int(arrays["columns"]))
+            parts = (arrays["data"], arrays["indices"], arrays["indptr"])
+            sparse = csr_matrix(parts, shape=shape)
+        dense = arrays["dense"] if "dense" in arrays else None
+        counts = zip(arrays["counted"].tolist(), arrays["counts"].tolist(), strict=True)
+        return Representation(dense, sparse, arrays["owner"]), Counter(dict(counts))

@@ -47,12 +47,12 @@ def open_plain(path: Path, flags: int) -> int:
     except OSError as error:
         if path.is_symlink() and not flags & os.O_EXCL:
             raise OSError(
-                errno.ELOOP, "is a link, and nothing is written through links", str(path)
+                errno.ELOOP, "a link, and nothing is written through links", str(path)
             ) from error
         raise
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise OSError(errno.EINVAL, "is a pipe or a device, not a file", str(path))
+        raise OSError(errno.EINVAL, "a pipe or a device, not a file", str(path))
     return handle
 
 
@@ -239,7 +239,7 @@ def _move(partial: Path, folder: Path) -> None:
             place.mkdir(exist_ok=True)
             if place.is_symlink():
                 raise OSError(
-                    errno.ELOOP, "is a link, and nothing is written through links", str(place)
+                    errno.ELOOP, "a link, and nothing is written through links", str(place)
                 )
             continue
         path.chmod(mode)
@@ -267,4 +267,4 @@ def _check_target(path: Path) -> None:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "is a pipe or a device, not a file", str(path))
+        raise OSError(errno.EINVAL, "a pipe or a device, not a file", str(path))

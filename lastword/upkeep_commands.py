@@ -61,10 +61,7 @@ def check(path: IndexPath, output: Output) -> None:
     shown = [] if problems else [f"{path} is sound."]
     screen.result({"sound": not problems, "problems": problems}, *shown)
     if problems:
-        raise ValueError(
-            f"{path} is damaged: {'; '.join(problems)}; index its source again, "
-            "or put the file back from a copy"
-        )
+        raise ValueError(f"{path} is not sound: {'; '.join(problems)}")
 
 
 @command(app, ["lastword info my.index", "lastword info my.index --json"])

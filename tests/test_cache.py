@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 from scipy.sparse import csr_matrix
 
 from embedder.cache import CachedEncoder
@@ -84,3 +85,39 @@ def test_a_file_that_was_cut_off_is_encoded_again(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:100])
     assert same(encoder.encode(["a", "bc"], Role.QUERY), want)
     assert inner.calls == 2 and not list(tmp_path.glob("*.part"))
+
+
+def test_whatever_is_wrong_with_a_file_it_is_encoded_again(tmp_path: Path) -> None:
+    """A flipped bit in a zip header once ended a resumed build in a traceback."""
+    inner = Lengths()
+    encoder = CachedEncoder(inner, tmp_path)
+    want = encoder.encode(["a", "bc"], Role.QUERY)
+    (file,) = tmp_path.glob("*.npz")
+    whole = file.read_bytes()
+    random = np.random.default_rng(1)
+    for _ in range(300):
+        data = bytearray(whole)
+        at = int(random.integers(len(data)))
+        data[at] ^= 1 << int(random.integers(8))
+        file.write_bytes(data[: None if random.random() < 0.8 else at])
+        before = inner.calls
+        assert same(encoder.encode(["a", "bc"], Role.QUERY), want)
+        assert inner.calls == before + 1
+    assert file.read_bytes() == whole
+    assert [one.name for one in tmp_path.iterdir()] == [file.name]
+
+
+def test_what_is_no_file_of_the_cache_is_replaced(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("thesis")
+    (tmp_path / "cache").mkdir()
+    encoder = CachedEncoder(Lengths(), tmp_path / "cache")
+    want = encoder.encode(["a"], Role.QUERY)
+    (file,) = (tmp_path / "cache").iterdir()
+    file.unlink()
+    file.symlink_to(precious)
+    assert same(encoder.encode(["a"], Role.QUERY), want)
+    assert precious.read_text() == "thesis"
+    (tmp_path / "link").symlink_to(tmp_path / "cache")
+    with pytest.raises(OSError, match="a link"):
+        CachedEncoder(Lengths(), tmp_path / "link")

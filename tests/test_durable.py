@@ -51,7 +51,7 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     precious, link = tmp_path / "precious", tmp_path / "out"
     precious.write_bytes(b"thesis")
     link.symlink_to(precious)
-    with pytest.raises(OSError, match="is a link"):
+    with pytest.raises(OSError, match="a link"):
         open_append(link)
     with pytest.raises(FileExistsError):
         create_file(link, b"x")
@@ -66,7 +66,7 @@ def test_a_folder_that_is_a_link_is_not_filled(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "adapter").symlink_to(tmp_path / "home")
-    with pytest.raises(OSError, match="is a link"), filling(tmp_path / "out") as folder:
+    with pytest.raises(OSError, match="a link"), filling(tmp_path / "out") as folder:
         (folder / "adapter").mkdir()
         (folder / "adapter" / "weights").touch()
     assert not list((tmp_path / "home").iterdir())
