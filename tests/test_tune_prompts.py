@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lastword.queries import read_queries
 
 from embedder.llm import LLMEncoder
 from embedder.prompt import Prompt
@@ -18,6 +17,7 @@ from embedder.template import Template
 from embedder.types import Role
 from eval.objective import Judged
 from eval.qrels import read_qrels
+from eval.queries import read_queries
 from index.folder import Index
 from lastword.cli import main
 from lastword.options import Running
