@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from typing import Any
 
 import typer
 
@@ -47,8 +48,17 @@ def error_line(error: BaseException, traceback_variable: str) -> str:
 def _usage(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     where = context.command_path if context else "lastword"
-    message = getattr(error, "format_message", error.__str__)()
-    return f"{message} See {where} --help."
+    message = getattr(error, "format_message", error.__str__)().replace("Value error, ", "")
+    return f"{message.rstrip('.')}{_given(error, message)}. See {where} --help."
+
+
+def _given(error: Exception, message: str) -> str:
+    """Return what came where something else was expected, if the message does not say it."""
+    cause: Any = error.__cause__
+    if not hasattr(cause, "errors"):  # pydantic's, which checks values for typer
+        return ""
+    given = repr(cause.errors()[0].get("input"))
+    return "" if given in message else f"; got {_cut(given, 80)}"
 
 
 def _of_system(error: OSError) -> str:
