@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from embedder.model_folder import StoredWeights
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 LEAST_BITS = 1  # of a stored parameter; a config that describes more holds other weights
@@ -121,7 +121,7 @@ def _left_over(names: Iterable[str]) -> set[str]:
     }
 
 
-def check_finite(model: "PreTrainedModel", place: str) -> None:
+def check_finite(model: "nn.Module", place: str) -> None:
     """Refuse weights that hold NaN or infinity.
 
     Raises:
@@ -144,15 +144,12 @@ def _is_finite(tensor: "Tensor") -> bool:
     return bool(torch.isfinite(low) & torch.isfinite(high))
 
 
-def check_tokens(
-    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", place: str
-) -> None:
-    """Refuse a tokenizer with ids beyond the embedding table.
+def check_tokens(rows: int, tokenizer: "PreTrainedTokenizerBase", place: str) -> None:
+    """Refuse a tokenizer with ids beyond the rows of the embedding table.
 
     Raises:
         ValueError: the tokenizer is larger than the table, or tokenises nothing.
     """
-    rows = int(model.get_input_embeddings().weight.shape[0])
     outside = {token: at for token, at in tokenizer.get_vocab().items() if at >= rows}
     if outside:
         first = min(outside, key=lambda token: outside[token])

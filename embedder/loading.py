@@ -1,6 +1,7 @@
 """Load a causal LM by name or folder: device, dtype, attention; errors in one line."""
 
 import hashlib
+import os
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from embedder.checkpoint import (
     check_tokens,
     missing_head,
 )
+from embedder.devices import resolve_device
+from embedder.hub import cached_folder, is_local_only
 from embedder.model_folder import check_folder
 
 if TYPE_CHECKING:
@@ -70,8 +73,13 @@ def load_backbone(name: str | Path, options: LLMOptions) -> tuple["Backbone", LL
     from embedder.backbone import Backbone
 
     place = str(BUNDLED_MODEL if name == BUNDLED_NAME else name)
+    resolve_device(options.device)  # before anything is downloaded
+    local = is_local_only(place)
     remote: dict[str, Any] = {"trust_remote_code": options.trust_remote_code}
-    stored = check_folder(Path(place)) if Path(place).exists() else None
+    if local:
+        remote["local_files_only"] = True
+    folder = cached_folder(place) if local else Path(place)
+    stored = check_folder(folder) if folder is not None and folder.exists() else None
     with quiet_transformers(), named_errors(place):
         config = AutoConfig.from_pretrained(place, **remote)
         check_config(config, place)
@@ -84,7 +92,7 @@ def load_backbone(name: str | Path, options: LLMOptions) -> tuple["Backbone", LL
         model, info = _load_model(place, config, resolved, remote)
         missing = missing_head(model, info, place)
         check_finite(model, place)
-        check_tokens(model, tokenizer, place)
+        check_tokens(len(model.get_input_embeddings().weight), tokenizer, place)
         check_causal(model, place)
         return Backbone(model, tokenizer, missing), resolved
 
@@ -95,6 +103,8 @@ def _load_model(
     """Load weights, and return what of them was missing, left over, or of another shape."""
     from transformers import AutoModelForCausalLM
 
+    # Without it, pickles of the hub would be sent to be converted, and the answer be read.
+    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "true")
     # A quantised model is laid out for its device while it loads, and cannot be moved after.
     quantised = getattr(config, "quantization_config", None) is not None
     model, info = AutoModelForCausalLM.from_pretrained(
@@ -144,9 +154,7 @@ def tokenizer_digest(tokenizer: "PreTrainedTokenizerBase") -> str:
 def _resolved(options: LLMOptions, config: "PretrainedConfig") -> LLMOptions:
     import torch
 
-    device = options.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = resolve_device(options.device)
     dtype = options.dtype
     if dtype == "auto":
         stored = str(getattr(config, "dtype", None)).removeprefix("torch.")

@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
+from torch import Tensor
 
-from embedder.loading import tokenizer_digest, weights_digest
+from embedder.checkpoint import check_finite, check_tokens
+from embedder.devices import resolve_device
+from embedder.hub import cached_folder, is_local_only
+from embedder.load_report import complete_weights
+from embedder.loading import (
+    named_errors,
+    quiet_transformers,
+    tokenizer_digest,
+    weights_digest,
+)
 from embedder.locks import lock_of
 from embedder.prompt import Prompt
 from embedder.sbert_prompt import Wording, own_wordings, token_counts, wordings
@@ -17,9 +27,9 @@ from embedder.types import Representation, Role, fingerprint_of, list_texts
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer, SparseEncoder
-    from torch import Tensor
 
 BATCH = 32
+_FILES = ("config_sentence_transformers.json", "modules.json", "config.json")
 
 
 class SbertEncoder:
@@ -73,20 +83,24 @@ class SbertEncoder:
             ValueError: no model could be loaded, or it cannot follow the prompt.
         """
         from sentence_transformers import SentenceTransformer, SparseEncoder
-        from transformers.utils import logging as transformers_logging
 
-        transformers_logging.disable_progress_bar()
-        place: dict[str, Any] = {"device": None if device == "auto" else device}
-        place["trust_remote_code"] = trust_remote_code
-        try:
-            sparse = _is_sparse(name)
+        place: dict[str, Any] = {
+            "device": resolve_device(device),
+            "trust_remote_code": trust_remote_code,
+            "local_files_only": is_local_only(name, _FILES),
+            "model_kwargs": {"use_safetensors": True},  # pickles run code
+        }
+        with (
+            quiet_transformers(),
+            named_errors(name, "sentence-transformers model"),
+            complete_weights(name),
+        ):
+            _refuse_pickles(Path(name) if Path(name).is_dir() else cached_folder(name, _FILES))
+            sparse = _is_sparse(name, place["local_files_only"])
             model = SparseEncoder(name, **place) if sparse else SentenceTransformer(name, **place)
-        except (OSError, ValueError, KeyError) as error:
-            first = str(error).strip().split("\n")[0]
-            raise ValueError(
-                f"no sentence-transformers model could be loaded from {name!r} "
-                f"(a folder, or a name on the Hugging Face hub): {first}"
-            ) from error
+        with named_errors(name, "sentence-transformers model"):
+            check_finite(model, name)
+            _check_reading(model, name)
         return SbertEncoder(model, sparse, prompt)
 
     @property
@@ -174,18 +188,40 @@ def _modules(model: "SentenceTransformer | SparseEncoder") -> list[tuple[str, ob
     ]
 
 
-def _is_sparse(name: str) -> bool:
+def _is_sparse(name: str, local_files_only: bool) -> bool:
     """Read from modules.json whether a model ends in a sparse module."""
     from sentence_transformers.util import load_file_path
 
-    for file in ("config_sentence_transformers.json", "modules.json"):
-        path = load_file_path(name, file)
+    for file in _FILES[:2]:
+        path = load_file_path(name, file, local_files_only=local_files_only)
         if path and any(
             mark in Path(path).read_text(encoding="utf-8")
             for mark in ('"SparseEncoder"', "sentence_transformers.sparse_encoder")
         ):
             return True
     return False
+
+
+def _check_reading(model: "SentenceTransformer | SparseEncoder", name: str) -> None:
+    """Refuse a model that gives no numbers of a text, or whose tokens it does not know."""
+    table = getattr(getattr(model[0], "auto_model", None), "get_input_embeddings", lambda: None)()
+    weight = getattr(table, "weight", None)
+    if isinstance(weight, Tensor):
+        check_tokens(len(weight), model.tokenizer, name)
+    rows = model.encode(["a text"], convert_to_tensor=True, show_progress_bar=False)
+    values = rows.coalesce().values() if rows.is_sparse else rows
+    if not bool(values.isfinite().all()):
+        raise ValueError(f"{name}: the model gives NaN or infinity for a text; it is damaged")
+
+
+def _refuse_pickles(folder: Path | None) -> None:
+    """Refuse a folder in which a module's weights are a pickle only, which may run code."""
+    for path in sorted(folder.rglob("pytorch_model.bin")) if folder else ():
+        if not any(path.parent.glob("*.safetensors")):
+            raise ValueError(
+                f"{path}: expected model.safetensors beside it; weights in a pickle can run code "
+                "when they are read, and are not"
+            )
 
 
 def _csr(rows: "Tensor") -> csr_matrix:

