@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from embedder.bundled import BUNDLED_NAME
 from lastword.options import Reading, Running
 from lastword.recipes import BM25Recipe, LLMRecipe, Recipe, SbertRecipe, from_json, to_json
+from lastword.trust import check_recipe, models_of, remember_models
 
 if TYPE_CHECKING:
     from embedder.prompt import Prompt
@@ -62,12 +63,17 @@ def readers_again(
     Args:
         recipes: channel -> recipe as JSON, for every channel of the index.
         channels: those that are wanted; no other model is loaded.
-        running: where models run, and perhaps where the model now lies.
+        running: where models run, perhaps where the model now lies, and which is allowed.
+
+    Raises:
+        ValueError: a recipe cannot be read, names a model that this machine's user has not
+            chosen, or that model cannot be loaded.
     """
     made: dict[Recipe, Encoder] = {}
     encoders: dict[str, Encoder] = {}
     for channel in channels:
         recipe = from_json(recipes[channel], channel)
+        check_recipe(recipe, running.allow_model, running.model)
         if running.model and isinstance(recipe, LLMRecipe):
             recipe = replace(recipe, model=_place(running.model))
         if recipe not in made:
@@ -117,8 +123,11 @@ def model_channels(
     prompt = _asked_prompt(reading) or _with_task(own_prompt(model), reading.task)
     has = {"dense": prompt.reading.dense, "sparse": prompt.reading.sparse is not None}
     reads = wanted or tuple(name for name, read in has.items() if read)
+    prompt = _placed(prompt)
     asked = LLMRecipe(model, prompt.to_toml(), reads, reading.dtype, reading.max_text_tokens)
-    return dict.fromkeys(reads, _made(asked, running, texts))
+    made = _made(asked, running, texts)
+    remember_models(models_of(asked))
+    return dict.fromkeys(reads, made)
 
 
 def _sbert_channels(
@@ -136,6 +145,7 @@ def _sbert_channels(
         raise ValueError("--task stands for {task} in a --prompt, and none is given")
     recipe = SbertRecipe(_place(name), prompt.to_toml() if prompt else "")
     encoder = _made(recipe, running)[0]
+    remember_models(models_of(recipe))
     has = "sparse" if getattr(encoder, "sparse", False) else "dense"
     if set(wanted) - {has}:
         raise ValueError(f"{name} gives {has} rows only; leave out --channels, or take {has},bm25")
@@ -193,6 +203,17 @@ def _made(
     if prompt.sample is not None:  # the index keeps what was drawn
         recipe = replace(recipe, prompt=replace(prompt, examples=reader.prompt.examples).to_toml())
     return encoder, recipe
+
+
+def _placed(prompt: "Prompt") -> "Prompt":
+    """Name the files and folders of a prompt in full, since an index is searched from anywhere."""
+    if prompt.adapt:
+        path, _, digest = prompt.adapt.rpartition("#")
+        prompt = replace(prompt, adapt=f"{Path(path).resolve()}#{digest}")
+    if prompt.rewrite is not None and prompt.rewrite.writer:
+        rewrite = replace(prompt.rewrite, writer=_place(prompt.rewrite.writer))
+        prompt = replace(prompt, rewrite=rewrite)
+    return prompt
 
 
 def _place(model: str) -> str:

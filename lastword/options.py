@@ -141,6 +141,14 @@ class Running:
     ] = ""
     device: Annotated[str, reading_option(_DEVICE)] = "auto"
     trust_remote_code: Annotated[bool, _TRUST] = False
+    allow_model: Annotated[
+        str,
+        reading_option(
+            "A model of the Hugging Face hub that the index names and that you trust; asked for "
+            "once, where no command of yours has used it before.",
+            metavar="NAME",
+        ),
+    ] = ""
 
 
 def command(

@@ -16,6 +16,12 @@ import pytest
 from tests.models import save_llama
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _state(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Remember nothing of what tests choose in the user's own state folder."""
+    os.environ["LASTWORD_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+
 @pytest.fixture(scope="session")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a random 3-layer Llama and a byte-level tokenizer trained on a few lines."""
