@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 NUMBER = ">"
 """What the name of a column of numbers begins with: such a column is aligned to the right."""
 
-_LEAST_TEXT, _LEAST_NAME = 20, 8  # cells that a text and a name keep where there is no room
+_FIRST = (("name", 40), ("text", 20))
+_LAST = (("number", 3), ("name", 8), ("text", 8))
+"""What gives way where there is no room: kinds of columns, and the cells that they keep."""
+
 _GAP = 2  # cells between columns
 _ALIGNED = 60  # cells up to which columns are aligned in a pipe; one longer id pads no other
 
@@ -73,40 +76,38 @@ class Table:
     def widths(self, room: int | None) -> list[int]:
         """Return how many cells each column takes, so that all fit where that can be.
 
-        Texts are cut first; then headings are folded over numbers, which are never narrowed;
-        then names are folded, the widest first.
+        Long names are folded to where a text has room beside them, then texts are cut; then
+        headings are folded over numbers, which are never narrowed; then names are folded more.
 
         Args:
             room: cells for the columns and the gaps between them; None for as many as needed.
         """
-        content, widths = self._content(), self._natural()
         if room is None:
-            return [min(width, _ALIGNED) for width in widths]
-        kinds: dict[str, dict[int, int]] = {"text": {}, "number": {}, "name": {}}
-        for at, name in enumerate(self.columns):
-            kind = "text" if name in self.texts else "number" if name[:1] == NUMBER else "name"
-            least = {"text": _LEAST_TEXT, "number": max(3, content[at]), "name": _LEAST_NAME}
-            kinds[kind][at] = min(widths[at], least[kind])
-        for least_widths in kinds.values():
-            _shrink(widths, room - _GAP * (len(widths) - 1), least_widths)
-        _shrink(widths, room - _GAP * (len(widths) - 1), dict.fromkeys(kinds["text"], _LEAST_NAME))
-        return widths
+            return [min(width, _ALIGNED) for width in self._narrowed(0, ())]
+        return self._narrowed(room, (*_FIRST, *_LAST))
 
-    def _content(self) -> list[int]:
-        return [
+    def _narrowed(self, room: int, steps: Sequence[tuple[str, int]]) -> list[int]:
+        """Narrow columns kind by kind, each to a width at the least, until they fit."""
+        content = [
             max((_width(row[at]) for row in self.rows), default=0)
             for at in range(len(self.columns))
         ]
+        widths = list(map(max, content, map(_width, self.headings)))
+        for kind, cells in steps:
+            least = {
+                at: max(min(cells, widths[at]), content[at] if kind == "number" else 0)
+                for at, name in enumerate(self.columns)
+                if kind == self._kind(name)
+            }
+            _shrink(widths, room - _GAP * (len(widths) - 1), least)
+        return widths
 
-    def _natural(self) -> list[int]:
-        return list(map(max, self._content(), map(_width, self.headings)))
+    def _kind(self, name: str) -> str:
+        return "text" if name in self.texts else "number" if name[:1] == NUMBER else "name"
 
     def _without_spare(self, room: int) -> "Table":
-        """Leave out the spare columns if names would have to be folded for them."""
-        widths = self._natural()
-        for at, name in enumerate(self.columns):
-            if name in self.texts:
-                widths[at] = min(_LEAST_TEXT, widths[at])
+        """Leave out the spare columns if more would have to give way for them."""
+        widths = self._narrowed(room, _FIRST)
         if sum(widths) + _GAP * (len(widths) - 1) <= room:
             return self
         places = [at for at, name in enumerate(self.columns) if name not in self.spare]
