@@ -11,12 +11,12 @@ from embedder.tuning.statistics import (
     Outcomes,
     SignFlip,
     effect_size,
-    holm,
     mean_interval,
     outcomes,
     sign_flip_test,
 )
 from eval.beir_names import whole_sets
+from eval.family import Tested, correct, identical_systems, key_of
 from eval.measures import Values
 from eval.paired import Items, Paired, pair, pairs
 
@@ -49,7 +49,7 @@ class Difference:
         system_mean: likewise.
         interval: of the difference; None where one item tells of no spread.
         test: two-sided, before any correction.
-        p_holm: corrected over all rows of the comparison; macro averages among themselves.
+        p_holm: corrected over the tests of the comparison; macro averages among themselves.
         effect: difference in standard deviations; None where not defined, as of a macro average.
         outcomes: how many items the system wins, ties and loses.
         only_baseline: items that the system has no value of; they are not compared.
@@ -109,6 +109,9 @@ class Comparison:
         systems: names, the baseline first.
         means: data set -> system -> mean over all of its items.
         rows: pair by pair, and for each data set by data set.
+        tests: size of the family that `p_holm` of rows is corrected over: each difference once,
+            and none that is 0 on every item. What is left out has the p of its equal, or 1.
+        identical: system -> an earlier one, of which it has the value of every item.
         macro: for each pair the mean over data sets, CQADupStack counted once as in BEIR;
             nothing for a single data set.
         left_out: data set -> the systems that have it, for those that not all have.
@@ -119,6 +122,8 @@ class Comparison:
     systems: tuple[str, ...]
     means: Mapping[str, Mapping[str, float]]
     rows: tuple[Difference, ...]
+    tests: int
+    identical: Mapping[str, str]
     macro: tuple[Difference, ...]
     left_out: Mapping[str, tuple[str, ...]]
 
@@ -136,6 +141,8 @@ class Comparison:
             "datasets": list(self.datasets),
             "means": {dataset: dict(means) for dataset, means in self.means.items()},
             "rows": [row.to_json() for row in self.rows],
+            "tests": self.tests,
+            "identical": dict(self.identical),
             "macro": [row.to_json() for row in self.macro],
             "left_out": {dataset: list(names) for dataset, names in self.left_out.items()},
         }
@@ -165,15 +172,17 @@ def compare(
         dataset: {name: _items(systems[name][dataset], measure, name, dataset) for name in names}
         for dataset in datasets
     }
-    rows, macro = [], []
+    single: list[tuple[Difference, Sequence[Paired]]] = []
+    means: list[tuple[Difference, Sequence[Paired]]] = []
     for first, second in pairs(names, options.all_pairs):
         paired = [
             pair(dataset, (first, held[first]), (second, held[second]))
             for dataset, held in items.items()
         ]
-        rows += [_row(one, options) for one in paired]
+        single += [(_row(one, options), [one]) for one in paired]
         if len(paired) > 1:
-            macro.append(_macro_row(paired, options))
+            means.append((_macro_row(paired, options), paired))
+    rows, tests = _corrected(single)
     return Comparison(
         measure=measure,
         options=options,
@@ -182,8 +191,10 @@ def compare(
             dataset: {name: float(np.mean([*held.values()])) for name, held in by_name.items()}
             for dataset, by_name in items.items()
         },
-        rows=_corrected(rows),
-        macro=_corrected(macro),
+        rows=rows,
+        tests=tests,
+        identical=identical_systems(items),
+        macro=_corrected(means)[0],
         left_out=left_out,
     )
 
@@ -265,6 +276,10 @@ def _macro_row(strata: Sequence[Paired], options: CompareOptions) -> Difference:
     )
 
 
-def _corrected(rows: Sequence[Difference]) -> tuple[Difference, ...]:
-    adjusted = holm([row.test.p for row in rows])
-    return tuple(replace(row, p_holm=p) for row, p in zip(rows, adjusted, strict=True))
+def _corrected(
+    rows: Sequence[tuple[Difference, Sequence[Paired]]],
+) -> tuple[tuple[Difference, ...], int]:
+    """Correct the rows, each given with what it is of; also return the number of tests."""
+    adjusted, tests = correct([Tested(key_of(paired), row.test.p) for row, paired in rows])
+    made = (replace(row, p_holm=p) for (row, _), p in zip(rows, adjusted, strict=True))
+    return tuple(made), tests

@@ -75,7 +75,7 @@ def compare(
     """Compare systems item by item: is one better than the first, and how surely?
 
     Differences are tested by flipping signs at random, two-sided; p is corrected by Holm over
-    all tests of a measure. Intervals are bootstrapped.
+    all tests of a measure, each run once. Intervals are bootstrapped.
     """
     from eval.compare import CompareOptions
     from eval.compare import compare as compared

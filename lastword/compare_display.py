@@ -23,7 +23,7 @@ def shown(comparisons: "Sequence[Comparison]", behind: "Examination") -> "Iterat
     for comparison in comparisons:
         yield from _figures(comparison)
     first = comparisons[0]
-    yield from _note(first)
+    yield from _note()
     yield from _mismatches(first)
     if behind.pools:
         yield "What the figures rest on, of the first 10 documents a query:"
@@ -37,12 +37,18 @@ def shown(comparisons: "Sequence[Comparison]", behind: "Examination") -> "Iterat
 
 def _figures(comparison: "Comparison") -> "Iterator[RenderableType]":
     """Yield a table for each baseline."""
+    from eval.family import family_text, identical_text
+
+    said = family_text(comparison.tests, 1 - comparison.options.level)
+    apart = " of a measure, means apart" if comparison.macro else ""
+    same = identical_text(comparison.identical)
     rows = sorted(
         (*comparison.rows, *comparison.macro),
         key=lambda row: comparison.systems.index(row.baseline),
     )
     for baseline, compared in groupby(rows, lambda row: row.baseline):
         yield f"{comparison.measure}, compared with {baseline}:"
+        yield f"* significant {said}{apart}.{same and ' ' + same}"
         yield _figure_table(comparison, baseline, list(compared))
 
 
@@ -77,16 +83,10 @@ def _probability(p: float) -> str:
     return f"{p:.4f}" if p >= 0.0001 else "<0.0001"
 
 
-def _note(comparison: "Comparison") -> Iterator[str]:
+def _note() -> Iterator[str]:
     """Say what the columns mean."""
-    alpha = 1 - comparison.options.level
-    apart = ", means apart" if comparison.macro else ""
     yield "diff: with its bootstrap interval. effect: diff in standard deviations."
     yield "p: two-sided sign-flip test. w/t/l: items won, tied and lost."
-    yield (
-        f"* significant at {alpha:.2g} by Holm over "
-        f"{counted(len(comparison.rows), 'test')} of a measure{apart}."
-    )
 
 
 def _mismatches(comparison: "Comparison") -> Iterator[str]:

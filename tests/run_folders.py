@@ -50,8 +50,8 @@ def retrieval_folder(
     """Judge collections for real, with words for channels."""
     prompt = 'name = "plain"\ntemplate = "{text} </pre><script>"\n'
     recipe = {"kind": "llm", "model": "some/model", "prompt": prompt}
-    open_run(path, {"recipes": {"sparse": recipe}, "fusion": "minmax"}, resume=False)
-    options = JudgeOptions(fusion="minmax", out=path)
+    open_run(path, {"recipes": {"sparse": recipe}, "fusion": "promptreps"}, resume=False)
+    options = JudgeOptions(fusion="promptreps", out=path)
     encoders = {name: ENCODERS[name] for name in channels}
     for name in names:
         index = path.with_name(f"{path.name}-{file_stem(name)}.index")

@@ -59,7 +59,7 @@ def test_marks_agree_with_a_permutation_test_and_holm() -> None:
     assert (made.cells["far"].mark, made.cells["near"].mark) == ("worse", "close")
     assert verdict(made, "m") == (
         f"best has the highest m, {held['best'].mean():.4f}; "
-        "near cannot be told from it; far is worse."
+        "near cannot be told from it; far is worse (at 0.05 by Holm over 2 tests)."
     )
 
 
@@ -143,7 +143,7 @@ def test_weights_are_fused_as_a_search_would(single: Path) -> None:
     (judged,) = judged_sets([RunFolder.open(single)])
     curve = weight_curves(judged, judged.counted[0])["bm25"]
     for weight, value in zip(curve.weights, curve.values, strict=True):
-        fuse = fusion_by_name(f"minmax:bm25={weight},sparse={1 - weight}", ["bm25", "sparse"])
+        fuse = fusion_by_name(f"promptreps:bm25={weight},sparse={1 - weight}", ["bm25", "sparse"])
         fused = fuse([judged.runs["bm25"], judged.runs["sparse"]])
         by_query = evaluate(fused, QRELS, ["nDCG@10"])["nDCG@10"]
         assert value == pytest.approx(sum(by_query.values()) / 3, abs=1e-12)

@@ -10,7 +10,7 @@ from eval.report.judged import Judged, judged_sets, names_of
 from eval.report.losses import Listing, costs, losses, pool_rows, pools, subsets
 from eval.report.plots import Plot
 from eval.report.queries import Encoders, QueryPage, furthest, query_pages
-from eval.report.results import set_table, tables_over, verdicts
+from eval.report.results import set_tables, tables_over, verdicts
 from eval.report.tables import Table
 from eval.run_folder import RunFolder
 
@@ -132,10 +132,11 @@ def gather(folders: Sequence[Path], options: ReportOptions | None = None) -> Rep
     full = furthest(sets, options.queries)
     shown: list[SetFacts] = []
     pooled: list[tuple[str, ...]] = []
-    for judged in map(replace, sets):  # a copy each, which takes its runs along when it goes
+    # A copy of each, which takes its runs along when it goes.
+    for judged, table in zip(map(replace, sets), set_tables(sets), strict=True):
         before = sum(len(held.queries) for held in shown)
         pooled += pool_rows(judged)
-        shown.append(_set_facts(judged, full, options, before))
+        shown.append(_set_facts(judged, table, full, options, before))
     over = list(tables_over(sets))
     paths = map(str, folders)
     marked = _marked(shown)
@@ -178,7 +179,9 @@ def _with_words(sets: Sequence[Judged]) -> dict[str, None]:
     )
 
 
-def _set_facts(judged: Judged, full: set[str], options: ReportOptions, before: int) -> SetFacts:
+def _set_facts(
+    judged: Judged, table: Table, full: set[str], options: ReportOptions, before: int
+) -> SetFacts:
     pages = []
     for page in query_pages(judged, full, options.encoders) if judged.retrieval else ():
         pages.append(page)
@@ -190,7 +193,7 @@ def _set_facts(judged: Judged, full: set[str], options: ReportOptions, before: i
         name=judged.dataset,
         key=judged.key,
         about=_about(judged),
-        table=set_table(judged),
+        table=table,
         plots=tuple(_plots(judged)),
         compared=(two[0].name, two[1].name) if two else None,
         queries=tuple(pages),

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from embedder.tuning.statistics import FLIPS
 from eval.printable import printable
 from eval.report.facts import Report
 from eval.report.highlights import BM25, QUERY
-from eval.report.tables import ALPHA, FLIPS
+from eval.report.tables import ALPHA
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -16,8 +17,10 @@ FOLDER = Path(__file__).parent
 TEMPLATE, STYLE = "page.html.j2", "page.css"
 
 LEGEND = (
-    f"Bold: the best of the column. ≈: not significantly worse (paired randomisation test, "
-    f"{FLIPS:,} sign patterns, Holm over the column, p > {ALPHA})."
+    f"Bold: the best of the column; of several folders, of what counts in each, and other runs "
+    f"stand beside. ≈: not significantly worse (paired randomisation test, {FLIPS:,} sign "
+    f"patterns, Holm over the measure on all data sets, means apart, the same run once; "
+    f"p > {ALPHA})."
 )
 
 

@@ -6,22 +6,38 @@ from itertools import groupby
 from eval.beir_names import whole_sets
 from eval.paired import Items
 from eval.report.judged import Judged
-from eval.report.tables import Table, column, verdict
+from eval.report.tables import Averaged, Column, Table, columns, verdict
 
 
-def set_table(judged: Judged) -> Table:
-    """Lay out all systems and measures of one data set."""
-    measures = dict.fromkeys(
-        measure for held in judged.systems for measure in held.values[judged.dataset]
-    )
-    return Table(
-        f"table-{judged.key}",
-        judged.dataset,
-        tuple(
-            column(measure, _held([judged], measure), {judged.dataset: 1.0}) for measure in measures
-        ),
-        f"Means over {judged.first.size:,} {judged.noun}.",
-    )
+def set_tables(sets: Sequence[Judged]) -> list[Table]:
+    """Lay out all systems and measures, a table for each data set.
+
+    The tests of a measure on all data sets are one family, as in `eval.compare`.
+    """
+    measured = [
+        dict.fromkeys(measure for held in judged.systems for measure in held.values[judged.dataset])
+        for judged in sets
+    ]
+    made: dict[tuple[str, str], Column] = {}
+    for measure in dict.fromkeys(measure for measures in measured for measure in measures):
+        asked = [
+            judged for judged, measures in zip(sets, measured, strict=True) if measure in measures
+        ]
+        averaged = [
+            Averaged(measure, _held([one], measure), {one.dataset: 1.0}, _rivals([one]))
+            for one in asked
+        ]
+        for judged, column in zip(asked, columns(averaged), strict=True):
+            made[judged.dataset, measure] = column
+    return [
+        Table(
+            f"table-{judged.key}",
+            judged.dataset,
+            tuple(made[judged.dataset, measure] for measure in measures),
+            f"Means over {judged.first.size:,} {judged.noun}.",
+        )
+        for judged, measures in zip(sets, measured, strict=True)
+    ]
 
 
 def tables_over(sets: Sequence[Judged]) -> Iterator[Table]:
@@ -52,14 +68,15 @@ def verdicts(sets: Sequence[Judged], over: Sequence[Table], single: Sequence[Tab
 def _overview(benchmark: str, sets: Sequence[Judged], wholes: Mapping[str, Sequence[str]]) -> Table:
     measure = sets[0].measure
     held = _held(sets, measure)
-    columns = [
-        column(whole, held, dict.fromkeys(parts, 1 / len(parts))) for whole, parts in wholes.items()
+    rivals = _rivals(sets)
+    single = [
+        Averaged(whole, held, dict.fromkeys(parts, 1 / len(parts)), rivals)
+        for whole, parts in wholes.items()
     ]
-    columns.append(column("mean", held, _weights(wholes)))
     return Table(
         f"overview-{benchmark}",
         f"mean {measure} over {len(wholes)} data sets",
-        tuple(columns),
+        (*columns(single), *columns([Averaged("mean", held, _weights(wholes), rivals)])),
         f"{measure} on each data set; the mean counts each data set once.",
     )
 
@@ -74,9 +91,18 @@ def _means(benchmark: str, sets: Sequence[Judged], wholes: Mapping[str, Sequence
     return Table(
         f"means-{benchmark}",
         f"All measures, mean over {len(wholes)} data sets",
-        tuple(column(measure, _held(sets, measure), weights) for measure in shared),
+        tuple(
+            columns([Averaged(measure, _held(sets, measure), weights, _rivals(sets))])[0]
+            for measure in shared
+        ),
         f"Means over {', '.join(wholes)}.",
     )
+
+
+def _rivals(sets: Sequence[Judged]) -> frozenset[str]:
+    """Return what is tested: of several folders what counts in each, of one all its runs."""
+    several = [judged for judged in sets if len(judged.counted) > 1]
+    return frozenset(held.name for judged in several for held in judged.counted)
 
 
 def _weights(wholes: Mapping[str, Sequence[str]]) -> dict[str, float]:

@@ -1,20 +1,25 @@
-"""Tables of systems and measures: the best of each column, and what is not surely worse."""
+"""Tables of systems and measures: the best of each column, and what is not surely worse.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+Tests are those of `eval.compare`, and so is the family over which they are corrected: every test
+of one measure on all data sets, means apart, each difference once.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import fsum
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from embedder.tuning.statistics import holm, sign_flip_test
+from embedder.tuning.statistics import sign_flip_test
+from eval.family import Tested, correct, family_text, identical_text
 from eval.paired import Items, pair
 
 ALPHA = 0.05
-FLIPS = 10_000  # the p-values decide a mark only; 100,000 would tell it no better
 SEED = 0
 
-Mark = Literal["best", "close", "worse", "alone", "unlike"]
+Mark = Literal["best", "close", "worse", "alone", "unlike", "beside"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +29,9 @@ class Cell:
     Attributes:
         mean: None where the system was not judged on all of the column.
         mark: the best; close: not significantly worse than it; worse: significantly; alone:
-            there is no other; unlike: it shares no item with the best, so nothing was tested.
-        p: against the best, corrected for the column; None where nothing was tested.
+            there is no other; unlike: it shares no item with the best, so nothing was tested;
+            beside: it is no rival.
+        p: against the best, corrected; None where nothing was tested.
     """
 
     mean: float | None
@@ -40,10 +46,15 @@ class Column:
     Attributes:
         heading: over the column.
         cells: system -> cell, in the order of the systems.
+        tests: size of the family over which p is corrected.
+        identical: system -> the one of which it has the value of every item; it is not tested
+            a second time.
     """
 
     heading: str
     cells: Mapping[str, Cell]
+    tests: int = 0
+    identical: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def best(self) -> str:
@@ -73,77 +84,151 @@ class Table:
         return tuple(self.columns[0].cells)
 
 
+@dataclass(frozen=True, slots=True)
+class Averaged:
+    """What a column is of.
+
+    Attributes:
+        heading: over the column.
+        values: system -> data set -> item -> value; a data set may be missing.
+        weights: data set -> its part of the mean; they sum to 1.
+        rivals: systems among which the best is looked for, and that are tested; all where it is
+            empty or none of them was judged.
+    """
+
+    heading: str
+    values: Mapping[str, Mapping[str, Items]]
+    weights: Mapping[str, float]
+    rivals: Collection[str] = ()
+
+    def means(self) -> dict[str, float]:
+        """Return the weighted mean of every system that was judged on all data sets.
+
+        Raises:
+            ValueError: there is none.
+        """
+        found = {
+            name: fsum(
+                weight * fsum(by_set[dataset].values()) / len(by_set[dataset])
+                for dataset, weight in self.weights.items()
+            )
+            for name, by_set in self.values.items()
+            if self.weights.keys() <= by_set.keys()
+        }
+        if not found:
+            listed = ", ".join(self.weights)
+            raise ValueError(f"{self.heading}: no system was judged on {listed}")
+        return found
+
+    def differences(self, best: str, other: str) -> NDArray[np.float64] | None:
+        """Return what adds up to the difference of means; None where no item is shared."""
+        ours, theirs = self.values[best], self.values[other]
+        if any(not ours[dataset].keys() & theirs[dataset].keys() for dataset in self.weights):
+            return None
+        pairs = [
+            (weight, pair(dataset, ("best", ours[dataset]), ("other", theirs[dataset])))
+            for dataset, weight in self.weights.items()
+        ]
+        parts = [weight * paired.differences / len(paired.items) for weight, paired in pairs]
+        return np.concatenate(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tested:
+    """A column before correction: p of each system against the best, each difference once."""
+
+    of: Averaged
+    means: Mapping[str, float]
+    best: str
+    p_values: Mapping[str, float]
+    identical: Mapping[str, str]
+
+    def corrected(self, adjusted: Mapping[str, float], tests: int) -> Column:
+        """Fill the cells: p-values as adjusted in a family of so many tests."""
+        cells = {}
+        rivals = self.of.rivals if set(self.of.rivals) & self.means.keys() else self.of.values
+        for name in self.of.values:
+            tested = self.identical.get(name, name)
+            if name not in rivals:
+                cells[name] = Cell(self.means.get(name), "beside")
+            elif name == self.best:
+                cells[name] = Cell(self.means[name], "best" if len(self.means) > 1 else "alone")
+            elif tested in adjusted or tested == self.best:
+                p = adjusted.get(tested, 1.0)
+                cells[name] = Cell(self.means[name], "close" if p > ALPHA else "worse", p)
+            else:
+                cells[name] = Cell(self.means.get(name), "unlike")
+        return Column(self.of.heading, cells, tests, self.identical)
+
+
 def column(
-    heading: str, held: Mapping[str, Mapping[str, Items]], weights: Mapping[str, float]
+    heading: str, values: Mapping[str, Mapping[str, Items]], weights: Mapping[str, float]
 ) -> Column:
-    """Average a measure, and test every system against the best one.
+    """Average a measure, and test every system against the best one; see `columns`."""
+    return columns([Averaged(heading, values, weights)])[0]
+
+
+def columns(averaged: Sequence[Averaged]) -> tuple[Column, ...]:
+    """Test every system of each column against its best one.
 
     The test flips the signs of the differences on shared items, as `sign_flip_test`; p-values
-    are corrected by Holm over the column.
+    are corrected by Holm over all columns. A system whose differences are those of another, or
+    0 everywhere, is the same run again, and no test of its own.
 
     Args:
-        heading: over the column.
-        held: system -> data set -> item -> value; a data set may be missing.
-        weights: data set -> its part of the mean; they sum to 1.
+        averaged: what the columns are of: one measure.
     """
-    means = {
-        name: fsum(
-            weight * fsum(by_set[dataset].values()) / len(by_set[dataset])
-            for dataset, weight in weights.items()
-        )
-        for name, by_set in held.items()
-        if weights.keys() <= by_set.keys()
-    }
-    if not means:
-        raise ValueError(f"{heading}: no system was judged on {', '.join(weights)}")
-    best = max(means, key=lambda name: means[name])
-    tested = {
-        name: p
-        for name in means
-        if name != best and (p := _p_value(held[best], held[name], weights)) is not None
-    }
-    adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
-    cells = {}
-    for name in held:
-        if name == best:
-            cells[name] = Cell(means[name], "best" if len(means) > 1 else "alone")
-        elif name in adjusted:
-            p = adjusted[name]
-            cells[name] = Cell(means[name], "close" if p > ALPHA else "worse", p)
+    tested = [_test(one) for one in averaged]
+    keys = [(at, name) for at, one in enumerate(tested) for name in one.p_values]
+    adjusted, size = correct([Tested((at, name), tested[at].p_values[name]) for at, name in keys])
+    family = dict(zip(keys, adjusted, strict=True))
+    return tuple(
+        one.corrected({name: family[at, name] for name in one.p_values}, size)
+        for at, one in enumerate(tested)
+    )
+
+
+def _test(averaged: Averaged) -> _Tested:
+    means = averaged.means()
+    among = [name for name in means if name in averaged.rivals] or list(means)
+    best = max(among, key=lambda name: means[name])
+    known: dict[bytes, str] = {}
+    p_values, identical = {}, {}
+    for name in among:
+        parts = averaged.differences(best, name)
+        if name == best or parts is None:
+            continue
+        if not parts.any():
+            identical[name] = best
+        elif (mark := parts.tobytes()) in known:
+            identical[name] = known[mark]
         else:
-            cells[name] = Cell(means.get(name), "unlike")
-    return Column(heading, cells)
-
-
-def _p_value(
-    best: Mapping[str, Items], other: Mapping[str, Items], weights: Mapping[str, float]
-) -> float | None:
-    """Test the weighted mean difference; None where a data set has no shared items."""
-    if any(not best[dataset].keys() & other[dataset].keys() for dataset in weights):
-        return None
-    pairs = [
-        (weight, pair(dataset, ("best", best[dataset]), ("other", other[dataset])))
-        for dataset, weight in weights.items()
-    ]
-    parts = [weight * paired.differences / len(paired.items) for weight, paired in pairs]
-    return sign_flip_test(np.concatenate(parts), np.random.default_rng(SEED), FLIPS).p
+            known[mark] = name
+            p_values[name] = sign_flip_test(parts, np.random.default_rng(SEED)).p
+    return _Tested(averaged, means, best, p_values, identical)
 
 
 def verdict(column: Column, measure: str) -> str:
-    """Say in a sentence who is best, and who may be as good."""
+    """Say in a sentence who is best, who may be as good, and how that was corrected."""
     best = column.best
     mean = column.cells[best].mean
     start = f"{best} has the highest {measure}, {mean:.4f}"
-    close = [name for name, cell in column.cells.items() if cell.mark == "close"]
-    worse = [name for name, cell in column.cells.items() if cell.mark == "worse"]
+    if any(cell.mean is not None and cell.mean > (mean or 0) for cell in column.cells.values()):
+        start += " of what counts"
+    tested = {name: cell for name, cell in column.cells.items() if name not in column.identical}
+    close = [name for name, cell in tested.items() if cell.mark == "close"]
+    worse = [name for name, cell in tested.items() if cell.mark == "worse"]
     if not close and not worse:
-        return f"{start}." if len(column.cells) > 1 else f"{best}: {measure} {mean:.4f}."
-    if not close:
-        return f"{start}, significantly higher than {_listed(worse)}."
-    if not worse:
-        return f"{start}; {_listed(close)} cannot be told from it."
-    verb = "is" if len(worse) == 1 else "are"
-    return f"{start}; {_listed(close)} cannot be told from it; {_listed(worse)} {verb} worse."
+        said = f"{start}" if len(column.cells) > 1 else f"{best}: {measure} {mean:.4f}"
+    elif not close:
+        said = f"{start}, significantly higher than {_listed(worse)}"
+    elif not worse:
+        said = f"{start}; {_listed(close)} cannot be told from it"
+    else:
+        verb = "is" if len(worse) == 1 else "are"
+        said = f"{start}; {_listed(close)} cannot be told from it; {_listed(worse)} {verb} worse"
+    by = f" ({family_text(column.tests, ALPHA)})" if close or worse else ""
+    return f"{said}{by}. {identical_text(column.identical)}".rstrip()
 
 
 def _listed(names: Sequence[str], most: int = 4) -> str:
