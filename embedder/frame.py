@@ -1,6 +1,5 @@
 """Frame: one template for one tokenizer; texts become rows of token ids with their marks."""
 
-import copy
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate
@@ -8,17 +7,16 @@ from typing import TYPE_CHECKING
 
 from embedder import text_rules
 from embedder.prompt import Prompt
-from embedder.render import leading_specials, rendered, text_ids
+from embedder.render import leading_specials, rendered
 from embedder.row import Row
 from embedder.sentences import groups, sentences
 from embedder.template import TEXT_SLOTS, Part, Template
+from embedder.text_tokens import Run, TextTokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 UNLIMITED = 1 << 30
-# A character of the private use area stands for the placeholder while a whole string is cut.
-_MARK = "\ue002"
 # Texts that begin in as many ways as a tokenizer may tell apart.
 _PROBES = ("a", "A", "1", ".", '"', "'", " a", "\n", "\u00e9", "\u6771", "<", "")
 
@@ -36,18 +34,19 @@ class Frame:
     ) -> None:
         self.template = template
         self.parts: tuple[Part, ...] = rendered(template, prompt, tokenizer)
-        self.placeholder = len(tokenizer)
         self._tokenizer = tokenizer
+        self._cutter = TextTokenizer(tokenizer, acting=prompt.text_specials == "control")
+        self.placeholder = self._cutter.placeholder
         self._rules = prompt.text_rules
         self._select = prompt.select
         own = prompt.specials == "model"
         self._lead = list(leading_specials(tokenizer)) if own else []
         self._literals = [
-            text_ids(tokenizer, part.text) if part.kind == "literal" else [] for part in self.parts
+            self._cutter.encode([part.runs])[0].ids if part.kind == "literal" else []
+            for part in self.parts
         ]
         if self._literals[0][: len(self._lead)] == self._lead:
             self._lead = []  # the wording spells it out
-        self._marked = self._with_mark() if template.tokens == "whole" else tokenizer
         self.prefix = self._find_prefix()
 
     def rows(self, texts: Sequence[str], limit: int = UNLIMITED) -> list[Row]:
@@ -111,9 +110,9 @@ class Frame:
         kinds = {part.kind for part in self.parts}
         ids: dict[str, list[list[int]]] = {}
         if "text" in kinds:
-            ids["text"] = self._many(texts)
+            ids["text"] = self._cutter.ids(texts)
         if "reversed" in kinds:
-            ids["reversed"] = self._many([_reversed(text) for text in texts])
+            ids["reversed"] = self._cutter.ids([_reversed(text) for text in texts])
         return [
             self._assemble({kind: cut[at] for kind, cut in ids.items()}, text, limit)
             for at, text in enumerate(texts)
@@ -155,9 +154,8 @@ class Frame:
         if not self._tokenizer.is_fast:
             raise ValueError("[select] needs a tokenizer that tells where its tokens stand")
         ends = list(accumulate(map(len, sentences(text))))
-        where = self._tokenizer(
-            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
-        )["offset_mapping"][: len(slot)]
+        (cut,) = self._cutter.encode([[Run("text", text)]])
+        where = (cut.offsets or ())[: len(slot)]
         held = [bisect_left(ends, stop) for _, stop in where]  # the sentence of each token
         lengths = [held.count(number) for number in range(len(ends))]
         starts = [slot.start + sum(lengths[:number]) for number in range(len(ends) + 1)]
@@ -188,7 +186,7 @@ class Frame:
         fed = 2 if "front" in self.template.kinds else 1
         kept: list[list[int]] = []
         room = limit
-        for ids in self._many([one for s in sentences(text) if (one := s.strip())]):
+        for ids in self._cutter.ids([one for s in sentences(text) if (one := s.strip())]):
             if room < fed + 1:
                 row.cut = True
                 break
@@ -199,53 +197,38 @@ class Frame:
 
     def _whole(self, texts: list[str], limit: int) -> list[Row]:
         shortened = self._shortened(texts, limit)
-        filled = [self._fill(text) for text in shortened]
-        fast = bool(self._marked.is_fast)
-        cut = self._marked(
-            [string for string, _ in filled],
-            add_special_tokens=False,
-            verbose=False,
-            return_offsets_mapping=fast,
-        )
-        offsets = cut["offset_mapping"] if fast else [[]] * len(texts)
-        # A tokenizer that does not know the mark would give its id for unknown tokens.
-        known = self.template.has_placeholder
-        mark = self._marked.convert_tokens_to_ids(_MARK) if known else None
+        strings = [self._fill(text) for text in shortened]
         rows = []
-        for at, (_, stretches) in enumerate(filled):
-            ids = [self.placeholder if one == mark else one for one in cut["input_ids"][at]]
-            lead = [] if ids[: len(self._lead)] == self._lead else self._lead
-            row = Row([*lead, *ids], cut=shortened[at] != texts[at])
-            for start, stop in stretches if fast else []:
-                inside = [
-                    len(lead) + p for p, (a, b) in enumerate(offsets[at]) if a < stop and b > start
-                ]
-                row.slots.append([range(inside[0], inside[-1] + 1)] if inside else [])
+        for at, cut in enumerate(self._cutter.encode([runs for runs, _ in strings])):
+            lead = [] if cut.ids[: len(self._lead)] == self._lead else self._lead
+            row = Row([*lead, *cut.ids], cut=shortened[at] != texts[at])
+            for runs in strings[at][1] if cut.offsets is not None else []:
+                inside = cut.stretch(runs)
+                slot = range(len(lead) + inside.start, len(lead) + inside.stop)
+                row.slots.append([slot] if inside else [])
             held = [p for p, one in enumerate(row.ids) if one == self.placeholder]
             rows.append(self._finish(row, held))
         return rows
 
-    def _fill(self, text: str) -> tuple[str, list[tuple[int, int]]]:
-        """Put a text into the slots; return the string and where the texts stand in it."""
-        string, stretches = "", []
+    def _fill(self, text: str) -> tuple[list[Run], list[range]]:
+        """Put a text into the slots; return all runs, and which of them each slot is."""
+        runs: list[Run] = []
+        slots: list[range] = []
         for part in self.parts:
             if part.kind in TEXT_SLOTS:
-                value = _reversed(text) if part.kind == "reversed" else text
-                value = value.replace(_MARK, "\ufffd")  # no text makes a placeholder
-                stretches.append((len(string), len(string) + len(value)))
-                string += value
+                slots.append(range(len(runs), len(runs) + 1))
+                runs.append(Run("text", _reversed(text) if part.kind == "reversed" else text))
             elif part.kind == "eos":
-                touches = bool(stretches) and stretches[-1][1] == len(string)
-                string += self._eos()[1]
-                if touches:  # it is read with the text
-                    stretches[-1] = (stretches[-1][0], len(string))
+                if slots and slots[-1].stop == len(runs):  # it is read with the text
+                    slots[-1] = range(slots[-1].start, len(runs) + 1)
+                runs.append(Run("wording", self._eos()[1]))
+            elif part.kind == "placeholder":
+                runs.append(Run("placeholder"))
             else:
-                string += _MARK if part.kind == "placeholder" else part.text
+                runs += part.runs
         if self._rules == "sts":  # their code strips the filled template
-            shift = len(string) - len(string.lstrip())
-            stretches = [(start - shift, stop - shift) for start, stop in stretches]
-            string = string.strip()
-        return string, stretches
+            runs = _stripped(runs)
+        return runs, slots
 
     def _shortened(self, texts: list[str], limit: int) -> list[str]:
         """Cut texts of more than `limit` tokens after the last token that fits."""
@@ -253,31 +236,24 @@ class Frame:
         for at, text in enumerate(texts):
             if len(text.encode()) + 8 <= limit:  # no tokenizer makes more tokens than bytes
                 continue
-            ids = text_ids(self._tokenizer, text)
-            if len(ids) > limit and self._tokenizer.is_fast:
-                where = self._tokenizer(
-                    text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
-                )
-                shortened[at] = text[: where["offset_mapping"][limit - 1][1]]
-            elif len(ids) > limit:
-                shortened[at] = str(self._tokenizer.decode(ids[:limit]))
+            (cut,) = self._cutter.encode([[Run("text", text)]])
+            if len(cut.ids) > limit and cut.offsets is not None:
+                shortened[at] = text[: cut.offsets[limit - 1][1]]
+            elif len(cut.ids) > limit:
+                shortened[at] = str(self._tokenizer.decode(cut.ids[:limit]))
         return shortened
 
-    def _with_mark(self) -> "PreTrainedTokenizerBase":
-        """Return a copy of the tokenizer that knows the placeholder; the model's own stays."""
-        if not self.template.has_placeholder:
-            return self._tokenizer
-        from tokenizers import AddedToken
 
-        marked = copy.deepcopy(self._tokenizer)
-        marked.add_tokens([AddedToken(_MARK, normalized=False, special=True)])
-        return marked
-
-    def _many(self, texts: list[str]) -> list[list[int]]:
-        if not texts:
-            return []
-        cut = self._tokenizer(texts, add_special_tokens=False, verbose=False).input_ids
-        return [list(ids) for ids in cut]
+def _stripped(runs: list[Run]) -> list[Run]:
+    """Strip the string that runs make."""
+    texts = [run.text for run in runs]
+    forward = range(len(runs))
+    for order, strip in ((forward, str.lstrip), (reversed(forward), str.rstrip)):
+        for at in order:
+            texts[at] = strip(texts[at])
+            if texts[at] or runs[at].kind == "placeholder":
+                break
+    return [Run(run.kind, text) for run, text in zip(runs, texts, strict=True)]
 
 
 def _reversed(text: str) -> str:

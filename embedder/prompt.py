@@ -25,6 +25,7 @@ _FUSION_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 Use = Literal["retrieval", "similarity"]
 TextRules = Literal["", "sts"]
 Specials = Literal["model", "none"]
+TextSpecials = Literal["text", "control"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Prompt:
         specials: which special tokens stand before every wording: "model", those that the
             tokenizer puts before a text, once; or "none", where a wording spells all it needs, as
             published prompt files do.
+        text_specials: what special tokens are that a text spells, such as "</s>": "text" like any
+            other, or "control" tokens, as most programs take them. In a wording they always act.
         task: the instruction that stands for {task}.
         prepend: copy a late state to a placeholder (TP, HTP), or None.
         contrast: subtract what an auxiliary prompt says (CP), or None.
@@ -66,6 +69,7 @@ class Prompt:
     fusion: str = ""
     text_rules: TextRules = ""
     specials: Specials = "model"
+    text_specials: TextSpecials = "text"
     task: str = ""
     prepend: Prepending | None = None
     contrast: Contrast | None = None
@@ -85,6 +89,10 @@ class Prompt:
             raise ValueError(f'text_rules must be "" or "sts"; got {self.text_rules!r}')
         if self.specials not in get_args(Specials):
             raise ValueError(f'specials must be "model" or "none"; got {self.specials!r}')
+        if self.text_specials not in get_args(TextSpecials):
+            raise ValueError(
+                f'text_specials must be "text" or "control"; got {self.text_specials!r}'
+            )
         if not self.name.isprintable() or len(self.name) > MAX_NAME:
             raise ValueError(
                 f"name must be at most {MAX_NAME} characters that can be shown; "
@@ -99,8 +107,9 @@ class Prompt:
         facts = {key: value for key, value in asdict(self).items() if key not in NOTES}
         for form in facts["forms"]:
             form.pop("name")
-        if facts["specials"] == "model":  # as it was before there was a choice
-            del facts["specials"]
+        for rule, usual in (("specials", "model"), ("text_specials", "text")):
+            if facts[rule] == usual:  # as it was before there was a choice
+                del facts[rule]
         _, _, digest = facts.pop("adapt").rpartition("#")  # wherever the file lies
         if digest:
             facts["adapt"] = digest

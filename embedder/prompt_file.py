@@ -15,7 +15,7 @@ from embedder.types import Role
 
 # Tables of rules that a prompt may have or lack.
 _TABLES = ("prepend", "filter", "select", "rewrite", "sample")
-_SCALARS = (*NOTES, "text_rules", "specials", "task", "adapt")
+_SCALARS = (*NOTES, "text_rules", "specials", "text_specials", "task", "adapt")
 _WORDED = ("template", "templates", "user", "system", "prefill", "tokens")
 # Fields of a prompt that a file spells otherwise.
 _SPELT = {"forms": ("form", "both", "query", "document"), "reading": ("read", "sparse")}

@@ -1,5 +1,6 @@
 """Render a template for one tokenizer: choose the form that fits, chat markup, examples, slots."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from embedder.chat_template import ChatTemplateError, render_chat
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 QUOTE = '"'
 _OPEN, _SHUT = "\ue000", "\ue001"  # private use: around the number of an example, while rendering
+_EXAMPLE = re.compile(f"{_OPEN}([0-9]{{1,9}})(w?){_SHUT}")
 
 
 def choose_form(prompt: Prompt, tokenizer: "PreTrainedTokenizerBase") -> Form:
@@ -48,9 +50,9 @@ def rendered(
                 kept.append(part)
             joined = False
         elif joined:
-            kept[-1] = Part("literal", kept[-1].text + literal)
+            kept[-1] = kept[-1].joined(literal)
         else:
-            kept.append(Part("literal", literal))
+            kept.append(literal)
             joined = True
     return tuple(kept)
 
@@ -70,19 +72,25 @@ def text_ids(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
 
 
-def _literal(part: Part, prompt: Prompt, tokenizer: "PreTrainedTokenizerBase") -> str | None:
+def _literal(part: Part, prompt: Prompt, tokenizer: "PreTrainedTokenizerBase") -> Part | None:
     """Return the characters that a part stands for, or None for a slot that stays one."""
     if part.kind == "task":
-        return prompt.task
+        return Part("literal", prompt.task)
     if part.kind == "bos":
-        return str(tokenizer.bos_token or "")
+        return Part("literal", str(tokenizer.bos_token or ""))
     if part.kind != "literal":
         return None
-    text = part.text
-    for number, example in enumerate(prompt.examples):
-        text = text.replace(f"{_OPEN}{number}{_SHUT}", example.text)
-        text = text.replace(f"{_OPEN}{number}w{_SHUT}", example.word)
-    return text
+    shown = Part("literal")
+    for at, piece in enumerate(_EXAMPLE.split(part.text)):
+        if at % 3 == 0:
+            shown = shown.joined(Part("literal", piece))
+        elif at % 3 == 1:
+            number = int(piece)
+        elif number < len(prompt.examples):
+            example = prompt.examples[number]
+            text = example.word if piece else example.text
+            shown = shown.joined(Part("literal", text, ((0, len(text)),)))
+    return shown
 
 
 def _plain(template: Template, examples: int) -> str:

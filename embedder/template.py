@@ -3,8 +3,10 @@
 import difflib
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, get_args
 
+from embedder.text_tokens import Run
 from embedder.types import Role
 
 SLOT = "{text}"
@@ -24,10 +26,28 @@ class Part:
         kind: "literal", or the name of the slot: text, reversed, sentences, front, placeholder,
             task, bos, eos, or "|", where a new piece begins.
         text: the characters of a literal; "" for a slot.
+        examples: the stretches (first, one past the last) of a literal that are texts themselves.
     """
 
     kind: str
     text: str = ""
+    examples: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def runs(self) -> list[Run]:
+        """A literal as wording and texts, in order."""
+        bounds = [0, *(bound for stretch in self.examples for bound in stretch), len(self.text)]
+        runs = [
+            Run("text" if at % 2 else "wording", self.text[start:stop])
+            for at, (start, stop) in enumerate(pairwise(bounds))
+        ]
+        return [run for run in runs if run.text]
+
+    def joined(self, other: "Part") -> "Part":
+        """Return two literals as one."""
+        shift = len(self.text)
+        more = tuple((start + shift, stop + shift) for start, stop in other.examples)
+        return Part("literal", self.text + other.text, self.examples + more)
 
 
 def parts(text: str) -> tuple[Part, ...]:

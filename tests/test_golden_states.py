@@ -175,4 +175,5 @@ def test_sts_text_rules() -> None:
         prompt = reads("prompteol", -1)
         encoder = using({"model": "models/llama"}, prompt)
         frame = encoder.reader.frames[Role.QUERY][0]
-        assert frame._fill(text_rules.sts(row["input"]))[0] == row["prompt"]
+        runs, _ = frame._fill(text_rules.sts(row["input"]))
+        assert "".join(run.text for run in runs) == row["prompt"]
