@@ -119,6 +119,7 @@ def campaign(seed: int, count: int) -> Iterator[Trial]:
             commands=((*command.split(), *arguments),),
             base=base,
             links={"loop": "loop", "hole": "nothing"},
+            seconds=300,  # the demo indexes 6,000 documents, on a machine that others may use
         )
 
 

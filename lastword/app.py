@@ -27,8 +27,8 @@ from lastword import (
 )
 
 _EXIT_CODES = (
-    "Exit codes: 0 done; 1 the reader of the output has left (a closed pipe); "
-    "2 an error, told in one line on stderr; 130 Ctrl-C."
+    "Exit codes: 0 done; 1 the reader of the output has left (a closed pipe), or of reproduce a "
+    "figure is out of its tolerance; 2 an error, told in one line on stderr; 130 Ctrl-C."
 )
 
 app = typer.Typer(
