@@ -16,6 +16,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     AutoModel,
+    AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
@@ -140,6 +141,10 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
             single=f"{BOS[shape]} $A {ends}".strip(), special_tokens=[one for one in used if one[0]]
         )
         tokenizer.save_pretrained(folder)
+        model = AutoModelForCausalLM.from_pretrained(folder)
+        if model.get_input_embeddings().num_embeddings < len(tokenizer):
+            model.resize_token_embeddings(len(tokenizer))
+            model.save_pretrained(folder)
         return LLMEncoder.load(folder, prompt, OPTIONS)
 
     return loaded
