@@ -67,6 +67,17 @@ def fill_value(hint: Any, given: object, key: str, default: object = None) -> An
     return _scalar(hint, given, key)
 
 
+def check_fields(data: Mapping[str, object], kinds: Mapping[str, Any], key: str = "") -> None:
+    """Check those values of a table that have a declared type; other keys may hold anything.
+
+    Raises:
+        ValueError: names the key, what was expected, and what came.
+    """
+    for name, kind in kinds.items():
+        if name in data:
+            fill_value(kind, data[name], _under(key, name))
+
+
 def unknown_key(table: str, key: object, known: Sequence[str]) -> str:
     """Say that a table knows no such key, and which one may be meant."""
     near = difflib.get_close_matches(str(key)[:60], known, n=1)

@@ -5,17 +5,17 @@ Sentence Embeddings", NAACL 2025.
 """
 
 import json
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.config_file import read_config
 from embedder.conversation import Turn
 from embedder.prompt import content_hash
 from embedder.types import Representation, Role, fingerprint_of, list_texts
@@ -96,12 +96,7 @@ class Variants:
     @staticmethod
     def load(path: Path = BUNDLED) -> "Variants":
         """Read a file of instructions, demonstrations and numbers."""
-        try:
-            return _parse(tomllib.loads(path.read_text(encoding="utf-8")))
-        except KeyError as error:
-            raise ValueError(f"{path} is no file of variants: {error} is missing") from error
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{path} is no file of variants: {error}") from error
+        return _variants(read_config(path, _File), str(path))
 
     @property
     def facts(self) -> dict[str, object]:
@@ -239,20 +234,43 @@ def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return unit
 
 
-def _parse(data: dict[str, Any]) -> Variants:
-    kinds: dict[str, str] = data.pop("instructions")
-    summary: str = data.pop("summary")["ask"]
-    demonstrations = data.pop("demonstrations", [])
-    writing = data.pop("writing", {})
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    ask: str
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """Variants as they stand in a file."""
+
+    instructions: dict[str, str]
+    summary: _Summary
+    demonstrations: tuple[dict[str, str], ...] = ()
+    per_instruction: int = 2
+    shots: int = 5
+    compose: bool = False
+    seed: int = 0
+    unit: bool = False
+    max_text_tokens: int = 256
+    writing: Writing = field(default_factory=Writing)
+
+
+def _variants(file: _File, where: str) -> Variants:
+    names = ("text", "summary", *file.instructions)
+    for number, one in enumerate(file.demonstrations, start=1):
+        if missing := [name for name in names if name not in one]:
+            raise ValueError(f"{where}: demonstrations (item {number}).{missing[0]} is missing")
 
     def instruction(name: str, ask: str) -> Instruction:
-        shown = tuple((one["text"], one[name]) for one in demonstrations)
+        shown = tuple((one["text"], one[name]) for one in file.demonstrations)
         return Instruction(name, ask.strip(), shown)
 
-    writing["stop"] = tuple(writing.get("stop", ()))
-    return Variants(
-        tuple(instruction(name, ask) for name, ask in kinds.items()),
-        instruction("summary", summary),
-        writing=Writing(**writing),
-        **data,
-    )
+    numbers = {held.name: getattr(file, held.name) for held in fields(file)[3:]}
+    try:
+        return Variants(
+            tuple(instruction(name, ask) for name, ask in file.instructions.items()),
+            instruction("summary", file.summary.ask),
+            **numbers,
+        )
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error

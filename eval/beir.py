@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from embedder.config_file import read_json
 from embedder.durable import replace_file
 from embedder.types import Counted, Encoder
 from eval.beir_names import holds_queries
@@ -127,7 +128,7 @@ def _facts(
         "queries": queries,
         "documents": index.documents,
         "index": str(index.path.resolve()),
-        "build": json.loads(report.read_text(encoding="utf-8")) if report.is_file() else None,
+        "build": read_json(report) if report.is_file() else None,
     }
 
 

@@ -4,11 +4,12 @@ import json
 from collections.abc import Hashable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
+from embedder.config_file import read_json
 from embedder.durable import replace_file
 from embedder.llm import LLMEncoder
 from embedder.together import Tally, beginning, side
+from embedder.typed_values import fill_value
 from embedder.types import Role
 from eval.shared_rows import digest
 
@@ -82,11 +83,11 @@ class Ledger:
         """
         if not path.is_file():
             return Ledger()
+        data = read_json(path)
         try:
-            data: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-            return Ledger(tuple(Charge(**{**one, "sides": tuple(one["sides"])}) for one in data))
-        except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(f"{path}: expected a list of charged passes; {error!r}") from error
+            return Ledger(fill_value(tuple[Charge, ...], data, "charges"))
+        except ValueError as error:
+            raise ValueError(f"{path}: expected a list of charged passes; {error}") from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,6 @@ another retriever).
 """
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from embedder.bm25 import BM25Encoder
+from embedder.config_file import read_toml
 from embedder.conversation import Turn
 from embedder.sentences import sentences
 from embedder.tuning.chat import Chat
@@ -206,7 +206,7 @@ class Maker:
     def _asked(self, document: Document) -> str | None:
         """Ask for a short and a long query in turn."""
         assert self.chat is not None
-        told = tomllib.loads(ASKED.read_text(encoding="utf-8"))
+        told = read_toml(ASKED)
         number = self.counts["documents tried"]
         kind = "short" if number % 2 else "long"
         shown = [

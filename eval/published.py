@@ -1,13 +1,13 @@
 """Published figures and how they were made: the configurations that `reproduce` repeats."""
 
 import difflib
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal, get_args
 
+from embedder.config_file import fill, read_config
 from eval.beir_names import BEIR, CQADUPSTACK, CQADUPSTACK_PARTS, WHOLE
 
 FOLDER = Path(__file__).parent / "reproductions"
@@ -159,29 +159,24 @@ def compared(configuration: Configuration, found: Mapping[str, ByRun]) -> list[O
 
 
 def _read(path: Path) -> Iterator[Configuration]:
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        for table in data["configuration"]:
-            shared = {"family": path.stem, "source": data["source"]}
-            if table.get("each") == _EACH_BEIR:
-                yield from (_of_beir(name, table | shared) for name in WHOLE if WHOLE[name].flat)
-            else:
-                yield _configuration(table | shared)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: expected configurations; {error!r}") from error
+    file = read_config(path, _File)
+    for number, table in enumerate(file.configuration, start=1):
+        where = f"{path}: configuration {number}"
+        given = {**table, "family": path.stem, "source": file.source}
+        if given.get("each") == _EACH_BEIR:
+            for name in (name for name in WHOLE if WHOLE[name].flat):
+                yield fill(Configuration, _of_beir(name, given), where)
+        else:
+            yield fill(Configuration, given, where)
 
 
-def _configuration(table: Mapping[str, Any]) -> Configuration:
-    return Configuration(
-        **{
-            **table,
-            "datasets": tuple(table["datasets"]),
-            "figures": tuple(Figure(**figure) for figure in table["figures"]),
-        }
-    )
+@dataclass(frozen=True, slots=True)
+class _File:
+    source: str
+    configuration: tuple[dict[str, Any], ...]
 
 
-def _of_beir(name: str, table: Mapping[str, Any]) -> Configuration:
+def _of_beir(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
     """Fill in one set of BEIR: its name, Anserini's BM25 figure, and what must be had."""
     kept = {key: held for key, held in table.items() if key not in ("each", "tolerance")}
     parts = CQADUPSTACK_PARTS if name == CQADUPSTACK else (name,)
@@ -195,6 +190,4 @@ def _of_beir(name: str, table: Mapping[str, Any]) -> Configuration:
     size = WHOLE[name].megabytes
     terms = f"{size:,} MB to download" if size else f"no download, {WHOLE[name].licence}"
     filled = {key: kept[key].format(dataset=name) for key in ("name", "what")}
-    return _configuration(
-        kept | filled | {"datasets": parts, "figures": figures, "needs": f"{name} ({terms})"}
-    )
+    return kept | filled | {"datasets": parts, "figures": figures, "needs": f"{name} ({terms})"}

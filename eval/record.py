@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from embedder.config_file import read_json
 from embedder.durable import replace_file
+from embedder.typed_values import check_fields, fill_value, in_short
 from eval.measures import Values, means
 
 Benchmark = Literal["retrieval", "sts", "transfer"]
@@ -115,32 +117,33 @@ class Record:
         }
 
     @staticmethod
-    def from_json(data: Mapping[str, Any]) -> "Record":
+    def from_json(data: object) -> "Record":
         """Read back what `to_json` gave.
 
         Raises:
-            ValueError: something is missing, or the values contradict each other.
+            ValueError: something is missing, of another type, or the values contradict each other.
         """
-        try:
-            return Record(
-                benchmark=data["benchmark"],
-                dataset=data["dataset"],
-                values=data["values"],
-                counted=data["counted"],
-                fingerprints={
-                    name: json.dumps(held, sort_keys=True, ensure_ascii=False, separators=_COMPACT)
-                    for name, held in data["fingerprint"].items()
-                },
-                cost=Cost(
-                    data["seconds"],
-                    data["counts"],
-                    data["peak_bytes"],
-                    tuple(data["latencies_ms"]),
-                ),
-                details={name: held for name, held in data.items() if name not in _FIELDS},
-            )
-        except (KeyError, AttributeError, TypeError) as error:
-            raise ValueError(f"expected a record of a judged data set; {error!r}") from error
+        if not isinstance(data, dict):
+            raise ValueError(f"expected a record of a judged data set; got {in_short(data)}")
+        if missing := [name for name in _TYPES if name not in data]:
+            raise ValueError(f"expected a record of a judged data set; {missing[0]} is missing")
+        check_fields(data, {**_TYPES, **_DETAILS})
+        check_fields(data.get("build") or {}, _BUILD, "build")
+        _check_values(data["values"])
+        return Record(
+            benchmark=data["benchmark"],
+            dataset=data["dataset"],
+            values=data["values"],
+            counted=data["counted"],
+            fingerprints={
+                name: json.dumps(held, sort_keys=True, ensure_ascii=False, separators=_COMPACT)
+                for name, held in data["fingerprint"].items()
+            },
+            cost=Cost(
+                data["seconds"], data["counts"], data["peak_bytes"], tuple(data["latencies_ms"])
+            ),
+            details={name: held for name, held in data.items() if name not in _FIELDS},
+        )
 
     @property
     def stem(self) -> str:
@@ -162,14 +165,39 @@ class Record:
         Raises:
             ValueError: it is no such file.
         """
+        data = read_json(path)
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
             return Record.from_json(data)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 
 
 _COMPACT = (",", ":")
+_TYPES: Mapping[str, Any] = {
+    "benchmark": Benchmark,
+    "dataset": str,
+    "counted": str,
+    "seconds": dict[str, float],
+    "counts": dict[str, dict[str, int | float]],
+    "peak_bytes": int,
+    "latencies_ms": tuple[float, ...],
+    "fingerprint": dict[str, dict[str, Any]],
+    "values": dict[str, dict[str, dict[str, Any]]],
+}
+_DETAILS: Mapping[str, Any] = {
+    "build": dict[str, Any] | None,
+    "channels": tuple[str, ...],
+    "fusion": str | None,
+    "index": str | None,
+    "documents": int,
+    "subsets": dict[str, Any],
+}
+_BUILD: Mapping[str, Any] = {
+    "documents": int,
+    "seconds": float,
+    "counts": dict[str, dict[str, int | float]],
+}
+"""What is read of the details and of the report of a build; it may be missing."""
 _FIELDS = frozenset(
     (
         *("benchmark", "dataset", "counted", "measures", "measures_by_run", "items"),
@@ -178,10 +206,20 @@ _FIELDS = frozenset(
 )
 
 
+def _check_values(values: Mapping[str, Values]) -> None:
+    """Check that every value is a number; NaN and infinity are no JSON here."""
+    for run, measures in values.items():
+        for measure, items in measures.items():
+            if set(map(type, items.values())) <= {float}:  # quick: there are many
+                continue
+            for item, value in items.items():
+                fill_value(float, value, f"values.{run}.{measure}.{in_short(item)}")
+
+
 def is_record(path: Path) -> bool:
     """Tell whether a JSON file says that it holds a record; one that is cut short counts as one."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path, finite=False)
     except ValueError:
         return True
     return isinstance(data, dict) and "benchmark" in data and "values" in data

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from embedder.config_file import read_json
 from embedder.durable import replace_file
+from embedder.typed_values import check_fields
+from eval.json_texts import read_objects
 from eval.measures import Qrels
 from eval.qrels import read_qrels, write_qrels
 from eval.record import SUFFIX, Record, is_record
@@ -21,6 +24,17 @@ from index.folder import MANIFEST
 from retrieval.run import Run, read_trec, write_trec
 
 CONFIG = "config.json"
+_CONFIG: Mapping[str, Any] = {
+    "settings": dict[str, Any],
+    "versions": dict[str, Any],
+    "command": tuple[Any, ...],
+}
+_SETTINGS: Mapping[str, Any] = {
+    "datasets": tuple[str, ...],
+    "channels": tuple[str, ...],
+    "fusion": str | None,
+}
+"""What is read of a configuration; it may be missing."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +100,12 @@ class RunFolder:
     def queries(self, dataset: str) -> dict[str, str]:
         """Return the judged queries of a data set."""
         path = self.path / f"{self._record(dataset).stem}.queries.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return {held["_id"]: held["text"] for held in map(json.loads, lines)}
+        queries = {}
+        for place, held in read_objects(path):
+            if not (isinstance(held.get("_id"), str) and isinstance(held.get("text"), str)):
+                raise ValueError(f"{place}: expected a query as _id and text")
+            queries[held["_id"]] = held["text"]
+        return queries
 
     def index_path(self, dataset: str) -> Path | None:
         """Return where the index of a data set is; None where it is gone."""
@@ -133,12 +151,14 @@ def read_config(folder: Path) -> dict[str, Any]:
         ValueError: it holds no JSON object.
     """
     path = folder / CONFIG
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    config = read_json(path, finite=False)
     if not isinstance(config, dict):
         raise ValueError(f"{path}: expected a JSON object; got {type(config).__name__}")
+    try:
+        check_fields(config, _CONFIG)
+        check_fields(config.get("settings", {}), _SETTINGS, "settings")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     return config
 
 

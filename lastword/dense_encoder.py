@@ -1,7 +1,6 @@
 """The encoder of benchmarks that judge one dense row a sentence: eval sts, eval transfer."""
 
 import json
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
+from embedder.config_file import parse_toml
 from lastword.encoders import model_channels
 from lastword.options import Reading
 from lastword.recipes import Recipe, to_json
@@ -97,7 +97,7 @@ def dense_encoder(reading: Reading) -> "tuple[Encoder, Recipe]":
 def prompt_name(recipe: Recipe) -> str | None:
     """Return the name of the prompt; a sentence-transformers model may have none."""
     prompt = getattr(recipe, "prompt", "")
-    return tomllib.loads(prompt)["name"] if prompt else None
+    return str(parse_toml(prompt, "the prompt")["name"]) if prompt else None
 
 
 def places(sources: Iterable[str]) -> list[str]:

@@ -3,7 +3,6 @@
 import math
 import os
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option, Typer
 
+from embedder.config_file import read_toml
+from embedder.typed_values import in_short
 from lastword.display import Screen, table
 from lastword.encoders import Readers, readers
 from lastword.options import AUTO, FUSION_HELP, Output, Reading, command
@@ -138,15 +139,17 @@ def _instructions(path: Path | None, tasks: "Sequence[AbsTask]") -> dict[str, st
     if path is None:
         return {}
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f'{path}: expected TOML lines like SciFact = "..."; {error}') from error
+        told = read_toml(path)
+    except ValueError as error:
+        raise ValueError(f'{error}; expected TOML lines like SciFact = "..."') from error
     from eval.mteb_tasks import known_names, near
 
     known = {*known_names(), *(task.metadata.name for task in tasks)}
     for name, text in told.items():
         if not isinstance(text, str) or not text.strip():
-            raise ValueError(f"{path}: expected text as instruction of {name}; got {text!r}")
+            raise ValueError(
+                f"{path}: expected text as instruction of {name}; got {in_short(text)}"
+            )
         if name not in known:
             raise ValueError(
                 f"{path}: {name!r} is neither a task nor a type of task{near(name, known)}"

@@ -1,12 +1,12 @@
 """Recipes: what an index writes down about how the encoder of a channel is made again."""
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from embedder.bundled import BUNDLED_NAME
+from embedder.config_file import fill, parse_json, parse_toml
+from embedder.typed_values import fill_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +72,22 @@ def from_json(text: str, channel: str) -> Recipe:
     Raises:
         ValueError: it is none, e.g. because the index was made by another program.
     """
-    data: dict[str, Any] = json.loads(text)
-    try:
-        if "reads" in data:
-            data["reads"] = tuple(data["reads"])
-        return _KINDS[data["kind"]](**data)
-    except (KeyError, TypeError) as error:
+    where = f"the recipe of channel {channel!r}"
+    data = parse_json(text, where)
+    if not isinstance(data, dict) or data.get("kind") not in [*_KINDS]:
         raise ValueError(
             f"the index does not say how channel {channel!r} reads texts; "
             "search it from Python with retrieval.retriever.Retriever, or choose other --channels"
-        ) from error
+        )
+    recipe = fill(_KINDS[data["kind"]], data, where)
+    if not isinstance(recipe, BM25Recipe) and recipe.prompt:
+        prompt_name(recipe.prompt, f"{where}, its prompt")
+    return recipe
+
+
+def prompt_name(prompt: str, where: str = "the prompt") -> str:
+    """Return what a prompt in TOML is called; errors begin with `where`."""
+    return fill_value(str, parse_toml(prompt, where).get("name"), f"{where}: name")  # type: ignore[no-any-return]
 
 
 def fusion_for(asked: str, recipes: Mapping[str, Recipe], chosen: str = "") -> str:
@@ -93,7 +99,7 @@ def fusion_for(asked: str, recipes: Mapping[str, Recipe], chosen: str = "") -> s
     from retrieval.fusion_choice import choose_fusion
 
     prompts = [recipe.prompt for recipe in recipes.values() if not isinstance(recipe, BM25Recipe)]
-    measured = (str(tomllib.loads(prompt).get("fusion", "")) for prompt in prompts)
+    measured = (str(parse_toml(prompt, "the prompt").get("fusion", "")) for prompt in prompts)
     return choose_fusion(asked, list(recipes), (chosen, *measured))
 
 
@@ -104,9 +110,9 @@ def said(recipe: Recipe) -> str:
         return f"{recipe.language} words{rules}"
     if isinstance(recipe, SbertRecipe):
         model = f"sbert:{recipe.model}"
-        return f"{model}, prompt {tomllib.loads(recipe.prompt)['name']}" if recipe.prompt else model
+        return f"{model}, prompt {prompt_name(recipe.prompt)}" if recipe.prompt else model
     model = "the bundled model" if recipe.model == BUNDLED_NAME else recipe.model
-    return f"{model}, prompt {tomllib.loads(recipe.prompt)['name']}"
+    return f"{model}, prompt {prompt_name(recipe.prompt)}"
 
 
 def spoken(recipes: Mapping[str, Recipe]) -> str:

@@ -193,12 +193,12 @@ def test_a_model_writes_and_reads_with_the_bundled_rules(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("before", "after", "complaint"),
     [
-        ('concise = "Wind', 'terse = "Wind', "'concise' is missing"),
+        ('concise = "Wind', 'terse = "Wind', r"demonstrations \(item 1\)\.concise is missing"),
         ("shots = 5", "shots = 11", "shots must be 0 to 10"),
         ("shots = 5", "shoots = 5", "shoots"),
         ("Text: {text}\nSummary:", "Summary:", "must hold {text} once"),
         ("seed = 0", "seed = -1", "seed must be 0 or more"),
-        ("seed = 0", "seed = ", "Invalid"),
+        ("seed = 0", "seed = ", "invalid value"),
         ("per_instruction = 2", "per_instruction = 0", "per_instruction >= 1"),
     ],
 )

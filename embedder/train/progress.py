@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from embedder.config_file import parse_json
 from embedder.durable import open_append, replace_file
 
 WINDOW = 50  # steps that speed is measured over
@@ -93,7 +94,11 @@ class LogFile:
         if not self.path.exists():
             return
         lines = self.path.read_bytes().splitlines(keepends=True)
-        kept = [line for line in lines if line.endswith(b"\n") and json.loads(line)["step"] <= done]
+        kept = [
+            line
+            for number, line in enumerate(lines, start=1)
+            if line.endswith(b"\n") and _step(line, f"{self.path}:{number}") <= done
+        ]
         replace_file(self.path, b"".join(kept))
 
     def add(self, progress: Progress, parts: Mapping[str, float]) -> None:
@@ -109,3 +114,10 @@ class LogFile:
         }
         with open_append(self.path) as file:
             file.write(json.dumps(facts).encode() + b"\n")
+
+
+def _step(line: bytes, place: str) -> int:
+    facts = parse_json(line, place, finite=False)
+    if not isinstance(facts, dict) or not isinstance(facts.get("step"), int):
+        raise ValueError(f"{place}: expected a line of a training log, with its step")
+    return int(facts["step"])

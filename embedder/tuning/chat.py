@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlparse
 
+from embedder.config_file import parse_json
 from embedder.conversation import Turn
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ KEYS = ("LASTWORD_API_KEY", "OPENAI_API_KEY")
 LOCAL = ("localhost", "127.0.0.1", "::1")
 _SCHEMES = ("http://", "https://")
 TIMEOUT = 120.0  # seconds
+MOST_BYTES = 64 << 20  # of an answer
 TEMPERATURE = 1.0
 
 
@@ -103,7 +105,7 @@ class AddressChat:
         )
         try:
             with self._opener.open(request, timeout=self._timeout) as response:
-                told = json.load(response)
+                told = parse_json(response.read(MOST_BYTES), "its answer", finite=False)
         except urllib.error.HTTPError as error:
             raise ValueError(f"{self._address} answered {error.code} {error.reason}") from error
         except (OSError, http.client.HTTPException, ValueError) as error:

@@ -7,11 +7,13 @@ is charged and answered from it. So prompt, cost and journal end up the same.
 
 import json
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from embedder.config_file import parse_json
 from embedder.durable import open_append
 from embedder.tuning.budget import Cost, Meter
 
@@ -119,6 +121,7 @@ class Journal:
     def _write(self, record: Json) -> None:
         if self._file is None:
             return
+        record = {**record, "crc32": _checksum(json.loads(json.dumps(record)))}
         self._file.write(json.dumps(record, sort_keys=True).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -141,8 +144,24 @@ def _read(path: Path) -> list[Json]:
     records = []
     for number, line in enumerate(whole.splitlines(), 1):
         try:
-            record = json.loads(line)
-            records.append({"value": None} | record | {"kind": record["kind"]})
-        except (ValueError, KeyError, TypeError) as error:
+            records.append(_record(line))
+        except ValueError as error:
             raise ValueError(f"{path}:{number} is no record of a journal: {error}") from error
+    if records and not isinstance(records[0]["value"], dict):
+        raise ValueError(f"{path}:1 is no record of a journal: it does not say what was run")
     return records
+
+
+def _record(line: bytes) -> dict[str, Json]:
+    """Read a record; what was changed after it was written is refused."""
+    record = parse_json(line, "damaged", finite=False)
+    if not isinstance(record, dict) or not isinstance(record.get("kind"), str):
+        raise ValueError("it does not say of what kind it is")
+    checksum = record.pop("crc32", None)
+    if checksum is not None and checksum != _checksum(record):
+        raise ValueError("it was changed after it was written")
+    return {"value": None} | record
+
+
+def _checksum(record: Json) -> int:
+    return zlib.crc32(json.dumps(record, sort_keys=True).encode())

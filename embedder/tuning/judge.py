@@ -5,12 +5,12 @@ a judge who likes what comes first says nothing.
 """
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from embedder.config_file import read_toml
 from embedder.conversation import Turn
 from embedder.prompt import Prompt
 from embedder.tuning.budget import Cost
@@ -66,11 +66,7 @@ class Judge:
 
     def _asked(self, query: str, first: Sequence[str], second: Sequence[str]) -> float:
         """Return 1 where the judge says B, 0 for A, TIE for anything else."""
-        asked = (
-            tomllib.loads(ASKED.read_text(encoding="utf-8"))["compare"]
-            .strip()
-            .replace("{query}", self._queries[query])
-        )
+        asked = read_toml(ASKED)["compare"].strip().replace("{query}", self._queries[query])
         for slot, texts in (("{first}", first), ("{second}", second)):
             shown = "\n".join(f"- {' '.join(text.split()[:WORDS])}" for text in texts)
             asked = asked.replace(slot, shown)

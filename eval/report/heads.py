@@ -1,11 +1,11 @@
 """What was judged, with what, when and where: the head of a report."""
 
 import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from embedder.config_file import parse_toml
 from eval.run_folder import RunFolder
 
 MATRIX = "prompts"  # the benchmark whose folders are named after prompts
@@ -117,8 +117,8 @@ def _recipes(settings: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _name(prompt: str) -> str:
     try:
-        return str(tomllib.loads(prompt).get("name", "")) if prompt else "its own"
-    except tomllib.TOMLDecodeError:
+        return str(parse_toml(prompt, "prompt").get("name", "")) if prompt else "its own"
+    except ValueError:
         return "unnamed"
 
 

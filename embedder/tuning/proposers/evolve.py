@@ -6,7 +6,6 @@ al., AutoML 2025). Rules of reading are genes beside the phrases. ProAPO breaks 
 entropy of scores, which the objective here does not tell; ties go to the shorter prompt.
 """
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from embedder.config_file import read_config
 from embedder.prompt import Prompt
 from embedder.template import SLOT
 from embedder.tuning.space import Around, key_of
@@ -45,12 +45,17 @@ class Phrases:
         Raises:
             ValueError: a frame does not hold {text} once.
         """
-        held = tomllib.loads(path.read_text(encoding="utf-8"))
-        frames = tuple(held.get("frames", ()))
-        for frame in frames:
+        held = read_config(path, _File)
+        for frame in held.frames:
             if frame.count(SLOT) != 1:
                 raise ValueError(f"{path}: a frame holds {SLOT} once; got {frame!r}")
-        return Phrases(frames, tuple(one for kind in held["phrases"].values() for one in kind))
+        return Phrases(held.frames, tuple(one for kind in held.phrases.values() for one in kind))
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    phrases: dict[str, tuple[str, ...]]
+    frames: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ the best and the worst with rounded scores (OPRO, Yang et al., ICLR 2024; IPO, D
 
 import hashlib
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from embedder.config_file import read_toml
 from embedder.conversation import Turn
 from embedder.prompt import Prompt
 from embedder.template import SLOT
@@ -156,7 +156,7 @@ class Llm:
 
     def _answer(self, kind: str, given: dict[str, str]) -> str:
         """Ask, once however often the run is taken up."""
-        template = tomllib.loads(ASKED.read_text(encoding="utf-8"))[kind].strip()
+        template = read_toml(ASKED)[kind].strip()
         filled = {"{count}": str(self.options.count), "{words}": str(self.bench.space.most_words)}
         for slot, text in (filled | given).items():
             template = template.replace(slot, text)
