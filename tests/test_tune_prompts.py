@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lastword.queries import read_queries
 
 from embedder.llm import LLMEncoder
 from embedder.prompt import Prompt
