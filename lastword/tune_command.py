@@ -1,5 +1,6 @@
 """The command that tunes prompts: tune."""
 
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,7 +147,7 @@ def _run(setup: "Setup", out: Path, screen: Screen) -> "tuple[Outcome, float]":
 
     out.mkdir(parents=True, exist_ok=True)
     clock = out / CLOCK
-    before = float(clock.read_text()) if clock.exists() else 0.0
+    before = _seconds(clock)
     began = time.monotonic()
 
     def spent() -> float:
@@ -166,3 +167,17 @@ def _run(setup: "Setup", out: Path, screen: Screen) -> "tuple[Outcome, float]":
                 "see what is needed with --dry-run"
             ) from error
     return outcome, spent()
+
+
+def _seconds(clock: Path) -> float:
+    """Return how long earlier sittings took, 0 where there were none."""
+    try:
+        text = clock.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return 0.0
+    if not re.fullmatch(r"[0-9]{1,12}\.[0-9]", text):
+        raise ValueError(
+            f"{clock} should hold the seconds that were spent, such as 12.3; got {text[:40]!r}: "
+            "write them there, or remove the file to count from 0"
+        )
+    return float(text)

@@ -34,6 +34,7 @@ def delete(
     with IndexWriter(path) as writer:
         writer.delete(ids)
         writer.commit()
+        writer.compact()
     Screen(output).result({"deleted": ids}, f"Deleted {counted(len(ids), 'document')}.")
 
 
