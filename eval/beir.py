@@ -1,24 +1,27 @@
 """Judge one collection: build or reuse its index, search, measure every channel and the fusion."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from embedder.config_file import read_json
-from embedder.durable import replace_file
 from embedder.types import Counted, Encoder
 from eval.beir_names import holds_queries
 from eval.datasets import Collection
+from eval.indexing import (
+    IndexedDocuments,
+    build_report,
+    judgements_digest,
+    manifest_digest,
+    open_or_build,
+)
 from eval.measures import STANDARD, evaluate
 from eval.record import FUSED, Cost, Record, peak_bytes
 from eval.run_folder import Judgement
-from index.folder import MANIFEST, Index
-from retrieval.build import BuildOptions, build_index
+from retrieval.build import BuildOptions
 from retrieval.fusion import fusion_by_name
 from retrieval.fusion_choice import AUTO, choose_fusion
 from retrieval.retriever import Retriever
@@ -66,14 +69,16 @@ def judge(
     Args:
         collection: with queries and judgements.
         encoders: channel name -> encoder; one encoder may serve two channels.
-        index_path: an index of this collection by these encoders, or where to build it; a build
-            that was interrupted is continued.
+        index_path: an index of this collection by these encoders, or where to build it, see
+            `open_or_build`; a build that was interrupted is continued.
         options: see `JudgeOptions`.
         progress: told the number of documents consumed while an index is built.
 
     Returns:
         The record. Its details: channels, in the order in which they are fused; fusion, None
-        with one channel; queries and documents, how many; index, where it is; build, what
+        with one channel; queries and documents, how many, and empty_queries, which find nothing
+        and count 0; source, digests of what was judged; index, where it is; index_state, whether
+        it was "reused", "built" or "rebuilt"; index_holds, a digest of its files; build, what
         indexing did and took, None where that is not known.
 
     Raises:
@@ -88,15 +93,19 @@ def judge(
     fusion_by_name(choose_fusion(fusion, list(encoders)), list(encoders))
     seconds: dict[str, float] = {}
     with _timed(seconds, "index"):
-        index = indexed(collection, encoders, index_path, options.build, progress)
-    with index:
+        made = open_or_build(collection.documents, encoders, index_path, options.build, progress)
+    asked = {query_id: text for query_id, text in queries.items() if text.strip()}
+    with made.index as index:
         retriever = Retriever(index, encoders, fusion, options.depth)
         before = _counts(encoders)
         with _timed(seconds, "search"):
-            runs = dict(retriever.channel_runs(queries, options.depth))
+            runs = dict(retriever.channel_runs(asked, options.depth))
         counts = _counts(encoders, before)
-        latencies = _latencies(retriever, queries, options.latencies)
-        facts = _facts(index, encoders, retriever.fusion if several else None, len(queries))
+        latencies = _latencies(retriever, asked, options.latencies)
+        facts: dict[str, Any] = {"queries": len(queries)}
+        facts |= {"empty_queries": len(queries) - len(asked)}
+        facts |= _facts(made, encoders, retriever.fusion if several else None)
+        facts["source"] = {"documents": made.digest, "judgements": judgements_digest(collection)}
     if several:
         with _timed(seconds, "fuse"):
             runs[FUSED] = retriever.fuse([runs[channel] for channel in encoders])
@@ -119,16 +128,17 @@ def judge(
 
 
 def _facts(
-    index: Index, encoders: Mapping[str, Encoder], fusion: str | None, queries: int
+    made: IndexedDocuments, encoders: Mapping[str, Encoder], fusion: str | None
 ) -> dict[str, Any]:
-    report = _report_path(index.path)
+    index = made.index
     return {
         "channels": list(encoders),
         "fusion": fusion,
-        "queries": queries,
         "documents": index.documents,
         "index": str(index.path.resolve()),
-        "build": read_json(report) if report.is_file() else None,
+        "index_state": made.state,
+        "index_holds": manifest_digest(index.manifest),
+        "build": build_report(index.path),
     }
 
 
@@ -158,44 +168,6 @@ def _latencies(retriever: Retriever, queries: Mapping[str, str], most: int) -> t
         if now - started > LATENCY_SECONDS:
             break
     return tuple(taken)
-
-
-def indexed(
-    collection: Collection,
-    encoders: Mapping[str, Encoder],
-    path: Path,
-    build: BuildOptions,
-    progress: Progress | None,
-) -> Index:
-    """Open the index, built if it is missing or unfinished."""
-    if (path / MANIFEST).exists():
-        index = Index.open(path)
-        if index.unfinished is None:
-            return _of_this(index, collection)
-        index.close()
-    report = build_index(collection.documents(), encoders, path, build, progress)
-    text = json.dumps(asdict(report), indent=1) + "\n"
-    replace_file(_report_path(path), text.encode())
-    return Index.open(path)
-
-
-def _report_path(index: Path) -> Path:
-    """Return where the report of a build is kept: beside the index, which holds no reports."""
-    return index.with_name(f"{index.name}.build.json")
-
-
-def _of_this(index: Index, collection: Collection) -> Index:
-    """Refuse an index that lacks the collection's first document."""
-    first = next(collection.documents(), None)
-    try:
-        if first is not None:
-            index.document(first.id)
-    except ValueError as error:
-        index.close()
-        raise ValueError(
-            f"{index.path} is not an index of {collection.name}: {error}; give another folder"
-        ) from error
-    return index
 
 
 @contextmanager

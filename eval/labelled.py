@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal, get_args
 
+from embedder.prompt import content_hash
 from eval.sentence_rows import distinct
 from eval.tsv import columns, read_rows
 
@@ -72,6 +73,11 @@ class Task:
     def counts(self) -> Counter[str]:
         """How often each label is in the part that is learnt from."""
         return Counter(self.learnt.labels)
+
+    def source_facts(self) -> dict[str, str]:
+        """Return a digest of the items and labels: where it differs, figures are of other data."""
+        parts = {part: [held.items, held.labels] for part, held in self.parts.items()}
+        return {"items": content_hash(parts)}
 
     @property
     def pairs(self) -> bool:

@@ -11,6 +11,7 @@ from embedder.llm import LLMEncoder
 from embedder.types import Encoder, Role
 from eval.budget import Ledger, Texts, decide, side_digest
 from eval.datasets import Collection
+from eval.indexing import source_facts
 from eval.matrix_cells import Asked, Cell, Readers, readers
 from eval.record import Record, peak_bytes
 from eval.run_config import open_run
@@ -138,8 +139,9 @@ class _Column:
         finished: Mapping[str, Mapping[str, Record]],
     ) -> None:
         self.asked, self.made, self.data, self.out = asked, made, data, out
+        self.source = data.source_facts() if isinstance(data, PairSet) else source_facts(data)
         self.cells = {
-            prompt: Cell(made.label, prompt, data.name, finished[prompt].get(data.name))
+            prompt: Cell(made.label, prompt, data.name, self._unchanged(finished[prompt]))
             for prompt in asked.prompts
         }
         self.encoders: dict[str, LLMEncoder] = {}
@@ -149,6 +151,11 @@ class _Column:
                 self.cells[prompt] = replace(cell, record=None, refused=found)
             elif cell.record is None:
                 self.encoders[prompt] = found
+
+    def _unchanged(self, finished: Mapping[str, Record]) -> Record | None:
+        """Return the record of this data set, unless it may be of other texts or judgements."""
+        record = finished.get(self.data.name)
+        return record if record and record.details.get("source") == self.source else None
 
     def run(self, ledger: Ledger, watch: Watch | None, dry_run: bool) -> Ledger:
         """Decide which cells are run, charge them, and run them."""

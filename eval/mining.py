@@ -71,12 +71,24 @@ class Mining:
         judged = [query for query in qrels if query in queries]
         rng = np.random.default_rng(self.options.seed)
         for start in range(0, len(judged), AT_ONCE):
-            asked = {query: queries[query] for query in judged[start : start + AT_ONCE]}
+            some = judged[start : start + AT_ONCE]
+            asked = {query: queries[query] for query in some if queries[query].strip()}
+            if len(asked) < len(some):
+                self.counts["dropped: empty query"] += len(some) - len(asked)
             runs = retriever.channel_runs(asked, FAR)
             for query, text in asked.items():
                 relevant = {doc for doc, grade in qrels[query].items() if grade > 0}
                 for positive in sorted(relevant):
-                    yield self._pair(text, positive, relevant, _of(runs, query), rng)
+                    if self._indexed(positive):
+                        yield self._pair(text, positive, relevant, _of(runs, query), rng)
+
+    def _indexed(self, document_id: str) -> bool:
+        try:
+            self.index.document(document_id)
+        except ValueError:
+            self.counts["dropped: answer not in the collection"] += 1
+            return False
+        return True
 
     def _pair(
         self,

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from embedder.prompt import content_hash
 from embedder.types import Encoder, Role
+from eval.indexing import open_or_build
 from index.documents import Document
-from index.folder import MANIFEST, Index
-from retrieval.build import BuildOptions, build_index
+from index.folder import Index
+from retrieval.build import BuildOptions
 from retrieval.fusion_choice import AUTO
 from retrieval.retriever import Retriever
 from retrieval.run import Run
@@ -154,6 +155,8 @@ class HybridModel(DenseModel):
     def __init__(self, meta: "ModelMeta", encoders: TaskEncoders, searching: Searching) -> None:
         super().__init__(meta, encoders)
         self._searching = searching
+        self.rebuilt: list[str] = []
+        """Tasks whose index was of other documents, and was made again."""
         self._reranker: Any = None
 
     def index(self, corpus: "Dataset", *, task_metadata: "TaskMetadata", **asked: Any) -> None:  # noqa: ANN401
@@ -169,16 +172,13 @@ class HybridModel(DenseModel):
             self._reranker.index(corpus, task_metadata=task_metadata, **asked)
             return
         path = self._place(task_metadata, asked["hf_split"], asked["hf_subset"])
-        if not _is_complete(path):
-            encoders = self._encoders(task_metadata)
-            build_index(_documents(corpus), encoders, path, self._searching.build, self._told)
+        encoders, build = self._encoders(task_metadata), self._searching.build
+        made = open_or_build(lambda: _documents(corpus), encoders, path, build, self._told)
+        made.index.close()
+        if made.state != "reused":
             self._advance(len(corpus))
-        with Index.open(path) as index:
-            if index.documents != len(corpus):
-                raise ValueError(
-                    f"{path} holds {index.documents:,} documents, {task_metadata.name} has "
-                    f"{len(corpus):,}; delete that folder"
-                )
+        if made.state == "rebuilt":
+            self.rebuilt.append(task_metadata.name)
 
     def search(
         self,
@@ -205,7 +205,8 @@ class HybridModel(DenseModel):
             depth = enough if top_ranked is None else index.documents
             encoders = self._encoders(task_metadata)
             retriever = Retriever(index, encoders, self._searching.fusion)
-            for some in _windows(texts):
+            found |= {name: {} for name, text in texts.items() if not text.strip()}
+            for some in _windows({name: text for name, text in texts.items() if text.strip()}):
                 runs = list(retriever.channel_runs(some, depth).values())
                 if top_ranked is not None:
                     runs = [_among(run, top_ranked) for run in runs]
@@ -230,18 +231,11 @@ def _dense_rows(encoder: Encoder, texts: Sequence[str], role: Role) -> NDArray[n
     return read.dense
 
 
-def _is_complete(path: Path) -> bool:
-    if not (path / MANIFEST).exists():
-        return False
-    with Index.open(path) as index:
-        return index.unfinished is None
-
-
 def _documents(corpus: "Dataset") -> Iterator[Document]:
     for rows in corpus.iter(batch_size=WINDOW):
         titles = rows.get("title") or [""] * len(rows["id"])
         for doc_id, title, text in zip(rows["id"], titles, rows["text"], strict=True):
-            yield Document(doc_id, title or "", text)
+            yield Document(doc_id, title or "", text or "")
 
 
 def _query_texts(queries: "Dataset", task: "TaskMetadata") -> dict[str, str]:

@@ -16,12 +16,14 @@ from typing import Any
 from embedder.config_file import read_json
 from embedder.durable import replace_file
 from embedder.typed_values import check_fields
+from eval.indexing import manifest_digest
 from eval.json_texts import read_objects
 from eval.measures import Qrels
 from eval.qrels import read_qrels, write_qrels
 from eval.record import SUFFIX, Record, is_record
-from index.folder import MANIFEST
+from index.folder import MANIFEST, Index, read_manifest
 from retrieval.run import Run, read_trec, write_trec
+from retrieval.source import documents_digest
 
 CONFIG = "config.json"
 _CONFIG: Mapping[str, Any] = {
@@ -108,9 +110,18 @@ class RunFolder:
         return queries
 
     def index_path(self, dataset: str) -> Path | None:
-        """Return where the index of a data set is; None where it is gone."""
-        held = self._record(dataset).details.get("index")
-        return Path(held) if held and (Path(held) / MANIFEST).is_file() else None
+        """Return where the index of a data set is; None where it is gone, or holds other things."""
+        details = self._record(dataset).details
+        path = Path(str(details.get("index") or ""))
+        if not (path / MANIFEST).is_file():
+            return None
+        source = details.get("source")  # records from before it was kept lack it
+        if not isinstance(source, dict) or details.get("index_holds") == manifest_digest(
+            read_manifest(path)
+        ):
+            return path
+        with Index.open(path) as index:  # merged since, or made again of other documents
+            return path if documents_digest(index.stream()) == source.get("documents") else None
 
     def _record(self, dataset: str) -> Record:
         if dataset not in self.records:

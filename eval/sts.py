@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.lines import read_number, shorten
+from embedder.prompt import content_hash
 from embedder.types import Encoder
 from eval.measures import Values, means
 from eval.record import Cost, Record
@@ -53,6 +54,10 @@ class PairSet:
         """Names of the parts in the order of their first pairs; none where nothing is named."""
         return [name for name in dict.fromkeys(pair.subset for pair in self.pairs) if name]
 
+    def source_facts(self) -> dict[str, str]:
+        """Return a digest of the pairs: where it differs, figures are of other data."""
+        return {"pairs": content_hash([list(astuple(pair)) for pair in self.pairs])}
+
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
@@ -85,6 +90,7 @@ class JudgedPairs:
             which is the mean of these.
         fingerprint: of the encoder.
         cost: of the sentences that no set before had.
+        source: digest of the pairs, see `PairSet.source_facts`.
     """
 
     dataset: str
@@ -93,6 +99,7 @@ class JudgedPairs:
     values: Values
     fingerprint: str
     cost: Cost
+    source: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures, unrounded; "subsets" only where the set has them."""
@@ -109,7 +116,7 @@ class JudgedPairs:
             counted=CHANNEL,
             fingerprints={CHANNEL: self.fingerprint},
             cost=self.cost,
-            details=self._parts(),
+            details=self._parts() | {"source": dict(self.source)},
         )
 
     @staticmethod
@@ -129,6 +136,7 @@ class JudgedPairs:
             record.main,
             record.fingerprints[CHANNEL],
             record.cost,
+            record.details.get("source", {}),
         )
 
     def _parts(self) -> dict[str, Any]:
@@ -184,6 +192,7 @@ def judge_set(
         pair_values(cosines, gold),
         rows.fingerprint,
         rows.spent(),
+        pair_set.source_facts(),
     )
 
 

@@ -176,6 +176,7 @@ def judge_task(
     truth = known["all" if "all" in known else "test"]
     right = {str(item): float(hit) for item, hit in enumerate(got.classes == truth, start=1)}
     details: dict[str, Any] = {
+        "source": task.source_facts(),
         "protocol": _described(task, protocol),
         "learnt_from": len(task.learnt.items),
         "labels": len(names),

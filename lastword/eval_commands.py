@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +17,7 @@ from lastword.display import Screen, counted, duration, table
 from lastword.encoders import Readers, channel_options, readers
 from lastword.options import AUTO, FUSION_HELP, Output, Reading, command
 from lastword.recipes import fusion_for, spoken, to_json
-from lastword.sources import look_through
+from lastword.sources import keep_unchanged, look_through, tell_rebuilt
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -82,25 +83,29 @@ def retrieval(
     """
     from eval.beir import judge
     from eval.datasets import open_collections
+    from eval.indexing import source_facts
     from eval.run_config import open_run
 
     screen = Screen(output)
     collections = open_collections(datasets, judging.split or None)
+    surveys = {}  # what is broken, or cannot be judged, must not cost hours of encoding
     for collection in collections:
-        collection.queries()  # what cannot be judged must not cost hours of encoding
+        collection.queries()
+        surveys[collection.name] = look_through(collection, screen, judged=collection.qrels())
     with screen.loading(reading.channels):
         made = readers(reading, (document.content for document in collections[0].documents()))
     _refuse_foreign_examples(made, collections)
     settings = _settings(judging, made) | {"datasets": [_place(source) for source in datasets]}
     out = judging.out or Path("runs") / _label(made, _settings(judging, made))
-    finished = open_run(out, settings, judging.resume)
+    facts = {one.name: partial(source_facts, one) for one in collections}
+    finished = keep_unchanged(open_run(out, settings, judging.resume), facts, screen)
     options = _judge_options(judging, made, out)
     waiting = [collection for collection in collections if collection.name not in finished]
     if len(waiting) < len(collections):
         screen.remark(f"{len(collections) - len(waiting)} of the datasets are finished in {out}.")
-    totals = [look_through(collection, screen) for collection in waiting]
-    for collection, total in zip(waiting, totals, strict=True):
+    for collection in waiting:
         place = judging.indexes / _label(made) / f"{_index_name(collection)}.index"
+        total = surveys[collection.name].documents
         with screen.progress(f"Indexing {collection.name}", total, "documents") as advance:
             finished[collection.name] = judge(collection, made.encoders, place, options, advance)
     records = [finished[collection.name] for collection in collections]
@@ -108,6 +113,10 @@ def retrieval(
     screen.remark(f"Read by {spoken(made.recipes)}.")
     for record in records:
         _tell_losses(record, screen)
+    for collection in waiting:
+        state = finished[collection.name].details["index_state"]
+        surveys[collection.name].tell(screen)
+        tell_rebuilt(collection.name, state, screen)
     page = _report(out, made, screen)
     screen.remark(f"Figures per query, TREC runs and the report are in {out}: open {page}.")
 
@@ -191,7 +200,13 @@ def _label(made: Readers, settings: Mapping[str, Any] | None = None) -> str:
 
 
 def _tell_losses(record: "Record", screen: Screen) -> None:
-    """Say how many texts were not read whole: they count in the figures all the same."""
+    """Say how many texts were not read, or not whole: they count in the figures all the same."""
+    empty = record.details.get("empty_queries", 0)
+    if empty:
+        screen.remark(
+            f"{record.dataset}: {counted(empty, 'judged query')} without text; "
+            f"{'it finds nothing and counts' if empty == 1 else 'they find nothing and count'} 0."
+        )
     built = (record.details["build"] or {}).get("counts", {})
     for what, counts in (("documents", built), ("queries", record.cost.counts)):
         cut = max((held.get("truncated", 0) for held in counts.values()), default=0)

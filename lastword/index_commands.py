@@ -83,13 +83,14 @@ def index(
 
     screen = Screen(output)
     collection = open_collection(source)
-    total = look_through(collection, screen, storing.on_empty)
+    survey = look_through(collection, screen, storing.on_empty)
     with screen.loading(reading.channels):
         made = readers(reading, (document.content for document in collection.documents()))
     options = _build_options(storing, made.recipes)
-    with screen.progress("Indexing", total, "documents") as advance:
+    with screen.progress("Indexing", survey.documents, "documents") as advance:
         report = build_index(collection.documents(), made.encoders, out, options, advance)
     _tell(screen, out, report)
+    survey.tell(screen)
     screen.remark(f"Read by {spoken(made.recipes)}.")
     screen.remark(f'Next: {shell("lastword", "search", out)} "your question"')
 
@@ -109,13 +110,14 @@ def add(path: IndexPath, source: Source, intake: Intake, running: Running, outpu
         recipes = {name: spec.recipe for name, spec in held.channels.items()}
     screen = Screen(output)
     collection = open_collection(source)
-    total = look_through(collection, screen, intake.on_empty)
+    survey = look_through(collection, screen, intake.on_empty)
     with screen.loading(",".join(recipes)):
         encoders = readers_again(recipes, list(recipes), running)
     options = BuildOptions(on_empty=intake.on_empty, resume=not intake.restart, cache=True)
-    with screen.progress("Adding", total, "documents") as advance:
+    with screen.progress("Adding", survey.documents, "documents") as advance:
         report = add_documents(collection.documents(), encoders, path, options, advance)
     _tell(screen, path, report)
+    survey.tell(screen)
 
 
 def _build_options(storing: Storing, recipes: Mapping[str, Recipe]) -> "BuildOptions":

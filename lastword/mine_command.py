@@ -10,6 +10,7 @@ from typer import Argument, Option, Typer
 from lastword.display import Screen, table
 from lastword.encoders import readers
 from lastword.options import Output, Reading, command
+from lastword.sources import look_through, tell_rebuilt
 
 app = Typer()
 
@@ -56,8 +57,9 @@ def mine(
     and counted.
     """
     from embedder.durable import replace_file
-    from eval.beir import JudgeOptions, indexed
+    from eval.beir import JudgeOptions
     from eval.datasets import open_collection
+    from eval.indexing import open_or_build
     from eval.mining import Mining, MiningOptions
 
     screen = Screen(output)
@@ -66,14 +68,19 @@ def mine(
     pairs = sum(grade > 0 for grades in collection.qrels().values() for grade in grades.values())
     if not mined.out.parent.is_dir():
         raise ValueError(f"{mined.out.parent} is no folder; make it first, the pairs go there")
+    collection.queries()  # what is broken must not be found after hours of encoding
+    survey = look_through(collection, screen, judged=collection.qrels())
     with screen.loading(reading.channels):
         made = readers(reading, (document.content for document in collection.documents()))
     if "dense" not in made.encoders:
         raise ValueError("negatives are filtered by cosine: --channels must have dense")
     place = mined.index or mined.out.with_name(f"{mined.out.name}.index")
-    with screen.progress(f"Indexing {collection.name}", None, "documents") as advance:
-        index = indexed(collection, made.encoders, place, JudgeOptions().build, advance)
-    with index, screen.progress("Mining", pairs, "pairs") as advance:
+    build, documents = JudgeOptions().build, collection.documents
+    with screen.progress(f"Indexing {collection.name}", survey.documents, "documents") as advance:
+        indexed = open_or_build(documents, made.encoders, place, build, advance)
+    survey.tell(screen)
+    tell_rebuilt(collection.name, indexed.state, screen)
+    with indexed.index as index, screen.progress("Mining", pairs, "pairs") as advance:
         mining, lines = Mining(collection, index, made.encoders, options), []
         for pair in mining.pairs():
             lines.append(json.dumps(pair, ensure_ascii=False) + "\n")

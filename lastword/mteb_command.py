@@ -17,6 +17,7 @@ from lastword.display import Screen, table
 from lastword.encoders import Readers, readers
 from lastword.options import AUTO, FUSION_HELP, Output, Reading, command
 from lastword.recipes import fusion_for, spoken
+from lastword.sources import tell_rebuilt
 
 if TYPE_CHECKING:
     from mteb.abstasks import AbsTask
@@ -100,6 +101,8 @@ def mteb(
         meta = describe(made, told, fusion, choice.name)
         model = make_model(made, told, fusion, meta, choice.out / "indexes")
         outcomes = [_judge(task, model, choice.out, screen) for task in tasks]
+    for name in getattr(model, "rebuilt", ()):
+        tell_rebuilt(name, "rebuilt", screen)
     folder = choice.out / "results" / meta.model_name_as_path() / meta.revision
     data = {"model": meta.name, "revision": meta.revision, "results": str(folder)}
     screen.result(data | {"tasks": outcomes}, _shown(outcomes))

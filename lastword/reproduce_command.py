@@ -12,7 +12,7 @@ from lastword.display import Screen, table
 from lastword.encoders import Readers, channel_options, readers
 from lastword.options import Output, Reading, command
 from lastword.recipes import fusion_for, to_json
-from lastword.sources import look_through
+from lastword.sources import look_through, tell_rebuilt
 
 if TYPE_CHECKING:
     from eval.published import ByRun, Configuration, Outcome
@@ -115,8 +115,10 @@ def _judge_retrieval(
 
     sources = {name: _folder(repeating.data, name) for name in configuration.datasets}
     collections = {name: open_collection(source) for name, source in sources.items()}
-    for collection in collections.values():
-        collection.queries()  # what cannot be judged must not cost hours of encoding
+    surveys = {}  # what is broken, or cannot be judged, must not cost hours of encoding
+    for name, collection in collections.items():
+        collection.queries()
+        surveys[name] = look_through(collection, screen, judged=collection.qrels())
     with screen.waiting("Loading the model"):
         made = _readers(configuration, repeating)
     out = repeating.out / configuration.name
@@ -129,10 +131,11 @@ def _judge_retrieval(
     )
     found: dict[str, ByRun] = {}
     for name, collection in collections.items():
-        total = look_through(collection, screen)
-        place = out / "indexes" / f"{file_stem(name)}.index"
+        place, total = out / "indexes" / f"{file_stem(name)}.index", surveys[name].documents
         with screen.progress(f"Indexing {name}", total, "documents") as advance:
             record = judge(collection, made.encoders, place, options, advance)
+        surveys[name].tell(screen)
+        tell_rebuilt(name, record.details["index_state"], screen)
         found[name] = {run: means(values) for run, values in record.values.items()}
     screen.remark(f"{configuration.name}: figures per query and TREC runs are in {out}.")
     return found

@@ -1,5 +1,7 @@
 """A look through a source before a model is loaded."""
 
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -8,20 +10,46 @@ from lastword.display import Screen, counted
 if TYPE_CHECKING:
     from eval.datasets import Collection
     from eval.local import BeirFolder, TextFolder
+    from eval.measures import Qrels
+    from eval.record import Record
 
 OnEmpty = Literal["error", "skip", "keep"]
 STEP = 1000  # documents between two movements of the bar
 
 
-def look_through(collection: "Collection", screen: Screen, on_empty: OnEmpty = "keep") -> int:
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a look through a source found.
+
+    Attributes:
+        documents: how many there are.
+        remarks: on what was passed over or is missing.
+    """
+
+    documents: int
+    remarks: tuple[str, ...] = ()
+
+    def tell(self, screen: Screen) -> None:
+        """Show the remarks; the command calls it when nothing can stop it any more."""
+        for remark in self.remarks:
+            screen.remark(remark)
+
+
+def look_through(
+    collection: "Collection",
+    screen: Screen,
+    on_empty: OnEmpty = "keep",
+    judged: "Qrels | None" = None,
+) -> Survey:
     """Count the documents of a source: a broken line is better found now than hours later.
 
     A BEIR set that is fetched by name is not read twice; its number is known.
 
     Args:
         collection: to be indexed.
-        screen: what was passed over is told there.
+        screen: shows progress.
         on_empty: whether a document without title and text is an error.
+        judged: judgements, to say how many of their relevant documents are not there.
 
     Raises:
         ValueError: there are no documents, or one is empty and may not be; names file and line.
@@ -31,23 +59,31 @@ def look_through(collection: "Collection", screen: Screen, on_empty: OnEmpty = "
     from eval.local import BeirFolder, TextFolder
 
     if isinstance(collection, BeirDownload):
-        return BEIR[collection.name].documents
+        return Survey(BEIR[collection.name].documents)
     assert isinstance(collection, BeirFolder | TextFolder)
     total, empty = 0, 0
+    answers = _relevant(judged or {})
+    sought = len(answers)
     with screen.progress("Looking through", None, "documents") as advance:
         for place, document in collection.placed():
             if not document.content:
                 _check_empty(document.id, place, on_empty)
                 empty += 1
+            answers.discard(document.id)
             total += 1
             if total % STEP == 0:
                 advance(total)
     if not total:
         raise ValueError(f"{collection.path} holds no documents")
-    _tell_passed_over(collection, screen)
+    remarks = list(_passed_over(collection))
     if empty and on_empty == "keep":
-        screen.remark(f"{collection.name}: {counted(empty, 'document')} without title and text.")
-    return total
+        remarks.append(f"{collection.name}: {counted(empty, 'document')} without title and text.")
+    if answers:
+        remarks.append(
+            f"{collection.name}: {len(answers):,} of {sought:,} documents that are judged relevant "
+            f"are not among the documents, e.g. {min(answers)!r}; nothing can find them."
+        )
+    return Survey(total, tuple(remarks))
 
 
 def tell_escaped(escaped: int, path: Path, screen: Screen) -> None:
@@ -59,6 +95,41 @@ def tell_escaped(escaped: int, path: Path, screen: Screen) -> None:
         )
 
 
+def tell_rebuilt(name: str, state: str, screen: Screen) -> None:
+    """Say that an index was of other documents than there are now."""
+    if state == "rebuilt":
+        screen.remark(
+            f"{name}: the documents have changed since they were indexed; the index was made again."
+        )
+
+
+def keep_unchanged(
+    finished: "Mapping[str, Record]",
+    sources: "Mapping[str, Callable[[], Mapping[str, str]]]",
+    screen: Screen,
+) -> "dict[str, Record]":
+    """Keep the records of data that are as they were when they were judged.
+
+    Args:
+        finished: data set -> record, of a run folder.
+        sources: data set -> what gives the digests of its data as they are now.
+        screen: what is judged again is told there.
+    """
+    kept = dict(finished)
+    for name in sources.keys() & kept.keys():
+        if kept[name].details.get("source") != sources[name]():
+            del kept[name]
+            screen.remark(
+                f"{name}: its texts or judgements are not known to be those that were judged "
+                "before; it is judged again."
+            )
+    return kept
+
+
+def _relevant(judged: "Qrels") -> set[str]:
+    return {doc for gains in judged.values() for doc, gain in gains.items() if gain > 0}
+
+
 def _check_empty(document_id: str, place: str, on_empty: OnEmpty) -> None:
     if on_empty == "error":
         raise ValueError(
@@ -67,17 +138,17 @@ def _check_empty(document_id: str, place: str, on_empty: OnEmpty) -> None:
         )
 
 
-def _tell_passed_over(collection: "BeirFolder | TextFolder", screen: Screen) -> None:
+def _passed_over(collection: "BeirFolder | TextFolder") -> Iterator[str]:
     counts = {
         "of other kinds": getattr(collection, "ignored", 0),
         "behind broken links": getattr(collection, "broken", 0),
     }
     for what, count in counts.items():
         if count:
-            screen.remark(f"{collection.name}: passed over {counted(count, 'file')} {what}.")
+            yield f"{collection.name}: passed over {counted(count, 'file')} {what}."
     repeated = getattr(collection, "repeated", 0)
     if repeated:
-        screen.remark(
+        yield (
             f"{collection.name}: passed over {counted(repeated, 'folder')} behind links that "
             f"{'is' if repeated == 1 else 'are'} read under another name."
         )

@@ -10,6 +10,7 @@ from lastword.dense_encoder import Keeping, check_names, dense_encoder, places, 
 from lastword.display import Screen, counted, table
 from lastword.options import Output, Reading, command
 from lastword.recipes import Recipe, said
+from lastword.sources import keep_unchanged
 
 if TYPE_CHECKING:
     from eval.sts import Correlation, JudgedPairs
@@ -54,6 +55,7 @@ def sts(
     with screen.loading(reading.channels):
         encoder, recipe = dense_encoder(reading)
     kept = keeping.finished("sts", recipe, encoder, {"datasets": places(sources)})
+    kept = keep_unchanged(kept, {one.name: one.source_facts for one in sets}, screen)
     outcomes = {name: JudgedPairs.of(record) for name, record in kept.items()}
     waiting = [pair_set for pair_set in sets if pair_set.name not in outcomes]
     total = len(sentences(waiting))

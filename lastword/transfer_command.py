@@ -12,6 +12,7 @@ from lastword.dense_encoder import Keeping, check_names, dense_encoder, places, 
 from lastword.display import Screen, counted, duration, table
 from lastword.options import Output, Reading, command
 from lastword.recipes import said
+from lastword.sources import keep_unchanged
 
 if TYPE_CHECKING:
     from eval.labelled import Task
@@ -76,6 +77,7 @@ def transfer(
         encoder, recipe = dense_encoder(reading)
     settings = {"datasets": places(map(str, sources)), "folds": protocol.folds}
     kept = keeping.finished("transfer", recipe, encoder, settings | {"seed": protocol.seed})
+    kept = keep_unchanged(kept, {task.name: task.source_facts for task in tasks}, screen)
     waiting = [task for task in tasks if task.name not in kept]
     rows = SentenceRows(encoder)
     for task in waiting:

@@ -14,6 +14,7 @@ from embedder.tuning.space import Space, key_of
 from embedder.tuning.split import FEW, folds, three_parts
 from embedder.tuning.types import Rules, Task
 from embedder.types import Role
+from eval.indexing import manifest_digest
 from eval.objective import IndexObjective, Judged, fed_tokens
 from eval.pooled import PooledObjective, all_documents, pool_documents
 from eval.tuning_pool import pool, space_of
@@ -131,6 +132,7 @@ def _heading(index: "Index", data: Judged, tuning: "Tuning", task: Task) -> dict
     return {
         "index": {name: spec.fingerprint for name, spec in index.channels.items()},
         "generation": index.generation,
+        "holds": manifest_digest(index.manifest),
         "judged": content_hash([dict(data.queries), {q: dict(d) for q, d in data.qrels.items()}]),
         "asked": asked,
         "pool": [key_of(one.prompt) for one in task.pool],

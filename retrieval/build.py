@@ -45,9 +45,9 @@ def build_index(
         progress: told the number of documents read so far.
 
     Raises:
-        ValueError: there is a complete index at `path`; an id comes twice; a document is empty
-            and may not be; there are no documents; or the source, the encoders or the options
-            are others than those of the build to be continued.
+        ValueError: there is a complete index at `path` and `options.overwrite` is not set; an id
+            comes twice; a document is empty and may not be; there are no documents; or the
+            source, the encoders or the options are others than those of the build to be continued.
         BlockingIOError: another writer is at work.
         OSError: the disk is full or cannot be written; the last commit stands.
     """
@@ -59,12 +59,13 @@ def build_index(
     new = not (Path(path) / MANIFEST).exists()
     with IndexWriter(path, specs if new else None) as writer:
         held = writer.manifest.ingest
-        if not new and (held is None or held.kind != "build"):
+        complete = not new and (held is None or held.kind != "build")
+        if complete and not options.overwrite:
             raise ValueError(
                 f"{path} holds a complete index; add documents to it, or build in another folder"
             )
         done = Ingest("build", options.settings(options.passages), EMPTY_DIGEST)
-        if held is None or held.consumed == 0 or not options.resume:
+        if complete or held is None or held.consumed == 0 or not options.resume:
             writer.start_over(specs, options.passages)
             writer.record(done)
             writer.commit()

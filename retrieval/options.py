@@ -55,6 +55,8 @@ class BuildOptions:
             the index does.
         cache: keep what was encoded in INDEX/cache until its segment is committed, so that an
             interrupted build encodes nothing twice; BM25 is not worth it and never kept.
+        overwrite: start over where there is a complete index, instead of refusing that; nothing of
+            what it held stays.
         resume: continue interrupted work. Otherwise a build starts over, and an addition
             keeps what it had committed and takes the source as a new one.
     """
@@ -66,6 +68,7 @@ class BuildOptions:
     passages: Passages | None = None
     cache: bool = False
     resume: bool = True
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         if self.segment_documents < 1 or self.window < 1:

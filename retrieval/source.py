@@ -9,6 +9,37 @@ EMPTY_DIGEST = hashlib.blake2b(digest_size=16).hexdigest()
 """Digest of no documents at all."""
 
 
+class SourceChangedError(ValueError):
+    """A source does not begin with the documents that were read of it before."""
+
+
+class DocumentsDigest:
+    """A running digest of documents: of their ids, titles and texts, in order."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.blake2b(digest_size=16)
+
+    def add(self, document: Document) -> None:
+        """Take the next document in."""
+        for field in (document.id, document.title, document.text):
+            data = field.encode()
+            self._digest.update(len(data).to_bytes(8, "little"))
+            self._digest.update(data)
+
+    @property
+    def hexdigest(self) -> str:
+        """The digest of the documents so far."""
+        return self._digest.hexdigest()
+
+
+def documents_digest(documents: Iterable[Document]) -> str:
+    """Return the digest of documents; the same documents in the same order have the same."""
+    digest = DocumentsDigest()
+    for document in documents:
+        digest.add(document)
+    return digest.hexdigest
+
+
 class Source:
     """Reads documents one at a time and keeps a running digest of all that were taken.
 
@@ -19,13 +50,13 @@ class Source:
     def __init__(self, documents: Iterable[Document]) -> None:
         self._documents: Iterator[Document] = iter(documents)
         self._next: Document | None = None
-        self._digest = hashlib.blake2b(digest_size=16)
+        self._digest = DocumentsDigest()
         self.consumed = 0
 
     @property
     def digest(self) -> str:
         """Digest of ids, titles and texts of the documents taken, in order."""
-        return self._digest.hexdigest()
+        return self._digest.hexdigest
 
     @property
     def exhausted(self) -> bool:
@@ -42,7 +73,7 @@ class Source:
         """Take the `count` documents that were read before, and make sure that they are those.
 
         Raises:
-            ValueError: there are fewer, or they are others.
+            SourceChangedError: there are fewer, or they are others.
         """
         while self.consumed < count and not self.exhausted:
             self._take()
@@ -52,7 +83,7 @@ class Source:
             changed = f"its first {count} documents are not those that were read then"
         else:
             return
-        raise ValueError(
+        raise SourceChangedError(
             f"the source has changed since the interruption: {changed}; "
             "give the same source to continue, or start over"
         )
@@ -63,8 +94,5 @@ class Source:
             raise AssertionError("exhausted was not asked")
         self._next = None
         self.consumed += 1
-        for field in (document.id, document.title, document.text):
-            data = field.encode()
-            self._digest.update(len(data).to_bytes(8, "little"))
-            self._digest.update(data)
+        self._digest.add(document)
         return document
