@@ -6,7 +6,7 @@ import threading
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 import regex  # type: ignore[import-untyped]
@@ -83,18 +83,19 @@ class BM25Encoder:
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Count terms: sparse (len(texts), 2**62) float32 counts; a text may have none."""
         role, texts = Role(role), list_texts(texts)
-        columns: list[int] = []
-        lengths = np.zeros(len(texts), np.int64)
-        for row, text in enumerate(texts):
-            before = len(columns)
-            columns.extend(
-                column for word in self.terms(text) if (column := self._column(word)) is not None
-            )
-            lengths[row] = len(columns) - before
+        columns = self.columns(texts)
+        lengths = np.array([len(row) for row in columns], np.int64)
         self._texts += len(texts)
         self._without_words += int((lengths == 0).sum())
-        sparse = _counted(np.array(columns, np.int64), lengths)
+        sparse = _counted(np.array([*chain(*columns)], np.int64), lengths)
         return Representation(dense=None, sparse=sparse, owner=np.arange(len(texts)))
+
+    def columns(self, texts: Iterable[str]) -> list[list[int]]:
+        """Return the columns that the terms of each text stand in; stop words have none."""
+        return [
+            [column for word in self.terms(text) if (column := self._column(word)) is not None]
+            for text in texts
+        ]
 
     def term_names(self, terms: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
         """Name columns by the first word of `texts` that stands in them; "<id>" if none does."""

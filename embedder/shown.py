@@ -2,14 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from embedder.llm import LLMEncoder
 from embedder.prompt import Prompt
-from embedder.reading import Contrast, Prepending, Reading, SparseRules
+from embedder.readable import joined, stretches
+from embedder.reading import Contrast, Prepending, Reading
 from embedder.readout import positions
 from embedder.render import leading_specials
 from embedder.row import Row
+from embedder.shown_words import words_of
 from embedder.types import Role
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 PLACEHOLDER = "<PST>"  # as Token Prepending calls it
 
@@ -25,12 +31,15 @@ class Wording:
         slots: for each slot of the text, the stretches (first, one past the last) of its tokens.
         placeholders: positions of placeholders, increasing.
         read: positions whose answer is read, increasing; none of an auxiliary prompt.
+        stretches: (first, one past the last, text) of the tokens in order, as a person would
+            write them; cut where the text, a placeholder or what is read begins or ends.
     """
 
     tokens: tuple[tuple[int, str], ...]
     slots: tuple[tuple[tuple[int, int], ...], ...]
     placeholders: tuple[int, ...]
     read: tuple[int, ...]
+    stretches: tuple[tuple[int, int, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,8 @@ class Shown:
         blocks: blocks below the state that is read; 0 for the embeddings.
         depth: blocks of the model.
         rules: what is read, and what is done on the way, one sentence each.
-        words: (word, amount), strongest first; see `amount`.
+        words: (word of the text, amount), strongest first; see `amount`. A word has the largest
+            amount of its pieces.
         amount: "weight" in the sparse row, or "probability" of being said next, in a prompt
             without sparse rows.
         silent: why there are no words, or "".
@@ -61,8 +71,15 @@ class Shown:
     silent: str
 
 
-def show(encoder: LLMEncoder, text: str, role: Role, top: int = 10) -> Shown:
+def show(encoder: LLMEncoder, text: str, role: Role, top: int = 10, pieces: bool = False) -> Shown:
     """Say what is fed for a text and what comes out.
+
+    Args:
+        encoder: of the prompt.
+        text: what is put into it.
+        role: side of the prompt.
+        top: words.
+        pieces: give the tokens that the model knows in place of the text's words.
 
     Raises:
         ValueError: a rule of the prompt does not fit the model, or the model gives NaN.
@@ -73,7 +90,7 @@ def show(encoder: LLMEncoder, text: str, role: Role, top: int = 10) -> Shown:
         rules.append("The copy has no tokens to read, so the row is zeros.")
     if any(row.cut for row in fed.rows):
         rules.append(f"The text was cut at {encoder.options.max_text_tokens} tokens.")
-    words, silent = _words(encoder, text, role, top), ""
+    words, silent = words_of(encoder, text, role, top, pieces), ""
     if not words:
         silent = _silence(reading)
     return Shown(
@@ -104,14 +121,29 @@ def shortened(prompt: Prompt) -> tuple[Prompt, tuple[str, ...]]:
 
 def _wording(encoder: LLMEncoder, row: Row, reading: Reading | None) -> Wording:
     held = encoder.reader.frames[Role.DOCUMENT][0].placeholder  # no id of the tokenizer's
-    name = encoder.backbone.tokenizer.convert_ids_to_tokens
+    tokenizer = encoder.backbone.tokenizer
+    name = tokenizer.convert_ids_to_tokens
     names = [PLACEHOLDER if one == held else str(name(one)) for one in row.ids]
+    slots = tuple(tuple((one.start, one.stop) for one in slot) for slot in row.slots)
+    placeholders = tuple(at for at, one in enumerate(row.ids) if one == held)
+    read = tuple(positions(row, reading).tolist()) if reading is not None else ()
+    borders = [end for slot in slots for span in slot for end in span]
+    borders += [at + side for at in placeholders for side in (0, 1)]
+    borders += {at for at in read} ^ {at + 1 for at in read}
     return Wording(
         tokens=tuple(zip(row.ids, names, strict=True)),
-        slots=tuple(tuple((one.start, one.stop) for one in slot) for slot in row.slots),
-        placeholders=tuple(at for at, one in enumerate(row.ids) if one == held),
-        read=tuple(positions(row, reading).tolist()) if reading is not None else (),
+        slots=slots,
+        placeholders=placeholders,
+        read=read,
+        stretches=tuple(
+            (start, end, _text(tokenizer, names[start:end], start in placeholders))
+            for start, end in stretches(borders, len(names))
+        ),
     )
+
+
+def _text(tokenizer: "PreTrainedTokenizerBase", names: list[str], placeholder: bool) -> str:
+    return f" {PLACEHOLDER}" if placeholder else joined(tokenizer, names)
 
 
 def _rules(encoder: LLMEncoder, role: Role) -> Iterator[str]:
@@ -223,51 +255,3 @@ def _silence(reading: Reading) -> str:
     if reading.attention == "bidirectional":
         return "a bidirectional model is not about to say a word."
     return f"a word is said after the last token; here the row is {_where(reading)}."
-
-
-def _words(encoder: LLMEncoder, text: str, role: Role, top: int) -> list[tuple[str, float]]:
-    reading = encoder.prompt.reading
-    if reading.sparse is not None:
-        return _weighted(encoder, text, role)[:top]
-    if not reading.at_last_token:
-        return []
-    return _next(encoder, text, role, top)
-
-
-def _weighted(encoder: LLMEncoder, text: str, role: Role) -> list[tuple[str, float]]:
-    """Name the terms of the sparse rows; a term of several rows has its largest weight."""
-    rows = encoder.encode([text], role).sparse
-    weights: dict[int, float] = {}
-    if rows is not None:
-        for term, weight in zip(rows.indices.tolist(), rows.data.tolist(), strict=True):
-            weights[term] = max(weight, weights.get(term, 0.0))
-    called = encoder.term_names(list(weights), [text])
-    words = [(called[term], weight) for term, weight in weights.items()]
-    return sorted(words, key=lambda pair: (-pair[1], pair[0]))
-
-
-def _next(encoder: LLMEncoder, text: str, role: Role, top: int) -> list[tuple[str, float]]:
-    """Ask for the likeliest next tokens, with all that is done to states on the way.
-
-    Wordings are averaged by their logits, as sparse rows are.
-    """
-    import numpy as np
-    import torch
-
-    from embedder.batch_rows import refuse_nan
-    from embedder.reader import Reader
-    from embedder.terms import TermTable
-
-    rules = SparseRules()
-    reading = replace(encoder.prompt.reading, dense=False, sparse=rules)
-    prompt = replace(encoder.prompt, reading=reading, filter=None)
-    reader = Reader(encoder.backbone, prompt)
-    fed = reader.feed([text], role, encoder.options.max_text_tokens)
-    logits = reader.read(fed, role).logits
-    if logits is None:
-        raise AssertionError("a pass that was asked for logits gave none")
-    refuse_nan(np.zeros(1, np.int64), logits.float().cpu().numpy())
-    likely, ids = torch.softmax(logits[0].float(), dim=0).topk(min(top, logits.shape[1]))
-    table = TermTable(encoder.backbone.tokenizer, encoder.backbone.vocab, rules)
-    called = [table.readable(one) or table.name(one) for one in ids.tolist()]
-    return list(zip(called, likely.tolist(), strict=True))

@@ -1,7 +1,7 @@
 """Terms: which vocabulary ids a text may be described with, and what an id is called."""
 
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
@@ -97,6 +97,21 @@ class TermTable:
     def readable(self, column: int) -> str:
         """Return a column's text as a person would write it."""
         return str(self._tokenizer.convert_tokens_to_string([self.name(column)])).strip()
+
+    def spans(self, run: str) -> Iterator[tuple[int, int, int]]:
+        """Yield (column, first, one past the last character) of each piece of a text.
+
+        Nothing where the tokenizer does not tell places; pieces of one character share a place.
+        """
+        if not self._tokenizer.is_fast:
+            return
+        read = self._tokenizer(
+            run, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )
+        for column, (start, end) in zip(read.input_ids, read.offset_mapping, strict=True):
+            if end > start and column != self._tokenizer.unk_token_id:
+                merged = column if self.canonical is None else int(self.canonical[column])
+                yield merged, start, end
 
     @cached_property
     def expandable(self) -> NDArray[np.bool_]:

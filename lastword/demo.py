@@ -13,7 +13,7 @@ from typer import Option, Typer
 
 from lastword.display import Screen, clipped, counted, one_line, shell
 from lastword.encoders import Readers, channel_options, readers
-from lastword.options import Output, Reading, command
+from lastword.options import Output, Pieces, Reading, command
 from lastword.recipes import spoken
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from embedder.types import Encoder, Role
-    from index.folder import Index
     from retrieval.retriever import Retriever
 
 app = Typer()
@@ -77,6 +76,7 @@ def demo(
     out: Annotated[
         Path | None, Option(help="Folder for the index; a cache folder by default.")
     ] = None,
+    pieces: Pieces = False,
 ) -> None:
     """Index the documentation of Python's standard library, and ask it some questions.
 
@@ -89,7 +89,7 @@ def demo(
     screen.remark(f"Reading with {spoken(made.recipes)}.")
     place = out or _cache_folder() / f"demo-{_key(made)}.index"
     built = _built(place, made, screen)
-    answered = _answered(place, made, ask or QUESTIONS)
+    answered = _answered(place, made, ask or QUESTIONS, pieces)
     milliseconds = 1000 * sum(one.seconds for one in answered) / len(answered)
     data = {
         "model": reading.embedder or reading.model,
@@ -144,29 +144,33 @@ def _built(place: Path, made: Readers, screen: Screen) -> dict[str, Any]:
     return {"documents": report.documents, "reused": False, "documents_per_second": speed}
 
 
-def _answered(place: Path, made: Readers, questions: Sequence[str]) -> list[Answered]:
+def _answered(place: Path, made: Readers, questions: Sequence[str], pieces: bool) -> list[Answered]:
     from index.folder import Index
     from retrieval.retriever import Retriever
 
     with Index.open(place) as held:
         retriever = Retriever(held, made.encoders)
         retriever.answer({ASKED: questions[0]}, SHOWN)  # the first search loads and compiles
-        return [_answer(question, retriever, held, made) for question in questions]
+        return [_answer(question, retriever, made, pieces) for question in questions]
 
 
-def _answer(question: str, retriever: "Retriever", held: "Index", made: Readers) -> Answered:
+def _answer(question: str, retriever: "Retriever", made: Readers, pieces: bool) -> Answered:
     from embedder.types import Role
     from retrieval.run import ranked
 
     answer = retriever.answer({ASKED: question}, SHOWN)
     runs = {"fused": answer.run, **answer.channels} if len(made.encoders) > 1 else answer.channels
+    held = retriever.index
     best = [document for document, _ in ranked(answer.run[ASKED])[:SHOWN]]
     texts = tuple(held.document(document).text for document in best)
     reader = made.encoders.get("sparse")
     words: tuple[Words, Words] = ((), ())
     if reader is not None and best:
         top = held.document(best[0]).content
-        words = (_words(reader, question, Role.QUERY), _words(reader, top, Role.DOCUMENT))
+        words = (
+            _words(reader, question, Role.QUERY, pieces),
+            _words(reader, top, Role.DOCUMENT, pieces),
+        )
     return Answered(
         question=question,
         ranked={name: tuple(ranked(run[ASKED])[:SHOWN]) for name, run in runs.items()},
@@ -177,16 +181,15 @@ def _answer(question: str, retriever: "Retriever", held: "Index", made: Readers)
     )
 
 
-def _words(reader: "Encoder", text: str, role: "Role") -> Words:
+def _words(reader: "Encoder", text: str, role: "Role", pieces: bool) -> Words:
     """Return the strongest words that the model chose for a text."""
-    from embedder.types import NamesTerms
+    from embedder.word_columns import piece_words, whole_words
 
     row = reader.encode([text], role).sparse
-    if row is None or not isinstance(reader, NamesTerms):
+    if row is None:
         return ()
-    strongest = sorted(zip(row.data.tolist(), row.indices.tolist(), strict=True), reverse=True)
-    names = reader.term_names([term for _, term in strongest[:WORDS]], [text])
-    return tuple((names[term], weight) for weight, term in strongest[:WORDS])
+    weights = dict(zip(row.indices.tolist(), row.data.tolist(), strict=True))
+    return tuple((piece_words if pieces else whole_words)(reader, weights, [text])[:WORDS])
 
 
 def _shown(answered: Answered) -> "list[RenderableType]":

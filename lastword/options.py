@@ -21,6 +21,11 @@ FUSION_HELP = (
 
 IndexPath = Annotated[Path, Argument(metavar="INDEX", help="Folder of an index.")]
 
+Pieces = Annotated[
+    bool,
+    Option("--pieces", help="Instead of words: the pieces that the model knows, with their marks."),
+]
+
 _DEVICE = "auto, cpu, cuda, cuda:1, ..."
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from typer import Argument, Option, Typer
 
 from lastword.display import Screen, shell
-from lastword.options import ModelChoice, Output, command
+from lastword.options import ModelChoice, Output, Pieces, command
 
 if TYPE_CHECKING:
     from embedder.cost import Cost
@@ -33,6 +33,7 @@ class Trial(ModelChoice):
         Literal["query", "document"], Option(help="Which of the prompt's two sides the text is.")
     ] = "document"
     words: Annotated[int, Option(min=1, help="How many of the model's words are shown.")] = 15
+    pieces: Pieces = False
 
 
 @command(
@@ -86,7 +87,7 @@ def show(name: Name, trial: Trial, output: Output) -> None:
     with screen.waiting("Loading the model"):
         shown, left_out = _tried(prompt, trial)
     facts = asdict(shown) | {"rules": [*shown.rules, *left_out]}
-    screen.result(facts, *shown_prompt(shown, left_out))
+    screen.result(facts, *shown_prompt(shown, left_out, trial.pieces))
 
 
 @command(
@@ -169,4 +170,6 @@ def _tried(prompt: "Prompt", trial: Trial) -> "tuple[Shown, tuple[str, ...]]":
     )
     prompt, left_out = shortened(prompt)
     encoder = LLMEncoder.load(trial.model, prompt, options)
-    return shown_to(encoder, trial.text or "", Role(trial.role), trial.words), left_out
+    return shown_to(
+        encoder, trial.text or "", Role(trial.role), trial.words, trial.pieces
+    ), left_out

@@ -72,7 +72,9 @@ def folded(name: str, width: int) -> str:
     return f"{name[:at]}\n{folded(name[at:], width)}"
 
 
-def shown_prompt(shown: "Shown", left_out: Sequence[str]) -> Iterator["RenderableType"]:
+def shown_prompt(
+    shown: "Shown", left_out: Sequence[str], pieces: bool = False
+) -> Iterator["RenderableType"]:
     """Yield what is fed, what is read of it, and the words, one below the other."""
     from rich.text import Text
 
@@ -80,10 +82,10 @@ def shown_prompt(shown: "Shown", left_out: Sequence[str]) -> Iterator["Renderabl
     for number, wording in enumerate(shown.wordings, start=1):
         which = f", wording {number} of {many}" if many > 1 else ""
         yield Text(f"Form {shown.form}{which}, {_counted(wording)}:", style="bold")
-        yield fed(wording)
+        yield fed(wording, pieces)
     if shown.auxiliary is not None:
         yield Text(f"Auxiliary prompt, {_counted(shown.auxiliary)}:", style="bold")
-        yield fed(shown.auxiliary)
+        yield fed(shown.auxiliary, pieces)
     legend = f"{SLOT[0]}the text{SLOT[1]}  {READ[0]}what is read{READ[1]}"
     yield Text(legend, style="dim")
     yield ""
@@ -97,8 +99,13 @@ def shown_prompt(shown: "Shown", left_out: Sequence[str]) -> Iterator["Renderabl
     yield table(f">{shown.amount}", "next word" if percent else "word", rows=rows)
 
 
-def fed(wording: "Wording") -> "Text":
-    """Write the tokens of a wording, parted by spaces, with marks at the text and what is read."""
+def fed(wording: "Wording", pieces: bool = False) -> "Text":
+    """Write what is fed, with marks at the text and at what is read.
+
+    Args:
+        wording: as it is fed.
+        pieces: write every token apart, with the marks of the vocabulary.
+    """
     from rich.text import Text
 
     stretches = [one for slot in wording.slots for one in slot]
@@ -109,18 +116,25 @@ def fed(wording: "Wording") -> "Text":
     inside = {at for start, end in stretches for at in range(start, end)}
     read, placeholders = set(wording.read), set(wording.placeholders)
     line = Text()
-    for at, (_, token) in enumerate(wording.tokens):
-        kind = "placeholder" if at in placeholders else "text" if at in inside else ""
-        if at in opened:
+    written = (
+        [(at, at + 1, token) for at, (_, token) in enumerate(wording.tokens)]
+        if pieces
+        else wording.stretches
+    )
+    for start, end, text in written:
+        kind = "placeholder" if start in placeholders else "text" if start in inside else ""
+        bare = text if pieces else text.lstrip(" ")
+        line.append(text[: len(text) - len(bare)])
+        if start in opened:
             line.append(SLOT[0], "bold")
-        if at in read and at - 1 not in read:
+        if start in read and start - 1 not in read:
             line.append(READ[0], "bold cyan")
-        line.append(token, _STYLES[kind])
-        if at in read and at + 1 not in read:
+        line.append(bare, _STYLES[kind])
+        if end - 1 in read and end not in read:
             line.append(READ[1], "bold cyan")
-        if at in shut:
+        if end - 1 in shut:
             line.append(SLOT[1], "bold")
-        line.append(" ")
+        line.append(" " if pieces else "")
     line.rstrip()
     return line
 

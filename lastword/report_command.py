@@ -8,7 +8,7 @@ from typer import Argument, Option, Typer
 
 from lastword.display import Screen, counted, size
 from lastword.encoders import readers_again
-from lastword.options import Output, Running, command
+from lastword.options import Output, Pieces, Running, command
 
 if TYPE_CHECKING:
     from embedder.types import Encoder
@@ -43,6 +43,7 @@ def report(
         bool,
         Option(help="Load models to mark the words that they found; BM25's need none."),
     ] = True,
+    pieces: Pieces = False,
 ) -> None:
     """Write one page of HTML that needs no network, and the same as Markdown.
 
@@ -59,7 +60,7 @@ def report(
     encoders = _encoders(opened[:SIDES], running, screen) if words and queries else {}
     total = _queries(opened)
     with screen.progress("Describing", total, "queries") as advance:
-        page, text = write_report(folders, out, ReportOptions(queries, encoders, advance))
+        page, text = write_report(folders, out, ReportOptions(queries, encoders, advance, pieces))
     held = page.stat().st_size
     data = {"html": str(page), "markdown": str(text), "bytes": held, "queries": total}
     screen.result(data, f"{page} ({size(held)}), {text}: {counted(len(opened), 'run folder')}.")

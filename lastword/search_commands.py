@@ -10,7 +10,16 @@ from typer import Argument, Option, Typer
 
 from lastword.display import Screen, counted, duration, one_line, table, visible
 from lastword.encoders import readers_again
-from lastword.options import AUTO, FUSION_HELP, IndexPath, Output, Running, command, typed_text
+from lastword.options import (
+    AUTO,
+    FUSION_HELP,
+    IndexPath,
+    Output,
+    Pieces,
+    Running,
+    command,
+    typed_text,
+)
 from lastword.sources import tell_escaped
 
 if TYPE_CHECKING:
@@ -100,12 +109,13 @@ def explain(
     ],
     fusing: Fusing,
     output: Output,
+    pieces: Pieces = False,
 ) -> None:
     """Say which words, in which channel, brought a document its score."""
     _check_query(query)
     screen = Screen(output)
     with opened(path, fusing, screen) as retriever:
-        told = retriever.explain(query, document_id)
+        told = retriever.explain(query, document_id, pieces=pieces)
         dense = {name for name, spec in retriever.index.channels.items() if spec.kind == "dense"}
     data = {
         "query": query,

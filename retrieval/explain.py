@@ -1,12 +1,14 @@
 """Why a document was found: its score in each channel, and the words that carried it."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from embedder.types import Encoder, NamesTerms, Representation
+from embedder.types import Encoder, Representation
+from embedder.word_columns import piece_words, whole_words
 from index.channel_rows import Match
 from index.documents import Document
 from index.folder import Index
@@ -21,7 +23,8 @@ class ChannelPart:
         score: exact, also where the channel's search is approximate; 0 where nothing matches.
         rank: from 1; None where the channel did not return the document.
         share: the channel's part of the fused score.
-        words: word -> its part of `score`, heaviest first; empty for dense rows.
+        words: word of the query or the document -> its part of `score`, the sum over its pieces,
+            heaviest first; or piece -> its part. Empty for dense rows.
         passage: start and end of the best passage in `Document.text`; None where the document
             has no row in the channel.
     """
@@ -86,17 +89,16 @@ def matched(index: Index, channel: str, query: Representation, document_id: str)
 
 
 def named(
-    encoder: Encoder, terms: Mapping[int, float], texts: tuple[str, str], limit: int
+    encoder: Encoder,
+    terms: Mapping[int, float],
+    texts: tuple[str, str],
+    limit: int,
+    pieces: bool = False,
 ) -> tuple[tuple[str, float], ...]:
-    """Name the heaviest columns by the words of the texts that they stand for."""
-    heaviest = sorted(terms.items(), key=lambda item: (-item[1], item[0]))[:limit]
-    columns = [column for column, _ in heaviest]
-    names = (
-        encoder.term_names(columns, texts)
-        if isinstance(encoder, NamesTerms) and columns
-        else {column: f"<{column}>" for column in columns}
-    )
-    return tuple((names[column], weight) for column, weight in heaviest)
+    """Name the heaviest words of the texts by what their pieces add to the score, or the pieces."""
+    if pieces:
+        return tuple(piece_words(encoder, terms, texts)[:limit])
+    return tuple(whole_words(encoder, terms, texts, join=math.fsum)[:limit])
 
 
 def _row(query: Representation, at: int) -> Representation:

@@ -121,13 +121,16 @@ class Retriever:
         lexical = [name for name in channels if kinds[name].kind == "inverted"]
         return text, fusion_by_name(text, channels, lexical)
 
-    def explain(self, query: str, document_id: str, words: int = 20) -> Explanation:
+    def explain(
+        self, query: str, document_id: str, words: int = 20, pieces: bool = False
+    ) -> Explanation:
         """Tell how a document stands to a query in every channel, and which words carried it.
 
         Args:
             query: text.
             document_id: a live document, found by the search or not.
             words: number of words to name per channel, the heaviest first.
+            pieces: name the pieces of words that a model knows, with the marks on them.
 
         Raises:
             ValueError: the document is unknown, or the query is empty.
@@ -144,7 +147,7 @@ class Retriever:
                 score=found.score,
                 rank=order.index(document_id) + 1 if document_id in order else None,
                 share=self._share(name, runs, document_id),
-                words=named(self.encoders[name], found.terms, texts, words),
+                words=named(self.encoders[name], found.terms, texts, words, pieces),
                 passage=found.passage,
             )
             parts.append(part)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from embedder.bm25 import BM25Encoder
 from embedder.llm import LLMEncoder
 from embedder.types import Role
-from eval.report.highlights import Marker, Piece, WordColumns, bm25_encoder, pieces
+from embedder.word_columns import WordColumns
+from eval.report.highlights import Marker, Piece, bm25_encoder, pieces, word_weights
 from index.folder import Index
 from retrieval.retriever import Retriever
 from tests.run_folders import ENCODERS, QUERIES, retrieval_folder
@@ -82,7 +83,9 @@ def test_pieces_of_words_mark_the_whole_word(llama: Path) -> None:
     encoder = LLMEncoder.load(llama)
     assert encoder.table is not None
     columns = encoder.table.allowed(["rotation"])[0].tolist()
-    weights = WordColumns(encoder).weights({columns[0]: 2.0}, "Rotation, the rotation of keys")
+    weights = word_weights(
+        WordColumns(encoder), {columns[0]: 2.0}, "Rotation, the rotation of keys"
+    )
     assert weights["rotation"] == weights["Rotation"] == 2.0
     assert "the" not in weights
 
@@ -91,7 +94,7 @@ def test_scripts_without_spaces_are_marked_by_characters() -> None:
     encoder = BM25Encoder()
     row = encoder.encode(["鍵"], Role.QUERY).sparse
     assert row is not None
-    weights = WordColumns(encoder).weights({int(row.indices[0]): 1.0}, "古い鍵を回す")
+    weights = word_weights(WordColumns(encoder), {int(row.indices[0]): 1.0}, "古い鍵を回す")
     found = pieces("古い鍵を回す", {"bm25": weights}, 30)
     assert found == (Piece("古い"), Piece("鍵", ("bm25",)), Piece("を回す"))
 

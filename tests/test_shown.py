@@ -10,6 +10,8 @@ from embedder.loading import LLMOptions
 from embedder.prompt import Prompt
 from embedder.shown import PLACEHOLDER, Shown, shortened, show
 from embedder.types import Role
+from embedder.words import words
+from lastword.prompt_display import fed as written
 from tests.models import LINES, save_llama
 from tests.shapes import save_shape
 
@@ -88,7 +90,26 @@ def test_words_of_sparse_rows_keep_their_weights(tmp_path: Path) -> None:
     told, encoder = shown(save_llama(tmp_path), "promptreps")
     row = encoder.encode([LINES[0]], Role.QUERY).sparse
     assert row is not None and told.amount == "weight"
-    assert [n for _, n in told.words] == sorted(row.data.tolist(), reverse=True)[:10]
+    weights = sorted(row.data.tolist(), reverse=True)
+    pieces = show(encoder, LINES[0], Role.QUERY, pieces=True).words
+    assert [n for _, n in pieces] == weights[:10]
+    assert told.words[0][1] == weights[0] and len(told.words) < len(weights)
+    assert {word for word, _ in told.words} <= set(words(LINES[0]))
+
+
+def test_what_is_fed_is_shown_as_text_or_as_tokens(tmp_path: Path) -> None:
+    told, _ = shown(save_llama(tmp_path), "promptreps")
+    (wording,) = told.wordings
+    assert "".join(text for *_, text in wording.stretches).count(LINES[0]) == 1
+    ends = [end for _, end, _ in wording.stretches]
+    assert (
+        ends[-1] == len(wording.tokens)
+        and [start for start, *_ in wording.stretches[1:]] == (ends[:-1])
+    )
+    whole, pieces = written(wording).plain, written(wording, pieces=True).plain
+    assert f"⟦{LINES[0]}⟧" in whole and "\u0120" not in whole
+    assert "\u0120capital" in pieces or "\u0120c" in pieces
+    assert whole.endswith("◀") and pieces.endswith("◀")
 
 
 def test_what_needs_a_collection_or_a_writer_is_left_out_aloud() -> None:

@@ -31,11 +31,13 @@ class ReportOptions:
         encoders: run folder -> channel -> what encodes its queries again, for the words of
             channels other than BM25; may be empty.
         progress: told the number of queries described.
+        pieces: whether a model's words are shown as the pieces that it knows.
     """
 
     queries: int = 1000
     encoders: Encoders = field(default_factory=dict)
     progress: Callable[[int], None] = _silent
+    pieces: bool = False
 
     def __post_init__(self) -> None:
         if self.queries < 0:
@@ -183,7 +185,9 @@ def _set_facts(
     judged: Judged, table: Table, full: set[str], options: ReportOptions, before: int
 ) -> SetFacts:
     pages = []
-    for page in query_pages(judged, full, options.encoders) if judged.retrieval else ():
+    for page in (
+        query_pages(judged, full, options.encoders, options.pieces) if judged.retrieval else ()
+    ):
         pages.append(page)
         options.progress(before + len(pages))
     moved = [page for page in pages if page.difference]

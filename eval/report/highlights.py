@@ -2,18 +2,17 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from embedder.bm25 import ANALYSIS, BM25Encoder
-from embedder.terms import TermTable
 from embedder.types import Encoder, Representation, Role
+from embedder.word_columns import WordColumns, piece_words, whole_words
 from embedder.words import is_unspaced, words_and_emoji
 from index.folder import Index
-from retrieval.explain import matched, named
+from retrieval.explain import matched
 
 BM25 = "bm25"
 QUERY = "query"
@@ -72,11 +71,19 @@ class Marker:
         """What words are marked by."""
         return tuple(self._encoders)
 
-    def own_words(self, query_id: str) -> dict[str, tuple[tuple[str, float], ...]]:
-        """Return what a model says of a query, heaviest first; BM25 has no words of its own."""
-        texts = (self._queries[query_id], "")
+    def own_words(
+        self, query_id: str, pieces: bool = False
+    ) -> dict[str, tuple[tuple[str, float], ...]]:
+        """Return what a model says of a query, heaviest first; BM25 has no words of its own.
+
+        Args:
+            query_id: one of the queries.
+            pieces: tell the pieces of words that the model knows, with the marks on them.
+        """
+        write = piece_words if pieces else whole_words
+        texts = (self._queries[query_id],)
         return {
-            name: named(encoder, _summed(self._rows[name][query_id]), texts, OWN_WORDS)
+            name: tuple(write(encoder, _summed(self._rows[name][query_id]), texts)[:OWN_WORDS])
             for name, encoder in self._encoders.items()
             if name not in (BM25, QUERY)
         }
@@ -91,7 +98,7 @@ class Marker:
         """
         document = self._index.document(document_id)
         weights = {
-            channel: self._columns[channel].weights(terms, document.content)
+            channel: word_weights(self._columns[channel], terms, document.content)
             for channel in self._encoders
             if (terms := self._terms(channel, query_id, document_id))
         }
@@ -104,21 +111,14 @@ class Marker:
         return matched(self._index, channel, rows, document_id).terms
 
 
-class WordColumns:
-    """Which columns of sparse rows the words of a text stand in; remembered word by word."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self._ask = _columns(encoder)
-        self._known: dict[str, frozenset[int]] = {}
-
-    def weights(self, terms: Mapping[int, float], text: str) -> dict[str, float]:
-        """Return the words of a text with what their columns add; the others are left out."""
-        found = {word: None for word, _ in _placed(text)}
-        new = [word for word in found if word not in self._known]
-        for word, columns in zip(new, self._ask(new) if new else [], strict=True):
-            self._known[word] = frozenset(map(int, columns))
-        added = {word: sum(terms.get(at, 0.0) for at in self._known[word]) for word in found}
-        return {word: weight for word, weight in added.items() if weight > 0}
+def word_weights(columns: WordColumns, terms: Mapping[int, float], text: str) -> dict[str, float]:
+    """Return the words of a text with what their columns add; the others are left out."""
+    found = list(dict.fromkeys(word for word, _ in _placed(text)))
+    added = {
+        word: sum(terms.get(at, 0.0) for at in held)
+        for word, held in zip(found, columns.of(found), strict=True)
+    }
+    return {word: weight for word, weight in added.items() if weight > 0}
 
 
 def bm25_encoder(fingerprint: str) -> BM25Encoder | None:
@@ -207,30 +207,6 @@ def _placed(text: str) -> Iterator[tuple[str, int]]:
         for part in parts:
             yield part, at
             at += len(part)
-
-
-def _columns(encoder: Encoder) -> Callable[[list[str]], Iterable[Iterable[int]]]:
-    """Return what gives the columns of words, each read alone.
-
-    Raises:
-        ValueError: the encoder does not tell.
-    """
-    inner: Any = getattr(encoder, "inner", encoder)  # one that rewrites texts wraps a reader
-    if isinstance(inner, BM25Encoder):
-
-        def counted(found: list[str]) -> Iterable[Iterable[int]]:
-            rows = inner.encode(found, Role.DOCUMENT).sparse
-            assert rows is not None
-            return [rows.indices[rows.indptr[at] : rows.indptr[at + 1]] for at in range(len(found))]
-
-        return counted
-    if isinstance(getattr(inner, "table", None), TermTable):
-        asked: Callable[[list[str]], Iterable[Iterable[int]]] = inner.table.allowed
-        return asked
-    tokenizer = getattr(getattr(inner, "model", None), "tokenizer", None)
-    if tokenizer is None:
-        raise ValueError(f"{type(inner).__name__} does not tell which words its columns stand for")
-    return lambda found: tokenizer(found, add_special_tokens=False)["input_ids"]
 
 
 def _of(rows: Representation, at: int) -> Representation:

@@ -89,13 +89,16 @@ def furthest(sets: Sequence[Judged], n: int) -> set[str]:
     return {place for *_, place in sorted(ranked)[:n]}
 
 
-def query_pages(judged: Judged, full: set[str], encoders: Encoders) -> Iterator[QueryPage]:
+def query_pages(
+    judged: Judged, full: set[str], encoders: Encoders, pieces: bool = False
+) -> Iterator[QueryPage]:
     """Describe every query of a data set, in the order of the judgements.
 
     Args:
         judged: a retrieval set.
         full: places of the queries that are shown with what was found.
         encoders: what reads queries again; words of BM25 need none.
+        pieces: whether a model's words are shown as the pieces that it knows.
     """
     chosen = _sides(judged)
     texts = {query_id: judged.queries[query_id] for query_id in judged.places}
@@ -121,7 +124,7 @@ def query_pages(judged: Judged, full: set[str], encoders: Encoders) -> Iterator[
                 },
                 difference=_difference(judged, query_id),
                 relevant=sum(gain > 0 for gain in judged.qrels[query_id].values()),
-                words=_own_words(markers, query_id) if query_id in texts else {},
+                words=_own_words(markers, query_id, pieces) if query_id in texts else {},
                 sides=tuple(
                     _found_sides(
                         {name: held.top(query_id)[:DOCUMENTS] for name, held in tops.items()},
@@ -198,13 +201,13 @@ def _made(spec: ChannelSpec, encoder: Encoder) -> bool:
 
 
 def _own_words(
-    markers: dict[str, Marker], query_id: str
+    markers: dict[str, Marker], query_id: str, pieces: bool
 ) -> dict[str, tuple[tuple[str, float], ...]]:
     distinct = {id(marker): (name, marker) for name, marker in reversed(markers.items())}
     told = [
         (name, channel, words)
         for name, marker in reversed(distinct.values())
-        for channel, words in marker.own_words(query_id).items()
+        for channel, words in marker.own_words(query_id, pieces).items()
     ]
     several = len({name for name, *_ in told}) > 1
     return {f"{name}, {channel}" if several else channel: words for name, channel, words in told}
