@@ -1,11 +1,12 @@
 """Conversations: turns, and the token ids after which a model answers them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from embedder.chat_template import ChatTemplateError, render_chat
 from embedder.render import leading_specials, text_ids
+from embedder.text_tokens import TextTokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -26,16 +27,19 @@ class Turn:
 def prompt_ids(turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerBase") -> list[int]:
     """Return the ids after which the model answers, BOS first where the tokenizer puts one.
 
-    A tokenizer with a chat template renders through it. Without one the turns are a transcript:
-    the user's text, a new line, the assistant's, a blank line.
+    Special tokens act where the chat template writes them; what a turn spells is text. A
+    tokenizer with a chat template renders through it. Without one the turns are a transcript: the
+    user's text, a new line, the assistant's, a blank line.
 
     Raises:
         ValueError: the turns are not an optional system turn, then user and assistant in turn,
             the user last; or the chat template refuses them.
     """
     _check_turns(turns)
+    cutter = TextTokenizer(tokenizer)
+    turns = [replace(turn, text=cutter.disguise(turn.text)) for turn in turns]
     shown = _chat(turns, tokenizer) if tokenizer.chat_template else _transcript(turns)
-    ids = text_ids(tokenizer, shown)
+    ids = cutter.encode([cutter.runs(shown)])[0].ids
     leading = list(leading_specials(tokenizer))
     return ids if ids[: len(leading)] == leading else [*leading, *ids]
 

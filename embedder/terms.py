@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.reading import STOP_WORDS, Segmentation, SparseRules
+from embedder.text_tokens import TextTokenizer
 from embedder.words import words as unicode_words
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class TermTable:
     ) -> None:
         self.columns = columns
         self._tokenizer = tokenizer
+        self._cutter = TextTokenizer(tokenizer)
         self._size = len(tokenizer)  # counted anew at every call, which is slow
         self.rules = rules
         self._stops = stop_words(rules.stop_words)
@@ -147,8 +149,7 @@ class TermTable:
                 self._ids_of[word] += tuple(ids)
 
     def _ids(self, words: list[str]) -> list[list[int]]:
-        ids = self._tokenizer(words, add_special_tokens=False, verbose=False).input_ids
-        return [list(row) for row in ids]
+        return self._cutter.ids(words)
 
     def _canonical(self) -> NDArray[np.int64]:
         """Map every id to the lowest id that reads the same without case and outer space."""

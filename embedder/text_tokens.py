@@ -1,5 +1,6 @@
 """Tokenise strings of wording and texts: control tokens act in the wording, a text stays text."""
 
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,11 @@ from embedder.marked_tokenizer import (
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+# Private characters around the number of a control token.
+_OPEN, _SHUT = "\ue002", "\ue003"
+_STAND_IN = re.compile(f"{_OPEN}([0-9]{{1,9}}){_SHUT}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +164,28 @@ class TextTokenizer:
     def _marked_text(self, run: Run) -> str:
         acts = run.kind == "wording" or self._acting
         return self._marks.mark(run.text) if acts else unspelled(run.text)
+
+    def disguise(self, text: str) -> str:
+        """Return a text with stand-ins for the control tokens that it spells.
+
+        It can go through a chat template, after which `runs` tells the text's from the template's.
+        """
+        parts = self._marks.split(text)
+        numbers = {name: at for at, name in enumerate(self._names)}
+        return "".join(
+            f"{_OPEN}{numbers[part]}{_SHUT}" if at % 2 else part for at, part in enumerate(parts)
+        )
+
+    def runs(self, string: str) -> list[Run]:
+        """Return a string with stand-ins as wording and the texts that they stand for."""
+        names = list(self._names)
+        runs = []
+        for at, part in enumerate(_STAND_IN.split(string)):
+            if at % 2 and int(part) < len(names):
+                runs.append(Run("text", names[int(part)]))
+            else:
+                runs.append(Run("wording", f"{_OPEN}{part}{_SHUT}" if at % 2 else part))
+        return runs
 
     def mark(self, wording: str) -> str:
         """Return a wording as `marked` reads it."""

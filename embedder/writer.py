@@ -14,8 +14,8 @@ from embedder.batching import plan
 from embedder.conversation import Turn
 from embedder.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
 from embedder.locks import lock_of
-from embedder.render import text_ids
 from embedder.start import Start, pad, read_start
+from embedder.text_tokens import TextTokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,6 +92,7 @@ class Writer:
             "tokenizer": tokenizer_digest(self.backbone.tokenizer),
             "dtype": str(self.backbone.model.dtype).removeprefix("torch."),
             "template": str(self.backbone.tokenizer.chat_template or ""),
+            "special_tokens_in_texts": "text",
         }
 
     def write(self, conversations: Sequence[Sequence[Turn]], rule: Writing) -> list[str]:
@@ -139,7 +140,7 @@ class Writer:
     def cut(self, text: str, limit: int) -> str:
         """Return a text, or what its first `limit` tokens say where it has more."""
         with lock_of(self.backbone.tokenizer):
-            ids = text_ids(self.backbone.tokenizer, text)
+            (ids,) = TextTokenizer(self.backbone.tokenizer).ids([text])
         if len(ids) <= limit:
             return text
         return _said(self.backbone.tokenizer, ids[:limit])
