@@ -3,6 +3,7 @@
 It imports next to nothing before its handling stands: Ctrl-C during imports is handled too.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -32,11 +33,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             streams are then mended where they are closed or cannot write Unicode.
     """
     signals: list[int] = []
+    ends: list[int] = []
+    if arguments is None:
+        atexit.register(_leave, ends)  # registered first, so that it runs last
     try:
         with _noted_interrupts(signals, own_process=arguments is None):
             code = _run(arguments)
     except BaseException as error:  # the last resort: nobody is left above
         code = _report(error, interrupted=bool(signals))
+    ends.append(code)
     return code
 
 
@@ -94,6 +99,16 @@ def _pass_on_interrupt(unraisable: "sys.UnraisableHookArgs") -> None:
         threading.Timer(0.05, _thread.interrupt_main).start()
     elif os.environ.get(TRACEBACK):
         sys.__unraisablehook__(unraisable)
+
+
+def _leave(ends: list[int]) -> None:
+    """End with the exit code of Ctrl-C, not by its signal.
+
+    Python ends itself by the signal where Ctrl-C fell into code that a library made of text.
+    """
+    if INTERRUPTED in ends:
+        _give_up_stdout()
+        os._exit(INTERRUPTED)
 
 
 def _report(error: BaseException, interrupted: bool) -> int:

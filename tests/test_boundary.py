@@ -92,13 +92,15 @@ def test_ctrl_c_that_a_library_made_another_error_of_is_still_ctrl_c(
         signal.signal(signal.SIGINT, before)
 
 
-def test_ctrl_c_during_imports_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", ["time.sleep(60)", "exec('time.sleep(60)')"])
+def test_ctrl_c_during_imports_is_one_line(line: str, tmp_path: Path) -> None:
     """It used to print the traceback of whichever import it fell into.
 
-    A module that waits stands for a slow import; it says that it runs by a file.
+    A module that waits stands for a slow import; it says that it runs by a file. Where `exec` is
+    interrupted, as in a dataclass, Python ends by the signal, whoever catches the exception.
     """
     (tmp_path / "typer.py").write_text(
-        f"import pathlib, time\npathlib.Path({str(tmp_path / 'runs')!r}).touch()\ntime.sleep(60)\n"
+        f"import pathlib, time\npathlib.Path({str(tmp_path / 'runs')!r}).touch()\n{line}\n"
     )
     path = os.pathsep.join([str(tmp_path), str(Path(__file__).parent.parent)])
     started = subprocess.Popen(
