@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _PARTIAL = re.compile(r"\.lastword-[0-9a-f]{16}\.partial")
+_OF_RUST = re.compile(r"\(os error (\d{1,4})\)|Os \{ code: (\d{1,4})")
 _swept: set[tuple[int, str]] = set()  # folders that this process has looked for leftovers in
 
 
@@ -151,7 +152,8 @@ def filling(folder: Path) -> Iterator[Path]:
         try:
             with suppress(OSError):
                 fcntl.flock(handle, fcntl.LOCK_EX)
-            yield partial
+            with _translating(folder):
+                yield partial
             _move(partial, folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -214,6 +216,21 @@ def naming(path: Path) -> Iterator[None]:
         if error.errno is None or not (error.filename is None or _PARTIAL.fullmatch(name)):
             raise
         raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+@contextmanager
+def _translating(folder: Path) -> Iterator[None]:
+    """Have errors of the system that a library in Rust wraps into its own be OSErrors again."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        code = _OF_RUST.search(str(error))
+        if code is None:
+            raise
+        number = int(code[1] or code[2])
+        raise OSError(number, os.strerror(number), str(folder)) from error
 
 
 def _sweep(folder: Path) -> None:

@@ -116,6 +116,7 @@ def _refuse_without_weights(folder: Path) -> None:
 def _count_tensors(file: Path) -> int:
     from safetensors import SafetensorError, safe_open
 
+    file.open("rb").close()  # an error of the system says nothing about damage
     try:
         with safe_open(file, framework="numpy") as stored:
             return len(stored.keys())

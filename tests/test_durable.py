@@ -7,7 +7,9 @@ import resource
 import stat
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from embedder.durable import (
     create_file,
@@ -96,6 +98,19 @@ def test_a_full_disk_is_named_with_the_file(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert caught.value.filename == str(path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_named_where_a_library_in_rust_writes(tmp_path: Path) -> None:
+    arrays = {"x": np.zeros(10_000, np.float32)}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError, match="too large") as caught, filling(tmp_path) as folder:
+            save_file(arrays, folder / "x.safetensors")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.filename == str(tmp_path)
     assert not list(tmp_path.iterdir())
 
 
