@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.progress import tell_encoded
 from embedder.types import Representation
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Room:
                     ) from None
                 self.tokens = max(1, self.tokens // 2)
                 continue
+            tell_encoded(len(batch))
             finished = set(batch.tolist())
             waiting = [i for i in waiting if i not in finished]
         return done

@@ -21,6 +21,7 @@ from embedder.loading import (
     weights_digest,
 )
 from embedder.locks import lock_of
+from embedder.progress import tell_encoded
 from embedder.prompt import Prompt
 from embedder.sbert_prompt import Wording, own_wordings, token_counts, wordings
 from embedder.types import Representation, Role, fingerprint_of, list_texts
@@ -149,7 +150,13 @@ class SbertEncoder:
 
     def _run(self, texts: list[str], role: Role, prompt: str, options: dict[str, Any]) -> Any:  # noqa: ANN401  (tensor or array, by options)
         encode = self.model.encode_query if role is Role.QUERY else self.model.encode_document
-        return encode(texts, prompt=prompt, batch_size=BATCH, show_progress_bar=False, **options)
+        told = self.model.register_forward_hook(lambda *_: tell_encoded(BATCH))
+        try:
+            return encode(
+                texts, prompt=prompt, batch_size=BATCH, show_progress_bar=False, **options
+            )
+        finally:
+            told.remove()
 
     def _fed(self, texts: Sequence[str], role: Role) -> list[str]:
         """Count texts, and cut those that would push what the prompt appends out of the limit."""

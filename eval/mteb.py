@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.progress import watching
 from embedder.prompt import content_hash
 from embedder.types import Encoder, Role
 from eval.indexing import open_or_build
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from mteb.models.model_meta import ModelMeta
     from torch.utils.data import DataLoader
 
-WINDOW = 256  # texts between two movements of the bar
+WINDOW = 256  # texts that an encoder gets at once
 SEARCHED = ("Retrieval", "InstructionRetrieval")
 """Types of tasks in which a corpus is searched, by all channels; others compare given texts."""
 
@@ -97,7 +98,9 @@ class DenseModel:
         unique = list(dict.fromkeys(texts))  # pairs of sentences hold many of them twice
         parts = []
         for start in range(0, max(len(unique), 1), WINDOW):
-            parts.append(_dense_rows(encoder, unique[start : start + WINDOW], role))
+            some = unique[start : start + WINDOW]
+            with watching(self._told, len(some)):
+                parts.append(_dense_rows(encoder, some, role))
             self._advance(len(parts[-1]))
         place = {text: row for row, text in enumerate(unique)}
         return np.concatenate(parts)[[place[text] for text in texts]]

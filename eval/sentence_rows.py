@@ -1,20 +1,22 @@
 """One dense row a sentence, for benchmarks in which sentences come again and again."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.progress import Told, added, silent, watching
 from embedder.types import Counted, Encoder, Role
 from eval.record import Cost, peak_bytes
 
-WINDOW = 1024  # sentences between two movements of the bar
+WINDOW = 1024  # sentences that an encoder gets at once
 
 CHANNEL = "dense"
 """Name of the one run and channel of a benchmark that judges rows of sentences."""
 
-Progress = Callable[[int], None]
+Progress = Told
 
 
 class SentenceRows:
@@ -54,10 +56,11 @@ class SentenceRows:
         started = time.perf_counter()
         missing = self.missing(sentences)
         for start in range(0, len(missing), WINDOW):
-            window = missing[start : start + WINDOW]
-            self._rows.update(zip(window, self._encoded(window), strict=True))
-            if progress is not None:
-                progress(len(self))
+            window, before = missing[start : start + WINDOW], len(self)
+            told = partial(added, progress or silent, before)
+            with watching(told, len(window)):
+                self._rows.update(zip(window, self._encoded(window), strict=True))
+            told(len(window))
         self._seconds += time.perf_counter() - started
         return np.stack([self._rows[text] for text in sentences])
 

@@ -81,6 +81,7 @@ def retrieval(
 
     An index that is there from before is used again; an interrupted one is finished.
     """
+    from embedder.progress import added, watching
     from eval.beir import judge
     from eval.datasets import open_collections
     from eval.indexing import source_facts
@@ -106,7 +107,11 @@ def retrieval(
     for collection in waiting:
         place = judging.indexes / _label(made) / f"{_index_name(collection)}.index"
         total = surveys[collection.name].documents
-        with screen.progress(f"Indexing {collection.name}", total, "documents") as advance:
+        asked = sum(bool(text.strip()) for text in collection.queries().values())
+        with (
+            screen.progress(f"Reading {collection.name}", total + asked, "texts") as advance,
+            watching(partial(added, advance, total), asked),
+        ):
             finished[collection.name] = judge(collection, made.encoders, place, options, advance)
     records = [finished[collection.name] for collection in collections]
     screen.result([record.summary() for record in records], *_shown_all(records))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -206,6 +207,7 @@ def _search_one(path: Path, query: str, asking: Asking, screen: Screen) -> None:
 
 
 def _search_file(path: Path, asking: Asking, screen: Screen) -> None:
+    from embedder.progress import added, watching
     from eval.queries import read_queries
     from retrieval.run import write_trec
 
@@ -219,7 +221,8 @@ def _search_file(path: Path, asking: Asking, screen: Screen) -> None:
     ):
         for start in range(0, len(ids), TOGETHER):
             some = {query_id: queries[query_id] for query_id in ids[start : start + TOGETHER]}
-            run |= retriever.search(some, asking.k or RUN_DEPTH)
+            with watching(partial(added, advance, start), len(some)):
+                run |= retriever.search(some, asking.k or RUN_DEPTH)
             advance(start + len(some))
         _say_what_is_overlooked(retriever, list(queries.values()), screen)
     escaped = write_trec(run, asking.run)

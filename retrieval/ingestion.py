@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from embedder.bm25 import BM25Encoder
 from embedder.cache import CachedEncoder
+from embedder.progress import watching
 from embedder.types import Counted, Encoder, Role
 from index.building import SegmentBuilder
 from index.documents import Document
@@ -22,11 +23,12 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Feed:
-    """An encoder and the channels that it serves, in one pass."""
+    """An encoder and the channels that it serves, in one pass; BM25 is no model."""
 
     encoder: Encoder
     channels: tuple[str, ...]
     counted_before: Mapping[str, int]
+    model: bool
 
     def counts(self) -> Counter[str]:
         """What the encoder counted since the feed was made."""
@@ -56,6 +58,7 @@ class Ingestion:
         self._writer = writer
         self._options = options
         self._progress = progress or (lambda documents: None)
+        self._told = 0
         self._cache = writer.path / CACHE
         self._feeds = self._shared(encoders)
 
@@ -69,7 +72,7 @@ class Ingestion:
         if source.exhausted:
             raise ValueError("the source has no documents")
         source.skip(done.consumed, done.digest)
-        self._progress(source.consumed)
+        self._tell(source.consumed)
         base = done.counts
         while not source.exhausted:
             before = done.documents
@@ -95,12 +98,11 @@ class Ingestion:
                 builder.add(document, cut, source.consumed)
                 texts += [passage_text(document, span) for span in cut]
                 while len(texts) >= self._options.window:
-                    self._encode(texts[: self._options.window], builder)
+                    self._encode(texts[: self._options.window], builder, source.consumed)
                     del texts[: self._options.window]
-                    self._progress(source.consumed)
                 if builder.documents == self._options.segment_documents:
                     break
-            self._encode(texts, builder)
+            self._encode(texts, builder, source.consumed)
             if builder.documents:
                 rows = self._writer.add(builder).rows
             else:
@@ -109,7 +111,7 @@ class Ingestion:
         except BaseException:
             builder.abandon()
             raise
-        self._progress(source.consumed)
+        self._tell(source.consumed)
         return replace(
             done,
             digest=source.digest,
@@ -119,14 +121,29 @@ class Ingestion:
             rows=dict(Counter(done.rows) + Counter(rows)),
         )
 
-    def _encode(self, texts: list[str], builder: SegmentBuilder) -> None:
+    def _encode(self, texts: list[str], builder: SegmentBuilder, consumed: int) -> None:
+        """Encode texts and tell how far this is, batch by batch, up to `consumed` documents."""
         if not texts:
             return
         builder.check_ids()
+        before, models = self._told, max(1, sum(feed.model for feed in self._feeds))
+        done = 0  # texts read by the models so far, each by every one of them
+
+        def tell(more: int) -> None:
+            share = (done + more) / (models * len(texts))
+            self._tell(before + int((consumed - before) * share))
+
         for feed in self._feeds:
-            rows = feed.encoder.encode(texts, Role.DOCUMENT)
+            with watching(tell, len(texts)):
+                rows = feed.encoder.encode(texts, Role.DOCUMENT)
+            done += feed.model * len(texts)
             for channel in feed.channels:
                 builder.add_rows(channel, rows, len(texts))
+        self._tell(consumed)
+
+    def _tell(self, documents: int) -> None:
+        self._told = documents
+        self._progress(documents)
 
     def _leaves_out(self, document: Document, number: int) -> bool:
         if self._options.on_empty == "error":
@@ -152,9 +169,10 @@ class Ingestion:
         feeds = []
         for channels in groups.values():
             encoder = encoders[channels[0]]
-            if self._options.cache and not isinstance(encoder, BM25Encoder):
+            model = not isinstance(encoder, BM25Encoder)
+            if self._options.cache and model:
                 encoder = CachedEncoder(encoder, self._cache)
-            feeds.append(_Feed(encoder, tuple(channels), dict(_counts(encoder))))
+            feeds.append(_Feed(encoder, tuple(channels), dict(_counts(encoder)), model))
         return feeds
 
     def _added(self, base: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:

@@ -1,0 +1,49 @@
+"""How far an encoder has come within one call, told to whoever watches this thread.
+
+A call may take minutes on a slow model, and goes through wrappers whose contract is `encode`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+Told = Callable[[int], None]
+_watcher: ContextVar[Told | None] = ContextVar("watcher", default=None)
+
+
+@contextmanager
+def watching(told: Told, texts: int) -> Iterator[None]:
+    """Be told inside how many texts were encoded since the beginning, batch by batch.
+
+    Args:
+        told: is given the number, never less than before nor more than `texts`.
+        texts: that will be encoded; passes over rewritings of a text count no more than this.
+    """
+    done = 0
+
+    def add(more: int) -> None:
+        nonlocal done
+        done = min(texts, done + more)
+        told(done)
+
+    token = _watcher.set(add)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
+def added(told: Told, before: int, more: int) -> None:
+    """Tell a number on top of what was there before."""
+    told(before + more)
+
+
+def silent(texts: int) -> None:
+    """Tell nobody."""
+
+
+def tell_encoded(texts: int) -> None:
+    """Say that so many more texts went through a model; called by encoders after a batch."""
+    watcher = _watcher.get()
+    if watcher is not None:
+        watcher(texts)
