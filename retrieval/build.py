@@ -11,7 +11,7 @@ from index.manifest import Ingest, Passages
 from index.writer import IndexWriter
 from retrieval.ingestion import Ingestion, Progress
 from retrieval.options import DEFAULT_CHANNELS, BuildOptions, BuildReport, ChannelOptions
-from retrieval.source import EMPTY_DIGEST
+from retrieval.source import EMPTY_DIGEST, Source
 
 __all__ = [
     "DEFAULT_CHANNELS",
@@ -56,6 +56,7 @@ def build_index(
     specs = [
         options.channel(name).spec(name, encoder.fingerprint) for name, encoder in encoders.items()
     ]
+    source = Source.begun(documents)  # before there is a folder
     new = not (Path(path) / MANIFEST).exists()
     with IndexWriter(path, specs if new else None) as writer:
         held = writer.manifest.ingest
@@ -73,9 +74,7 @@ def build_index(
             _check_encoders(writer, encoders)
             done = _continued(held, done)
         resumed = done.consumed
-        total = Ingestion(writer, encoders, options, progress).run(
-            documents, done, options.passages
-        )
+        total = Ingestion(writer, encoders, options, progress).run(source, done, options.passages)
         writer.compact()
     return BuildReport.of(total, resumed, time.perf_counter() - started)
 
@@ -95,6 +94,7 @@ def add_documents(
     """
     started = time.perf_counter()
     options = options or BuildOptions()
+    source = Source.begun(documents)
     with IndexWriter(path) as writer:
         held = writer.manifest.ingest
         if held is not None and held.kind == "build":
@@ -110,7 +110,7 @@ def add_documents(
         if held is not None and options.resume:
             done = _continued(held, done)
         resumed = done.consumed
-        total = Ingestion(writer, encoders, options, progress).run(documents, done, passages)
+        total = Ingestion(writer, encoders, options, progress).run(source, done, passages)
         writer.compact()
     return BuildReport.of(total, resumed, time.perf_counter() - started)
 

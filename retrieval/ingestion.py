@@ -1,7 +1,7 @@
 """From documents to committed segments: windows, encoders, and how far it has come."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from embedder.bm25 import BM25Encoder
@@ -62,15 +62,12 @@ class Ingestion:
         self._cache = writer.path / CACHE
         self._feeds = self._shared(encoders)
 
-    def run(self, documents: Iterable[Document], done: Ingest, passages: Passages | None) -> Ingest:
+    def run(self, source: Source, done: Ingest, passages: Passages | None) -> Ingest:
         """Take the source to its end, going on behind `done`; return the totals.
 
         Raises:
-            ValueError: the source has no documents, or it does not begin with those of `done`.
+            ValueError: the source does not begin with the documents of `done`.
         """
-        source = Source(documents)
-        if source.exhausted:
-            raise ValueError("the source has no documents")
         source.skip(done.consumed, done.digest)
         self._tell(source.consumed)
         base = done.counts

@@ -53,6 +53,19 @@ class Source:
         self._digest = DocumentsDigest()
         self.consumed = 0
 
+    @staticmethod
+    def begun(documents: Iterable[Document]) -> "Source":
+        """Return a source whose first document has been looked at.
+
+        Raises:
+            TypeError: it is no document.
+            ValueError: there is none.
+        """
+        source = Source(documents)
+        if source.exhausted:
+            raise ValueError("the source has no documents")
+        return source
+
     @property
     def digest(self) -> str:
         """Digest of ids, titles and texts of the documents taken, in order."""
@@ -63,6 +76,11 @@ class Source:
         """Whether there are no more documents; looks at the next one without taking it."""
         if self._next is None:
             self._next = next(self._documents, None)
+            if not isinstance(self._next, Document | None):
+                raise TypeError(
+                    f"item {self.consumed + 1} of the source is of type "
+                    f"{type(self._next).__name__}; expected index.documents.Document"
+                )
         return self._next is None
 
     def __iter__(self) -> Iterator[Document]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -207,3 +208,16 @@ def test_memory_does_not_hold_the_source(tmp_path: Path) -> None:
     options = BuildOptions(window=64, segment_documents=3000)
     build_index(stream(Counted), both(), tmp_path / "i", options)
     assert most < 1200
+
+
+def test_a_source_of_nothing_or_of_no_documents_leaves_no_folder(tmp_path: Path) -> None:
+    """It once left half an index, which answered nothing without a word."""
+    wrong: list[Any] = ["a text is no document"]
+    with pytest.raises(TypeError, match="item 1 of the source is of type str; expected"):
+        build_index(wrong, both(), tmp_path / "i", SMALL)
+    with pytest.raises(ValueError, match="no documents"):
+        build_index([], both(), tmp_path / "i", SMALL)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(TypeError, match="item 34 of the source is of type str; expected"):
+        build_index([*documents(33), *wrong], both(), tmp_path / "i", SMALL)
+    build_index(documents(40), both(), tmp_path / "i", SMALL)
