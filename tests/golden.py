@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from scipy.sparse import csr_matrix
 
+from embedder import text_rules
 from embedder.backbone import Backbone
 from embedder.llm import LLMEncoder
 from embedder.loading import LLMOptions, load_backbone
@@ -35,7 +37,7 @@ def backbone(model: str) -> tuple[Backbone, LLMOptions]:
 
 
 def read(case: Path, name: str = "input.json") -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((case / name).read_text())
+    found: dict[str, Any] = json.loads((case / name).read_text(encoding="utf-8"))
     return found
 
 
@@ -52,11 +54,12 @@ def encoder(settings: dict[str, Any], mode: str = "first-token", expansion: int 
     form = Form("golden", (query,), (document,))
     prompt = Prompt("golden", (form,), reading, specials="none")
     model, options = backbone(settings["model"])
-    return LLMEncoder(model, prompt, options)
+    most = settings.get("max_text_tokens", options.max_text_tokens)
+    return LLMEncoder(model, prompt, replace(options, max_text_tokens=most))
 
 
 def texts(settings: dict[str, Any], side: str) -> dict[str, str]:
-    lines = (GOLDEN / settings[side]).read_text().splitlines()
+    lines = (GOLDEN / settings[side]).read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines if line.strip()]
     if side == "docs":
         return {row["docid"]: f"{row['title']} {row['text']}".strip() for row in rows}
@@ -65,6 +68,42 @@ def texts(settings: dict[str, Any], side: str) -> dict[str, str]:
 
 def fed(using: LLMEncoder, text: str, role: Role) -> list[int]:
     return using.fed(text, role).rows[0].ids
+
+
+def strings(using: LLMEncoder, text: str, role: Role, placeholder: str) -> list[str]:
+    """The strings that a text becomes before they are cut into tokens, one for each wording."""
+    ruled = text_rules.sts(text) if using.prompt.text_rules == "sts" else text
+    return [
+        "".join(run.text or placeholder for run in frame._fill(ruled)[0])
+        for frame in using.reader.frames[role]
+    ]
+
+
+def echo_template(template: str, prompt: str | None, eos: str) -> Template:
+    """Turn a template of Echo's own program into one of ours.
+
+    There a piece stands in braces or between them, is cut into tokens alone, and is read if it
+    stands in braces and does not begin with "!".
+    """
+    pieces = []
+    for at, piece in enumerate(re.split(r"\{((?:.|\n)+?)\}", template)):
+        if at % 2 and piece in ("%%text%%", "!%%text%%"):
+            pieces.append("{text}")
+        elif at % 2 and piece == eos:
+            pieces.append("{eos}")
+        elif piece:
+            worded = piece.removeprefix("!") if at % 2 else piece
+            pieces.append("{|}" + worded.replace("%%prompt%%", prompt or "") + "{|}")
+    return Template("".join(pieces))
+
+
+def cut_wording(using: LLMEncoder, limit: int) -> LLMEncoder:
+    """Cut the pieces of the wording as well, as Echo's own program does; ours cuts texts only."""
+    for frames in using.reader.frames.values():
+        for frame in frames:
+            frame._literals = [ids[:limit] for ids in frame._literals]
+            frame.prefix = frame._find_prefix()
+    return using
 
 
 def named(using: LLMEncoder, row: csr_matrix) -> dict[str, int]:

@@ -129,9 +129,11 @@ def test_chat_template_with_open_answer(case: Path) -> None:
         settings["system"],
         settings["assistant"],
         chat=True,
+        tokens="whole",
     )
     rules = SparseRules(words="nltk", scale=100)
-    prompt = Prompt("snippet", (Form("chat", (turn,), (turn,), "chat"),), Reading(sparse=rules))
+    form = Form("chat", (turn,), (turn,), "chat")
+    prompt = Prompt("snippet", (form,), Reading(sparse=rules), specials="none")
     model, options = backbone(settings["model"])
     using = LLMEncoder(model, prompt, options)
     arrays = np.load(case / "expected.npz")

@@ -18,7 +18,7 @@ from embedder.reading import Contrast, Prepending, Reading
 from embedder.readout import Take
 from embedder.template import Form, Template
 from embedder.types import Role
-from tests.golden import GOLDEN, backbone, cases, read
+from tests.golden import GOLDEN, backbone, cases, cut_wording, echo_template, read, strings
 
 pytestmark = pytest.mark.skipif(
     not GOLDEN.is_dir(), reason=f"no golden data at {GOLDEN}; set LASTWORD_GOLDEN"
@@ -37,6 +37,12 @@ def using(settings: dict[str, Any], prompt: Prompt) -> LLMEncoder:
 def same_ids(encoder: LLMEncoder, sentences: list[str], want: list[list[int]]) -> None:
     got = [row.ids for text in sentences for row in encoder.fed(text, Role.QUERY).rows]
     assert got == want
+
+
+def same_strings(encoder: LLMEncoder, settings: dict[str, Any], want: list[str]) -> None:
+    place = settings.get("pst_token", "")
+    sentences = settings["sentences"]
+    assert [s for text in sentences for s in strings(encoder, text, Role.QUERY, place)] == want
 
 
 def same_states(got: NDArray[np.float32], want: NDArray[np.float32]) -> None:
@@ -77,6 +83,7 @@ def test_other_wordings(case: Path) -> None:
     for run in expected["runs"]:
         layer = run.get("output_layer", settings.get("output_layer"))
         encoder = using(settings, reads(FAMILY[run["key"]], layer))
+        same_strings(encoder, settings, expected["fed"][run["fed"]])
         same_ids(encoder, settings["sentences"], expected["input_ids"][run["fed"]])
         same_states(encoder.states(settings["sentences"], Role.QUERY), arrays[run["key"]])
 
@@ -91,6 +98,8 @@ def test_token_prepending(case: Path) -> None:
         name = FAMILY[run["prompt"]] + ("-tp" if plan == "tp" else "")
         encoder = using(settings, reads(name, run["output_layer"], prepend=rule))
         encoder.backbone.placeholder_row = torch.from_numpy(arrays["pst_row"])
+        assert encoder.reader.frames[Role.QUERY][0].placeholder == settings["pst_id"]
+        same_strings(encoder, settings, expected["fed"][f"{run['prompt']}__{plan}"])
         ids = expected["input_ids"][f"{run['prompt']}__{plan}"]
         same_ids(encoder, settings["sentences"], ids)
         same_states(encoder.states(settings["sentences"], Role.QUERY), arrays[run["key"]])
@@ -144,19 +153,14 @@ def test_echo(case: Path) -> None:
     settings, expected = read(case), read(case, "expected.json")
     arrays = np.load(case / "expected.npz")
     for run in expected["runs"]:
-        limit, tokenizer = run["max_length"], backbone(settings["model"])[0].tokenizer
-        pieces = run["template"].replace("%%prompt%%", run["prompt"] or "")
-        pieces = pieces.replace("{!%%text%%}", "{text}").replace("{%%text%%}", "{text}")
-        pieces = pieces.replace("{" + settings["eos"] + "}", "{eos}")
-        if run["prompt"]:  # their program cuts the pieces of the wording too, ours the text only
-            piece = f"{run['prompt']},"
-            kept = tokenizer(piece, add_special_tokens=False).input_ids[:limit]
-            pieces = pieces.replace("{!" + piece + "}", "{|}" + tokenizer.decode(kept) + "{|}")
+        limit = run["max_length"]
         reading = Reading(span="copy", pool=run["pooling"], sparse=None)
-        template = Template(pieces)
-        prompt = Prompt("echo", (Form("echo", (template,), (template,)),), reading)
+        template = echo_template(run["template"], run["prompt"], settings["eos"])
+        form = Form("echo", (template,), (template,))
+        prompt = Prompt("echo", (form,), reading, specials="none")
         model, options = backbone(settings["model"])
         encoder = LLMEncoder(model, prompt, replace(options, max_text_tokens=limit))
+        cut_wording(encoder, limit)
         key = run["key"].replace(f"__{run['pooling']}", "")
         same_ids(encoder, settings["sentences"], expected["input_ids"][key])
         same_states(encoder.states(settings["sentences"], Role.QUERY), arrays[run["key"]])
