@@ -17,7 +17,9 @@ LIBRARY = {name: Prompt.load(name) for name in Prompt.library()}
 def fits(prompt: Prompt) -> bool:
     """Tell whether the test tokenizer has what it needs, and nothing else must be written first."""
     more = (prompt.rewrite, prompt.sample)
-    plain = prompt.reading.mode == "first-token" and not prompt.name.startswith("promptreps-paper")
+    sparse = prompt.reading.sparse
+    data = sparse is not None and sparse.words == "nltk"  # which a machine may not have
+    plain = prompt.reading.mode == "first-token" and not data
     needs = {form.needs for form in prompt.forms}
     return plain and more == (None, None) and bool(needs & {"", "chat", *SPECIALS})
 
