@@ -91,7 +91,7 @@ def decode_text(raw: bytes, place: str) -> str:
                 f"{place}: expected UTF-8 text; this is a packed {suffix} file: {advice}"
             )
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode().lstrip("\ufeff")
     except UnicodeDecodeError as error:
         raise ValueError(f"{place}: {_undecodable(raw, error)}") from error
     if "\0" in text:
@@ -181,7 +181,7 @@ def _is_pipe(path: Path) -> bool:
 
 
 def _undecodable(raw: bytes, error: UnicodeDecodeError) -> str:
-    before = raw[: error.start].decode("utf-8-sig")
+    before = raw[: error.start].decode().lstrip("\ufeff")
     line = f"line {before.count(chr(10)) + 1}, " if "\n" in before else ""
     character = len(before.rpartition("\n")[2]) + 1
     return (

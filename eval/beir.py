@@ -123,7 +123,7 @@ def judge(
         details=facts,
     )
     if options.out is not None:
-        Judgement(record, runs, qrels, queries).write(options.out)
+        return Judgement(record, runs, qrels, queries).write(options.out)
     return record
 
 

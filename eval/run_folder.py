@@ -9,7 +9,7 @@ DATASET.queries.jsonl   retrieval: the judged queries
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -140,19 +140,26 @@ class Judgement:
     qrels: Qrels
     queries: Mapping[str, str]
 
-    def write(self, folder: Path) -> None:
-        """Write the files of one data set; the record comes last: where it is, all are."""
+    def write(self, folder: Path) -> Record:
+        """Write the files of one data set; the record comes last: where it is, all are.
+
+        Returns:
+            The record as written, with the most ids that were escaped in a file, "escaped_ids".
+        """
         folder.mkdir(parents=True, exist_ok=True)
         stem = self.record.stem
+        escaped = [write_qrels(self.qrels, folder / f"{stem}.qrels")]
         for name, run in self.runs.items():
-            write_trec(run, folder / f"{stem}.{name}.trec", tag=f"lastword-{name}")
-        write_qrels(self.qrels, folder / f"{stem}.qrels")
+            path = folder / f"{stem}.{name}.trec"
+            escaped.append(write_trec(run, path, tag=f"lastword-{name}"))
         lines = [
             json.dumps({"_id": query_id, "text": text}, ensure_ascii=True) + "\n"
             for query_id, text in self.queries.items()
         ]
         replace_file(folder / f"{stem}.queries.jsonl", "".join(lines).encode())
-        self.record.write(folder)
+        record = replace(self.record, details={**self.record.details, "escaped_ids": max(escaped)})
+        record.write(folder)
+        return record
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typer import Option, Typer
 
 from lastword.display import Screen, table
 from lastword.options import IndexPath, Output, command
+from lastword.sources import tell_escaped
 
 if TYPE_CHECKING:
     from embedder.tuning.chat import Chat
@@ -68,11 +69,12 @@ def devset(path: IndexPath, making: Making, output: Output) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps({"_id": one, "text": text}) + "\n" for one, text in made.queries.items()]
     replace_file(making.out / "queries.jsonl", "".join(lines).encode())
-    write_qrels(made.qrels, folder / "devset.tsv")
+    escaped = write_qrels(made.qrels, folder / "devset.tsv")
     facts = dict(made.counts)
     replace_file(making.out / "devset.json", (json.dumps(facts, indent=1) + "\n").encode())
     rows = [[name, f"{count:,}"] for name, count in facts.items()]
     screen.result(facts | {"out": str(making.out)}, table("what", ">number", rows=rows))
+    tell_escaped(escaped, folder / "devset.tsv", screen)
     if len(made.queries) < min(making.queries, FEW):
         screen.remark(
             f"{len(made.queries)} queries were kept of {making.queries} that were wanted; fewer "

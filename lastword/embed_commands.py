@@ -53,6 +53,7 @@ def embed(files: Files, reading: Reading, output: Output) -> None:
 
     from embedder.types import Role
     from eval.local import TextFolder
+    from retrieval.named_texts import encode_named
 
     screen = Screen(output)
     if "bm25" in reading.channels:
@@ -61,12 +62,14 @@ def embed(files: Files, reading: Reading, output: Output) -> None:
     if not documents:
         raise ValueError(f"{files.source} holds no texts")
     texts = [document.content for document in documents]
+    names = [f"{files.role} {document.id!r}" for document in documents]
     with screen.loading(reading.channels):
         encoder, recipe = next(iter(model_channels(reading).values()))
     with screen.progress("Encoding", len(texts), "texts") as advance:
         parts = []
         for start in range(0, len(texts), WINDOW):
-            parts.append(encoder.encode(texts[start : start + WINDOW], Role(files.role)))
+            some = slice(start, start + WINDOW)
+            parts.append(encode_named(encoder, texts[some], Role(files.role), names[some]))
             advance(min(start + WINDOW, len(texts)))
     arrays = _arrays(parts) | {
         "ids": np.array([document.id for document in documents]),

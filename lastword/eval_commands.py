@@ -17,7 +17,7 @@ from lastword.display import Screen, counted, duration, table
 from lastword.encoders import Readers, channel_options, readers
 from lastword.options import AUTO, FUSION_HELP, Output, Reading, command
 from lastword.recipes import fusion_for, spoken, to_json
-from lastword.sources import keep_unchanged, look_through, tell_rebuilt
+from lastword.sources import keep_unchanged, look_through, tell_escaped, tell_rebuilt
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -122,6 +122,7 @@ def retrieval(
         state = finished[collection.name].details["index_state"]
         surveys[collection.name].tell(screen)
         tell_rebuilt(collection.name, state, screen)
+        tell_escaped(finished[collection.name].details.get("escaped_ids", 0), out, screen)
     page = _report(out, made, screen)
     screen.remark(f"Figures per query, TREC runs and the report are in {out}: open {page}.")
 

@@ -12,6 +12,7 @@ from lastword.display import Screen
 from lastword.fuse_display import shown
 from lastword.fuse_sources import Sources, development, read_runs
 from lastword.options import AUTO, Output, command
+from lastword.sources import tell_escaped
 
 if TYPE_CHECKING:
     from eval.development import Development
@@ -136,13 +137,14 @@ def _fuse(runs: "Mapping[str, Run]", fusing: Fusing, screen: Screen) -> None:
     assert fusing.out is not None
     fusion = DEFAULT if fusing.fusion == AUTO else fusing.fusion
     fused = fusion_by_name(fusion, list(runs))([*runs.values()])
-    write_trec(fused, fusing.out)
+    escaped = write_trec(fused, fusing.out)
     if fusing.into is not None:
         _commit(fusing.into, fusion)
     into = str(fusing.into) if fusing.into else None
     data = {"runs": list(runs), "fusion": fusion, "run": str(fusing.out), "into": into}
     screen.result(data | {"queries": len(fused)})
     screen.remark(f"{fusing.out}: {', '.join(runs)} fused by {fusion}, {len(fused):,} queries.")
+    tell_escaped(escaped, fusing.out, screen)
 
 
 def _sweep(names: Sequence[str], fusing: Fusing, sweeping: Sweeping, screen: Screen) -> None:

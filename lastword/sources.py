@@ -56,7 +56,7 @@ def look_through(
     """
     from eval.beir_names import BEIR
     from eval.datasets import BeirDownload
-    from eval.local import BeirFolder, TextFolder
+    from eval.local import CORPUS, BeirFolder, TextFolder
 
     if isinstance(collection, BeirDownload):
         return Survey(BEIR[collection.name].documents)
@@ -74,7 +74,9 @@ def look_through(
             if total % STEP == 0:
                 advance(total)
     if not total:
-        raise ValueError(f"{collection.path} holds no documents")
+        beir = isinstance(collection, BeirFolder)
+        source = collection.path / CORPUS if beir else collection.path
+        raise ValueError(f"{source} holds no documents")
     remarks = list(_passed_over(collection))
     if empty and on_empty == "keep":
         remarks.append(f"{collection.name}: {counted(empty, 'document')} without title and text.")

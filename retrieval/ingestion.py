@@ -13,6 +13,7 @@ from index.documents import Document
 from index.garbage import remove_cache
 from index.manifest import Ingest, Passages
 from index.writer import CACHE, IndexWriter
+from retrieval.named_texts import encode_named
 from retrieval.options import BuildOptions
 from retrieval.passages import passage_text, spans
 from retrieval.source import Source
@@ -85,7 +86,7 @@ class Ingestion:
         """Fill and stage one segment; return the totals with it."""
         builder = self._writer.new_segment()
         skipped = 0
-        texts: list[str] = []
+        texts: list[tuple[str, str]] = []  # id of the document, and what is encoded
         try:
             for document in source:
                 if not document.content and self._leaves_out(document, source.consumed):
@@ -93,7 +94,7 @@ class Ingestion:
                     continue
                 cut = spans(document.text, passages)
                 builder.add(document, cut, source.consumed)
-                texts += [passage_text(document, span) for span in cut]
+                texts += [(document.id, passage_text(document, span)) for span in cut]
                 while len(texts) >= self._options.window:
                     self._encode(texts[: self._options.window], builder, source.consumed)
                     del texts[: self._options.window]
@@ -118,11 +119,12 @@ class Ingestion:
             rows=dict(Counter(done.rows) + Counter(rows)),
         )
 
-    def _encode(self, texts: list[str], builder: SegmentBuilder, consumed: int) -> None:
+    def _encode(self, named: list[tuple[str, str]], builder: SegmentBuilder, consumed: int) -> None:
         """Encode texts and tell how far this is, batch by batch, up to `consumed` documents."""
-        if not texts:
+        if not named:
             return
         builder.check_ids()
+        names, texts = [f"document {doc_id!r}" for doc_id, _ in named], [text for _, text in named]
         before, models = self._told, max(1, sum(feed.model for feed in self._feeds))
         done = 0  # texts read by the models so far, each by every one of them
 
@@ -132,7 +134,7 @@ class Ingestion:
 
         for feed in self._feeds:
             with watching(tell, len(texts)):
-                rows = feed.encoder.encode(texts, Role.DOCUMENT)
+                rows = encode_named(feed.encoder, texts, Role.DOCUMENT, names)
             done += feed.model * len(texts)
             for channel in feed.channels:
                 builder.add_rows(channel, rows, len(texts))

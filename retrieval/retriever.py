@@ -13,6 +13,7 @@ from index.folder import Index
 from retrieval.explain import ChannelPart, Explanation, matched, named
 from retrieval.fusion import Fusion, fusion_by_name
 from retrieval.fusion_choice import AUTO, choose_fusion, measured_fusion
+from retrieval.named_texts import encode_named
 from retrieval.rows import best_of, sum_of
 from retrieval.run import Run, cut, ranked, to_run
 
@@ -138,7 +139,7 @@ class Retriever:
         document = self.index.document(document_id)
         runs = self.answer({_ONLY: query}, self._depth).channels
         parts = []
-        for name, rows in self._encoded([query], Seconds(float)).items():
+        for name, rows in self._encoded({_ONLY: query}, Seconds(float)).items():
             found = matched(self.index, name, rows, document_id)
             texts = (query, document.content)
             order = [doc for doc, _ in ranked(runs[name][_ONLY])]
@@ -168,21 +169,22 @@ class Retriever:
         runs: dict[str, Run] = {name: {} for name in self.encoders}
         for start in range(0, len(ids), _BATCH):
             some = ids[start : start + _BATCH]
-            encoded = self._encoded([queries[query_id] for query_id in some], seconds)
+            encoded = self._encoded({name: queries[name] for name in some}, seconds)
             for name, rows in encoded.items():
                 with _timed(seconds, f"search {name}"):
                     runs[name] |= self._searched(name, rows, some, k)
         return runs
 
-    def _encoded(self, texts: list[str], seconds: Seconds) -> dict[str, Representation]:
+    def _encoded(self, queries: Mapping[str, str], seconds: Seconds) -> dict[str, Representation]:
         """Encode queries once per encoder; return the rows for each channel, in their order."""
+        texts, titles = list(queries.values()), [f"query {name!r}" for name in queries]
         groups: dict[int, list[str]] = {}
         for name, encoder in self.encoders.items():
             groups.setdefault(id(encoder), []).append(name)
         encoded: dict[str, Representation] = {}
         for names in groups.values():
             with _timed(seconds, f"encode {'+'.join(names)}"):
-                rows = self.encoders[names[0]].encode(texts, Role.QUERY)
+                rows = encode_named(self.encoders[names[0]], texts, Role.QUERY, titles)
             encoded |= dict.fromkeys(names, rows)
         return {name: encoded[name] for name in self.encoders}
 

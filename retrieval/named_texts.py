@@ -1,0 +1,42 @@
+"""Encode texts that have names, so that an error says which of them the model could not read."""
+
+from collections.abc import Sequence
+
+from embedder.types import Encoder, Representation, Role
+
+
+def encode_named(
+    encoder: Encoder, texts: Sequence[str], role: Role, names: Sequence[str]
+) -> Representation:
+    """Encode texts in order.
+
+    Where that fails, texts are encoded one by one to find the one that it fails on: batches are
+    sorted and cached, so that the encoder itself knows no names.
+
+    Args:
+        encoder: of the texts.
+        texts: to be encoded.
+        role: their side.
+        names: one a text, e.g. "document 'd1'"; may come twice.
+
+    Raises:
+        ValueError: the encoder's, e.g. of NaN, after the name of the text.
+    """
+    try:
+        return encoder.encode(texts, role)
+    except ValueError as failure:
+        failed = [_failure(encoder, text, role) for text in texts[:2]]
+        if len(failed) > 1 and all(failed):
+            raise  # it is not about one text
+        for text, name in zip(texts, names, strict=True):
+            if (error := _failure(encoder, text, role)) is not None:
+                raise ValueError(f"{name}: {error}") from failure
+        raise
+
+
+def _failure(encoder: Encoder, text: str, role: Role) -> ValueError | None:
+    try:
+        encoder.encode([text], role)
+    except ValueError as error:
+        return error
+    return None
