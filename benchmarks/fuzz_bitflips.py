@@ -42,6 +42,7 @@ def campaign(seed: int, count: int) -> Iterator[Trial]:
                 base=bases[at],
                 files={name: data},
                 names=(path.name, f"/{path.parent.name} is damaged", "manifest.json"),
+                seconds=300,  # the first compiles for a minute
                 judge=partial(_judge, factory=None if at == len(FACTORIES) else FACTORIES[at]),
             )
 
