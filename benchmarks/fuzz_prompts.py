@@ -26,6 +26,7 @@ _SLOTS = (
     *("{text}", "{text}", "{reversed}", "{sentences}", "{front}", "{placeholder}", "{task}"),
     *("{bos}", "{eos}", "{|}", "{what}", "{}", "{{", '"', "Summary:", " ", "\n", "\u00e9", "</s>"),
 )
+_BESIDE = ("{bos}", "{eos}", '"', "Say:", "Word: ", " ", "\n", "\u00e9", "</s>", "{", "{what}")
 _VALUES: tuple[Any, ...] = (
     *(0, 1, -1, 2, 5, 99, 1000, 2**31, 2**63 - 1, 2**63, 10**30, -(2**63)),
     *(0.0, 0.5, 1.0, 1.5, -0.5, 1e-300, 1e308, math.nan, math.inf, -math.inf),
@@ -36,6 +37,42 @@ _VALUES: tuple[Any, ...] = (
     *({"template": "{text}"}, {"user": "{text}"}, [{}], [{"text": "a", "word": "b"}]),
     *(date(2020, 1, 1), datetime(2020, 1, 1, 1, 1, 1), time(1, 1, 1)),
 )
+_LIKELY: dict[str, dict[str, tuple[Any, ...]]] = {
+    "read": {
+        "mode": ("first-token", "multi-token-single", "multi-word-multi"),
+        "generated_tokens": (1, 3, 40),
+        "last_generated": (0, 1, 5),
+        "span": ("prompt", "text", "copy"),
+        "pool": ("last", "mean", "max"),
+        "layer": (-1, 0, 1, 2, -2, 3, 99, -99, 0.0, 0.5, 1.0),
+        "norm": ("top", "always", "never"),
+        "unit": (True, False),
+        "attention": ("causal", "causal", "bidirectional"),
+        "dense": (True, True, False),
+    },
+    "sparse": {
+        "enabled": (True, False),
+        "top": (1, 2, 1_000_000),
+        "words": ("unicode", "unicode", "nltk"),
+        "stop_words": ("", "english"),
+        "scale": (0, 1, 100, 1_000_000),
+        "merge_forms": (True, False),
+        "expansion": (0, 5, 1_000_000),
+        "fallback": (0, 1, 1_000_000),
+    },
+    "prepend": {"start": (0, 1, 2, 99), "exit": (1, 2, 99, 0.0, 0.5, 1.0)},
+    "filter": {"skip": (0, 1, 0.1, 0.99), "dim": (1, 8, 0.5, 1.0, 99_999)},
+    "select": {"ask": ("Sum: ", "x" * 3000), "chunk_tokens": (1, 256, 10**9), "alpha": (1e-9, 2.0)},
+    "contrast": {
+        "template": ("No {text}:", "{text}{text}", "{bos}{text}{task}"),
+        "tokens": ("pieces", "whole"),
+        "block": (0, 1, 99, -1, 0.0, 0.5, 1.0),
+        "strength": (0.0, -1.0, 1000.0),
+        "restore": (True, False),
+    },
+    "sample": {"count": (1, 2, 3, 10_000), "seed": (0, 7), "max_tokens": (1, 64, 1_000_000)},
+}
+_WHOLE = ("filter", "contrast")  # tables without defaults
 Rng = np.random.Generator
 
 
@@ -47,17 +84,20 @@ def campaign(seed: int, count: int) -> Iterator[Trial]:
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         at = int(rng.integers(len(sources)))
-        if rng.random() < 0.25:
+        kind = rng.random()
+        if kind < 0.25:
             how: Callable[..., bytes] = _pick(rng, _SPOILT)
             data, what = how(rng, sources[at].encode()), how.__name__.strip("_")
+        elif kind < 0.6:
+            data, what = _likely(rng, tables[at])
         else:
             data, what = _changed(rng, tables[at], keys)
         searched = number % 3 == 0
         yield Trial(
-            name=f"{_SOURCES[at].name}: {what}"[:200],
+            name=f"{_SOURCES[at].name}: {what}"[:200].encode("unicode_escape").decode(),
             commands=_SEARCH if searched else (_SHOW,),
             files={FILE: data, "a.jsonl": _TEXTS},
-            names=(FILE, "prompt '", "no index at x"),
+            names=(FILE, "prompt", "no index at x", "read.", "words = "),
             judge=_answers if searched else None,
         )
 
@@ -93,6 +133,36 @@ def _changed(rng: Rng, table: dict[str, Any], keys: list[str]) -> tuple[bytes, s
             said.append(f"{key} = {str(within[key])[:40]}")
     lines = [f"{_written(key)} = {_written(value)}\n" for key, value in table.items()]
     return "".join(lines).encode(), "; ".join(said)
+
+
+def _likely(rng: Rng, table: dict[str, Any]) -> tuple[bytes, str]:
+    """Set rules to values that each could be right, and templates to ones with a text in them."""
+    table = {key: value for key, value in table.items() if key not in _LIKELY or rng.random() < 0.8}
+    said = []
+    for name in rng.permutation(list(_LIKELY))[: rng.integers(1, 3)].tolist():
+        rules = {key: _pick(rng, held) for key, held in _LIKELY[name].items()}
+        kept = {key: rules[key] for key in rules if name in _WHOLE or rng.random() < 0.4}
+        table[name] = {**table.get(name, {}), **kept}
+        said.append(f"{name}: {kept}")
+    if rng.random() < 0.8:
+        worded = ("both", "query", "document", "form")
+        sides = ("both",) if rng.random() < 0.5 else worded[1:3]
+        table = {key: value for key, value in table.items() if key not in worded}
+        table |= {side: _wording(rng, "prepend" in table) for side in sides}
+        said.append(f"{table[sides[-1]]}")
+    lines = [f"{_written(key)} = {_written(value)}\n" for key, value in table.items()]
+    return "".join(lines).encode(), "; ".join(said)
+
+
+def _wording(rng: Rng, is_fed: bool) -> dict[str, Any]:
+    slots = [_pick(rng, _BESIDE) for _ in range(rng.integers(0, 5))]
+    texts = [*["{text}"] * int(rng.integers(1, 3)), *["{placeholder}"] * is_fed]
+    text = "".join(rng.permutation([*slots, *texts]).tolist())
+    tokens = _pick(rng, ("pieces", "whole"))
+    kind = rng.random()
+    if kind < 0.2:
+        return {"templates": [text, f"{text} again", text + text[:-1]], "tokens": tokens}
+    return {"user" if kind < 0.4 else "template": text, "tokens": tokens}
 
 
 def _keys(value: object) -> Iterator[str]:

@@ -171,10 +171,13 @@ def _form(given: object, key: str) -> Form:
         if key and "name" not in given:
             raise ValueError(f"{key}.name is missing, and there is no default")
         tables = {side: given[side] for side in ("both", "query", "document") if side in given}
-        several = {side: [one] if isinstance(one, dict) else one for side, one in tables.items()}
-        given = {**given, **several}
-    table: _Form = fill_value(_Form, given, key)
-    return table.form(key)
+        for side, table in tables.items():
+            if not isinstance(table, list):
+                name = f"{key}.{side}" if key else side
+                tables[side] = [fill_value(_Wording, table, name)]
+        given = {**given, **tables}
+    form: _Form = fill_value(_Form, given, key)
+    return form.form(key)
 
 
 def _reading(data: Mapping[str, Any]) -> Reading:

@@ -76,6 +76,8 @@ class TermTable:
         self._size = len(tokenizer)  # counted anew at every call, which is slow
         self.rules = rules
         self._stops = stop_words(rules.stop_words)
+        if rules.words == "nltk":
+            nltk_words("its data is there")  # or say so now, before anything is made
         self._ids_of: dict[str, tuple[int, ...]] = {}
         self.canonical = self._canonical() if rules.merge_forms else None
 
