@@ -52,12 +52,12 @@ class Filter:
         start, end = round(skip), round(skip + dim)
         if end > width:
             raise ValueError(
-                f"skip {self.skip} and dim {self.dim} ask for {end} directions, but the model has "
-                f"{width}; lower one of them"
+                f"filter.skip {self.skip} and filter.dim {self.dim} ask for {end} directions, "
+                f"but the model has {width}; lower one of them"
             )
         if start == end:
             raise ValueError(
-                f"dim {self.dim} keeps none of the model's {width} directions; raise it"
+                f"filter.dim {self.dim} keeps none of the model's {width} directions; raise it"
             )
         return start, end
 
