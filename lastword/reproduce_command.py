@@ -241,7 +241,8 @@ def _list(known: "Sequence[Configuration]", screen: Screen) -> None:
         for one in known
     ]
     screen.result(
-        [asdict(one) for one in known], table("name", "measure", "published", "", rows=rows)
+        [asdict(one) for one in known],
+        table("name", "measure", "published", "", rows=rows, texts=[""]),
     )
     screen.remark(
         "`lastword reproduce NAME` repeats one; --json says where the figures come from, with "

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 NUMBER = ">"
 """What the name of a column of numbers begins with: such a column is aligned to the right."""
 
+_WORD = -1  # the longest word of a heading
 _FIRST = (("name", 40), ("text", 20))
-_LAST = (("number", 3), ("name", 8), ("text", 8))
+_LAST = (("number", _WORD), ("name", 8), ("text", 8), ("number", 3))
 """What gives way where there is no room: kinds of columns, and the cells that they keep."""
 
 _GAP = 2  # cells between columns
@@ -93,9 +94,13 @@ class Table:
             for at in range(len(self.columns))
         ]
         widths = list(map(max, content, map(_width, self.headings)))
+        words = [max(map(_width, heading.split(" "))) for heading in self.headings]
         for kind, cells in steps:
             least = {
-                at: max(min(cells, widths[at]), content[at] if kind == "number" else 0)
+                at: max(
+                    words[at] if cells == _WORD else min(cells, widths[at]),
+                    content[at] if kind == "number" else 0,
+                )
                 for at, name in enumerate(self.columns)
                 if kind == self._kind(name)
             }
