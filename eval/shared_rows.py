@@ -8,7 +8,8 @@ from pathlib import Path
 
 from embedder.cache import CachedEncoder
 from embedder.llm import LLMEncoder
-from embedder.together import encode_each, side
+from embedder.progress import watching
+from embedder.together import encode_each, groups, side
 from embedder.types import Representation, Role
 
 
@@ -22,7 +23,7 @@ class SharedRows:
         encoders: read together, see `embedder.together.groups`.
         role: side of the search.
         folder: where rows are kept, those of equal sides once.
-        told: told the number of texts whenever some have been read for all prompts.
+        told: told how many more texts have been read, as a share of the passes over them.
     """
 
     def __init__(
@@ -51,7 +52,15 @@ class SharedRows:
         if self._of != tuple(texts):
             started = time.perf_counter()
             before = [Counter(one.counts) for one in self._encoders]
-            rows = encode_each(self._encoders, texts, self.role)
+            passes, moved = len(groups(self._encoders, self.role)), 0
+
+            def move(done: int) -> None:
+                nonlocal moved
+                self._told(done // passes - moved)
+                moved = done // passes
+
+            with watching(move, passes * len(texts)):
+                rows = encode_each(self._encoders, texts, self.role)
             added = [Counter(one.counts) for one in self._encoders]
             for counts, held in zip(added, before, strict=True):
                 counts.subtract(held)
@@ -61,7 +70,7 @@ class SharedRows:
             for other, reader in enumerate(self.readers):
                 if other != at:
                     reader.encode(texts, self.role)
-            self._told(len(texts))
+            self._told(len(texts) - moved)
         return self._held[at]
 
 

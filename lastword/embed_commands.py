@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -51,6 +52,7 @@ def embed(files: Files, reading: Reading, output: Output) -> None:
     """
     import numpy as np
 
+    from embedder.progress import added, watching
     from embedder.types import Role
     from eval.local import TextFolder
     from retrieval.named_texts import encode_named
@@ -69,7 +71,8 @@ def embed(files: Files, reading: Reading, output: Output) -> None:
         parts = []
         for start in range(0, len(texts), WINDOW):
             some = slice(start, start + WINDOW)
-            parts.append(encode_named(encoder, texts[some], Role(files.role), names[some]))
+            with watching(partial(added, advance, start), len(texts[some])):
+                parts.append(encode_named(encoder, texts[some], Role(files.role), names[some]))
             advance(min(start + WINDOW, len(texts)))
     arrays = _arrays(parts) | {
         "ids": np.array([document.id for document in documents]),

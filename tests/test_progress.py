@@ -9,8 +9,10 @@ from embedder.bm25 import BM25Encoder
 from embedder.llm import LLMEncoder
 from embedder.loading import LLMOptions
 from embedder.progress import tell_encoded, watching
+from embedder.prompt import Prompt
 from embedder.types import Encoder, Role
 from eval.sentence_rows import SentenceRows
+from eval.shared_rows import SharedRows
 from index.documents import Document
 from retrieval.build import build_index
 from retrieval.options import BuildOptions
@@ -51,6 +53,18 @@ def test_sentences_move_within_a_window(encoder: LLMEncoder) -> None:
     rows.of(TEXTS[:20], told.append)
     rows.of(TEXTS, told.append)
     assert told == sorted(told) and told[-1] == len(TEXTS) and len(set(told)) > 10
+
+
+def test_prompts_that_are_read_together_move_within_a_window(llama: Path, tmp_path: Path) -> None:
+    plain = Prompt.load("promptreps")
+    whole = Prompt.from_toml("name = 'w'\n[both]\ntemplate = 'say {text}'\n")
+    options = LLMOptions(token_budget=200)
+    first = LLMEncoder.load(llama, plain, options)
+    encoders = [first, LLMEncoder(first.backbone, whole, first.options)]
+    told: list[int] = []
+    shared = SharedRows(encoders, Role.DOCUMENT, tmp_path / "rows", told.append)
+    shared.readers[0].encode(TEXTS, Role.DOCUMENT)
+    assert sum(told) == len(TEXTS) and min(told) >= 0 and sum(one > 0 for one in told) > 10
 
 
 def test_more_passes_than_texts_count_no_more_than_the_texts() -> None:
