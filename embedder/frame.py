@@ -178,7 +178,10 @@ class Frame:
 
     def _eos(self) -> tuple[int, str]:
         if self._tokenizer.eos_token_id is None:
-            raise ValueError("the prompt ends in {eos}, and the tokenizer has no such token")
+            place = self._tokenizer.name_or_path
+            raise ValueError(
+                f"{place}: the prompt ends in {{eos}}, and the tokenizer has no such token"
+            )
         return int(self._tokenizer.eos_token_id), str(self._tokenizer.eos_token)
 
     def _sentences(self, text: str, limit: int, row: Row) -> list[list[int]]:

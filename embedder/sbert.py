@@ -10,6 +10,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
+from embedder.chat_template import ChatTemplateError, render_chat
 from embedder.checkpoint import check_finite, check_tokens
 from embedder.devices import resolve_device
 from embedder.hub import cached_folder, is_local_only
@@ -215,10 +216,29 @@ def _check_reading(model: "SentenceTransformer | SparseEncoder", name: str) -> N
     weight = getattr(table, "weight", None)
     if isinstance(weight, Tensor):
         check_tokens(len(weight), model.tokenizer, name)
-    rows = model.encode(["a text"], convert_to_tensor=True, show_progress_bar=False)
-    values = rows.coalesce().values() if rows.is_sparse else rows
-    if not bool(values.isfinite().all()):
-        raise ValueError(f"{name}: the model gives NaN or infinity for a text; it is damaged")
+    _drop_failing_template(model)
+    for encode in (model.encode_query, model.encode_document):
+        rows = encode(["a text"], convert_to_tensor=True, show_progress_bar=False)
+        values = rows.coalesce().values() if rows.is_sparse else rows
+        if not bool(values.isfinite().all()):
+            raise ValueError(f"{name}: the model gives NaN or infinity for a text; it is damaged")
+        if rows.shape[-1] != model.get_embedding_dimension():
+            raise ValueError(
+                f"{name}: rows have {rows.shape[-1]} columns, and its configuration says "
+                f"{model.get_embedding_dimension()}"
+            )
+
+
+def _drop_failing_template(model: "SentenceTransformer | SparseEncoder") -> None:
+    """Take away a chat template that fails or does not end: texts are not read through it."""
+    tokenizer = model.tokenizer
+    if not getattr(tokenizer, "chat_template", None):
+        return
+    try:
+        render_chat(tokenizer, [{"role": "user", "content": "a text"}])
+    except ChatTemplateError:
+        for holder in (tokenizer, getattr(model[0], "processor", tokenizer)):
+            holder.chat_template = None
 
 
 def _refuse_pickles(folder: Path | None) -> None:

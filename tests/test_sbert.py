@@ -226,3 +226,18 @@ def test_broken_files_are_one_line(tmp_path: Path, file: str, text: str) -> None
     (folder / file).write_text(text)
     if (file, text) != ("modules.json", "[]"):
         refusal(folder)
+
+
+def test_a_chat_template_that_fails_is_passed_by(tmp_path: Path) -> None:
+    """sentence-transformers parses it at every call, and reads texts without it."""
+    folder = tmp_path / "m"
+    shutil.copytree(MINILM, folder, ignore=shutil.ignore_patterns("model.safetensors"))
+    (folder / "model.safetensors").symlink_to(MINILM / "model.safetensors")
+    (folder / "chat_template.jinja").write_text("{% for %}")
+    got = SbertEncoder.load(str(folder), "cpu").encode(TEXTS, Role.QUERY).dense
+    want = SbertEncoder.load(str(MINILM), "cpu").encode(TEXTS, Role.QUERY).dense
+    assert got is not None and want is not None and got.tobytes() == want.tobytes()
+    (folder / "1_Pooling" / "config.json").write_text(
+        '{"embedding_dimension": 0, "pooling_mode": "mean"}'
+    )
+    refusal(folder)
