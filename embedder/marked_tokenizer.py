@@ -65,7 +65,10 @@ class Marks:
     def __init__(self, names: Mapping[str, int]) -> None:
         self.of = {name: f"{_STEM}{_letters(at)}>" for at, name in enumerate(names)}
         longest_first = sorted(names, key=lambda name: (-len(name), name))
-        self._pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+        pattern = "|".join(map(re.escape, longest_first)) or r"(?!)"
+        self._pattern = re.compile(pattern)
+        self._any_case = re.compile(pattern, re.IGNORECASE)
+        self._firsts = {case for name in names for case in (name[0].lower(), name[0].upper())}
 
     def mark(self, wording: str) -> str:
         """Put marks in the place of the control tokens that a wording spells."""
@@ -78,6 +81,12 @@ class Marks:
             parts += [wording[end : match.start()], match.group()]
             end = match.end()
         return [*parts, wording[end:]]
+
+    def count_any_case(self, text: str) -> int:
+        """Count what may be control tokens to a tokenizer that does not tell cases apart."""
+        if self._firsts.isdisjoint(text):  # a large model has hundreds of names, which take long
+            return 0
+        return sum(1 for _ in self._any_case.finditer(text))
 
     def count(self, wording: str) -> int:
         """Count the control tokens that a wording spells."""

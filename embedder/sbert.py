@@ -25,6 +25,7 @@ from embedder.locks import lock_of
 from embedder.progress import tell_encoded
 from embedder.prompt import Prompt
 from embedder.sbert_prompt import Wording, own_wordings, token_counts, wordings
+from embedder.sbert_texts import texts_as_text
 from embedder.types import Representation, Role, fingerprint_of, list_texts
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class SbertEncoder:
         self.sparse = sparse
         self.prompt = prompt
         self.wordings = own_wordings(model) if prompt is None else wordings(prompt, model)
+        self._acting = prompt is not None and prompt.text_specials == "control"
         self._counts: Counter[str] = Counter(texts=0, truncated=0)
         for role, wording in self.wordings.items():
             self._check_room(role, wording)
@@ -64,6 +66,7 @@ class SbertEncoder:
             tokenizer=tokenizer_digest(model.tokenizer),
             wordings={role.value: asdict(wording) for role, wording in self.wordings.items()},
             max_text_tokens=[self._limit(role) for role in Role],
+            text_specials="control" if self._acting else "text",
         )
 
     @staticmethod
@@ -122,8 +125,13 @@ class SbertEncoder:
             return self._encode(texts, role)
 
     def _encode(self, texts: list[str], role: Role) -> Representation:
-        wording = self.wordings[role]
-        fed = self._fed(texts, role)
+        if self._acting:
+            return self._encode_worded(texts, role, self.wordings[role])
+        with texts_as_text(self.model, self.wordings[role], texts) as (wording, plain):
+            return self._encode_worded(plain, role, wording)
+
+    def _encode_worded(self, texts: list[str], role: Role, wording: Wording) -> Representation:
+        fed = self._fed(texts, role, wording)
         given = [wording.fed(text) for text in fed]
         owner = np.arange(len(texts), dtype=np.int64)
         width = int(self.model.get_embedding_dimension())
@@ -159,10 +167,10 @@ class SbertEncoder:
         finally:
             told.remove()
 
-    def _fed(self, texts: Sequence[str], role: Role) -> list[str]:
+    def _fed(self, texts: Sequence[str], role: Role, wording: Wording) -> list[str]:
         """Count texts, and cut those that would push what the prompt appends out of the limit."""
         self._counts["texts"] += len(texts)
-        fed, limit, wording = list(texts), self._limit(role), self.wordings[role]
+        fed, limit = list(texts), self._limit(role)
         if not limit or not texts:
             return fed
         tokenizer = self.model.tokenizer

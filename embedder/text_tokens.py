@@ -187,6 +187,10 @@ class TextTokenizer:
                 runs.append(Run("wording", f"{_OPEN}{part}{_SHUT}" if at % 2 else part))
         return runs
 
+    def count_spelled(self, text: str) -> int:
+        """Count control tokens that a string spells, in any case."""
+        return self._marks.count_any_case(text)
+
     def mark(self, wording: str) -> str:
         """Return a wording as `marked` reads it."""
         return self._marks.mark(wording)

