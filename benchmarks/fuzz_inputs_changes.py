@@ -113,7 +113,7 @@ def _field_changed(rng: Rng, data: bytes) -> bytes:
     try:
         record = json.loads(lines[at])
         lines[at] = _other_object(rng, record)
-    except (ValueError, AttributeError):
+    except (ValueError, TypeError):  # no JSON, or none with fields
         mark = b"\t" if b"\t" in lines[at] else b" "
         fields = lines[at].split(mark)
         fields[rng.integers(len(fields))] = _FIELDS[rng.integers(len(_FIELDS))]

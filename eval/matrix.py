@@ -37,6 +37,7 @@ class Matrix:
         cells: model by model, in each data set by data set, and there prompt by prompt.
         ledger: what was charged, ever.
         planned: nothing was run, and nothing is charged yet.
+        changed: data sets of which there were records of other texts or judgements.
     """
 
     asked: Asked
@@ -44,6 +45,7 @@ class Matrix:
     cells: tuple[Cell, ...]
     ledger: Ledger
     planned: bool = False
+    changed: tuple[str, ...] = ()
 
     def column(self, dataset: str, model: str) -> dict[str, Record]:
         """Return prompt -> record of the finished cells of one model and data set."""
@@ -95,6 +97,7 @@ def run_matrix(
         raise ValueError(f"two of the data sets are called {twice!r}; rename one")
     ledger = Ledger.read(out / WORK / LEDGER)
     cells: list[Cell] = []
+    changed: dict[str, None] = {}
     for label in asked.models:
         made = readers(asked, label, {"retrieval", "sts"} & {_kind(one) for one in data})
         finished = _folders(asked, made, out, dry_run)
@@ -102,8 +105,9 @@ def run_matrix(
             column = _Column(asked, made, one, out, finished)
             ledger = column.run(ledger, watch, dry_run)
             cells += column.cells.values()
+            changed |= dict.fromkeys([one.name] if column.changed else [])
         del made  # one model at a time is in memory
-    return Matrix(asked, names, tuple(cells), ledger, dry_run)
+    return Matrix(asked, names, tuple(cells), ledger, dry_run, tuple(changed))
 
 
 def _kind(data: Data) -> str:
@@ -140,6 +144,7 @@ class _Column:
     ) -> None:
         self.asked, self.made, self.data, self.out = asked, made, data, out
         self.source = data.source_facts() if isinstance(data, PairSet) else source_facts(data)
+        self.changed = False
         self.cells = {
             prompt: Cell(made.label, prompt, data.name, self._unchanged(finished[prompt]))
             for prompt in asked.prompts
@@ -155,7 +160,10 @@ class _Column:
     def _unchanged(self, finished: Mapping[str, Record]) -> Record | None:
         """Return the record of this data set, unless it may be of other texts or judgements."""
         record = finished.get(self.data.name)
-        return record if record and record.details.get("source") == self.source else None
+        if record is None or record.details.get("source") == self.source:
+            return record
+        self.changed = True
+        return None
 
     def run(self, ledger: Ledger, watch: Watch | None, dry_run: bool) -> Ledger:
         """Decide which cells are run, charge them, and run them."""

@@ -14,6 +14,7 @@ from lastword.bench_display import shown
 from lastword.display import Advance, Screen
 from lastword.encoders import channel_names
 from lastword.options import Output, command, reading_option
+from lastword.sources import Survey, look_through
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -132,7 +133,7 @@ def prompts(choice: Choice, running: Running, models: Models, output: Output) ->
 
     screen = Screen(output)
     asked = _asked(choice, running, models)
-    data = _data(choice.datasets)
+    data, surveys = _data(choice.datasets, screen)
 
     def watch(what: str, texts: int) -> "AbstractContextManager[Advance]":
         return screen.progress(f"Reading {what}", texts, "texts")
@@ -142,6 +143,13 @@ def prompts(choice: Choice, running: Running, models: Models, output: Output) ->
     if not running.dry_run:
         _write(running.out / RESULT, told)
     screen.result(told, *shown(matrix, told))
+    for survey in surveys:
+        survey.tell(screen)
+    for name in matrix.changed:
+        screen.remark(
+            f"{name}: its texts or judgements are not known to be those that were judged before; "
+            "it is judged again."
+        )
     if not running.dry_run:
         screen.remark(
             f"Run folders are {running.out}/MODEL/PROMPT; all figures are in "
@@ -181,19 +189,21 @@ def _asked(choice: Choice, running: Running, models: Models) -> "Asked":
     )
 
 
-def _data(sources: Sequence[str]) -> "list[Data]":
+def _data(sources: Sequence[str], screen: Screen) -> "tuple[list[Data], list[Survey]]":
     from eval.datasets import open_collections
     from eval.sts import read_pairs
 
     found: list[Data] = []
+    surveys: list[Survey] = []
     for source in _split(sources):
         if source.endswith(".tsv"):
             found.append(read_pairs(Path(source)))
             continue
         for collection in open_collections([source]):
             collection.queries()  # what cannot be judged must not cost hours of encoding
+            surveys.append(look_through(collection, screen, judged=collection.qrels()))
             found.append(collection)
-    return found
+    return found, surveys
 
 
 def _split(given: Sequence[str]) -> list[str]:

@@ -219,3 +219,18 @@ def test_channels_are_fused(models: dict[str, str], data: list[Data], tmp_path: 
     record = matrix.column("small", "one")["word"]
     assert list(record.values) == ["dense", "sparse", "bm25", "fused"]
     assert record.counted == "fused" and matrix.column("pairs", "one")["word"].counted == "dense"
+
+
+def test_cells_of_other_data_are_judged_again(models: dict[str, str], tmp_path: Path) -> None:
+    """A data set of the same name, whose texts had changed, kept its old figures."""
+    one = asked({"one": models["one"]}, prompts={"mean": PROMPTS["mean"]})
+    small = collection(tmp_path / "data" / "small")
+    run_matrix(one, [small, pairs()], tmp_path / "out")
+    changed = PairSet("pairs", pairs().pairs[1:])
+    corpus = tmp_path / "data" / "small" / "corpus.jsonl"
+    lines = corpus.read_text().splitlines(keepends=True)
+    corpus.write_text("".join(lines).replace(json.loads(lines[0])["text"], "other words"))
+    matrix = run_matrix(one, [small, changed], tmp_path / "out")
+    assert matrix.changed == ("small", "pairs")
+    assert figures(matrix) == figures(run_matrix(one, [small, changed], tmp_path / "fresh"))
+    assert run_matrix(one, [small, changed], tmp_path / "out").changed == ()
