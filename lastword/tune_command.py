@@ -147,7 +147,7 @@ def _run(setup: "Setup", out: Path, screen: Screen) -> "tuple[Outcome, float]":
 
     out.mkdir(parents=True, exist_ok=True)
     clock = out / CLOCK
-    before = _seconds(clock)
+    before = seconds_spent(clock)
     began = time.monotonic()
 
     def spent() -> float:
@@ -169,7 +169,7 @@ def _run(setup: "Setup", out: Path, screen: Screen) -> "tuple[Outcome, float]":
     return outcome, spent()
 
 
-def _seconds(clock: Path) -> float:
+def seconds_spent(clock: Path) -> float:
     """Return how long earlier sittings took, 0 where there were none."""
     try:
         text = clock.read_text(encoding="utf-8", errors="replace")

@@ -13,14 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from embedder.types import Role
 from index.arrays import open_array
 from index.checksums import FileRecord
 from index.documents import DocumentStore
 from index.folder import Index, check
 from index.manifest_file import MANIFEST, content_checksum
 from index.writer import IndexWriter
+from lastword.cli import main
 from retrieval.build import add_documents
-from tests.synthetic import documents
+from retrieval.retriever import Retriever
+from tests.synthetic import documents, queries
 from tests.test_folder import BOTH, build
 
 
@@ -272,3 +275,22 @@ def test_a_record_is_compared_again_once_the_file_is_written_to(tmp_path: Path) 
     path.write_bytes(b"two")
     with pytest.raises(ValueError, match="expected checksum"):
         record.check(path)
+
+
+def test_a_search_takes_memory_for_the_documents_that_there_are(index: Path) -> None:
+    """A search for 10**12 documents once took memory for as many."""
+    asked = list(queries(2).values())
+    with Index.open(index) as opened:
+        for name, encoder in BOTH.items():
+            hits = opened.search(name, encoder.encode(asked, Role.QUERY), 10**12)
+            assert hits.rows.shape == (2, 98)
+        runs = Retriever(opened, BOTH, depth=10**12).search(queries(2), 10**12)
+    assert [len(run) for run in runs.values()] == [98, 98]
+
+
+def test_delete_leaves_no_tombstone_that_it_replaced(
+    index: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["delete", str(index), "d2"]) == 0
+    assert "Deleted 1 document" in capsys.readouterr().out
+    assert len(list((index / "segments" / "000001").glob("deleted-*"))) == 1

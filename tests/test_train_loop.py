@@ -231,3 +231,15 @@ def test_a_gpu_takes_the_same_steps(tmp_path: Path) -> None:
 
 if __name__ == "__main__":
     learn(learner(SLOW), plan(Path(sys.argv[1]), steps=400))
+
+
+def test_a_checkpoint_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    """A kill once left files of a checkpoint's size, and checkpoints were for their owner only."""
+    left = tmp_path / ".lastword-0123456789abcdef.partial"
+    left.mkdir()
+    (left / ".tmpAbCdEf").write_bytes(bytes(1000))
+    learn(learner(), plan(tmp_path, steps=20))
+    assert {path.name for path in tmp_path.iterdir()} == {"points.jsonl", "points.safetensors"}
+    (tmp_path / "new").touch()
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1

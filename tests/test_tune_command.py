@@ -15,6 +15,7 @@ from index.folder import Index
 from lastword.cli import main
 from lastword.encoders import readers_again
 from lastword.options import Running
+from lastword.tune_command import seconds_spent
 from lastword.tune_proposers import NAMES
 from retrieval.fusion import fusion_by_name
 from retrieval.retriever import Retriever
@@ -222,3 +223,14 @@ def test_all_proposers_run_on_the_bundled_model(
     assert main(asked(place, *more, "--out", str(tmp_path / "run"))) == 0
     told = json.loads(capsys.readouterr().out)
     assert {one["made_by"] for one in told["proposals"]} >= {"pool", "baselines", "evolve"}
+
+
+def test_a_clock_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    clock = tmp_path / "seconds.txt"
+    assert seconds_spent(clock) == 0
+    clock.write_text("12.5")
+    assert seconds_spent(clock) == 12.5
+    for text in ("", "nan", "-1.0", "1e400", "\x00"):
+        clock.write_text(text)
+        with pytest.raises(ValueError, match=r"seconds\.txt should hold the seconds"):
+            seconds_spent(clock)
