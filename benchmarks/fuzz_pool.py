@@ -72,10 +72,11 @@ class _Worker:
         """Run a trial; a process that crashes or hangs is replaced."""
         try:
             self._pipe.send((self._folder / str(number), trial))
-            if self._pipe.poll(trial.seconds):
+            seconds = trial.seconds * _waiting()
+            if self._pipe.poll(seconds):
                 verdict: Verdict = self._pipe.recv()
                 return verdict
-            said = Verdict("hang", f"no end within {trial.seconds:g} seconds")
+            said = Verdict("hang", f"no end within {seconds:.0f} seconds")
         except (EOFError, OSError):
             self._process.join(10)
             code = self._process.exitcode or 0
@@ -99,6 +100,11 @@ class _Worker:
         if not self._pipe.poll(START_SECONDS):
             raise TimeoutError(f"a worker has not started within {START_SECONDS:g} seconds")
         self._pipe.recv()
+
+
+def _waiting() -> float:
+    """Return how many times longer work takes than on a machine of one's own, 1 at least."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def _serve(pipe: Connection, folder: Path) -> None:

@@ -56,7 +56,8 @@ class Trial:
         names: an error must hold one of them, such as a file's name or a key; () allows any line.
         stdin: what the commands read there.
         judge: looks at folder and outcomes where no command failed badly; may run programs.
-        seconds: time for all commands and the judge, after which it is a hang.
+        seconds: time for all commands and the judge, after which it is a hang; a machine that is
+            busy with other things gives more.
     """
 
     name: str

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from embedder.bundled import BUNDLED_NAME
 from lastword.options import Reading, Running
-from lastword.recipes import BM25Recipe, LLMRecipe, Recipe, SbertRecipe, from_json, to_json
+from lastword.recipes import (
+    CHANNELS,
+    BM25Recipe,
+    LLMRecipe,
+    Recipe,
+    SbertRecipe,
+    from_json,
+    read_prompt,
+    to_json,
+)
 from lastword.trust import check_recipe, models_of, remember_models
 
 if TYPE_CHECKING:
@@ -15,7 +24,6 @@ if TYPE_CHECKING:
     from embedder.types import Encoder
     from retrieval.options import ChannelOptions
 
-CHANNELS = ("dense", "sparse", "bm25")
 _SBERT = "sbert:"
 
 
@@ -154,9 +162,7 @@ def _sbert_channels(
 
 def _asked_prompt(reading: Reading) -> "Prompt | None":
     """Read the prompt that is asked for by name or file, with the task that is asked for."""
-    from embedder.prompt import Prompt
-
-    return _with_task(Prompt.load(reading.prompt), reading.task) if reading.prompt else None
+    return _with_task(read_prompt(reading.prompt), reading.task) if reading.prompt else None
 
 
 def _with_task(prompt: "Prompt", task: str) -> "Prompt":

@@ -75,13 +75,13 @@ def list_prompts(
 )
 def show(name: Name, trial: Trial, output: Output) -> None:
     """Print a prompt; with a text, what a model is fed, what is read, and the words it says."""
-    from embedder.prompt import Prompt
     from lastword.prompt_display import shown_prompt
+    from lastword.recipes import read_prompt
 
-    prompt = Prompt.load(name)
+    prompt = read_prompt(name)
     screen = Screen(output)
     if trial.text is None:
-        text = _file(name).read_text(encoding="utf-8")
+        text = _file(name).read_text(encoding="utf-8-sig")
         screen.result(_facts(prompt) | {"toml": text}, text.rstrip())
         return
     with screen.waiting("Loading the model"):

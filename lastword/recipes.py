@@ -3,10 +3,16 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from embedder.bundled import BUNDLED_NAME
 from embedder.config_file import fill, parse_json, parse_toml
 from embedder.typed_values import fill_value
+
+if TYPE_CHECKING:
+    from embedder.prompt import Prompt
+
+CHANNELS = ("dense", "sparse", "bm25")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,31 @@ def fusion_for(asked: str, recipes: Mapping[str, Recipe], chosen: str = "") -> s
     prompts = [recipe.prompt for recipe in recipes.values() if not isinstance(recipe, BM25Recipe)]
     measured = (str(parse_toml(prompt, "the prompt").get("fusion", "")) for prompt in prompts)
     return choose_fusion(asked, list(recipes), (chosen, *measured))
+
+
+def read_prompt(name: str) -> "Prompt":
+    """Read a prompt by name or file, whose fusion must be one of ours, of channels of ours.
+
+    Raises:
+        ValueError: as of `Prompt.load`; or the fusion, which would be found out by a search.
+    """
+    from embedder.prompt import Prompt
+    from retrieval.fusion import fusion_by_name
+
+    prompt = Prompt.load(name)
+    kind, _, written = prompt.fusion.partition(":")
+    weighed = [part.partition("=")[0].strip() for part in written.split(",") if part]
+    channels = [channel for channel in weighed if (kind, channel) != ("rrf", "k")]
+    if prompt.fusion:
+        try:
+            fusion_by_name(prompt.fusion, channels)
+        except ValueError as error:
+            raise ValueError(f"{name}: fusion: {error}") from error
+    if unknown := [channel for channel in channels if channel not in CHANNELS]:
+        raise ValueError(
+            f"{name}: fusion weighs {unknown[0]!r}; channels are {', '.join(CHANNELS)}"
+        )
+    return prompt
 
 
 def said(recipe: Recipe) -> str:

@@ -20,6 +20,7 @@ from lastword.recipes import (
     SbertRecipe,
     from_json,
     fusion_for,
+    read_prompt,
     said,
     to_json,
 )
@@ -46,6 +47,24 @@ def test_a_prompts_own_fusion_is_taken_for_its_channels_only() -> None:
     assert fusion_for("auto", {**recipes, "dense": SbertRecipe("m", measured.prompt)}) == own
     assert fusion_for("auto", {**recipes, "dense": SbertRecipe("m")}) == DEFAULT
     assert replace(plain, fusion=own).hash == plain.hash
+
+
+@pytest.mark.parametrize(
+    ("fusion", "said"),
+    [
+        ("rff", "fusion: no fusion is called 'rff'"),
+        ("minmax:dens=0.5,bm25=0.5", "fusion weighs 'dens'; channels are dense, sparse, bm25"),
+        ("rrf:k=20,kk=1", "fusion weighs 'kk'"),
+    ],
+)
+def test_a_fusion_of_a_prompt_that_no_search_could_use_is_refused(
+    tmp_path: Path, fusion: str, said: str
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f"name = 'm'\nfusion = '{fusion}'\n[both]\ntemplate = '{{text}}'\n")
+    with pytest.raises(ValueError, match=said) as raised:
+        read_prompt(str(path))
+    assert str(raised.value).startswith(f"{path}: ")
 
 
 def test_an_indexs_own_fusion_comes_before_the_prompts() -> None:
