@@ -135,6 +135,11 @@ def opened(path: Path, fusing: Fusing, screen: Screen) -> "Iterator[Retriever]":
     from retrieval.retriever import Retriever
 
     with Index.open(path) as held:
+        if held.unfinished is not None:
+            screen.remark(
+                f"{path} is not finished: {counted(held.documents, 'document')} can be found so "
+                f"far; give the command of the interrupted {held.unfinished.kind} again."
+            )
         channels = _asked(fusing.channels, held)
         recipes = {name: spec.recipe for name, spec in held.channels.items()}
         with screen.loading(",".join(channels)):

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from index.folder import FORMAT, Index, check
-from index.manifest import ChannelSpec
+from index.manifest import ChannelSpec, Ingest
 from index.writer import IndexWriter
+from lastword.cli import main
 from retrieval.build import add_documents
 from tests.synthetic import documents
 from tests.test_folder import BOTH, build
@@ -18,6 +19,7 @@ from tests.test_folder import BOTH, build
 FULL = """
 import resource, signal, sys
 from embedder.bm25 import BM25Encoder
+from lastword.cli import main
 from retrieval.build import add_documents
 from tests.synthetic import SignEncoder, documents
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -131,3 +133,20 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, limit: int) -> None:
     add_documents(documents(60, start=1000), BOTH, path)
     with Index.open(path) as index:
         assert index.documents == 160
+
+
+def test_an_index_that_is_not_finished_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It once answered "Nothing found" without a word."""
+    (tmp_path / "d.jsonl").write_text('{"_id": "a", "text": "green tea"}\n')
+    path = tmp_path / "i"
+    assert main(["index", str(tmp_path / "d.jsonl"), "-o", str(path), "--channels", "bm25"]) == 0
+    with IndexWriter(path) as writer:
+        writer.record(Ingest("add", "{}", "x", documents=1))
+        writer.commit()
+    capsys.readouterr()
+    assert main(["search", str(path), "tea"]) == 0
+    said = capsys.readouterr().err
+    assert "is not finished: 1 document can be found so far" in said
+    assert "command of the interrupted add again" in said
