@@ -50,9 +50,12 @@ def _run(arguments: Sequence[str] | None) -> int:
         from lastword.streams import mend_streams
 
         mend_streams()
+        _quieten_libraries()
     # Spinning threads lose 95 % of the speed where another program wants a core: docs/log.md.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # an error is one line, not every retry
+    # An error is one line, not every retry.
+    for library in ("HF_HUB", "TRANSFORMERS"):
+        os.environ.setdefault(f"{library}_VERBOSITY", "error")
     if not os.environ.get("COLUMNS", "").strip("0"):  # rich takes 0 for a width of nothing
         os.environ.pop("COLUMNS", None)
     from lastword.app import app
@@ -63,6 +66,16 @@ def _run(arguments: Sequence[str] | None) -> int:
         raise KeyboardInterrupt
     sys.stdout.flush()  # here, where a full disk or a closed pipe can still be reported
     return code or FINISHED
+
+
+def _quieten_libraries() -> None:
+    """Keep warnings and log lines of libraries, which are for developers, off stderr."""
+    import logging
+    import warnings
+
+    if not sys.warnoptions and not os.environ.get(TRACEBACK):
+        warnings.simplefilter("ignore")
+        logging.getLogger().addHandler(logging.NullHandler())
 
 
 @contextmanager

@@ -58,9 +58,10 @@ class Table:
         total = sum(widths) + _GAP * (len(widths) - 1)
         bold = Style(bold=True)
         yield Segment("\n")
-        yield from shown._row(shown.headings, widths, lambda cell: bold)
-        rule = "─" if writes_unicode() else "-"
-        yield Segment(f" {rule * (total if room is None else min(total, room))}\n")
+        if any(shown.headings):
+            yield from shown._row(shown.headings, widths, lambda cell: bold)
+            rule = "─" if writes_unicode() else "-"
+            yield Segment(f" {rule * (total if room is None else min(total, room))}\n")
         for row in shown.rows:
             yield from shown._row(row, widths, lambda cell: bold if self.strong(cell) else None)
         yield Segment("\n")

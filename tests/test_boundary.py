@@ -169,3 +169,25 @@ def test_ids_of_another_locale_are_found(tmp_path: Path) -> None:
     assert run("delete", index, "é1", env=ascii_only).returncode == FINISHED
     refused = run("search", index, "caf\udce9", env=ascii_only)
     assert "the query is not legal Unicode text" in refused.stderr
+
+
+def test_warnings_of_libraries_are_for_developers() -> None:
+    """An error was the last of several lines where a library had warned before it."""
+    script = (
+        "import logging, sys, warnings\n"
+        "from lastword import app, cli\n"
+        "def fail(**_):\n"
+        "    warnings.warn('overflow')\n"
+        "    logging.getLogger('a.library').warning('deprecated')\n"
+        "    raise ValueError('wrong')\n"
+        "app.app = fail\n"
+        "sys.exit(cli.main())\n"
+    )
+    for traceback, lines in (("", 1), ("1", 5)):
+        environment = {**os.environ, TRACEBACK: traceback}
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == FAILED
+        assert len(done.stderr.splitlines()) >= lines and (
+            lines > 1 or done.stderr.count("\n") == 1
+        )
