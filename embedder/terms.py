@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.reading import STOP_WORDS, Segmentation, SparseRules
-from embedder.text_tokens import TextTokenizer
+from embedder.text_tokens import Run, TextTokenizer
 from embedder.words import words as unicode_words
 
 if TYPE_CHECKING:
@@ -107,12 +107,8 @@ class TermTable:
 
         Nothing where the tokenizer does not tell places; pieces of one character share a place.
         """
-        if not self._tokenizer.is_fast:
-            return
-        read = self._tokenizer(
-            run, add_special_tokens=False, return_offsets_mapping=True, verbose=False
-        )
-        for column, (start, end) in zip(read.input_ids, read.offset_mapping, strict=True):
+        (cut,) = self._cutter.encode([[Run("text", run)]])
+        for column, (start, end) in zip(cut.ids, cut.offsets or (), strict=False):
             if end > start and column != self._tokenizer.unk_token_id:
                 merged = column if self.canonical is None else int(self.canonical[column])
                 yield merged, start, end
@@ -122,12 +118,12 @@ class TermTable:
         """(columns,) True for ids that may be added from outside a text.
 
         The paper's filter: after one leading word mark or space the vocabulary string is
-        letters or digits, and begins with an ASCII lower-case letter.
+        letters alone, and begins with an ASCII lower-case letter.
         """
         keep = np.zeros(self.columns, dtype=np.bool_)
         for token, column in self._tokenizer.get_vocab().items():
             bare = token[1:] if token[:1] in ("▁", " ") else token
-            keep[column] = bare.isalnum() and "a" <= bare[0] <= "z"
+            keep[column] = bare.isalpha() and "a" <= bare[0] <= "z"
         return keep
 
     def _learn(self, words: Iterable[str]) -> None:

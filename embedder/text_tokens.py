@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
+from embedder.locks import lock_of
 from embedder.marked_tokenizer import (
     APART,
     JOINED,
@@ -91,6 +92,10 @@ class TextTokenizer:
 
     def encode(self, strings: Sequence[Sequence[Run]]) -> list[Tokenized]:
         """Cut strings, each in one go."""
+        with lock_of(self._tokenizer):  # it keeps how it was called last
+            return self._encode(strings)
+
+    def _encode(self, strings: Sequence[Sequence[Run]]) -> list[Tokenized]:
         direct = [
             at for at, runs in enumerate(strings) if all(run.kind != "placeholder" for run in runs)
         ]

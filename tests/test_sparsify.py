@@ -8,7 +8,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
+from tokenizers import Tokenizer, models
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from embedder.reading import SparseRules
 from embedder.sparsify import merge_forms, select, term_weights, to_rows, top_allowed
@@ -19,6 +20,15 @@ from tests.models import save_tokenizer
 def table(folder: Path, **rules: int | bool) -> TermTable:
     size = save_tokenizer(folder)
     return TermTable(AutoTokenizer.from_pretrained(folder), size, SparseRules(**rules))  # type: ignore[arg-type]
+
+
+def test_words_that_may_be_added_are_letters_alone() -> None:
+    """The program's filter takes letters or digits; "a1" is neither, and was taken here."""
+    names = {"<unk>": 0, "a1": 1, "ab": 2, "\u2581cd": 3, "7": 4, "Ab": 5, "\u2581": 6}
+    inner = Tokenizer(models.WordLevel(names, unk_token="<unk>"))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="<unk>")
+    table = TermTable(tokenizer, 9, SparseRules())
+    assert np.flatnonzero(table.expandable).tolist() == [2, 3]
 
 
 def test_weights_by_hand() -> None:

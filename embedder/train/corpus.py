@@ -163,8 +163,10 @@ def _tokenise(texts: Iterable[str], tokenizer: "Tokenizer", limit: int) -> Texts
     batch: list[str] = []
 
     def flush() -> None:
+        tokenizer.encode_special_tokens = True  # what a text spells is text
         for encoding in tokenizer.encode_batch_fast(batch, add_special_tokens=False):
             parts.append(np.array(encoding.ids[:limit], dtype=np.uint16))
+        tokenizer.encode_special_tokens = False
         batch.clear()
 
     for text in texts:
