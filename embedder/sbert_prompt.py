@@ -102,6 +102,9 @@ def _wording(template: Template, prompt: Prompt, tokenizer: "PreTrainedTokenizer
     before = _joined(pieces[:at], tokenizer)
     after = _joined(pieces[at + 1 :], tokenizer)
     first, last = _own_specials(tokenizer)
+    missing = prompt.specials == "none" and not before.startswith(first)
+    rule = f"specials = none, since its tokenizer puts {first} before every text"
+    _refuse(prompt, [(missing, rule)])
     before, after = before.removeprefix(first), after.removesuffix(last)
     spoken = before.rstrip(" ")
     return Wording(spoken, before[len(spoken) :], after)

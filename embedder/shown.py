@@ -151,6 +151,8 @@ def _rules(encoder: LLMEncoder, role: Role) -> Iterator[str]:
     prompt, reading = encoder.prompt, encoder.prompt.reading
     yield f"Read: {_where(reading)}, {_layer(encoder)}."
     yield _specials(encoder, role)
+    if prompt.text_specials == "control":
+        yield "Special tokens that a text spells act (text_specials = control)."
     if reading.attention == "bidirectional":
         yield "Every token sees all of the prompt (read.attention = bidirectional)."
     if reading.mode != "first-token":

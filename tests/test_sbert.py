@@ -75,6 +75,19 @@ def test_special_tokens_of_a_wording_act_beside_a_text_that_spells_them(
     assert worded.fingerprint != acting.fingerprint
 
 
+def test_a_wording_without_the_models_own_beginning_cannot_be_followed(
+    minilm: SbertEncoder,
+) -> None:
+    template = Template("so {text}")
+    form = Form("own", (template,), (template,))
+    prompt = Prompt("own", (form,), Reading(sparse=None), specials="none")
+    with pytest.raises(ValueError, match=r"cannot follow specials = none, since .* puts \[CLS\]"):
+        SbertEncoder(minilm.model, False, prompt)
+    spelled = Template("[CLS]so {text}")
+    form = Form("own", (spelled,), (spelled,))
+    SbertEncoder(minilm.model, False, replace(prompt, forms=(form,)))
+
+
 def test_a_batch_of_one_equals_a_batch_of_many(minilm: SbertEncoder) -> None:
     together = minilm.encode(TEXTS, Role.QUERY).dense
     for row, text in enumerate(TEXTS):

@@ -1,5 +1,6 @@
 """What `prompts show` says: the tokens that are fed, where they are read, and the words."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,10 @@ def test_what_stands_before_the_wording_is_told(deep: Path) -> None:
     told, _ = shown(deep, "prompteol")
     assert told.wordings[0].tokens[0][1] == "<s>"
     assert "The tokenizer's own <s> stands first (specials = model)." in told.rules
+    prompt = replace(Prompt.load("prompteol"), text_specials="control")
+    acting = LLMEncoder.load(deep, prompt, LLMOptions(dtype="float32"))
+    rules = show(acting, "</s>", Role.QUERY).rules
+    assert "Special tokens that a text spells act (text_specials = control)." in rules
     told, _ = shown(deep, "echo-retrieval")
     assert [name for _, name in told.wordings[0].tokens].count("<s>") == 1
     assert "Nothing is put before the wording (specials = none)." in told.rules
