@@ -64,6 +64,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     code = app(args=given or ["--help"], prog_name="lastword", standalone_mode=False)
     if code == INTERRUPTED:  # what typer makes of Ctrl-C
         raise KeyboardInterrupt
+    if code and given and given[0].endswith("-completion"):
+        raise ValueError("completion is made for bash, zsh, fish and PowerShell; add one's name")
     sys.stdout.flush()  # here, where a full disk or a closed pipe can still be reported
     return code or FINISHED
 

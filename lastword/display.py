@@ -40,6 +40,7 @@ class Screen:
 
     def __init__(self, output: Output) -> None:
         self._output = output
+        self._remarks: set[str] = set()
 
     @property
     def speaks(self) -> bool:
@@ -58,8 +59,9 @@ class Screen:
             _print(console, piece)
 
     def remark(self, text: str) -> None:
-        """Say something that is no result."""
-        if self.speaks:
+        """Say something that is no result; what was said already is not said again."""
+        if self.speaks and text not in self._remarks:
+            self._remarks.add(text)
             _print(_console(stderr=True), text)
 
     @contextmanager

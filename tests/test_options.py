@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import typer
 
+from benchmarks.fuzz_options import CALLS, command_slots
 from lastword.app import app
 from lastword.cli import main
 
@@ -15,6 +16,29 @@ def leaves(command: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
         yield from leaves(inner, (*path, name))
     if not hasattr(command, "commands"):
         yield path, command
+
+
+def test_every_command_is_fuzzed() -> None:
+    """A new command needs a call that works, in which its options are then changed."""
+    assert command_slots().keys() == CALLS.keys() == {" ".join(path) for path in COMMANDS}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["-k", "many"], "integer, unable to parse string as an integer; got 'many'. See"),
+        (["-k", "-3"], "greater than or equal to 0; got '-3'. See lastword search --help."),
+        (["--top-k", "9" * 5000], "exceeded maximum size; got '9999"),
+        (["--depth", "nan"], "got 'nan'"),
+    ],
+)
+def test_a_refused_value_is_named(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was said that a number was expected, but not what came."""
+    assert main(["search", "an.index", "tea", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert says in said and said.count("\n") == 1 and len(said) < 300
 
 
 COMMANDS = dict(leaves(typer.main.get_command(app)))

@@ -156,6 +156,14 @@ def test_a_model_that_loads_is_announced_to_people_only(
         assert not capsys.readouterr().err
 
 
+def test_a_remark_is_made_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two collections of one folder, or two channels of one model, said the same twice."""
+    screen = Screen(Output())
+    for text in ("2 files passed over", "read", "2 files passed over"):
+        screen.remark(text)
+    assert capsys.readouterr().err == "2 files passed over\nread\n"
+
+
 def test_a_suggested_command_can_be_pasted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
