@@ -228,9 +228,11 @@ class _Short(reprlib.Repr):
         """Return a number, or how long it is; Python writes no number of thousands of digits."""
         return str(x) if x.bit_length() <= 128 else f"a number of {x.bit_length()} bits"
 
-    def repr_str(self, x: str, level: int) -> str:
-        """Return a text as ASCII where it holds what a screen would not show."""
-        return super().repr_str(x, level)
+    def repr_date(self, x: date | time, level: int) -> str:
+        """Return a date as TOML writes it."""
+        return x.isoformat()
+
+    repr_datetime = repr_time = repr_date
 
 
 _SHORT = _Short()

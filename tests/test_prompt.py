@@ -101,7 +101,7 @@ def test_hash_is_of_content_not_of_names() -> None:
         ("[both]\ntemplates = 'a {text}'\n", "must be a list in brackets; got 'a {text}'"),
         ("both = 'x'\n", "both must be a table, [both]; got 'x'"),
         ("task = ['a']\n" + PLAIN, "task must be a text; got ['a']"),
-        ("source = 2020-01-01\n" + PLAIN, "source must be a text; got datetime.date"),
+        ("source = 2020-01-01\n" + PLAIN, "source must be a text; got 2020-01-01"),
         ("tsk = 'a'\n" + PLAIN, "unknown key tsk; did you mean task?"),
         ("forms = []\n" + PLAIN, "unknown key forms; did you mean form?"),
         ("reading = {layer = 1}\n" + PLAIN, "unknown key reading"),
