@@ -122,7 +122,7 @@ def _set(rng: Rng, files: Files, name: str) -> str:
     """Give a key of a JSON file, however deep, a random value, or take it away."""
     try:
         data = json.loads(files[name])
-        tables = list(_tables(data))
+        tables = list(_tables(data)) or [{}]
     except (KeyError, ValueError):
         return f"{name} as it is"
     table = tables[0] if rng.random() < 0.6 else _pick(rng, tables)

@@ -1,9 +1,10 @@
 """What a model folder must hold before a library reads it: JSON objects, whole safetensors."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from embedder.config_file import read_json
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -67,10 +68,7 @@ def read_object(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: the file holds something else; begins with its path.
     """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: expected JSON; {error}") from error
+    value = read_json(path, finite=False)  # some configurations say Infinity
     if not isinstance(value, dict):
         raise ValueError(f"{path}: expected a JSON object; got {type(value).__name__}")
     return value

@@ -251,7 +251,11 @@ def _drop_failing_template(model: "SentenceTransformer | SparseEncoder") -> None
 
 def _refuse_pickles(folder: Path | None) -> None:
     """Refuse a folder in which a module's weights are a pickle only, which may run code."""
-    for path in sorted(folder.rglob("pytorch_model.bin")) if folder else ():
+    if folder is None:
+        return
+    if not any((folder / file).is_file() for file in _FILES):
+        raise ValueError(f"{folder} is no model folder: expected {' or '.join(_FILES[1:])} in it")
+    for path in sorted((*folder.glob("pytorch_model.bin"), *folder.glob("*/pytorch_model.bin"))):
         if not any(path.parent.glob("*.safetensors")):
             raise ValueError(
                 f"{path}: expected model.safetensors beside it; weights in a pickle can run code "

@@ -27,7 +27,7 @@ def refusal(folder: Path) -> str:
 @pytest.mark.parametrize("name", ["config.json", "generation_config.json", "tokenizer_config.json"])
 def test_a_file_that_is_no_json_object(folder: Path, name: str, text: str) -> None:
     (folder / name).write_text(text)
-    assert f"{folder / name}: expected" in refusal(folder)
+    assert refusal(folder).startswith(f"{folder / name}: ")
 
 
 @pytest.mark.parametrize(
