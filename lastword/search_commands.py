@@ -1,7 +1,8 @@
 """The commands that search an index and explain what was found."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option, Typer
 
 from lastword.display import Screen, counted, duration, one_line, table, visible
-from lastword.encoders import readers_again
+from lastword.opening import open_retriever, unfinished_text
 from lastword.options import (
     AUTO,
     FUSION_HELP,
@@ -131,20 +132,15 @@ def explain(
 @contextmanager
 def opened(path: Path, fusing: Fusing, screen: Screen) -> "Iterator[Retriever]":
     """Open an index and make the encoders of the channels that are asked."""
-    from index.folder import Index
-    from retrieval.retriever import Retriever
-
-    with Index.open(path) as held:
-        if held.unfinished is not None:
-            screen.remark(
-                f"{path} is not finished: {counted(held.documents, 'document')} can be found so "
-                f"far; give the command of the interrupted {held.unfinished.kind} again."
-            )
-        channels = _asked(fusing.channels, held)
-        recipes = {name: spec.recipe for name, spec in held.channels.items()}
-        with screen.loading(",".join(channels)):
-            encoders = readers_again(recipes, channels, fusing)
-        yield Retriever(held, encoders, fusing.fusion, fusing.depth)
+    names = [name.strip() for name in fusing.channels.split(",")] if fusing.channels else []
+    with ExitStack() as stack:
+        with screen.loading(fusing.channels), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".* is not finished")  # it is said below
+            found = open_retriever(path, names, fusing.fusion, fusing.depth, fusing)
+            retriever = stack.enter_context(found)
+        if said := unfinished_text(retriever.index):
+            screen.remark(f"{said}.")
+        yield retriever
 
 
 def answer_rows(answer: "Answer", query_id: str, documents: "Index") -> list[dict[str, Any]]:
@@ -196,15 +192,17 @@ def _search_one(path: Path, query: str, asking: Asking, screen: Screen) -> None:
         rows = answer_rows(answer, ONLY, retriever.index)
         channels = list(answer.channels)
         _say_what_is_overlooked(retriever, [query], screen)
+        unfinished = unfinished_text(retriever.index)
     data = {
         "query": query,
         "channels": channels,
         "fusion": retriever.fusion if len(channels) > 1 else None,
+        "unfinished": bool(unfinished),
         "hits": rows,
         "seconds": answer.seconds,
     }
     if not rows:
-        screen.result(data, "Nothing found.")
+        screen.result(data, f"Nothing found: {unfinished}." if unfinished else "Nothing found.")
         return
     screen.result(data, answer_table(rows, channels))
     took = ", ".join(f"{what} {duration(spent)}" for what, spent in answer.seconds.items())
@@ -247,17 +245,6 @@ def _say_what_is_overlooked(retriever: "Retriever", texts: Sequence[str], screen
             f"{retriever.index.path} was made before bm25 knew emoji and the syllables of Korean "
             "words, and does not find them; lastword index makes one that does."
         )
-
-
-def _asked(text: str, held: "Index") -> list[str]:
-    names = [name.strip() for name in text.split(",")] if text else list(held.channels)
-    unknown = [name for name in names if name not in held.channels]
-    if unknown or len(set(names)) != len(names):
-        raise ValueError(
-            f"--channels takes some of the index's {','.join(held.channels)}, each once; "
-            f"got {text!r}"
-        )
-    return names
 
 
 def _check_query(query: str) -> None:

@@ -1,6 +1,7 @@
 """Retriever: queries are encoded, every channel is searched, and the runs become one."""
 
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -50,6 +51,9 @@ class Retriever:
             have it. One channel stays as it is.
         depth: documents that each channel contributes to fusion.
 
+    Warns:
+        UserWarning: the index is not finished, so that it lacks documents.
+
     Attributes:
         fusion: the one in use, as it is written; "" for a function.
 
@@ -75,6 +79,12 @@ class Retriever:
             if name not in specs:
                 raise ValueError(f"{index.path} has no channel {name!r}; it has {', '.join(specs)}")
             specs[name].check_encoder(encoder.fingerprint, querying=True)
+        if index.unfinished is not None:
+            warnings.warn(
+                f"{index.path} is not finished, it holds {index.documents} documents; give the "
+                f"call or command that made it again, with the same documents",
+                stacklevel=2,
+            )
         self.index = index
         self.encoders = dict(encoders)
         self.fusion, self._fuse = self._fusion_of(fusion)

@@ -1,7 +1,7 @@
 """A stream of documents that knows how far it was read, and proves that it is the same one."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from index.documents import Document
 
@@ -55,13 +55,15 @@ class Source:
 
     @staticmethod
     def begun(documents: Iterable[Document]) -> "Source":
-        """Return a source whose first document has been looked at.
+        """Return a source whose first document has been looked at, and of a sequence every one.
 
         Raises:
             TypeError: it is no document.
             ValueError: there is none.
         """
         source = Source(documents)
+        for at, document in enumerate(documents if isinstance(documents, Sequence) else ()):
+            _check_document(document, at + 1)
         if source.exhausted:
             raise ValueError("the source has no documents")
         return source
@@ -76,11 +78,8 @@ class Source:
         """Whether there are no more documents; looks at the next one without taking it."""
         if self._next is None:
             self._next = next(self._documents, None)
-            if not isinstance(self._next, Document | None):
-                raise TypeError(
-                    f"item {self.consumed + 1} of the source is of type "
-                    f"{type(self._next).__name__}; expected index.documents.Document"
-                )
+            if self._next is not None:
+                _check_document(self._next, self.consumed + 1)
         return self._next is None
 
     def __iter__(self) -> Iterator[Document]:
@@ -114,3 +113,11 @@ class Source:
         self.consumed += 1
         self._digest.add(document)
         return document
+
+
+def _check_document(item: object, number: int) -> None:
+    if not isinstance(item, Document):
+        raise TypeError(
+            f"item {number} of the source is of type {type(item).__name__}; "
+            "expected index.documents.Document(id, title, text)"
+        )

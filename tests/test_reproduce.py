@@ -86,7 +86,7 @@ def test_every_configuration_can_be_asked_for() -> None:
 def test_published_figures() -> None:
     expected = {
         "promptreps-nfcorpus": [0.2956, 0.2818, 0.3298],
-        "bundled-scifact": [0.5377, 0.6185, 0.6944],
+        "bundled-scifact": [0.5377, 0.6185, 0.6953],
         "minilm-sts": [0.8203, 0.7758],
     }
     for name, figures in expected.items():
