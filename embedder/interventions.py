@@ -28,15 +28,7 @@ class Prepend:
     def __init__(
         self, backbone: Backbone, rule: Prepending, rows: Sequence[Row], placeholder: int
     ) -> None:
-        depth = len(backbone.layers)
-        if rule.start >= depth:
-            raise ValueError(
-                f"prepend.start {rule.start} does not exist: the model has {depth} blocks, "
-                f"counted from 0"
-            )
-        # As in the published program, an exit beyond the last block means the last.
-        last = min(at_depth(rule.exit, depth), depth)
-        self.blocks = range(rule.start, max(last, rule.start + 1))
+        self.blocks = prepend_blocks(rule, backbone)
         self.placeholder = placeholder
         pairs = [(row, *pair) for row, one in enumerate(rows) for pair in one.copies]
         self.pairs = torch.tensor(pairs, dtype=torch.int64, device=backbone.device).reshape(-1, 3)
@@ -136,6 +128,19 @@ def contrasted(states: Tensor, other: Tensor, rule: Contrast) -> Tensor:
         length = states.norm(dim=-1, keepdim=True)
         difference = difference * length / (difference.norm(dim=-1, keepdim=True) + TINY)
     return rule.strength * difference
+
+
+def prepend_blocks(rule: Prepending, backbone: Backbone) -> range:
+    """Return the blocks of a rule in a model, or say that the first does not exist."""
+    depth = len(backbone.layers)
+    if rule.start >= depth:
+        raise ValueError(
+            f"prepend.start {rule.start} does not exist: the model has {depth} blocks, "
+            f"counted from 0"
+        )
+    # As in the published program, an exit beyond the last block means the last.
+    last = min(at_depth(rule.exit, depth), depth)
+    return range(rule.start, max(last, rule.start + 1))
 
 
 def contrast_block(rule: Contrast, backbone: Backbone) -> int:

@@ -13,7 +13,7 @@ from embedder.backbone import Backbone
 from embedder.batching import plan
 from embedder.frame import Frame
 from embedder.generate import pool, say
-from embedder.interventions import Capture, Prepend, Subtract, contrast_block
+from embedder.interventions import Capture, Prepend, Subtract, contrast_block, prepend_blocks
 from embedder.locks import lock_of
 from embedder.passes import Intervention, Wanted
 from embedder.prompt import Prompt
@@ -82,6 +82,8 @@ class Reader:
         if prompt.contrast is not None:
             self.other = Frame(prompt.contrast.template, prompt, backbone.tokenizer)
             self.block = contrast_block(prompt.contrast, backbone)
+        if prompt.prepend is not None:
+            prepend_blocks(prompt.prepend, backbone)  # or say now that the first does not exist
         backbone.depth_of(self.reading.layer)
         self.generates = self.reading.mode != "first-token"
         reads_words = self.reading.sparse is not None or self.reading.pool == "max"

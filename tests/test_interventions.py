@@ -174,7 +174,7 @@ def test_an_exit_beyond_the_last_block_means_the_last(llama: Pair) -> None:
 
 def test_blocks_that_a_model_lacks_are_refused(llama: Pair) -> None:
     with pytest.raises(ValueError, match=r"prepend.start 6 does not exist: the model has 6 blocks"):
-        llama.encoder(asks(ONE, prepend=Prepending(6, 7))).states(TEXTS, Role.QUERY)
+        llama.encoder(asks(ONE, prepend=Prepending(6, 7)))  # before a text is encoded
     with pytest.raises(ValueError, match=r"contrast.block 6 does not exist: the model has 6"):
         llama.encoder(asks(PLAIN, contrast=against(block=6)))
 
