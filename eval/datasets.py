@@ -125,7 +125,7 @@ def open_collection(source: str | Path, split: str | None = None) -> Collection:
     path = Path(source)
     if is_beir_folder(path):
         return _beir_folder(path, split)
-    if os.path.lexists(path) or _is_written_as_path(str(source)):
+    if os.path.lexists(path) or is_written_as_path(str(source)):
         return TextFolder(path)
     name = _bare(source)
     if name in BEIR:
@@ -140,9 +140,10 @@ def open_collection(source: str | Path, split: str | None = None) -> Collection:
     raise ValueError(f"{str(source)!r} is neither a path here nor a BEIR name; {hint}")
 
 
-def _is_written_as_path(source: str) -> bool:
+def is_written_as_path(source: str) -> bool:
     """Tell whether something that is not there was meant as a file or folder, not as a name."""
-    return source.endswith(KINDS) or source.startswith(("/", "./", "../", "~"))
+    first, slash, _ = source.partition("/")
+    return source.endswith((*KINDS, ".tsv")) or bool(slash and first not in ("beir", CQADUPSTACK))
 
 
 def _bare(source: str | Path) -> str:

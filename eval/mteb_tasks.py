@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval.beir_names import holds_queries
-from eval.datasets import Collection, open_collection
+from eval.datasets import Collection, is_written_as_path, open_collection
 from eval.local import is_beir_folder
 from eval.measures import means
 from eval.sts import PairSet, read_pairs
@@ -50,6 +50,8 @@ def open_task(source: str, languages: Sequence[str] = ()) -> "AbsTask":
         return retrieval_task(open_collection(path))
     if path.suffix == ".tsv" and path.is_file():
         return pairs_task(read_pairs(path))
+    if is_written_as_path(source):
+        path.stat()  # what is not there is called that
     if path.exists():
         raise ValueError(
             f"{source} is no task: expected a BEIR folder with corpus.jsonl, a .tsv file of "

@@ -61,6 +61,7 @@ class RunFolder:
             ValueError: it is none, or a file in it is damaged.
         """
         folder = Path(path)
+        folder.stat()  # what is not there is called that
         if not (folder / CONFIG).is_file():
             raise ValueError(
                 f"{folder} is no run folder: it has no {CONFIG}; "
@@ -144,7 +145,7 @@ class Judgement:
         """Write the files of one data set; the record comes last: where it is, all are.
 
         Returns:
-            The record as written, with the most ids that were escaped in a file, "escaped_ids".
+            The record as written; where ids were escaped, with how many in a file, "escaped_ids".
         """
         folder.mkdir(parents=True, exist_ok=True)
         stem = self.record.stem
@@ -157,7 +158,10 @@ class Judgement:
             for query_id, text in self.queries.items()
         ]
         replace_file(folder / f"{stem}.queries.jsonl", "".join(lines).encode())
-        record = replace(self.record, details={**self.record.details, "escaped_ids": max(escaped)})
+        record = self.record
+        if max(escaped):
+            details = {**record.details, "escaped_ids": max(escaped)}
+            record = replace(record, details=details)
         record.write(folder)
         return record
 

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from eval.datasets import is_written_as_path
 from eval.sts import Pair, PairSet, read_pairs
-from eval.tsv import SUFFIX, tsv_files
+from eval.tsv import tsv_files
 
 NAMES = ("STS12", "STS13", "STS14", "STS15", "STS16", "STSBenchmark", "SICK-R")
 SPLIT = "test"  # what papers report, and the only split that MTEB judges
@@ -22,7 +23,7 @@ def open_pairs(source: str) -> list[PairSet]:
     Raises:
         ValueError: there is nothing to read, it is not as expected, or it cannot be fetched.
     """
-    if Path(source).exists() or source.endswith(SUFFIX):
+    if Path(source).exists() or is_written_as_path(source):
         return [read_pairs(path) for path in tsv_files(Path(source), of="pairs")]
     named = {name.lower(): name for name in NAMES}
     if source.lower() not in named:

@@ -12,6 +12,7 @@ from lastword.display import Screen, counted, size
 from lastword.encoders import model_channels
 from lastword.options import Output, Reading, command
 from lastword.recipes import said
+from lastword.sources import check_folder_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,6 +61,7 @@ def embed(files: Files, reading: Reading, output: Output) -> None:
     screen = Screen(output)
     if "bm25" in reading.channels:
         raise ValueError("embed writes what a model gives, dense or sparse; bm25 is counted words")
+    check_folder_of(files.out)
     documents = list(TextFolder(files.source).documents())
     if not documents:
         raise ValueError(f"{files.source} holds no texts")

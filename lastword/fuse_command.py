@@ -12,7 +12,7 @@ from lastword.display import Screen
 from lastword.fuse_display import shown
 from lastword.fuse_sources import Sources, development, read_runs
 from lastword.options import AUTO, Output, command
-from lastword.sources import tell_escaped
+from lastword.sources import check_folder_of, tell_escaped
 
 if TYPE_CHECKING:
     from eval.development import Development
@@ -135,6 +135,7 @@ def _fuse(runs: "Mapping[str, Run]", fusing: Fusing, screen: Screen) -> None:
     from retrieval.run import write_trec
 
     assert fusing.out is not None
+    check_folder_of(fusing.out)
     fusion = DEFAULT if fusing.fusion == AUTO else fusing.fusion
     fused = fusion_by_name(fusion, list(runs))([*runs.values()])
     escaped = write_trec(fused, fusing.out)

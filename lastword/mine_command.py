@@ -10,7 +10,7 @@ from typer import Argument, Option, Typer
 from lastword.display import Screen, table
 from lastword.encoders import readers
 from lastword.options import Output, Reading, command
-from lastword.sources import look_through, tell_rebuilt
+from lastword.sources import check_folder_of, look_through, tell_rebuilt
 
 app = Typer()
 
@@ -66,8 +66,7 @@ def mine(
     options = MiningOptions(mined.negatives, mined.depth, mined.skip, mined.share, mined.seed)
     collection = open_collection(dataset, mined.split)
     pairs = sum(grade > 0 for grades in collection.qrels().values() for grade in grades.values())
-    if not mined.out.parent.is_dir():
-        raise ValueError(f"{mined.out.parent} is no folder; make it first, the pairs go there")
+    check_folder_of(mined.out)
     collection.queries()  # what is broken must not be found after hours of encoding
     survey = look_through(collection, screen, judged=collection.qrels())
     with screen.loading(reading.channels):

@@ -8,6 +8,7 @@ from typer import Argument, Option, Typer
 
 from lastword.display import Screen, counted, table
 from lastword.options import Output, command
+from lastword.sources import check_folder_of
 
 if TYPE_CHECKING:
     from eval.overlap import Report
@@ -60,8 +61,8 @@ def overlap(
 
     screen = Screen(output)
     files = training_files(training)
-    if out is not None and not out.parent.is_dir():
-        raise ValueError(f"{out.parent} is no folder; make it first, the report goes there")
+    if out is not None:
+        check_folder_of(out)
     sets, passed_over = open_sets(against)
     size = sum(file.stat().st_size for file in files) // 1000
     with screen.progress("Evaluation texts", None, "texts") as advance:

@@ -22,7 +22,7 @@ from lastword.options import (
     command,
     typed_text,
 )
-from lastword.sources import tell_escaped
+from lastword.sources import check_folder_of, tell_escaped
 
 if TYPE_CHECKING:
     from index.folder import Index
@@ -215,6 +215,7 @@ def _search_file(path: Path, asking: Asking, screen: Screen) -> None:
     from retrieval.run import write_trec
 
     assert asking.queries is not None and asking.run is not None
+    check_folder_of(asking.run)
     queries = read_queries(asking.queries)
     ids = list(queries)
     run: Run = {}

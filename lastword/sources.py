@@ -88,6 +88,18 @@ def look_through(
     return Survey(total, tuple(remarks))
 
 
+def check_folder_of(path: Path) -> None:
+    """Refuse a file that could not be written, before the work that fills it.
+
+    Raises:
+        ValueError: its folder is not there, or it is a folder itself.
+    """
+    if not path.parent.is_dir():
+        raise ValueError(f"{path.parent} is no folder; make it first, {path.name} goes there")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give the name of a file")
+
+
 def tell_escaped(escaped: int, path: Path, screen: Screen) -> None:
     """Say that ids in a TREC file are not spelled as they are."""
     if escaped:

@@ -142,7 +142,7 @@ def test_the_average_of_several_data_sets_is_a_row(
     [
         (["ours"], "a comparison needs two systems; got ours"),
         (["ours", "ours"], "a system is compared with others; ours comes twice"),
-        (["ours", "gone"], "gone is no run folder"),
+        (["ours", "gone"], "No such file or directory: gone"),
         (["ours", "ours:nix"], "ours has no run 'nix'; there is bm25"),
         (["ours", "x.trec"], "x.trec is a file; TREC runs are compared with --qrels"),
         (["x.trec", "ours", "--qrels", "x.qrels"], "ours is a folder; --qrels judges TREC run"),
