@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 _WORD = re.compile(r"[^\W_]+")  # \w is letters, digits and the underscore
 GAP = 0  # stands between texts, and for training words that no evaluation text has
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that multiplying by it loses no bit
+LONGEST = 1000  # words of an n-gram
 _SPARE_BITS = 3  # the first look has 8 to 16 places for each hash: few n-grams pass it by chance
 _SEED = 5
 
@@ -83,8 +84,8 @@ class Search:
     """
 
     def __init__(self, texts: Iterable[str], n: int) -> None:
-        if n < 1:
-            raise ValueError(f"an n-gram has at least one word; got n = {n}")
+        if not 1 <= n <= LONGEST:  # each word of an n-gram is a step of its hash
+            raise ValueError(f"an n-gram has 1 to {LONGEST:,} words; got n = {n}")
         self.n = n
         self.training_words = 0
         self.training_ngrams = 0

@@ -6,19 +6,21 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option, Typer
 
-from lastword.display import Screen, clipped, counted, one_line, shell
+from lastword.display import Screen, counted, one_line, shell, table, visible
 from lastword.encoders import Readers, channel_options, readers
 from lastword.options import Output, Pieces, Reading, command
 from lastword.recipes import spoken
+from lastword.tables import on_terminal
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
     from embedder.types import Encoder, Role
     from retrieval.retriever import Retriever
@@ -194,14 +196,10 @@ def _words(reader: "Encoder", text: str, role: "Role", pieces: bool) -> Words:
 
 def _shown(answered: Answered) -> "list[RenderableType]":
     """Lay out one question: the best of every channel side by side, and the words."""
-    from rich.columns import Columns
     from rich.text import Text
 
-    across = 4 if shutil.get_terminal_size().columns >= 116 else 2
-    width = min(shutil.get_terminal_size().columns, 160) // across - 2
-    lists = [_ranked_table(name, run, width) for name, run in answered.ranked.items()]
     heading = Text(f"\n{answered.question}\n", style="bold")
-    shown: list[RenderableType] = [heading, Columns(lists, width=width)]
+    shown: list[RenderableType] = [heading, _rankings(answered.ranked)]
     if answered.texts:
         best = next(iter(answered.ranked.values()))[0][0]
         shown.append(Text(f"\n{best}: {one_line(answered.texts[0], 160)}"))
@@ -215,15 +213,30 @@ def _shown(answered: Answered) -> "list[RenderableType]":
     return shown
 
 
-def _ranked_table(name: str, run: Words, width: int) -> "Table":
+def _rankings(ranked: Mapping[str, Words]) -> "RenderableType":
+    """Lay out the best of every channel side by side, or below where a terminal is narrow."""
+    from rich.columns import Columns
+
+    if not on_terminal():
+        rows = [
+            [str(rank), *(document for document, _ in documents)]
+            for rank, documents in enumerate(zip_longest(*ranked.values(), fillvalue=("", 0.0)), 1)
+        ]
+        return table(">#", *ranked, rows=rows)
+    across = 4 if shutil.get_terminal_size().columns >= 116 else 2
+    width = min(shutil.get_terminal_size().columns, 160) // across - 2
+    return Columns([_ranked_table(name, run, width) for name, run in ranked.items()], width=width)
+
+
+def _ranked_table(name: str, run: Words, width: int) -> "RichTable":
     from rich.table import Table
     from rich.text import Text
 
     made = Table(box=None, padding=(0, 1, 0, 0), width=width)
     made.add_column("", justify="right")
-    made.add_column(name, no_wrap=True, ratio=1)
+    made.add_column(name, overflow="fold", ratio=1)
     for rank, (document, _) in enumerate(run, start=1):
-        made.add_row(str(rank), Text(clipped(document, width - 4)))
+        made.add_row(str(rank), Text(visible(document)))
     return made
 
 

@@ -45,7 +45,9 @@ def overlap(
         ),
     ],
     output: Output,
-    n: Annotated[int, Option("--run-words", "--n", min=1, help="Words in a run that counts.")] = 8,
+    n: Annotated[
+        int, Option("--run-words", "--n", min=1, max=1000, help="Words in a run that counts.")
+    ] = 8,
     out: Annotated[
         Path | None, Option("--out", "-o", metavar="REPORT.json", help="Also write it as JSON.")
     ] = None,

@@ -259,3 +259,9 @@ def test_a_torn_file_is_named(tmp_path: Path, suffix: str) -> None:
     path.write_bytes(packed[:-9])
     with pytest.raises(ValueError, match=rf"t\.jsonl{suffix} is damaged, incomplete"):
         list(read_training([path], lambda done: None))
+
+
+def test_an_n_gram_has_a_most() -> None:
+    """A run of 2^63 words was hashed word by word, which no machine ends."""
+    with pytest.raises(ValueError, match="1 to 1,000 words; got n = 9223372036854775808"):
+        Search(["a b c"], 2**63)
