@@ -34,7 +34,6 @@ class CachedEncoder:
     def __init__(self, encoder: Encoder, folder: Path) -> None:
         self.encoder = encoder
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
         if folder.is_symlink():
             raise NotADirectoryError(
                 errno.ENOTDIR, "a link, and nothing is written through links", str(folder)
@@ -62,6 +61,7 @@ class CachedEncoder:
             return rows
         before = self._inner()
         fresh = self.encoder.encode(texts, role)
+        self.folder.mkdir(parents=True, exist_ok=True)
         _write(path, fresh, self._inner() - before)
         return fresh
 

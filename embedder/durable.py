@@ -28,6 +28,9 @@ def flush(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:  # some file systems keep names without being told
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
     finally:
         os.close(handle)
 
@@ -145,13 +148,9 @@ def filling(folder: Path) -> Iterator[Path]:
         OSError: something cannot be written, or a folder in `folder` is a link.
     """
     _sweep(folder)
-    partial = folder / _partial_name()
     with naming(folder):
-        partial.mkdir()
-        handle = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        handle, partial = _open_partial_folder(folder)
         try:
-            with suppress(OSError):
-                fcntl.flock(handle, fcntl.LOCK_EX)
             with _translating(folder):
                 yield partial
             _move(partial, folder)
@@ -274,6 +273,20 @@ def _open_partial(folder: Path) -> tuple[BinaryIO, Path]:
         if os.fstat(file.fileno()).st_nlink:
             return file, partial
         file.close()  # taken for a leftover before it was locked
+
+
+def _open_partial_folder(folder: Path) -> tuple[int, Path]:
+    """Make a folder as `_open_partial` makes a file; return its descriptor too."""
+    while True:
+        partial = folder / _partial_name()
+        partial.mkdir()
+        with suppress(FileNotFoundError):
+            handle = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            with suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            if partial.exists():
+                return handle, partial
+            os.close(handle)
 
 
 def _check_target(path: Path) -> None:

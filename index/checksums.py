@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from threading import Lock
 from typing import BinaryIO
 
 from embedder.durable import flush
@@ -16,6 +17,7 @@ _BLOCK = 1 << 20
 _SETTLED = 2.0  # seconds after which a file that is written again has another time stamp for sure
 _REMEMBERED = 10_000
 _sound: dict[object, None] = {}
+_lock = Lock()
 
 CURE = "restore it from a backup or build the index again"
 
@@ -134,9 +136,10 @@ def remember(key: object, *files: os.stat_result) -> None:
     """
     newest = max((max(facts.st_ctime, facts.st_mtime) for facts in files), default=0.0)
     if newest < time.time() - _SETTLED:
-        _sound[key] = None
-        while len(_sound) > _REMEMBERED:
-            del _sound[next(iter(_sound))]
+        with _lock:
+            _sound[key] = None
+            while len(_sound) > _REMEMBERED:
+                del _sound[next(iter(_sound))]
 
 
 def flush_tree(folder: Path) -> dict[str, FileRecord]:

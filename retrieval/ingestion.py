@@ -157,8 +157,6 @@ class Ingestion:
         self._writer.record(ingest)
         self._writer.commit()
         remove_cache(self._cache)  # what it held is committed
-        if self._options.cache and ingest is not None:
-            self._cache.mkdir(exist_ok=True)
 
     def _shared(self, encoders: Mapping[str, Encoder]) -> list[_Feed]:
         """Group channels by encoder object, so that each encodes a text once."""

@@ -221,3 +221,15 @@ def test_a_source_of_nothing_or_of_no_documents_leaves_no_folder(tmp_path: Path)
     with pytest.raises(TypeError, match="item 34 of the source is of type str; expected"):
         build_index([*documents(33), *wrong], both(), tmp_path / "i", SMALL)
     build_index(documents(40), both(), tmp_path / "i", SMALL)
+
+
+def test_an_addition_that_was_complete_leaves_no_cache_when_it_is_given_again(
+    tmp_path: Path,
+) -> None:
+    options = BuildOptions(segment_documents=30, window=7, cache=True)
+    build_index(documents(40), both(), tmp_path / "i", options)
+    with pytest.raises(ValueError, match="is in the index already"):
+        add_documents(documents(5), both(), tmp_path / "i", options)
+    assert {path.name for path in (tmp_path / "i").iterdir()} == {
+        *("manifest.json", "lock", "segments")
+    }
