@@ -67,7 +67,7 @@ def unique(texts: Iterable[tuple[str, Document]], what: str) -> Iterator[tuple[s
     seen: set[str] = set()
     for place, text in texts:
         if text.id in seen:
-            raise ValueError(f"{place}: {what} {text.id!r} comes twice")
+            raise ValueError(f"{place}: {what} {shorten(text.id)} comes twice")
         seen.add(text.id)
         yield place, text
 

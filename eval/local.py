@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from embedder.lines import decode_text, open_binary
+from embedder.lines import decode_text, open_binary, shorten
 from eval.beir_names import reported_split, split_name
 from eval.files_below import FilesBelow, files_below
 from eval.json_texts import checked_document, read_texts, unique
@@ -55,7 +55,7 @@ class BeirFolder:
         if missing:
             raise ValueError(
                 f"{path} lacks {len(missing)} judged queries of split {self._split!r}, "
-                f"e.g. {min(missing)!r}"
+                f"e.g. {shorten(min(missing))}"
             )
         if not any(text.strip() for text in queries.values()):
             raise ValueError(f"{path}: every judged query is empty; expected text in text")

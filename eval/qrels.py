@@ -41,8 +41,8 @@ def read_qrels(path: Path) -> Qrels:
         number = _gain(gain, place)
         if judged.setdefault(doc_id, number) != number:
             raise ValueError(
-                f"{place}: document {doc_id!r} of query {query_id!r} was judged {judged[doc_id]}, "
-                f"here {number}"
+                f"{place}: document {shorten(doc_id)} of query {shorten(query_id)} was judged "
+                f"{judged[doc_id]}, here {number}"
             )
     if not qrels:
         raise ValueError(f"{path} holds no judgements; expected {_layout(_TABLE)}")

@@ -24,7 +24,7 @@ def read_queries(path: Path) -> dict[str, str]:
     queries: dict[str, str] = {}
     for place, query_id, text in placed_queries(path):
         if not text.strip():
-            raise ValueError(f"{place}: query {query_id!r} is empty")
+            raise ValueError(f"{place}: query {shorten(query_id)} is empty")
         queries[query_id] = text
     if not queries:
         raise ValueError(f"{path} holds no queries")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from embedder.lines import shorten
 from lastword.display import Screen, counted
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def look_through(
     if answers:
         remarks.append(
             f"{collection.name}: {len(answers):,} of {sought:,} documents that are judged relevant "
-            f"are not among the documents, e.g. {min(answers)!r}; nothing can find them."
+            f"are not among the documents, e.g. {shorten(min(answers))}; nothing can find them."
         )
     return Survey(total, tuple(remarks))
 
@@ -147,8 +148,8 @@ def _relevant(judged: "Qrels") -> set[str]:
 def _check_empty(document_id: str, place: str, on_empty: OnEmpty) -> None:
     if on_empty == "error":
         raise ValueError(
-            f"{place}: document {document_id!r} has neither title nor text; leave such documents "
-            "out or keep them: --on-empty skip or keep"
+            f"{place}: document {shorten(document_id)} has neither title nor text; leave such "
+            "documents out or keep them: --on-empty skip or keep"
         )
 
 

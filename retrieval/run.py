@@ -120,5 +120,7 @@ def _read_line(line: str, place: str, run: Run) -> None:
     query_id, doc_id = unescape_id(query_id), unescape_id(doc_id)
     scores = run.setdefault(query_id, {})
     if doc_id in scores:
-        raise ValueError(f"{place}: document {doc_id!r} comes twice for query {query_id!r}")
+        raise ValueError(
+            f"{place}: document {shorten(doc_id)} comes twice for query {shorten(query_id)}"
+        )
     scores[doc_id] = score
