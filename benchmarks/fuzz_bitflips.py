@@ -27,11 +27,13 @@ INDEX = "x"
 def campaign(seed: int, count: int) -> Iterator[Trial]:
     """Yield indexes with one bit turned over."""
     with tempfile.TemporaryDirectory(prefix="fuzz-bitflips-base-") as scratch:
-        bases = [_base(Path(scratch).resolve() / str(at), name) for at, name in enumerate(BASES)]
+        bases = [
+            make_index(Path(scratch).resolve() / str(at), name) for at, name in enumerate(BASES)
+        ]
         for number in range(count):
             rng = np.random.default_rng([seed, number])
             at = int(rng.choice(len(BASES), p=[0.27, 0.27, 0.26, 0.2]))
-            path, data = _flipped(bases[at] / INDEX, rng)
+            path, data = flip(bases[at] / INDEX, rng)
             name = path.relative_to(bases[at]).as_posix()
             commands: list[tuple[str, ...]] = [("check", INDEX), ("info", INDEX)]
             if BASES[at] == "front door":
@@ -47,7 +49,7 @@ def campaign(seed: int, count: int) -> Iterator[Trial]:
             )
 
 
-def _flipped(index: Path, rng: np.random.Generator) -> tuple[Path, bytes]:
+def flip(index: Path, rng: np.random.Generator) -> tuple[Path, bytes]:
     """Choose a file, by number or by size, and a bit of it."""
     files = sorted(path for path in index.rglob("*") if path.is_file() and path.stat().st_size)
     sizes = np.array([path.stat().st_size for path in files], np.float64)
@@ -65,11 +67,11 @@ def _judge(place: Path, outcomes: Sequence[Outcome], factory: str | None) -> str
         return f"check ends with {outcomes[0].code}: {outcomes[0].stdout[:200]}"
     if factory is not None:
         for compiled in (False, True):
-            _search(place / INDEX, compiled)
+            search(place / INDEX, compiled)
     return ""
 
 
-def _search(path: Path, compiled: bool) -> None:
+def search(path: Path, compiled: bool) -> None:
     """Search every channel; a crash ends the process, and any error but one line is raised.
 
     Args:
@@ -108,7 +110,7 @@ def _encoders() -> "dict[str, Encoder]":
     return {"dense": SignEncoder(), "bm25": BM25Encoder(), "impacts": BM25Encoder()}
 
 
-def _base(folder: Path, name: str) -> Path:
+def make_index(folder: Path, name: str) -> Path:
     """Make an index of 360 documents in a folder."""
     from index.statistics import Weighting
     from index.writer import IndexWriter
