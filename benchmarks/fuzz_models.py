@@ -123,7 +123,7 @@ def _set(rng: Rng, files: Files, name: str) -> str:
     try:
         data = json.loads(files[name])
         tables = list(_tables(data)) or [{}]
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, RecursionError):
         return f"{name} as it is"
     table = tables[0] if rng.random() < 0.6 else _pick(rng, tables)
     key = _pick(rng, list(table) or ["x"])
@@ -182,7 +182,7 @@ def _another_kind(rng: Rng, files: Files) -> str:
     try:
         config = json.loads(files["config.json"])
         config["model_type"] = kind = _pick(rng, _TYPES)
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         return "no configuration"
     if rng.random() < 0.5:
         config["architectures"] = [f"{kind.capitalize()}ForCausalLM"]
@@ -197,7 +197,7 @@ def _quantised(rng: Rng, files: Files) -> str:
         config = json.loads(files["config.json"])
         kind = _pick(rng, _QUANTISED)
         config["quantization_config"] = {"quant_method": kind, "bits": _pick(rng, (4, 8, 0, "x"))}
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         return "no configuration"
     files["config.json"] = json.dumps(config).encode()
     return f"quantised by {kind}"
@@ -271,7 +271,7 @@ def _larger(rng: Rng, files: Files) -> str:
     try:
         data = json.loads(files["tokenizer.json"])
         data["model"]["vocab"]["more"] = _pick(rng, (10**4, 2**31, -1, 0))
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         return "no tokenizer"
     files["tokenizer.json"] = json.dumps(data).encode()
     return "a larger tokenizer"

@@ -19,10 +19,12 @@ from torch import Tensor, nn
 
 from embedder.anatomy import after_blocks, before_block, decoder_layers, hooked
 from embedder.batching import right_pad
+from embedder.checkpoint import not_causal
 from embedder.keys import filled, is_plain, lent, new_cache
 from embedder.locks import lock_of
 from embedder.passes import EnoughError, Intervention, Pass, Wanted
 from embedder.reading import at_depth
+from embedder.state_reader import StateReader
 
 if TYPE_CHECKING:
     from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
@@ -54,6 +56,7 @@ class Backbone:
         shares_prefix: whether keys and values of a prefix can be computed apart.
         attention_outputs: projections of attention outputs that were looked for, by block.
         missing_head: names of the LM head's weights that the checkpoint lacks; they are random.
+        causal: whether a token's state stays as it is, whatever tokens come after it.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Backbone:
         model: "PreTrainedModel",
         tokenizer: "PreTrainedTokenizerBase",
         missing_head: frozenset[str] = frozenset(),
+        causal: bool = True,
     ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
@@ -70,6 +74,7 @@ class Backbone:
         self.shares_prefix = is_plain(model)
         self.attention_outputs: dict[int, nn.Module] = {}
         self.missing_head = missing_head
+        self.causal = causal
         self._accepted = set(inspect.signature(model.forward).parameters)
         self._base_accepted = set(inspect.signature(model.base_model.forward).parameters)
         self._prefixes: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = {}
@@ -86,6 +91,15 @@ class Backbone:
     def top(self) -> list[nn.Module]:
         """What a state passes after the last block: the final norm, where there is one."""
         return after_blocks(self.model)
+
+    def check_causal(self) -> None:
+        """Refuse to read from left to right a model whose tokens see those after them.
+
+        Raises:
+            ValueError: rows would depend on their batch.
+        """
+        if not self.causal:
+            raise not_causal(self.model.config.name_or_path, type(self.model).__name__)
 
     def check_head(self) -> None:
         """Refuse to read a model's words where the checkpoint has no LM head.
@@ -185,7 +199,7 @@ class Backbone:
         }
         if wanted.bidirectional:
             inputs["attention_mask"] = self._open_mask(last)
-        read = _Reader(self._here(last), wanted, seen)
+        read = StateReader(self._here(last), wanted, seen)
         if not wanted.hidden and not wanted.logits:
             with suppress(EnoughError):
                 self.model.base_model(**_fitting(inputs, self._base_accepted))
@@ -198,7 +212,7 @@ class Backbone:
         return Pass(hidden if wanted.hidden else None, logits, length, cache)
 
     def _read(
-        self, inputs: dict[str, Any], read: "_Reader", wanted: Wanted
+        self, inputs: dict[str, Any], read: StateReader, wanted: Wanted
     ) -> tuple[Tensor | None, Tensor | None]:
         depth = self.depth_of(wanted.layer)
         at_top = depth == len(self.layers) and wanted.norm != "never"
@@ -222,7 +236,7 @@ class Backbone:
         return kept[0], logits
 
     def _top(
-        self, inputs: dict[str, Any], read: "_Reader", logits: bool
+        self, inputs: dict[str, Any], read: StateReader, logits: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Read the LM head's input, and its output if asked."""
         if not logits:
@@ -266,30 +280,6 @@ class Backbone:
 
     def _here(self, array: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(array).to(self.device)
-
-
-class _Reader:
-    """Take what is wanted of states (n, length, dim) -> (n, dim)."""
-
-    def __init__(self, last: Tensor, wanted: Wanted, seen: int) -> None:
-        self._last, self._take, self._seen = last, wanted.take, seen
-
-    def __call__(self, states: Tensor) -> Tensor:
-        return self._take.mean(states, self._seen) if self._take else self.last(states)
-
-    def last(self, states: Tensor) -> Tensor:
-        """Take each row's last state."""
-        return states[torch.arange(len(self._last), device=states.device), self._last]
-
-    def last_only(self) -> "_Reader":
-        """Return a reader of last states: what was wanted is read further down already."""
-        return _Reader(self._last, Wanted(), self._seen)
-
-    def peak(self, logits: Tensor) -> Tensor:
-        """Take the largest logits, log-saturated."""
-        if self._take is None:
-            raise ValueError("the largest logits over which positions? Wanted.take is missing")
-        return self._take.peak(logits, self._seen)
 
 
 def _fitting(inputs: dict[str, Any], accepted: set[str]) -> dict[str, Any]:

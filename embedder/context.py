@@ -26,7 +26,8 @@ def within_context(options: LLMOptions, reader: "Reader") -> LLMOptions:
     if room < 1:
         shown = " with its examples" if reader.prompt.examples else ""
         raise ValueError(
-            f"the prompt{shown} takes all of the model's context of {context} tokens; "
+            f"{config.name_or_path}: the prompt{shown} takes all of the model's context of "
+            f"{context} tokens; "
             "use a shorter prompt, fewer demonstrations, or another model"
         )
     return replace(options, max_text_tokens=min(options.max_text_tokens, room))

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from embedder.bundled import BUNDLED_MODEL, BUNDLED_NAME
 from embedder.chat_template import prepare_rendering
 from embedder.checkpoint import (
-    check_causal,
     check_config,
     check_finite,
     check_size,
     check_tokens,
+    is_causal,
     missing_head,
 )
 from embedder.devices import resolve_device
@@ -93,8 +93,7 @@ def load_backbone(name: str | Path, options: LLMOptions) -> tuple["Backbone", LL
         missing = missing_head(model, info, place)
         check_finite(model, place)
         check_tokens(len(model.get_input_embeddings().weight), tokenizer, place)
-        check_causal(model, place)
-        return Backbone(model, tokenizer, missing), resolved
+        return Backbone(model, tokenizer, missing, is_causal(model, place)), resolved
 
 
 def _load_model(

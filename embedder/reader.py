@@ -89,6 +89,8 @@ class Reader:
         reads_words = self.reading.sparse is not None or self.reading.pool == "max"
         if reads_words or self.generates or prompt.filter is not None:
             backbone.check_head()
+        if self.reading.attention != "bidirectional" or self.generates:
+            backbone.check_causal()
         self._fans = {role: self._fans_out(role) for role in Role}
 
     @cached_property

@@ -72,6 +72,7 @@ class Writer:
             token_budget: tokens per batch, padding and answers included; 0 chooses by device.
         """
         backbone.check_head()
+        backbone.check_causal()
         self.backbone = backbone
         self.chat = bool(backbone.tokenizer.chat_template)
         self._budget = token_budget or (8192 if backbone.device.type == "cpu" else 65536)

@@ -193,3 +193,17 @@ def test_a_decoder_of_an_encoders_kind_is_read(tmp_path: Path) -> None:
         alone = encoder.encode([text], Role.DOCUMENT).dense
         assert together is not None and alone is not None
         assert np.abs(together[row] - alone[0]).max() < 2e-6
+
+
+def test_a_model_without_causal_masks_is_read_in_both_directions_only(tmp_path: Path) -> None:
+    """As sentence embedders made of causal models are published, with is_causal = false."""
+    configure(save_llama(tmp_path, chat=False), is_causal=False)
+    assert "is not a causal language model" in refusal(tmp_path)
+    prompt = Prompt.load("gritlm")
+    assert prompt.reading.attention == "bidirectional"
+    encoder = LLMEncoder.load(tmp_path, prompt)
+    together = encoder.encode(LINES, Role.DOCUMENT).dense
+    for row, text in enumerate(LINES):
+        alone = encoder.encode([text], Role.DOCUMENT).dense
+        assert together is not None and alone is not None
+        assert np.abs(together[row] - alone[0]).max() < 2e-6
