@@ -35,16 +35,16 @@ def control_tokens(tokenizer: "PreTrainedTokenizerBase") -> dict[str, int]:
     """
     template = str(tokenizer.chat_template or "")
     backend = getattr(tokenizer, "backend_tokenizer", None) if tokenizer.is_fast else None
-    ordinary = backend.get_vocab(with_added_tokens=False) if backend is not None else {}
     found = {}
     for token_id, token in tokenizer.added_tokens_decoder.items():
         name = token.content
-        if name in ordinary and _BYTE.fullmatch(name):  # what unknown characters are spelled with
+        ordinary = backend is not None and backend.model.token_to_id(name) is not None
+        if ordinary and _BYTE.fullmatch(name):  # what unknown characters are spelled with
             continue
         if _is_markup(name):
             controls = token.special or name in template
         else:
-            controls = token.special and bool(name) and name not in ordinary
+            controls = token.special and bool(name) and not ordinary
         if controls:
             found[name] = int(token_id)
     return found

@@ -88,7 +88,16 @@ class TextTokenizer:
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Cut texts, each for itself."""
-        return [one.ids for one in self.encode([[Run("text", text)] for text in texts])]
+        if not texts:
+            return []
+        with lock_of(self._tokenizer):
+            cut = self._tokenizer(list(texts), add_special_tokens=False, verbose=False).input_ids
+            rows = [list(ids) for ids in cut]
+            for at, text in enumerate(texts):
+                run = Run("text", text)
+                if not self._acting and self._is_suspect([run], rows[at]):
+                    rows[at] = self._cut_marked([[run]])[0].ids
+        return rows
 
     def encode(self, strings: Sequence[Sequence[Run]]) -> list[Tokenized]:
         """Cut strings, each in one go."""
@@ -132,11 +141,11 @@ class TextTokenizer:
 
     def _spells(self, runs: Sequence[Run], cut: Tokenized) -> bool:
         """Tell whether a text among the runs has become a control token, or may have."""
-        texts = [at for at, run in enumerate(runs) if run.kind == "text"]
-        if self._unknown in self._names and any(self._unknown in runs[at].text for at in texts):
-            return True
-        if self._control.isdisjoint(cut.ids):
+        if not self._is_suspect(runs, cut.ids):
             return False
+        texts = [at for at, run in enumerate(runs) if run.kind == "text"]
+        if self._spells_unknown(runs):
+            return True
         if cut.offsets is None:
             acting = sum(one in self._control for one in cut.ids)
             return acting != sum(self._marks.count(r.text) for r in runs if r.kind == "wording")
@@ -145,6 +154,14 @@ class TextTokenizer:
             one in self._control and any(a < stop and b > start for start, stop in stretches)
             for one, (a, b) in zip(cut.ids, cut.offsets, strict=True)
         )
+
+    def _is_suspect(self, runs: Sequence[Run], ids: Sequence[int]) -> bool:
+        """Tell whether there is any control token, be it of the wording."""
+        return not self._control.isdisjoint(ids) or self._spells_unknown(runs)
+
+    def _spells_unknown(self, runs: Sequence[Run]) -> bool:
+        known = self._unknown in self._names
+        return known and any(self._unknown in run.text for run in runs if run.kind == "text")
 
     def _cut_marked(self, strings: Sequence[Sequence[Run]]) -> list[Tokenized]:
         if not strings:
