@@ -198,11 +198,11 @@ def _shown(answered: Answered) -> "list[RenderableType]":
     """Lay out one question: the best of every channel side by side, and the words."""
     from rich.text import Text
 
-    heading = Text(f"\n{answered.question}\n", style="bold")
+    heading = Text(f"\n{visible(answered.question)}\n", style="bold")
     shown: list[RenderableType] = [heading, _rankings(answered.ranked)]
     if answered.texts:
         best = next(iter(answered.ranked.values()))[0][0]
-        shown.append(Text(f"\n{best}: {one_line(answered.texts[0], 160)}"))
+        shown.append(Text(f"\n{visible(f'{best}: {one_line(answered.texts[0], 160)}')}"))
     for what, words in (
         ("words for the question", answered.question_words),
         ("words for the first document", answered.document_words),

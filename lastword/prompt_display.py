@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from lastword.display import table
+from lastword.display import table, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -129,7 +129,7 @@ def fed(wording: "Wording", pieces: bool = False) -> "Text":
             line.append(SLOT[0], "bold")
         if start in read and start - 1 not in read:
             line.append(READ[0], "bold cyan")
-        line.append(bare, _STYLES[kind])
+        line.append(visible(bare, keep="\n"), _STYLES[kind])  # Text drops some characters
         if end - 1 in read and end not in read:
             line.append(READ[1], "bold cyan")
         if end - 1 in shut:

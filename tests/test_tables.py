@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from embedder.shown import Wording
 from eval.printable import escape_json, printable
 from lastword.cli import main
 from lastword.display import Screen, one_line
 from lastword.options import Output
+from lastword.prompt_display import fed
 from lastword.tables import cut, fold, table
 
 Terminal = Callable[[int], None]
@@ -173,3 +175,10 @@ def test_a_suggested_command_can_be_pasted(
     assert main(["index", str(tmp_path / "a.txt"), "-o", str(out), "--channels", "bm25"]) == 0
     [suggested] = re.findall("Next: (.*)", capsys.readouterr().err)
     assert shlex.split(suggested) == ["lastword", "search", str(out), "your question"]
+
+
+def test_what_a_model_is_fed_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    """A bell in a text was dropped without a word by what lays out the tokens."""
+    text = "tea\x07\x1b[2J"
+    Screen(Output()).result(None, fed(Wording(((5, text),), (((0, 1),),), (), (), ((0, 1, text),))))
+    assert r"tea\x07\x1b[2J" in capsys.readouterr().out
