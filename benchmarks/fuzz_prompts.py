@@ -97,7 +97,16 @@ def campaign(seed: int, count: int) -> Iterator[Trial]:
             name=f"{_SOURCES[at].name}: {what}"[:200].encode("unicode_escape").decode(),
             commands=_SEARCH if searched else (_SHOW,),
             files={FILE: data, "a.jsonl": _TEXTS},
-            names=(FILE, "prompt", "no index at x", "read.", "filter.", "words = "),
+            names=(
+                FILE,
+                "prompt",
+                "no index at x",
+                "read.",
+                "filter.",
+                "contrast.",
+                "prepend.",
+                "words = ",
+            ),
             judge=_answers if searched else None,
         )
 

@@ -120,7 +120,7 @@ class Backbone:
         depth = at_depth(layer, blocks)
         if not 0 <= depth <= blocks:
             raise ValueError(
-                f"layer {layer} does not exist: the model has {blocks} blocks, "
+                f"read.layer {layer} does not exist: the model has {blocks} blocks, "
                 f"so 0 to {blocks}, or -1 for the top"
             )
         return depth

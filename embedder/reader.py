@@ -91,6 +91,8 @@ class Reader:
             backbone.check_head()
         if self.reading.attention != "bidirectional" or self.generates:
             backbone.check_causal()
+        if prompt.filter is not None:  # what it asks for is there, or it is said now
+            prompt.filter.span(self._filtered_head().shape[1])
         self._fans = {role: self._fans_out(role) for role in Role}
 
     @cached_property
@@ -98,14 +100,17 @@ class Reader:
         """The directions that a spectral filter keeps, (dim, kept) float32."""
         if self.prompt.filter is None:
             raise ValueError(f"prompt {self.prompt.name!r} has no [filter]")
-        head = self.backbone.model.get_output_embeddings().weight
+        return basis(self._filtered_head(), self.prompt.filter)
+
+    def _filtered_head(self) -> "Tensor":
+        head: Tensor = self.backbone.model.get_output_embeddings().weight
         width = self.state_width
         if head.shape[1] != width:
             raise ValueError(
                 f"[filter] keeps directions of an LM head of width {head.shape[1]}, and the states "
                 f"read have {width}; read this model at the top, or leave [filter] out"
             )
-        return basis(head, self.prompt.filter)
+        return head
 
     @property
     def width(self) -> int:

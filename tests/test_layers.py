@@ -13,6 +13,7 @@ from embedder.llm import LLMEncoder
 from embedder.loading import LLMOptions, load_backbone
 from embedder.prompt import Prompt
 from embedder.reading import Reading
+from embedder.spectral import Filter
 from embedder.types import Role
 from tests.models import LINES, save_llama
 from tests.shapes import DEPTH, SHAPES, save_shape
@@ -100,3 +101,13 @@ def test_a_spectral_filter_makes_rows_smaller(tmp_path: Path) -> None:
     got = encoder.states(TEXTS, Role.QUERY)
     assert encoder.width == end - start == got.shape[1]
     assert np.abs(np.abs(got) - want).max() <= 1e-4 * want.max()
+
+
+def test_a_spectral_filter_that_asks_for_too_much_is_refused_before_a_text_is_read(
+    tmp_path: Path,
+) -> None:
+    """An index folder was begun, and the filter refused at the first row."""
+    backbone, options = load_backbone(save_llama(tmp_path), LLMOptions(dtype="float32"))
+    prompt = replace(Prompt.load("prompteol-filter"), filter=Filter(0.99, 999))
+    with pytest.raises(ValueError, match=r"filter\.skip 0\.99 and filter\.dim 999 ask for"):
+        LLMEncoder(backbone, prompt, options)
