@@ -35,6 +35,7 @@ def control_tokens(tokenizer: "PreTrainedTokenizerBase") -> dict[str, int]:
     """
     template = str(tokenizer.chat_template or "")
     backend = getattr(tokenizer, "backend_tokenizer", None) if tokenizer.is_fast else None
+    special = set(tokenizer.all_special_tokens)  # some are not marked as such where they are added
     found = {}
     for token_id, token in tokenizer.added_tokens_decoder.items():
         name = token.content
@@ -42,9 +43,9 @@ def control_tokens(tokenizer: "PreTrainedTokenizerBase") -> dict[str, int]:
         if ordinary and _BYTE.fullmatch(name):  # what unknown characters are spelled with
             continue
         if _is_markup(name):
-            controls = token.special or name in template
+            controls = token.special or name in special or name in template
         else:
-            controls = token.special and bool(name) and not ordinary
+            controls = (token.special or name in special) and bool(name) and not ordinary
         if controls:
             found[name] = int(token_id)
     return found

@@ -2,7 +2,7 @@
 
 import pytest
 from tokenizers import Tokenizer
-from transformers import PreTrainedTokenizerFast
+from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
 from embedder.conversation import Turn, prompt_ids
 from embedder.marked_tokenizer import control_tokens
@@ -164,3 +164,27 @@ def test_what_a_turn_spells_does_not_end_it(kind: str, chat: bool) -> None:
             add_generation_prompt=True,
         )
         assert prompt_ids(plain, tokenizer)[1:] == text_ids(tokenizer, shown)
+
+
+def test_a_tokenizer_that_is_written_in_python_is_cut_between_control_tokens() -> None:
+    tokenizer = ByT5Tokenizer()  # bytes, three above their values
+    cutter = TextTokenizer(tokenizer)
+
+    def spelled(text: str) -> list[int]:
+        return [3 + byte for byte in text.encode()]
+
+    assert cutter.ids(["a</s>b", "<pad>"]) == [spelled("a</s>b"), spelled("<pad>")]
+    assert TextTokenizer(tokenizer, acting=True).ids(["a</s>b"]) == [
+        [*spelled("a"), 1, *spelled("b")]
+    ]
+    runs = [
+        Run("wording", "q</s>: "),
+        Run("placeholder"),
+        Run("text", "</s>"),
+        Run("wording", "</s>"),
+    ]
+    (cut,) = cutter.encode([runs])
+    parts = [spelled("q"), [1], spelled(": "), [len(tokenizer)], spelled("</s>"), [1]]
+    assert cut.ids == [one for part in parts for one in part]
+    (cut,) = cutter.encode([[runs[0], runs[2], runs[3]]])
+    assert cut.ids == [one for part in (*parts[:3], *parts[4:]) for one in part]
