@@ -56,6 +56,12 @@ def test_pairs_are_read_from_the_middle_of_any_file(tmp_path: Path) -> None:
         ('{"query": "a", "positive": "b", "negatives": "c"}', "negatives must be a list"),
         ('["a", "b"]', "expected an object"),
         ('{"query": ', "is no pair"),
+        ('{"query": "a", "positive": "\\ud83d"}', "2 is no pair: .*surrogate"),
+        (
+            '{"query": "a", "positive": "b"}\r{"query": "a", "positive": "b"}',
+            "2: a carriage return",
+        ),
+        ('{"query": "a", "n": ' + "[" * 5000, "2 is no pair: .*nested"),
     ],
 )
 def test_bad_lines_are_named(line: str, said: str, tmp_path: Path) -> None:
@@ -69,4 +75,20 @@ def test_damaged_archives_are_named(tmp_path: Path) -> None:
     path = tmp_path / "bad.jsonl.gz"
     path.write_bytes(b"no archive")
     with pytest.raises(ValueError, match="is damaged"):
+        PairFiles([path], tmp_path)
+
+
+def test_marks_ends_and_null_are_no_part_of_a_pair(tmp_path: Path) -> None:
+    """JSON lines of other programs: a byte-order mark was "no pair", UTF-16 was guessed."""
+    path = tmp_path / "pairs.jsonl"
+    lines = [
+        '{"query": "a", "positive": "b", "negatives": null}',
+        "",
+        '{"query": "c", "positive": "d"}',
+    ]
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    files = PairFiles([path], tmp_path)
+    assert [files[0], files[1]] == [Pair("a", "b"), Pair("c", "d")]
+    path.write_bytes(lines[0].encode("utf-16"))
+    with pytest.raises(ValueError, match=r"pairs\.jsonl:1: .*UTF-16"):
         PairFiles([path], tmp_path)
