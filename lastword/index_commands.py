@@ -11,7 +11,7 @@ from lastword.display import Screen, counted, duration, shell
 from lastword.encoders import channel_options, readers, readers_again
 from lastword.options import IndexPath, Output, Reading, Running, command
 from lastword.recipes import Recipe, spoken
-from lastword.sources import look_through
+from lastword.sources import Survey, look_through
 
 if TYPE_CHECKING:
     from retrieval.options import BuildOptions, BuildReport
@@ -89,7 +89,7 @@ def index(
     options = _build_options(storing, made.recipes)
     with screen.progress("Indexing", survey.documents, "documents") as advance:
         report = build_index(collection.documents(), made.encoders, out, options, advance)
-    _tell(screen, out, report)
+    _tell(screen, out, report, survey)
     survey.tell(screen)
     screen.remark(f"Read by {spoken(made.recipes)}.")
     screen.remark(f'Next: {shell("lastword", "search", out)} "your question"')
@@ -116,7 +116,7 @@ def add(path: IndexPath, source: Source, intake: Intake, running: Running, outpu
     options = BuildOptions(on_empty=intake.on_empty, resume=not intake.restart, cache=True)
     with screen.progress("Adding", survey.documents, "documents") as advance:
         report = add_documents(collection.documents(), encoders, path, options, advance)
-    _tell(screen, path, report)
+    _tell(screen, path, report, survey)
     survey.tell(screen)
 
 
@@ -141,9 +141,10 @@ def _build_options(storing: Storing, recipes: Mapping[str, Recipe]) -> "BuildOpt
     )
 
 
-def _tell(screen: Screen, path: Path, report: "BuildReport") -> None:
+def _tell(screen: Screen, path: Path, report: "BuildReport", survey: Survey) -> None:
     """Report what went in, and everything that was left out or cut."""
-    screen.result({"index": str(path), **asdict(report)})
+    facts = {"index": str(path), **asdict(report), "passed_over": dict(survey.passed_over)}
+    screen.result(facts)
     screen.remark(
         f"{path}: {counted(report.documents, 'document')}, "
         f"{counted(report.passages, 'passage')}, in {duration(report.seconds)}."

@@ -1,7 +1,7 @@
 """A look through a source before a model is loaded."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from eval.record import Record
 
 OnEmpty = Literal["error", "skip", "keep"]
+_KINDS = {
+    "ignored": ("file", "of other kinds"),
+    "broken": ("link", "to nothing"),
+    "repeated": ("link", "to what is read under another name"),
+}
 STEP = 1000  # documents between two movements of the bar
 
 
@@ -25,10 +30,13 @@ class Survey:
     Attributes:
         documents: how many there are.
         remarks: on what was passed over or is missing.
+        passed_over: "ignored" files of other kinds, "broken" links and "repeated" ones -> how
+            many; nothing where there is none.
     """
 
     documents: int
     remarks: tuple[str, ...] = ()
+    passed_over: Mapping[str, int] = field(default_factory=dict)
 
     def tell(self, screen: Screen) -> None:
         """Show the remarks; the command calls it when nothing can stop it any more."""
@@ -78,7 +86,11 @@ def look_through(
         beir = isinstance(collection, BeirFolder)
         source = collection.path / CORPUS if beir else collection.path
         raise ValueError(f"{source} holds no documents")
-    remarks = list(_passed_over(collection))
+    counts = _passed_over(collection)
+    remarks = [
+        f"{collection.name}: passed over {counted(count, _KINDS[kind][0])} {_KINDS[kind][1]}."
+        for kind, count in counts.items()
+    ]
     if empty and on_empty == "keep":
         remarks.append(f"{collection.name}: {counted(empty, 'document')} without title and text.")
     if answers:
@@ -86,7 +98,7 @@ def look_through(
             f"{collection.name}: {len(answers):,} of {sought:,} documents that are judged relevant "
             f"are not among the documents, e.g. {shorten(min(answers))}; nothing can find them."
         )
-    return Survey(total, tuple(remarks))
+    return Survey(total, tuple(remarks), counts)
 
 
 def check_folder_of(path: Path) -> None:
@@ -153,17 +165,6 @@ def _check_empty(document_id: str, place: str, on_empty: OnEmpty) -> None:
         )
 
 
-def _passed_over(collection: "BeirFolder | TextFolder") -> Iterator[str]:
-    counts = {
-        "of other kinds": getattr(collection, "ignored", 0),
-        "behind broken links": getattr(collection, "broken", 0),
-    }
-    for what, count in counts.items():
-        if count:
-            yield f"{collection.name}: passed over {counted(count, 'file')} {what}."
-    repeated = getattr(collection, "repeated", 0)
-    if repeated:
-        yield (
-            f"{collection.name}: passed over {counted(repeated, 'folder')} behind links that "
-            f"{'is' if repeated == 1 else 'are'} read under another name."
-        )
+def _passed_over(collection: "BeirFolder | TextFolder") -> dict[str, int]:
+    counts = {kind: getattr(collection, kind, 0) for kind in _KINDS}
+    return {kind: count for kind, count in counts.items() if count}

@@ -1,5 +1,6 @@
 """Files of documents and queries as they come: null texts, padded ids, links, what is missing."""
 
+import json
 import os
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from eval.datasets import open_collection
 from eval.local import TextFolder
 from index.documents import Document
+from lastword.cli import main
 from tests.test_datasets import QUERIES, folder, write_lines
 
 __all__ = ["folder"]  # a fixture
@@ -106,3 +108,32 @@ def test_what_is_not_there_is_called_that(tmp_path: Path) -> None:
     write_lines(tmp_path / "queries.jsonl", QUERIES)
     with pytest.raises(FileNotFoundError, match=r"corpus\.jsonl"):
         list(open_collection(tmp_path).documents())
+
+
+def test_what_is_passed_over_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "a.txt").write_text("lava")
+    (tmp_path / "d" / "a.pdf").write_text("%PDF")
+    for name, target in (("round", "../d"), ("gone", "nowhere"), ("here", ".")):
+        (tmp_path / "d" / name).symlink_to(target)
+    asked = ["index", str(tmp_path / "d"), "--channels", "bm25", "-o"]
+    assert main([*asked, str(tmp_path / "x.index")]) == 0
+    told = capsys.readouterr().err
+    assert "passed over 1 file of other kinds" in told and "passed over 1 link to nothing" in told
+    assert "passed over 2 links to what is read under another name" in told
+    assert main([*asked, str(tmp_path / "y.index"), "--json"]) == 0
+    counts = json.loads(capsys.readouterr().out)["passed_over"]
+    assert counts == {"ignored": 1, "broken": 1, "repeated": 2}
+
+
+def test_embed_of_nothing_and_to_nowhere_ends_before_a_model_is_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty file ended in "need at least one array to concatenate", after loading."""
+    source = tmp_path / "none.jsonl"
+    source.touch()
+    asked = ["embed", "--role", "query", "--model", "no/such", "--input", str(source), "--out"]
+    assert main([*asked, str(tmp_path / "e.npz")]) == 2
+    assert "none.jsonl holds no texts" in capsys.readouterr().err
+    assert main([*asked, str(tmp_path / "nowhere" / "e.npz")]) == 2
+    assert "nowhere is no folder; make it first" in capsys.readouterr().err

@@ -52,6 +52,8 @@ class PairFiles:
             file = _plain(path, unpacked / f"pairs-{number}.jsonl").open("rb")
             self._files.append(file)
             found = np.fromiter(_scan(file, path, digest.update), dtype=np.int64)
+            if not len(found):
+                raise ValueError(f"{path} holds no pairs")
             starts.append(found)
             counts.append(len(found))
         self._starts: NDArray[np.int64] = np.concatenate(starts)
