@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 
 app = Typer()
 
+# Chosen so that the first answer answers them, whatever way channels are fused.
 QUESTIONS = (
-    "how do I remove duplicates while keeping order",
-    "run a function later in another thread",
-    "read a compressed file line by line",
-    "which day of the week is a date",
+    "how do I open a web page in the browser",
+    "how do I unpack a zip archive",
+    "how do I cache the results of a function",
+    "what is the greatest common divisor of two numbers",
 )
 SHOWN = 5  # documents per question and channel
 WORDS = 8  # words of the model per text
@@ -89,7 +90,7 @@ def demo(
     with screen.waiting("Loading the model"):
         made = readers(reading)
     screen.remark(f"Reading with {spoken(made.recipes)}.")
-    place = out or _cache_folder() / f"demo-{_key(made)}.index"
+    place = out or demo_place(made)
     built = _built(place, made, screen)
     answered = _answered(place, made, ask or QUESTIONS, pieces)
     milliseconds = 1000 * sum(one.seconds for one in answered) / len(answered)
@@ -115,10 +116,11 @@ def _cache_folder() -> Path:
     return root / "lastword"
 
 
-def _key(made: Readers) -> str:
+def demo_place(made: Readers) -> Path:
     """Name the index after all that it depends on: the library's version and the encoders."""
     facts = [sys.version, *(encoder.fingerprint for encoder in made.encoders.values())]
-    return hashlib.blake2b(repr(facts).encode(), digest_size=4).hexdigest()
+    key = hashlib.blake2b(repr(facts).encode(), digest_size=4).hexdigest()
+    return _cache_folder() / f"demo-{key}.index"
 
 
 def _built(place: Path, made: Readers, screen: Screen) -> dict[str, Any]:

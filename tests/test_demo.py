@@ -13,6 +13,15 @@ from lastword.cli import main
 from lastword.demo import QUESTIONS
 from lastword.stdlib_docs import SHORTEST, stdlib_documents
 
+FIRST = dict(
+    zip(
+        QUESTIONS,
+        ("webbrowser.open", "shutil.unpack_archive", "functools.lru_cache", "math.gcd"),
+        strict=True,
+    )
+)
+"""What a reader expects of each question; test_readme asks the whole library."""
+
 
 @pytest.fixture(scope="module")
 def documents() -> list[Document]:
@@ -72,7 +81,8 @@ def test_the_demo_answers_and_uses_its_index_again(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    some = [one for one in documents if one.id.startswith(("threading.", "random.", "gzip."))]
+    modules = ("webbrowser.", "shutil.", "functools.", "math.")
+    some = [one for one in documents if one.id.startswith(modules)]
     monkeypatch.setattr(stdlib_docs, "stdlib_documents", lambda: some)
     command = ["demo", "--out", str(tmp_path / "demo.index"), "--json"]
     assert main(command) == 0
@@ -84,6 +94,8 @@ def test_the_demo_answers_and_uses_its_index_again(
     for one in first["questions"]:
         assert list(one["ranked"]) == ["fused", "dense", "sparse", "bm25"]
         assert one["question_words"] and one["document_words"]
+        assert {word for word, _ in one["question_words"]} <= set(one["question"].split())
+        assert one["ranked"]["fused"][0][0] == FIRST[one["question"]]
     assert main(command) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["reused"] is True
