@@ -243,3 +243,13 @@ def test_a_checkpoint_leaves_nothing_beside_it(tmp_path: Path) -> None:
     (tmp_path / "new").touch()
     modes = {path.stat().st_mode for path in tmp_path.iterdir()}
     assert len(modes) == 1
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    learn(learner(), plan(tmp_path, steps=20))
+    path = tmp_path / "points.safetensors"
+    whole = path.read_bytes()
+    for data in (b"", whole[:30], whole[:-1], whole.replace(b'"step":"20"', b'"step":"2x"')):
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match=r"points\.safetensors is damaged .*; remove it"):
+            learn(learner(), plan(tmp_path, steps=20))

@@ -11,6 +11,7 @@ from embedder.durable import filling
 from embedder.train.device import Device
 from embedder.train.loss import Loss
 from embedder.train.progress import LogFile, Meter, Progress
+from embedder.train.work_files import named_if_damaged
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -162,23 +163,28 @@ def _restore(
     from safetensors import safe_open
 
     place = learner.device.name
-    with safe_open(plan.checkpoint, framework="pt", device=place) as file:
+    with named_if_damaged(plan.checkpoint), safe_open(plan.checkpoint, framework="pt") as file:
         facts = file.metadata()
-        if facts["settings"] != plan.settings:
-            raise ValueError(
-                f"{plan.checkpoint} belongs to a run with other settings; "
-                "give the same ones or another --out folder"
-            )
-        done = int(facts["step"])
-        # One kernel reads its step counts where the weights are, the plain form on the CPU.
-        counted = place if optimizer.defaults["fused"] else "cpu"
+        settings, done, loss = facts["settings"], int(facts["step"]), facts.get("loss")
+        loss = None if loss is None else float(loss)
+    if settings != plan.settings:
+        raise ValueError(
+            f"{plan.checkpoint} belongs to a run with other settings; "
+            "give the same ones or another --out folder"
+        )
+    # One kernel reads its step counts where the weights are, the plain form on the CPU.
+    counted = place if optimizer.defaults["fused"] else "cpu"
+    with (
+        named_if_damaged(plan.checkpoint),
+        safe_open(plan.checkpoint, framework="pt", device=place) as file,
+        torch.no_grad(),
+    ):
         held = set(file.keys())
-        with torch.no_grad():
-            for name, tensor in learner.tensors.items():
-                tensor.copy_(file.get_tensor(name))
-                if f"{MOMENTS[0]}/{name}" not in held:
-                    continue
-                state = {moment: file.get_tensor(f"{moment}/{name}") for moment in MOMENTS}
-                state["step"] = file.get_tensor(f"step/{name}").to(counted)
-                optimizer.state[tensor] = state
-    return done, float(facts["loss"]) if "loss" in facts else None
+        for name, tensor in learner.tensors.items():
+            tensor.copy_(file.get_tensor(name))
+            if f"{MOMENTS[0]}/{name}" not in held:
+                continue
+            state = {moment: file.get_tensor(f"{moment}/{name}") for moment in MOMENTS}
+            state["step"] = file.get_tensor(f"step/{name}").to(counted)
+            optimizer.state[tensor] = state
+    return done, loss

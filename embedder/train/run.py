@@ -24,6 +24,7 @@ from embedder.train.progress import Progress
 from embedder.train.settings import PHRASINGS, Settings, Stage
 from embedder.train.tokenizer import train_tokenizer
 from embedder.train.wording import Wording
+from embedder.train.work_files import named_if_damaged
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -123,10 +124,12 @@ def prepare(folders: Folders, settings: Settings) -> Material:
         with filling(folders.work) as new:
             trained = train_tokenizer(texts, settings.shape.vocabulary, known)
             trained.save(str(new / TOKENIZER_FILE))
-    tokenizer = Tokenizer.from_file(str(kept_tokenizer))
+    with named_if_damaged(kept_tokenizer):
+        tokenizer = Tokenizer.from_file(str(kept_tokenizer))
     if not kept_corpus.exists():
         read_corpus(folders.corpus, tokenizer).save(kept_corpus)
-    corpus = Corpus.load(kept_corpus)
+    with named_if_damaged(kept_corpus):
+        corpus = Corpus.load(kept_corpus)
     log.info("%d passages, %d pairs", len(corpus.passages), len(corpus.queries))
     return Material(tokenizer, corpus, Wording.of(tokenizer))
 
