@@ -143,3 +143,21 @@ def test_shipped_settings_are_those_of_the_code(capsys: pytest.CaptureFixture[st
     )
     assert main(["train", "contrast", "--example"]) == 0
     assert capsys.readouterr().out == (CONFIGS / "contrast.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("checkpoint_every = 0", "checkpoint_every must be 1 or more"),
+        ("tokenizer_every = 0", "tokenizer_every must be 1 or more"),
+        ("seed = -1", "seed must be 0 or more"),
+        ("bag.rate = -1.0", r"\[bag\] rates and weights of a stage are at least 0"),
+        ("shape.layers = 0", r"\[shape\] sizes must be positive"),
+        ("decoder.rate = nan", "decoder.rate must be a finite number"),
+    ],
+)
+def test_settings_of_the_bundled_model_have_ranges(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=said):
+        read_config(path, Settings)

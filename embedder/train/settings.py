@@ -91,6 +91,9 @@ class Stage:
     def __post_init__(self) -> None:
         if self.steps < 0 or self.batch < 2 or self.passage_tokens < 1 or self.temperature <= 0:
             raise ValueError(f"a stage needs steps, 2 pairs or more, tokens, warmth; got {self}")
+        weights = self.word_weight, self.language_weight, self.together_weight
+        if min(self.rate, self.block_rate, *weights) < 0:
+            raise ValueError(f"rates and weights of a stage are at least 0; got {self}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,11 @@ class Settings:
     tokenizer_every: int = 3  # every n-th passage trains the tokenizer
     checkpoint_every: int = 250  # steps
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("tokenizer_every", 1), ("checkpoint_every", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be {least} or more; got {getattr(self, name)}")
 
     def deciding(self, stage: str) -> str:
         """Write what decides a stage's weights, so that a run resumes no other run's stage.
