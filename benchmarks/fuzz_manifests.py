@@ -18,37 +18,50 @@ from benchmarks.fuzz_trial import Outcome, Trial
 
 INDEX, HOME = "x", "home/thesis.txt"
 _MANIFEST = f"{INDEX}/manifest.json"
-_COMMANDS = (
+_READING = (
     ("info", INDEX),
     ("check", INDEX),
-    ("search", INDEX, "lava", "-k", "100000000", "-q"),
+    ("search", INDEX, "lava", "-k", "100000000", "-q", "--channels", "bm25"),
     ("delete", INDEX, "d3"),
-    ("add", INDEX, "more.jsonl", "-q"),
-    ("merge", INDEX),
 )
+_COMMANDS = {
+    "words": (*_READING, ("add", INDEX, "more.jsonl", "-q"), ("merge", INDEX)),
+    "vectors": (*_READING, ("merge", INDEX)),  # adding to it takes a model
+}
 _VALUES: tuple[Any, ...] = (
     *(0, 1, -1, 2, 3, 99, 10**6, 2**31 - 1, 2**31, 30_000_000_000, 2**63 - 1, 2**63, 10**30),
     *(0.0, 1.0, 1.5, -0.5, 1e308, math.nan, math.inf, True, False, None, "", " ", "x", "1"),
     *("../home", "../../home/thesis.txt", "/etc/passwd", "000001", "000002", "home", ".", "a\nb"),
-    *("documents.sqlite", "bm25", "Flat", "HNSW32", "IVF65536,Flat", "rrf", "minmax:bm25=nan"),
+    *(
+        "documents.sqlite",
+        "bm25",
+        "Flat",
+        "HNSW32",
+        "IVF65536,Flat",
+        "PQ7",
+        "rrf",
+        "minmax:bm25=nan",
+    ),
     *("{}", "[]", "[" * 50_000, '{"kind": "bm25"}', '{"kind": 1}', '{"a": {"a": {"a": 1}}}'),
     *("\x1b[31m", "\0", "\u202e", "\ud800", "x" * 100_000, [], [1], ["a"], {}, {"a": 1}, [[[]]]),
 )
+_OPTIONS = {"words": ("--channels", "bm25"), "vectors": ("--factory", "HNSW8")}
 Rng = np.random.Generator
 
 
 def campaign(seed: int, count: int) -> Iterator[Trial]:
     """Yield indexes whose manifest was changed at random."""
     with tempfile.TemporaryDirectory(prefix="fuzz-manifests-base-") as scratch:
-        base = _base(Path(scratch).resolve() / "base")
-        whole = (base / _MANIFEST).read_bytes()
+        bases = {name: _base(Path(scratch).resolve() / name, name) for name in _COMMANDS}
         for number in range(count):
             rng = np.random.default_rng([seed, number])
+            name = "words" if rng.random() < 0.6 else "vectors"
+            whole = (bases[name] / _MANIFEST).read_bytes()
             data, what = _spoilt(rng, whole) if rng.random() < 0.15 else _changed(rng, whole)
             yield Trial(
-                name=what[:200],
-                commands=_COMMANDS,
-                base=base,
+                name=f"{name}: {what}"[:200],
+                commands=_COMMANDS[name],
+                base=bases[name],
                 files={_MANIFEST: data},
                 judge=_judge,
                 seconds=120,
@@ -142,8 +155,8 @@ def _pick(rng: Rng, values: Sequence[Any]) -> Any:  # noqa: ANN401
     return values[int(rng.integers(len(values)))]
 
 
-def _base(folder: Path) -> Path:
-    """Make an index of words in two segments, one of them with a deleted document."""
+def _base(folder: Path, kind: str) -> Path:
+    """Make an index of words, or of vectors too, in two segments, one with a deleted document."""
     from lastword.cli import main
 
     (folder / HOME).parent.mkdir(parents=True)
@@ -157,7 +170,7 @@ def _base(folder: Path) -> Path:
         (folder / name).write_text("".join(lines))
     index = str(folder / INDEX)
     for command in (
-        ["index", str(folder / "corpus.jsonl"), "-o", index, "--channels", "bm25", "-q"],
+        ["index", str(folder / "corpus.jsonl"), "-o", index, *_OPTIONS[kind], "-q"],
         ["add", index, str(folder / "other.jsonl"), "-q"],
         ["delete", index, "d5", "-q"],
     ):
