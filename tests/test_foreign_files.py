@@ -236,9 +236,9 @@ def test_files_of_an_index_are_regular(index: Path, tmp_path: Path, kind: str) -
 
 def test_too_many_open_files_are_no_damage(index: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(
-        resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + 5, hard)
-    )
+    used = {int(path.name) for path in Path("/proc/self/fd").iterdir()}
+    limit = next(at for at in range(soft) if at - sum(file < at for file in used) == 5)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     try:
         with pytest.raises(OSError, match="Too many open files") as caught:
             Index.open(index)
