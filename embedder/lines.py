@@ -7,7 +7,7 @@ a line ending or an encoding means the same in each of them.
 import codecs
 import gzip
 import lzma
-import re
+import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,7 +30,6 @@ _WIDE = {
 }
 _OFTEN = 500  # lines between two movements of a progress bar
 _PIPES = ("/dev/fd/", "/proc/self/fd/")  # what a shell's <(command) is called
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.ASCII | re.I)
 
 
 def read_lines(
@@ -81,24 +80,17 @@ def decode_text(raw: bytes, place: str) -> str:
     Raises:
         ValueError: it is no UTF-8 text, or holds a NUL.
     """
-    for mark, name in _WIDE.items():
-        if raw.startswith(mark):
-            raise ValueError(f"{place}: expected UTF-8 text; this is {name}: {_convert(name)}")
-    for mark, suffix in _MARKS.items():
-        if raw.startswith(mark):
-            advice = f"name it ...{suffix}" if suffix in PACKED else "unpack it first"
-            raise ValueError(
-                f"{place}: expected UTF-8 text; this is a packed {suffix} file: {advice}"
-            )
     try:
         text = raw.decode().lstrip("\ufeff")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{place}: {_undecodable(raw, error)}") from error
+        told = _other_format(raw) or _undecodable(raw, error)
+        raise ValueError(f"{place}: expected UTF-8 text; {told}") from error
     if "\0" in text:
-        raise ValueError(
-            f"{place}: expected text; it holds NUL bytes, as binary files do, and UTF-16 text "
-            f"without a mark: {_convert('UTF-16')}"
+        told = _other_format(raw) or (
+            "it holds NUL bytes, as binary files do, and UTF-16 text without a mark: "
+            + _convert("UTF-16")
         )
+        raise ValueError(f"{place}: expected UTF-8 text; {told}")
     return text
 
 
@@ -148,9 +140,10 @@ def read_number(text: str) -> float:
     Raises:
         ValueError: it is none; NaN, and what only Python takes for a number ("1_000"), are none.
     """
-    if not _NUMBER.fullmatch(text.strip()):
-        raise ValueError(f"expected a number; got {text[:80]!r}")
-    return float(text)
+    number = float(text) if text.isascii() and "_" not in text else math.nan
+    if number != number:
+        raise ValueError(f"expected a number; got {shorten(text)}")
+    return number
 
 
 def shorten(value: object, limit: int = 80) -> str:
@@ -180,13 +173,25 @@ def _is_pipe(path: Path) -> bool:
     return str(path).startswith(_PIPES) or str(path) == "/dev/stdin"
 
 
+def _other_format(raw: bytes) -> str:
+    """Say which format bytes begin as; "" where they are of none that is known."""
+    for mark, name in _WIDE.items():
+        if raw.startswith(mark):
+            return f"this is {name}: {_convert(name)}"
+    for mark, suffix in _MARKS.items():
+        if raw.startswith(mark):
+            advice = f"name it ...{suffix}" if suffix in PACKED else "unpack it first"
+            return f"this is a packed {suffix} file: {advice}"
+    return ""
+
+
 def _undecodable(raw: bytes, error: UnicodeDecodeError) -> str:
     before = raw[: error.start].decode().lstrip("\ufeff")
     line = f"line {before.count(chr(10)) + 1}, " if "\n" in before else ""
     character = len(before.rpartition("\n")[2]) + 1
     return (
-        f"expected UTF-8 text; {line}character {character} is the byte "
-        f"0x{raw[error.start]:02x}, as in Latin-1 or Windows-1252: {_convert('WINDOWS-1252')}"
+        f"{line}character {character} is the byte 0x{raw[error.start]:02x}, as in Latin-1 or "
+        f"Windows-1252: {_convert('WINDOWS-1252')}"
     )
 
 

@@ -69,9 +69,12 @@ class EscapedIds(dict[str, str]):
 
 
 def split_fields(line: str, count: int) -> list[str]:
-    """Split a line at white space, or at its tabs where these alone give as many fields."""
-    by_tabs = line.split("\t")
-    return [field.strip() for field in by_tabs] if len(by_tabs) == count else line.split()
+    """Split a line at white space, or at its tabs where these alone give as many full fields."""
+    if line.count("\t") == count - 1:
+        fields = [field.strip() for field in line.split("\t")]
+        if all(fields):
+            return fields
+    return line.split()
 
 
 def is_header(query: str, value: str) -> bool:

@@ -94,6 +94,7 @@ def test_scores_decide_and_ranks_are_not_believed(tmp_path: Path) -> None:
     [
         ("q Q0 b 2 1.0", "6 fields .* got 5"),
         ("q Q0 b 2 1.0 t t", "6 fields .* got 7"),
+        ("\tQ0\tb\t2\t1.0\tt", "6 fields .* got 5"),
         ("q Q0 b 2 one t", "number as score; got 'one'"),
         ("q Q0 b 2 nan t", "number as score; got 'nan'"),
         ("q Q0 a 2 0.5 t", "'a' comes twice for query 'q'"),
