@@ -199,12 +199,19 @@ def _value(rng: Rng, slot: Slot) -> str:
 def _lay_out(base: Path) -> None:
     """Make what calls read; the two indexes are made by the command itself."""
     words = ("green tea is steeped", "a key is rotated", "lava cools", "a cat sleeps all day")
-    texts = {name: f"{words[at % 4]} {name * 3}" for at, name in enumerate("abcdefghijkl")}
-    documents = [{"_id": name, "title": name, "text": text} for name, text in texts.items()]
+    texts = {
+        name: f"{words[at % 4]} {name * 3}, and {name} is written about {words[at % 3]} in a book "
+        f"of {name * 4} which nobody has read since the {name * 5} and its {name} flood of that year."
+        for at, name in enumerate("abcdefghijkl")
+    }
+    documents = [
+        {"_id": name, "title": f"The {name * 3} of {words[at % 4]}", "text": text}
+        for at, (name, text) in enumerate(texts.items())
+    ]
     queries = [{"_id": f"q{name}", "text": text[:12]} for name, text in texts.items()]
     judged = "".join(f"q{name}\t{name}\t1\n" for name in texts)
     pairs = "score\tsentence1\tsentence2\n" + "".join(
-        f"{at % 6}.0\t{words[at % 4]}\t{text}\n" for at, text in enumerate(words * 2)
+        f"{at % 6}.0\t{words[at // 4]}\t{text}\n" for at, text in enumerate(words * 2)
     )
     labels = "label\ttext\n" + "".join(
         f"{at % 2}\t{text} {at}\n" for at, text in enumerate([*texts.values()] * 2)
