@@ -79,16 +79,19 @@ class Mining:
             for query, text in asked.items():
                 relevant = {doc for doc, grade in qrels[query].items() if grade > 0}
                 for positive in sorted(relevant):
-                    if self._indexed(positive):
+                    if self._answers(positive):
                         yield self._pair(text, positive, relevant, _of(runs, query), rng)
 
-    def _indexed(self, document_id: str) -> bool:
+    def _answers(self, document_id: str) -> bool:
+        """Tell whether a document that is judged relevant is there and has text; count if not."""
         try:
-            self.index.document(document_id)
+            text = self.index.document(document_id).content
         except ValueError:
             self.counts["dropped: answer not in the collection"] += 1
             return False
-        return True
+        if not text:
+            self.counts["dropped: answer without text"] += 1
+        return bool(text)
 
     def _pair(
         self,
@@ -123,6 +126,8 @@ class Mining:
                 self.counts["dropped: judged relevant"] += 1
             elif cosines.get(doc, least) > bound:
                 self.counts["dropped: too near the query"] += 1
+            elif not held.content:
+                self.counts["dropped: no text"] += 1
             elif held.content in texts:
                 self.counts["dropped: same text"] += 1
             else:

@@ -85,3 +85,35 @@ def test_dense_is_needed(folder: Path, tmp_path: Path, capsys: pytest.CaptureFix
 def test_options_are_checked(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="mining needs"):
         MiningOptions(**wrong)
+
+
+def test_what_can_be_no_pair_is_dropped_and_counted(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty query, or an answer that is not there, ended the command after the encoding."""
+    with (folder / "corpus.jsonl").open("a") as corpus:
+        corpus.write('{"_id": "void", "text": null}\n')
+    with (folder / "queries.jsonl").open("a") as queries:
+        queries.write('{"_id": "empty", "text": " "}\n')
+    with (folder / "qrels" / "train.tsv").open("a") as judged:
+        judged.write("empty\theart\t1\nq2\tgone\t1\nq2\tvoid\t1.0\n")
+    out = tmp_path / "p.jsonl"
+    given = ["train", "mine", str(folder), "--out", str(out), "--channels", "dense", "--json"]
+    assert main(given) == 0
+    counts = json.loads(capsys.readouterr().out)
+    for what in ("empty query", "answer not in the collection", "answer without text"):
+        assert counts[f"dropped: {what}"] == 1
+    assert counts["pairs"] == len(out.read_text().splitlines()) == 3
+
+
+def test_an_index_of_other_documents_is_made_again(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Negatives were mined from the documents of an earlier corpus."""
+    mined(folder, tmp_path / "p.jsonl")
+    corpus = folder / "corpus.jsonl"
+    corpus.write_text(corpus.read_text().replace("Prices rise", "Costs rise"))
+    assert main(["train", "mine", str(folder), "--out", str(tmp_path / "p.jsonl")]) == 0
+    assert "documents have changed" in capsys.readouterr().err
+    lines = (tmp_path / "p.jsonl").read_text()
+    assert "Costs rise" in lines and "Prices rise" not in lines
