@@ -201,7 +201,7 @@ def _lay_out(base: Path) -> None:
     words = ("green tea is steeped", "a key is rotated", "lava cools", "a cat sleeps all day")
     texts = {
         name: f"{words[at % 4]} {name * 3}, and {name} is written about {words[at % 3]} in a book "
-        f"of {name * 4} which nobody has read since the {name * 5} and its {name} flood of that year."
+        f"of {name * 4} which nobody has read since the {name * 5} and its {name} flood."
         for at, name in enumerate("abcdefghijkl")
     }
     documents = [
