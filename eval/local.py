@@ -131,6 +131,13 @@ class TextFolder:
             yield from read_texts(file)
             return
         doc_id = file.relative_to(self._root).as_posix()
+        try:
+            doc_id.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"{str(file)!r}: the file's name, which is the document's id, is no UTF-8; "
+                "rename the file"
+            ) from error
         with open_binary(file) as opened:
             text = decode_text(opened.read(), str(file))
         yield str(file), checked_document(doc_id, "", text, "document", str(file))

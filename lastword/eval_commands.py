@@ -79,7 +79,8 @@ def retrieval(
 ) -> None:
     """Index BEIR collections, search them, and judge every channel and their fusion.
 
-    An index that is there from before is used again; an interrupted one is finished.
+    An index of the same documents is used again, one of others made anew; an interrupted one is
+    finished.
     """
     from embedder.progress import added, watching
     from eval.beir import judge

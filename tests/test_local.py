@@ -137,3 +137,9 @@ def test_embed_of_nothing_and_to_nowhere_ends_before_a_model_is_loaded(
     assert "none.jsonl holds no texts" in capsys.readouterr().err
     assert main([*asked, str(tmp_path / "nowhere" / "e.npz")]) == 2
     assert "nowhere is no folder; make it first" in capsys.readouterr().err
+
+
+def test_a_file_whose_name_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9.txt")).write_text("text")
+    with pytest.raises(ValueError, match=r"caf\\udce9\.txt.*rename the file"):
+        list(open_collection(tmp_path).documents())
