@@ -20,7 +20,8 @@ from embedder.tuning.types import Failure, Scores
 from embedder.types import Encoder, Representation, Role
 from eval.measures import Qrels, evaluate
 from index.folder import Index
-from retrieval.fusion import DEFAULT, fusion_by_name
+from retrieval.fusion import fusion_by_name
+from retrieval.fusion_choice import AUTO, choose_fusion
 from retrieval.run import Run, cut, ranked, to_run
 
 SHOWN_FAILURES = 20
@@ -166,7 +167,8 @@ class IndexObjective:
         """Fuse the runs of the channels as a search with this prompt would."""
         if len(runs) == 1:
             return runs[0]
-        return fusion_by_name(prompt.fusion or DEFAULT, self.channels)(runs)
+        fusion = choose_fusion(AUTO, self.channels, (prompt.fusion,))
+        return fusion_by_name(fusion, self.channels)(runs)
 
     def _judge(self, prompt: Prompt, query_ids: Sequence[str]) -> NDArray[np.float64]:
         values = self._values(self.run(prompt, query_ids), query_ids)
