@@ -148,3 +148,21 @@ def test_empty_judged_queries_count_0_and_are_reported(
     assert record.measures["RR@10"] == pytest.approx(1 / 3)
     assert record.details["empty_queries"] == 2
     assert "2 judged queries without text" in capsys.readouterr().err
+
+
+def test_an_index_for_mteb_is_of_the_same_documents(tmp_path: Path) -> None:
+    """Only their number was compared."""
+    pytest.importorskip("mteb")
+    from eval.mteb_tasks import retrieval_task
+    from tests.test_mteb import hybrid
+
+    model, task = hybrid(tmp_path), {"hf_split": "test", "hf_subset": "default"}
+    about = retrieval_task(open_collection(write_beir(tmp_path / "demo"))).metadata
+    for lines, rebuilt in ((LINES, []), (LINES, []), (LINES[::-1], [about.name])):
+        local = retrieval_task(open_collection(write_beir(tmp_path / "demo", lines)))
+        local.load_data()
+        corpus = local.dataset["default"]["test"]["corpus"]
+        model.index(corpus, task_metadata=about, **task)
+        assert model.rebuilt == rebuilt
+    with Index.open(next(tmp_path.rglob("*.index"))) as index:
+        assert [document.id for document in index.stream()] == ["b", "a"]
