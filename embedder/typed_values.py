@@ -130,7 +130,8 @@ def _union(args: tuple[Any, ...], given: object, key: str, default: object) -> o
             errors.append(error)
     if len(members) == 1 or exact:
         raise errors[0]
-    wanted = " or ".join(dict.fromkeys(_name(member) for member in members))
+    named = [member for member in members if member is not int or float not in members]
+    wanted = " or ".join(dict.fromkeys(_name(member) for member in named))
     raise ValueError(f"{_the(key)} must be {wanted}; got {in_short(given)}")
 
 
