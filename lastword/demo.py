@@ -15,7 +15,7 @@ from typer import Option, Typer
 from lastword.display import Screen, counted, one_line, shell, table, visible
 from lastword.encoders import Readers, channel_options, readers
 from lastword.options import Output, Pieces, Reading, command
-from lastword.recipes import spoken
+from lastword.recipes import spoken, to_json
 from lastword.tables import on_terminal
 
 if TYPE_CHECKING:
@@ -117,8 +117,9 @@ def _cache_folder() -> Path:
 
 
 def demo_place(made: Readers) -> Path:
-    """Name the index after all that it depends on: the library's version and the encoders."""
+    """Name the index after all that it depends on: the library's version, encoders and fusion."""
     facts = [sys.version, *(encoder.fingerprint for encoder in made.encoders.values())]
+    facts += [to_json(recipe) for recipe in made.recipes.values()]
     key = hashlib.blake2b(repr(facts).encode(), digest_size=4).hexdigest()
     return _cache_folder() / f"demo-{key}.index"
 

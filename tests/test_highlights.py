@@ -12,7 +12,9 @@ from embedder.llm import LLMEncoder
 from embedder.types import Role
 from embedder.word_columns import WordColumns
 from eval.report.highlights import Marker, Piece, bm25_encoder, pieces, word_weights
+from index.documents import Document
 from index.folder import Index
+from retrieval.build import build_index
 from retrieval.retriever import Retriever
 from tests.run_folders import ENCODERS, QUERIES, retrieval_folder
 
@@ -76,6 +78,17 @@ def test_a_model_says_its_own_words(index: Path) -> None:
         words = Marker(opened, ENCODERS, QUERIES).own_words("q2")
     assert words.keys() == {"sparse"}  # BM25 has none of its own
     assert dict(words["sparse"]) == {"lock": 1.0, "b": 2.0, "the": 1.0, "door": 1.0}
+
+
+def test_a_models_words_are_whole_unless_pieces_are_asked_for(llama: Path, tmp_path: Path) -> None:
+    encoder = LLMEncoder.load(llama)
+    build_index([Document("d", "", "stone")], {"sparse": encoder}, tmp_path / "i")
+    with Index.open(tmp_path / "i") as opened:
+        marker = Marker(opened, {"sparse": encoder}, {"q": "internationalization"})
+        ((word, weight),) = marker.own_words("q")["sparse"]
+        said = marker.own_words("q", pieces=True)["sparse"]
+    assert word == "internationalization" and len(said) > 2
+    assert weight == max(held for _, held in said)
 
 
 def test_pieces_of_words_mark_the_whole_word(llama: Path) -> None:
