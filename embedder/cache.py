@@ -95,6 +95,8 @@ def _write(path: Path, rows: Representation, counts: Counter[str]) -> None:
         sparse = rows.sparse
         arrays |= {"data": sparse.data, "indices": sparse.indices, "indptr": sparse.indptr}
         arrays["columns"] = np.array(sparse.shape[1], dtype=np.int64)
+    if path.is_symlink():
+        path.unlink()
     with replacing(path) as file:
         packed = io.BytesIO()
         np.savez(packed, **arrays)  # type: ignore[arg-type]

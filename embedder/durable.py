@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 _PARTIAL = re.compile(r"\.lastword-[0-9a-f]{16}\.partial")
+_LINK = "a link, and nothing is written through links"
+_NO_FILE = "a pipe or a device, not a file"
 _OF_RUST = re.compile(r"\(os error (\d{1,4})\)|Os \{ code: (\d{1,4})")
 _swept: set[tuple[int, str]] = set()  # folders that this process has looked for leftovers in
 
@@ -50,13 +52,11 @@ def open_plain(path: Path, flags: int) -> int:
         handle = os.open(path, flags | always, 0o666)
     except OSError as error:
         if path.is_symlink() and not flags & os.O_EXCL:
-            raise OSError(
-                errno.ELOOP, "a link, and nothing is written through links", str(path)
-            ) from error
+            raise OSError(errno.ELOOP, _LINK, str(path)) from error
         raise
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise OSError(errno.EINVAL, "a pipe or a device, not a file", str(path))
+        raise OSError(errno.EINVAL, _NO_FILE, str(path))
     return handle
 
 
@@ -86,13 +86,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """Give a file to write to, which takes the place of `path` in one step when the block ends.
 
     At every moment and after every crash `path` is the old or the new; after an error it is the
-    old, and nothing is left over. A link at `path` is replaced, not followed.
+    old, and nothing is left over.
 
     Args:
         path: its folder exists.
 
     Raises:
-        OSError: `path` is a folder, a pipe or a device, or cannot be written; the error names it.
+        OSError: `path` is a link, a folder, a pipe or a device, or cannot be written; the error
+            names it.
     """
     _check_target(path)
     _sweep(path.parent)
@@ -191,10 +192,7 @@ def is_partial(name: str) -> bool:
 
 
 def remove_tree(path: Path) -> int:
-    """Remove a file, or a folder with all that is in it; return the bytes freed.
-
-    Links are removed, never followed.
-    """
+    """Remove a file, or a folder with all in it, never through a link; return bytes freed."""
     facts = path.lstat()
     if not stat.S_ISDIR(facts.st_mode):
         path.unlink()
@@ -254,10 +252,9 @@ def _move(partial: Path, folder: Path) -> None:
         if path.is_dir():
             place.mkdir(exist_ok=True)
             if place.is_symlink():
-                raise OSError(
-                    errno.ELOOP, "a link, and nothing is written through links", str(place)
-                )
+                raise OSError(errno.ELOOP, _LINK, str(place))
             continue
+        _check_target(place)
         path.chmod(mode)
         flush(path)
         path.replace(place)
@@ -290,11 +287,14 @@ def _open_partial_folder(folder: Path) -> tuple[int, Path]:
 
 
 def _check_target(path: Path) -> None:
+    """Refuse what is there and no file: a link may be of use, and in /dev it is to be kept."""
     try:
-        mode = path.stat().st_mode
-    except OSError:  # nothing there, or a link to nothing
+        mode = path.lstat().st_mode
+    except OSError:
         return
+    if stat.S_ISLNK(mode):
+        raise OSError(errno.ELOOP, _LINK, str(path))
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "a pipe or a device, not a file", str(path))
+        raise OSError(errno.EINVAL, _NO_FILE, str(path))

@@ -58,10 +58,13 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         create_file(link, b"x")
     (tmp_path / "out.partial").symlink_to(precious)  # a name that used to be foreseen
-    replace_file(link, b"run")
+    replace_file(tmp_path / "run", b"run")
+    with pytest.raises(OSError, match="a link"):  # /dev/stdout would be replaced
+        replace_file(link, b"run")
+    with pytest.raises(OSError, match="a link"), filling(tmp_path) as folder:
+        (folder / "out").write_bytes(b"run")
     assert precious.read_bytes() == b"thesis"
-    assert not link.is_symlink()
-    assert link.read_bytes() == b"run"
+    assert link.is_symlink()
 
 
 def test_a_folder_that_is_a_link_is_not_filled(tmp_path: Path) -> None:
