@@ -42,7 +42,8 @@ class MiningOptions:
         if self.negatives < 1 or not 0 <= self.skip < self.depth <= FAR or not 0 < self.share <= 1:
             raise ValueError(
                 f"mining needs negatives >= 1, 0 <= skip < depth <= {FAR} and a share in (0, 1]; "
-                f"got {self}"
+                f"got negatives {self.negatives}, skip {self.skip}, depth {self.depth} and "
+                f"share {self.share:g}"
             )
 
 

@@ -34,7 +34,7 @@ class Mined:
         float,
         Option(help="Drop what is nearer the query than this share of its positive's cosine."),
     ] = 0.95
-    seed: Annotated[int, Option(help="Of the draw.")] = 0
+    seed: Annotated[int, Option(min=0, help="Of the draw.")] = 0
 
 
 @command(

@@ -31,7 +31,9 @@ class Folding:
     folds: Annotated[
         int, Option(min=2, help="Parts of a cross-validation; fewer are faster. Papers have 10.")
     ] = 10
-    seed: Annotated[int, Option(min=0, help="Of the order in which items are dealt.")] = 1111
+    seed: Annotated[
+        int, Option(min=0, max=2**32 - 1, help="Of the order in which items are dealt.")
+    ] = 1111
 
 
 @command(
