@@ -1,5 +1,6 @@
 """What a model folder must hold before a library reads it: JSON objects, whole safetensors."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ _OBJECTS = (
     "adapter_config.json",
     WEIGHTS_INDEX,
 )
+MOST = 100_000  # parts of one kind
+_COUNT = re.compile(r"^(num|n)_(?!positions|ctx|embd|inner)|layers?$|^depth")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
@@ -51,6 +54,7 @@ def check_folder(folder: Path) -> StoredWeights | None:
     for name in _OBJECTS:
         if (folder / name).exists():
             read_object(folder / name)
+    check_counts(folder)
     if (folder / "adapter_config.json").exists() and not (folder / WEIGHTS).exists():
         return None
     files = [folder / name for name in shard_names(folder)]
@@ -60,6 +64,27 @@ def check_folder(folder: Path) -> StoredWeights | None:
         tensors=sum(_count_tensors(file) for file in files),
         size=sum(file.stat().st_size for file in files),
     )
+
+
+def check_counts(folder: Path) -> None:
+    """Refuse a config.json with numbers of parts that no model has: libraries count up to them.
+
+    Raises:
+        ValueError: names the key; or the file is no JSON object.
+    """
+    _check_counts(read_object(folder / CONFIG), folder / CONFIG)
+
+
+def _check_counts(config: object, path: Path) -> None:
+    if isinstance(config, list):
+        for item in config:
+            _check_counts(item, path)
+    if not isinstance(config, dict):
+        return
+    for key, value in config.items():
+        if isinstance(value, int) and abs(value) > MOST and _COUNT.search(key):
+            raise ValueError(f"{path}: {key} is {str(value)[:24]}; expected at most {MOST}")
+        _check_counts(value, path)
 
 
 def read_object(path: Path) -> dict[str, Any]:

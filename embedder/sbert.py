@@ -22,6 +22,7 @@ from embedder.loading import (
     weights_digest,
 )
 from embedder.locks import lock_of
+from embedder.model_folder import check_counts
 from embedder.progress import tell_encoded
 from embedder.prompt import Prompt
 from embedder.sbert_prompt import Wording, own_wordings, token_counts, wordings
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer, SparseEncoder
 
 BATCH = 32
+_PROBES = ("a text", "Green tea, or hot lava?", "one two three " * 20)
 _FILES = ("config_sentence_transformers.json", "modules.json", "config.json")
 
 
@@ -100,7 +102,7 @@ class SbertEncoder:
             named_errors(name, "sentence-transformers model"),
             complete_weights(name),
         ):
-            _refuse_pickles(Path(name) if Path(name).is_dir() else cached_folder(name, _FILES))
+            _check_folder(Path(name) if Path(name).is_dir() else cached_folder(name, _FILES))
             sparse = _is_sparse(name, place["local_files_only"])
             model = SparseEncoder(name, **place) if sparse else SentenceTransformer(name, **place)
         with named_errors(name, "sentence-transformers model"):
@@ -226,7 +228,7 @@ def _check_reading(model: "SentenceTransformer | SparseEncoder", name: str) -> N
         check_tokens(len(weight), model.tokenizer, name)
     _drop_failing_template(model)
     for encode in (model.encode_query, model.encode_document):
-        rows = encode(["a text"], convert_to_tensor=True, show_progress_bar=False)
+        rows = encode(list(_PROBES), convert_to_tensor=True, show_progress_bar=False)
         values = rows.coalesce().values() if rows.is_sparse else rows
         if not bool(values.isfinite().all()):
             raise ValueError(f"{name}: the model gives NaN or infinity for a text; it is damaged")
@@ -249,12 +251,18 @@ def _drop_failing_template(model: "SentenceTransformer | SparseEncoder") -> None
             holder.chat_template = None
 
 
-def _refuse_pickles(folder: Path | None) -> None:
-    """Refuse a folder in which a module's weights are a pickle only, which may run code."""
+def _check_folder(folder: Path | None) -> None:
+    """Refuse a folder in which a module's weights are a pickle only, which may run code.
+
+    Raises:
+        ValueError: that, or it holds no model, or a configuration that never ends.
+    """
     if folder is None:
         return
     if not any((folder / file).is_file() for file in _FILES):
         raise ValueError(f"{folder} is no model folder: expected {' or '.join(_FILES[1:])} in it")
+    if (folder / "config.json").is_file():
+        check_counts(folder)
     for path in sorted((*folder.glob("pytorch_model.bin"), *folder.glob("*/pytorch_model.bin"))):
         if not any(path.parent.glob("*.safetensors")):
             raise ValueError(

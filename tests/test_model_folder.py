@@ -36,6 +36,7 @@ def test_a_file_that_is_no_json_object(folder: Path, name: str, text: str) -> No
         ("hidden_size", "x"), ("hidden_size", 7), ("hidden_size", -8), ("hidden_size", None),
         ("num_attention_heads", 0), ("vocab_size", 0), ("vocab_size", -1), ("dtype", "float99"),
         ("pad_token_id", 10**9), ("num_hidden_layers", "x"), ("num_hidden_layers", 0),
+        ("num_labels", 10**30), ("vision_config", {"num_hidden_layers": 10**12}),
         ("hidden_act", "x"), ("rms_norm_eps", "x"), ("head_dim", 10**12), ("model_type", []),
         ("rope_parameters", 3), ("rope_parameters", {"rope_type": "x"}),
         ("quantization_config", {"quant_method": "gptq", "bits": 4}),
