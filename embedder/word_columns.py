@@ -7,6 +7,7 @@ from typing import Any
 import regex  # type: ignore[import-untyped]
 
 from embedder.bm25 import BM25Encoder
+from embedder.locks import lock_of
 from embedder.terms import TermTable
 from embedder.types import Encoder, NamesTerms
 from embedder.words import is_unspaced, words_and_emoji
@@ -87,7 +88,9 @@ class WordColumns:
                 (pair,) = self.of([run[start:end]])
                 yield from ((column, start, end) for column in pair - one - other)
         elif isinstance(getattr(self._inner, "table", None), TermTable):
-            yield from self._inner.table.spans(run)
+            with lock_of(self._inner.backbone.tokenizer):
+                spans = list(self._inner.table.spans(run))
+            yield from spans
 
 
 def whole_words(
@@ -143,9 +146,20 @@ def _columns(inner: Any) -> Callable[[list[str]], Iterable[Iterable[int]]]:  # n
     if isinstance(inner, BM25Encoder):
         return inner.columns
     if isinstance(getattr(inner, "table", None), TermTable):
-        asked: Callable[[list[str]], Iterable[Iterable[int]]] = inner.table.allowed
-        return asked
+
+        def allowed(found: list[str]) -> Iterable[Iterable[int]]:
+            with lock_of(inner.backbone.tokenizer):
+                columns: Iterable[Iterable[int]] = inner.table.allowed(found)
+            return columns
+
+        return allowed
     tokenizer = getattr(getattr(inner, "model", None), "tokenizer", None)
     if tokenizer is None:
         raise ValueError(f"{type(inner).__name__} does not tell which words its columns stand for")
-    return lambda found: tokenizer(found, add_special_tokens=False)["input_ids"]
+
+    def read(found: list[str]) -> Iterable[Iterable[int]]:
+        with lock_of(inner.model):  # as its encoder does
+            ids: Iterable[Iterable[int]] = tokenizer(found, add_special_tokens=False)["input_ids"]
+        return ids
+
+    return read

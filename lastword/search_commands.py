@@ -113,7 +113,10 @@ def explain(
     output: Output,
     pieces: Pieces = False,
 ) -> None:
-    """Say which words, in which channel, brought a document its score."""
+    """Say which words, in which channel, brought a document its score.
+
+    A word's part is the sum of what its pieces add, so that the words add up to the score.
+    """
     _check_query(query)
     screen = Screen(output)
     with opened(path, fusing, screen) as retriever:
