@@ -127,7 +127,7 @@ def test_a_misspelt_configuration_is_refused(folder: Path) -> None:
         (RETRIEVAL.replace("EXPECTED", "1").replace('"retrieval"', '"guess"'), "'guess'"),
     ):
         (folder / "wrong.toml").write_text(wrong)
-        with pytest.raises(ValueError, match=rf"wrong\.toml: expected configurations.*{message}"):
+        with pytest.raises(ValueError, match=rf"wrong\.toml: configuration 1: .*{message}"):
             configurations()
 
 
