@@ -92,4 +92,4 @@ def ends(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> list
         after = text_ids(tokenizer, answered.rpartition(_SENTINEL)[2].lstrip())
         special = tokenizer.added_tokens_decoder
         found += [token for token in after[:1] if token in special and special[token].special]
-    return sorted({end for end in found if end is not None})
+    return sorted({end for end in found if isinstance(end, int)})

@@ -44,6 +44,8 @@ def cached_folder(name: str, files: Sequence[str] = ("config.json",)) -> Path | 
     """Return the folder of the cache that holds a hub model, or None."""
     from huggingface_hub import try_to_load_from_cache
 
+    if not _is_hub_name(name):
+        return None
     for file in files:
         found = try_to_load_from_cache(name, file)
         if isinstance(found, str):

