@@ -209,6 +209,8 @@ def _weights(rng: Rng, files: Files) -> str:
         arrays = load(files[WEIGHTS])
     except Exception:  # spoilt before
         return "weights as they are"
+    if not arrays:
+        return "no weights to change"
     name = _pick(rng, sorted(arrays))
     array = arrays[name].astype(np.float32)
     changes: dict[str, dict[str, Any]] = {

@@ -181,12 +181,13 @@ def is_causal(model: "PreTrainedModel", place: str) -> bool:
     ids[1, :shared] = ids[0, :shared]
     with torch.inference_mode():
         out = model.base_model(input_ids=ids.to(table.device), use_cache=False)
-    states = out.last_hidden_state[:, :shared].float()
+    states = out.last_hidden_state.float()
     if not torch.isfinite(states).all():
         raise ValueError(
             f"{place}: the model gives NaN or infinity as {str(model.dtype).removeprefix('torch.')}"
             "; try --dtype float32, or check config.json and the weights"
         )
+    states = states[:, :shared]
     scale = states.abs().amax().clamp(min=1e-30)
     far = float((states[0] - states[1]).abs().amax() / scale)
     return far <= (1e-4 if model.dtype == torch.float32 else 2e-2)
