@@ -77,7 +77,11 @@ def test_an_index_remembers_what_made_it(held: Path, llama: Path, says: Says) ->
     assert recipe["dtype"] == "float32"  # what "auto" became here
     assert Prompt.from_toml(recipe["prompt"]) == Prompt.load("promptreps")
     assert facts["channels"]["sparse"]["recipe"] == recipe  # one model, one pass
-    assert facts["channels"]["bm25"]["recipe"] == {"kind": "bm25", "language": "english"}
+    assert facts["channels"]["bm25"]["recipe"] == {
+        "kind": "bm25",
+        "language": "english",
+        "analysis": 2,
+    }
 
 
 def test_a_search_needs_only_the_folder(held: Path, says: Says) -> None:
