@@ -3,7 +3,7 @@ comma  := ,
 VENV   ?= .venv
 EXTRAS ?= cpu,dev
 BIN    := $(VENV)/bin
-BENCHMARKS = $(patsubst benchmarks/%.py,%,$(shell grep -l __main__ benchmarks/*.py))
+BENCHMARKS = $(filter-out fuzz crash,$(patsubst benchmarks/%.py,%,$(shell grep -l __main__ benchmarks/*.py)))
 STAMP  := $(VENV)/installed-$(subst $(comma),-,$(EXTRAS))
 
 .PHONY: help setup demo test lint format types check bench clean
