@@ -197,10 +197,14 @@ def study(swept: Swept, default: tuple[str, Floats], options: StudyOptions | Non
     """
     options = options or StudyOptions()
     queries = swept.values.shape[1]
-    if queries < options.folds or default[1].shape != (queries,):
+    if queries < options.folds:
         raise ValueError(
-            f"a study in {options.folds} folds needs at least as many judged queries, and a "
-            f"value of the default for each; got {queries} and {default[1].shape}"
+            f"a study in {options.folds} folds needs at least as many judged queries; got "
+            f"{queries}: judge more, or choose fewer folds (--folds)"
+        )
+    if default[1].shape != (queries,):
+        raise ValueError(
+            f"expected a value of the default for each of {queries} queries; got {default[1].shape}"
         )
     generator = np.random.default_rng(options.seed)
     chosen = int(_best(swept.means[None])[0])
