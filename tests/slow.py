@@ -99,6 +99,8 @@ class Pair:
             span = [at for stretch in slot for at in stretch]
         if reading.pool == "max":  # what is said of a token is said one token before it
             span = [at - 1 for at in span if at]
+        if not span and reading.span == "copy":  # of a copy that has none: zeros, or the first
+            span, states = [0], states if reading.pool == "last" else torch.zeros_like(states)
         read = states[span or [-1]]  # the last token stands for a text that has none
         if reading.pool == "max":
             return torch.log(1 + torch.relu(self._logits(read))).amax(0)
@@ -177,5 +179,9 @@ def _last(rows: oracle.Rows, padding: oracle.Padding) -> list[int]:
 
 
 def far(got: NDArray[np.float32], want: NDArray[np.float32]) -> float:
-    """Give the largest difference of two (n, dim), relative to each row's largest entry."""
-    return float((np.abs(got - want).max(1) / np.abs(want).max(1)).max())
+    """Give the largest difference of two (n, dim), relative to each row's largest entry.
+
+    Rows that shall be zeros are compared as they are.
+    """
+    largest = np.abs(want).max(1)
+    return float((np.abs(got - want).max(1) / np.where(largest == 0, 1, largest)).max())

@@ -1,5 +1,6 @@
 """Proposers that see gradients find what was planted, and what they save is what is used."""
 
+import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -73,7 +74,10 @@ def test_a_killed_training_gives_the_same_bytes(tmp_path: Path) -> None:
         path = folder / "journal.jsonl"
         with Journal(path, {}) as journal:
             outcome = tune(task, Budget(tokens=100_000), journal)
-        return outcome.prompt.hash, path.read_bytes().replace(str(folder).encode(), b"")
+        journal_bytes = path.read_bytes().replace(str(folder).encode(), b"")
+        return outcome.prompt.hash, re.sub(
+            rb'"crc32": \d+', b"", journal_bytes
+        )  # of the folder too
 
     first, second = tmp_path / "a", tmp_path / "b"
     first.mkdir()
