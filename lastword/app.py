@@ -1,5 +1,6 @@
 """The command `lastword`: what it consists of."""
 
+import inspect
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -56,6 +57,19 @@ app.add_typer(prompt_commands.app, name="prompts")
 for commands in (mine_command, overlap_command):
     train_commands.app.add_typer(commands.app)
 app.add_typer(train_commands.app, name="train")
+
+
+def _join_lines(commands: typer.Typer) -> None:
+    """Let help pages wrap paragraphs to the screen: typer keeps the line ends of the source."""
+    for command in commands.registered_commands:
+        paragraphs = (inspect.getdoc(command.callback) or "").split("\n\n")
+        command.help = "\n\n".join(" ".join(lines.split()) for lines in paragraphs)
+    for group in commands.registered_groups:
+        if group.typer_instance is not None:
+            _join_lines(group.typer_instance)
+
+
+_join_lines(app)
 
 
 def _version(wanted: bool) -> None:

@@ -61,3 +61,17 @@ def test_help_is_shown_at_any_width(
     for arguments in (["--help"], ["search", "--help"], ["prompts", "list"], []):
         assert main(arguments) == 0
         assert capsys.readouterr().out
+
+
+def test_paragraphs_of_help_wrap_to_the_screen(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Line ends of the source stood in them, and left lines of one or two words at 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["embed", "--help"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    start = next(at for at, line in enumerate(lines) if line.startswith("It holds ids"))
+    assert [len(line) > 60 for line in lines[start : start + 3]] == [True, True, False]
+    for path, command in COMMANDS.items():
+        text = getattr(command, "help", "")
+        assert text and not text.replace("\n\n", "").count("\n"), path
