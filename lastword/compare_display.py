@@ -48,7 +48,9 @@ def _figures(comparison: "Comparison") -> "Iterator[RenderableType]":
     )
     for baseline, compared in groupby(rows, lambda row: row.baseline):
         yield f"{comparison.measure}, compared with {baseline}:"
-        yield f"* significant {said}{apart}.{same and ' ' + same}"
+        star = f"* significant {said}{apart}." if comparison.tests else ""
+        if star or same:
+            yield " ".join(filter(None, (star, same)))
         yield _figure_table(comparison, baseline, list(compared))
 
 

@@ -125,6 +125,15 @@ def test_what_is_not_compared_is_said(capsys: pytest.CaptureFixture[str], tmp_pa
     assert "differ most" not in flat
 
 
+def test_a_run_beside_itself_is_no_test(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The headline spoke of significance "by Holm over 0 tests"."""
+    ours = save(tmp_path / "ours", {"bm25": GOOD})
+    theirs = save(tmp_path / "theirs", {"bm25": GOOD})
+    code, out, _ = ran(capsys, ours, theirs)
+    assert code == 0 and "Equal on every item, so not tested again: theirs (as ours)." in out
+    assert "significant" not in out and "0 tests" not in out
+
+
 def test_the_average_of_several_data_sets_is_a_row(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
