@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from embedder.durable import open_plain
+from embedder.durable import naming, open_plain
 
 
 @contextmanager
@@ -27,8 +27,9 @@ def only_writer(path: Path) -> Iterator[None]:
                 f"{path.parent} is being written by process {holder or 'unknown'}; "
                 "an index has one writer at a time: wait until it ends"
             ) from None
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        with naming(path):  # a full disk, which the kernel tells without a name
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, str(os.getpid()).encode(), 0)
         try:
             yield
         finally:
