@@ -21,7 +21,7 @@ from embedder.tuning.loop import CHANGE, KEEP, Sealed, tune
 from embedder.tuning.proposers.evolve import make
 from embedder.tuning.scorer import Scorer
 from embedder.tuning.space import Around, key_of
-from embedder.tuning.split import three_parts
+from embedder.tuning.split import folds, three_parts
 from embedder.tuning.types import Bench, MakeProposer, Proposal, Rules
 from embedder.types import Role
 from tests.arithmetic import SPACE, Arithmetic, task
@@ -246,6 +246,14 @@ def test_seeds_are_honoured() -> None:
         return [key_of(one.proposal.prompt) for one in outcome.scored]
 
     assert proposals(0) == proposals(0) != proposals(1)
+
+
+@pytest.mark.parametrize("queries", [0, 1, 5])
+def test_queries_of_one_part_are_refused_before_the_search(queries: int) -> None:
+    """A fold had no query to search on, and torch told of an empty list after the scoring."""
+    relevant = {f"q{at}": frozenset({"same"}) for at in range(queries)}
+    with pytest.raises(ValueError, match=f"share no relevant document.*got {queries}"):
+        folds(relevant, seed=0)
 
 
 def test_few_queries_are_used_in_folds() -> None:

@@ -85,5 +85,15 @@ def three_parts(relevant: Mapping[str, Set[Hashable]], seed: int) -> Split:
 
 
 def folds(relevant: Mapping[str, Set[Hashable]], seed: int) -> tuple[tuple[str, ...], ...]:
-    """Split into FOLDS even parts; parts that stay empty are left out."""
-    return tuple(part for part in split(relevant, seed, (1 / FOLDS,) * FOLDS) if part)
+    """Split into FOLDS even parts; parts that stay empty are left out.
+
+    Raises:
+        ValueError: there is one part only, so that none is left to search on.
+    """
+    parts = tuple(part for part in split(relevant, seed, (1 / FOLDS,) * FOLDS) if part)
+    if len(parts) < 2:
+        raise ValueError(
+            "tuning needs two queries at least that share no relevant document, one to search "
+            f"by and one to judge by; got {len(relevant)}, of one part: judge more queries"
+        )
+    return parts
