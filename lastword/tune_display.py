@@ -27,13 +27,15 @@ def watched(screen: Screen) -> "Iterator[Callable[[Search], None]]":
         return
     from rich import progress
     from rich.console import Console
+    from rich.table import Column
 
+    wrapped = Column(overflow="fold")  # by default every column is cut where a line is too long
     console = Console(stderr=True, highlight=False)
     bar = progress.Progress(
         progress.TextColumn("Tuning", markup=False),
         progress.BarColumn(bar_width=20),
         progress.TaskProgressColumn(),
-        progress.TextColumn("{task.fields[said]}", markup=False),
+        progress.TextColumn("{task.fields[said]}", markup=False, table_column=wrapped),
         progress.TimeRemainingColumn(),
         console=console,
         disable=not console.is_terminal,
@@ -67,12 +69,10 @@ def estimate_table(told: Mapping[str, Any]) -> "Table":
     for name, value in told.items():
         if isinstance(value, Mapping):
             text = ", ".join(f"{part} {number:,}" for part, number in value.items())
+        elif isinstance(value, bool):
+            text = "yes" if value else "no"
         else:
-            text = (
-                f"{value:,.0f}"
-                if isinstance(value, int | float) and not isinstance(value, bool)
-                else str(value)
-            )
+            text = f"{value:,.0f}" if isinstance(value, int | float) else str(value)
         rows.append([name.replace("_", " "), text])
     return table("", "", rows=rows)
 

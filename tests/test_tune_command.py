@@ -13,9 +13,11 @@ from eval.objective import IndexObjective, Judged
 from eval.pooled import PooledObjective, all_documents
 from index.folder import Index
 from lastword.cli import main
+from lastword.display import Screen
 from lastword.encoders import readers_again
-from lastword.options import Running
+from lastword.options import Output, Running
 from lastword.tune_command import seconds_spent
+from lastword.tune_display import estimate_table
 from lastword.tune_proposers import NAMES
 from retrieval.fusion import fusion_by_name
 from retrieval.retriever import Retriever
@@ -234,3 +236,11 @@ def test_a_clock_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         clock.write_text(text)
         with pytest.raises(ValueError, match=r"seconds\.txt should hold the seconds"):
             seconds_spent(clock)
+
+
+def test_an_estimate_says_yes_and_no(capsys: pytest.CaptureFixture[str]) -> None:
+    """It printed the True and False of Python."""
+    rows = {"too_few_queries_to_certify": True, "budget": 2000000, "warm": False}
+    Screen(Output()).result(rows, estimate_table(rows))
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert {"too few queries to certify yes", "budget 2,000,000", "warm no"} <= set(lines)
