@@ -16,6 +16,7 @@ from eval.report.judged import judged_sets, names_of
 from eval.report.queries import furthest
 from eval.report.tables import column, verdict
 from eval.report.weights import shared, weight_curves
+from eval.report.write import write_report
 from eval.run_folder import RunFolder
 from retrieval.fusion import fusion_by_name
 from tests.run_folders import ENCODERS, QRELS, retrieval_folder, sts_folder
@@ -221,6 +222,19 @@ def test_what_is_no_run_folder_is_told(tmp_path: Path) -> None:
         gather([])
     with pytest.raises(ValueError, match="0 queries or more; got -1"):
         ReportOptions(queries=-1)
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.md", "report-files"])
+def test_nothing_of_a_report_is_written_through_a_link(
+    single: Path, tmp_path: Path, name: str
+) -> None:
+    """A run folder may come from a stranger; drawings went where report-files led."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (tmp_path / name).symlink_to(theirs)
+    with pytest.raises(ValueError, match=f"{name} is a link"):
+        write_report([single], tmp_path / "report.html")
+    assert not list(theirs.iterdir()) and [one.name for one in tmp_path.glob("report*")] == [name]
 
 
 def test_equal_values_are_equal_on_every_item() -> None:

@@ -24,16 +24,19 @@ def write_report(
         The page and the Markdown.
 
     Raises:
-        ValueError: a folder is no run folder or is given twice, or out is no .html file.
+        ValueError: a folder is no run folder or is given twice, or out is no .html file;
+            the page, the Markdown or the folder of drawings is a link.
     """
     if out.suffix != ".html":
         raise ValueError(f"a report is written to a .html file; got {out}")
+    text, drawings = out.with_suffix(".md"), out.with_name(f"{out.stem}-files")
+    for place in (out, text, drawings):
+        if place.is_symlink():
+            raise ValueError(f"{place} is a link, and nothing is written through links")
     report = gather(folders, options)
-    drawings = out.with_name(f"{out.stem}-files")
     (drawings if report.drawings else out.parent).mkdir(parents=True, exist_ok=True)
     for plot in report.drawings:
         replace_file(drawings / f"{plot.key}.svg", standalone(plot.svg).encode())
-    text = out.with_suffix(".md")
     replace_file(text, markdown(report, drawings.name).encode())
     replace_file(out, html(report).encode())
     return out, text
