@@ -87,8 +87,11 @@ def _changed(rng: Rng, whole: bytes) -> tuple[bytes, str]:
     data = json.loads(whole)
     said = []
     for _ in range(int(rng.integers(1, 4))):
-        root = data["content"] if rng.random() < 0.95 else data
-        within = _pick(rng, [part for part in _parts(root) if part])
+        root = data.get("content") if rng.random() < 0.95 else data
+        parts = [part for part in _parts(root) if part]
+        if not parts:  # an earlier change took all there was
+            break
+        within = _pick(rng, parts)
         key = _pick(rng, list(within) if isinstance(within, dict) else list(range(len(within))))
         said.append(_change(rng, within, key))
     if rng.random() < 0.95 and isinstance(data, dict):
