@@ -25,7 +25,7 @@ from benchmarks.bundled_retrieval import retrieval
 from benchmarks.bundled_section import Section, Subject, markdown
 from benchmarks.bundled_tp import prepending
 from benchmarks.record import append, surroundings
-from embedder.bundled import BUNDLED_NAME
+from embedder.checkpoints.bundled import BUNDLED_NAME
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASURES: Mapping[str, Callable[[Subject], Section]] = {

@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.bundled_section import Figure, Section, Subject, markdown
-from embedder.llm import LLMEncoder
+from embedder.encoders.llm import LLMEncoder
 from embedder.types import Role
-from eval.datasets import open_collection
+from eval.data.collections import open_collection
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS, QUERIES, ROUNDS, LOADS = 600, 300, 5, 5
@@ -24,7 +24,7 @@ _OURS = """
 import sys, time
 import torch
 started = time.perf_counter()
-from embedder.llm import LLMEncoder
+from embedder.encoders.llm import LLMEncoder
 LLMEncoder.load(sys.argv[1])
 loaded = time.perf_counter()
 LLMEncoder.load(sys.argv[1])

@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmarks.bundled_retrieval import SOURCES
 from benchmarks.bundled_section import Section, Subject, markdown
 from benchmarks.results import COLLECTIONS, Evaluation
-from eval.run_folder import read_records
+from eval.runs.run_folder import read_records
 
 PAIRS = ("stsb-test", "sickr-test")
 _FILES = " ".join(f"$DATA/sts/{name}.tsv" for name in PAIRS)

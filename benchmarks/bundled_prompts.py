@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.bundled_section import Figure, Section, Subject, markdown
-from embedder.llm import own_prompt
-from embedder.prompt import Prompt
-from embedder.train import settings
+from embedder.encoders.llm import own_prompt
+from embedder.prompts.prompt import Prompt
+from embedder.train.pretrain import settings
 from embedder.types import Role
-from eval.datasets import open_collection
-from eval.matrix import Data, Matrix, run_matrix
-from eval.matrix_cells import OWN, Asked
-from eval.record import Record
-from eval.sensitivity import Column, Standing, spread, standings
-from eval.sts import read_pairs
+from eval.data.collections import open_collection
+from eval.matrix.cells import OWN, Asked
+from eval.matrix.run import Data, Matrix, run_matrix
+from eval.runs.record import Record
+from eval.statistics.sensitivity import Column, Standing, spread, standings
+from eval.tasks.sts import read_pairs
 
 FOLDER = Path(__file__).parent / "prompts10"
 LABEL = "model"

@@ -5,9 +5,9 @@ from statistics import fmean
 
 from benchmarks.bundled_section import Figure, Section, Subject, markdown
 from benchmarks.results import COLLECTIONS, RUNS, Evaluation
-from eval.compare import Comparison, Difference, compare
-from eval.measures import Values, means
-from eval.record import Record
+from eval.measures.measures import Values, means
+from eval.runs.record import Record
+from eval.statistics.compare import Comparison, Difference, compare
 
 MEASURE = "nDCG@10"
 DENSE, SPARSE, GAIN, SURE = 0.56, 0.62, 0.02, 0.05

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from embedder.bundled import BUNDLED_MODEL, BUNDLED_NAME
-from embedder.durable import replace_file
+from embedder.checkpoints.bundled import BUNDLED_MODEL, BUNDLED_NAME
+from embedder.files.durable import replace_file
 
 Cells = Sequence[str]
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from benchmarks.bundled_section import Figure, Section, Subject, markdown
-from embedder.backbone import Backbone
-from embedder.llm import LLMEncoder, own_prompt
-from embedder.loading import LLMOptions, load_backbone
-from embedder.prompt import Prompt
-from embedder.reading import Prepending
-from embedder.template import Template
-from eval.sts import PairSet, judge, read_pairs
+from embedder.encoders.llm import LLMEncoder, own_prompt
+from embedder.models.backbone import Backbone
+from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.prompt import Prompt
+from embedder.prompts.readout_rules import Prepending
+from embedder.prompts.template import Template
+from eval.tasks.sts import PairSet, judge, read_pairs
 
 DEV = "stsb-dev"
 PUBLISHED = ("prompteol-tp", "representative-tp", "summarise-tp")

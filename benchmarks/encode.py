@@ -24,9 +24,9 @@ from rich.table import Table
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from benchmarks.record import append
-from embedder.bundled import BUNDLED_MODEL
-from embedder.llm import LLMEncoder
-from embedder.loading import LLMOptions
+from embedder.checkpoints.bundled import BUNDLED_MODEL
+from embedder.encoders.llm import LLMEncoder
+from embedder.models.loading import LLMOptions
 from embedder.types import Role
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared/data/retrieval/scifact"

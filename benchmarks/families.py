@@ -25,13 +25,13 @@ from torch import Tensor, nn
 
 from benchmarks.families_report import HEADINGS, MEAN, ROUNDS, SETS, TIMED, Outcome, Report
 from benchmarks.record import append
-from embedder.backbone import Backbone
-from embedder.llm import LLMEncoder, own_prompt
-from embedder.loading import LLMOptions, load_backbone
-from embedder.prompt import Prompt
+from embedder.encoders.llm import LLMEncoder, own_prompt
+from embedder.models.backbone import Backbone
+from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.prompt import Prompt
 from embedder.types import Role
-from eval.sts import PairSet, judge, read_pairs, sentences
-from lastword.display import table
+from eval.tasks.sts import PairSet, judge, read_pairs, sentences
+from lastword.cli.screen import table
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared/data/sts"

@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.record import append
-from eval.compare import Difference, compare
-from eval.datasets import open_collection
-from eval.measures import Qrels, Values, evaluate
-from eval.sweep import METHODS, Setting, grid, sweep
+from eval.data.collections import open_collection
+from eval.fusion.sweep import METHODS, Setting, grid, sweep
+from eval.measures.measures import Qrels, Values, evaluate
+from eval.statistics.compare import Difference, compare
 from index.folder import Index
-from lastword.encoders import channel_options, readers
-from lastword.options import Reading
-from lastword.recipes import fusion_for
+from lastword.cli.encoders import channel_options, readers
+from lastword.cli.options import Reading
+from lastword.cli.recipes import fusion_for
 from retrieval.build import BuildOptions, build_index
 from retrieval.fusion import fusion_by_name
 from retrieval.retriever import Retriever

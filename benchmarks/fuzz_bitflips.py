@@ -78,8 +78,8 @@ def search(path: Path, compiled: bool) -> None:
         path: of the index.
         compiled: by FAISS and compiled code, or by brute force and NumPy.
     """
+    from index.channels.inverted import InvertedChannel
     from index.folder import Index
-    from index.inverted import InvertedChannel
     from retrieval.retriever import Retriever
     from tests.synthetic import queries
 
@@ -104,7 +104,7 @@ def search(path: Path, compiled: bool) -> None:
 
 
 def _encoders() -> "dict[str, Encoder]":
-    from embedder.bm25 import BM25Encoder
+    from embedder.encoders.bm25 import BM25Encoder
     from tests.synthetic import SignEncoder
 
     return {"dense": SignEncoder(), "bm25": BM25Encoder(), "impacts": BM25Encoder()}
@@ -112,7 +112,7 @@ def _encoders() -> "dict[str, Encoder]":
 
 def make_index(folder: Path, name: str) -> Path:
     """Make an index of 360 documents in a folder."""
-    from index.statistics import Weighting
+    from index.channels.weighting import Weighting
     from index.writer import IndexWriter
     from retrieval.build import BuildOptions, ChannelOptions, build_index
     from tests.synthetic import documents
@@ -139,7 +139,7 @@ def _from_front_door(folder: Path) -> Path:
     """Make an index with the bundled model."""
     import json
 
-    from lastword.cli import main
+    from lastword.main import main
 
     words = "lava magma bridge arch bread yeast star orbit".split()
     texts = (f"{words[at % 8]} {words[(3 * at) % 8]} number {at}" for at in range(120))

@@ -202,7 +202,7 @@ def _warm() -> None:
     import torch  # noqa: F401
     import transformers.models.llama.modeling_llama  # noqa: F401
 
-    import embedder.llm  # noqa: F401
-    import eval.beir  # noqa: F401
+    import embedder.encoders.llm  # noqa: F401
+    import eval.tasks.retrieval  # noqa: F401
     import lastword.app  # noqa: F401
     import retrieval.build  # noqa: F401

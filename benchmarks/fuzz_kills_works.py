@@ -58,7 +58,7 @@ class Work:
 
     def run(self, place: Path) -> int:
         """Do it; return the exit code."""
-        from lastword.cli import main
+        from lastword.main import main
 
         if not self.command:
             self.prepare(place)
@@ -100,7 +100,7 @@ def _documents(place: Path, count: int = 300) -> None:
 
 
 def _command(*arguments: str) -> None:
-    from lastword.cli import main
+    from lastword.main import main
 
     if main([*arguments, "-q"]):
         raise RuntimeError(f"lastword {' '.join(arguments)} failed")
@@ -140,7 +140,7 @@ def _collection(place: Path) -> None:
 
 
 def _pretraining(place: Path) -> None:
-    from tests.test_train import TOPICS
+    from tests.embedder.train.test_train import TOPICS
 
     (place / "tiny.toml").write_text(_TINY)
     (place / "corpus").mkdir()
@@ -159,8 +159,8 @@ def _pretraining(place: Path) -> None:
 
 
 def _contrast(place: Path) -> None:
+    from tests.embedder.train.test_pair_files import write_pairs
     from tests.models import save_llama
-    from tests.test_pair_files import write_pairs
 
     (place / "contrast.toml").write_text(_CONTRAST)
     write_pairs(place / "pairs.jsonl")

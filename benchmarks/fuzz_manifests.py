@@ -160,7 +160,7 @@ def _pick(rng: Rng, values: Sequence[Any]) -> Any:  # noqa: ANN401
 
 def _base(folder: Path, kind: str) -> Path:
     """Make an index of words, or of vectors too, in two segments, one with a deleted document."""
-    from lastword.cli import main
+    from lastword.main import main
 
     (folder / HOME).parent.mkdir(parents=True)
     (folder / HOME).write_text("thesis\n")

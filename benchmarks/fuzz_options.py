@@ -248,7 +248,7 @@ def _lines(records: Sequence[dict[str, str]]) -> str:
 
 
 def _run(base: Path, command: Call) -> None:
-    from lastword.cli import main
+    from lastword.main import main
 
     before = Path.cwd()
     os.chdir(base)

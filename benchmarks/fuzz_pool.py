@@ -145,7 +145,7 @@ def _lay_out(trial: Trial, place: Path) -> None:
 
 def _command(arguments: tuple[str, ...], stdin: bytes, place: Path) -> Outcome:
     """Run a command as a process of its own would run it, but for the imports."""
-    from lastword.cli import main
+    from lastword.main import main
 
     files = [os.memfd_create(name) for name in ("stdin", "stdout", "stderr")]
     os.write(files[0], stdin)

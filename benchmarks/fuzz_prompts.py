@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.fuzz_trial import Outcome, Trial
-from embedder.prompt import LIBRARY
+from embedder.prompts.prompt import LIBRARY
 
 FILE = "p.toml"
 _TEXTS = b'{"_id": "a", "text": "green tea"}\n{"_id": "b", "text": "hot lava"}\n'

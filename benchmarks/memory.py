@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.record import append
-from embedder.bm25 import BM25Encoder
+from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Representation, Role, fingerprint_of
 from index.documents import Document
 from index.folder import Index

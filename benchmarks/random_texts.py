@@ -2,7 +2,7 @@
 
 import random
 
-from embedder.backbone import Backbone
+from embedder.models.backbone import Backbone
 
 
 def random_texts(backbone: Backbone, count: int, tokens: int, seed: int = 0) -> list[str]:

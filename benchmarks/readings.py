@@ -26,12 +26,12 @@ from torch import nn
 from benchmarks.encode import random_135m
 from benchmarks.random_texts import random_texts
 from benchmarks.record import append
-from embedder.backbone import Backbone
-from embedder.llm import LLMEncoder
-from embedder.loading import LLMOptions, load_backbone
-from embedder.prompt import Prompt
-from embedder.reading import Reading
-from embedder.template import Form, Template
+from embedder.encoders.llm import LLMEncoder
+from embedder.models.backbone import Backbone
+from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.prompt import Prompt
+from embedder.prompts.readout_rules import Reading
+from embedder.prompts.template import Form, Template
 from embedder.types import Role
 
 Rows = NDArray[np.float32]

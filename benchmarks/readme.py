@@ -94,9 +94,9 @@ def demo_index() -> Path:
 def demo_index_in_cache() -> Path | None:
     """Find the index that the demo would use; None where it is not there, or unfinished."""
     from index.folder import Index
-    from lastword.demo import demo_place
-    from lastword.encoders import readers
-    from lastword.options import Reading
+    from lastword.cli.encoders import readers
+    from lastword.cli.options import Reading
+    from lastword.commands.collection.demo import demo_place
 
     place = demo_place(readers(Reading()))
     if not place.exists():

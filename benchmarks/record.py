@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from eval.surroundings import processor
-from index.inverted import cores
+from eval.runs.environment import processor
+from index.channels.inverted import cores
 
 RESULTS = Path(__file__).parent / "results.jsonl"
 _NAMED = ("torch", "numpy", "numba", "faiss", "bm25s", "transformers", "sentence_transformers")

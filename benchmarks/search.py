@@ -22,10 +22,10 @@ from rich.table import Table
 from scipy.sparse import csr_matrix
 
 from benchmarks.record import append
-from embedder.bm25 import BM25Encoder
+from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Representation, Role
 from index.base import NO_ROW, Hits
-from index.inverted import (
+from index.channels.inverted import (
     InvertedChannel,
     Postings,
     Weighting,

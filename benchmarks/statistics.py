@@ -20,7 +20,7 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.record import append
-from embedder.tuning.statistics import mean_interval, sign_flip_test
+from eval.statistics.significance import mean_interval, sign_flip_test
 
 SIZES = (50, 150, 300)
 FALSE_POSITIVES = (0.03, 0.07)

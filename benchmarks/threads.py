@@ -19,9 +19,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.record import append
-from embedder.llm import LLMEncoder
-from embedder.loading import LLMOptions, load_backbone
-from embedder.prompt import Prompt
+from embedder.encoders.llm import LLMEncoder
+from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.prompt import Prompt
 from embedder.types import Representation, Role
 from tests.models import LINES, save_llama
 

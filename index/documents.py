@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from index.checksums import CURE, open_own
+from index.storage.checksums import CURE, open_own
 
 _VARIABLES = 500  # SQLite builds may allow as few as 999 variables in a statement
 _STREAMED = 100

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from embedder.types import Representation
 from index.base import Hits
-from index.channel_rows import ChannelRows, Match, RowIds
-from index.checksums import check_folder
-from index.dense import DenseChannel
+from index.channel import ChannelRows, Match, RowIds
+from index.channels.dense import DenseChannel
 from index.documents import Document
 from index.manifest import ChannelSpec, Ingest, Manifest, Passages
 from index.manifest_file import FORMAT, MANIFEST, read_manifest, write_manifest
 from index.segment import Segment, damaged_files, open_segments
+from index.storage.checksums import check_folder
 
 __all__ = [
     "FORMAT",

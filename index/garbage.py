@@ -11,9 +11,9 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from embedder.durable import remove_leftovers
-from index.layout import CACHED, CHANNEL, OF_CHANNEL, OF_SEGMENT, SEGMENT, TOMBSTONE
+from embedder.files.durable import remove_leftovers
 from index.segment_record import SegmentRecord
+from index.storage.layout import CACHED, CHANNEL, OF_CHANNEL, OF_SEGMENT, SEGMENT, TOMBSTONE
 
 _OLD_PARTIAL = re.compile(r"tmp[a-z0-9_]{8}\.part")  # of encodings, by versions before
 

@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal
 
-from embedder.config_file import fill, parse_json
+from embedder.files.config_file import fill, parse_json
 from embedder.types import fingerprint_differences
-from index.inverted import Weighting
-from index.layout import CHANNEL, SEGMENT, segment_name
+from index.channels.inverted import Weighting
 from index.segment_record import SegmentRecord
+from index.storage.layout import CHANNEL, SEGMENT, segment_name
 
 _MOST = 10**9  # generations and segments
 

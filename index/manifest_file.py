@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from embedder.config_file import parse_json
-from embedder.durable import replace_file
-from index.checksums import open_own
+from embedder.files.config_file import parse_json
+from embedder.files.durable import replace_file
 from index.manifest import Manifest
+from index.storage.checksums import open_own
 
 FORMAT = 1
 """Version of everything in the folder; raise it when a reader would misread older files."""

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from embedder.types import Representation
-from index.building import SegmentBuilder
-from index.dense import DenseChannel
+from index.channels.dense import DenseChannel
 from index.manifest import ChannelSpec, Manifest
 from index.segment import Segment, SegmentRows
+from index.segment_builder import SegmentBuilder
 from index.segment_record import SegmentRecord
 
 _BLOCK = 4096  # passages whose vectors are copied at a time: a segment may exceed memory

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from index.arrays import ascends, open_array
-from index.checksums import CURE, check_folder, is_remembered, key_of, remember
-from index.dense import FLAT, DenseChannel, open_dense
+from index.channels.dense import FLAT, DenseChannel, open_dense
+from index.channels.inverted import Postings, open_inverted
 from index.documents import DocumentStore
-from index.inverted import Postings, open_inverted
-from index.layout import APPROXIMATE, DOCUMENTS, OWNER, PASSAGES
 from index.manifest import ChannelSpec, Manifest
 from index.segment_record import SegmentRecord
+from index.storage.arrays import ascends, open_array
+from index.storage.checksums import CURE, check_folder, is_remembered, key_of, remember
+from index.storage.layout import APPROXIMATE, DOCUMENTS, OWNER, PASSAGES
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
-from index.checksums import FileRecord, is_inside
-from index.layout import APPROXIMATE, CHANNEL, TOMBSTONE, required_files
+from index.storage.checksums import FileRecord, is_inside
+from index.storage.layout import APPROXIMATE, CHANNEL, TOMBSTONE, required_files
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _MOST = 2**31  # passages, rows

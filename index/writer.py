@@ -8,17 +8,17 @@ from types import TracebackType
 
 import numpy as np
 
-from embedder.durable import flush, is_partial, remove_leftovers, replacing
-from index.building import SegmentBuilder
-from index.checksums import FileRecord, check_folder
+from embedder.files.durable import flush, is_partial, remove_leftovers, replacing
 from index.folder import MANIFEST, SEGMENTS, read_manifest, write_manifest
 from index.garbage import remove_cache, remove_unnamed
-from index.layout import DOCUMENTS, segment_name, tombstone_name
-from index.lock import only_writer
 from index.manifest import ChannelSpec, Ingest, Manifest, Passages
 from index.merging import merge_segments
 from index.segment import LiveDocuments, refuse_damage
+from index.segment_builder import SegmentBuilder
 from index.segment_record import SegmentRecord
+from index.storage.checksums import FileRecord, check_folder
+from index.storage.layout import DOCUMENTS, segment_name, tombstone_name
+from index.storage.lock import only_writer
 
 LOCK = "lock"
 CACHE = "cache"

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lastword.opening import open_retriever
+    from lastword.cli.opening import open_retriever
 
 __all__ = ["open_retriever"]
 
@@ -11,7 +11,7 @@ __all__ = ["open_retriever"]
 def __getattr__(name: str) -> object:
     """Import what is asked for only then: `lastword --help` stays light."""
     if name == "open_retriever":
-        from lastword.opening import open_retriever
+        from lastword.cli.opening import open_retriever
 
         return open_retriever
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,7 @@
 
 import sys
 
-from lastword.cli import main
+from lastword.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -7,25 +7,23 @@ from typing import Annotated
 
 import typer
 
-from lastword import (
-    bench_command,
-    compare_command,
-    demo,
-    devset_command,
-    embed_commands,
-    eval_commands,
-    fuse_command,
-    index_commands,
-    mine_command,
-    overlap_command,
-    prompt_commands,
-    report_command,
-    reproduce_command,
-    search_commands,
-    train_commands,
-    tune_command,
-    upkeep_commands,
-)
+from lastword.commands.collection import demo
+from lastword.commands.collection import devset as devset_command
+from lastword.commands.collection import embed as embed_commands
+from lastword.commands.collection import index as index_commands
+from lastword.commands.collection import maintain as upkeep_commands
+from lastword.commands.collection import search as search_commands
+from lastword.commands.evaluate import reproduce as reproduce_command
+from lastword.commands.evaluate import retrieval as eval_commands
+from lastword.commands.prompts import prompts as prompt_commands
+from lastword.commands.prompts import tune as tune_command
+from lastword.commands.study import bench as bench_command
+from lastword.commands.study import compare as compare_command
+from lastword.commands.study import fuse as fuse_command
+from lastword.commands.study import report as report_command
+from lastword.commands.train import mine as mine_command
+from lastword.commands.train import overlap as overlap_command
+from lastword.commands.train import train as train_commands
 
 _EXIT_CODES = (
     "Exit codes: 0 done; 1 the reader of the output has left (a closed pipe), or of reproduce a "

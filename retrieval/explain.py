@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from embedder.inspect.word_columns import piece_words, whole_words
 from embedder.types import Encoder, Representation
-from embedder.word_columns import piece_words, whole_words
-from index.channel_rows import Match
+from index.channel import Match
 from index.documents import Document
 from index.folder import Index
 

@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from embedder.bm25 import BM25Encoder
-from embedder.cache import CachedEncoder
+from embedder.encoders.bm25 import BM25Encoder
+from embedder.encoders.cached import CachedEncoder
 from embedder.progress import watching
 from embedder.types import Counted, Encoder, Role
-from index.building import SegmentBuilder
 from index.documents import Document
 from index.garbage import remove_cache
 from index.manifest import Ingest, Passages
+from index.segment_builder import SegmentBuilder
 from index.writer import CACHE, IndexWriter
 from retrieval.named_texts import encode_named
 from retrieval.options import BuildOptions

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from embedder.types import fingerprint_of
-from index.inverted import Weighting
+from index.channels.inverted import Weighting
 from index.manifest import ChannelSpec, Ingest, Passages
 
 

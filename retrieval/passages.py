@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from embedder.words import is_unspaced
+from embedder.text.words import is_unspaced
 from index.documents import Document
 from index.manifest import Passages
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from embedder.durable import replace_file
-from embedder.lines import read_lines, read_number, shorten
+from embedder.files.durable import replace_file
+from embedder.files.lines import read_lines, read_number, shorten
 from index.base import NO_ROW, Hits
 from retrieval.trec_ids import EscapedIds, is_header, split_fields, unescape_id
 

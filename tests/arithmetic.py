@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from embedder.prompt import Prompt
-from embedder.reading import Reading
-from embedder.template import Form, Template
-from embedder.tuning.budget import Cost
-from embedder.tuning.space import Space
-from embedder.tuning.types import Failure, MakeProposer, Proposal, Rules, Scores, Task
+from embedder.prompts.prompt import Prompt
+from embedder.prompts.readout_rules import Reading
+from embedder.prompts.template import Form, Template
 from embedder.types import Role
+from tuning.search.budget import Cost
+from tuning.search.space import Space
+from tuning.search.types import Failure, MakeProposer, Proposal, Rules, Scores, Task
 
 SPACE = Space(
     Prompt("plain", (Form("", (Template("ask {text} :"),), (Template("{text}"),)),), Reading()),

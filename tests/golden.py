@@ -1,7 +1,6 @@
 """Read the golden folder (format: its README.md) and make the encoders that it asks for."""
 
 import json
-import os
 import re
 from dataclasses import replace
 from functools import cache
@@ -11,17 +10,16 @@ from typing import Any
 import pytest
 from scipy.sparse import csr_matrix
 
-from embedder import text_rules
-from embedder.backbone import Backbone
-from embedder.llm import LLMEncoder
-from embedder.loading import LLMOptions, load_backbone
-from embedder.prompt import Prompt
-from embedder.reading import Reading, SparseRules
-from embedder.template import Form, Template
+from embedder.encoders.llm import LLMEncoder
+from embedder.models.backbone import Backbone
+from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.prompt import Prompt
+from embedder.prompts.readout_rules import Reading, SparseRules
+from embedder.prompts.template import Form, Template
+from embedder.text import sts_rules as text_rules
 from embedder.types import Role
+from tests.folders import GOLDEN
 
-ROOT = Path(__file__).resolve().parent.parent
-GOLDEN = Path(os.environ.get("LASTWORD_GOLDEN", ROOT.parent / "shared" / "golden"))
 UNIT = 2e-5
 SIDES = {"docs": Role.DOCUMENT, "queries": Role.QUERY}
 

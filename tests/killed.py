@@ -14,20 +14,20 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from embedder.bm25 import BM25Encoder
+from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Encoder
 from index.folder import MANIFEST, Index
 from index.writer import IndexWriter
 from retrieval.build import BuildOptions, add_documents, build_index
 from retrieval.retriever import Retriever
 from retrieval.run import Run
+from tests.folders import ROOT
 from tests.synthetic import SignEncoder, documents, queries
 
 Work = Literal["build", "add", "merge"]
 WORKS: tuple[Work, ...] = get_args(Work)
 BUILT, ADDED = 240, 180
 OPTIONS = BuildOptions(segment_documents=30, window=12, cache=True)
-ROOT = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)

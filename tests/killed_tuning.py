@@ -6,13 +6,13 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from embedder.tuning.budget import Budget
-from embedder.tuning.journal import Journal
-from embedder.tuning.loop import tune
-from embedder.tuning.proposers import evolve, prune
-from embedder.tuning.space import key_of
-from embedder.tuning.types import MakeProposer
 from tests.arithmetic import Arithmetic, task
+from tuning.proposers import evolve, prune
+from tuning.search.budget import Budget
+from tuning.search.journal import Journal
+from tuning.search.pipeline import tune
+from tuning.search.space import key_of
+from tuning.search.types import MakeProposer
 
 LIBRARY = evolve.Phrases(("{text}", "find {text}"), ("good", "fine", "bad", "so so"))
 MAKERS: dict[str, MakeProposer] = {

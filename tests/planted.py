@@ -11,17 +11,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.adaptation import AdaptedEncoder, encoder_of
-from embedder.backbone import Backbone
-from embedder.llm import LLMEncoder
-from embedder.loading import LLMOptions
-from embedder.prompt import Prompt
-from embedder.reading import Reading
-from embedder.template import Form, Template
-from embedder.tuning.budget import Cost
-from embedder.tuning.space import Around, Space
-from embedder.tuning.types import Failure, Proposal, Scores
+from embedder.encoders.adapted import AdaptedEncoder, encoder_of
+from embedder.encoders.llm import LLMEncoder
+from embedder.models.backbone import Backbone
+from embedder.models.loading import LLMOptions
+from embedder.prompts.prompt import Prompt
+from embedder.prompts.readout_rules import Reading
+from embedder.prompts.template import Form, Template
 from embedder.types import Role
+from tuning.search.budget import Cost
+from tuning.search.space import Around, Space
+from tuning.search.types import Failure, Proposal, Scores
 
 PLANTED = ("amber", "basalt", "cobalt")
 FILLERS = tuple(
@@ -38,8 +38,8 @@ def model_and_tokenizer(seed: int, width: int = 68) -> Backbone:
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import LlamaConfig, PreTrainedTokenizerFast
 
-    from embedder.train.bag import RESERVED, Bag
-    from embedder.train.decoder import decoder_from_bag
+    from embedder.train.pretrain.bag import RESERVED, Bag
+    from embedder.train.pretrain.decoder import decoder_from_bag
 
     words = [*SIGNS, *PLANTED, *FILLERS]
     inner = Tokenizer(models.WordLevel({word: at for at, word in enumerate(words)}, "<unk>"))

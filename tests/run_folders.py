@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from embedder.bm25 import BM25Encoder
+from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Encoder
-from eval.beir import JudgeOptions, judge
-from eval.measures import Qrels
-from eval.record import Cost, Record, file_stem
-from eval.run_config import open_run
+from eval.measures.measures import Qrels
+from eval.runs.record import Cost, Record, file_stem
+from eval.runs.run_config import open_run
+from eval.tasks.retrieval import JudgeOptions, judge
 from index.documents import Document
 
 DOCUMENTS = {

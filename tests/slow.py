@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from embedder.backbone import Backbone
-from embedder.llm import LLMEncoder
-from embedder.loading import LLMOptions, load_backbone
-from embedder.prompt import Prompt
-from embedder.reading import Contrast, Prepending, Reading
-from embedder.row import Row
+from embedder.encoders.llm import LLMEncoder
+from embedder.inputs.tokenized import Row
+from embedder.models.backbone import Backbone
+from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.prompt import Prompt
+from embedder.prompts.readout_rules import Contrast, Prepending, Reading
 from embedder.types import Role
 from tests import oracle
 from tests.shapes import DEPTH
@@ -24,7 +24,7 @@ from tests.shapes import DEPTH
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from embedder.reader import Fed
+    from embedder.encoders.reader import Fed
 
 OPTIONS = LLMOptions(dtype="float32", device="cpu")
 TOLERANCE = 1e-5  # of a row's largest entry

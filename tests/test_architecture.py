@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-LAYERS = ("embedder", "index", "retrieval", "eval", "lastword")
+from tests.folders import ROOT
+
+LAYERS = ("embedder", "index", "retrieval", "eval", "tuning", "lastword")
 HEAVY = {
     *("torch", "transformers", "sentence_transformers", "faiss", "numba"),
     *("ir_datasets", "ir_measures", "mteb", "pandas", "sklearn", "datasets"),
@@ -57,7 +58,7 @@ def test_imports_point_left(layer: str) -> None:
 def test_an_index_knows_only_what_vectors_and_files_are() -> None:
     for path in sources("index"):
         ours = {name for name in imported(path) if name.split(".")[0] == "embedder"}
-        allowed = {"embedder.types", "embedder.durable", "embedder.config_file"}
+        allowed = {"embedder.types", "embedder.files.durable", "embedder.files.config_file"}
         assert ours <= allowed, f"{path.name} imports {ours}"
 
 
@@ -87,7 +88,13 @@ def test_importing_a_package_is_light(layer: str) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["embedder.types", "embedder.prompt", "index.folder", "retrieval.fusion", "eval.local"],
+    [
+        "embedder.types",
+        "embedder.prompts.prompt",
+        "index.folder",
+        "retrieval.fusion",
+        "eval.data.local",
+    ],
 )
 def test_modules_that_need_no_model_are_light(module: str) -> None:
     assert not modules_after(f"import {module}") & (HEAVY - {"numba"})
@@ -95,7 +102,7 @@ def test_modules_that_need_no_model_are_light(module: str) -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["index", "--help"], ["search", "--help"]])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
-    loaded = modules_after(f"from lastword.cli import main\nassert main({arguments}) == 0")
+    loaded = modules_after(f"from lastword.main import main\nassert main({arguments}) == 0")
     assert not loaded & NOT_FOR_HELP
 
 

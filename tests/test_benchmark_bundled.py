@@ -12,12 +12,12 @@ from benchmarks.bundled_retrieval import judged
 from benchmarks.bundled_section import Figure, Section, Subject
 from benchmarks.bundled_tp import Choice, as_chosen, choices, with_placeholder
 from benchmarks.results import RUNS
-from embedder.prompt import Prompt
-from embedder.reading import Prepending
-from embedder.train.settings import TEMPLATES
+from embedder.prompts.prompt import Prompt
+from embedder.prompts.readout_rules import Prepending
+from embedder.train.pretrain.settings import TEMPLATES
 from embedder.types import Role
-from eval.measures import Values
-from eval.record import Cost, Record
+from eval.measures.measures import Values
+from eval.runs.record import Cost, Record
 from tests.models import save_llama
 from tests.synthetic import documents, queries
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import readme
-from lastword.cli import main
-from lastword.demo import QUESTIONS
-from tests.test_demo import FIRST
+from lastword.commands.collection.demo import QUESTIONS
+from lastword.main import main
+from tests.lastword.commands.test_demo import FIRST
 
 TEXT = readme.README.read_text(encoding="utf-8")
 

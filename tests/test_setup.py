@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.folders import ROOT
+
 PLAIN = {"PATH": os.environ.get("PATH", "")}  # no VENV, PYTHON or MAKEFLAGS of a make around us
 
 

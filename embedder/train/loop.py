@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from embedder.durable import filling
+from embedder.files.durable import filling
 from embedder.train.device import Device
 from embedder.train.loss import Loss
 from embedder.train.progress import LogFile, Meter, Progress

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from embedder.config_file import parse_json
-from embedder.durable import open_append, replace_file
+from embedder.files.config_file import parse_json
+from embedder.files.durable import open_append, replace_file
 
 WINDOW = 50  # steps that speed is measured over
 KEPT = 0.95  # of the smoothed loss at each step

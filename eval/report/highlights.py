@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embedder.bm25 import ANALYSIS, BM25Encoder
+from embedder.encoders.bm25 import ANALYSIS, BM25Encoder
+from embedder.inspect.word_columns import WordColumns, piece_words, whole_words
+from embedder.text.words import is_unspaced, words_and_emoji
 from embedder.types import Encoder, Representation, Role
-from embedder.word_columns import WordColumns, piece_words, whole_words
-from embedder.words import is_unspaced, words_and_emoji
 from index.folder import Index
 from retrieval.explain import matched
 

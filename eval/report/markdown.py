@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from eval.printable import printable
-from eval.report.facts import Report, SetFacts
-from eval.report.losses import Listing
+from embedder.text.printable import printable
+from eval.report.gather import Report, SetFacts
+from eval.report.listings import Listing
 from eval.report.page import LEGEND, signed
 from eval.report.plots import Plot
 from eval.report.tables import Cell, Table

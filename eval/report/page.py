@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedder.tuning.statistics import FLIPS
-from eval.printable import printable
-from eval.report.facts import Report
+from embedder.text.printable import printable
+from eval.report.gather import Report
 from eval.report.highlights import BM25, QUERY
 from eval.report.tables import ALPHA
+from eval.statistics.significance import FLIPS
 
 if TYPE_CHECKING:
     from jinja2 import Environment

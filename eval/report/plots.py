@@ -8,14 +8,14 @@ from statistics import fmean
 
 import numpy as np
 
-from embedder.tuning.statistics import mean_interval
-from eval import figures
-from eval.curves import gain_at, precision_recall
-from eval.paired import Paired, pair
-from eval.report.heads import Head
-from eval.report.judged import Judged
+from eval.measures.curves import gain_at, precision_recall
+from eval.report.configurations import Head
+from eval.report.dataset import Judged
+from eval.report.figures import figures
 from eval.report.weights import weight_curves
-from eval.systems import FolderSystem
+from eval.runs.systems import FolderSystem
+from eval.statistics.paired import Paired, pair
+from eval.statistics.significance import mean_interval
 from index.folder import Index
 
 MOST_LINES = 8  # of a drawing: no more colours are told apart

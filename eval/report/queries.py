@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from embedder.types import Encoder
+from eval.report.dataset import Judged
 from eval.report.highlights import BM25, Marker, Piece, bm25_encoder
-from eval.report.judged import Judged
-from eval.systems import FolderSystem
+from eval.runs.systems import FolderSystem
 from index.folder import Index
 from index.manifest import ChannelSpec
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
-from eval.beir_names import whole_sets
-from eval.paired import Items
-from eval.report.judged import Judged
+from eval.data.beir import whole_sets
+from eval.report.dataset import Judged
 from eval.report.tables import Averaged, Column, Table, columns, verdict
+from eval.statistics.paired import Items
 
 
 def set_tables(sets: Sequence[Judged]) -> list[Table]:

@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.tuning.statistics import sign_flip_test
-from eval.family import Tested, correct, family_text, identical_text
-from eval.paired import Items, pair
+from eval.statistics.family import Tested, correct, family_text, identical_text
+from eval.statistics.paired import Items, pair
+from eval.statistics.significance import sign_flip_test
 
 ALPHA = 0.05
 SEED = 0

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.beir_names import holds_queries
-from eval.figures import WeightCurve
-from eval.measures import evaluate, means
-from eval.report.judged import Judged
-from eval.systems import FolderSystem
+from eval.data.beir import holds_queries
+from eval.measures.measures import evaluate, means
+from eval.report.dataset import Judged
+from eval.report.figures.figures import WeightCurve
+from eval.runs.systems import FolderSystem
 from retrieval.fusion import fusion_by_name
 from retrieval.run import Run, drop_self
 

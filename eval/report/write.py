@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from embedder.durable import replace_file
-from eval.drawing import standalone
-from eval.report.facts import ReportOptions, gather
+from embedder.files.durable import replace_file
+from eval.report.figures.drawing import standalone
+from eval.report.gather import ReportOptions, gather
 from eval.report.markdown import markdown
 from eval.report.page import html
 

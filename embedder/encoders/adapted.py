@@ -1,0 +1,262 @@
+"""What changes query rows beside words: soft tokens before a prompt, a map of dense rows."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.encoders.batch_output import BatchRows, unit
+from embedder.encoders.llm import LLMEncoder, Window
+from embedder.encoders.reader import Answer
+from embedder.files.durable import filling
+from embedder.models.loading import LLMOptions
+from embedder.models.soft_prompt import check_plain, soft_logits, soft_states
+from embedder.prompts.prompt import Prompt
+from embedder.types import Representation, Role, fingerprint_of, list_texts
+
+if TYPE_CHECKING:
+    from embedder.models.backbone import Backbone
+
+Floats = NDArray[np.float32]
+BATCH = 64  # queries
+WINDOW = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Adaptation:
+    """Arrays that are learned or computed; None where there is no such thing.
+
+    Attributes:
+        soft: (experts, m, dim) soft tokens that are fed before everything but the BOS token.
+        router: (dim, experts) weighs experts by the mean input embedding of the query.
+        matrix: (dim, dim) and `offset` (dim,): a dense row becomes unit(matrix @ row + offset).
+        offset: see matrix.
+    """
+
+    soft: Floats | None = None
+    router: Floats | None = None
+    matrix: Floats | None = None
+    offset: Floats | None = None
+
+    def __post_init__(self) -> None:
+        shapes = {name: array.shape for name, array in self.arrays.items()}
+        if not shapes:
+            raise ValueError("an adaptation adapts something; all of it is None")
+        ranks = {"soft": 3, "router": 2, "matrix": 2, "offset": 1}
+        if any(len(shape) != ranks[name] for name, shape in shapes.items()) or (
+            self.soft is not None and (len(self.soft) > 1) != (self.router is not None)
+        ):
+            raise ValueError(
+                "expected soft (experts, m, dim), router (dim, experts) with several experts, "
+                f"matrix (dim, dim), offset (dim,); got {shapes}"
+            )
+        if not all(np.isfinite(array).all() for array in self.arrays.values()):
+            raise ValueError("an adaptation holds numbers that are not finite")
+
+    @property
+    def arrays(self) -> dict[str, Floats]:
+        """What there is, by name."""
+        named = {
+            "soft": self.soft, "router": self.router, "matrix": self.matrix, "offset": self.offset
+        }  # fmt: skip
+        return {name: array for name, array in named.items() if array is not None}
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits of names, shapes and values."""
+        digest = hashlib.sha256()
+        for name, array in self.arrays.items():
+            digest.update(f"{name}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array, np.float32).tobytes())
+        return digest.hexdigest()[:16]
+
+    def save(self, folder: Path) -> str:
+        """Write a file into a folder; return "FILE#DIGEST" as a prompt's `adapt` names it."""
+        from safetensors.numpy import save_file
+
+        path = folder / f"adapt-{self.digest}.safetensors"
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays = {name: np.ascontiguousarray(one, np.float32) for name, one in self.arrays.items()}
+        with filling(folder) as new:
+            save_file(arrays, new / path.name)
+        return f"{path.resolve()}#{self.digest}"
+
+    @staticmethod
+    def load(named: str) -> "Adaptation":
+        """Read what `save` returned the name of.
+
+        Raises:
+            ValueError: there is no such file, it is damaged, or its content is another.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        path, _, digest = named.rpartition("#")
+        if not Path(path).is_file():
+            raise ValueError(f"the prompt adapts query rows by {path!r}, and there is no such file")
+        try:
+            held = Adaptation(
+                **{name: one.astype(np.float32) for name, one in load_file(path).items()}
+            )
+        except (SafetensorError, TypeError) as error:
+            raise ValueError(f"{path} is no adaptation: {error}") from error
+        if held.digest != digest:
+            raise ValueError(
+                f"{path} holds other numbers ({held.digest}) than the prompt's {digest}"
+            )
+        return held
+
+    def mapped(self, dense: Floats) -> Floats:
+        """Map (n, dim) unit rows."""
+        if self.matrix is not None:
+            dense = dense @ self.matrix.T
+        if self.offset is not None:
+            dense = dense + self.offset
+        return unit(dense)
+
+
+class AdaptedEncoder:
+    """An LLMEncoder whose queries are adapted; documents are as they were."""
+
+    def __init__(self, inner: LLMEncoder, adaptation: Adaptation, named: str) -> None:
+        """Take an encoder and what changes its queries.
+
+        Args:
+            inner: reads the prompt's words.
+            adaptation: what is changed.
+            named: as the prompt has it.
+
+        Raises:
+            ValueError: soft tokens with a prompt that is not read at its last token, at the top;
+                arrays of another width than the model's.
+        """
+        self.inner, self.adaptation = inner, adaptation
+        self.prompt = replace(inner.prompt, adapt=named)
+        self.backbone, self.options, self.reader = inner.backbone, inner.options, inner.reader
+        if adaptation.soft is not None:
+            check_plain(inner)
+        _check_widths(inner, adaptation)
+        facts = json.loads(inner.fingerprint)
+        self._fingerprint = fingerprint_of(**facts, query_adaptation=adaptation.digest)
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the inner encoder, and what the queries' rows are changed by."""
+        return self._fingerprint
+
+    @property
+    def soft_tokens(self) -> int:
+        """Soft tokens before each query."""
+        return 0 if self.adaptation.soft is None else self.adaptation.soft.shape[1]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """As the inner encoder counts; soft tokens are not counted."""
+        return self.inner.counts
+
+    def term_names(self, terms: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
+        """Name sparse columns."""
+        return self.inner.term_names(terms, texts)
+
+    def encode(self, texts: Sequence[str], role: Role) -> Representation:
+        """Encode texts in order."""
+        role, texts = Role(role), list_texts(texts)
+        if role is not Role.QUERY:
+            return self.inner.encode(texts, role)
+        rows = self.inner.encode(texts, role) if self.adaptation.soft is None else self._soft(texts)
+        if rows.dense is None or (
+            self.adaptation.matrix is None and self.adaptation.offset is None
+        ):
+            return rows
+        return Representation(self.adaptation.mapped(rows.dense), rows.sparse, rows.owner)
+
+    def _soft(self, texts: Sequence[str]) -> Representation:
+        import torch
+
+        done = []
+        for start in range(0, max(1, len(texts)), WINDOW):
+            window = self.inner.prepare(texts[start : start + WINDOW], Role.QUERY)
+            order = np.argsort([-one.tokens for one in window.fed], kind="stable")
+            rows = []
+            with torch.inference_mode():
+                for at in range(0, len(order), BATCH):
+                    rows.append(self._read(window, order[at : at + BATCH]))
+            done.append((rows, len(window.fed), start))
+        parts = [self.inner.collect(rows) for rows, _, _ in done if rows]
+        return _joined(parts) if parts else self.inner.encode([], Role.QUERY)
+
+    def _read(self, window: Window, batch: NDArray[np.int64]) -> BatchRows:
+        import torch
+
+        soft, router = self.adaptation.soft, self.adaptation.router
+        assert soft is not None
+        tensors = [torch.from_numpy(one) if one is not None else None for one in (soft, router)]
+        ids = [window.fed[at].rows[0].ids for at in batch]
+        _check_room(self.backbone, ids, self.soft_tokens)
+        logits = None
+        if self.inner.table is None:
+            states = soft_states(self.backbone, ids, tensors[0], tensors[1])
+        else:
+            states, logits = soft_logits(self.backbone, ids, tensors[0], tensors[1])
+        hidden = states.float()[None] if self.prompt.reading.dense else None
+        answer = Answer(np.arange(len(batch)), hidden, logits)
+        return self.inner.select(window, batch, answer)
+
+
+def encoder_of(
+    backbone: "Backbone", prompt: Prompt, options: LLMOptions
+) -> LLMEncoder | AdaptedEncoder:
+    """Return the encoder of a prompt, adapted if it says so.
+
+    Raises:
+        ValueError: the file that it names cannot be used.
+    """
+    inner = LLMEncoder(backbone, replace(prompt, adapt=""), options)
+    if not prompt.adapt:
+        return inner
+    return AdaptedEncoder(inner, Adaptation.load(prompt.adapt), prompt.adapt)
+
+
+def _check_room(backbone: "Backbone", ids: Sequence[Sequence[int]], soft_tokens: int) -> None:
+    """Refuse queries that do not fit in the context once soft tokens stand before them."""
+    context = getattr(backbone.model.config.get_text_config(), "max_position_embeddings", None)
+    longest = max(len(row) for row in ids)
+    if context and longest + soft_tokens > int(context):
+        raise ValueError(
+            f"a query takes {longest} tokens in its prompt, and {soft_tokens} soft tokens stand "
+            f"before it, which is over the model's context of {context}; lower max_text_tokens "
+            f"by {longest + soft_tokens - int(context)}"
+        )
+
+
+def _check_widths(inner: LLMEncoder, adaptation: Adaptation) -> None:
+    """Refuse arrays that were made for another model."""
+    fed = int(inner.backbone.model.get_input_embeddings().weight.shape[1])
+    widths = {"soft": fed, "router": fed, "matrix": inner.width, "offset": inner.width}
+    for name, array in adaptation.arrays.items():
+        sides = {"soft": array.shape[-1:], "router": array.shape[:1]}.get(name, array.shape)
+        if set(sides) != {widths[name]}:
+            raise ValueError(
+                f"the adaptation's {name} is {array.shape}, and the model's width is "
+                f"{widths[name]}: it was made for another model"
+            )
+
+
+def _joined(parts: Sequence[Representation]) -> Representation:
+    """Put the rows of several windows below each other."""
+    from scipy.sparse import vstack
+
+    dense = [one.dense for one in parts if one.dense is not None]
+    sparse = [one.sparse for one in parts if one.sparse is not None]
+    starts = np.cumsum([0, *(len(one) for one in parts)])
+    owners = [one.owner + start for one, start in zip(parts, starts, strict=False)]
+    return Representation(
+        np.concatenate(dense) if dense else None,
+        vstack(sparse, format="csr") if sparse else None,
+        np.concatenate(owners),
+    )

@@ -1,0 +1,211 @@
+"""BM25 text analysis: a text becomes the counts of its stemmed words; weighing is the index's."""
+
+import difflib
+import hashlib
+import threading
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from itertools import chain, pairwise
+
+import numpy as np
+import regex  # type: ignore[import-untyped]
+import snowballstemmer
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from embedder.inputs.vocabulary import stop_words as read_stop_words
+from embedder.prompts.readout_rules import STOP_WORDS
+from embedder.text.emoji import emoji_terms, is_emoji, without_selectors
+from embedder.text.words import hangul_terms, has_hangul, is_unspaced, words, words_and_emoji
+from embedder.types import Representation, Role, fingerprint_of, list_texts
+
+VOCABULARY = 2**62
+ANALYSIS = 2  # raise when a rule below or in words.py changes what a text's terms are
+"""1: Korean words whole, and no emoji. 2: pairs of syllables beside them, and emoji."""
+_REMEMBERED = 2**20  # words whose column is kept; bounds memory on a large collection
+_CLUSTER = regex.compile(r"\X")
+
+
+class BM25Encoder:
+    """Encode a text as the counts of its terms, in a vocabulary that needs no state.
+
+    Text is NFKC-normalised, case-folded and cut by `words`; stop words of the language are left
+    out and the rest is stemmed by Snowball. Runs of a script without spaces become single
+    characters and pairs of neighbours; beside a word in Hangul stand its pairs of syllables, and
+    beside an emoji its parts. The column of a term is a 62-bit hash of it, so shards
+    that were encoded apart agree. Queries and documents are treated alike.
+
+    Args:
+        language: a Snowball algorithm ("english", "german", "porter", ...), or "none" for text
+            that is not to be stemmed.
+        stop_words: name of a list in embedder/stopwords, "" for none; by default the language's
+            own list where there is one.
+        analysis: 1 for an index that was made by the first rules, which knew neither pairs in
+            Hangul nor emoji; text without these has the same terms by both.
+    """
+
+    def __init__(
+        self, language: str = "english", stop_words: str | None = None, analysis: int = ANALYSIS
+    ) -> None:
+        if analysis not in range(1, ANALYSIS + 1):
+            raise ValueError(
+                f"the rules of analysis are 1 to {ANALYSIS}; got {analysis!r}: "
+                "was the index made by a newer lastword?"
+            )
+        self._analysis = analysis
+        self._stem = _stemmer(language)
+        self._language = language
+        self._stop_words = _own_list(language) if stop_words is None else stop_words
+        self._stops = frozenset(map(self._normalised, read_stop_words(self._stop_words)))
+        self._columns: dict[str, int | None] = {}
+        self._lock = threading.Lock()  # a Snowball stemmer keeps the word it works on
+        self._texts = self._without_words = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """Language, stop words and the versions of the rules."""
+        listed = "\n".join(sorted(self._stops)).encode()
+        return fingerprint_of(
+            kind="bm25",
+            language=self._language,
+            stemmer=_snowball_version(),
+            stop_words=self._stop_words,
+            stop_words_hash=hashlib.blake2b(listed, digest_size=8).hexdigest(),
+            analysis=self._analysis,
+        )
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Texts encoded since creation, and how many of them had no term."""
+        return {"texts": self._texts, "without_words": self._without_words}
+
+    def encode(self, texts: Sequence[str], role: Role) -> Representation:
+        """Count terms: sparse (len(texts), 2**62) float32 counts; a text may have none."""
+        role, texts = Role(role), list_texts(texts)
+        columns = self.columns(texts)
+        lengths = np.array([len(row) for row in columns], np.int64)
+        self._texts += len(texts)
+        self._without_words += int((lengths == 0).sum())
+        sparse = _counted(np.array([*chain(*columns)], np.int64), lengths)
+        return Representation(dense=None, sparse=sparse, owner=np.arange(len(texts)))
+
+    def columns(self, texts: Iterable[str]) -> list[list[int]]:
+        """Return the columns that the terms of each text stand in; stop words have none."""
+        return [
+            [column for word in self.terms(text) if (column := self._column(word)) is not None]
+            for text in texts
+        ]
+
+    def term_names(self, terms: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
+        """Name columns by the first word of `texts` that stands in them; "<id>" if none does."""
+        names = {term: f"<{term}>" for term in terms}
+        wanted = set(terms)
+        for text in texts:
+            for word in self.terms(text):
+                column = self._column(word)
+                if column in wanted:
+                    names[column] = word
+                    wanted.discard(column)
+        return names
+
+    def overlooks(self, texts: Iterable[str]) -> bool:
+        """Tell whether today's rules see terms in texts that those of this encoder do not."""
+        if self._analysis == ANALYSIS:
+            return False
+        today = BM25Encoder(self._language, self._stop_words)
+        return any(not set(self.terms(one)).issuperset(today.terms(one)) for one in texts)
+
+    def terms(self, text: str) -> Iterator[str]:
+        """Yield the words of a text before they are stemmed, stop words among them, in order."""
+        text = self._normalised(text)
+        for word in words(text) if self._analysis == 1 else words_and_emoji(text):
+            if word.isascii():
+                yield word
+            elif self._analysis == 1:
+                yield from _pairs(word) if is_unspaced(word) else (word,)
+            elif is_emoji(word):
+                yield from emoji_terms(word)
+            elif has_hangul(word):
+                yield from hangul_terms(without_selectors(word))
+            else:
+                bare = without_selectors(word)
+                yield from _pairs(bare) if is_unspaced(bare) else (bare,)
+
+    def _normalised(self, text: str) -> str:
+        if self._language == "turkish":  # I is the capital of dotless i
+            text = text.replace("I", "\N{LATIN SMALL LETTER DOTLESS I}")
+            text = text.replace("\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}", "i")
+        if text.isascii():
+            return text.lower()
+        folded = unicodedata.normalize("NFKC", text).casefold()
+        return folded.replace("\N{SOFT HYPHEN}", "").replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+
+    def _column(self, word: str) -> int | None:
+        """Return the column of a normalised word, None for a stop word."""
+        try:
+            return self._columns[word]
+        except KeyError:
+            pass
+        if word in self._stops:
+            column = None
+        else:
+            with self._lock:
+                column = _hashed(self._stem(word))
+        if len(self._columns) >= _REMEMBERED:
+            self._columns = {}
+        self._columns[word] = column
+        return column
+
+
+def _pairs(run: str) -> Iterator[str]:
+    """Yield the characters of a run without spaces, and the pairs of neighbours."""
+    characters = _CLUSTER.findall(run)
+    yield from characters
+    yield from map("".join, pairwise(characters))
+
+
+def _stemmer(language: str) -> Callable[[str], str]:
+    if language == "none":
+        return str
+    known = snowballstemmer.algorithms()
+    if language not in known:
+        near = difflib.get_close_matches(language, known, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(known)}"
+        raise ValueError(f'no stemmer is called {language!r} ("none" does not stem); {hint}')
+    stem: Callable[[str], str] = snowballstemmer.stemmer(language).stemWord
+    return stem
+
+
+def _own_list(language: str) -> str:
+    """Name the stop-word list of a language, "" where there is none."""
+    name = "english" if language == "porter" else language
+    return name if (STOP_WORDS / f"{name}.txt").is_file() else ""
+
+
+def _snowball_version() -> str:
+    """Name the release of Snowball in use: stems change between minor releases."""
+    try:
+        held = version("PyStemmer")  # snowballstemmer hands over to it where it is installed
+    except PackageNotFoundError:
+        held = version("snowballstemmer")
+    return "snowball " + ".".join(held.split(".")[:2])
+
+
+def _hashed(term: str) -> int:
+    digest = hashlib.blake2b(term.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 2
+
+
+def _counted(columns: NDArray[np.int64], lengths: NDArray[np.int64]) -> csr_matrix:
+    """Count equal columns of each row; `columns` holds the rows one after another."""
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    order = np.lexsort((columns, rows))
+    columns, rows = columns[order], rows[order]
+    first = np.ones(len(columns), np.bool_)
+    first[1:] = (columns[1:] != columns[:-1]) | (rows[1:] != rows[:-1])
+    starts = np.flatnonzero(first)
+    counts = np.diff(np.append(starts, len(columns))).astype(np.float32)
+    ends = np.cumsum(np.bincount(rows[starts], minlength=len(lengths)))
+    indptr = np.concatenate(([0], ends)).astype(np.int64)
+    return csr_matrix((counts, columns[starts], indptr), shape=(len(lengths), VOCABULARY))

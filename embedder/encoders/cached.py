@@ -1,0 +1,138 @@
+"""CachedEncoder: an Encoder around an Encoder; what was encoded once is read from disk."""
+
+import errno
+import hashlib
+import io
+import os
+import stat
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from embedder.files.durable import replacing
+from embedder.types import Counted, Encoder, NamesTerms, Representation, Role, list_texts
+
+_DIGEST = 32  # bytes
+
+
+class CachedEncoder:
+    """Keep the rows of every call in a folder, one file per call.
+
+    A file answers for exactly one sequence of texts: a text's row differs in its last bits with
+    the texts it is batched with, and an interrupted job must end with the bytes of an
+    uninterrupted one. A file begins with the checksum of what follows; what is damaged, or of an
+    older form, is encoded again.
+
+    Raises:
+        OSError: the folder is a link or cannot be written; a file cannot be read.
+    """
+
+    def __init__(self, encoder: Encoder, folder: Path) -> None:
+        self.encoder = encoder
+        self.folder = folder
+        if folder.is_symlink():
+            raise NotADirectoryError(
+                errno.ENOTDIR, "a link, and nothing is written through links", str(folder)
+            )
+        self._replayed: Counter[str] = Counter()
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the encoder inside."""
+        return self.encoder.fingerprint
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Counts of the encoder inside, as if it had encoded what was reused, and `reused`."""
+        return dict(self._inner() + self._replayed)
+
+    def encode(self, texts: Sequence[str], role: Role) -> Representation:
+        """Encode, or read what an earlier call with the same texts gave."""
+        role, texts = Role(role), list_texts(texts)
+        path = self.folder / f"{self._key(texts, role)}.npz"
+        held = _read(path)
+        if held is not None:
+            rows, counts = held
+            self._replayed += counts + Counter(reused=len(texts))
+            return rows
+        before = self._inner()
+        fresh = self.encoder.encode(texts, role)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _write(path, fresh, self._inner() - before)
+        return fresh
+
+    def term_names(self, terms: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
+        """Ask the encoder inside."""
+        if not isinstance(self.encoder, NamesTerms):
+            raise ValueError(f"{type(self.encoder).__name__} has no terms that could be named")
+        return self.encoder.term_names(terms, texts)
+
+    def _inner(self) -> Counter[str]:
+        return Counter(self.encoder.counts if isinstance(self.encoder, Counted) else {})
+
+    def _key(self, texts: Sequence[str], role: Role) -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        for part in (self.fingerprint, role.value, *texts):
+            data = part.encode("utf-8", "surrogatepass")
+            digest.update(len(data).to_bytes(8, "little"))
+            digest.update(data)
+        return digest.hexdigest()
+
+
+def _write(path: Path, rows: Representation, counts: Counter[str]) -> None:
+    arrays: dict[str, NDArray[np.generic]] = {
+        "owner": rows.owner,
+        "counted": np.array(list(counts), dtype=np.str_),
+        "counts": np.array(list(counts.values()), dtype=np.int64),
+    }
+    if rows.dense is not None:
+        arrays["dense"] = rows.dense
+    if rows.sparse is not None:
+        sparse = rows.sparse
+        arrays |= {"data": sparse.data, "indices": sparse.indices, "indptr": sparse.indptr}
+        arrays["columns"] = np.array(sparse.shape[1], dtype=np.int64)
+    if path.is_symlink():
+        path.unlink()
+    with replacing(path) as file:
+        packed = io.BytesIO()
+        np.savez(packed, **arrays)  # type: ignore[arg-type]
+        file.write(hashlib.blake2b(packed.getbuffer(), digest_size=_DIGEST).digest())
+        file.write(packed.getbuffer())
+
+
+def _read(path: Path) -> tuple[Representation, Counter[str]] | None:
+    """Return what `_write` wrote; None where there is nothing, or something else."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return None
+        raise
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return None
+        digest, packed = file.read(_DIGEST), file.read()
+    if hashlib.blake2b(packed, digest_size=_DIGEST).digest() != digest:
+        return None
+    try:
+        return _unpack(packed)
+    except Exception:
+        return None
+
+
+def _unpack(packed: bytes) -> tuple[Representation, Counter[str]]:
+    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+        sparse = None
+        if "data" in arrays:
+            shape = (len(arrays["owner"]), int(arrays["columns"]))
+            parts = (arrays["data"], arrays["indices"], arrays["indptr"])
+            sparse = csr_matrix(parts, shape=shape)
+        dense = arrays["dense"] if "dense" in arrays else None
+        counts = zip(arrays["counted"].tolist(), arrays["counts"].tolist(), strict=True)
+        return Representation(dense, sparse, arrays["owner"]), Counter(dict(counts))

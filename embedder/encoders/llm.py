@@ -1,0 +1,275 @@
+"""LLMEncoder: prompt + backbone + sparsify; one forward pass gives dense and sparse rows."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.checkpoints.bundled import BUNDLED_MODEL, BUNDLED_NAME
+from embedder.encoders.batch_output import (
+    BatchRows,
+    Room,
+    in_order,
+    join,
+    refuse_nan,
+    to_host,
+    unit,
+)
+from embedder.encoders.token_limits import within_context
+from embedder.inputs.vocabulary import TermTable
+from embedder.locks import lock_of
+from embedder.models import sparse as sparsify
+from embedder.models.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
+from embedder.prompts.prompt import NOTES, Prompt, content_hash
+from embedder.types import Representation, Role, fingerprint_of, list_texts
+
+if TYPE_CHECKING:
+    from embedder.encoders.reader import Answer, Fed
+    from embedder.models.backbone import Backbone
+
+WINDOW = 256  # texts that are sorted by length together, while the next are tokenised
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """Texts made ready for the model: what is fed, and the columns they may use."""
+
+    fed: list["Fed"]
+    allowed: list[NDArray[np.int64]]
+
+
+class LLMEncoder:
+    """Any causal LM as a dense and sparse encoder, read at its last token.
+
+    A text that is longer than the limit is cut and counted in `counts["truncated"]`; the words
+    it may be described with are taken from the whole of it, as in PromptReps (Zhuang et al.,
+    EMNLP 2024).
+    """
+
+    def __init__(self, backbone: "Backbone", prompt: Prompt, options: LLMOptions) -> None:
+        from embedder.encoders.reader import Reader
+
+        _check_ready(prompt)
+        self.backbone = backbone
+        self.prompt = prompt
+        rules = prompt.reading.sparse
+        with lock_of(backbone.tokenizer):
+            self.reader = Reader(backbone, prompt)
+            self.options = within_context(options, self.reader)
+            self.table = TermTable(backbone.tokenizer, backbone.vocab, rules) if rules else None
+        self.room = Room(self.options.token_budget)
+        self._counts: Counter[str] = Counter(texts=0, tokens=0, truncated=0, without_words=0)
+        with lock_of(backbone.tokenizer):
+            self._fingerprint = self._describe()
+
+    @staticmethod
+    def load(
+        model: str | Path,
+        prompt: Prompt | None = None,
+        options: LLMOptions | None = None,
+        channels: Sequence[str] | None = None,
+    ) -> "LLMEncoder":
+        """Load a model by hub name or folder.
+
+        Args:
+            model: name, folder, or "bundled".
+            prompt: None takes the model folder's own prompt.toml, else "promptreps".
+            options: how to run it.
+            channels: what is wanted of "dense" and "sparse"; the other is not computed. None is
+                all that the prompt reads.
+        """
+        backbone, resolved = load_backbone(model, options or LLMOptions())
+        chosen = prompt or own_prompt(model)
+        if channels is not None:
+            chosen = chosen.reading_only(dense="dense" in channels, sparse="sparse" in channels)
+        return LLMEncoder(backbone, chosen, resolved)
+
+    @property
+    def fingerprint(self) -> str:
+        """Canonical JSON of everything that changes a vector."""
+        return self._fingerprint
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Totals since creation: texts, tokens fed, truncated, without_words."""
+        return dict(self._counts)
+
+    def encode(self, texts: Sequence[str], role: Role) -> Representation:
+        """Encode texts in order; the empty string is legal."""
+        return join([self.collect(done) for done in self._windows(texts, role)], WINDOW)
+
+    def states(self, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
+        """Return what is read of each text before it gets unit length, (n, dim) float32.
+
+        Raises:
+            ValueError: the prompt reads no dense rows, or several for one text.
+        """
+        averaged: NDArray[np.float32] = self.states_each(texts, role).mean(axis=0)
+        return averaged
+
+    def states_each(self, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
+        """Return the states of each wording of the prompt apart, (wordings, n, dim) float32.
+
+        Wordings that differ after the text only are read in one go: prefix and text once, and
+        every ending after them.
+        """
+        if not self.prompt.reading.dense or self.prompt.reading.mode.endswith("-multi"):
+            raise ValueError(f"prompt {self.prompt.name!r} does not read one dense row per text")
+        parts = [in_order(done) for done in self._windows(texts, role)]
+        kept = [states for _, states in parts if states is not None]
+        empty = np.zeros((len(self.reader.frames[role]), 0, self.width), np.float32)
+        return np.concatenate(kept or [empty], axis=1)
+
+    @property
+    def width(self) -> int:
+        """Width of a dense row."""
+        return self.reader.width
+
+    def term_names(self, terms: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
+        """Name sparse columns; the texts are not needed, since a column is a vocabulary id."""
+        if self.table is None:
+            raise ValueError(f"prompt {self.prompt.name!r} reads no sparse rows")
+        return {int(term): self.table.readable(int(term)) for term in terms}
+
+    def fed(self, text: str, role: Role) -> "Fed":
+        """Return the tokens that a text is fed as, cut at the limit, with their marks."""
+        return self.reader.feed([text], role, self.options.max_text_tokens)[0]
+
+    def _windows(self, texts: Sequence[str], role: Role) -> Iterator[list[BatchRows]]:
+        role, listed = Role(role), list_texts(texts)
+        windows = [listed[at : at + WINDOW] for at in range(0, len(listed), WINDOW)]
+        for window in self._prepared(windows or [[]], role):
+            yield self._read_window(window, role)
+
+    def _prepared(self, windows: list[list[str]], role: Role) -> Iterator[Window]:
+        """Tokenise the next window while the model runs on this one."""
+        if len(windows) == 1:
+            yield self.prepare(windows[0], role)
+            return
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            coming = pool.submit(self.prepare, windows[0], role)
+            for following in windows[1:]:
+                ready = coming.result()
+                coming = pool.submit(self.prepare, following, role)
+                yield ready
+            yield coming.result()
+
+    def prepare(self, texts: Sequence[str], role: Role) -> Window:
+        """Tokenise at most WINDOW texts, and count them."""
+        with lock_of(self.backbone.tokenizer):
+            fed = self.reader.feed(texts, role, self.options.max_text_tokens)
+            allowed = self.table.allowed(texts) if self.table else []
+            self._counts["texts"] += len(texts)
+            self._counts["tokens"] += sum(text.tokens for text in fed)
+            self._counts["truncated"] += sum(text.rows[0].cut for text in fed)
+            self._counts["without_words"] += sum(len(ids) == 0 for ids in allowed)
+        return Window(fed, allowed)
+
+    def _read_window(self, window: Window, role: Role) -> list[BatchRows]:
+        def choose(waiting: list[int]) -> NDArray[np.int64]:
+            fed = [window.fed[i] for i in waiting]
+            return self.reader.next_batch(fed, role, self.room.tokens)
+
+        def read(batch: NDArray[np.int64]) -> BatchRows:
+            answer = self.reader.read([window.fed[i] for i in batch], role)
+            return self.select(window, batch[answer.owner], answer)
+
+        return self.room.read_all([text.tokens for text in window.fed], choose, read)
+
+    def select(self, window: Window, owner: NDArray[np.int64], answer: "Answer") -> BatchRows:
+        """Keep of an answer what this prompt reads; `owner` are places in the window."""
+        if self.table is None or answer.logits is None:
+            return BatchRows(owner, answer.hidden, None, None)
+        allowed = [window.allowed[i] for i in owner]
+        return BatchRows(owner, answer.hidden, *sparsify.select(answer.logits, allowed, self.table))
+
+    def collect(self, done: list[BatchRows]) -> Representation:
+        """Bring a window's rows to the host and back into the order of its texts."""
+        if not done:
+            return self._nothing()
+        owner = np.concatenate([rows.owner for rows in done])
+        order = np.argsort(owner, kind="stable")
+        _, states = in_order(done)
+        dense = None if states is None else self._unit_rows(states)
+        sparse = None
+        if self.table is not None:
+            pairs = [
+                pair
+                for rows in done
+                for pair in zip(to_host(rows.terms), to_host(rows.weights), strict=True)
+            ]
+            weights = [pairs[i][1] for i in order]
+            refuse_nan(owner[order], weights)
+            sparse = sparsify.to_rows(
+                [pairs[i][0] for i in order],
+                weights,
+                self.table.columns,
+                self.table.rules.scale,
+            )
+        return Representation(dense, sparse, owner[order].astype(np.int64))
+
+    def _unit_rows(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Average over wordings, (wordings, n, dim) -> (n, dim) of unit length."""
+        if self.prompt.reading.unit:
+            states = unit(states)
+        return unit(states.mean(axis=0))
+
+    def _nothing(self) -> Representation:
+        return Representation(
+            np.zeros((0, self.width), np.float32) if self.prompt.reading.dense else None,
+            sparsify.to_rows([], [], self.table.columns) if self.table else None,
+            np.zeros(0, np.int64),
+        )
+
+    def _describe(self) -> str:
+        worded = {
+            f"{role.value}_prompt": content_hash([frame.content for frame in frames])
+            for role, frames in self.reader.frames.items()
+        }
+        rules = asdict(replace(self.prompt, name="", forms=self.prompt.forms[:1]))
+        # What `specials` adds is in the prompts' own ids.
+        for known in (*NOTES, "forms", "specials", "adapt"):
+            rules.pop(known)
+        return fingerprint_of(
+            kind="llm",
+            architecture=type(self.backbone.model).__name__,
+            weights=weights_digest(self.backbone.model, self.backbone.missing_head),
+            tokenizer=tokenizer_digest(self.backbone.tokenizer),
+            dtype=self.options.dtype,
+            max_text_tokens=self.options.max_text_tokens,
+            **rules.pop("reading"),  # beside the others, so that a difference names one rule
+            **rules,
+            **worded,
+        )
+
+
+def _check_ready(prompt: Prompt) -> None:
+    if prompt.sample is not None and not prompt.examples:
+        raise ValueError(
+            f"prompt {prompt.name!r} shows the model texts of your collection, which `lastword "
+            "index` draws; elsewhere give them as [[example]] in a prompt file"
+        )
+    if prompt.adapt:
+        raise ValueError(
+            f"prompt {prompt.name!r} adapts query rows by {prompt.adapt}: open it with "
+            "embedder.encoders.load.open_encoder, which applies that"
+        )
+    if prompt.rewrite is not None:
+        raise ValueError(
+            f"prompt {prompt.name!r} averages over rewritings: open it with "
+            "embedder.encoders.load.open_encoder, which brings the model that writes them"
+        )
+
+
+def own_prompt(model: str | Path) -> Prompt:
+    """Return the prompt.toml that lies beside a model's weights, else "promptreps".
+
+    A model that was trained with a prompt works with that one only, so it carries it along.
+    """
+    own = (BUNDLED_MODEL if model == BUNDLED_NAME else Path(model)) / "prompt.toml"
+    return Prompt.load(own if own.is_file() else "promptreps")

@@ -1,0 +1,69 @@
+"""Open an encoder: a model with a prompt, its examples drawn, its writer beside it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embedder.encoders.llm import LLMEncoder, own_prompt
+from embedder.encoders.rice import sample, with_examples
+from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.prompt import Prompt
+from embedder.prompts.readout_rules import Rewriting
+
+if TYPE_CHECKING:
+    from embedder.encoders.adapted import AdaptedEncoder
+    from embedder.methods.geneol import VariantEncoder, Variants
+
+
+def open_encoder(
+    model: str | Path,
+    prompt: Prompt | None = None,
+    options: LLMOptions | None = None,
+    channels: Sequence[str] | None = None,
+    texts: Iterable[str] | None = None,
+) -> "LLMEncoder | VariantEncoder | AdaptedEncoder":
+    """Load a model by hub name or folder as the encoder that a prompt describes.
+
+    Args:
+        model: name, folder, or "bundled".
+        prompt: None takes the model folder's own prompt.toml, else "promptreps".
+        options: how to run it.
+        channels: what is wanted of "dense" and "sparse"; None is all that the prompt reads.
+        texts: the collection that a prompt with a sample draws its examples from; read only then.
+    """
+    chosen = prompt or own_prompt(model)
+    backbone, resolved = load_backbone(model, options or LLMOptions())
+    if chosen.sample is not None and not chosen.examples and texts is not None:
+        drawn = sample(texts, chosen.sample)
+        chosen = with_examples(chosen, drawn, backbone, resolved)
+    plain = replace(chosen, rewrite=None)
+    if channels is not None:
+        plain = plain.reading_only(dense="dense" in channels, sparse="sparse" in channels)
+    if plain.adapt:
+        from embedder.encoders.adapted import encoder_of
+
+        return encoder_of(backbone, plain, resolved)
+    encoder = LLMEncoder(backbone, plain, resolved)
+    if chosen.rewrite is None:
+        return encoder
+    from embedder.methods.geneol import VariantEncoder
+    from embedder.models.generation import Writer
+
+    rule = chosen.rewrite
+    writer = Writer.load(rule.writer, options) if rule.writer else Writer(backbone)
+    return VariantEncoder(encoder, writer, variants_of(rule))
+
+
+def variants_of(rule: Rewriting) -> "Variants":
+    """Return the wordings that come with lastword, with the numbers of a prompt."""
+    from embedder.methods.geneol import Variants
+
+    return replace(
+        Variants.load(),
+        per_instruction=rule.per_instruction,
+        shots=rule.shots,
+        compose=rule.compose,
+        seed=rule.seed,
+        unit=rule.unit,
+    )

@@ -1,0 +1,298 @@
+"""Reader: a prompt on a model; rows of token ids become hidden states and logits."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from embedder.inputs.prompt_tokenizer import Frame
+from embedder.inputs.render import choose_form
+from embedder.inputs.tokenized import Row
+from embedder.locks import lock_of
+from embedder.methods.embed_filter import basis
+from embedder.methods.interventions import (
+    Capture,
+    Prepend,
+    Subtract,
+    contrast_block,
+    prepend_blocks,
+)
+from embedder.methods.scsp import read_selected
+from embedder.methods.selection import Selection
+from embedder.models.backbone import Backbone
+from embedder.models.batching import plan
+from embedder.models.greedy import pool, say
+from embedder.models.pooling import positions, take
+from embedder.models.request import Intervention, Wanted
+from embedder.prompts.prompt import Prompt
+from embedder.types import Role
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fed:
+    """One text as a model is fed it.
+
+    Attributes:
+        rows: one for each wording.
+        other: the text in the auxiliary prompt of contrastive prompting, or None.
+    """
+
+    rows: tuple[Row, ...]
+    other: Row | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Tokens fed in all."""
+        return sum(len(row.ids) for row in self.rows) + (len(self.other.ids) if self.other else 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What a model said about the texts of one batch.
+
+    Attributes:
+        owner: (r,) int64, the text in the batch that a row stands for.
+        hidden: (wordings, r, dim) or None.
+        logits: (r, vocab), averaged over wordings, or None.
+    """
+
+    owner: NDArray[np.int64]
+    hidden: "Tensor | None"
+    logits: "Tensor | None"
+
+
+class Reader:
+    """Reads texts by a prompt's rules.
+
+    Attributes:
+        form: the prompt's form that suits the model.
+        frames: for each role, one frame for each wording.
+        other: the frame of contrastive prompting, or None.
+    """
+
+    def __init__(self, backbone: Backbone, prompt: Prompt) -> None:
+        self.backbone, self.prompt, self.reading = backbone, prompt, prompt.reading
+        self.form = choose_form(prompt, backbone.tokenizer)
+        made = {template: Frame(template, prompt, backbone.tokenizer) for template in self.form.all}
+        self.frames: Mapping[Role, tuple[Frame, ...]] = {
+            role: tuple(made[template] for template in self.form.templates(role)) for role in Role
+        }
+        self.other: Frame | None = None
+        if prompt.contrast is not None:
+            self.other = Frame(prompt.contrast.template, prompt, backbone.tokenizer)
+            self.block = contrast_block(prompt.contrast, backbone)
+        if prompt.prepend is not None:
+            prepend_blocks(prompt.prepend, backbone)  # or say now that the first does not exist
+        backbone.depth_of(self.reading.layer)
+        self.generates = self.reading.mode != "first-token"
+        reads_words = self.reading.sparse is not None or self.reading.pool == "max"
+        if reads_words or self.generates or prompt.filter is not None:
+            backbone.check_head()
+        if self.reading.attention != "bidirectional" or self.generates:
+            backbone.check_causal()
+        if prompt.filter is not None:  # what it asks for is there, or it is said now
+            prompt.filter.span(self._filtered_head().shape[1])
+        self._fans = {role: self._fans_out(role) for role in Role}
+
+    @cached_property
+    def spectrum(self) -> "Tensor":
+        """The directions that a spectral filter keeps, (dim, kept) float32."""
+        if self.prompt.filter is None:
+            raise ValueError(f"prompt {self.prompt.name!r} has no [filter]")
+        return basis(self._filtered_head(), self.prompt.filter)
+
+    def _filtered_head(self) -> "Tensor":
+        head: Tensor = self.backbone.model.get_output_embeddings().weight
+        width = self.state_width
+        if head.shape[1] != width:
+            raise ValueError(
+                f"[filter] keeps directions of an LM head of width {head.shape[1]}, and the states "
+                f"read have {width}; read this model at the top, or leave [filter] out"
+            )
+        return head
+
+    @property
+    def width(self) -> int:
+        """Width of a dense row."""
+        if self.prompt.filter is not None:
+            return int(self.spectrum.shape[1])
+        return self.backbone.vocab if self.reading.pool == "max" else self.state_width
+
+    @property
+    def state_width(self) -> int:
+        """Width of the states that are read."""
+        top = self.backbone.depth_of(self.reading.layer) == len(self.backbone.layers)
+        if self.reading.norm == "always" or (top and self.reading.norm == "top"):
+            head = self.backbone.model.get_output_embeddings()  # some OPT project states for it
+            return int(head.weight.shape[1])
+        return int(self.backbone.model.config.get_text_config().hidden_size)
+
+    def feed(self, texts: Sequence[str], role: Role, limit: int) -> list[Fed]:
+        """Tokenise texts, each cut to at most `limit` tokens of its own."""
+        with lock_of(self.backbone.tokenizer):
+            by_frame = [frame.rows(texts, limit) for frame in self.frames[role]]
+            others = self.other.rows(texts, limit) if self.other else [None] * len(texts)
+        rows = list(zip(*by_frame, strict=True))
+        return [Fed(mine, other) for mine, other in zip(rows, others, strict=True)]
+
+    def next_batch(self, texts: Sequence[Fed], role: Role, budget: int) -> NDArray[np.int64]:
+        """Choose the texts that go through the model first: the longest that fit together."""
+        if self._fans[role]:
+            batch = plan([self._head(text) for text in texts], 0, budget, equal=True)[0]
+            endings = sum(len(frame.ending) for frame in self.frames[role])
+            return batch[: max(1, budget // max(1, endings))]
+        prefix = max(len(frame.prefix) for frame in self.frames[role])
+        lengths = [max(len(row.ids) for row in text.rows) - prefix for text in texts]
+        return plan(lengths, prefix, budget, equal=self.generates)[0]
+
+    def read(self, texts: Sequence[Fed], role: Role) -> Answer:
+        """Run one batch through the model."""
+        answer = self._read(texts, role)
+        if self.prompt.filter is None or answer.hidden is None:
+            return answer
+        return replace(answer, hidden=answer.hidden @ self.spectrum)
+
+    def _read(self, texts: Sequence[Fed], role: Role) -> Answer:
+        if self.generates:
+            return self._generate(texts, role)
+        if self.prompt.select is not None:
+            return self._select(texts, role, self.prompt.select)
+        if self._fans[role] and self._head(texts[0]) > len(self.frames[role][0].prefix):
+            return self._fan(texts, role)
+        hidden, logits = [], []
+        other = self._other_states(texts)
+        for at, frame in enumerate(self.frames[role]):
+            rows = [text.rows[at] for text in texts]
+            prefix = self._prefix(frame, rows)
+            step = self.backbone.read(
+                prefix,
+                [row.ids[len(prefix) :] for row in rows],
+                self._wanted(rows),
+                interventions=self._interventions(frame, rows, other),
+            )
+            hidden.append(step.hidden)
+            logits.append(step.logits)
+        return self._answer(hidden, logits)
+
+    def _answer(
+        self, hidden: Sequence["Tensor | None"], logits: Sequence["Tensor | None"]
+    ) -> Answer:
+        states = [one.float() for one in hidden if one is not None]
+        scores = [one for one in logits if one is not None]
+        n = len((states or scores)[0])
+        return Answer(
+            np.arange(n),
+            torch.stack(states) if states else None,
+            None if not scores else scores[0] if len(scores) == 1 else torch.stack(scores).mean(0),
+        )
+
+    def _wanted(self, rows: Sequence[Row]) -> Wanted:
+        reading = self.reading
+        return Wanted(
+            layer=reading.layer,
+            hidden=reading.dense,
+            logits=reading.sparse is not None,
+            norm=reading.norm,
+            take=None if reading.at_last_token else take(rows, reading),
+            peak=reading.pool == "max",
+            bidirectional=reading.attention == "bidirectional",
+        )
+
+    def _prefix(self, frame: Frame, rows: Sequence[Row]) -> tuple[int, ...]:
+        """Return the ids that are shared, or none where a text has merged with the wording."""
+        length = len(frame.prefix)
+        apart = self.reading.prefix_apart and all(
+            len(row.ids) > length
+            and tuple(row.ids[:length]) == frame.prefix
+            and positions(row, self.reading).min(initial=length) >= length
+            for row in rows
+        )
+        return frame.prefix if apart else ()
+
+    def _interventions(
+        self, frame: Frame, rows: Sequence[Row], other: "Tensor | None"
+    ) -> list[Intervention]:
+        done: list[Intervention] = []
+        if self.prompt.prepend is not None:
+            done.append(Prepend(self.backbone, self.prompt.prepend, rows, frame.placeholder))
+        if self.prompt.contrast is not None and other is not None:
+            done.append(Subtract(self.prompt.contrast, self.block, rows, other))
+        return done
+
+    def _other_states(self, texts: Sequence[Fed]) -> "Tensor | None":
+        """Run the auxiliary prompt up to the block whose attention output is compared."""
+        rows = [text.other for text in texts if text.other is not None]
+        if self.other is None or not rows:
+            return None
+        capture = Capture(self.block, rows)
+        prefix = self._prefix(self.other, rows)
+        ids = [row.ids[len(prefix) :] for row in rows]
+        self.backbone.read(prefix, ids, Wanted(hidden=False, logits=False), False, [capture])
+        return capture.states
+
+    def _generate(self, texts: Sequence[Fed], role: Role) -> Answer:
+        (frame,) = self.frames[role]
+        rows = [text.rows[0] for text in texts]
+        prefix = self._prefix(frame, rows)
+        ids = [row.ids[len(prefix) :] for row in rows]
+        said = say(self.backbone, prefix, ids, self.reading.generated_tokens)
+        pooled = [pool(one, self.reading.mode, self.reading.last_generated) for one in said]
+        return Answer(
+            np.repeat(np.arange(len(texts)), [len(states) for states, _ in pooled]),
+            torch.cat([states for states, _ in pooled])[None],
+            torch.cat([scores for _, scores in pooled]),
+        )
+
+    def _select(self, texts: Sequence[Fed], role: Role, rule: Selection) -> Answer:
+        states = []
+        for at, frame in enumerate(self.frames[role]):
+            rows = [text.rows[at] for text in texts]
+            prefix = self._prefix(frame, rows)
+            one = [read_selected(self.backbone, prefix, row, self.reading, rule) for row in rows]
+            states.append(torch.cat(one))
+        return Answer(np.arange(len(texts)), torch.stack(states), None)
+
+    def _fans_out(self, role: Role) -> bool:
+        """Tell whether wordings differ after the text only, so that it is read once for all."""
+        first, *more = self.frames[role]
+        return (
+            bool(more)
+            and self.backbone.shares_prefix
+            and self.reading.at_last_token
+            and self.prompt.prepend is None
+            and self.prompt.contrast is None
+            and all(first.ends_alike(frame) for frame in more)
+        )
+
+    def _head(self, text: Fed) -> int:
+        """Return the tokens before the wordings part."""
+        return text.rows[0].slots[0][0].stop
+
+    def _fan(self, texts: Sequence[Fed], role: Role) -> Answer:
+        """Read prefix and text once, and every ending after it."""
+        frames, head = self.frames[role], self._head(texts[0])
+        prefix = self._prefix(frames[0], [text.rows[0] for text in texts])
+        ids = [text.rows[0].ids[len(prefix) : head] for text in texts]
+        # Only keys and values are wanted here, up to the block that is read at the end.
+        below = Wanted(layer=self.reading.layer, logits=False, norm=self.reading.norm)
+        top = self.reading.sparse is not None
+        step = self.backbone.read(
+            prefix, ids, Wanted(hidden=False, logits=False) if top else below, keep_cache=True
+        )
+        endings = [list(frame.ending) for frame in frames] * len(texts)
+        wanted = self._wanted([row for text in texts for row in text.rows])
+        step = self.backbone.extend(step, endings, wanted, each=len(frames))
+        shape = (len(texts), len(frames))
+        hidden, logits = step.hidden, step.logits
+        if hidden is not None:
+            hidden = hidden.view(*shape, -1).transpose(0, 1).float()
+        if logits is not None:
+            logits = logits.view(*shape, -1).mean(1)
+        return Answer(np.arange(len(texts)), hidden, logits)

@@ -1,0 +1,85 @@
+"""Show a model texts of the collection with its own words for them, before it is asked (RICE).
+
+"RICE", University of Waterloo, 2026: PromptReps' dense rows conditioned on random texts of the
+corpus find more than without them, and hardly depend on how good the words are. The exact wording
+of its prompt is not public; here every example is asked and answered as the text itself is.
+"""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from embedder.models.loading import LLMOptions
+from embedder.prompts.prompt import Prompt
+from embedder.prompts.readout_rules import Example, Sampling
+from embedder.text.words import words
+from embedder.types import Role
+
+if TYPE_CHECKING:
+    from embedder.models.backbone import Backbone
+
+WORD_TOKENS = 8  # a word that takes more is cut
+
+
+def sample(texts: Iterable[str], rule: Sampling) -> list[str]:
+    """Draw texts from a stream of any length, each as likely, in the order of the stream.
+
+    Reservoir sampling (Vitter, ACM TOMS 1985): the stream is read once, and `count` texts are
+    held. Texts without a word are not drawn.
+
+    Raises:
+        ValueError: the stream has fewer texts than the rule asks for.
+    """
+    stream = random.Random(rule.seed)
+    held: list[tuple[int, str]] = []
+    seen = 0
+    for at, text in enumerate(texts):
+        if not text.strip():
+            continue
+        seen += 1
+        if len(held) < rule.count:
+            held.append((at, text))
+        elif (place := stream.randrange(seen)) < rule.count:
+            held[place] = (at, text)
+    if len(held) < rule.count:
+        raise ValueError(
+            f"the prompt shows {rule.count} texts of the collection, which has {seen}; "
+            "lower sample.count"
+        )
+    return [text for _, text in sorted(held)]
+
+
+def first_word(said: str) -> str:
+    """Return the first word of an answer; "" where it has none, which does no harm (RICE)."""
+    return next(iter(words(said)), "")
+
+
+def with_examples(
+    prompt: Prompt, texts: Sequence[str], backbone: "Backbone", options: LLMOptions
+) -> Prompt:
+    """Return the prompt with texts and the model's own words for them as its examples.
+
+    Args:
+        prompt: one that samples; its examples are replaced.
+        texts: what is shown, each cut to `sample.max_tokens` tokens.
+        backbone: the model that will read; it is asked with the prompt itself, without examples.
+        options: as for encoding.
+    """
+    from embedder.encoders.reader import Reader
+    from embedder.models.greedy import say
+
+    rule = prompt.sample or Sampling()
+    reader = Reader(backbone, replace(prompt, sample=None, examples=()))
+    frame = reader.frames[Role.DOCUMENT][0]
+    limit = min(rule.max_tokens, options.max_text_tokens)
+    examples = []
+    for row in frame.rows(texts, limit):
+        kept = [row.ids[at] for stretch in row.slots[0] for at in stretch]
+        (said,) = say(backbone, (), [row.ids], WORD_TOKENS)
+        examples.append(Example(_decoded(backbone, kept), first_word(_decoded(backbone, said.ids))))
+    return replace(prompt, examples=tuple(examples))
+
+
+def _decoded(backbone: "Backbone", ids: Sequence[int]) -> str:
+    return str(backbone.tokenizer.decode(list(ids), skip_special_tokens=True))

@@ -1,0 +1,293 @@
+"""sentence-transformers models, dense and sparse, as Encoders; their own prompts or another."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+from embedder.checkpoints.checkpoint import check_finite, check_tokens
+from embedder.checkpoints.devices import resolve_device
+from embedder.checkpoints.hub import cached_folder, is_local_only
+from embedder.checkpoints.load_report import complete_weights
+from embedder.checkpoints.model_folder import check_counts
+from embedder.encoders.sbert_prompt import Wording, own_wordings, token_counts, wordings
+from embedder.encoders.sbert_texts import texts_as_text
+from embedder.inputs.chat_template import ChatTemplateError, render_chat
+from embedder.locks import lock_of
+from embedder.models.loading import (
+    named_errors,
+    quiet_transformers,
+    tokenizer_digest,
+    weights_digest,
+)
+from embedder.progress import tell_encoded
+from embedder.prompts.prompt import Prompt
+from embedder.types import Representation, Role, fingerprint_of, list_texts
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer, SparseEncoder
+
+BATCH = 32
+_PROBES = ("a text", "Green tea, or hot lava?", "one two three " * 20)
+_FILES = ("config_sentence_transformers.json", "modules.json", "config.json")
+
+
+class SbertEncoder:
+    """A SentenceTransformer (dense) or SparseEncoder (sparse) model by name or folder.
+
+    Queries and documents go through the model's own `encode_query` and `encode_document`, with
+    the prompts that its configuration names or those of a lastword prompt. Dense rows are scaled
+    to unit length. Texts that are longer than the model's own limit, prompt included, are cut
+    and counted; what a prompt appends to a text is kept.
+    """
+
+    def __init__(
+        self,
+        model: "SentenceTransformer | SparseEncoder",
+        sparse: bool,
+        prompt: Prompt | None = None,
+    ) -> None:
+        self.model = model
+        self.sparse = sparse
+        self.prompt = prompt
+        self.wordings = own_wordings(model) if prompt is None else wordings(prompt, model)
+        self._acting = prompt is not None and prompt.text_specials == "control"
+        self._counts: Counter[str] = Counter(texts=0, truncated=0)
+        for role, wording in self.wordings.items():
+            self._check_room(role, wording)
+        self._fingerprint = fingerprint_of(
+            kind="sbert",
+            output="sparse" if sparse else "dense",
+            weights=weights_digest(model),
+            modules=_modules(model),
+            tokenizer=tokenizer_digest(model.tokenizer),
+            wordings={role.value: asdict(wording) for role, wording in self.wordings.items()},
+            max_text_tokens=[self._limit(role) for role in Role],
+            text_specials="control" if self._acting else "text",
+        )
+
+    @staticmethod
+    def load(
+        name: str,
+        device: str = "auto",
+        prompt: Prompt | None = None,
+        trust_remote_code: bool = False,
+    ) -> "SbertEncoder":
+        """Load by hub name or folder; the folder says whether the model is dense or sparse.
+
+        Args:
+            name: hub name or folder.
+            device: cpu, cuda, ..., or auto.
+            prompt: a plain wording for queries and documents; None is the model's own.
+            trust_remote_code: run Python code that comes with the model.
+
+        Raises:
+            ValueError: no model could be loaded, or it cannot follow the prompt.
+        """
+        from sentence_transformers import SentenceTransformer, SparseEncoder
+
+        whole = _whole_name(name)
+        place: dict[str, Any] = {
+            "device": resolve_device(device),
+            "trust_remote_code": trust_remote_code,
+            "local_files_only": is_local_only(whole, _FILES),
+            "model_kwargs": {"use_safetensors": True},  # pickles run code
+        }
+        with (
+            quiet_transformers(),
+            named_errors(name, "sentence-transformers model"),
+            complete_weights(name),
+        ):
+            _check_folder(Path(name) if Path(name).is_dir() else cached_folder(whole, _FILES))
+            sparse = _is_sparse(whole, place["local_files_only"])
+            model = SparseEncoder(name, **place) if sparse else SentenceTransformer(name, **place)
+        with named_errors(name, "sentence-transformers model"):
+            check_finite(model, name)
+            _check_reading(model, name)
+        return SbertEncoder(model, sparse, prompt)
+
+    @property
+    def fingerprint(self) -> str:
+        """Canonical JSON of everything that changes a vector."""
+        return self._fingerprint
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Totals since creation: texts, truncated."""
+        return dict(self._counts)
+
+    def encode(self, texts: Sequence[str], role: Role) -> Representation:
+        """Encode texts in order."""
+        role, texts = Role(role), list_texts(texts)
+        with lock_of(self.model):  # its tokenizer keeps how it was called last
+            return self._encode(texts, role)
+
+    def _encode(self, texts: list[str], role: Role) -> Representation:
+        if self._acting:
+            return self._encode_worded(texts, role, self.wordings[role])
+        with texts_as_text(self.model, self.wordings[role], texts) as (wording, plain):
+            return self._encode_worded(plain, role, wording)
+
+    def _encode_worded(self, texts: list[str], role: Role, wording: Wording) -> Representation:
+        fed = self._fed(texts, role, wording)
+        given = [wording.fed(text) for text in fed]
+        owner = np.arange(len(texts), dtype=np.int64)
+        width = int(self.model.get_embedding_dimension())
+        if self.sparse:
+            options: dict[str, Any] = {"convert_to_sparse_tensor": True, "save_to_cpu": True}
+            nothing = csr_matrix(np.zeros((0, width), np.float32))
+            found = _csr(self._run(given, role, wording.prompt, options)) if texts else nothing
+            return Representation(None, found, owner)
+        options = {"normalize_embeddings": True, "convert_to_numpy": True}
+        dense = self._run(given, role, wording.prompt, options)
+        shaped = np.array(dense, dtype=np.float32).reshape(len(texts), width)
+        # Where the prompt is not pooled, nothing is left of an empty text: then pool the prompt.
+        blank = np.flatnonzero(~shaped.any(axis=1))
+        if len(blank):
+            strings = [wording.whole(fed[row]) for row in blank]
+            shaped[blank] = self._run(strings, role, "", options)
+        return Representation(shaped, None, owner)
+
+    def term_names(self, terms: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
+        """Name sparse columns by the vocabulary."""
+        if not self.sparse:
+            raise ValueError("a dense sentence-transformers model has no terms to name")
+        tokens = self.model.tokenizer.convert_ids_to_tokens([int(term) for term in terms])
+        return {int(term): str(token) for term, token in zip(terms, tokens, strict=True)}
+
+    def _run(self, texts: list[str], role: Role, prompt: str, options: dict[str, Any]) -> Any:  # noqa: ANN401  (tensor or array, by options)
+        encode = self.model.encode_query if role is Role.QUERY else self.model.encode_document
+        told = self.model.register_forward_hook(lambda *_: tell_encoded(BATCH))
+        try:
+            return encode(
+                texts, prompt=prompt, batch_size=BATCH, show_progress_bar=False, **options
+            )
+        finally:
+            told.remove()
+
+    def _fed(self, texts: Sequence[str], role: Role, wording: Wording) -> list[str]:
+        """Count texts, and cut those that would push what the prompt appends out of the limit."""
+        self._counts["texts"] += len(texts)
+        fed, limit = list(texts), self._limit(role)
+        if not limit or not texts:
+            return fed
+        tokenizer = self.model.tokenizer
+        lengths = token_counts([wording.whole(text) for text in texts], tokenizer)
+        for at, length in enumerate(lengths):
+            self._counts["truncated"] += length > limit
+            if length > limit and wording.after:
+                fed[at] = wording.shortened(fed[at], limit, tokenizer)
+        return fed
+
+    def _limit(self, role: Role) -> int:
+        """Return the tokens that the model reads, prompt included; 0 is no limit."""
+        own = getattr(self.model[0], f"{role.value}_length", None)
+        return int(own or self.model.max_seq_length or 0)
+
+    def _check_room(self, role: Role, wording: Wording) -> None:
+        limit = self._limit(role)
+        if limit and token_counts([wording.whole("")], self.model.tokenizer)[0] >= limit:
+            raise ValueError(
+                f"the prompt for a {role.value} takes all of the {limit} tokens that the model "
+                "reads; use a shorter one"
+            )
+
+
+def _modules(model: "SentenceTransformer | SparseEncoder") -> list[tuple[str, object]]:
+    """Return how the modules after the first, such as pooling, are set: no weight tells that."""
+    return [
+        (type(module).__name__, module.get_config_dict())
+        for module in list(model)[1:]
+        if hasattr(module, "get_config_dict")
+    ]
+
+
+def _whole_name(name: str) -> str:
+    """Return a hub name with its owner, which sentence-transformers adds where there is none."""
+    if "/" in name or Path(name).exists() or cached_folder(name, _FILES) is not None:
+        return name
+    return f"sentence-transformers/{name}" if name else name
+
+
+def _is_sparse(name: str, local_files_only: bool) -> bool:
+    """Read from modules.json whether a model ends in a sparse module."""
+    from sentence_transformers.util import load_file_path
+
+    for file in _FILES[:2]:
+        path = load_file_path(name, file, local_files_only=local_files_only)
+        if path and any(
+            mark in Path(path).read_text(encoding="utf-8")
+            for mark in ('"SparseEncoder"', "sentence_transformers.sparse_encoder")
+        ):
+            return True
+    return False
+
+
+def _check_reading(model: "SentenceTransformer | SparseEncoder", name: str) -> None:
+    """Refuse a model that gives no numbers of a text, or whose tokens it does not know."""
+    table = getattr(getattr(model[0], "auto_model", None), "get_input_embeddings", lambda: None)()
+    weight = getattr(table, "weight", None)
+    if isinstance(weight, Tensor):
+        check_tokens(len(weight), model.tokenizer, name)
+    _drop_failing_template(model)
+    for encode in (model.encode_query, model.encode_document):
+        rows = encode(list(_PROBES), convert_to_tensor=True, show_progress_bar=False)
+        values = rows.coalesce().values() if rows.is_sparse else rows
+        if not bool(values.isfinite().all()):
+            raise ValueError(f"{name}: the model gives NaN or infinity for a text; it is damaged")
+        if rows.shape[-1] != model.get_embedding_dimension():
+            raise ValueError(
+                f"{name}: rows have {rows.shape[-1]} columns, and its configuration says "
+                f"{model.get_embedding_dimension()}"
+            )
+
+
+def _drop_failing_template(model: "SentenceTransformer | SparseEncoder") -> None:
+    """Take away a chat template that fails or does not end: texts are not read through it."""
+    tokenizer = model.tokenizer
+    if not getattr(tokenizer, "chat_template", None):
+        return
+    try:
+        render_chat(tokenizer, [{"role": "user", "content": "a text"}])
+    except ChatTemplateError:
+        for holder in (tokenizer, getattr(model[0], "processor", tokenizer)):
+            holder.chat_template = None
+
+
+def _check_folder(folder: Path | None) -> None:
+    """Refuse a folder in which a module's weights are a pickle only, which may run code.
+
+    Raises:
+        ValueError: that, or it holds no model, or a configuration that never ends.
+    """
+    if folder is None:
+        return
+    if not any((folder / file).is_file() for file in _FILES):
+        raise ValueError(f"{folder} is no model folder: expected {' or '.join(_FILES[1:])} in it")
+    if (folder / "config.json").is_file():
+        check_counts(folder)
+    for path in sorted((*folder.glob("pytorch_model.bin"), *folder.glob("*/pytorch_model.bin"))):
+        if not any(path.parent.glob("*.safetensors")):
+            raise ValueError(
+                f"{path}: expected model.safetensors beside it; weights in a pickle can run code "
+                "when they are read, and are not"
+            )
+
+
+def _csr(rows: "Tensor") -> csr_matrix:
+    """Turn a sparse torch tensor (n, vocab) into canonical CSR without zeros."""
+    packed = rows.to_sparse().coalesce()
+    places, values = packed.indices().numpy(), packed.values().float().numpy()
+    keep = values > 0
+    matrix = csr_matrix(
+        (values[keep], (places[0][keep], places[1][keep])),
+        shape=(rows.shape[0], rows.shape[1]),
+        dtype=np.float32,
+    )
+    matrix.sum_duplicates()
+    return matrix

@@ -1,0 +1,189 @@
+"""A prompt's wording for sentence-transformers models, and what they cannot follow of a prompt."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from embedder.inputs.render import choose_form, leading_specials, rendered, text_ids
+from embedder.prompts.prompt import Prompt
+from embedder.prompts.template import Part, Template
+from embedder.types import Role
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer, SparseEncoder
+    from transformers import PreTrainedTokenizerBase
+
+# Where a model keeps its own prompts, as its encode_query and encode_document look for them.
+_OWN = {Role.QUERY: ("query",), Role.DOCUMENT: ("document", "passage", "corpus")}
+_FED = {"literal", "text", "task", "bos", "eos", "|"}
+_RULES = ("prepend", "contrast", "filter", "select", "rewrite", "sample", "text_rules")
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What stands around a text.
+
+    Attributes:
+        prompt: given to sentence-transformers as `prompt`; models such as INSTRUCTOR and GritLM
+            read it and leave it out of what they pool.
+        joint: spaces between the two. They are fed with the text, since most tokenizers join
+            them to its first word, which would be taken for a part of the prompt.
+        after: appended to every text.
+    """
+
+    prompt: str = ""
+    joint: str = ""
+    after: str = ""
+
+    def fed(self, text: str) -> str:
+        """Return what is given beside the prompt."""
+        return self.joint + text + self.after
+
+    def whole(self, text: str) -> str:
+        """Return the string that the tokenizer sees."""
+        return self.prompt + self.fed(text)
+
+    def shortened(self, text: str, limit: int, tokenizer: "PreTrainedTokenizerBase") -> str:
+        """Cut a text so that what comes after it is still within `limit` tokens."""
+        cut = tokenizer(
+            text,
+            add_special_tokens=False,
+            return_offsets_mapping=bool(tokenizer.is_fast),
+            verbose=False,
+        )
+        fed, kept = text, len(cut.input_ids)
+        while kept and (over := token_counts([self.whole(fed)], tokenizer)[0] - limit) > 0:
+            kept = max(0, kept - over)
+            if not tokenizer.is_fast:
+                fed = str(tokenizer.decode(cut.input_ids[:kept]))
+            else:
+                fed = text[: cut.offset_mapping[kept - 1][1]] if kept else ""
+        return fed
+
+
+def own_wordings(model: "SentenceTransformer | SparseEncoder") -> Mapping[Role, Wording]:
+    """Return the prompts that a model's configuration names."""
+    default = model.default_prompt_name or ""
+    return {
+        role: Wording(next((model.prompts[n] for n in (*names, default) if n in model.prompts), ""))
+        for role, names in _OWN.items()
+    }
+
+
+def wordings(
+    prompt: Prompt, model: "SentenceTransformer | SparseEncoder"
+) -> Mapping[Role, Wording]:
+    """Return a prompt's wording for each role.
+
+    Raises:
+        ValueError: the prompt asks for more than a wording, or for another pooling than the
+            model has.
+    """
+    form = choose_form(prompt, model.tokenizer)
+    made = {}
+    for role in Role:
+        templates = form.templates(role)
+        _refuse(prompt, [*_in_wording(templates), *_in_rules(prompt)])
+        made[role] = _wording(templates[0], prompt, model.tokenizer)
+    if any(wording.prompt for wording in made.values()):
+        _refuse(prompt, _in_pooling(prompt, model))
+    return made
+
+
+def token_counts(texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase") -> list[int]:
+    """Count the tokens of whole strings, the tokenizer's own special tokens included."""
+    cut = tokenizer(list(texts), truncation=False, add_special_tokens=True, verbose=False)
+    return [len(ids) for ids in cut.input_ids]
+
+
+def _wording(template: Template, prompt: Prompt, tokenizer: "PreTrainedTokenizerBase") -> Wording:
+    pieces = rendered(template, prompt, tokenizer)
+    at = next(place for place, part in enumerate(pieces) if part.kind == "text")
+    before = _joined(pieces[:at], tokenizer)
+    after = _joined(pieces[at + 1 :], tokenizer)
+    first, last = _own_specials(tokenizer)
+    missing = prompt.specials == "none" and not before.startswith(first)
+    rule = f"specials = none, since its tokenizer puts {first} before every text"
+    _refuse(prompt, [(missing, rule)])
+    before, after = before.removeprefix(first), after.removesuffix(last)
+    spoken = before.rstrip(" ")
+    return Wording(spoken, before[len(spoken) :], after)
+
+
+def _joined(pieces: Sequence[Part], tokenizer: "PreTrainedTokenizerBase") -> str:
+    if any(part.kind == "eos" for part in pieces) and not tokenizer.eos_token:
+        raise ValueError("the prompt ends in {eos}, and the tokenizer has no such token")
+    return "".join(str(tokenizer.eos_token) if part.kind == "eos" else part.text for part in pieces)
+
+
+def _own_specials(tokenizer: "PreTrainedTokenizerBase") -> tuple[str, str]:
+    """Return what the tokenizer itself puts before and after a text, e.g. "<s>" and "</s>"."""
+    first = len(leading_specials(tokenizer))
+    full = list(tokenizer("a", add_special_tokens=True, verbose=False).input_ids)
+    tokens = tokenizer.convert_ids_to_tokens(full)
+    rest = first + len(text_ids(tokenizer, "a"))
+    return "".join(tokens[:first]), "".join(tokens[rest:])
+
+
+def _refuse(prompt: Prompt, rules: Sequence[tuple[bool, str]]) -> None:
+    for broken, rule in rules:
+        if broken:
+            raise ValueError(
+                f"prompt {prompt.name!r}: sentence-transformers cannot follow {rule}; it takes "
+                "a plain wording with one {text} for each role, and pools as the model does"
+            )
+
+
+def _in_wording(templates: Sequence[Template]) -> list[tuple[bool, str]]:
+    strange = sorted({kind for template in templates for kind in template.kinds} - _FED)
+    return [
+        (len(templates) > 1, "several wordings of one role"),
+        (any(template.chat for template in templates), "a chat turn (user = ...)"),
+        (any(template.texts > 1 for template in templates), "a second {text}"),
+        (bool(strange), f"{{{'}, {'.join(strange)}}}"),
+    ]
+
+
+def _in_rules(prompt: Prompt) -> list[tuple[bool, str]]:
+    reading = prompt.reading
+    return [
+        *((bool(getattr(prompt, rule)), _spelled(rule)) for rule in _RULES),
+        (reading.mode != "first-token", f"read.mode = {reading.mode}"),
+        (reading.span == "copy", "read.span = copy"),
+        (reading.pool == "max", "read.pool = max"),
+        (reading.layer != -1, f"read.layer = {reading.layer}"),
+        (reading.norm != "top", f"read.norm = {reading.norm}"),
+    ]
+
+
+def _spelled(rule: str) -> str:
+    return rule if rule == "text_rules" else f"[{rule}]"
+
+
+def _in_pooling(
+    prompt: Prompt, model: "SentenceTransformer | SparseEncoder"
+) -> list[tuple[bool, str]]:
+    """Find what the model's own pooling contradicts; models with code of their own do not say."""
+    reading = prompt.reading
+    poolings: list[Any] = [one for one in model.modules() if hasattr(one, "include_prompt")]
+    modes = {
+        mode
+        for one in poolings
+        for mode in ([one.pooling_mode] if isinstance(one.pooling_mode, str) else one.pooling_mode)
+    }
+    return [
+        (
+            "message" in getattr(model[0], "modality_config", ()),
+            "a wording where the model puts texts into a chat of its own",
+        ),
+        (
+            reading.span == "text" and any(one.include_prompt for one in poolings),
+            "read.span = text with this model, whose Pooling has include_prompt = true",
+        ),
+        (
+            reading.pool == "mean"
+            and bool(modes)
+            and not any(mode.startswith("mean") for mode in modes),
+            f"read.pool = mean with this model, which pools {', '.join(sorted(modes))}",
+        ),
+    ]

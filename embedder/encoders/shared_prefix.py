@@ -1,0 +1,263 @@
+"""Texts under several prompts of one model: what the prompts have in common is computed once."""
+
+import json
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.encoders.batch_output import BatchRows, join
+from embedder.encoders.llm import WINDOW, LLMEncoder, Window
+from embedder.inputs.render import text_ids
+from embedder.models.batching import plan
+from embedder.types import Representation, Role
+
+if TYPE_CHECKING:
+    from embedder.encoders.reader import Answer, Fed
+    from embedder.inputs.tokenized import Row
+    from embedder.models.request import Pass, Wanted
+
+
+def encode_each(
+    encoders: Sequence[LLMEncoder], texts: Sequence[str], role: Role
+) -> list[Representation]:
+    """Encode texts under the prompt of each encoder.
+
+    Prompts that read texts of this role alike are read once. Where they differ after the text
+    only, as `beginning` tells, wording and text are read once and every ending after them. What
+    is left is encoded prompt by prompt.
+
+    Args:
+        encoders: of one backbone; the texts count for each of them as if it were alone.
+        texts: in order.
+        role: side of the search.
+
+    Returns:
+        The rows of each encoder, in order.
+    """
+    found: dict[str, Representation] = {}
+    for group in groups(encoders, role):
+        if len(group) == 1:
+            rows = [group[0].encode(texts, role)]
+        else:
+            rows = _encode_group(group, texts, role)
+        found |= {side(one, role): held for one, held in zip(group, rows, strict=True)}
+    return [found[side(one, role)] for one in encoders]
+
+
+def groups(encoders: Sequence[LLMEncoder], role: Role) -> list[list[LLMEncoder]]:
+    """Return which encoders are read together; of those that read alike only the first."""
+    made: dict[Hashable, list[LLMEncoder]] = {}
+    for text, one in {side(one, role): one for one in reversed(encoders)}.items():
+        start = beginning(one, role)
+        made.setdefault(text if start is None else start, []).insert(0, one)
+    return list(reversed(made.values()))
+
+
+def side(encoder: LLMEncoder, role: Role) -> str:
+    """Return canonical JSON of everything that changes the rows of one role's texts."""
+    facts = json.loads(encoder.fingerprint)
+    other = Role.DOCUMENT if role is Role.QUERY else Role.QUERY
+    facts.pop(f"{other.value}_prompt")
+    facts.pop("task")  # spelled out in the wording
+    return json.dumps(facts | {"side": role.value}, sort_keys=True)
+
+
+def beginning(encoder: LLMEncoder, role: Role) -> Hashable | None:
+    """Return what is equal for prompts that differ after the text only; None if not of the kind.
+
+    Such a prompt has one wording with the text in it once, and is read at its last token, at the
+    layer that is equal too. The rules of sparse rows and a filter may differ: they act on what
+    the model has said.
+    """
+    prompt, reading, frames = encoder.prompt, encoder.prompt.reading, encoder.reader.frames[role]
+    parts = frames[0].parts
+    fits = (
+        encoder.backbone.shares_prefix
+        and len(frames) == 1
+        and [part.kind for part in parts[-2:]] == ["text", "literal"]
+        and not frames[0].template.has_placeholder
+        and reading.at_last_token
+        and reading.attention == "causal"
+        and reading.mode == "first-token"
+        and not (prompt.prepend or prompt.contrast or prompt.select)
+    )
+    if not fits:
+        return None
+    how = (reading.layer, reading.norm, prompt.text_rules, encoder.options.max_text_tokens)
+    return (id(encoder.backbone), *how, frames[0].template.tokens, parts[:-1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tally:
+    """Tokens that a group is fed for some texts, told by tokenising them.
+
+    A token that generating modes write counts as one that is fed, at the most that they may
+    write. The tokens that all texts begin with count for each text, as in an encoder's counts.
+
+    Attributes:
+        role: side of the search.
+        encoders: the group.
+        lengths: (n,) tokens of each text, summed over the prompts.
+        heads: (n,) tokens of each text that all prompts begin with; there is more in each.
+    """
+
+    role: Role
+    encoders: tuple[LLMEncoder, ...]
+    lengths: NDArray[np.int64]
+    heads: NDArray[np.int64]
+
+    @staticmethod
+    def of(encoder: LLMEncoder, texts: Sequence[str], role: Role) -> "Tally":
+        """Count the tokens of one encoder."""
+        lengths, heads = [], []
+        for start in range(0, len(texts), WINDOW):
+            fed = _feed(encoder, texts[start : start + WINDOW], role)
+            lengths += [text.tokens + _more(encoder, text) for text in fed]
+            heads += [len(text.rows[0].ids) - 1 for text in fed]
+        return Tally(role, (encoder,), np.array(lengths, np.int64), np.array(heads, np.int64))
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in all."""
+        return int((self.lengths - (len(self.encoders) - 1) * self.heads).sum())
+
+    def joined(self, encoder: LLMEncoder, texts: Sequence[str]) -> "Tally":
+        """Return the tally with one more prompt that begins alike."""
+        one = Tally.of(encoder, texts, self.role)
+        heads = [
+            _common(first, second)
+            for start in range(0, len(texts), WINDOW)
+            for first, second in zip(
+                _feed(self.encoders[0], texts[start : start + WINDOW], self.role),
+                _feed(encoder, texts[start : start + WINDOW], self.role),
+                strict=True,
+            )
+        ]
+        return Tally(
+            self.role,
+            (*self.encoders, encoder),
+            self.lengths + one.lengths,
+            np.minimum(self.heads, np.array(heads, np.int64)),
+        )
+
+
+def _feed(encoder: LLMEncoder, texts: Sequence[str], role: Role) -> "list[Fed]":
+    return encoder.reader.feed(texts, role, encoder.options.max_text_tokens)
+
+
+def _more(encoder: LLMEncoder, text: "Fed") -> int:
+    """Return tokens beside those of the rows: the most that are written, and what is asked."""
+    more = 0
+    if encoder.reader.generates:
+        more += encoder.prompt.reading.generated_tokens * len(text.rows)
+    if encoder.prompt.select is not None:
+        ask = len(text_ids(encoder.backbone.tokenizer, encoder.prompt.select.ask))
+        more += ask * sum(len(row.chunks) for row in text.rows)
+    return more
+
+
+def _common(first: "Fed", second: "Fed") -> int:
+    """Count the ids that two rows begin with; each goes on by at least one."""
+    a, b = first.rows[0].ids, second.rows[0].ids
+    most = min(len(a), len(b)) - 1
+    return next((at for at in range(most) if a[at] != b[at]), most)
+
+
+def _encode_group(
+    group: Sequence[LLMEncoder], texts: Sequence[str], role: Role
+) -> list[Representation]:
+    windows = [
+        _read_window(group, texts[start : start + WINDOW], role)
+        for start in range(0, max(1, len(texts)), WINDOW)
+    ]
+    return [join(parts, WINDOW) for parts in zip(*windows, strict=True)]
+
+
+def _read_window(
+    group: Sequence[LLMEncoder], texts: Sequence[str], role: Role
+) -> list[Representation]:
+    """Read texts whose prompts begin with equally many ids, batch by batch."""
+    windows = [one.prepare(texts, role) for one in group]
+    rows = [[window.fed[at].rows[0] for window in windows] for at in range(len(texts))]
+    heads = [
+        min(_common(windows[0].fed[at], window.fed[at]) for window in windows[1:])
+        for at in range(len(texts))
+    ]
+    endings = [sum(len(row.ids) - head for row in of) for of, head in zip(rows, heads, strict=True)]
+
+    def choose(waiting: list[int]) -> NDArray[np.int64]:
+        budget = group[0].room.tokens
+        batch = plan([heads[at] for at in waiting], 0, budget, equal=True)[0]
+        longest = max(endings[waiting[at]] for at in batch)
+        return batch[: max(1, budget // max(1, longest))]
+
+    def read(batch: NDArray[np.int64]) -> list[BatchRows]:
+        return _read(group, role, windows, batch, heads[batch[0]])
+
+    lengths = [sum(len(row.ids) for row in of) for of in rows]
+    done = group[0].room.read_all(lengths, choose, read)
+    return [one.collect([batch[at] for batch in done]) for at, one in enumerate(group)]
+
+
+def _read(
+    group: Sequence[LLMEncoder],
+    role: Role,
+    windows: Sequence[Window],
+    batch: NDArray[np.int64],
+    head: int,
+) -> list[BatchRows]:
+    """Read the first `head` ids of each text once, and the ending of every prompt after them."""
+    wanted = _wanted(group)
+    backbone = group[0].backbone
+    rows: list[Row] = [window.fed[at].rows[0] for at in batch for window in windows]
+    endings = [row.ids[head:] for row in rows]
+    if head == 0:
+        step = backbone.read((), endings, wanted)
+    else:
+        prefix = _prefix(group[0].reader.frames[role][0].prefix, rows, head)
+        begun = [row.ids[len(prefix) : head] for row in rows[:: len(group)]]
+        # Keys and values alone are wanted here, up to the block that is read at the end.
+        below = replace(wanted, hidden=not wanted.logits, logits=False)
+        step = backbone.read(prefix, begun, below, keep_cache=True)
+        step = backbone.extend(step, endings, wanted, each=len(group))
+    return [
+        one.select(window, batch, _answer(one, step, slice(at, None, len(group))))
+        for at, (one, window) in enumerate(zip(group, windows, strict=True))
+    ]
+
+
+def _answer(encoder: LLMEncoder, step: "Pass", mine: slice) -> "Answer":
+    """Take what one prompt reads out of what the model said about all."""
+    from embedder.encoders.reader import Answer
+
+    reading = encoder.prompt.reading
+    hidden = step.hidden[mine].float() if reading.dense and step.hidden is not None else None
+    if hidden is not None and encoder.prompt.filter is not None:
+        hidden = hidden @ encoder.reader.spectrum
+    logits = step.logits[mine] if reading.sparse and step.logits is not None else None
+    some = hidden if hidden is not None else logits
+    if some is None:
+        raise AssertionError("a prompt reads dense rows, sparse rows or both")
+    return Answer(np.arange(len(some)), None if hidden is None else hidden[None], logits)
+
+
+def _wanted(group: Sequence[LLMEncoder]) -> "Wanted":
+    from embedder.models.request import Wanted
+
+    readings = [one.prompt.reading for one in group]
+    return Wanted(
+        layer=readings[0].layer,
+        hidden=any(reading.dense for reading in readings),
+        logits=any(reading.sparse is not None for reading in readings),
+        norm=readings[0].norm,
+    )
+
+
+def _prefix(prefix: tuple[int, ...], rows: "Sequence[Row]", head: int) -> tuple[int, ...]:
+    """Return the ids that are computed once for all texts; none where a text merged with them."""
+    length = len(prefix)
+    apart = head > length and all(tuple(row.ids[:length]) == prefix for row in rows)
+    return prefix if apart else ()

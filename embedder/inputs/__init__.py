@@ -1,0 +1,1 @@
+"""Prompt and tokenizer become token ids with marks; no torch, no model."""

@@ -1,0 +1,264 @@
+"""Frame: one template for one tokenizer; texts become rows of token ids with their marks."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from embedder.inputs.render import leading_specials, rendered
+from embedder.inputs.text_tokens import Run, TextTokenizer
+from embedder.inputs.tokenized import Row
+from embedder.prompts.prompt import Prompt
+from embedder.prompts.template import TEXT_SLOTS, Part, Template
+from embedder.text import sts_rules as text_rules
+from embedder.text.sentences import groups, sentences
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+UNLIMITED = 1 << 30
+# Texts that begin in as many ways as a tokenizer may tell apart.
+_PROBES = ("a", "A", "1", ".", '"', "'", " a", "\n", "\u00e9", "\u6771", "<", "")
+
+
+class Frame:
+    """What stands around a text, for one tokenizer.
+
+    Attributes:
+        prefix: ids that every row begins with, whatever its text, before any placeholder.
+        placeholder: the id that stands for a placeholder; it is no token of the model's.
+    """
+
+    def __init__(
+        self, template: Template, prompt: Prompt, tokenizer: "PreTrainedTokenizerBase"
+    ) -> None:
+        self.template = template
+        self.parts: tuple[Part, ...] = rendered(template, prompt, tokenizer)
+        self._tokenizer = tokenizer
+        self._cutter = TextTokenizer(tokenizer, acting=prompt.text_specials == "control")
+        self.placeholder = self._cutter.placeholder
+        self._rules = prompt.text_rules
+        self._select = prompt.select
+        own = prompt.specials == "model"
+        self._lead = list(leading_specials(tokenizer)) if own else []
+        self._literals = [
+            self._cutter.encode([part.runs])[0].ids if part.kind == "literal" else []
+            for part in self.parts
+        ]
+        if self._literals[0][: len(self._lead)] == self._lead:
+            self._lead = []  # the wording spells it out
+        self.prefix = self._find_prefix()
+
+    def rows(self, texts: Sequence[str], limit: int = UNLIMITED) -> list[Row]:
+        """Tokenise texts inside the frame, each cut to at most `limit` tokens of its own."""
+        if not texts:
+            return []
+        ruled = [text_rules.sts(text) if self._rules == "sts" else text for text in texts]
+        whole = self.template.tokens == "whole"
+        return self._whole(ruled, limit) if whole else self._pieces(ruled, limit)
+
+    def __len__(self) -> int:
+        """Tokens around an empty text, and what a joint of it may add."""
+        slack = 8 if self.template.tokens == "whole" else 0
+        return len(self.rows([""])[0].ids) + slack
+
+    @property
+    def content(self) -> list[object]:
+        """Everything that decides which ids a text becomes, but for the tokenizer."""
+        pieces = [
+            ids if part.kind == "literal" else part.kind
+            for part, ids in zip(self.parts, self._literals, strict=True)
+        ]
+        return [self.template.tokens, self._lead, pieces]
+
+    @property
+    def lead(self) -> list[int]:
+        """The tokenizer's own special tokens that are put before the wording."""
+        return list(self._lead)
+
+    @property
+    def ending(self) -> list[int]:
+        """The ids that follow the last slot."""
+        return self._literals[-1]
+
+    def ends_alike(self, other: "Frame") -> bool:
+        """Tell whether the two differ after the text only, so that texts can be read once."""
+        both = (self, other)
+        return (
+            all(frame.template.tokens == "pieces" for frame in both)
+            and all(
+                [part.kind for part in frame.parts[-2:]] == ["text", "literal"] for frame in both
+            )
+            and self.parts[:-1] == other.parts[:-1]
+            and not self.template.has_placeholder
+        )
+
+    def _find_prefix(self) -> tuple[int, ...]:
+        if self.template.tokens == "pieces":
+            first = self._literals[0]
+            return (*self._lead, *first)
+        rows = [row.ids for row in self.rows(_PROBES)]
+        shared = min(rows, key=len)
+        for row in rows:
+            alike = [a == b for a, b in zip(shared, row, strict=False)]
+            shared = shared[: alike.index(False)] if False in alike else shared
+        if self.placeholder in shared:
+            shared = shared[: shared.index(self.placeholder)]
+        return tuple(shared)
+
+    def _pieces(self, texts: list[str], limit: int) -> list[Row]:
+        kinds = {part.kind for part in self.parts}
+        ids: dict[str, list[list[int]]] = {}
+        if "text" in kinds:
+            ids["text"] = self._cutter.ids(texts)
+        if "reversed" in kinds:
+            ids["reversed"] = self._cutter.ids([_reversed(text) for text in texts])
+        return [
+            self._assemble({kind: cut[at] for kind, cut in ids.items()}, text, limit)
+            for at, text in enumerate(texts)
+        ]
+
+    def _assemble(self, of: dict[str, list[int]], text: str, limit: int) -> Row:
+        row = Row(cut=any(len(ids) > limit for ids in of.values()))
+        row.add(self._lead)
+        spoken = self._sentences(text, limit, row) if "sentences" in self.template.kinds else []
+        placeholders: list[int] = []
+        front: list[int] = []
+        for part, literal in zip(self.parts, self._literals, strict=True):
+            if part.kind == "literal":
+                row.add(literal)
+            elif part.kind == "eos":
+                self._end(row)
+            elif part.kind == "placeholder":
+                placeholders += row.add([self.placeholder])
+            elif part.kind == "front":
+                front += row.add([self.placeholder] * len(spoken))
+            elif part.kind == "sentences":
+                row.slots.append([])
+                for number, sentence in enumerate(spoken):
+                    (target,) = row.add([self.placeholder])
+                    row.slots[-1].append(row.add(sentence))
+                    last = len(row.ids) - 1
+                    row.copies += [
+                        (last, target),
+                        *((last, at) for at in front[number : number + 1]),
+                    ]
+            else:
+                row.slots.append([row.add(of[part.kind][:limit])])
+        if self._select is not None:
+            row.chunks = self._chunks(text, row.slots[-1][0], self._select.chunk_tokens)
+        return self._finish(row, placeholders)
+
+    def _chunks(self, text: str, slot: range, most: int) -> list[range]:
+        """Cut the tokens of a text into chunks of whole sentences of at most `most` tokens."""
+        if not self._tokenizer.is_fast:
+            raise ValueError("[select] needs a tokenizer that tells where its tokens stand")
+        ends = list(accumulate(map(len, sentences(text))))
+        (cut,) = self._cutter.encode([[Run("text", text)]])
+        where = (cut.offsets or ())[: len(slot)]
+        held = [bisect_left(ends, stop) for _, stop in where]  # the sentence of each token
+        lengths = [held.count(number) for number in range(len(ends))]
+        starts = [slot.start + sum(lengths[:number]) for number in range(len(ends) + 1)]
+        found = [range(starts[a], starts[b]) for a, b in groups(lengths, most)]
+        return [one for one in found if len(one)]
+
+    def _finish(self, row: Row, placeholders: Sequence[int]) -> Row:
+        if not row.ids:  # an empty text in an empty wording: the model must be fed something
+            some = (self._tokenizer.bos_token_id, self._tokenizer.eos_token_id, 0)
+            row.add([next(int(one) for one in some if one is not None)])
+        row.copies += [(len(row.ids) - 1, at) for at in placeholders]
+        return row
+
+    def _end(self, row: Row) -> None:
+        """Append EOS; where it touches a text it is read with it."""
+        touches = bool(row.slots) and bool(row.slots[-1]) and row.slots[-1][-1].stop == len(row.ids)
+        where = row.add([self._eos()[0]])
+        if touches:
+            row.slots[-1].append(where)
+
+    def _eos(self) -> tuple[int, str]:
+        if self._tokenizer.eos_token_id is None:
+            place = self._tokenizer.name_or_path
+            raise ValueError(
+                f"{place}: the prompt ends in {{eos}}, and the tokenizer has no such token"
+            )
+        return int(self._tokenizer.eos_token_id), str(self._tokenizer.eos_token)
+
+    def _sentences(self, text: str, limit: int, row: Row) -> list[list[int]]:
+        """Tokenise each sentence apart; its placeholders count among the `limit` tokens."""
+        fed = 2 if "front" in self.template.kinds else 1
+        kept: list[list[int]] = []
+        room = limit
+        for ids in self._cutter.ids([one for s in sentences(text) if (one := s.strip())]):
+            if room < fed + 1:
+                row.cut = True
+                break
+            row.cut = row.cut or len(ids) > room - fed
+            kept.append(ids[: room - fed])
+            room -= fed + len(kept[-1])
+        return kept
+
+    def _whole(self, texts: list[str], limit: int) -> list[Row]:
+        shortened = self._shortened(texts, limit)
+        strings = [self._fill(text) for text in shortened]
+        rows = []
+        for at, cut in enumerate(self._cutter.encode([runs for runs, _ in strings])):
+            lead = [] if cut.ids[: len(self._lead)] == self._lead else self._lead
+            row = Row([*lead, *cut.ids], cut=shortened[at] != texts[at])
+            for runs in strings[at][1] if cut.offsets is not None else []:
+                inside = cut.stretch(runs)
+                slot = range(len(lead) + inside.start, len(lead) + inside.stop)
+                row.slots.append([slot] if inside else [])
+            held = [p for p, one in enumerate(row.ids) if one == self.placeholder]
+            rows.append(self._finish(row, held))
+        return rows
+
+    def _fill(self, text: str) -> tuple[list[Run], list[range]]:
+        """Put a text into the slots; return all runs, and which of them each slot is."""
+        runs: list[Run] = []
+        slots: list[range] = []
+        for part in self.parts:
+            if part.kind in TEXT_SLOTS:
+                slots.append(range(len(runs), len(runs) + 1))
+                runs.append(Run("text", _reversed(text) if part.kind == "reversed" else text))
+            elif part.kind == "eos":
+                if slots and slots[-1].stop == len(runs):  # it is read with the text
+                    slots[-1] = range(slots[-1].start, len(runs) + 1)
+                runs.append(Run("wording", self._eos()[1]))
+            elif part.kind == "placeholder":
+                runs.append(Run("placeholder"))
+            else:
+                runs += part.runs
+        if self._rules == "sts":  # their code strips the filled template
+            runs = _stripped(runs)
+        return runs, slots
+
+    def _shortened(self, texts: list[str], limit: int) -> list[str]:
+        """Cut texts of more than `limit` tokens after the last token that fits."""
+        shortened = list(texts)
+        for at, text in enumerate(texts):
+            if len(text.encode()) + 8 <= limit:  # no tokenizer makes more tokens than bytes
+                continue
+            (cut,) = self._cutter.encode([[Run("text", text)]])
+            if len(cut.ids) > limit and cut.offsets is not None:
+                shortened[at] = text[: cut.offsets[limit - 1][1]]
+            elif len(cut.ids) > limit:
+                shortened[at] = str(self._tokenizer.decode(cut.ids[:limit]))
+        return shortened
+
+
+def _stripped(runs: list[Run]) -> list[Run]:
+    """Strip the string that runs make."""
+    texts = [run.text for run in runs]
+    forward = range(len(runs))
+    for order, strip in ((forward, str.lstrip), (reversed(forward), str.rstrip)):
+        for at in order:
+            texts[at] = strip(texts[at])
+            if texts[at] or runs[at].kind == "placeholder":
+                break
+    return [Run(run.kind, text) for run, text in zip(runs, texts, strict=True)]
+
+
+def _reversed(text: str) -> str:
+    """Return the words of a text from last to first."""
+    return " ".join(reversed(text.split()))

@@ -1,0 +1,152 @@
+"""Render a template for one tokenizer: choose the form that fits, chat markup, examples, slots."""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from embedder.inputs.chat_template import ChatTemplateError, render_chat
+from embedder.prompts.prompt import Prompt
+from embedder.prompts.template import TEXT_SLOTS, Form, Part, Template, parts
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+QUOTE = '"'
+_OPEN, _SHUT = "\ue000", "\ue001"  # private use: around the number of an example, while rendering
+_EXAMPLE = re.compile(f"{_OPEN}([0-9]{{1,9}})(w?){_SHUT}")
+
+
+def choose_form(prompt: Prompt, tokenizer: "PreTrainedTokenizerBase") -> Form:
+    """Return the first form whose need the tokenizer meets."""
+    vocabulary = tokenizer.get_vocab()
+    for form in prompt.forms:
+        chat_fits = form.needs == "chat" and bool(tokenizer.chat_template)
+        if form.needs == "" or chat_fits or (form.needs != "chat" and form.needs in vocabulary):
+            return form
+    needs = ", ".join(repr(form.needs) for form in prompt.forms)
+    raise ValueError(
+        f"prompt {prompt.name!r} needs {needs} in the tokenizer, which has none of them; "
+        "choose a prompt with a plain form, e.g. --prompt promptreps"
+    )
+
+
+def rendered(
+    template: Template, prompt: Prompt, tokenizer: "PreTrainedTokenizerBase"
+) -> tuple[Part, ...]:
+    """Return literals and slots in the order in which they are fed.
+
+    Chat markup and examples are in the literals, and so are {task} and {bos}; neighbouring
+    literals are one, except where {|} parts them.
+    """
+    if template.chat:
+        text = _chat(template, len(prompt.examples), tokenizer)
+    else:
+        text = _plain(template, len(prompt.examples))
+    kept: list[Part] = []
+    joined = False  # whether the next literal goes on with the one before
+    for part in parts(text):
+        literal = _literal(part, prompt, tokenizer)
+        if literal is None:
+            if part.kind != "|":
+                kept.append(part)
+            joined = False
+        elif joined:
+            kept[-1] = kept[-1].joined(literal)
+        else:
+            kept.append(literal)
+            joined = True
+    return tuple(kept)
+
+
+def leading_specials(tokenizer: "PreTrainedTokenizerBase") -> tuple[int, ...]:
+    """Return the ids that the tokenizer puts before any text, usually BOS or nothing."""
+    bare = text_ids(tokenizer, "a")
+    full = list(tokenizer("a", add_special_tokens=True, verbose=False).input_ids)
+    for start in range(len(full) - len(bare) + 1):
+        if full[start : start + len(bare)] == bare:
+            return tuple(full[:start])
+    return ()
+
+
+def text_ids(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
+    """Tokenise without special tokens of the tokenizer's own."""
+    return list(tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
+
+
+def _literal(part: Part, prompt: Prompt, tokenizer: "PreTrainedTokenizerBase") -> Part | None:
+    """Return the characters that a part stands for, or None for a slot that stays one."""
+    if part.kind == "task":
+        return Part("literal", prompt.task)
+    if part.kind == "bos":
+        return Part("literal", str(tokenizer.bos_token or ""))
+    if part.kind != "literal":
+        return None
+    shown = Part("literal")
+    for at, piece in enumerate(_EXAMPLE.split(part.text)):
+        if at % 3 == 0:
+            shown = shown.joined(Part("literal", piece))
+        elif at % 3 == 1:
+            number = int(piece)
+        elif number < len(prompt.examples):
+            example = prompt.examples[number]
+            text = example.word if piece else example.text
+            shown = shown.joined(Part("literal", text, ((0, len(text)),)))
+    return shown
+
+
+def _plain(template: Template, examples: int) -> str:
+    """Put the examples before the wording, each as the wording itself with its word said."""
+    shown = [
+        _filled(template.text, number) + _said(template.text, number) + "\n\n"
+        for number in range(examples)
+    ]
+    return "".join(shown) + template.text
+
+
+def _chat(template: Template, examples: int, tokenizer: "PreTrainedTokenizerBase") -> str:
+    """Render the turns; the model is left about to go on with the prefilled answer."""
+    asked: list[tuple[str, str]] = []
+    for number in range(examples):
+        answer = template.prefill + _said(template.prefill, number)
+        asked += [("user", _filled(template.text, number)), ("assistant", answer)]
+    asked.append(("user", template.text))
+    text = ""
+    if template.system:
+        try:
+            text = _apply(tokenizer, [("system", template.system), *asked], template.prefill)
+        except ChatTemplateError:
+            text = ""
+    if not template.system or template.system not in text:
+        if template.system:  # no system role: as the paper does for Mistral
+            asked[0] = ("user", f"{template.system} {asked[0][1]}")
+        text = _apply(tokenizer, asked, template.prefill)
+    shown = sum(part.kind in TEXT_SLOTS for part in parts(text))
+    if shown != template.texts:
+        raise ValueError(
+            f"the chat template shows the user's text {shown} times, expected "
+            f"{'once' if template.texts == 1 else template.texts}; "
+            "write a plain prompt (template = ...) for this model"
+        )
+    return text
+
+
+def _filled(text: str, number: int) -> str:
+    """Put an example in the place of every text slot."""
+    for kind in TEXT_SLOTS:
+        text = text.replace(f"{{{kind}}}", f"{_OPEN}{number}{_SHUT}")
+    return text
+
+
+def _said(before: str, number: int) -> str:
+    """Return an example's word, with the quote closed where the wording opened one."""
+    return f"{_OPEN}{number}w{_SHUT}" + (QUOTE if before.endswith(QUOTE) else "")
+
+
+def _apply(tokenizer: "PreTrainedTokenizerBase", turns: list[tuple[str, str]], prefill: str) -> str:
+    options: dict[str, Any] = {}
+    said = [{"role": role, "content": content} for role, content in turns]
+    if prefill:
+        said.append({"role": "assistant", "content": prefill})
+        options["continue_final_message"] = True
+    else:
+        options["add_generation_prompt"] = True
+    return render_chat(tokenizer, said, **options)

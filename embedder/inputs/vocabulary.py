@@ -1,0 +1,160 @@
+"""Terms: which vocabulary ids a text may be described with, and what an id is called."""
+
+import string
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.inputs.text_tokens import Run, TextTokenizer
+from embedder.prompts.readout_rules import STOP_WORDS, Segmentation, SparseRules
+from embedder.text.words import words as unicode_words
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_PUNCTUATION = frozenset(string.punctuation)
+
+
+@cache
+def stop_words(name: str) -> frozenset[str]:
+    """Read a stop-word list by name; "" is the empty list."""
+    if not name:
+        return frozenset()
+    known = sorted(path.stem for path in STOP_WORDS.glob("*.txt"))
+    if name not in known:
+        raise ValueError(f"no stop-word list is called {name!r}; there is {', '.join(known)}")
+    lines = (STOP_WORDS / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    return frozenset(line for line in lines if line and not line.startswith("# "))
+
+
+def content_words(text: str, segmentation: Segmentation, stops: frozenset[str]) -> list[str]:
+    """Return the lower-cased words of a text without stop words and punctuation, in order.
+
+    A word that occurs twice is returned twice (PromptReps, Zhuang et al., EMNLP 2024).
+    """
+    lowered = text.lower()
+    if segmentation == "nltk":
+        found = nltk_words(lowered)
+    else:  # the stop list writes its contractions with a straight apostrophe
+        found = unicode_words(lowered.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+    return [word for word in found if word not in stops and word not in _PUNCTUATION]
+
+
+def nltk_words(text: str) -> list[str]:
+    """Split as `nltk.word_tokenize` does, which needs its punkt_tab data."""
+    try:
+        import nltk
+    except ImportError as error:
+        raise ValueError('words = "nltk" needs the nltk package: pip install nltk') from error
+    try:
+        return list(nltk.word_tokenize(text))
+    except LookupError as error:
+        raise ValueError(
+            'words = "nltk" needs the punkt_tab data of nltk, which is not installed: '
+            "python -m nltk.downloader punkt_tab, or set NLTK_DATA, or use --prompt promptreps"
+        ) from error
+
+
+class TermTable:
+    """The vocabulary of one tokenizer as terms: allowed ids of a text, names, shared columns.
+
+    Attributes:
+        rules: how terms are chosen.
+        columns: width of a sparse row: the model's logit width, which may exceed the tokenizer's.
+        canonical: (columns,) int64, the column that each id is counted in; None without merging.
+    """
+
+    def __init__(
+        self, tokenizer: "PreTrainedTokenizerBase", columns: int, rules: SparseRules
+    ) -> None:
+        self.columns = columns
+        self._tokenizer = tokenizer
+        self._cutter = TextTokenizer(tokenizer)
+        self._size = len(tokenizer)  # counted anew at every call, which is slow
+        self.rules = rules
+        self._stops = stop_words(rules.stop_words)
+        if rules.words == "nltk":
+            nltk_words("its data is there")  # or say so now, before anything is made
+        self._ids_of: dict[str, tuple[int, ...]] = {}
+        self.canonical = self._canonical() if rules.merge_forms else None
+
+    def allowed(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+        """Return, for each text, the sorted columns of its content words; empty if it has none."""
+        words_of = [
+            dict.fromkeys(content_words(text, self.rules.words, self._stops)) for text in texts
+        ]
+        self._learn({word for found in words_of for word in found})
+        return [
+            np.array(sorted({i for word in found for i in self._ids_of[word]}), dtype=np.int64)
+            for found in words_of
+        ]
+
+    def name(self, column: int) -> str:
+        """Return the raw vocabulary string of a column, e.g. "Ġword"; "<id>" if it has none."""
+        known = column < self._size
+        name = self._tokenizer.convert_ids_to_tokens(column) if known else None
+        return str(name) if name is not None else f"<{column}>"
+
+    def readable(self, column: int) -> str:
+        """Return a column's text as a person would write it."""
+        return str(self._tokenizer.convert_tokens_to_string([self.name(column)])).strip()
+
+    def spans(self, run: str) -> Iterator[tuple[int, int, int]]:
+        """Yield (column, first, one past the last character) of each piece of a text.
+
+        Nothing where the tokenizer does not tell places; pieces of one character share a place.
+        """
+        (cut,) = self._cutter.encode([[Run("text", run)]])
+        for column, (start, end) in zip(cut.ids, cut.offsets or (), strict=False):
+            if end > start and column != self._tokenizer.unk_token_id:
+                merged = column if self.canonical is None else int(self.canonical[column])
+                yield merged, start, end
+
+    @cached_property
+    def expandable(self) -> NDArray[np.bool_]:
+        """(columns,) True for ids that may be added from outside a text.
+
+        The paper's filter: after one leading word mark or space the vocabulary string is
+        letters alone, and begins with an ASCII lower-case letter.
+        """
+        keep = np.zeros(self.columns, dtype=np.bool_)
+        for token, column in self._tokenizer.get_vocab().items():
+            bare = token[1:] if token[:1] in ("▁", " ") else token
+            keep[column] = bare.isalpha() and "a" <= bare[0] <= "z"
+        return keep
+
+    def _learn(self, words: Iterable[str]) -> None:
+        new = sorted(word for word in words if word not in self._ids_of)
+        if not new:
+            return
+        for word, ids in zip(new, self._ids(new), strict=True):
+            self._ids_of[word] = tuple(ids)
+        if self.canonical is None:
+            return
+        for mark in ("", " "):
+            self._learn_whole(new, [mark + word for word in new])
+            self._learn_whole(new, [mark + word.capitalize() for word in new])
+        for word in new:
+            self._ids_of[word] = tuple({int(self.canonical[i]) for i in self._ids_of[word]})
+
+    def _learn_whole(self, new: list[str], forms: list[str]) -> None:
+        """Add a surface form where it is one token: pieces of a form say nothing of the word."""
+        for word, ids in zip(new, self._ids(forms), strict=True):
+            if len(ids) == 1:
+                self._ids_of[word] += tuple(ids)
+
+    def _ids(self, words: list[str]) -> list[list[int]]:
+        return self._cutter.ids(words)
+
+    def _canonical(self) -> NDArray[np.int64]:
+        """Map every id to the lowest id that reads the same without case and outer space."""
+        canonical = np.arange(self.columns, dtype=np.int64)
+        first: dict[str, int] = {}
+        for column in range(min(self.columns, self._size)):
+            plain = self.readable(column).lower()
+            if plain.isalnum():
+                canonical[column] = first.setdefault(plain, column)
+        return canonical

@@ -1,0 +1,165 @@
+"""Which columns of sparse rows the words of a text stand in: people see words, not pieces."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import regex  # type: ignore[import-untyped]
+
+from embedder.encoders.bm25 import BM25Encoder
+from embedder.inputs.vocabulary import TermTable
+from embedder.locks import lock_of
+from embedder.text.words import is_unspaced, words_and_emoji
+from embedder.types import Encoder, NamesTerms
+
+Named = list[tuple[str, float]]
+"""Words with weights, heaviest first."""
+
+Join = Callable[[Iterable[float]], float]
+Span = tuple[int, int, int]  # column, and the first and one past the last character of its piece
+_CLUSTER = regex.compile(r"\X")
+
+
+class WordColumns:
+    """The columns of words, each read alone; remembered word by word.
+
+    Args:
+        encoder: with sparse rows; one that wraps another as `inner` is read through it.
+
+    Raises:
+        ValueError: the encoder does not tell which words its columns stand for.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._inner: Any = getattr(encoder, "inner", encoder)
+        self._ask = _columns(self._inner)
+        self._known: dict[str, frozenset[int]] = {}
+
+    def of(self, found: Sequence[str]) -> list[frozenset[int]]:
+        """Return the columns of each word."""
+        new = [word for word in dict.fromkeys(found) if word not in self._known]
+        for word, columns in zip(new, self._ask(new) if new else [], strict=True):
+            self._known[word] = frozenset(map(int, columns))
+        return [self._known[word] for word in found]
+
+    def owners(self, text: str, columns: Iterable[int]) -> dict[int, str]:
+        """Return the word of a text that each column stands for, of those that stand in it.
+
+        A column goes to the word with fewest pieces, the first of equals: "day" is a word before
+        it is a piece of "holidays". Where there are no spaces, pieces that overlap are one word.
+        """
+        wanted = frozenset(columns)
+        found = dict.fromkeys(words_and_emoji(text))
+        spaced = [word for word in found if not is_unspaced(word)]
+        parted = sorted(zip(self.of(spaced), spaced, strict=True), key=lambda pair: len(pair[0]))
+        runs = (one for word in found if is_unspaced(word) for one in self._stretches(word, wanted))
+        longest = sorted(((held, word) for word, held in runs), key=lambda pair: -len(pair[1]))
+        owners: dict[int, str] = {}
+        for held, word in (*parted, *longest):
+            for column in held & wanted:
+                owners.setdefault(column, word)
+        return owners
+
+    def _stretches(self, run: str, wanted: frozenset[int]) -> Iterator[tuple[str, frozenset[int]]]:
+        """Join the pieces of a run that overlap, of those whose columns are wanted."""
+        spans = sorted((start, end, column) for column, start, end in self._spans(run))
+        held: set[int] = set()
+        first = last = 0
+        for start, end, column in spans:
+            if column not in wanted:
+                continue
+            if held and start >= last:
+                yield run[first:last], frozenset(held)
+                held = set()
+            first, last = (start, end) if not held else (first, max(last, end))
+            held.add(column)
+        if held:
+            yield run[first:last], frozenset(held)
+
+    def _spans(self, run: str) -> Iterator[Span]:
+        """Yield the pieces of a run without spaces, with where they stand."""
+        if isinstance(self._inner, BM25Encoder):
+            ends = [0, *(one.end() for one in _CLUSTER.finditer(run))]
+            single = self.of([run[start:end] for start, end in pairwise(ends)])
+            for at, columns in enumerate(single):
+                yield from ((column, ends[at], ends[at + 1]) for column in columns)
+            for at, (one, other) in enumerate(pairwise(single)):
+                start, end = ends[at], ends[at + 2]
+                (pair,) = self.of([run[start:end]])
+                yield from ((column, start, end) for column in pair - one - other)
+        elif isinstance(getattr(self._inner, "table", None), TermTable):
+            with lock_of(self._inner.backbone.tokenizer):
+                spans = list(self._inner.table.spans(run))
+            yield from spans
+
+
+def whole_words(
+    encoder: Encoder, weights: Mapping[int, float], texts: Sequence[str], join: Join = max
+) -> Named:
+    """Write sparse columns as words of the texts that they stand for.
+
+    Args:
+        encoder: of the columns.
+        weights: column -> weight.
+        texts: the first that has a word for a column gives it; a column that none has is called
+            as the encoder calls it.
+        join: weights of a word's pieces -> the word's; the largest by default.
+    """
+    owners: dict[int, str] = {}
+    try:
+        columns = WordColumns(encoder)
+        for text in texts:
+            owners |= columns.owners(text, weights.keys() - owners.keys())
+    except ValueError:  # an encoder of somebody's own
+        owners = {}
+    owners |= piece_names(encoder, sorted(weights.keys() - owners.keys()), texts)
+    by_word: dict[str, list[float]] = {}
+    for column, weight in weights.items():
+        by_word.setdefault(owners[column], []).append(weight)
+    return heaviest({word: join(held) for word, held in by_word.items()}.items())
+
+
+def piece_words(encoder: Encoder, weights: Mapping[int, float], texts: Sequence[str]) -> Named:
+    """Write sparse columns as the tokens or terms that they are, with the marks on them."""
+    inner = getattr(encoder, "inner", encoder)
+    table = getattr(inner, "table", None)
+    if isinstance(table, TermTable):
+        return heaviest((table.name(column), weight) for column, weight in weights.items())
+    names = piece_names(encoder, list(weights), texts)
+    return heaviest((names[column], weight) for column, weight in weights.items())
+
+
+def piece_names(encoder: Encoder, columns: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
+    """Name columns as the encoder does, "<id>" where it does not."""
+    if isinstance(encoder, NamesTerms) and columns:
+        return dict(encoder.term_names(columns, texts))
+    return {column: f"<{column}>" for column in columns}
+
+
+def heaviest(words: Iterable[tuple[str, float]]) -> Named:
+    """Put the heaviest words first; equals go by the alphabet."""
+    return sorted(words, key=lambda pair: (-pair[1], pair[0]))
+
+
+def _columns(inner: Any) -> Callable[[list[str]], Iterable[Iterable[int]]]:  # noqa: ANN401
+    """Return what gives the columns of words, each read alone."""
+    if isinstance(inner, BM25Encoder):
+        return inner.columns
+    if isinstance(getattr(inner, "table", None), TermTable):
+
+        def allowed(found: list[str]) -> Iterable[Iterable[int]]:
+            with lock_of(inner.backbone.tokenizer):
+                columns: Iterable[Iterable[int]] = inner.table.allowed(found)
+            return columns
+
+        return allowed
+    tokenizer = getattr(getattr(inner, "model", None), "tokenizer", None)
+    if tokenizer is None:
+        raise ValueError(f"{type(inner).__name__} does not tell which words its columns stand for")
+
+    def read(found: list[str]) -> Iterable[Iterable[int]]:
+        with lock_of(inner.model):  # as its encoder does
+            ids: Iterable[Iterable[int]] = tokenizer(found, add_special_tokens=False)["input_ids"]
+        return ids
+
+    return read

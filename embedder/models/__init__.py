@@ -1,0 +1,1 @@
+"""One causal language model: loaded, run and read; it knows no paper and no wording."""

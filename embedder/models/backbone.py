@@ -1,0 +1,286 @@
+"""Backbone: a causal language model that reads states and logits off last tokens.
+
+One forward pass gives both answers. The LM head runs on last positions only, keys and values of
+a shared prefix are computed once, and layers above the one that is read are not run when nobody
+asks for logits. Nothing here knows an architecture by name: layers, LM head and cache layout are
+found from the loaded module.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from embedder.checkpoints.checkpoint import not_causal
+from embedder.locks import lock_of
+from embedder.models.anatomy import after_blocks, before_block, decoder_layers, hooked
+from embedder.models.batching import right_pad
+from embedder.models.kv_cache import filled, is_plain, lent, new_cache
+from embedder.models.request import EnoughError, Intervention, Pass, Wanted
+from embedder.models.state_reader import StateReader
+from embedder.prompts.readout_rules import at_depth
+
+if TYPE_CHECKING:
+    from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+
+Rest = ParamSpec("Rest")
+KEPT_PREFIXES = 20  # MetaEOL has 8, the same for both roles
+PLACEHOLDER_SEED = 3407  # the authors'; any row will do, since a copy soon takes its place
+
+
+def _alone(
+    method: Callable[Concatenate["Backbone", Rest], Pass],
+) -> Callable[Concatenate["Backbone", Rest], Pass]:
+    """Let one thread at a time run a pass through a model, since hooks are the model's."""
+
+    @wraps(method)
+    def run(self: "Backbone", /, *args: Rest.args, **kwargs: Rest.kwargs) -> Pass:
+        with lock_of(self.model):
+            return method(self, *args, **kwargs)
+
+    return run
+
+
+class Backbone:
+    """A loaded causal LM with its tokenizer; threads may share it.
+
+    Attributes:
+        layers: the decoder blocks.
+        vocab: width of the logits.
+        shares_prefix: whether keys and values of a prefix can be computed apart.
+        attention_outputs: projections of attention outputs that were looked for, by block.
+        missing_head: names of the LM head's weights that the checkpoint lacks; they are random.
+        causal: whether a token's state stays as it is, whatever tokens come after it.
+    """
+
+    def __init__(
+        self,
+        model: "PreTrainedModel",
+        tokenizer: "PreTrainedTokenizerBase",
+        missing_head: frozenset[str] = frozenset(),
+        causal: bool = True,
+    ) -> None:
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.device = next(model.parameters()).device
+        self.layers = decoder_layers(model)
+        self.vocab = int(model.config.get_text_config().vocab_size)
+        self.shares_prefix = is_plain(model)
+        self.attention_outputs: dict[int, nn.Module] = {}
+        self.missing_head = missing_head
+        self.causal = causal
+        self._accepted = set(inspect.signature(model.forward).parameters)
+        self._base_accepted = set(inspect.signature(model.base_model.forward).parameters)
+        self._prefixes: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = {}
+
+    @cached_property
+    def placeholder_row(self) -> Tensor:
+        """The embedding of the placeholder of token prepending, (dim,) float32."""
+        # N(0, 1) as the authors draw it, on the CPU: the same row on every device.
+        table = self.model.get_input_embeddings().weight
+        generator = torch.Generator().manual_seed(PLACEHOLDER_SEED)
+        return torch.randn(table.shape[1], generator=generator).to(self.device)
+
+    @cached_property
+    def top(self) -> list[nn.Module]:
+        """What a state passes after the last block: the final norm, where there is one."""
+        return after_blocks(self.model)
+
+    def check_causal(self) -> None:
+        """Refuse to read from left to right a model whose tokens see those after them.
+
+        Raises:
+            ValueError: rows would depend on their batch.
+        """
+        if not self.causal:
+            raise not_causal(self.model.config.name_or_path, type(self.model).__name__)
+
+    def check_head(self) -> None:
+        """Refuse to read a model's words where the checkpoint has no LM head.
+
+        Raises:
+            ValueError: what stands in its place is random.
+        """
+        if self.missing_head:
+            raise ValueError(
+                f"{self.model.config.name_or_path}: the checkpoint has no LM head "
+                f"({min(self.missing_head)} is missing), which this prompt reads; such a model "
+                "gives dense rows only: --channels dense,bm25 with a prompt that generates nothing"
+            )
+
+    def depth_of(self, layer: int | float) -> int:
+        """Return the number of blocks under a layer, or say that it does not exist."""
+        blocks = len(self.layers)
+        depth = at_depth(layer, blocks)
+        if not 0 <= depth <= blocks:
+            raise ValueError(
+                f"read.layer {layer} does not exist: the model has {blocks} blocks, "
+                f"so 0 to {blocks}, or -1 for the top"
+            )
+        return depth
+
+    @_alone
+    @torch.inference_mode()
+    def read(
+        self,
+        prefix: tuple[int, ...],
+        rows: Sequence[Sequence[int]],
+        wanted: Wanted,
+        keep_cache: bool = False,
+        interventions: Sequence[Intervention] = (),
+    ) -> Pass:
+        """Run prefix + row for every row and answer.
+
+        Rows are padded on the right: attention is causal, so no token sees the padding, no mask
+        is needed, and distances inside a row stay true for sliding windows.
+
+        Args:
+            prefix: ids shared by all rows; may be empty.
+            rows: n non-empty id sequences.
+            wanted: what to answer.
+            keep_cache: whether the pass shall be continued by `extend`; rows are then equally long.
+            interventions: what is done to states on their way.
+        """
+        shared = len(prefix) if self.shares_prefix and not wanted.bidirectional else 0
+        if not shared:
+            rows = [[*prefix, *row] for row in rows]
+        ids, last = right_pad(rows)
+        if keep_cache and len(set(last.tolist())) > 1:
+            raise ValueError("rows that are continued must be equally long")
+        cache: DynamicCache | None = None
+        if shared:
+            cache = self._prefix_cache(prefix, len(rows), keep_cache)
+        elif keep_cache:
+            cache = new_cache()
+        with ExitStack() as hooks:
+            for intervention in interventions:
+                hooks.enter_context(hooked(intervention.attach(self, shared)))
+            return self._pass(self._here(ids), last, wanted, shared, cache)
+
+    @_alone
+    @torch.inference_mode()
+    def extend(
+        self, before: Pass, rows: Sequence[Sequence[int]], wanted: Wanted, each: int = 1
+    ) -> Pass:
+        """Go on from a pass that kept its cache.
+
+        Args:
+            before: the pass; its cache is used up.
+            rows: n * each id sequences; `each` of them follow the same row of `before`.
+            wanted: what to answer.
+            each: how many ways each row goes on.
+        """
+        ids, last = right_pad(rows)
+        cache = before.cache
+        if each > 1 and cache is not None:
+            cache = lent((layer.keys, layer.values) for layer in cache.layers)
+        return self._pass(self._here(ids), last, wanted, before.seen, cache)
+
+    def _pass(
+        self,
+        ids: Tensor,
+        last: NDArray[np.int64],
+        wanted: Wanted,
+        seen: int,
+        cache: "DynamicCache | None",
+    ) -> Pass:
+        length = seen + ids.shape[1]
+        inputs: dict[str, Any] = {
+            "input_ids": ids,
+            "position_ids": torch.arange(seen, length, device=ids.device)[None],
+            "past_key_values": cache,
+            "use_cache": cache is not None,
+        }
+        if wanted.bidirectional:
+            inputs["attention_mask"] = self._open_mask(last)
+        read = StateReader(self._here(last), wanted, seen)
+        if not wanted.hidden and not wanted.logits:
+            with suppress(EnoughError):
+                self.model.base_model(**_fitting(inputs, self._base_accepted))
+            return Pass(None, None, length, cache)
+        if wanted.peak:
+            self.check_head()
+            logits = self.model(**_fitting(inputs, self._accepted)).logits
+            return Pass(read.peak(logits), None, length, cache)
+        hidden, logits = self._read(inputs, read, wanted)
+        return Pass(hidden if wanted.hidden else None, logits, length, cache)
+
+    def _read(
+        self, inputs: dict[str, Any], read: StateReader, wanted: Wanted
+    ) -> tuple[Tensor | None, Tensor | None]:
+        depth = self.depth_of(wanted.layer)
+        at_top = depth == len(self.layers) and wanted.norm != "never"
+        if at_top or not wanted.hidden:
+            return self._top(inputs, read, wanted.logits)
+        kept: list[Tensor] = []
+        top = self.top if wanted.norm == "always" else []  # found before the model is hooked
+
+        def keep(states: Tensor) -> None:
+            for module in top:
+                states = module(states)
+            kept.append(read(states))
+            if not wanted.logits:
+                raise EnoughError
+
+        with hooked([before_block(self.layers, depth, keep)]):
+            try:
+                _, logits = self._top(inputs, read.last_only(), wanted.logits)
+            except EnoughError:
+                logits = None
+        return kept[0], logits
+
+    def _top(
+        self, inputs: dict[str, Any], read: StateReader, logits: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Read the LM head's input, and its output if asked."""
+        if not logits:
+            base = self.model.base_model(**_fitting(inputs, self._base_accepted))
+            return read(base.last_hidden_state), None
+        # The model's own forward gives the logits, with whatever it does to them (soft caps,
+        # scales); the LM head is handed the last tokens instead of all of them.
+        kept: list[Tensor] = []
+
+        def last_only(_: nn.Module, states: tuple[Tensor]) -> tuple[Tensor]:
+            kept.append(read(states[0]))
+            return (read.last(states[0])[:, None],)  # (n, 1, dim)
+
+        self.check_head()
+        head = self.model.get_output_embeddings()
+        with hooked([head.register_forward_pre_hook(last_only)]):
+            out = self.model(**_fitting(inputs, self._accepted))
+        return kept[0], out.logits[:, -1]
+
+    def _open_mask(self, last: NDArray[np.int64]) -> Tensor:
+        """Let every token see all tokens of its row: (n, 1, length, length), 0 or -inf."""
+        length = int(last.max()) + 1
+        dtype = self.model.dtype
+        mask = torch.zeros((len(last), 1, length, length), dtype=dtype, device=self.device)
+        padding = torch.arange(length, device=self.device)[None] > self._here(last)[:, None]
+        return mask.masked_fill(padding[:, None, None], torch.finfo(dtype).min)
+
+    def _prefix_cache(self, prefix: tuple[int, ...], n: int, keep: bool) -> "DynamicCache":
+        """Return a cache that n rows share, to read or to go on from."""
+        if prefix not in self._prefixes:
+            while len(self._prefixes) >= KEPT_PREFIXES:
+                self._prefixes.pop(next(iter(self._prefixes)))
+            cache = new_cache()
+            ids = torch.tensor([prefix], device=self.device)
+            self.model.base_model(input_ids=ids, past_key_values=cache, use_cache=True)
+            self._prefixes[prefix] = [(layer.keys, layer.values) for layer in cache.layers]
+        held = self._prefixes[prefix]
+        if not keep:
+            return lent(held)
+        return filled((k.expand(n, -1, -1, -1), v.expand(n, -1, -1, -1)) for k, v in held)
+
+    def _here(self, array: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+
+def _fitting(inputs: dict[str, Any], accepted: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in inputs.items() if name in accepted}

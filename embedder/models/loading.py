@@ -1,0 +1,232 @@
+"""Load a causal LM by name or folder: device, dtype, attention; errors in one line."""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from embedder.checkpoints.bundled import BUNDLED_MODEL, BUNDLED_NAME
+from embedder.checkpoints.checkpoint import (
+    check_config,
+    check_finite,
+    check_size,
+    check_tokens,
+    is_causal,
+    missing_head,
+)
+from embedder.checkpoints.devices import resolve_device
+from embedder.checkpoints.hub import cached_folder, is_local_only
+from embedder.checkpoints.model_folder import check_folder
+from embedder.inputs.chat_template import prepare_rendering
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from embedder.models.backbone import Backbone
+
+SAMPLES = 64  # values of each weight matrix that enter the digest
+_LOADING = RLock()  # one model at a time: libraries keep their verbosity for the whole process
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True, slots=True)
+class LLMOptions:
+    """How a model is run. `auto` is resolved while loading.
+
+    Attributes:
+        max_text_tokens: tokens of a text that are read; the rest is cut off and counted.
+        dtype: float32, bfloat16, float16, or auto: half precision where the weights are stored
+            in it and the processor multiplies it natively, else float32.
+        device: cpu, cuda, cuda:1, mps, or auto.
+        token_budget: tokens per batch, padding included; 0 chooses by device.
+        trust_remote_code: run Python code that comes with the model. Off unless asked for.
+    """
+
+    max_text_tokens: int = 512
+    dtype: str = "auto"
+    device: str = "auto"
+    token_budget: int = 0
+    trust_remote_code: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_text_tokens < 1 or self.token_budget < 0:
+            raise ValueError("max_text_tokens must be at least 1 and token_budget at least 0")
+        if self.dtype not in ("auto", *DTYPES):
+            raise ValueError(f"dtype must be auto, {', '.join(DTYPES)}; got {self.dtype!r}")
+
+
+def load_backbone(name: str | Path, options: LLMOptions) -> tuple["Backbone", LLMOptions]:
+    """Load model and tokenizer, and say which device and dtype `auto` became.
+
+    Raises:
+        ValueError: there is no such model, or it is none that can be read: it lacks weights, is
+            no causal LM, or its tokenizer is another's. One line that begins with the place.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    from embedder.models.backbone import Backbone
+
+    place = str(BUNDLED_MODEL if name == BUNDLED_NAME else name)
+    resolve_device(options.device)  # before anything is downloaded
+    local = is_local_only(place)
+    remote: dict[str, Any] = {"trust_remote_code": options.trust_remote_code}
+    if local:
+        remote["local_files_only"] = True
+    folder = cached_folder(place) if local else Path(place)
+    stored = check_folder(folder) if folder is not None and folder.exists() else None
+    with quiet_transformers(), named_errors(place):
+        config = AutoConfig.from_pretrained(place, **remote)
+        check_config(config, place)
+        resolved = _resolved(options, config)
+        tokenizer = AutoTokenizer.from_pretrained(place, **remote)
+        if tokenizer.chat_template:
+            prepare_rendering()
+        if stored is not None and not options.trust_remote_code:
+            check_size(config, stored, place)
+        model, info = _load_model(place, config, resolved, remote)
+        missing = missing_head(model, info, place)
+        check_finite(model, place)
+        check_tokens(len(model.get_input_embeddings().weight), tokenizer, place)
+        return Backbone(model, tokenizer, missing, is_causal(model, place)), resolved
+
+
+def _load_model(
+    place: str, config: "PretrainedConfig", options: LLMOptions, remote: dict[str, Any]
+) -> tuple["PreTrainedModel", dict[str, Any]]:
+    """Load weights, and return what of them was missing, left over, or of another shape."""
+    from transformers import AutoModelForCausalLM
+
+    # Without it, pickles of the hub would be sent to be converted, and the answer be read.
+    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "true")
+    # A quantised model is laid out for its device while it loads, and cannot be moved after.
+    quantised = getattr(config, "quantization_config", None) is not None
+    model, info = AutoModelForCausalLM.from_pretrained(
+        place,
+        dtype=_torch_dtype(options.dtype),
+        use_safetensors=True,  # pickles run code
+        ignore_mismatched_sizes=True,  # refused by `missing_head`, by name
+        output_loading_info=True,
+        **({"device_map": options.device} if quantised else {}),
+        **_attention(config),
+        **remote,
+    )
+    return model if quantised else model.to(options.device), info
+
+
+def weights_digest(model: "PreTrainedModel", without: Collection[str] = ()) -> str:
+    """Return 16 hex digits that tell two sets of weights apart, wherever they are stored.
+
+    64 evenly spaced values of every tensor count, with its name, shape and dtype: fine-tuning
+    changes all of them, and a folder that was moved or a hub name changes none.
+
+    Args:
+        model: as loaded.
+        without: names of weights that do not count, since they were not in the checkpoint.
+    """
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        if name in without:
+            continue
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        flat = tensor.detach().reshape(-1)
+        step = max(1, len(flat) // SAMPLES)
+        digest.update(flat[::step][:SAMPLES].to("cpu", torch.float32).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def tokenizer_digest(tokenizer: "PreTrainedTokenizerBase") -> str:
+    """Return 16 hex digits of the vocabulary and of how it cuts a probing text."""
+    probe = "Naïve CafÉ 3.14 don't\n\tl'eau 東京 e\u0301 state-of-the-art <s> ▁ Ġ"
+    cut = tokenizer(probe, add_special_tokens=True, verbose=False).input_ids
+    facts = repr((sorted(tokenizer.get_vocab().items()), cut))
+    return hashlib.sha256(facts.encode()).hexdigest()[:16]
+
+
+def _resolved(options: LLMOptions, config: "PretrainedConfig") -> LLMOptions:
+    import torch
+
+    device = resolve_device(options.device)
+    dtype = options.dtype
+    if dtype == "auto":
+        stored = str(getattr(config, "dtype", None)).removeprefix("torch.")
+        native = device != "cpu" or bool(torch.cpu.get_capabilities().get("amx_bf16"))
+        half = (stored == "bfloat16" and native) or (stored == "float16" and device != "cpu")
+        dtype = stored if half else "float32"
+    budget = options.token_budget or (1024 if device == "cpu" else 32768)
+    return replace(options, device=device, dtype=dtype, token_budget=budget)
+
+
+def _torch_dtype(name: str) -> "torch.dtype":
+    import torch
+
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
+
+
+def _attention(config: "PretrainedConfig") -> dict[str, str]:
+    """Ask for eager attention where scores are soft-capped, which fused kernels leave out."""
+    text = config.get_text_config()
+    return {"attn_implementation": "eager"} if _soft_cap(text) else {}
+
+
+def _soft_cap(config: "PretrainedConfig") -> float | None:
+    cap: float | None = getattr(config, "attn_logit_softcapping", None)
+    return cap
+
+
+@contextmanager
+def named_errors(place: str, kind: str = "causal language model") -> Iterator[None]:
+    """Turn whatever a library raises over a wrong folder or name into one line of ours.
+
+    Raises:
+        ValueError: in place of any error; our own, which begin with the place, stay as they are.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise MemoryError(f"{place} does not fit in memory; use a smaller model") from error
+    except Exception as error:
+        if isinstance(error, ValueError) and str(error).startswith(place):
+            raise
+        raise ValueError(
+            f"no {kind} could be loaded from {place!r} "
+            f"(a folder, or a name on the Hugging Face hub): {first_line(error)}"
+        ) from error
+    except BaseException as error:  # the tokenizers library panics over files it takes for its own
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ValueError(f"{place}: tokenizer.json is damaged: {first_line(error)}") from error
+
+
+def first_line(error: BaseException) -> str:
+    """Say an error in one line, with its kind where the words alone would say too little."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = " ".join(lines[:2])[:300] if lines else ""
+    return (
+        said
+        if isinstance(error, OSError | ValueError) and said
+        else (f"{type(error).__name__}: {said}" if said else type(error).__name__)
+    )
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers from writing bars and tables: what is wrong is said by our own errors."""
+    from transformers.utils import logging as transformers_logging
+
+    with _LOADING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        transformers_logging.disable_progress_bar()
+        before = transformers_logging.get_verbosity()
+        transformers_logging.set_verbosity_error()
+        try:
+            yield
+        finally:
+            transformers_logging.set_verbosity(before)

@@ -1,0 +1,125 @@
+"""Hidden states -> rows: which positions are read, and how they become one row (pure functions)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.inputs.tokenized import Row
+from embedder.prompts.readout_rules import Reading
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Take:
+    """The positions that are read of each row of a batch, counted from the row's first token.
+
+    Attributes:
+        rows: (m,) int64, row of each position, non-decreasing; the mean of none is zeros.
+        positions: (m,) int64.
+    """
+
+    rows: NDArray[np.int64]
+    positions: NDArray[np.int64]
+
+    def mean(self, states: "Tensor", seen: int) -> "Tensor":
+        """Average the states at the positions.
+
+        Args:
+            states: (n, length, dim), of which the first stands at position `seen`.
+            seen: positions before it, which must not be read here.
+
+        Returns:
+            (n, dim) float32; the state itself, untouched, where each row has one position.
+        """
+        import torch
+
+        rows, places = self._on(states, seen)
+        taken = states[rows, places]  # (m, dim)
+        if len(rows) == len(states) and len(np.unique(self.rows)) == len(states):
+            return taken
+        total = torch.zeros((len(states), taken.shape[1]), device=states.device)
+        count = torch.bincount(rows, minlength=len(states))
+        return total.index_add_(0, rows, taken.float()) / count.clamp(min=1)[:, None]
+
+    def peak(self, logits: "Tensor", seen: int) -> "Tensor":
+        """Return the largest ln(1 + relu(logit)) over the positions, (n, vocab) float32.
+
+        The pooling of LENS (Lei et al., 2025) and SPLADE (Formal et al., SIGIR 2021).
+        """
+        import torch
+
+        rows, places = self._on(logits, seen)
+        taken = torch.log1p(torch.relu(logits[rows, places].float()))  # (m, vocab)
+        index = rows[:, None].expand_as(taken)
+        start = torch.zeros((len(logits), taken.shape[1]), device=logits.device)
+        return start.scatter_reduce(0, index, taken, "amax")
+
+    def _on(self, states: "Tensor", seen: int) -> tuple["Tensor", "Tensor"]:
+        import torch
+
+        if len(self.positions) and self.positions.min() < seen:
+            raise ValueError(
+                "positions of the shared prefix cannot be read: its states were computed before"
+            )
+        rows = torch.from_numpy(self.rows).to(states.device)
+        return rows, torch.from_numpy(self.positions - seen).to(states.device)
+
+
+class Held:
+    """Keep the states of every position, to be read when it is known which ones matter."""
+
+    def __init__(self) -> None:
+        self.states: Tensor | None = None
+        self.seen = 0
+
+    def mean(self, states: "Tensor", seen: int) -> "Tensor":
+        """Keep states (n, length, dim), the first at position `seen`; give back the last ones."""
+        self.states, self.seen = states.clone(), seen
+        return states[:, -1]
+
+    def peak(self, logits: "Tensor", seen: int) -> "Tensor":
+        """Logits are not held: they would take vocab / dim times the memory."""
+        raise ValueError("tokens are selected by their states, not by their logits")
+
+
+def take(rows: Sequence[Row], reading: Reading) -> Take:
+    """Find the positions that a reading wants; see `positions` for spans without tokens."""
+    found = [positions(row, reading) for row in rows]
+    return Take(
+        np.repeat(np.arange(len(rows)), [len(one) for one in found]),
+        np.concatenate(found) if found else np.zeros(0, np.int64),
+    )
+
+
+def positions(row: Row, reading: Reading) -> NDArray[np.int64]:
+    """Return the positions that are read of one row, increasing.
+
+    Where a text has no tokens, the row's last token is read; but of a copy that has none, nothing,
+    which gives zeros, or the row's first token where the last of the copy is read. This is what
+    the program of Echo does (Springer et al., ICLR 2025).
+    """
+    last = np.array([len(row.ids) - 1])
+    if reading.at_last_token:
+        return last
+    span = spanned(row, reading)
+    if reading.pool == "max":  # the answer about a token is given at the token before it
+        span = span[span > 0] - 1
+    if not len(span) and reading.span == "copy":
+        return np.zeros(int(reading.pool == "last"), np.int64)
+    if not len(span):
+        return last
+    return span[-1:] if reading.pool == "last" else span
+
+
+def spanned(row: Row, reading: Reading) -> NDArray[np.int64]:
+    """Return the positions of the span; empty where the text has no tokens."""
+    if reading.span == "prompt":
+        return np.arange(len(row.ids))
+    wanted = row.slots[1:2] if reading.span == "copy" else row.slots[:1]
+    stretches = [np.arange(one.start, one.stop) for slot in wanted for one in slot]
+    return np.concatenate(stretches) if stretches else np.zeros(0, np.int64)

@@ -1,0 +1,130 @@
+"""Soft tokens before the rows of a batch: embedded, and read at each row's last token."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from embedder.locks import lock_of
+from embedder.models.anatomy import hooked
+from embedder.types import Role
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from embedder.encoders.llm import LLMEncoder
+    from embedder.models.backbone import Backbone
+
+
+def soft_states(
+    backbone: "Backbone",
+    ids: Sequence[Sequence[int]],
+    soft: "Tensor | None",
+    router: "Tensor | None" = None,
+) -> "Tensor":
+    """Read states at last tokens, at the top, with soft tokens before each row; differentiable.
+
+    Args:
+        backbone: of a causal LM with `base_model` and `lm_head`.
+        ids: token ids of each row; a leading BOS stays in front.
+        soft: (experts, m, dim) or (m, dim), or None.
+        router: (dim, experts), see Adaptation.
+
+    Returns:
+        (n, dim) states.
+    """
+    import torch
+
+    embedded, mask = _embedded(backbone, ids, soft, router)
+    with lock_of(backbone.model):
+        base = backbone.model.base_model(
+            inputs_embeds=embedded, attention_mask=mask, use_cache=False
+        )
+    rows = torch.arange(len(ids), device=embedded.device)
+    states: Tensor = base.last_hidden_state[rows, mask.sum(1) - 1]
+    return states
+
+
+def soft_logits(
+    backbone: "Backbone",
+    ids: Sequence[Sequence[int]],
+    soft: "Tensor | None",
+    router: "Tensor | None" = None,
+) -> "tuple[Tensor, Tensor]":
+    """Read states as `soft_states` does, and the logits that the model gives there.
+
+    Returns:
+        (n, dim) states and (n, vocab) logits.
+    """
+    import torch
+
+    embedded, mask = _embedded(backbone, ids, soft, router)
+    at = (torch.arange(len(ids), device=embedded.device), mask.sum(1) - 1)
+    kept: list[Tensor] = []
+
+    def last_only(_: "nn.Module", states: "tuple[Tensor]") -> "tuple[Tensor]":
+        kept.append(states[0][at])
+        return (kept[0][:, None],)
+
+    # The model's own forward, since some cap or scale what the head says.
+    backbone.check_head()
+    head = backbone.model.get_output_embeddings()
+    with lock_of(backbone.model), hooked([head.register_forward_pre_hook(last_only)]):
+        out = backbone.model(inputs_embeds=embedded, attention_mask=mask, use_cache=False)
+    return kept[0], out.logits[:, -1]
+
+
+def _embedded(
+    backbone: "Backbone",
+    ids: Sequence[Sequence[int]],
+    soft: "Tensor | None",
+    router: "Tensor | None",
+) -> "tuple[Tensor, Tensor]":
+    """Return (n, length, dim) input embeddings, padded on the right, and their mask."""
+    import torch
+
+    table = backbone.model.get_input_embeddings()
+    device = table.weight.device
+    length = max(len(row) for row in ids)
+    padded = torch.zeros(len(ids), length, dtype=torch.long, device=device)
+    mask = torch.zeros(len(ids), length, dtype=torch.long, device=device)
+    for at, row in enumerate(ids):
+        padded[at, : len(row)] = torch.tensor(row, device=device)
+        mask[at, : len(row)] = 1
+    with lock_of(backbone.model):
+        embedded = table(padded)
+    if soft is None:
+        return embedded, mask
+    put = soft.to(device, embedded.dtype)
+    put = put[None] if put.dim() == 2 else put
+    if router is not None:
+        mean = (embedded * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
+        shares = torch.softmax(mean @ router.to(device, embedded.dtype), dim=1)
+        put = torch.einsum("ne,emd->nmd", shares, put)
+    else:
+        put = put[0].expand(len(ids), -1, -1)
+    bos = backbone.tokenizer.bos_token_id
+    head = 1 if bos is not None and all(row[0] == bos for row in ids) else 0
+    embedded = torch.cat([embedded[:, :head], put, embedded[:, head:]], dim=1)
+    ones = mask.new_ones(len(ids), put.shape[1])
+    mask = torch.cat([mask[:, :head], ones, mask[:, head:]], dim=1)
+    return embedded, mask
+
+
+def check_plain(encoder: "LLMEncoder") -> None:
+    """Refuse a prompt that is not one wording read at its last token, at the top.
+
+    Raises:
+        ValueError: it is another; says what.
+    """
+    prompt, reading = encoder.prompt, encoder.prompt.reading
+    top = encoder.backbone.depth_of(reading.layer) == len(encoder.backbone.layers)
+    extras = (prompt.prepend, prompt.contrast, prompt.filter, prompt.select, prompt.rewrite)
+    plain = reading.mode == "first-token" and reading.at_last_token and reading.norm != "never"
+    if not (plain and top and reading.attention == "causal" and extras == (None,) * 5):
+        raise ValueError(
+            f"prompt {prompt.name!r} is not read at its last token at the top, without further "
+            "rules; soft tokens and gradients need that"
+        )
+    if len(encoder.reader.frames[Role.QUERY]) != 1 or not hasattr(
+        encoder.backbone.model, "lm_head"
+    ):
+        raise ValueError("soft tokens and gradients need one wording, and a model with lm_head")

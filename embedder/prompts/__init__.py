@@ -1,0 +1,1 @@
+"""A prompt as a value, its files and the library; no tokenizer, no torch."""

@@ -1,0 +1,245 @@
+"""Prompts as TOML files: parse and write."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from embedder.files.config_file import parse_toml, read_toml
+from embedder.files.typed_values import fill_value, in_short, unknown_key
+from embedder.prompts.prompt import NOTES, Prompt
+from embedder.prompts.readout_rules import Contrast, Example, Reading, SparseRules
+from embedder.prompts.template import Form, Template, Tokens
+from embedder.types import Role
+
+# Tables of rules that a prompt may have or lack.
+_TABLES = ("prepend", "filter", "select", "rewrite", "sample")
+_SCALARS = (*NOTES, "text_rules", "specials", "text_specials", "task", "adapt")
+_WORDED = ("template", "templates", "user", "system", "prefill", "tokens")
+# Fields of a prompt that a file spells otherwise.
+_SPELT = {"forms": ("form", "both", "query", "document"), "reading": ("read", "sparse")}
+_SPELT |= {"examples": ("example",)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Wording:
+    """A table of wordings as it stands in a file: plain ones, or the turns of a chat."""
+
+    template: str | None = None
+    templates: tuple[str, ...] | None = None
+    user: str | None = None
+    system: str | None = None
+    prefill: str | None = None
+    tokens: Tokens = "pieces"
+
+    def templates_of(self, key: str) -> tuple[Template, ...]:
+        """Return the wordings; `key` is named in errors."""
+        kinds = (self.template, self.templates, self.user)
+        if sum(given is not None for given in kinds) != 1:
+            raise ValueError(
+                f"[{key}] needs one of template = or templates = (plain) or user = (chat)"
+            )
+        turns = {"system": self.system, "prefill": self.prefill}
+        chat = {name: text for name, text in turns.items() if text is not None}
+        if chat and self.user is None:
+            raise ValueError(f"[{key}] does not know {', '.join(chat)} without user = (chat)")
+        if self.templates is not None and not self.templates:
+            raise ValueError(f"{key}.templates is empty; give one wording or more")
+        texts = self.templates or (self.template or self.user or "",)
+        is_chat = self.user is not None
+        try:
+            return tuple(Template(text, **chat, chat=is_chat, tokens=self.tokens) for text in texts)
+        except ValueError as error:
+            raise ValueError(f"[{key}] {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A table of wordings for some models as it stands in a file."""
+
+    name: str = "own"
+    needs: str = ""
+    both: tuple[_Wording, ...] | None = None
+    query: tuple[_Wording, ...] | None = None
+    document: tuple[_Wording, ...] | None = None
+
+    def form(self, key: str) -> Form:
+        """Return the form; `key` is named in errors."""
+        before = f"{key}." if key else ""
+        if self.both is not None and (self.query, self.document) != (None, None):
+            raise ValueError(f"[{before}both] stands for query and document: leave out it or them")
+        sides: list[tuple[Template, ...]] = []
+        for role in Role:
+            own: tuple[_Wording, ...] | None = getattr(self, role.value)
+            tables = self.both if self.both is not None else own
+            if tables is None:
+                raise ValueError(
+                    f"[{before}{role.value}] is missing: give [{before}query] and "
+                    f"[{before}document], or [{before}both]"
+                )
+            name = before + (role.value if self.both is None else "both")
+            sides.append(tuple(one for table in tables for one in table.templates_of(name)))
+        return Form(self.name, query=sides[0], document=sides[1], needs=self.needs)
+
+
+def read(path: Path) -> Prompt:
+    """Read a prompt file.
+
+    Raises:
+        ValueError: names the file, the key, what was expected and what came.
+        OSError: it cannot be read.
+    """
+    return _prompt(read_toml(path), str(path), path.resolve().parent)
+
+
+def parse(text: str, where: str = "prompt") -> Prompt:
+    """Parse a prompt; `where` is named in errors.
+
+    Raises:
+        ValueError: as of `read`.
+    """
+    beside = Path(where).resolve().parent if where.endswith(".toml") else None
+    return _prompt(parse_toml(text, where), where, beside)
+
+
+def write(prompt: Prompt) -> str:
+    """Write a prompt so that `parse` gives an equal one."""
+    lines = [_line(key, getattr(prompt, key)) for key in _SCALARS]
+    for form in prompt.forms:
+        lines += ["", "[[form]]", _line("name", form.name), _line("needs", form.needs)]
+        for role in Role:
+            lines += _wording(f"form.{role.value}", form.templates(role))
+    rules = prompt.reading.sparse
+    read = {k: v for k, v in asdict(prompt.reading).items() if k != "sparse"}
+    lines += _table("[read]", read)
+    lines += _table("[sparse]", {"enabled": rules is not None} | asdict(rules or SparseRules()))
+    for name in _TABLES:
+        if getattr(prompt, name) is not None:
+            lines += _table(f"[{name}]", asdict(getattr(prompt, name)))
+    if prompt.contrast is not None:
+        rule = {k: v for k, v in asdict(prompt.contrast).items() if k != "template"}
+        lines += _table("[contrast]", rule)
+        lines += _template_lines(prompt.contrast.template)
+    for example in prompt.examples:
+        lines += _table("[[example]]", asdict(example))
+    return "\n".join(lines) + "\n"
+
+
+def _prompt(data: Mapping[str, Any], where: str, beside: Path | None) -> Prompt:
+    """Build a prompt; what it adapts by lies beside the file that names it."""
+    try:
+        prompt: Prompt = fill_value(Prompt, _values(data), "")
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+    if prompt.adapt and beside is not None:
+        return replace(prompt, adapt=str(beside / prompt.adapt))
+    return prompt
+
+
+def _values(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a prompt; those that a file spells otherwise are of their types."""
+    known = [name for name in _names(Prompt) if name not in _SPELT]
+    spelt = [key for keys in _SPELT.values() for key in keys]
+    if unknown := [key for key in data if key not in (*known, *spelt)]:
+        raise ValueError(unknown_key("", unknown[0], (*known, *spelt)))
+    values = {key: value for key, value in data.items() if key in known}
+    values |= {"forms": _forms(data), "reading": _reading(data)}
+    if "contrast" in data:
+        values["contrast"] = _contrast(data["contrast"])
+    if "example" in data:
+        values["examples"] = fill_value(tuple[Example, ...], data["example"], "example")
+    return values
+
+
+def _forms(data: Mapping[str, Any]) -> tuple[Form, ...]:
+    sides = {key: data[key] for key in ("both", "query", "document") if key in data}
+    if "form" not in data:
+        return (_form(sides, ""),)
+    if sides:
+        raise ValueError(f"[{next(iter(sides))}] stands beside [[form]]: put it into a form")
+    given = data["form"]
+    if not isinstance(given, list) or not given:
+        raise ValueError(f"form must be tables, each [[form]]; got {in_short(given)}")
+    keys = ["form" if len(given) == 1 else f"form {at}" for at in range(1, len(given) + 1)]
+    return tuple(_form(table, key) for table, key in zip(given, keys, strict=True))
+
+
+def _form(given: object, key: str) -> Form:
+    """Read one form; a role has one table of wordings or a list of them."""
+    if isinstance(given, dict):
+        if key and "name" not in given:
+            raise ValueError(f"{key}.name is missing, and there is no default")
+        tables = {side: given[side] for side in ("both", "query", "document") if side in given}
+        for side, table in tables.items():
+            if not isinstance(table, list):
+                name = f"{key}.{side}" if key else side
+                tables[side] = [fill_value(_Wording, table, name)]
+        given = {**given, **tables}
+    form: _Form = fill_value(_Form, given, key)
+    return form.form(key)
+
+
+def _reading(data: Mapping[str, Any]) -> Reading:
+    """Read [read] and [sparse], which stand apart in a file."""
+    sparse, enabled = data.get("sparse", {}), True
+    if isinstance(sparse, dict):
+        sparse = dict(sparse)
+        enabled = fill_value(bool, sparse.pop("enabled", True), "sparse.enabled")
+    rules = fill_value(SparseRules, sparse, "sparse")
+    read = data.get("read", {})
+    if isinstance(read, dict):
+        known = [name for name in _names(Reading) if name != "sparse"]
+        if unknown := [key for key in read if key not in known]:
+            raise ValueError(unknown_key("read", unknown[0], known))
+        read = read | {"sparse": rules if enabled else None}
+    reading: Reading = fill_value(Reading, read, "read")
+    return reading
+
+
+def _contrast(given: object) -> Contrast:
+    """Read the wording and the rule of [contrast], which stand in one table."""
+    if isinstance(given, dict):
+        worded = {key: value for key, value in given.items() if key in _WORDED}
+        wording: _Wording = fill_value(_Wording, worded, "contrast")
+        templates = wording.templates_of("contrast")
+        if len(templates) != 1:
+            raise ValueError(f"contrast takes one template; got {len(templates)}")
+        rule = {key: value for key, value in given.items() if key not in _WORDED}
+        given = rule | {"template": templates[0]}
+    contrast: Contrast = fill_value(Contrast, given, "contrast")
+    return contrast
+
+
+def _names(kind: type[Any]) -> list[str]:
+    return [field.name for field in fields(kind)]
+
+
+def _wording(name: str, templates: Sequence[Template]) -> list[str]:
+    if len(templates) == 1:
+        return ["", f"[{name}]", *_template_lines(templates[0])]
+    if any(template.chat for template in templates) or len({t.tokens for t in templates}) > 1:
+        tables = (["", f"[[{name}]]", *_template_lines(template)] for template in templates)
+        return [line for lines in tables for line in lines]
+    listed = ",\n".join(f"  {_value(template.text)}" for template in templates)
+    return ["", f"[{name}]", f"templates = [\n{listed},\n]", _line("tokens", templates[0].tokens)]
+
+
+def _template_lines(template: Template) -> list[str]:
+    if not template.chat:
+        return [_line("template", template.text), _line("tokens", template.tokens)]
+    given = ("system", template.system), ("user", template.text), ("prefill", template.prefill)
+    return [_line(key, value) for key, value in (*given, ("tokens", template.tokens))]
+
+
+def _table(head: str, values: Mapping[str, Any]) -> list[str]:
+    return ["", head, *(_line(key, value) for key, value in values.items())]
+
+
+def _line(key: str, value: str | bool | int | float) -> str:
+    return f"{key} = {_value(value)}"
+
+
+def _value(value: str | bool | int | float) -> str:
+    # A JSON string of ASCII is a TOML basic string, but for the surrogate pairs, so keep Unicode.
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""Texts and pairs that models are trained on."""

@@ -1,0 +1,1 @@
+"""The making of a small model from nothing."""

@@ -1,0 +1,177 @@
+"""Collections to search and judge: what one is, and how it is found by path or name."""
+
+import difflib
+import os
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from eval.data.beir import BEIR, CQADUPSTACK, CQADUPSTACK_PARTS, BeirSet, split_name
+from eval.data.local import KINDS, BeirFolder, TextFolder, is_beir_folder
+from eval.measures.measures import Qrels
+from index.documents import Document
+
+
+class Collection(Protocol):
+    """Documents, and perhaps queries with judgements; each call reads from the source anew."""
+
+    @property
+    def name(self) -> str:
+        """What results are filed under, e.g. "scifact", or "scifact/train" for another split."""
+        ...
+
+    def documents(self) -> Iterator[Document]:
+        """Stream the documents in the source's order, each id once."""
+        ...
+
+    def queries(self) -> dict[str, str]:
+        """Return the texts of the judged queries; ValueError where there are none."""
+        ...
+
+    def qrels(self) -> Qrels:
+        """Return the judgements of the split; ValueError where there are none."""
+        ...
+
+
+class BeirDownload:
+    """A BEIR collection through ir_datasets, which fetches it on first use and keeps it.
+
+    Set IR_DATASETS_HOME to choose where it is kept.
+    """
+
+    def __init__(self, beir_set: BeirSet, split: str | None = None) -> None:
+        if beir_set.megabytes is None:
+            raise ValueError(
+                f"{beir_set.name} cannot be downloaded ({beir_set.licence}); make a BEIR folder "
+                "of it as BEIR's examples/dataset/README.md says, and give its path"
+            )
+        split = split or beir_set.reported
+        self.beir_set = beir_set
+        self.name = split_name(beir_set.name, split)
+        self.ir_dataset = beir_set.ir_dataset(split)
+
+    def documents(self) -> Iterator[Document]:
+        """Stream the documents; a collection without titles has empty ones."""
+        for doc in self._read("docs_iter"):
+            yield Document(doc.doc_id, getattr(doc, "title", None) or "", doc.text or "")
+
+    def queries(self) -> dict[str, str]:
+        """Read the judged queries."""
+        judged = self.qrels()
+        return {
+            query.query_id: query.text
+            for query in self._read("queries_iter")
+            if query.query_id in judged
+        }
+
+    def qrels(self) -> Qrels:
+        """Read the judgements of the split."""
+        qrels: Qrels = {}
+        for judgement in self._read("qrels_iter"):
+            qrels.setdefault(judgement.query_id, {})[judgement.doc_id] = int(judgement.relevance)
+        return qrels
+
+    @cached_property
+    def _dataset(self) -> Any:  # noqa: ANN401  (ir_datasets carries no types)
+        try:
+            import ir_datasets
+        except ImportError as error:
+            raise ValueError(
+                "BEIR by name needs ir_datasets: pip install ir_datasets; or give the path of "
+                "a BEIR folder"
+            ) from error
+        return ir_datasets.load(self.ir_dataset)
+
+    def _read(self, method: str) -> Iterator[Any]:
+        try:
+            yield from getattr(self._dataset, method)()
+        except (RuntimeError, OSError) as error:  # what ir_datasets raises where a download fails
+            raise OSError(
+                f"{self.ir_dataset} could not be fetched: {error}; with a copy of BEIR's folder "
+                "on this disk, give its path instead of the name"
+            ) from error
+
+
+def open_collections(sources: Iterable[str | Path], split: str | None = None) -> list[Collection]:
+    """Open sources in their order; CQADupStack, by name or as a folder, becomes its twelve parts.
+
+    Raises:
+        ValueError: as `open_collection`, a local CQADupStack lacks a part, or two collections
+            would be filed under one name.
+    """
+    opened = [collection for source in sources for collection in _parts(source, split)]
+    names = [collection.name for collection in opened]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"two of the data sets are called {twice!r}; rename a folder")
+    return opened
+
+
+def open_collection(source: str | Path, split: str | None = None) -> Collection:
+    """Find a collection by path or by BEIR name; a path that exists comes first.
+
+    Args:
+        source: a BEIR folder, a folder or file of .txt, .md or .jsonl, or a name like
+            "scifact", "cqadupstack/tex" or "beir/scifact".
+        split: which judgements; by default "test", or for a BEIR set the split whose figures
+            are published.
+
+    Raises:
+        OSError: a path that leads nowhere, or cannot be read.
+        ValueError: neither a path nor a BEIR name, a set without download, or a split that the
+            named set lacks.
+    """
+    path = Path(source)
+    if is_beir_folder(path):
+        return _beir_folder(path, split)
+    if os.path.lexists(path) or is_written_as_path(str(source)):
+        return TextFolder(path)
+    name = _bare(source)
+    if name in BEIR:
+        return BeirDownload(BEIR[name], split)
+    if name == CQADUPSTACK:
+        raise ValueError(
+            f"{CQADUPSTACK} is twelve collections, judged one by one; "
+            f"name one, e.g. {CQADUPSTACK_PARTS[0]}"
+        )
+    near = difflib.get_close_matches(name.lower(), BEIR, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"the names are {', '.join(BEIR)}"
+    raise ValueError(f"{str(source)!r} is neither a path here nor a BEIR name; {hint}")
+
+
+def is_written_as_path(source: str) -> bool:
+    """Tell whether something that is not there was meant as a file or folder, not as a name."""
+    first, slash, _ = source.partition("/")
+    return source.endswith((*KINDS, ".tsv")) or bool(slash and first not in ("beir", CQADUPSTACK))
+
+
+def _bare(source: str | Path) -> str:
+    return str(source).removeprefix("beir/")
+
+
+def _parts(source: str | Path, split: str | None) -> list[Collection]:
+    path = Path(source)
+    if not path.exists():
+        names = CQADUPSTACK_PARTS if _bare(source) == CQADUPSTACK else (source,)
+        return [open_collection(name, split) for name in names]
+    if path.resolve().name != CQADUPSTACK or not path.is_dir():
+        return [open_collection(path, split)]
+    found: list[Collection] = []
+    for name in CQADUPSTACK_PARTS:
+        folder = path / name.rpartition("/")[2]
+        if not is_beir_folder(folder):
+            raise ValueError(
+                f"{path} lacks {folder.name}/corpus.jsonl: its figure is the mean of twelve "
+                "parts; give the folders of single parts to judge those alone"
+            )
+        found.append(_beir_folder(folder, split))
+    return found
+
+
+def _beir_folder(path: Path, split: str | None) -> BeirFolder:
+    """Open a folder; one of CQADupStack's is called as BEIR calls it, "cqadupstack/tex"."""
+    folder = BeirFolder(path, split)
+    if path.resolve().parent.name == CQADUPSTACK:
+        folder.name = f"{CQADUPSTACK}/{folder.name}"
+    return folder

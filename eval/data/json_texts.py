@@ -1,0 +1,116 @@
+"""Texts in JSON lines, one object a line: the fields that documents and queries are read from."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from embedder.files.config_file import parse_json
+from embedder.files.lines import read_lines, shorten
+from index.documents import Document
+
+_IDS = ("_id", "id", "docid")
+_TEXTS = ("text", "contents")
+
+
+def read_objects(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield (place, JSON object) of every line that is not blank.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        ValueError: a line is no text or no JSON object; names file and line.
+    """
+    for place, line in read_lines(path):
+        yield place, parse_object(line, place)
+
+
+def parse_object(line: str, place: str) -> Mapping[str, Any]:
+    """Read the JSON object of a line; numbers in fields that nobody reads may be NaN.
+
+    Raises:
+        ValueError: it is none, or is nested too deeply.
+    """
+    try:
+        record = parse_json(line, place, finite=False)
+    except ValueError as error:
+        told = str(error).removeprefix(f"{place}: ")
+        raise ValueError(f"{place}: expected one JSON object a line; {told}") from error
+    if not isinstance(record, dict):
+        raise ValueError(f"{place}: expected a JSON object; got {type(record).__name__}")
+    return record
+
+
+def read_texts(path: Path, what: str = "document") -> Iterator[tuple[str, Document]]:
+    """Yield (place, document) of every line: an id, perhaps a title, and a text.
+
+    An id is text or a whole number, and white space around it does not count. A title or a text
+    that is null or missing is "".
+
+    Args:
+        path: JSON lines with _id (or id, docid), title, text (or contents).
+        what: "document" or "query", for errors.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        ValueError: a line has no id, or a field is no text or no legal Unicode; names file and
+            line.
+    """
+    for place, record in read_objects(path):
+        yield place, _document(record, what, place)
+
+
+def unique(texts: Iterable[tuple[str, Document]], what: str) -> Iterator[tuple[str, Document]]:
+    """Yield what is given.
+
+    Raises:
+        ValueError: an id comes twice; names the second place.
+    """
+    seen: set[str] = set()
+    for place, text in texts:
+        if text.id in seen:
+            raise ValueError(f"{place}: {what} {shorten(text.id)} comes twice")
+        seen.add(text.id)
+        yield place, text
+
+
+def checked_document(doc_id: str, title: str, text: str, what: str, place: str) -> Document:
+    """Make a document.
+
+    Raises:
+        ValueError: a field is no legal Unicode, e.g. half a surrogate pair; names the place.
+    """
+    try:
+        return Document(doc_id, title, text)
+    except ValueError as error:
+        told = str(error).replace("document ", f"{what} ", 1)
+        raise ValueError(f"{place}: {told}") from error
+
+
+def _document(record: Mapping[str, Any], what: str, place: str) -> Document:
+    title, text = (_text(record, names, place) for names in (("title",), _TEXTS))
+    return checked_document(_id(record, place), title, text, what, place)
+
+
+def _id(record: Mapping[str, Any], place: str) -> str:
+    value = _first(record, _IDS)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str) or not value.strip() or "\0" in value:  # trec_eval ends there
+        raise ValueError(
+            f"{place}: expected text in {' or '.join(_IDS)}; "
+            f"got {'nothing' if value is None else shorten(value)}"
+        )
+    return value.strip()
+
+
+def _text(record: Mapping[str, Any], names: tuple[str, ...], place: str) -> str:
+    value = _first(record, names)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError(f"{place}: expected text in {' or '.join(names)}; got {shorten(value)}")
+    return value
+
+
+def _first(record: Mapping[str, Any], names: tuple[str, ...]) -> Any:  # noqa: ANN401  (JSON)
+    """Return the first of some fields that is there and not null."""
+    return next((record[name] for name in names if record.get(name) is not None), None)

@@ -1,0 +1,77 @@
+"""Sets of sentence pairs by the names of MTEB's tasks, read through the mteb library."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from eval.data.collections import is_written_as_path
+from eval.data.tables import tsv_files
+from eval.tasks.sts import Pair, PairSet, read_pairs
+
+NAMES = ("STS12", "STS13", "STS14", "STS15", "STS16", "STSBenchmark", "SICK-R")
+SPLIT = "test"  # what papers report, and the only split that MTEB judges
+
+
+def open_pairs(source: str) -> list[PairSet]:
+    """Read pairs from a file, a folder of files, or MTEB's copy of a set by its name.
+
+    What exists under a path comes first.
+
+    Raises:
+        ValueError: there is nothing to read, it is not as expected, or it cannot be fetched.
+    """
+    if Path(source).exists() or is_written_as_path(source):
+        return [read_pairs(path) for path in tsv_files(Path(source), of="pairs")]
+    named = {name.lower(): name for name in NAMES}
+    if source.lower() not in named:
+        raise ValueError(
+            f"{source} is neither a file nor a folder of .tsv files, nor one of MTEB's sets "
+            f"({', '.join(NAMES)})"
+        )
+    try:
+        import mteb
+    except ImportError as error:
+        raise ValueError(
+            f"{source} is read through the mteb library: pip install 'lastword[mteb]'; "
+            "local .tsv files need none"
+        ) from error
+    return [task_pairs(mteb.get_task(named[source.lower()]))]
+
+
+def task_pairs(task: Any) -> PairSet:  # noqa: ANN401  (mteb carries no types that are followed)
+    """Read the pairs of an AbsTaskSTS, which fetches what is not on this disk.
+
+    Raises:
+        ValueError: it cannot be fetched.
+    """
+    name = task.metadata.name
+    try:
+        with _quietly():
+            task.load_data()
+    except (OSError, ValueError) as error:  # no network; a copy that is damaged
+        said = str(error).partition("\n")[0]
+        raise ValueError(
+            f"{name} could not be fetched ({said}); a local .tsv file with score, sentence1, "
+            "sentence2 works instead"
+        ) from error
+    first, second = task.column_names
+    held = task.dataset[SPLIT]
+    pairs = zip(held["score"], held[first], held[second], strict=True)
+    return PairSet(name, tuple(Pair(float(gold), one, other) for gold, one, other in pairs))
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep the five retries of the hub's client to themselves; the error says it once."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

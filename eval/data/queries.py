@@ -1,0 +1,51 @@
+"""Queries from a file: JSON lines or tab-separated."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from embedder.files.lines import read_lines, shorten
+from eval.data.json_texts import checked_document, read_texts, unique
+from index.documents import Document
+from retrieval.trec_ids import is_header
+
+_TEXT_COLUMNS = ("text", "query", "title", "question")
+
+
+def read_queries(path: Path) -> dict[str, str]:
+    """Read query id -> text from .jsonl (_id, text) or .tsv (id, tab, text).
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        ValueError: another kind of file, a broken line, an id that comes twice, or an empty
+            query; the message names file and line.
+    """
+    if path.suffix.lower() not in (".jsonl", ".tsv"):
+        raise ValueError(f"queries are read from .jsonl or .tsv; got {path}")
+    queries: dict[str, str] = {}
+    for place, query_id, text in placed_queries(path):
+        if not text.strip():
+            raise ValueError(f"{place}: query {shorten(query_id)} is empty")
+        queries[query_id] = text
+    if not queries:
+        raise ValueError(f"{path} holds no queries")
+    return queries
+
+
+def placed_queries(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield (place, id, text) of every query of a file; a text may be empty.
+
+    Raises:
+        OSError, ValueError: as `read_queries`.
+    """
+    texts = _tab_separated(path) if path.suffix.lower() == ".tsv" else read_texts(path, "query")
+    for place, query in unique(texts, "query"):
+        yield place, query.id, query.content
+
+
+def _tab_separated(path: Path) -> Iterator[tuple[str, Document]]:
+    for place, line in read_lines(path):
+        name, tab, text = line.partition("\t")
+        if not tab or not name.strip():
+            raise ValueError(f"{place}: expected id, tab, text; got {shorten(line)}")
+        if text.strip().lower() not in _TEXT_COLUMNS or not is_header(name, "score"):
+            yield place, checked_document(name.strip(), "", text, "query", place)

@@ -1,0 +1,145 @@
+"""What may be chosen on: development judgements, never those whose figures are reported."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from eval.data.beir import BEIR, WHOLE, holds_queries, reported_split
+from eval.data.collections import open_collection
+from eval.data.qrels import read_qrels
+from eval.measures.measures import Qrels
+from eval.runs.record import FUSED, SUFFIX, Record, file_stem, is_record
+from eval.runs.run_folder import RunFolder
+from retrieval.run import Run, drop_self
+
+
+@dataclass(frozen=True)
+class Development:
+    """Runs of development queries and their judgements.
+
+    Attributes:
+        dataset: what the queries are called.
+        runs: name -> run, at least two.
+        qrels: judgements.
+        fusion: how the runs were fused when they were made; "" where that is not known.
+    """
+
+    dataset: str
+    runs: Mapping[str, Run]
+    qrels: Qrels
+    fusion: str = ""
+
+    @property
+    def unanswered(self) -> int:
+        """Number of judged queries that no run answers; they score 0 however runs are fused."""
+        return sum(not any(run.get(query) for run in self.runs.values()) for query in self.qrels)
+
+    @property
+    def part_answered(self) -> int:
+        """Number of judged queries that some runs answer and others do not."""
+        answered = [sum(bool(run.get(query)) for run in self.runs.values()) for query in self.qrels]
+        return sum(0 < count < len(self.runs) for count in answered)
+
+    @property
+    def without_relevant(self) -> int:
+        """Number of judged queries without a relevant document; they score 0 as well."""
+        return sum(max(gains.values(), default=0) <= 0 for gains in self.qrels.values())
+
+    @property
+    def unjudged(self) -> int:
+        """Number of queries of the runs that are not judged, and are left out."""
+        return len({query for run in self.runs.values() for query in run} - self.qrels.keys())
+
+
+def folder_runs(folder: RunFolder, dataset: str) -> dict[str, Run]:
+    """Return the runs of the channels of a data set.
+
+    Raises:
+        ValueError: the folder has no such data set, or fewer than two runs of it.
+    """
+    record = folder.records.get(dataset)
+    if record is None or record.benchmark != "retrieval":
+        raise ValueError(
+            f"{folder.path} has no runs of {dataset!r}; it holds {', '.join(folder.records)}"
+        )
+    names = [name for name in record.values if name != FUSED]
+    if len(names) < 2:
+        raise ValueError(f"{folder.path} has only run {names[0]!r} of {dataset}; fusing needs two")
+    return {name: folder.run(dataset, name) for name in names}
+
+
+def from_folder(folder: RunFolder, dataset: str) -> Development:
+    """Take the channels' runs of a data set from a run folder.
+
+    Raises:
+        ValueError: its figures are those that are reported, or as `folder_runs`.
+    """
+    check_development(dataset)
+    runs = folder_runs(folder, dataset)
+    fusion = folder.records[dataset].details.get("fusion") or ""
+    return Development(dataset, runs, folder.qrels(dataset), fusion)
+
+
+def judged_by_file(runs: Mapping[str, Run], path: Path) -> Development:
+    """Judge runs by a file of judgements.
+
+    Raises:
+        ValueError: as `check_judgements`.
+    """
+    check_judgements(path)
+    return Development(path.stem, runs, read_qrels(path))
+
+
+def check_judgements(path: Path) -> None:
+    """Refuse a file of judgements whose figures are the reported ones.
+
+    Raises:
+        ValueError: its name, or the record beside it, says that it is of such a split.
+    """
+    beside = path.with_suffix(SUFFIX)
+    if beside != path and beside.is_file() and is_record(beside):
+        check_development(Record.read(beside).dataset)
+    folder = path.resolve().parent.parent.name  # BEIR keeps judgements in NAME/qrels/SPLIT.tsv
+    words = re.split(r"[^a-z0-9]+", path.stem.lower())
+    if "test" in words or path.stem == reported_split(folder):
+        raise ValueError(_refusal(f"{path} is of the split that figures are reported on", folder))
+    for name in BEIR:
+        if path.stem == file_stem(name):
+            check_development(name)
+
+
+def judged_by_dataset(runs: Mapping[str, Run], source: str, split: str) -> Development:
+    """Judge runs by a split of a collection, a BEIR folder or a BEIR name.
+
+    Raises:
+        ValueError: the split is the one that figures are reported on, or has no judgements.
+    """
+    collection = open_collection(source, split)
+    check_development(collection.name)
+    held = dict(runs)
+    if holds_queries(collection.name):
+        held = {name: drop_self(run) for name, run in runs.items()}
+    return Development(collection.name, held, collection.qrels())
+
+
+def check_development(dataset: str) -> None:
+    """Refuse a data set whose name says that its figures are the reported ones.
+
+    Raises:
+        ValueError: it is, e.g. "scifact" and not "scifact/train".
+    """
+    name, _, split = dataset.rpartition("/")
+    if dataset in BEIR or dataset in WHOLE or not name or split == reported_split(name):
+        raise ValueError(_refusal(f"{dataset} is the split that figures are reported on", dataset))
+
+
+def _refusal(what: str, dataset: str) -> str:
+    held = BEIR.get(dataset) or WHOLE.get(dataset)
+    others = [split for split in held.splits if split != held.reported] if held else ["train"]
+    advice = (
+        f"take judgements of another split, e.g. lastword eval retrieval --split {others[0]}"
+        if others
+        else "it has no other split: choose on another data set, or on judgements of your own"
+    )
+    return f"{what}, and what is chosen there would flatter it; {advice}"

@@ -1,0 +1,290 @@
+"""Which way of fusing to choose, and how sure the choice is: a study on development queries."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.fusion.sweep import Floats, Setting
+from eval.statistics.significance import Interval, mean_interval, sign_flip_test
+
+ROUNDING = 1e-12  # means this close are equal; the earlier setting is then the better one
+
+
+@dataclass(frozen=True, slots=True)
+class StudyOptions:
+    """How a choice is examined.
+
+    Attributes:
+        level: confidence of intervals; a gain is believed where its p is below 1 - level.
+        folds: parts of the queries; each is judged with what the others choose.
+        resamples: bootstrap samples of the queries.
+        seed: of samples, folds and sign patterns.
+    """
+
+    level: float = 0.95
+    folds: int = 10
+    resamples: int = 2000
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Swept:
+    """Settings and what they are worth, see `eval.sweep.sweep`.
+
+    Attributes:
+        runs: names, in the order of weights.
+        settings: as `eval.sweep.grid` lists them.
+        values: (settings, queries) of one measure.
+    """
+
+    runs: tuple[str, ...]
+    settings: tuple[Setting, ...]
+    values: Floats
+
+    def __post_init__(self) -> None:
+        if not self.settings or self.values.shape[:1] != (len(self.settings),):
+            raise ValueError(
+                f"{len(self.settings)} settings need a row of values each; "
+                f"got shape {self.values.shape}"
+            )
+
+    @property
+    def means(self) -> Floats:
+        """(settings,) means over queries."""
+        found: Floats = self.values.mean(axis=1)
+        return found
+
+    def text(self, at: int) -> str:
+        """Write a setting as `fusion_by_name` reads it."""
+        return self.settings[at].text(self.runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What choosing by study is worth over something that needs none, on queries held out.
+
+    Attributes:
+        over: a fusion, or a run.
+        mean: of that.
+        gain: mean of cross-validated values less `mean`.
+        interval: of the gain.
+        p: two-sided, by flipping signs.
+    """
+
+    over: str
+    mean: float
+    gain: float
+    interval: Interval | None
+    p: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Study:
+    """The choice and its confidence.
+
+    Attributes:
+        swept: what was chosen from.
+        chosen: position of the setting of the highest mean.
+        wins: (settings,) share of the bootstrap samples in which each is the best.
+        weights: for each run (low, high) of its share in the best setting of those samples.
+        not_worse: (settings,) bool; not significantly worse than the chosen one.
+        held_out: mean where each query is judged with the choice of other queries.
+        fold_choices: what each fold was judged with.
+        gains: over the default first; then over equal weights and the best single run, where
+            they are something else.
+        adopt: the gain over the default is significant; else the default had better stay.
+        sampled: (settings, 2) interval of each setting's mean.
+    """
+
+    swept: Swept
+    chosen: int
+    wins: Floats
+    weights: tuple[tuple[float, float], ...]
+    not_worse: NDArray[np.bool_]
+    held_out: float
+    fold_choices: tuple[str, ...]
+    gains: tuple[Gain, ...]
+    adopt: bool
+    sampled: Floats
+
+    def best_of(self, method: str) -> int:
+        """Return the position of a method's best setting."""
+        means = self.swept.means
+        of_method = [setting.method == method for setting in self.swept.settings]
+        return int(_best(np.where(of_method, means, -np.inf)[None])[0])
+
+    def curves(self) -> dict[str, dict[str, dict[str, list[float]]]]:
+        """Return run -> method -> the measure at each share of the run, the others at their best.
+
+        Lists of equal length: weights, rising; values; low and high, the ends of an interval.
+        """
+        return {
+            run: {method: self._curve(at, method) for method in self._methods()}
+            for at, run in enumerate(self.swept.runs)
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but the values of single queries."""
+        swept = self.swept
+        return {
+            "runs": list(swept.runs),
+            "chosen": swept.text(self.chosen),
+            "mean": float(swept.means[self.chosen]),
+            "wins": float(self.wins[self.chosen]),
+            "weights": {
+                run: {"chosen": share, "low": low, "high": high}
+                for run, share, (low, high) in zip(
+                    swept.runs, swept.settings[self.chosen].shares, self.weights, strict=True
+                )
+            },
+            "held_out_mean": self.held_out,
+            "fold_choices": list(self.fold_choices),
+            "gains": [asdict(gain) for gain in self.gains],
+            "adopt": self.adopt,
+            "settings": [
+                {"fusion": swept.text(at), "mean": mean, "wins": wins, "not_worse": kept}
+                for at, (mean, wins, kept) in enumerate(
+                    zip(
+                        swept.means.tolist(),
+                        self.wins.tolist(),
+                        self.not_worse.tolist(),
+                        strict=True,
+                    )
+                )
+            ],
+            "curves": self.curves(),
+        }
+
+    def _methods(self) -> list[str]:
+        return list(dict.fromkeys(setting.method for setting in self.swept.settings))
+
+    def _curve(self, run: int, method: str) -> dict[str, list[float]]:
+        means = self.swept.means
+        best: dict[float, int] = {}
+        for at, setting in enumerate(self.swept.settings):
+            share = round(setting.shares[run], 9)
+            if setting.method == method and (share not in best or means[at] > means[best[share]]):
+                best[share] = at
+        at_best = [best[share] for share in sorted(best)]
+        return {
+            "weights": sorted(best),
+            "values": means[at_best].tolist(),
+            "low": self.sampled[at_best, 0].tolist(),
+            "high": self.sampled[at_best, 1].tolist(),
+        }
+
+
+def study(swept: Swept, default: tuple[str, Floats], options: StudyOptions | None = None) -> Study:
+    """Choose the best setting, and find out how sure that choice is.
+
+    The mean of the chosen one flatters it: the same queries chose it. So queries are dealt into
+    folds, and each fold is judged with what is best on the others; the gain of those values over
+    the default, which nothing chose, is tested.
+
+    Which settings are not significantly worse than the chosen one is decided for all at once, by
+    the bootstrap of the largest studentised deviation (Romano, Wolf, Econometrica 2005).
+
+    Args:
+        swept: settings and values; equal weights and single runs must be among the settings.
+        default: how runs are fused without a study, and (queries,) its values.
+        options: see `StudyOptions`.
+
+    Raises:
+        ValueError: fewer queries than folds, or the values of the default are of other queries.
+    """
+    options = options or StudyOptions()
+    queries = swept.values.shape[1]
+    if queries < options.folds:
+        raise ValueError(
+            f"a study in {options.folds} folds needs at least as many judged queries; got "
+            f"{queries}: judge more, or choose fewer folds (--folds)"
+        )
+    if default[1].shape != (queries,):
+        raise ValueError(
+            f"expected a value of the default for each of {queries} queries; got {default[1].shape}"
+        )
+    generator = np.random.default_rng(options.seed)
+    chosen = int(_best(swept.means[None])[0])
+    drawn = generator.multinomial(queries, [1 / queries] * queries, options.resamples)
+    sampled: Floats = drawn @ swept.values.T / queries  # (resamples, settings)
+    winners = _best(sampled)
+    ends = [(1 - options.level) / 2, (1 + options.level) / 2]
+    shares = np.array([setting.shares for setting in swept.settings])[winners]
+    weights = np.quantile(shares, ends, axis=0, method="inverted_cdf")
+    held_out, fold_choices = _cross_validated(swept, options.folds, generator)
+    others = [one for one in _baselines(swept).items() if np.abs(one[1] - default[1]).max() > 0]
+    gains = tuple(_gain(over, held_out, values, options) for over, values in (default, *others))
+    return Study(
+        swept=swept,
+        chosen=chosen,
+        wins=np.bincount(winners, minlength=len(swept.settings)) / options.resamples,
+        weights=tuple((float(low), float(high)) for low, high in weights.T),
+        not_worse=_not_worse(swept.means, sampled, chosen, options.level),
+        held_out=float(held_out.mean()),
+        fold_choices=fold_choices,
+        gains=gains,
+        adopt=gains[0].gain > 0 and gains[0].p < 1 - options.level,
+        sampled=np.quantile(sampled, ends, axis=0).T,
+    )
+
+
+def _best(means: Floats) -> NDArray[np.int64]:
+    """Return the first of the best of each row of (n, settings); what rounding leaves is a tie."""
+    good: NDArray[np.bool_] = means >= means.max(axis=1, keepdims=True) - ROUNDING
+    first: NDArray[np.int64] = good.argmax(axis=1)
+    return first
+
+
+def _not_worse(means: Floats, sampled: Floats, chosen: int, level: float) -> NDArray[np.bool_]:
+    behind = means[chosen] - means
+    deviations = sampled[:, [chosen]] - sampled - behind
+    noise = deviations.std(axis=0)
+    differs = noise > ROUNDING
+    reach = 0.0
+    if differs.any():
+        largest = (deviations[:, differs] / noise[differs]).max(axis=1)
+        reach = float(np.quantile(largest, level))
+    kept: NDArray[np.bool_] = behind <= reach * noise + ROUNDING
+    return kept
+
+
+def _cross_validated(
+    swept: Swept, folds: int, generator: np.random.Generator
+) -> tuple[Floats, tuple[str, ...]]:
+    """Return (queries,) values where each query had no part in choosing its setting."""
+    queries = swept.values.shape[1]
+    held_out = np.empty(queries)
+    choices = []
+    for fold in np.array_split(generator.permutation(queries), folds):
+        others = np.delete(swept.values, fold, axis=1)
+        at = int(_best(others.mean(axis=1)[None])[0])
+        held_out[fold] = swept.values[at, fold]
+        choices.append(swept.text(at))
+    return held_out, tuple(choices)
+
+
+def _baselines(swept: Swept) -> Mapping[str, Floats]:
+    """Return equal weights in the first method, and the best single run."""
+    method = swept.settings[0].method
+    rows = [at for at, setting in enumerate(swept.settings) if setting.method == method]
+    equal = next(at for at in rows if swept.settings[at].is_equal)
+    alone = [at for at in rows if max(swept.settings[at].shares) == 1]
+    best = alone[int(_best(swept.means[alone][None])[0])]
+    name = swept.runs[int(np.argmax(swept.settings[best].weights))]
+    return {f"{method}, equal weights": swept.values[equal], f"{name} alone": swept.values[best]}
+
+
+def _gain(over: str, held_out: Floats, values: Floats, options: StudyOptions) -> Gain:
+    found = held_out - values
+    differences = np.where(np.abs(found) <= ROUNDING, 0.0, found)
+    generator = np.random.default_rng(options.seed)
+    return Gain(
+        over=over,
+        mean=float(values.mean()),
+        gain=float(differences.mean()),
+        interval=mean_interval([differences], generator, options.level),
+        p=sign_flip_test(differences, generator).p,
+    )

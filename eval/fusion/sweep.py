@@ -1,0 +1,238 @@
+"""Many ways of fusing the same runs, judged fast: a value for each setting and query.
+
+A measure of the judged documents' ranks needs no sorted list: a rank is 1 plus the number of
+documents that come before. So all weightings of one method are judged together, query by query.
+"""
+
+import itertools
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.measures.measures import Qrels
+from retrieval.fusion import DEFAULT, fusion_by_name
+from retrieval.run import Run
+
+METHODS = (DEFAULT, "zscore", "dbsf", "rrf:k=10", "rrf:k=30", "rrf:k=60")
+STEPS = (0.1, 0.2, 0.25, 0.5)
+FEW = 300  # weightings of a method: the finest of STEPS that has no more is the default
+MOST = 5000  # settings; more are hours of choosing between weights that no data set tells apart
+
+Floats = NDArray[np.float64]
+Progress = Callable[[int], None]
+_Measure = Callable[[Floats, Floats], Floats]  # (found, s) ranks, (relevant,) gains -> (s,) values
+
+_MEASURE = re.compile(r"(nDCG|RR|AP|R|P)(?:@([1-9]\d*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A method of `fusion_by_name` and a weight for each run.
+
+    Attributes:
+        method: without weights, e.g. "minmax" or "rrf:k=60".
+        weights: in the order of runs, at least one of them above 0.
+    """
+
+    method: str
+    weights: tuple[float, ...]
+
+    def text(self, runs: Sequence[str]) -> str:
+        """Write the setting as `fusion_by_name` reads it."""
+        written = (
+            f"{run}={weight!r}".removesuffix(".0")
+            for run, weight in zip(runs, self.weights, strict=True)
+        )
+        return f"{self.method}{',' if ':' in self.method else ':'}{','.join(written)}"
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The weights, made to sum to 1."""
+        return tuple(weight / sum(self.weights) for weight in self.weights)
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether all runs weigh the same."""
+        return len(set(self.weights)) == 1
+
+
+def grid(runs: int, methods: Sequence[str], step: float | None = None) -> tuple[Setting, ...]:
+    """List all weightings whose weights are multiples of `step` and sum to 1, and equal weights.
+
+    Method by method in the order given, within a method nearest to equal weights first.
+
+    Args:
+        runs: number of runs, at least 2.
+        methods: ways of fusing, without weights.
+        step: 1 over a whole number; by default one that gives FEW weightings at most.
+
+    Raises:
+        ValueError: the step is another number, or gives more than MOST settings.
+    """
+    if runs < 2:
+        raise ValueError(f"fusing needs at least 2 runs; got {runs}")
+    parts = round(1 / step) if step and 0 < step <= 1 else 0
+    if step is None:
+        fits = [round(1 / one) for one in STEPS if _count(runs, round(1 / one)) <= FEW]
+        parts = fits[0] if fits else 1
+    elif not parts or abs(parts * step - 1) > 1e-9:
+        raise ValueError(f"a step divides 1 evenly, e.g. 0.1, 0.05 or 0.25; got {step}")
+    if (count := len(methods) * (_count(runs, parts) + 1)) > MOST:
+        raise ValueError(
+            f"{len(methods)} methods and {runs} runs in steps of {1 / parts:g} are {count:,} "
+            f"settings, more than {MOST:,}; take a larger step or fewer methods"
+        )
+    weightings = [tuple(part / parts for part in cut) for cut in _compositions(runs, parts)]
+    if parts % runs:
+        weightings.append((1.0,) * runs)
+    weightings.sort(key=lambda weights: (round(_unevenness(weights), 9), weights))
+    return tuple(Setting(method, weights) for method in methods for weights in weightings)
+
+
+def sweep(
+    runs: Mapping[str, Run],
+    qrels: Qrels,
+    measure: str,
+    settings: Sequence[Setting],
+    progress: Progress | None = None,
+) -> Floats:
+    """Judge every setting: equal to `evaluate(fuse(runs), qrels, [measure])`, to rounding.
+
+    Documents of equal score are ranked as trec_eval does, which compares them as float32: the id
+    that sorts last comes first.
+
+    Args:
+        runs: by name, in the order of the settings' weights; names tell runs of words, see
+            `retrieval.fusion.LEXICAL`.
+        qrels: judgements; each judged query counts, answered or not.
+        measure: nDCG, AP or RR, with or without a cutoff as in nDCG@10; R or P with one.
+        settings: what to judge.
+        progress: told the number of settings judged.
+
+    Returns:
+        (settings, queries) values, queries in the order of `qrels`.
+
+    Raises:
+        ValueError: an unknown measure or method, or a score that is not finite.
+    """
+    judge = _measure(measure)
+    judged = {
+        name: {query: run[query] for query in qrels if query in run} for name, run in runs.items()
+    }
+    values = np.zeros((len(settings), len(qrels)))
+    done = 0
+    for method in dict.fromkeys(setting.method for setting in settings):
+        rows = [at for at, setting in enumerate(settings) if setting.method == method]
+        weights = np.array([settings[at].weights for at in rows])
+        parts = [  # each run alone, of weight 1: what it would add
+            fusion_by_name(method, [name])([run]) for name, run in judged.items()
+        ]
+        for column, (query, gains) in enumerate(qrels.items()):
+            relevant = {doc: gain for doc, gain in gains.items() if gain > 0}
+            held = [part.get(query, {}) for part in parts]
+            if relevant and any(held):
+                ranks = _ranks(held, relevant, weights)
+                values[rows, column] = judge(ranks, np.array([*relevant.values()], np.float64))
+        done += len(rows)
+        if progress is not None:
+            progress(done)
+    return values
+
+
+def _ranks(
+    parts: Sequence[Mapping[str, float]], relevant: Mapping[str, int], weights: Floats
+) -> Floats:
+    """Return (relevant, settings) ranks from 1 of one query, infinite where it is not found."""
+    docs = sorted(set().union(*parts), reverse=True)  # of equal scores the first comes first
+    place = {doc: at for at, doc in enumerate(docs)}
+    total = np.zeros((len(weights), len(docs)))
+    found = np.zeros(total.shape, bool)  # a run of weight 0 finds nothing
+    for part, weight in zip(parts, weights.T, strict=True):
+        at = np.fromiter((place[doc] for doc in part), np.int64, len(part))
+        row = np.zeros(len(docs))
+        row[at] = np.fromiter(part.values(), np.float64, len(part))
+        total += weight[:, None] * row  # in the order of runs, as fusion adds: rounds alike
+        found[:, at] |= weight[:, None] > 0
+    scores = np.where(found, total, -np.inf).astype(np.float32)
+    ranks = np.full((len(relevant), len(weights)), np.inf)
+    for rank, doc in zip(ranks, relevant, strict=True):
+        if doc in place:
+            first = place[doc]
+            own = scores[:, first : first + 1]
+            before = (scores > own).sum(axis=1) + (scores[:, :first] == own).sum(axis=1)
+            rank[:] = np.where(np.isfinite(own[:, 0]), 1.0 + before, np.inf)
+    return ranks
+
+
+def _measure(name: str) -> _Measure:
+    matched = _MEASURE.fullmatch(name)
+    kind, cutoff = matched.groups() if matched else ("", None)
+    if not kind or (kind in "RP" and cutoff is None):
+        raise ValueError(
+            f"a sweep is judged by nDCG@10, AP, RR@10, R@100, P@5 or the like; got {name!r}"
+        )
+    k = float(cutoff or math.inf)
+
+    def judge(ranks: Floats, gains: Floats) -> Floats:
+        ranks = np.where(ranks <= k, ranks, np.inf)
+        return _KINDS[kind](ranks, gains, k)
+
+    return judge
+
+
+def _ndcg(ranks: Floats, gains: Floats, k: float) -> Floats:
+    """Järvelin and Kekäläinen, TOIS 2002, in trec_eval's form: gain / log2(1 + rank)."""
+    best = np.sort(gains)[::-1][: int(min(k, len(gains)))]
+    ideal = float((best / np.log2(np.arange(len(best)) + 2)).sum())
+    found: Floats = (gains[:, None] / np.log2(1 + ranks)).sum(axis=0) / ideal
+    return found
+
+
+def _average_precision(ranks: Floats, gains: Floats, k: float) -> Floats:
+    number = np.arange(1, len(ranks) + 1)[:, None]
+    found: Floats = (number / np.sort(ranks, axis=0)).sum(axis=0) / len(gains)
+    return found
+
+
+def _reciprocal_rank(ranks: Floats, gains: Floats, k: float) -> Floats:
+    found: Floats = (1 / ranks).max(axis=0)
+    return found
+
+
+def _recall(ranks: Floats, gains: Floats, k: float) -> Floats:
+    found: Floats = np.isfinite(ranks).sum(axis=0) / len(gains)
+    return found
+
+
+def _precision(ranks: Floats, gains: Floats, k: float) -> Floats:
+    found: Floats = np.isfinite(ranks).sum(axis=0) / k
+    return found
+
+
+_KINDS: Mapping[str, Callable[[Floats, Floats, float], Floats]] = {
+    "nDCG": _ndcg,
+    "AP": _average_precision,
+    "RR": _reciprocal_rank,
+    "R": _recall,
+    "P": _precision,
+}
+
+
+def _count(runs: int, parts: int) -> int:
+    return math.comb(parts + runs - 1, runs - 1)
+
+
+def _compositions(runs: int, parts: int) -> list[tuple[int, ...]]:
+    """List the ways to write `parts` as a sum of `runs` whole numbers from 0."""
+    return [
+        tuple(right - left - 1 for left, right in itertools.pairwise((-1, *bars, parts + runs - 1)))
+        for bars in itertools.combinations(range(parts + runs - 1), runs - 1)
+    ]
+
+
+def _unevenness(weights: Sequence[float]) -> float:
+    return sum((weight / sum(weights)) ** 2 for weight in weights)

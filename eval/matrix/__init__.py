@@ -1,0 +1,1 @@
+"""Prompts times models times data sets."""

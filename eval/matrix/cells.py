@@ -1,0 +1,258 @@
+"""What a matrix is asked for, what each model makes of each prompt, and what a cell holds."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from embedder.encoders.bm25 import BM25Encoder
+from embedder.encoders.llm import LLMEncoder, own_prompt
+from embedder.encoders.shared_prefix import side
+from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.prompt import Prompt
+from embedder.prompts.template import Form
+from embedder.types import Encoder, Role, fingerprint_differences
+from eval.matrix.ledger import Decision
+from eval.measures.measures import STANDARD
+from eval.runs.record import Record
+from retrieval.fusion import DEFAULT
+
+if TYPE_CHECKING:
+    from embedder.models.backbone import Backbone
+    from eval.tasks.retrieval import JudgeOptions
+
+Side = Literal["both", "query", "document"]
+OWN = "own"
+"""Stands for the prompt that a model carries, else promptreps."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Prompts, models, and how they are judged.
+
+    Attributes:
+        prompts: name -> prompt; None is the model's own.
+        models: name -> hub name, folder or "bundled".
+        channels: some of dense, sparse, bm25, fused in this order for collections; pairs are
+            judged by dense rows.
+        side: which wording of a prompt counts; the other is that of `base`. Where documents are
+            read as by `base` under every prompt, they are read once.
+        base: name of one of the prompts.
+        budget: tokens that all that is done in one folder may cost; None for no limit.
+        options: how models run.
+        fusion: as `fusion_by_name` reads it.
+        depth: documents searched per channel and query.
+    """
+
+    prompts: Mapping[str, Prompt | None]
+    models: Mapping[str, str]
+    channels: tuple[str, ...] = ("dense",)
+    side: Side = "both"
+    base: str = ""
+    budget: int | None = None
+    options: LLMOptions = field(default_factory=LLMOptions)
+    fusion: str = DEFAULT
+    depth: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.side not in get_args(Side):
+            raise ValueError(f"a side is one of {', '.join(get_args(Side))}; got {self.side!r}")
+        if (self.side == "both") != (not self.base) or (
+            self.base and self.base not in self.prompts
+        ):
+            raise ValueError(
+                "where only one side of the prompts is judged, one of the prompts is the base, "
+                f"which has the other; got side {self.side}, base {self.base or 'none'!r}, "
+                f"prompts {', '.join(self.prompts)}"
+            )
+        if not {"dense", "sparse"} & set(self.channels):
+            raise ValueError("prompts are judged by dense or sparse rows; bm25 reads none")
+        if self.budget is not None and self.budget < 0:
+            raise ValueError(f"a budget is a number of tokens; got {self.budget}")
+
+    @property
+    def default(self) -> str:
+        """The prompt that others are measured against: the base, the models' own, or the first."""
+        return self.base or (OWN if OWN in self.prompts else next(iter(self.prompts)))
+
+    def own_or(self, prompt: str, model: str) -> Prompt:
+        """Return a prompt by its name here, for a model by its name here."""
+        return self.prompts[prompt] or own_prompt(self.models[model])
+
+    def encoders(self, encoder: Encoder) -> dict[str, Encoder]:
+        """Return what reads each channel."""
+        return {name: BM25Encoder() if name == "bm25" else encoder for name in self.channels}
+
+    def judge_options(self, out: Path) -> "JudgeOptions":
+        """Return how a collection is judged: no query is read twice to be timed."""
+        from eval.tasks.retrieval import JudgeOptions
+        from retrieval.options import DEFAULT_CHANNELS
+
+        kept = JudgeOptions().build
+        free = {
+            name: replace(DEFAULT_CHANNELS[name], query_prompt_free=name != "bm25")
+            for name in self.channels
+        }
+        return JudgeOptions(
+            fusion=self.fusion,
+            depth=self.depth,
+            out=out,
+            build=replace(kept, channels=free),
+            latencies=0,
+        )
+
+    def index_facts(self, fingerprint: str) -> str:
+        """Return what of an encoder an index holds on to: all but the wording of queries."""
+        facts = json.loads(fingerprint).items()
+        return json.dumps({name: held for name, held in facts if not name.startswith("query_")})
+
+
+@dataclass(frozen=True)
+class Readers:
+    """A loaded model with every prompt.
+
+    Attributes:
+        label: name of the model.
+        of: benchmark -> prompt -> its encoder, or why the model cannot be read so.
+    """
+
+    label: str
+    of: Mapping[str, Mapping[str, LLMEncoder | str]]
+
+    def settings(self, asked: Asked, prompt: str) -> dict[str, Any] | None:
+        """Return everything that changes a figure of a run folder; None where none can be."""
+        made = {name: held[prompt] for name, held in self.of.items()}
+        read = [one for one in made.values() if not isinstance(one, str)]
+        if not read:
+            return None
+        return {
+            "benchmark": "prompts",
+            "model": asked.models[self.label],
+            "prompt": asked.own_or(prompt, self.label).to_toml(),
+            "side": asked.side,
+            "base": asked.base or None,
+            "channels": list(asked.channels),
+            "fusion": asked.fusion if len(asked.channels) > 1 else None,
+            "depth": asked.depth,
+            "measures": list(STANDARD),
+            "fingerprint": {
+                name: held
+                for name, held in json.loads(read[0].fingerprint).items()
+                if name not in ("dense", "sparse")  # collections and pairs may want other rows
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One prompt with one model on one data set: judged, refused, or left out for its cost."""
+
+    model: str
+    prompt: str
+    dataset: str
+    record: Record | None = None
+    refused: str = ""
+    decision: Decision | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is known, unrounded."""
+        facts: dict[str, Any] = {
+            "model": self.model,
+            "prompt": self.prompt,
+            "dataset": self.dataset,
+            "refused": self.refused or None,
+        }
+        if self.decision is not None and self.record is None:
+            facts["tokens"] = self.decision.tokens
+            facts["tokens_at_most"] = self.decision.at_most
+            facts["left_out"] = not self.decision.runs
+        if self.record is not None:
+            facts |= {
+                "measures": self.record.measures,
+                "items": self.record.size,
+                "seconds": dict(self.record.cost.seconds),
+                "tokens_per_text": tokens_per_text(self.record),
+            }
+        return facts
+
+
+def tokens_per_text(record: Record) -> dict[str, float]:
+    """Return role -> mean tokens that one text is fed as, wording included."""
+    built = record.details.get("build") or {}
+    sides = {"query": record.cost.counts, "document": built.get("counts", {})}
+    found: dict[str, float] = {}
+    for role, by_channel in sides.items():
+        for name, counts in by_channel.items():
+            if name != "bm25" and counts.get("texts"):
+                found[role] = counts["tokens"] / counts["texts"]
+    return found
+
+
+def readers(asked: Asked, label: str, benchmarks: set[str]) -> Readers:
+    """Load a model once and read every prompt with it.
+
+    Raises:
+        ValueError: it cannot be loaded.
+    """
+    backbone, options = load_backbone(asked.models[label], asked.options)
+    of: dict[str, dict[str, LLMEncoder | str]] = {}
+    for benchmark in sorted(benchmarks):
+        channels = ("dense",) if benchmark == "sts" else asked.channels
+        make = partial(_encoder, backbone, options, channels)
+        of[benchmark] = {name: _read(asked, label, name, make) for name in asked.prompts}
+        if benchmark == "sts":
+            of[benchmark] = {name: _one_row(held) for name, held in of[benchmark].items()}
+    return Readers(label, of)
+
+
+def _read(
+    asked: Asked, label: str, name: str, make: Callable[[Prompt], LLMEncoder]
+) -> LLMEncoder | str:
+    """Read one prompt, or say why not; with one side only, the other side is the base's."""
+    try:
+        encoder = make(asked.own_or(name, label))
+        if asked.side == "both":
+            return encoder
+        return _mixed(encoder, make(asked.own_or(asked.base, label)), asked.side)
+    except ValueError as error:
+        return " ".join(str(error).split())
+
+
+def _encoder(
+    backbone: "Backbone", options: LLMOptions, channels: Sequence[str], prompt: Prompt
+) -> LLMEncoder:
+    if "dense" in channels and not prompt.reading.dense:
+        raise ValueError(f"prompt {prompt.name!r} reads no dense rows")
+    chosen = prompt.reading_only(dense="dense" in channels, sparse="sparse" in channels)
+    return LLMEncoder(backbone, chosen, options)
+
+
+def _one_row(encoder: LLMEncoder | str) -> LLMEncoder | str:
+    if isinstance(encoder, str) or not encoder.prompt.reading.mode.endswith("-multi"):
+        return encoder
+    return "it reads several rows of a text; pairs are judged by one"
+
+
+def _mixed(encoder: LLMEncoder, base: LLMEncoder, asked: Side) -> LLMEncoder:
+    """Put the base's wording of one role beside the prompt's wording of the other.
+
+    Raises:
+        ValueError: the two read by different rules, so that their rows cannot be compared.
+    """
+    mine, other = encoder.reader.form, base.reader.form
+    if asked == "query":
+        kept, form = Role.DOCUMENT, Form(mine.name, mine.query, other.document)
+    else:
+        kept, form = Role.QUERY, Form(mine.name, other.query, mine.document)
+    made = LLMEncoder(encoder.backbone, replace(encoder.prompt, forms=(form,)), base.options)
+    if side(made, kept) != side(base, kept):
+        lines = fingerprint_differences(base.fingerprint, made.fingerprint)
+        rules = [line.partition(":")[0] for line in lines]
+        differing = ", ".join(rule for rule in rules if not rule.endswith("_prompt"))
+        raise ValueError(
+            f"it reads texts by other rules than {base.prompt.name!r} ({differing or 'examples'}), "
+            f"so that {kept.value}s cannot be read as by that"
+        )
+    return made

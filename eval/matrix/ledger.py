@@ -1,0 +1,210 @@
+"""A budget in tokens: what reading costs is counted and charged before anything is run."""
+
+import json
+from collections.abc import Hashable, Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from embedder.encoders.llm import LLMEncoder
+from embedder.encoders.shared_prefix import Tally, beginning, side
+from embedder.files.config_file import read_json
+from embedder.files.durable import replace_file
+from embedder.files.typed_values import fill_value
+from embedder.types import Role
+from eval.matrix.shared_encoder import digest
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One pass over texts for prompts that are read together.
+
+    Attributes:
+        what: model, data set and role, for people.
+        texts: digest of the texts.
+        sides: digests of what each prompt makes of this role, in the order in which they joined.
+        tokens: fed in the pass; the most, where a model writes.
+        apart: tokens if each prompt were read alone.
+    """
+
+    what: str
+    texts: str
+    sides: tuple[str, ...]
+    tokens: int
+    apart: int
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Passes that were paid for, once and for all: what is interrupted goes on at no cost."""
+
+    charges: tuple[Charge, ...] = ()
+
+    @property
+    def spent(self) -> int:
+        """Tokens of all passes."""
+        return sum(charge.tokens for charge in self.charges)
+
+    @property
+    def apart(self) -> int:
+        """Tokens that the same would have cost prompt by prompt."""
+        return sum(charge.apart for charge in self.charges)
+
+    def holds(self, texts: str, side: str) -> bool:
+        """Tell whether reading these texts so is paid for."""
+        return any(one.texts == texts and side in one.sides for one in self.charges)
+
+    def reading(self, texts: str, sides: Set[str]) -> "Ledger":
+        """Return the ledger of a run that asks for these sides of some texts, and no others.
+
+        What was paid for in one pass with them may not have been read yet. It would now be read
+        alone, so it is paid for again when it is asked for again.
+        """
+        return Ledger(
+            tuple(
+                replace(one, sides=tuple(side for side in one.sides if side in sides))
+                if one.texts == texts and not sides.isdisjoint(one.sides)
+                else one
+                for one in self.charges
+            )
+        )
+
+    def write(self, path: Path) -> None:
+        """Write it, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps([asdict(charge) for charge in self.charges], indent=1) + "\n"
+        replace_file(path, text.encode())
+
+    @staticmethod
+    def read(path: Path) -> "Ledger":
+        """Read what `write` wrote; nothing was spent where there is none.
+
+        Raises:
+            ValueError: it is another file.
+        """
+        if not path.is_file():
+            return Ledger()
+        data = read_json(path)
+        try:
+            return Ledger(fill_value(tuple[Charge, ...], data, "charges"))
+        except ValueError as error:
+            raise ValueError(f"{path}: expected a list of charged passes; {error}") from error
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Texts:
+    """Texts of one role in a data set, with their digest."""
+
+    role: Role
+    texts: Sequence[str]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a cell costs, and whether it is run.
+
+    Attributes:
+        runs: the budget has room for it, or it is paid for.
+        tokens: what it adds; of a cell that is left out, what it would cost by itself.
+        at_most: the model writes, and may end earlier.
+    """
+
+    runs: bool
+    tokens: int
+    at_most: bool = False
+
+
+@dataclass
+class _Open:
+    """Passes that are being put together; nothing is charged yet."""
+
+    tallies: dict[tuple[Role, Hashable], Tally] = field(default_factory=dict)
+    sides: dict[tuple[Role, Hashable], list[str]] = field(default_factory=dict)
+
+    def holds(self, role: Role, side: str) -> bool:
+        return any(side in held for (of, _), held in self.sides.items() if of is role)
+
+    @property
+    def tokens(self) -> int:
+        return sum(tally.tokens for tally in self.tallies.values())
+
+
+def decide(
+    ledger: Ledger,
+    budget: int | None,
+    encoders: Mapping[str, LLMEncoder],
+    data: Sequence[Texts],
+    what: str,
+) -> tuple[Ledger, dict[str, Decision]]:
+    """Choose which prompts are read, in their order: each that the budget has room for.
+
+    Args:
+        ledger: what was charged before.
+        budget: tokens in all, those of the ledger included; None for no limit.
+        encoders: prompt -> encoder, all of one model.
+        data: the texts of a data set.
+        what: model and data set, for people.
+
+    Returns:
+        The ledger with the passes of what is run, and for each prompt what was decided.
+    """
+    new = _Open()
+    decided: dict[str, Decision] = {}
+    for prompt, encoder in encoders.items():
+        found = _joining(encoder, data, ledger, new)
+        added = sum(held.tokens for _, _, held in found)
+        replaced = sum(new.tallies[key].tokens for key, _, _ in found if key in new.tallies)
+        added -= replaced
+        runs = budget is None or ledger.spent + new.tokens + added <= budget
+        if runs:
+            for key, side, tally in found:
+                new.tallies[key] = tally
+                new.sides.setdefault(key, []).append(side)
+        else:
+            added = _alone(encoder, data, ledger)
+        decided[prompt] = Decision(runs, added, encoder.reader.generates)
+    return _charged(ledger, new, data, what), decided
+
+
+_Found = list[tuple[tuple[Role, Hashable], str, Tally]]
+
+
+def _joining(encoder: LLMEncoder, data: Sequence[Texts], ledger: Ledger, new: _Open) -> _Found:
+    """Return the passes that a prompt needs and that nobody has paid for, with it in them."""
+    found: _Found = []
+    for held in data:
+        side = side_digest(encoder, held.role)
+        if ledger.holds(held.digest, side) or new.holds(held.role, side):
+            continue
+        start = beginning(encoder, held.role)
+        key = (held.role, side if start is None else start)
+        before = new.tallies.get(key)
+        if before is None:
+            found.append((key, side, Tally.of(encoder, held.texts, held.role)))
+        else:
+            found.append((key, side, before.joined(encoder, held.texts)))
+    return found
+
+
+def _alone(encoder: LLMEncoder, data: Sequence[Texts], ledger: Ledger) -> int:
+    return sum(tally.tokens for _, _, tally in _joining(encoder, data, ledger, _Open()))
+
+
+def _charged(ledger: Ledger, new: _Open, data: Sequence[Texts], what: str) -> Ledger:
+    digests = {held.role: held.digest for held in data}
+    added = tuple(
+        Charge(
+            f"{what}, {key[0].value}",
+            digests[key[0]],
+            tuple(new.sides[key]),
+            tally.tokens,
+            int(tally.lengths.sum()),
+        )
+        for key, tally in new.tallies.items()
+    )
+    return Ledger((*ledger.charges, *added))
+
+
+def side_digest(encoder: LLMEncoder, role: Role) -> str:
+    """Return what stands for a prompt's side in a ledger."""
+    return digest(side(encoder, role))

@@ -1,0 +1,129 @@
+"""Encoders of several prompts that are read together; rows are kept on disk for each prompt."""
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from embedder.encoders.cached import CachedEncoder
+from embedder.encoders.llm import LLMEncoder
+from embedder.encoders.shared_prefix import encode_each, groups, side
+from embedder.progress import watching
+from embedder.types import Representation, Role
+
+
+class SharedRows:
+    """One pass over texts for several encoders of a model.
+
+    Whoever asks for rows first has those of all prompts computed and written down; the others
+    find theirs, also after the process was killed.
+
+    Args:
+        encoders: read together, see `embedder.together.groups`.
+        role: side of the search.
+        folder: where rows are kept, those of equal sides once.
+        told: told how many more texts have been read, as a share of the passes over them.
+    """
+
+    def __init__(
+        self,
+        encoders: Sequence[LLMEncoder],
+        role: Role,
+        folder: Path,
+        told: Callable[[int], None] = lambda texts: None,
+    ) -> None:
+        self.role = role
+        self.seconds = 0.0
+        self._encoders = list(encoders)
+        self._told = told
+        self._of: tuple[str, ...] | None = None
+        self._held: list[tuple[Representation, Counter[str]]] = []
+        sides = [_Side(self, at, side(one, role)) for at, one in enumerate(encoders)]
+        self.readers = [CachedEncoder(one, folder) for one in sides]
+
+    @property
+    def share(self) -> float:
+        """Seconds that reading took for each of the prompts."""
+        return self.seconds / len(self._encoders)
+
+    def rows(self, at: int, texts: Sequence[str]) -> tuple[Representation, Counter[str]]:
+        """Return the rows of one encoder and what it counted; read for all if that is new."""
+        if self._of != tuple(texts):
+            started = time.perf_counter()
+            before = [Counter(one.counts) for one in self._encoders]
+            passes, moved = len(groups(self._encoders, self.role)), 0
+
+            def move(done: int) -> None:
+                nonlocal moved
+                self._told(done // passes - moved)
+                moved = done // passes
+
+            with watching(move, passes * len(texts)):
+                rows = encode_each(self._encoders, texts, self.role)
+            added = [Counter(one.counts) for one in self._encoders]
+            for counts, held in zip(added, before, strict=True):
+                counts.subtract(held)
+            self._held = list(zip(rows, added, strict=True))
+            self._of = tuple(texts)
+            self.seconds += time.perf_counter() - started
+            for other, reader in enumerate(self.readers):
+                if other != at:
+                    reader.encode(texts, self.role)
+            self._told(len(texts) - moved)
+        return self._held[at]
+
+
+class _Side:
+    """One prompt's part of a pass, as an encoder."""
+
+    def __init__(self, shared: SharedRows, at: int, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
+        self._shared, self._at = shared, at
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Totals since creation."""
+        return dict(self._counts)
+
+    def encode(self, texts: Sequence[str], role: Role) -> Representation:
+        """Encode texts, and those of the other prompts with them."""
+        rows, counts = self._shared.rows(self._at, texts)
+        self._counts.update(counts)
+        return rows
+
+
+class SharedEncoder:
+    """An encoder whose work is shared with others, each side of the search with its own."""
+
+    def __init__(self, encoder: LLMEncoder, sides: Mapping[Role, CachedEncoder]) -> None:
+        self.encoder = encoder
+        self._sides = sides
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the encoder inside."""
+        return self.encoder.fingerprint
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What the prompt does to texts where it is read alone."""
+        return dict(sum((Counter(one.counts) for one in self._sides.values()), Counter()))
+
+    def encode(self, texts: Sequence[str], role: Role) -> Representation:
+        """Return rows, computed now or before."""
+        return self._sides[role].encode(texts, role)
+
+    def term_names(self, terms: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
+        """Ask the encoder inside."""
+        return self.encoder.term_names(terms, texts)
+
+
+def digest(*texts: str) -> str:
+    """Return 16 hex digits that stand for texts in order."""
+    found = hashlib.blake2b(digest_size=8)
+    for text in texts:
+        data = text.encode("utf-8", "surrogatepass")
+        found.update(len(data).to_bytes(8, "little") + data)
+    return found.hexdigest()

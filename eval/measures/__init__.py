@@ -1,0 +1,1 @@
+"""Values of a run by judgements, and curves of them."""

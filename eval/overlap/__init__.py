@@ -1,0 +1,1 @@
+"""Evaluation texts that occur in training texts."""

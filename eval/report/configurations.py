@@ -1,0 +1,132 @@
+"""What was judged, with what, when and where: the head of a report."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from embedder.files.config_file import parse_toml
+from eval.runs.run_folder import RunFolder
+
+MATRIX = "prompts"  # the benchmark whose folders are named after prompts
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """How a language model was asked, whole.
+
+    Attributes:
+        name: of the prompt.
+        model: that was asked.
+        text: the prompt as TOML; "" for a model that carries its own.
+        channels: that it fills.
+    """
+
+    name: str
+    model: str
+    text: str
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The configuration of one run folder.
+
+    Attributes:
+        name: what the folder is called in the report.
+        facts: label -> text, what is worth reading at once.
+        prompts: of the channels that a model fills.
+        fingerprints: channels, and everything that changes a vector of theirs, as JSON.
+        versions: library -> version.
+    """
+
+    name: str
+    facts: Mapping[str, str]
+    prompts: tuple[Prompt, ...]
+    fingerprints: tuple[tuple[str, str], ...]
+    versions: Mapping[str, str]
+
+    @property
+    def model(self) -> str:
+        """Name of the language model; "bm25" where there is none."""
+        return self.prompts[0].model if self.prompts else "bm25"
+
+
+def head(name: str, folder: RunFolder) -> Head:
+    """Read the configuration of a run folder."""
+    config = folder.config
+    settings = config.get("settings", {})
+    facts = {
+        "judged": ", ".join(folder.records),
+        "started": str(config.get("started", "")),
+        "machine": _machine(config),
+        "fusion": str(settings.get("fusion") or ""),
+        "command": " ".join(map(str, config.get("command", ()))),
+        "folder": str(folder.path),
+    }
+    return Head(
+        name=name,
+        facts={label: text for label, text in facts.items() if text},
+        prompts=tuple(
+            replace(prompt, name=folder.name) if settings.get("benchmark") == MATRIX else prompt
+            for prompt in _prompts(settings)
+        ),
+        fingerprints=tuple(_fingerprints(folder)),
+        versions={str(name): str(held) for name, held in _versions(config)},
+    )
+
+
+def _versions(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    if "python" in config:
+        yield "python", config["python"]
+    yield from config.get("versions", {}).items()
+
+
+def _machine(config: Mapping[str, Any]) -> str:
+    memory = config.get("memory_bytes")
+    parts = [
+        str(config.get("machine", "")),
+        f"{config['cores']} cores" if "cores" in config else "",
+        f"{memory / 1e9:.0f} GB" if isinstance(memory, int | float) else "",
+        str(config.get("accelerator") or ""),
+        str(config.get("system", "")),
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _prompts(settings: Mapping[str, Any]) -> Iterator[Prompt]:
+    """Yield what each model was asked with; channels that share it are named together."""
+    shared: dict[tuple[str, str], list[str]] = {}
+    for channel, recipe in _recipes(settings).items():
+        if isinstance(recipe, Mapping) and "model" in recipe:
+            asked = str(recipe["model"]), str(recipe.get("prompt") or "")
+            shared.setdefault(asked, []).append(channel)
+    for (model, text), channels in shared.items():
+        yield Prompt(_name(text), model, text, tuple(channels))
+
+
+def _recipes(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return channel -> recipe; a cell of a matrix of prompts has one for all its channels."""
+    recipes = settings.get("recipes")
+    if isinstance(recipes, Mapping):
+        return recipes
+    if isinstance(settings.get("model"), str):
+        return {name: settings for name in settings.get("channels", ()) if name != "bm25"}
+    return {}
+
+
+def _name(prompt: str) -> str:
+    try:
+        return str(parse_toml(prompt, "prompt").get("name", "")) if prompt else "its own"
+    except ValueError:
+        return "unnamed"
+
+
+def _fingerprints(folder: RunFolder) -> Iterator[tuple[str, str]]:
+    """Write the fingerprints of all records; equal ones once, with the channels that share them."""
+    shared: dict[str, dict[str, None]] = {}
+    for record in folder.records.values():
+        for channel, held in record.fingerprints.items():
+            shared.setdefault(held, {})[channel] = None
+    for held, channels in shared.items():
+        yield ", ".join(channels), json.dumps(json.loads(held), indent=1, ensure_ascii=False)

@@ -1,0 +1,231 @@
+"""Everything that a report shows, read from run folders: the same folders give the same value."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from eval.report import plots
+from eval.report.configurations import Head, head
+from eval.report.dataset import Judged, judged_sets, names_of
+from eval.report.listings import Listing, costs, losses, pool_rows, pools, subsets
+from eval.report.plots import Plot
+from eval.report.queries import Encoders, QueryPage, furthest, query_pages
+from eval.report.results import set_tables, tables_over, verdicts
+from eval.report.tables import Table
+from eval.runs.run_folder import RunFolder
+
+DENSE = "dense"  # the channel without words
+DIFFERING = 10  # queries of a data set that are listed as the most different
+
+
+def _silent(done: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What a report shows.
+
+    Attributes:
+        queries: that are shown with what was found; where there are more, those that differ most.
+        encoders: run folder -> channel -> what encodes its queries again, for the words of
+            channels other than BM25; may be empty.
+        progress: told the number of queries described.
+        pieces: whether a model's words are shown as the pieces that it knows.
+    """
+
+    queries: int = 1000
+    encoders: Encoders = field(default_factory=dict)
+    progress: Callable[[int], None] = _silent
+    pieces: bool = False
+
+    def __post_init__(self) -> None:
+        if self.queries < 0:
+            raise ValueError(f"a report shows 0 queries or more; got {self.queries}")
+
+
+@dataclass(frozen=True, slots=True)
+class SetFacts:
+    """What is shown of one data set.
+
+    Attributes:
+        name: of it.
+        key: its name in ids.
+        about: its size, in a sentence.
+        table: of all systems and measures.
+        plots: drawings.
+        compared: the systems that differences are of; None where there is one only.
+        queries: every judged query; nothing where nothing was searched.
+        differing: those with the largest differences, the largest first.
+    """
+
+    name: str
+    key: str
+    about: str
+    table: Table
+    plots: tuple[Plot, ...]
+    compared: tuple[str, str] | None
+    queries: tuple[QueryPage, ...]
+    differing: tuple[QueryPage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that is shown.
+
+    Attributes:
+        verdicts: what the tables say, a sentence each.
+        heads: the configurations that were judged.
+        tables: over several data sets.
+        plots: over several data sets.
+        sets: the data sets.
+        listings: what stands behind the figures.
+        full: queries that are shown with what was found.
+        marked: channels whose words are marked.
+        unmarked: channels that have words, whose model was not at hand.
+    """
+
+    verdicts: tuple[str, ...]
+    heads: tuple[Head, ...]
+    tables: tuple[Table, ...]
+    plots: tuple[Plot, ...]
+    sets: tuple[SetFacts, ...]
+    listings: tuple[Listing, ...]
+    full: int
+    marked: tuple[str, ...]
+    unmarked: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """What the page is called."""
+        names = [held.name for held in self.sets]
+        more = f" and {len(names) - 4} more" if len(names) > 5 else ""
+        return f"lastword report: {', '.join(names[:4] if more else names)}{more}"
+
+    @property
+    def queries(self) -> int:
+        """Number of judged queries."""
+        return sum(len(held.queries) for held in self.sets)
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """Names of the systems whose documents are shown side by side."""
+        pages = (page for held in self.sets for page in held.queries)
+        return tuple(dict.fromkeys(side.system for page in pages for side in page.sides))
+
+    @property
+    def drawings(self) -> tuple[Plot, ...]:
+        """All drawings, those over several data sets first."""
+        return (*self.plots, *(plot for held in self.sets for plot in held.plots))
+
+
+def gather(folders: Sequence[Path], options: ReportOptions | None = None) -> Report:
+    """Read run folders and work out what a report shows.
+
+    Raises:
+        ValueError: a folder is none, or is given twice.
+    """
+    options = options or ReportOptions()
+    if not folders:
+        raise ValueError("a report needs a run folder; `lastword eval ... --out` writes one")
+    opened = [RunFolder.open(path) for path in folders]
+    sets = judged_sets(opened)
+    heads = [head(name, folder) for name, folder in zip(names_of(folders), opened, strict=True)]
+    full = furthest(sets, options.queries)
+    shown: list[SetFacts] = []
+    pooled: list[tuple[str, ...]] = []
+    # A copy of each, which takes its runs along when it goes.
+    for judged, table in zip(map(replace, sets), set_tables(sets), strict=True):
+        before = sum(len(held.queries) for held in shown)
+        pooled += pool_rows(judged)
+        shown.append(_set_facts(judged, table, full, options, before))
+    over = list(tables_over(sets))
+    paths = map(str, folders)
+    marked = _marked(shown)
+    return Report(
+        verdicts=tuple(verdicts(sets, over, [held.table for held in shown])),
+        heads=tuple(heads),
+        tables=tuple(over),
+        plots=tuple(plots.sensitivity(sets, dict(zip(paths, heads, strict=True)))),
+        sets=tuple(shown),
+        listings=tuple(_listings(sets, tuple(pooled))),
+        full=len(full),
+        marked=tuple(marked),
+        unmarked=tuple(name for name in _with_words(sets) if name not in marked),
+    )
+
+
+def _marked(sets: Sequence[SetFacts]) -> dict[str, None]:
+    """List the channels by which words are marked, in the order of first appearance."""
+    documents = (
+        document
+        for held in sets
+        for page in held.queries
+        for side in page.sides
+        for document in side.documents
+    )
+    return dict.fromkeys(
+        channel for document in documents for piece in document.text for channel in piece.channels
+    )
+
+
+def _with_words(sets: Sequence[Judged]) -> dict[str, None]:
+    """List the channels that have words."""
+    records = (judged.record(system) for judged in sets for system in judged.counted)
+    return dict.fromkeys(
+        channel
+        for record in records
+        if record.benchmark == "retrieval"
+        for channel in record.fingerprints
+        if channel in record.values and channel != DENSE
+    )
+
+
+def _set_facts(
+    judged: Judged, table: Table, full: set[str], options: ReportOptions, before: int
+) -> SetFacts:
+    pages = []
+    for page in (
+        query_pages(judged, full, options.encoders, options.pieces) if judged.retrieval else ()
+    ):
+        pages.append(page)
+        options.progress(before + len(pages))
+    moved = [page for page in pages if page.difference]
+    moved.sort(key=lambda page: (-abs(page.difference or 0.0), page.number))
+    two = judged.compared
+    return SetFacts(
+        name=judged.dataset,
+        key=judged.key,
+        about=_about(judged),
+        table=table,
+        plots=tuple(_plots(judged)),
+        compared=(two[0].name, two[1].name) if two else None,
+        queries=tuple(pages),
+        differing=tuple(moved[:DIFFERING]),
+    )
+
+
+def _plots(judged: Judged) -> Iterator[Plot]:
+    yield from plots.compared(judged)
+    if judged.retrieval:
+        yield from plots.curves(judged)
+        yield from plots.fusion(judged)
+    yield from plots.cost_quality(judged)
+    if judged.retrieval:
+        yield from plots.spreads(judged)
+
+
+def _about(judged: Judged) -> str:
+    documents = judged.first.details.get("documents")
+    size = f"{judged.first.size:,} {judged.noun}"
+    return f"{documents:,} documents, {size}" if isinstance(documents, int) else size
+
+
+def _listings(sets: Sequence[Judged], pooled: tuple[tuple[str, ...], ...]) -> Iterator[Listing]:
+    parts = subsets(sets)
+    if parts is not None:
+        yield parts
+    yield losses(sets)
+    if pooled:
+        yield pools(pooled)
+    yield costs(sets)

@@ -1,0 +1,141 @@
+"""The items on which two systems differ most, with what each of them found there."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.runs.systems import Evidence
+from eval.statistics.paired import Paired
+from index.folder import Index
+
+WIDTH = 200  # characters of a document
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A document among the first ten, its gain, and how its text begins.
+
+    Attributes:
+        id: of the document.
+        gain: how relevant it was judged; None where it was not.
+        text: title and first words in one line; empty where the index is gone.
+    """
+
+    id: str
+    gain: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """An item on which two systems differ, and what each found.
+
+    Attributes:
+        dataset: where it is from.
+        item: query id, or number of a pair or sentence.
+        text: of the query; empty where it is not known.
+        baseline: name of the system compared with.
+        system: name of the system.
+        baseline_value: of the measure.
+        system_value: likewise.
+        baseline_documents: the first ten, best first; nothing where nothing was searched.
+        system_documents: likewise.
+    """
+
+    dataset: str
+    item: str
+    text: str
+    baseline: str
+    system: str
+    baseline_value: float
+    system_value: float
+    baseline_documents: tuple[Found, ...]
+    system_documents: tuple[Found, ...]
+
+    @property
+    def difference(self) -> float:
+        """How much more the system has."""
+        return self.system_value - self.baseline_value
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it, and the difference."""
+        return {**asdict(self), "difference": self.difference}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the paired values of a data set an item is."""
+
+    paired: Paired
+    at: int
+
+
+def furthest(pairs: Sequence[Paired], n: int) -> list[Place]:
+    """Return the n items on which two systems differ most, over all data sets; never a tie."""
+    places = {
+        Place(held, at): abs(difference)
+        for held in pairs
+        for at, difference in enumerate(held.differences.tolist())
+        if difference
+    }
+    return sorted(places, key=lambda place: -places[place])[:n]
+
+
+def described(place: Place, evidence: Sequence[Evidence], texts: "Texts") -> Differing:
+    """Tell what both systems, the baseline first, found for an item.
+
+    Args:
+        place: the item.
+        evidence: of the baseline and the system; empty where nothing was searched.
+        texts: of the documents.
+    """
+    held, item = place.paired, place.paired.items[place.at]
+    found = [
+        tuple(
+            Found(document, one.qrels.get(item, {}).get(document), texts.of(document))
+            for document in one.top(item)
+        )
+        for one in evidence
+    ] or [(), ()]
+    return Differing(
+        dataset=held.dataset,
+        item=item,
+        text=next((one.queries[item] for one in evidence if item in one.queries), ""),
+        baseline=held.baseline,
+        system=held.system,
+        baseline_value=float(held.values[0, place.at]),
+        system_value=float(held.values[1, place.at]),
+        baseline_documents=found[0],
+        system_documents=found[1],
+    )
+
+
+class Texts:
+    """How documents begin, from the first index that is still there and has them."""
+
+    def __init__(self, paths: Sequence[Path | None]) -> None:
+        self._open = ExitStack()
+        self._indexes = []
+        for path in dict.fromkeys(path for path in paths if path is not None):
+            try:
+                self._indexes.append(self._open.enter_context(Index.open(path)))
+            except (ValueError, OSError):  # ids must do: figures need no text
+                continue
+
+    def __enter__(self) -> "Texts":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def of(self, document_id: str) -> str:
+        """Return the beginning of a document in one line; "" where it is nowhere."""
+        for index in self._indexes:
+            try:
+                content = index.document(document_id).content
+            except ValueError:
+                continue
+            return " ".join(content[: 2 * WIDTH].split())[:WIDTH]
+        return ""

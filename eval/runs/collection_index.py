@@ -1,0 +1,169 @@
+"""The index of a collection: used again where it is of the same documents, else built."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from embedder.files.config_file import read_json
+from embedder.files.durable import replace_file
+from embedder.prompts.prompt import content_hash
+from embedder.types import Encoder
+from eval.data.collections import Collection
+from index.documents import Document
+from index.folder import MANIFEST, Index
+from index.manifest import Manifest
+from retrieval.build import BuildOptions, build_index
+from retrieval.source import DocumentsDigest, SourceChangedError, documents_digest
+
+Progress = Callable[[int], None]
+Documents = Callable[[], Iterable[Document]]
+"""Streams the documents of a source, from the start at every call."""
+
+_DIGEST = "documents_digest"
+
+
+@dataclass(frozen=True)
+class IndexedDocuments:
+    """An open index, and how it came about.
+
+    Attributes:
+        index: to be closed by the caller.
+        digest: of the documents, in their order; see `documents_digest`.
+        state: "reused" as it was; "built", perhaps to the end of an interrupted build; or
+            "rebuilt", because the documents are not those that it was built of.
+    """
+
+    index: Index
+    digest: str
+    state: Literal["reused", "built", "rebuilt"]
+
+
+def open_or_build(
+    documents: Documents,
+    encoders: Mapping[str, Encoder],
+    path: Path,
+    build: BuildOptions,
+    progress: Progress | None = None,
+) -> IndexedDocuments:
+    """Open an index if it holds exactly these documents; else build it.
+
+    An index that this function built, and that nobody has changed since, is rebuilt where the
+    documents are others by now. Every other one is left alone and refused.
+
+    Args:
+        documents: of the source; all are read to compare them, which takes seconds a million.
+        encoders: channel -> encoder.
+        path: of the index; a report of the build is kept beside it.
+        build: how it is built.
+        progress: told the number of documents read while it is built.
+
+    Raises:
+        ValueError: there is an index of other documents that was not built here.
+    """
+    if not (path / MANIFEST).exists():
+        replace_report(path, {_DIGEST: None})  # so that an interrupted build is known as ours
+        return _built(documents, encoders, path, build, progress)
+    index = Index.open(path)
+    if index.unfinished is not None:
+        index.close()
+        return _finished(documents, encoders, path, build, progress)
+    wanted = documents_digest(_indexable(documents(), build))
+    held = documents_digest(index.stream())
+    if held == wanted:
+        return IndexedDocuments(index, wanted, "reused")
+    count = index.documents
+    index.close()
+    if _built_digest(path) not in (held, None):
+        raise ValueError(
+            f"{path} is not an index of these documents: the {count:,} that it holds are others, "
+            "and it was not made here or was changed since; give another folder, or remove it"
+        )
+    made = _built(documents, encoders, path, replace(build, overwrite=True), progress)
+    return replace(made, state="rebuilt")
+
+
+def source_facts(collection: Collection) -> dict[str, str]:
+    """Return digests of everything that is judged: where one differs, figures are of other data."""
+    documents = documents_digest(collection.documents())
+    return {"documents": documents, "judgements": judgements_digest(collection)}
+
+
+def judgements_digest(collection: Collection) -> str:
+    """Return a digest of the judged queries of a collection and of their judgements."""
+    return content_hash([sorted(collection.queries().items()), sorted(collection.qrels().items())])
+
+
+def manifest_digest(manifest: Manifest) -> str:
+    """Return a digest of what an index holds, by the checksums of its files."""
+    return content_hash([asdict(segment) for segment in manifest.segments])
+
+
+def build_report(path: Path) -> dict[str, Any] | None:
+    """Return the report of a build here; None where it is not known, or not of a whole build."""
+    report = _report_path(path)
+    held = read_json(report) if report.is_file() else None
+    return held if isinstance(held, dict) and "counts" in held else None
+
+
+def replace_report(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write the report of a build beside the index, which holds no reports."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(_report_path(path), (json.dumps(facts, indent=1) + "\n").encode())
+
+
+def _built(
+    documents: Documents,
+    encoders: Mapping[str, Encoder],
+    path: Path,
+    build: BuildOptions,
+    progress: Progress | None,
+) -> IndexedDocuments:
+    digest = DocumentsDigest()
+
+    def digested() -> Iterator[Document]:
+        for document in documents():
+            if document.content or build.on_empty == "keep":
+                digest.add(document)
+            yield document
+
+    report = build_index(digested(), encoders, path, build, progress)
+    replace_report(path, asdict(report) | {_DIGEST: digest.hexdigest})
+    return IndexedDocuments(Index.open(path), digest.hexdigest, "built")
+
+
+def _finished(
+    documents: Documents,
+    encoders: Mapping[str, Encoder],
+    path: Path,
+    build: BuildOptions,
+    progress: Progress | None,
+) -> IndexedDocuments:
+    """Go on with an interrupted build; start over where it was begun here, of other documents."""
+    ours = _report_path(path).is_file()
+    try:
+        return _built(documents, encoders, path, build, progress)
+    except SourceChangedError as error:
+        if not ours:
+            raise ValueError(f"{path}: {error}") from error
+    made = _built(documents, encoders, path, replace(build, resume=False), progress)
+    return replace(made, state="rebuilt")
+
+
+def _indexable(documents: Iterable[Document], build: BuildOptions) -> Iterator[Document]:
+    return (one for one in documents if one.content or build.on_empty == "keep")
+
+
+def _built_digest(path: Path) -> str | None:
+    """Return the digest of what was built here; None where the build was not seen to its end.
+
+    An index without a report was not built here: "" is the digest of nothing.
+    """
+    report = _report_path(path)
+    held = read_json(report) if report.is_file() else {}
+    return held.get(_DIGEST, "") if isinstance(held, dict) else ""
+
+
+def _report_path(index: Path) -> Path:
+    return index.with_name(f"{index.name}.build.json")

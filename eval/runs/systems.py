@@ -1,0 +1,180 @@
+"""What is compared: the values of a system, and for retrieval the runs that lie behind them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from heapq import nlargest
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from eval.data.qrels import read_qrels
+from eval.measures.measures import Qrels, Values, evaluate
+from eval.runs.run_folder import RunFolder
+from retrieval.run import Run, read_trec
+
+DEPTH = 10  # documents of a query that are looked at
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a system found on one retrieval set, and what was judged.
+
+    Attributes:
+        run: every judged query -> its DEPTH + 1 best documents, see `best`; the last one tells
+            of a tie at the cut.
+        qrels: the judgements.
+        queries: id -> text; empty where it is not known.
+        index: where the documents are; None where that is not known.
+    """
+
+    run: Run
+    qrels: Qrels
+    queries: Mapping[str, str]
+    index: Path | None
+
+    def top(self, query_id: str) -> list[str]:
+        """Return the ids of a query's DEPTH best documents, or of as many as there are."""
+        return list(self.run[query_id])[:DEPTH]
+
+
+class System(Protocol):
+    """Something with values to compare."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
+
+    @property
+    def values(self) -> Mapping[str, Values]:
+        """Data set -> measure -> item -> value."""
+
+    def evidence(self, dataset: str) -> Evidence | None:
+        """Read what it found on a data set; None where nothing was searched, as in STS."""
+
+
+@dataclass(frozen=True)
+class FolderSystem:
+    """One run of a run folder, by default the one that counts in each data set.
+
+    Attributes:
+        name: what it is called.
+        folder: where it is from.
+        run: name of the run, e.g. "bm25".
+    """
+
+    name: str
+    folder: RunFolder
+    run: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            known = {run: None for record in self.folder.records.values() for run in record.values}
+            raise ValueError(
+                f"{self.folder.path} has no run {self.run!r}; there is {', '.join(known)}"
+            )
+
+    @property
+    def values(self) -> Mapping[str, Values]:
+        """Data set -> measure -> item -> value, for the data sets that have the run."""
+        return {
+            dataset: record.values[self.run or record.counted]
+            for dataset, record in self.folder.records.items()
+            if (self.run or record.counted) in record.values
+        }
+
+    def evidence(self, dataset: str) -> Evidence | None:
+        """Read the run of a data set."""
+        if self.folder.records[dataset].benchmark != "retrieval":
+            return None
+        return Evidence(
+            run=best(self.folder.run(dataset, self.run)),
+            qrels=self.folder.qrels(dataset),
+            queries=self.folder.queries(dataset),
+            index=self.folder.index_path(dataset),
+        )
+
+
+@dataclass(frozen=True)
+class FileSystem:
+    """A TREC run from anywhere, judged here.
+
+    Attributes:
+        name: what it is called.
+        dataset: what the judgements are called.
+        run: every judged query -> its DEPTH + 1 best documents, see `best`.
+        qrels: the judgements.
+        judged: measure -> query id -> value.
+    """
+
+    name: str
+    dataset: str
+    run: Run
+    qrels: Qrels
+    judged: Values
+
+    @staticmethod
+    def read(name: str, path: Path, qrels: Path, measures: Sequence[str]) -> "FileSystem":
+        """Judge a run file.
+
+        Raises:
+            ValueError: a file is damaged, or the run answers no judged query.
+        """
+        run, held = read_trec(path), read_qrels(qrels)
+        if not run.keys() & held.keys():
+            raise ValueError(
+                f"{path} answers no query that {qrels} judges: its first query is "
+                f"{next(iter(run), None)!r}, the first judged one {next(iter(held))!r}"
+            )
+        answered = best({query_id: run.get(query_id, {}) for query_id in held})
+        return FileSystem(name, qrels.stem, answered, held, evaluate(run, held, measures))
+
+    @property
+    def values(self) -> Mapping[str, Values]:
+        """The one data set -> measure -> query id -> value."""
+        return {self.dataset: self.judged}
+
+    def evidence(self, dataset: str) -> Evidence | None:
+        """Return the run."""
+        return Evidence(self.run, self.qrels, {}, None) if dataset == self.dataset else None
+
+
+def gathered(systems: Sequence[System], dataset: str) -> dict[str, Evidence]:
+    """Read what each system found on a data set; nothing where nothing was searched.
+
+    Raises:
+        ValueError: they were judged by different judgements, so their values do not compare.
+    """
+    found = {system.name: system.evidence(dataset) for system in systems}
+    held = {name: evidence for name, evidence in found.items() if evidence is not None}
+    if len(held) < len(systems):
+        return {}
+    first = next(iter(held))
+    for name, other in held.items():
+        for query_id, judged in other.qrels.items():
+            if held[first].qrels.get(query_id, judged) != judged:
+                raise ValueError(
+                    f"{first} and {name} were judged by different judgements of {dataset}, e.g. "
+                    f"of query {query_id!r}; judge both by the same"
+                )
+    return held
+
+
+def best(run: Run, k: int = DEPTH + 1) -> Run:
+    """Keep the k best documents of each query, in the order in which measures take them.
+
+    That is trec_eval's: scores are compared in single precision, and of equal ones the document
+    whose id sorts last comes first. The scores returned are in single precision.
+    """
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, as in trec_eval
+        single = {
+            query_id: np.array([*scores.values()], np.float32).tolist()
+            for query_id, scores in run.items()
+        }
+    return {
+        query_id: {
+            document: score
+            for score, document in nlargest(k, zip(single[query_id], scores, strict=True))
+        }
+        for query_id, scores in run.items()
+    }

@@ -1,0 +1,1 @@
+"""Whether a difference is one: tests, intervals and comparisons; no files."""

@@ -1,0 +1,285 @@
+"""Compare systems on the data sets that they share: is one better than another, and how surely."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from eval.data.beir import whole_sets
+from eval.measures.measures import Values
+from eval.statistics.family import Tested, correct, identical_systems, key_of
+from eval.statistics.paired import Items, Paired, pair, pairs
+from eval.statistics.significance import (
+    Interval,
+    Outcomes,
+    SignFlip,
+    effect_size,
+    mean_interval,
+    outcomes,
+    sign_flip_test,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CompareOptions:
+    """How systems are compared.
+
+    Attributes:
+        level: confidence of the intervals.
+        seed: of the random patterns and samples; each row starts from it, so that what else is
+            compared changes no row.
+        all_pairs: compare each system with every earlier one, not only with the first.
+    """
+
+    level: float = 0.95
+    seed: int = 0
+    all_pairs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How a system does against a baseline on the items that both have.
+
+    Attributes:
+        dataset: where; of a macro average, how many data sets it is of.
+        baseline: name of the system compared with.
+        system: name of the system.
+        baseline_mean: over the shared items; the macro average is the mean of such means.
+        system_mean: likewise.
+        interval: of the difference; None where one item tells of no spread.
+        test: two-sided, before any correction.
+        p_holm: corrected over the tests of the comparison; macro averages among themselves.
+        effect: difference in standard deviations; None where not defined, as of a macro average.
+        outcomes: how many items the system wins, ties and loses.
+        only_baseline: items that the system has no value of; they are not compared.
+        only_system: items that the baseline has no value of.
+    """
+
+    dataset: str
+    baseline: str
+    system: str
+    baseline_mean: float
+    system_mean: float
+    interval: Interval | None
+    test: SignFlip
+    p_holm: float
+    effect: float | None
+    outcomes: Outcomes
+    only_baseline: tuple[str, ...] = ()
+    only_system: tuple[str, ...] = ()
+
+    @property
+    def difference(self) -> float:
+        """How much more the system has."""
+        return self.system_mean - self.baseline_mean
+
+    @property
+    def items(self) -> int:
+        """Number of items compared."""
+        return self.outcomes.wins + self.outcomes.ties + self.outcomes.losses
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all figures, unrounded."""
+        return {
+            "dataset": self.dataset,
+            "baseline": self.baseline,
+            "system": self.system,
+            "items": self.items,
+            "baseline_mean": self.baseline_mean,
+            "system_mean": self.system_mean,
+            "difference": self.difference,
+            "interval": asdict(self.interval) if self.interval else None,
+            **asdict(self.test),
+            "p_holm": self.p_holm,
+            "effect_size": self.effect,
+            **asdict(self.outcomes),
+            "only_baseline": list(self.only_baseline),
+            "only_system": list(self.only_system),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Systems on the data sets that all of them have, by one measure.
+
+    Attributes:
+        measure: name of it.
+        options: how they were compared.
+        systems: names, the baseline first.
+        means: data set -> system -> mean over all of its items.
+        rows: pair by pair, and for each data set by data set.
+        tests: size of the family that `p_holm` of rows is corrected over: each difference once,
+            and none that is 0 on every item. What is left out has the p of its equal, or 1.
+        identical: system -> an earlier one, of which it has the value of every item.
+        macro: for each pair the mean over data sets, CQADupStack counted once as in BEIR;
+            nothing for a single data set.
+        left_out: data set -> the systems that have it, for those that not all have.
+    """
+
+    measure: str
+    options: CompareOptions
+    systems: tuple[str, ...]
+    means: Mapping[str, Mapping[str, float]]
+    rows: tuple[Difference, ...]
+    tests: int
+    identical: Mapping[str, str]
+    macro: tuple[Difference, ...]
+    left_out: Mapping[str, tuple[str, ...]]
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Names of the data sets that were compared on."""
+        return tuple(self.means)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all figures, unrounded."""
+        return {
+            "measure": self.measure,
+            **asdict(self.options),
+            "systems": list(self.systems),
+            "datasets": list(self.datasets),
+            "means": {dataset: dict(means) for dataset, means in self.means.items()},
+            "rows": [row.to_json() for row in self.rows],
+            "tests": self.tests,
+            "identical": dict(self.identical),
+            "macro": [row.to_json() for row in self.macro],
+            "left_out": {dataset: list(names) for dataset, names in self.left_out.items()},
+        }
+
+
+def compare(
+    systems: Mapping[str, Mapping[str, Values]],
+    measure: str | None = None,
+    options: CompareOptions | None = None,
+) -> Comparison:
+    """Compare every system with the first, item by item, on the data sets that all of them have.
+
+    Args:
+        systems: name -> data set -> measure -> item -> value.
+        measure: by default the first of the baseline's first shared data set.
+        options: by default a level of .95, and only pairs with the baseline.
+
+    Raises:
+        ValueError: there is one system only, they share no data set, one has not the measure, or
+            two have no item of a data set in common.
+    """
+    options = options or CompareOptions()
+    datasets, left_out = _shared(systems)
+    names = tuple(systems)
+    measure = measure or next(iter(systems[names[0]][datasets[0]]))
+    items = {
+        dataset: {name: _items(systems[name][dataset], measure, name, dataset) for name in names}
+        for dataset in datasets
+    }
+    single: list[tuple[Difference, Sequence[Paired]]] = []
+    means: list[tuple[Difference, Sequence[Paired]]] = []
+    for first, second in pairs(names, options.all_pairs):
+        paired = [
+            pair(dataset, (first, held[first]), (second, held[second]))
+            for dataset, held in items.items()
+        ]
+        single += [(_row(one, options), [one]) for one in paired]
+        if len(paired) > 1:
+            means.append((_macro_row(paired, options), paired))
+    rows, tests = _corrected(single)
+    return Comparison(
+        measure=measure,
+        options=options,
+        systems=names,
+        means={
+            dataset: {name: float(np.mean([*held.values()])) for name, held in by_name.items()}
+            for dataset, by_name in items.items()
+        },
+        rows=rows,
+        tests=tests,
+        identical=identical_systems(items),
+        macro=_corrected(means)[0],
+        left_out=left_out,
+    )
+
+
+def _shared(
+    systems: Mapping[str, Mapping[str, Values]],
+) -> tuple[list[str], dict[str, tuple[str, ...]]]:
+    """Return the data sets that all systems have, and who has the others."""
+    if len(systems) < 2:
+        raise ValueError(f"a comparison needs two systems; got {', '.join(systems) or 'none'}")
+    known = dict.fromkeys(dataset for held in systems.values() for dataset in held)
+    owners = {
+        dataset: tuple(name for name in systems if dataset in systems[name]) for dataset in known
+    }
+    shared = [dataset for dataset, names in owners.items() if len(names) == len(systems)]
+    if not shared:
+        listed = "; ".join(f"{name} has {', '.join(held)}" for name, held in systems.items())
+        raise ValueError(f"no data set is shared by all systems: {listed}")
+    return shared, {dataset: names for dataset, names in owners.items() if dataset not in shared}
+
+
+def _items(values: Values, measure: str, name: str, dataset: str) -> Items:
+    if measure not in values:
+        raise ValueError(
+            f"{name} has no measure {measure!r} of {dataset}; it has {', '.join(values)}: "
+            "take one that all data sets have, or fewer data sets"
+        )
+    if not values[measure]:
+        raise ValueError(f"{name} has no value of {measure} for any item of {dataset}")
+    return values[measure]
+
+
+def _row(held: Paired, options: CompareOptions) -> Difference:
+    test = sign_flip_test(held.differences, np.random.default_rng(options.seed))
+    baseline_mean, system_mean = held.values.mean(axis=1).tolist()
+    return Difference(
+        dataset=held.dataset,
+        baseline=held.baseline,
+        system=held.system,
+        baseline_mean=baseline_mean,
+        system_mean=system_mean,
+        interval=mean_interval(
+            [held.differences], np.random.default_rng(options.seed), options.level
+        ),
+        test=test,
+        p_holm=test.p,
+        effect=effect_size(held.differences),
+        outcomes=outcomes(held.differences),
+        only_baseline=held.only_baseline,
+        only_system=held.only_system,
+    )
+
+
+def _macro_row(strata: Sequence[Paired], options: CompareOptions) -> Difference:
+    """Compare means of data-set means: signs are flipped, and samples drawn, in each data set."""
+    sets = whole_sets([held.dataset for held in strata])
+    weight = {part: 1 / len(parts) / len(sets) for parts in sets.values() for part in parts}
+    weights = [weight[held.dataset] for held in strata]
+    differences = [held.differences for held in strata]
+    # The sum of these is the difference of the macro averages, whatever the signs.
+    parts = np.concatenate(
+        [held * share / len(held) for held, share in zip(differences, weights, strict=True)]
+    )
+    test = sign_flip_test(parts, np.random.default_rng(options.seed))
+    baseline_mean, system_mean = np.array(weights) @ [held.values.mean(axis=1) for held in strata]
+    return Difference(
+        dataset=f"mean of {len(sets)}" if len(sets) > 1 else next(iter(sets)),
+        baseline=strata[0].baseline,
+        system=strata[0].system,
+        baseline_mean=float(baseline_mean),
+        system_mean=float(system_mean),
+        interval=mean_interval(
+            differences, np.random.default_rng(options.seed), options.level, weights
+        ),
+        test=test,
+        p_holm=test.p,
+        effect=None,
+        outcomes=outcomes(parts),
+    )
+
+
+def _corrected(
+    rows: Sequence[tuple[Difference, Sequence[Paired]]],
+) -> tuple[tuple[Difference, ...], int]:
+    """Correct the rows, each given with what it is of; also return the number of tests."""
+    adjusted, tests = correct([Tested(key_of(paired), row.test.p) for row, paired in rows])
+    made = (replace(row, p_holm=p) for (row, _), p in zip(rows, adjusted, strict=True))
+    return tuple(made), tests

@@ -1,0 +1,1 @@
+"""Queries and negatives made from documents."""

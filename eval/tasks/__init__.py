@@ -1,0 +1,1 @@
+"""Tasks that an encoder is judged on: retrieval, similarity, classification, MTEB."""

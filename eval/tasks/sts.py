@@ -1,0 +1,286 @@
+"""Judge sentence similarity: how cosines of sentence pairs correlate with people's scores."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.files.lines import read_number, shorten
+from embedder.prompts.prompt import content_hash
+from embedder.types import Encoder
+from eval.data.tables import read_rows
+from eval.measures.measures import Values, means
+from eval.runs.record import Cost, Record
+from eval.tasks.sentence_vectors import CHANNEL, Progress, SentenceRows, distinct
+
+COLUMNS = ("score", "sentence1", "sentence2")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two sentences, how similar people found them, and the part of the set they are from."""
+
+    gold: float
+    first: str
+    second: str
+    subset: str = ""
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.gold):
+            raise ValueError(f"expected a finite number as score; got {self.gold}")
+
+
+@dataclass(frozen=True, slots=True)
+class PairSet:
+    """A named set of at least two pairs, in the order of its file."""
+
+    name: str
+    pairs: tuple[Pair, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.pairs) < 2:
+            raise ValueError(
+                f"a correlation needs at least two pairs; {self.name} has {len(self.pairs)}"
+            )
+
+    @property
+    def subsets(self) -> list[str]:
+        """Names of the parts in the order of their first pairs; none where nothing is named."""
+        return [name for name in dict.fromkeys(pair.subset for pair in self.pairs) if name]
+
+    def source_facts(self) -> dict[str, str]:
+        """Return a digest of the pairs: where it differs, figures are of other data."""
+        return {"pairs": content_hash([list(astuple(pair)) for pair in self.pairs])}
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """How cosines and scores of pairs correlate, each in -1..1; NaN where one side is constant."""
+
+    spearman: float
+    pearson: float
+    pairs: int
+
+    @property
+    def measures(self) -> dict[str, float | None]:
+        """The values by name, None for NaN: JSON knows no NaN."""
+        values = {"spearman": self.spearman, "pearson": self.pearson}
+        return {name: None if math.isnan(value) else value for name, value in values.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values and over how many pairs they are."""
+        return {"measures": self.measures, "pairs": self.pairs}
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPairs:
+    """The outcome of one set: all pairs together, and each subset alone.
+
+    Attributes:
+        dataset: name of the set.
+        overall: over all pairs of the set, which is what papers report as "all".
+        subsets: name -> correlation over that subset's pairs.
+        values: measure -> number of a pair, from "1" -> what the pair adds to the correlation,
+            which is the mean of these.
+        fingerprint: of the encoder.
+        cost: of the sentences that no set before had.
+        source: digest of the pairs, see `PairSet.source_facts`.
+    """
+
+    dataset: str
+    overall: Correlation
+    subsets: Mapping[str, Correlation]
+    values: Values
+    fingerprint: str
+    cost: Cost
+    source: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures, unrounded; "subsets" only where the set has them."""
+        facts = {"dataset": self.dataset, **self.overall.to_json(), **self._parts()}
+        fingerprint = {CHANNEL: json.loads(self.fingerprint)}
+        return facts | {"fingerprint": fingerprint, "counts": dict(self.cost.counts[CHANNEL])}
+
+    def record(self) -> Record:
+        """Return what a run folder keeps."""
+        return Record(
+            benchmark="sts",
+            dataset=self.dataset,
+            values={CHANNEL: self.values},
+            counted=CHANNEL,
+            fingerprints={CHANNEL: self.fingerprint},
+            cost=self.cost,
+            details=self._parts() | {"source": dict(self.source)},
+        )
+
+    @staticmethod
+    def of(record: Record) -> "JudgedPairs":
+        """Read back what `record` gave.
+
+        Raises:
+            ValueError: it is the record of another benchmark.
+        """
+        if record.benchmark != "sts":
+            raise ValueError(f"{record.dataset}: expected an sts record; got {record.benchmark}")
+        subsets = record.details.get("subsets", {})
+        return JudgedPairs(
+            record.dataset,
+            _correlation(record.measures, record.size),
+            {name: _correlation(held["measures"], held["pairs"]) for name, held in subsets.items()},
+            record.main,
+            record.fingerprints[CHANNEL],
+            record.cost,
+            record.details.get("source", {}),
+        )
+
+    def _parts(self) -> dict[str, Any]:
+        subsets = {name: held.to_json() for name, held in self.subsets.items()}
+        return {"subsets": subsets} if subsets else {}
+
+
+def judge(
+    sets: Sequence[PairSet], encoder: Encoder, progress: Progress | None = None
+) -> list[JudgedPairs]:
+    """Judge sets of pairs by the cosine of their dense rows; every pair counts.
+
+    A sentence is encoded once, in however many pairs and sets it stands.
+
+    Args:
+        sets: with sentences and scores.
+        encoder: gives one dense row a sentence.
+        progress: told the number of sentences encoded, of `len(sentences(sets))`.
+
+    Raises:
+        ValueError: the encoder gives no dense row or several for a sentence, or a correlation
+            over a whole set is not defined.
+    """
+    rows = SentenceRows(encoder)
+    return [judge_set(pair_set, rows, progress) for pair_set in sets]
+
+
+def judge_set(
+    pair_set: PairSet, rows: SentenceRows, progress: Progress | None = None
+) -> JudgedPairs:
+    """Judge one set; sentences whose rows are held already are not encoded.
+
+    Raises:
+        ValueError: as `judge`.
+    """
+    rows.of(sentences([pair_set]), progress)
+    first = rows.of([pair.first for pair in pair_set.pairs])
+    cosines = _cosines(first, rows.of([pair.second for pair in pair_set.pairs]))
+    gold = np.array([pair.gold for pair in pair_set.pairs])
+    named = np.array([pair.subset for pair in pair_set.pairs])
+    for what, side in (("scores", gold), ("cosines", cosines)):
+        if np.ptp(side) == 0:
+            raise ValueError(
+                f"{pair_set.name}: no correlation is defined where all {what} are equal"
+            )
+    return JudgedPairs(
+        pair_set.name,
+        correlation(cosines, gold),
+        {
+            name: correlation(cosines[named == name], gold[named == name])
+            for name in pair_set.subsets
+        },
+        pair_values(cosines, gold),
+        rows.fingerprint,
+        rows.spent(),
+        pair_set.source_facts(),
+    )
+
+
+def sentences(sets: Sequence[PairSet]) -> list[str]:
+    """Return every sentence of the sets once, in the order of first appearance."""
+    pairs = chain.from_iterable(pair_set.pairs for pair_set in sets)
+    return distinct(text for pair in pairs for text in (pair.first, pair.second))
+
+
+def correlation(cosines: NDArray[np.float64], gold: NDArray[np.float64]) -> Correlation:
+    """Correlate cosines with scores; equal values share the mean of their ranks.
+
+    Args:
+        cosines: (n,) one a pair, n at least 1.
+        gold: (n,) scores by people, on any scale.
+    """
+    if len(gold) < 2 or np.ptp(cosines) == 0 or np.ptp(gold) == 0:
+        return Correlation(math.nan, math.nan, len(gold))
+    return _correlation(means(pair_values(cosines, gold)), len(gold))
+
+
+def pair_values(cosines: NDArray[np.float64], gold: NDArray[np.float64]) -> Values:
+    """Return what each pair adds to the correlations; the mean over pairs is the correlation.
+
+    For Pearson's that is the product of both sides in standard units (of the population), for
+    Spearman's the same of ranks (Spearman, American Journal of Psychology 1904). Two encoders
+    are so compared pair by pair.
+
+    Args:
+        cosines: (n,) one a pair, not all equal.
+        gold: (n,) scores by people, not all equal.
+    """
+    from scipy.stats import rankdata, zscore
+
+    sides = {"spearman": (rankdata(cosines), rankdata(gold)), "pearson": (cosines, gold)}
+    return {
+        measure: {
+            str(number): float(value)
+            for number, value in enumerate(zscore(first) * zscore(second), start=1)
+        }
+        for measure, (first, second) in sides.items()
+    }
+
+
+def read_pairs(path: Path) -> PairSet:
+    """Read a set: tab-separated, a header that names score, sentence1, sentence2, perhaps subset.
+
+    Quotation marks are text, other columns are passed over, and the set is named after the file.
+
+    Raises:
+        ValueError: a column is missing, a line has too few or too many fields, a score is no
+            finite number, or there are fewer than two pairs.
+    """
+    pairs = []
+    for place, fields in read_rows(path, COLUMNS):
+        try:
+            pairs.append(_pair(fields))
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from error
+    try:
+        return PairSet(path.stem, tuple(pairs))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _pair(fields: Mapping[str, str]) -> Pair:
+    try:
+        gold = read_number(fields["score"])
+    except ValueError as error:
+        got = shorten(fields["score"])
+        raise ValueError(f"expected a number as score; got {got}") from error
+    return Pair(gold, fields["sentence1"], fields["sentence2"], fields.get("subset", ""))
+
+
+def _cosines(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return (n,) cosines of rows (n, dim); equal rows have exactly 1, so that they tie."""
+
+    def products(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.asarray(np.einsum("nd,nd->n", a, b, dtype=np.float64))
+
+    norms = np.sqrt(products(first, first) * products(second, second))
+    return np.asarray(products(first, second) / norms)
+
+
+def _correlation(measures: Mapping[str, float | None], pairs: int) -> Correlation:
+    """Make a correlation of means or of JSON; rounding must not take it out of -1..1."""
+
+    def bounded(value: float | None) -> float:
+        return math.nan if value is None else min(1.0, max(-1.0, value))
+
+    return Correlation(bounded(measures["spearman"]), bounded(measures["pearson"]), pairs)

@@ -1,0 +1,155 @@
+"""One channel across the segments of a generation: rows numbered through, searched as one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.types import Representation
+from index.base import NO_ROW, Hits
+from index.channels.dense import DenseChannel
+from index.channels.inverted import InvertedChannel, Postings, statistics
+from index.manifest import ChannelSpec
+from index.segment import Segment
+from index.topk import merge
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What one row of a document says to a query.
+
+    Attributes:
+        row: number of the row in its channel.
+        score: exact, also where the search of the channel is approximate.
+        terms: sparse column -> its part of the score; empty for dense rows.
+    """
+
+    row: int
+    score: float
+    terms: Mapping[int, float]
+
+
+class ChannelRows:
+    """All rows of one channel, deleted ones included, in the order of the segments.
+
+    Args:
+        spec: of the channel.
+        segments: opened.
+        document_starts: number of each segment's first document, then the number of all.
+    """
+
+    def __init__(
+        self, spec: ChannelSpec, segments: Sequence[Segment], document_starts: Sequence[int]
+    ) -> None:
+        self.spec = spec
+        self._parts = [segment.channels[spec.name] for segment in segments]
+        self._searched = _searched(spec, segments)
+        self.starts: list[int] = np.cumsum([0, *(part.held.rows for part in self._parts)]).tolist()
+        offsets = zip(self._parts, document_starts, strict=False)
+        self.documents: NDArray[np.int64] = np.concatenate(
+            [np.zeros(0, np.int64), *(part.documents + np.int64(at) for part, at in offsets)]
+        )
+
+    @property
+    def total(self) -> int:
+        """Number of rows."""
+        return self.starts[-1]
+
+    def search(self, queries: Representation, k: int) -> Hits:
+        """Return the best rows; enough of them for k distinct documents, see `Index.search`."""
+        self._check(queries)
+        if not self._parts:
+            rows = np.full((len(queries), k), NO_ROW, np.int64)
+            return Hits(rows, np.full(rows.shape, -np.inf, np.float32))
+        wanted = k
+        while True:
+            hits = self._best(queries, wanted)
+            if wanted >= self.total or self._enough(hits, k):
+                return hits
+            wanted = min(2 * wanted, self.total)
+
+    def matches(self, query: Representation, segment: int, ordinal: int) -> list[Match]:
+        """Score every row of one document, given by segment and ordinal, against one query."""
+        self._check(query)
+        if len(query) != 1:
+            raise ValueError(f"one query row is matched at a time; got {len(query)}")
+        return [self._match(query, segment, row) for row in self._parts[segment].of(ordinal)]
+
+    def _match(self, query: Representation, segment: int, row: int) -> Match:
+        held, number = self._searched[segment], row + self.starts[segment]
+        if isinstance(held, InvertedChannel) and query.sparse is not None:
+            terms = held.contributions(query.sparse, row)
+            return Match(number, sum(terms.values()), terms)
+        if isinstance(held, DenseChannel) and query.dense is not None:
+            vector = held.vectors[row].astype(np.float64)
+            return Match(number, float(np.float32(vector @ query.dense[0])), {})
+        raise AssertionError("the kinds of query and channel were not checked")
+
+    def _best(self, queries: Representation, k: int) -> Hits:
+        found = [
+            held.search(queries, k, part.live)
+            for held, part in zip(self._searched, self._parts, strict=True)
+        ]
+        return merge(found, self.starts[:-1], k)
+
+    def _enough(self, hits: Hits, k: int) -> bool:
+        """Tell whether every query has k distinct documents, or all that it can have."""
+        if all(part.single for part in self._parts):
+            return True
+        for rows in hits.rows:
+            if rows[-1] != NO_ROW and len(np.unique(self.documents[rows])) < k:
+                return False
+        return True
+
+    def _check(self, queries: Representation) -> None:
+        held = queries.dense if self.spec.kind == "dense" else queries.sparse
+        if held is None:
+            kind = "dense" if self.spec.kind == "dense" else "sparse"
+            raise ValueError(f"channel {self.spec.name!r} needs {kind} query rows; got none")
+        if self.spec.dim is not None and held.shape[1] != self.spec.dim:
+            raise ValueError(
+                f"channel {self.spec.name!r} holds rows of width {self.spec.dim}; "
+                f"queries have {held.shape[1]}"
+            )
+
+
+def _searched(
+    spec: ChannelSpec, segments: Sequence[Segment]
+) -> Sequence[DenseChannel | InvertedChannel]:
+    """Return what is searched of each segment; postings are weighed by those of all segments."""
+    parts = [segment.channels[spec.name] for segment in segments]
+    dense = [part.held for part in parts if isinstance(part.held, DenseChannel)]
+    postings = [part.held for part in parts if isinstance(part.held, Postings)]
+    if not postings or spec.weighting is None:
+        return dense
+    counted = statistics(postings, [part.live for part in parts])
+    return [InvertedChannel(held, spec.weighting, counted) for held in postings]
+
+
+class RowIds(Sequence[str]):
+    """The document id of every row; read when it is first asked for, then remembered.
+
+    Args:
+        documents: (rows,) number of the document of each row.
+        read: number of a document -> its id.
+    """
+
+    def __init__(self, documents: NDArray[np.int64], read: Callable[[int], str]) -> None:
+        self._documents = documents
+        self._read = read
+        self._known: dict[int, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    def __getitem__(self, row: Any) -> Any:  # noqa: ANN401 - Sequence wants slices as well
+        """Return the id of a row, or a list of ids for a slice."""
+        if isinstance(row, slice):
+            return [self[i] for i in range(*row.indices(len(self)))]
+        try:
+            return self._known[row]
+        except KeyError:
+            found = self._known[row] = self._read(int(self._documents[row]))
+            return found

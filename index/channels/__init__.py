@@ -1,0 +1,1 @@
+"""Search in one channel of one segment: dense vectors and weighted words."""

@@ -1,0 +1,219 @@
+"""FAISS, kept at arm's length: make, train and fill an index by factory string, and search it."""
+
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.base import NO_ROW
+from index.storage.checksums import CURE
+
+_BLOCK = 1 << 16  # rows that are added at a time, so that memory-mapped vectors stay on disk
+_READ = 1 << 20  # bytes read at a time
+_TRAINING_ROWS = 1 << 18
+_TRAINING_ROWS_PER_LIST = 64
+_K_FACTOR = 8  # candidates for each row wanted, where quantised scores are refined
+_SPARE = 16  # rows beyond k, for the caller to choose from
+_LEAST_EF = 64  # candidates that a graph search keeps at least
+_LEAST_PROBES = 8  # inverted lists that are looked into at least
+_PROBED = 4  # rows in these lists for each row wanted, at least, if lists are of one size
+_EXACT_REFINE = re.compile(r",(RFlat|Refine\(Flat\))$")
+
+
+class TooFewRowsError(ValueError):
+    """A factory that trains was given fewer rows than it has centres."""
+
+
+def check_factory(factory: str, dim: int) -> None:
+    """Refuse a factory string that FAISS cannot make for `dim`-d vectors.
+
+    Raises:
+        ValueError: with what FAISS says, or that it is not installed.
+    """
+    _made(factory, dim)
+
+
+def filled(factory: str, vectors: NDArray[np.float32], seed: int) -> Any:  # noqa: ANN401
+    """Return a FAISS index of all vectors.
+
+    Refining by the vectors themselves (RFlat) is left out: they are at hand, see `search`.
+
+    Args:
+        factory: FAISS factory string.
+        vectors: (n, dim) float32, may be memory-mapped.
+        seed: chooses the rows that are trained on, where there are too many.
+
+    Raises:
+        TooFewRowsError: it needs more rows to train.
+        ValueError: the factory string is wrong.
+    """
+    made = _made(factory, vectors.shape[1])
+    try:
+        if not made.is_trained:
+            made.train(_training_rows(made, vectors, seed))
+        for start in range(0, len(vectors), _BLOCK):
+            made.add(np.ascontiguousarray(vectors[start : start + _BLOCK]))
+    except RuntimeError as error:
+        needed = re.search(r"number of clusters \((\d+)\)", str(error))
+        if needed is None:
+            raise ValueError(f"factory {factory!r}: FAISS says {_said(error)}") from error
+        raise TooFewRowsError(
+            f"factory {factory!r} needs at least {needed[1]} rows to train on; got {len(vectors)}: "
+            "index more at once, or use 'Flat' or 'HNSW32', which need no training"
+        ) from error
+    return made
+
+
+def search(
+    held: Any,  # noqa: ANN401
+    factory: str,
+    queries: NDArray[np.float32],
+    k: int,
+    live: NDArray[np.bool_] | None,
+) -> NDArray[np.int64]:
+    """Return (q, k or more) candidate rows in no particular order, NO_ROW where there are none.
+
+    Args:
+        held: from `filled`.
+        factory: of it.
+        queries: (q, dim) float32.
+        k: at least 1.
+        live: (n,) False removes a row; None keeps all.
+    """
+    faiss = _faiss(factory)
+    factor = _K_FACTOR if _EXACT_REFINE.search(factory) else 1
+    wanted = min(factor * (k + _SPARE), held.ntotal)
+    queries = np.ascontiguousarray(queries)
+    if live is None:
+        rows: NDArray[np.int64] = held.search(
+            queries, wanted, params=_parameters(faiss, held, wanted, None)
+        )[1]
+        return rows
+    packed = np.packbits(live, bitorder="little")
+    selector = faiss.IDSelectorBitmap(packed)
+    try:
+        rows = held.search(queries, wanted, params=_parameters(faiss, held, wanted, selector))[1]
+    except RuntimeError:  # this kind cannot leave rows out: ask for as many more
+        wanted = min(wanted + int((~live).sum()), held.ntotal)
+        rows = held.search(queries, wanted, params=_parameters(faiss, held, wanted, None))[1]
+    return np.where((rows != NO_ROW) & live[rows], rows, NO_ROW)
+
+
+def write(held: Any, path: Path) -> None:  # noqa: ANN401
+    """Write an index to a new file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    try:
+        _faiss("").write_index(held, str(path))
+    except RuntimeError as error:
+        raise OSError(f"cannot write {path}: FAISS says {_said(error)}") from error
+
+
+def read(file: BinaryIO, path: Path, factory: str) -> Any:  # noqa: ANN401
+    """Read an index from an open file.
+
+    FAISS believes what it reads: give it only what was compared with its checksum.
+
+    Args:
+        file: at its start.
+        path: of it, to be named in errors.
+        factory: likewise.
+
+    Raises:
+        ValueError: the file is truncated or no FAISS index, or FAISS is not installed.
+    """
+    faiss = _faiss(factory)
+    reader = faiss.BufferedIOReader(faiss.PyCallbackIOReader(file.read), _READ)
+    try:
+        return faiss.read_index(reader)
+    except (RuntimeError, MemoryError) as error:
+        raise ValueError(f"{path} is damaged: {_said(error)}; {CURE}") from error
+
+
+def _faiss(factory: str) -> ModuleType:
+    try:
+        import faiss
+    except ImportError as error:
+        raise ValueError(
+            f"factory {factory!r} needs FAISS: pip install \"lastword[cpu]\"; 'Flat' does not"
+        ) from error
+    module: ModuleType = faiss
+    return module
+
+
+def _made(factory: str, dim: int) -> Any:  # noqa: ANN401
+    faiss = _faiss(factory)
+    try:
+        made = faiss.index_factory(dim, _EXACT_REFINE.sub("", factory), faiss.METRIC_INNER_PRODUCT)
+    except RuntimeError as error:
+        raise ValueError(
+            f"factory {factory!r} makes no index of {dim}-d vectors: {_said(error)}; "
+            "try 'Flat', 'HNSW32' or 'IVF256,PQ48x4fs,RFlat'"
+        ) from error
+    _silence(faiss, made)
+    return made
+
+
+def _silence(faiss: ModuleType, made: Any) -> None:  # noqa: ANN401
+    """Keep FAISS from warning on stderr, in hundreds of lines, of few rows to train on."""
+    for part in _parts(faiss, made):
+        clusterings = [part.cp] if isinstance(part, faiss.IndexIVF) else []
+        if hasattr(part, "pq"):
+            clusterings.append(part.pq.cp)
+        if isinstance(part, faiss.IndexPreTransform):
+            for at in range(part.chain.size()):
+                rotation = faiss.downcast_VectorTransform(part.chain.at(at))
+                if isinstance(rotation, faiss.OPQMatrix):
+                    quantizer = faiss.ProductQuantizer(rotation.d_out, rotation.M, 8)
+                    made.referenced_objects = [quantizer]  # FAISS itself only points to it
+                    rotation.pq = quantizer
+                    clusterings.append(quantizer.cp)
+        for clustering in clusterings:
+            clustering.min_points_per_centroid = 1
+
+
+def _said(error: Exception) -> str:
+    """Return what FAISS complains of, without its file names."""
+    return re.sub(r"^Error in .*? at \S+:\d+: ", "", str(error).replace("\n", " "))
+
+
+def _parts(faiss: ModuleType, held: Any) -> list[Any]:  # noqa: ANN401
+    """Return an index and those that it wraps, outermost first."""
+    held = faiss.downcast_index(held)
+    if isinstance(held, faiss.IndexPreTransform):
+        return [held, *_parts(faiss, held.index)]
+    if isinstance(held, faiss.IndexRefine):
+        return [held, *_parts(faiss, held.base_index)]
+    return [held]
+
+
+def _training_rows(made: Any, vectors: NDArray[np.float32], seed: int) -> NDArray[np.float32]:  # noqa: ANN401
+    lists = getattr(_parts(_faiss(""), made)[-1], "nlist", 0)
+    enough = max(_TRAINING_ROWS, _TRAINING_ROWS_PER_LIST * lists)
+    if len(vectors) <= enough:
+        return np.ascontiguousarray(vectors)
+    chosen = np.random.default_rng(seed).choice(len(vectors), enough, replace=False)
+    return np.ascontiguousarray(vectors[np.sort(chosen)])
+
+
+def _parameters(faiss: ModuleType, held: Any, wanted: int, selector: Any) -> Any:  # noqa: ANN401
+    """Return how hard to search: effort grows with the number of rows wanted."""
+    held = faiss.downcast_index(held)
+    if isinstance(held, faiss.IndexPreTransform):
+        inner = _parameters(faiss, held.index, wanted, selector)
+        return faiss.SearchParametersPreTransform(index_params=inner)
+    if isinstance(held, faiss.IndexRefine):
+        inner = _parameters(faiss, held.base_index, wanted * _K_FACTOR, selector)
+        return faiss.IndexRefineSearchParameters(k_factor=_K_FACTOR, base_index_params=inner)
+    if isinstance(held, faiss.IndexIVF):
+        probed = np.ceil([np.sqrt(held.nlist), _PROBED * wanted * held.nlist / held.ntotal])
+        probes = min(held.nlist, max(_LEAST_PROBES, int(probed.max())))
+        return faiss.SearchParametersIVF(nprobe=probes, sel=selector)
+    if isinstance(held, faiss.IndexHNSW):
+        return faiss.SearchParametersHNSW(efSearch=max(_LEAST_EF, 2 * wanted), sel=selector)
+    return None if selector is None else faiss.SearchParameters(sel=selector)

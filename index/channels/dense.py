@@ -1,0 +1,240 @@
+"""Dense rows on disk and their search: brute force, or FAISS by factory string."""
+
+from pathlib import Path
+from threading import Lock
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.types import Representation
+from index.base import NO_ROW, Hits
+from index.storage.arrays import open_array, write_array
+from index.storage.checksums import CURE, FileRecord, open_own
+from index.storage.layout import APPROXIMATE, VECTORS
+from index.topk import check_k, check_live, near_best, no_hits, put_best, rounding_slack
+
+FLAT = "Flat"
+_SCORES = 1 << 25  # scores held at a time: 128 MiB
+
+
+def dense_queries(queries: Representation, dim: int) -> NDArray[np.float32]:
+    """Return the dense rows of queries for an index of `dim`-d vectors.
+
+    Raises:
+        ValueError: there are none, or they have another width or hold NaN.
+    """
+    if queries.dense is None:
+        raise ValueError("a dense channel needs dense query rows; got sparse ones only")
+    if queries.dense.shape[1] != dim:
+        raise ValueError(f"index holds {dim}-d vectors; query has {queries.dense.shape[1]}-d")
+    if not np.isfinite(queries.dense).all():
+        raise ValueError("queries hold NaN or infinity; check the model and its dtype")
+    return queries.dense
+
+
+def build_dense(
+    vectors: NDArray[np.float32], factory: str, folder: Path, seed: int = 0
+) -> list[str]:
+    """Write vectors and, unless they are searched by brute force, their FAISS index.
+
+    FAISS links a graph (HNSW) with several threads at once, so its file may differ from one
+    build to the next; everything else is the same for the same input.
+
+    Args:
+        vectors: (n, dim) float32 unit rows; may be memory-mapped.
+        factory: FAISS factory string; "Flat" is exact and needs no FAISS.
+        folder: exists.
+        seed: chooses the rows that are trained on, where there are too many.
+
+    Returns:
+        Names of the files written.
+
+    Raises:
+        ValueError: the vectors or the factory string are wrong, FAISS is not installed, or the
+            factory needs more rows to train.
+    """
+    if vectors.ndim != 2 or vectors.dtype != np.float32:
+        raise ValueError(f"vectors must be (n, dim) float32; got {vectors.shape} {vectors.dtype}")
+    files = [VECTORS]
+    if factory != FLAT and len(vectors):
+        from index.channels.approximate import filled, write
+
+        write(filled(factory, vectors, seed), folder / APPROXIMATE)
+        files.append(APPROXIMATE)
+    write_array(folder / VECTORS, vectors)
+    return files
+
+
+def open_dense(
+    folder: Path,
+    factory: str,
+    shape: tuple[int | None, int | None] = (None, None),
+    record: FileRecord | None = None,
+) -> "DenseChannel":
+    """Memory-map what `build_dense` wrote; a FAISS index is read when first searched.
+
+    Args:
+        folder: holds the files.
+        factory: FAISS factory string.
+        shape: of the vectors, as far as it is known.
+        record: what the file of FAISS must be. FAISS trusts what it reads with memory and
+            process, so a file is compared with its checksum before.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: the vectors are damaged.
+    """
+    vectors = open_array(folder / VECTORS, np.float32, shape)
+    if factory == FLAT or not len(vectors):
+        return DenseChannel(vectors, folder)
+    approximate = _Approximate(folder / APPROXIMATE, factory, vectors.shape, record)
+    return DenseChannel(vectors, folder, approximate)
+
+
+class _Approximate:
+    """A FAISS file, opened at once and read when first searched.
+
+    An index that is only added to, or searched by another channel, need not be read; and a file
+    that is held open outlives its name, should a merge remove it.
+    """
+
+    def __init__(
+        self, path: Path, factory: str, shape: tuple[int, ...], record: FileRecord | None
+    ) -> None:
+        self._path = path
+        self._factory = factory
+        self._shape = shape
+        self._record = record
+        self._file: BinaryIO = open_own(path)
+        self._lock = Lock()
+        self._held: Any = None
+
+    def candidates(
+        self, queries: NDArray[np.float32], k: int, live: NDArray[np.bool_] | None
+    ) -> NDArray[np.int64]:
+        from index.channels.approximate import search
+
+        with self._lock:
+            if self._held is None:
+                self._held = self._read()
+        rows = search(self._held, self._factory, queries, k, live)
+        if rows.size and not NO_ROW <= rows.min() <= rows.max() < self._shape[0]:
+            raise ValueError(f"{self._path} names rows that there are not; {CURE}")
+        return rows
+
+    def _read(self) -> Any:  # noqa: ANN401
+        from index.channels.approximate import read
+
+        if self._record is not None:
+            self._record.check_open(self._file, self._path)
+        held = read(self._file, self._path, self._factory)
+        self._file.close()
+        if (held.ntotal, held.d) != self._shape:
+            raise ValueError(
+                f"{self._path} holds {held.ntotal} {held.d}-d vectors; expected {self._shape[0]} "
+                f"{self._shape[1]}-d: build the index again"
+            )
+        return held
+
+
+class DenseChannel:
+    """Unit vectors of one segment; the score is the inner product.
+
+    Whatever chooses the rows, matrix product or FAISS, their scores are computed from the vectors
+    in float64 and rounded to float32: equal vectors score equal, a query alone scores as among
+    others, and quantised storage costs recall but never the truth of a score. A query for which
+    FAISS finds fewer than k rows, though there are more, is answered by brute force.
+
+    Attributes:
+        vectors: (n, dim) float32, usually memory-mapped.
+    """
+
+    def __init__(
+        self,
+        vectors: NDArray[np.float32],
+        folder: Path = Path(),
+        approximate: _Approximate | None = None,
+    ) -> None:
+        self.vectors = vectors
+        self._path = folder / VECTORS
+        self._approximate = approximate
+
+    @property
+    def rows(self) -> int:
+        """Number of rows, deleted ones included."""
+        return len(self.vectors)
+
+    @property
+    def dim(self) -> int:
+        """Width of a vector."""
+        return int(self.vectors.shape[1])
+
+    def search(
+        self, queries: Representation, k: int, live: NDArray[np.bool_] | None = None
+    ) -> Hits:
+        """Return the k highest-scoring rows per query; ties go to the lower row.
+
+        Raises:
+            ValueError: queries have no dense rows, another width or NaN, k is below 1, live has
+                another shape, or the FAISS file is damaged.
+        """
+        check_k(k)
+        check_live(live, self.rows)
+        hits = no_hits(len(queries), k)
+        if not self.rows:
+            return hits
+        dense = dense_queries(queries, self.dim)
+        open_queries = np.arange(len(dense))
+        if self._approximate is not None:
+            open_queries = self._search_approximately(dense, hits, live)
+        block = max(1, _SCORES // self.rows)
+        for start in range(0, len(open_queries), block):
+            self._search_exactly(dense, open_queries[start : start + block], hits, live)
+        return Hits(hits.rows, hits.scores)
+
+    def _search_exactly(
+        self,
+        dense: NDArray[np.float32],
+        chosen: NDArray[np.int64],
+        hits: Hits,
+        live: NDArray[np.bool_] | None,
+    ) -> None:
+        k, slack = hits.rows.shape[1], rounding_slack(self.dim)
+        with np.errstate(all="ignore"):
+            products = dense[chosen] @ self.vectors.T
+        for query, scores in zip(chosen, products, strict=True):
+            self._check_finite(scores)
+            rows = near_best(scores, k, slack, live)
+            put_best(hits, query, rows, self._score(rows, dense[query]))
+
+    def _search_approximately(
+        self, dense: NDArray[np.float32], hits: Hits, live: NDArray[np.bool_] | None
+    ) -> NDArray[np.int64]:
+        """Fill in hits; return the queries for which too few rows were found."""
+        assert self._approximate is not None
+        k = hits.rows.shape[1]
+        expected = min(k, self.rows if live is None else int(live.sum()))
+        if not expected:
+            return np.zeros(0, np.int64)
+        short = []
+        for query, found in enumerate(self._approximate.candidates(dense, k, live)):
+            rows = np.sort(found[found != NO_ROW])
+            if len(rows) < expected:
+                short.append(query)
+            else:
+                put_best(hits, query, rows, self._score(rows, dense[query]))
+        return np.array(short, np.int64)
+
+    def _score(self, rows: NDArray[np.int64], query: NDArray[np.float32]) -> NDArray[np.float32]:
+        with np.errstate(all="ignore"):
+            scores = self.vectors[rows].astype(np.float64) @ query.astype(np.float64)
+            rounded = scores.astype(np.float32)
+        self._check_finite(rounded)
+        return rounded
+
+    def _check_finite(self, scores: NDArray[np.float32]) -> None:
+        """Notice vectors that are no numbers; a sum sees them all in no time."""
+        with np.errstate(all="ignore"):
+            if not np.isfinite(scores.sum()):
+                raise ValueError(f"{self._path} is damaged: vectors are not finite; {CURE}")

@@ -1,0 +1,251 @@
+"""Exact search of a sparse channel: weights of postings, and the rows they favour."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from embedder.types import Representation
+from index.base import Hits
+from index.channels.postings import Postings, build_inverted, open_inverted
+from index.channels.weighting import Statistics, Weighting, statistics
+from index.topk import check_k, check_live, near_best, no_hits, put_best
+
+__all__ = [
+    "InvertedChannel",
+    "Postings",
+    "Statistics",
+    "Weighting",
+    "build_inverted",
+    "cores",
+    "open_inverted",
+    "statistics",
+]
+
+_WORTH_COMPILING = 20_000_000  # work that numpy does in the half second that numba takes to load
+_CHUNK = 1 << 20  # entries that are weighed at a time
+_SHARES = 4  # parts of the queries for each thread, so that none waits long for the others,
+_UNEVEN = 20_000_000  # from so many entries on
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """Queries as entries of postings.
+
+    Attributes:
+        bounds: (q + 1,) int64: terms of query i are bounds[i] to bounds[i + 1].
+        terms: (n,) int64 position of each term in the postings; ascending within a query, so that
+            a row's parts are always added in the same order.
+        entries: (n, 2) int64 first entry of each term, and the one after its last.
+        factors: (n,) float32 weight of each term in its query.
+    """
+
+    bounds: NDArray[np.int64]
+    terms: NDArray[np.int64]
+    entries: NDArray[np.int64]
+    factors: NDArray[np.float32]
+
+    @property
+    def work(self) -> int:
+        """Entries to be added up, of all queries."""
+        return int((self.entries[:, 1] - self.entries[:, 0]).sum())
+
+
+class InvertedChannel:
+    """Postings of one segment, weighed by the statistics of all.
+
+    Small work is done with numpy; numba, which takes half a second to load, once there has been
+    enough. Both give the same bits: a row's parts are added in float32 in order of their columns.
+
+    Args:
+        postings: of this segment.
+        weighting: what a stored weight is worth.
+        counted: statistics of all segments.
+    """
+
+    def __init__(self, postings: Postings, weighting: Weighting, counted: Statistics) -> None:
+        self._postings = postings
+        self._weighting = weighting
+        self._counted = counted
+        self._done = 0  # entries added up and scores looked at, so far
+
+    @property
+    def rows(self) -> int:
+        """Number of rows, deleted ones included."""
+        return self._postings.rows
+
+    def search(
+        self, queries: Representation, k: int, live: NDArray[np.bool_] | None = None
+    ) -> Hits:
+        """Return the k best rows that score above 0; ties go to the lower row.
+
+        Raises:
+            ValueError: queries have no sparse rows, k is below 1 or live has another shape.
+        """
+        check_k(k)
+        check_live(live, self.rows)
+        if queries.sparse is None:
+            raise ValueError("an inverted channel needs sparse query rows; got dense ones only")
+        plan = self._plan(queries.sparse)
+        hits = no_hits(len(queries), k)
+        self._done += plan.work + len(queries) * self.rows
+        if self._done < _WORTH_COMPILING:
+            self._search_few(plan, hits, live)
+        else:
+            self._search_many(plan, hits, live)
+        return Hits(hits.rows, hits.scores)
+
+    def prepare(self) -> None:
+        """Load now what many searches need, not when enough of them have come: for servers."""
+        self._done = _WORTH_COMPILING
+        none = np.zeros(1, np.int64)
+        plan = _Plan(none, none[:0], np.zeros((0, 2), np.int64), np.zeros(0, np.float32))
+        self._search_many(plan, no_hits(0, 1), None)
+
+    def contributions(self, query_row: csr_matrix, row: int) -> dict[int, float]:
+        """Return what each term of one query adds to the score of a row; terms it has only.
+
+        Args:
+            query_row: (1, vocab).
+            row: 0 <= row < rows.
+        """
+        if query_row.shape[0] != 1 or not 0 <= row < self.rows:
+            raise ValueError(
+                f"expected one query and a row below {self.rows}; got {query_row.shape[0]}, {row}"
+            )
+        plan = self._plan(query_row)
+        added: dict[int, float] = {}
+        for term, (start, end), factor in zip(plan.terms, plan.entries, plan.factors, strict=True):
+            at = int(start + np.searchsorted(self._postings.holders[start:end], row))
+            if at < end and self._postings.holders[at] == row:
+                part = factor * self._weigh(at, at + 1, self._idf[term])[0]
+                added[int(self._postings.terms[term])] = float(part)
+        return added
+
+    def _plan(self, queries: csr_matrix) -> _Plan:
+        held = self._postings.terms
+        columns = np.asarray(queries.indices, np.int64)
+        at = np.minimum(np.searchsorted(held, columns), max(len(held) - 1, 0))
+        found = held[at] == columns if len(held) else np.zeros(len(columns), np.bool_)
+        if self._weighting.drop_ubiquitous:
+            found &= self._counted.frequency_of(columns) < self._counted.documents
+        terms = at[found]
+        kept = np.concatenate([[0], np.cumsum(found)])
+        return _Plan(
+            bounds=kept[queries.indptr],
+            terms=terms,
+            entries=np.stack([self._postings.indptr[terms], self._postings.indptr[terms + 1]], 1),
+            factors=queries.data[found].astype(np.float32, copy=False),
+        )
+
+    @cached_property
+    def _idf(self) -> NDArray[np.float32]:
+        """Inverse document frequency of each term; 1 where weights are taken as they are."""
+        if self._weighting.kind == "impacts":
+            return np.ones(len(self._postings.terms), np.float32)
+        frequency = self._counted.frequency_of(self._postings.terms)
+        rarity = (self._counted.documents - frequency + 0.5) / (frequency + 0.5)
+        return np.log1p(np.maximum(rarity, 0)).astype(np.float32)
+
+    @cached_property
+    def _norms(self) -> NDArray[np.float32]:
+        """What BM25 adds to a count in the denominator, by row."""
+        k1, b = self._weighting.k1, self._weighting.b
+        relative = self._postings.lengths / max(self._counted.average_length, 1e-9)
+        return (k1 * (1 - b + b * relative)).astype(np.float32)
+
+    def _weigh(
+        self, start: int, end: int, idf: np.float32 | NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return what entries start to end - 1 are worth.
+
+        BM25 as Lucene computes it (Kamphuis et al., ECIR 2020, "Which BM25 do you mean?"), with
+        the exact length of a row.
+        """
+        counts = self._postings.weights[start:end]
+        if self._weighting.kind == "impacts":
+            return counts
+        weight: NDArray[np.float32] = counts / (
+            counts + self._norms[self._postings.holders[start:end]]
+        )
+        weight *= idf
+        return weight
+
+    @cached_property
+    def weights(self) -> NDArray[np.float32]:
+        """What each entry is worth, (entries,) float32, read-only."""
+        if self._weighting.kind == "impacts":
+            return self._postings.weights
+        held = self._postings
+        weights = np.empty(len(held.holders), np.float32)
+        idf = np.repeat(self._idf, np.diff(held.indptr))
+        for start in range(0, len(weights), _CHUNK):
+            end = min(start + _CHUNK, len(weights))
+            weights[start:end] = self._weigh(start, end, idf[start:end])
+        weights.flags.writeable = False  # one machine code for computed and memory-mapped ones
+        return weights
+
+    def _search_few(self, plan: _Plan, hits: Hits, live: NDArray[np.bool_] | None) -> None:
+        for query in range(len(hits.rows)):
+            scores = np.zeros(self.rows, np.float32)
+            for term in range(plan.bounds[query], plan.bounds[query + 1]):
+                start, end = plan.entries[term]
+                weights = self._weigh(start, end, self._idf[plan.terms[term]])
+                scores[self._postings.holders[start:end]] += plan.factors[term] * weights
+            scores[scores == 0] = -np.inf
+            rows = near_best(scores, hits.rows.shape[1], 0.0, live)
+            put_best(hits, query, rows, scores[rows])
+
+    @cached_property
+    def _holders(self) -> NDArray[np.uint32]:
+        """Rows of entries, checked: compiled code writes wherever they point."""
+        holders = self._postings.holders.view(np.uint32)
+        if len(holders) and int(holders.max()) >= self.rows:
+            raise ValueError(
+                f"postings name row {holders.max()} of {self.rows}; build the index again"
+            )
+        return holders
+
+    def _search_many(self, plan: _Plan, hits: Hits, live: NDArray[np.bool_] | None) -> None:
+        from index.channels import scoring
+
+        queries = len(hits.rows)
+        store = scoring.Store(self._holders, self.weights, self.rows)
+        counted = scoring.Plan(plan.bounds, plan.entries, plan.factors)
+        mask = np.zeros(0, np.bool_) if live is None else np.ascontiguousarray(live)
+        best = scoring.Best(hits.rows, hits.scores)
+
+        def search(span: tuple[int, int]) -> None:
+            scoring.search_range(span, counted, store, mask, best)
+
+        threads = min(cores(), queries)
+        if threads <= 1:
+            search((0, queries))
+            return
+        shares = threads * (_SHARES if plan.work > _UNEVEN else 1)
+        cuts = np.linspace(0, queries, min(shares, queries) + 1).astype(int).tolist()
+        first, *rest = pairwise(cuts)
+        others = _pool(os.getpid(), threads).map(search, rest)
+        search(first)
+        list(others)
+
+
+@cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Return threads that are kept: starting them takes as long as 100 short queries.
+
+    They belong to a process; one that was forked off makes its own.
+    """
+    return ThreadPoolExecutor(threads, thread_name_prefix=f"search-{process}")
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

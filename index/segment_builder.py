@@ -1,0 +1,237 @@
+"""One segment, written: documents and rows stream in, files and their checksums come out."""
+
+from collections.abc import Callable, Container, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, vstack
+
+from embedder.files.durable import naming, open_append, open_new
+from embedder.types import Representation
+from index.channels.approximate import TooFewRowsError
+from index.channels.dense import FLAT, build_dense
+from index.channels.inverted import build_inverted
+from index.documents import Document, DocumentWriter
+from index.garbage import remove_segment
+from index.manifest import ChannelSpec
+from index.segment_record import SegmentRecord
+from index.storage.arrays import write_array
+from index.storage.checksums import flush_tree
+from index.storage.layout import DOCUMENTS, GATHERED, OWNER, PASSAGES
+
+Ids = Container[str]
+
+
+class SegmentBuilder:
+    """Collects one segment in its folder, where nobody looks before it is committed.
+
+    Texts go to disk at once and dense rows too; postings and owners stay in memory until
+    `finish`. The same calls give the same bytes.
+
+    Args:
+        folder: made anew; what lay there was never committed.
+        channels: what is held, by name.
+        taken: tells which of some ids are live in the index already.
+    """
+
+    def __init__(
+        self, folder: Path, channels: Mapping[str, ChannelSpec], taken: Callable[[list[str]], Ids]
+    ) -> None:
+        if folder.exists():
+            remove_segment(folder)
+        folder.mkdir(parents=True)  # which fails where something is left that is not ours
+        self.folder = folder
+        self._documents = DocumentWriter(folder / DOCUMENTS)
+        self._passages: list[NDArray[np.int64]] = []
+        self._rows: dict[str, _Rows] = {}
+        for name, spec in channels.items():
+            (folder / name).mkdir()
+            rows = _DenseRows if spec.kind == "dense" else _SparseRows
+            self._rows[name] = rows(folder / name, spec)
+        self.documents = 0
+        self.passages = 0
+        self._taken = taken
+        self._numbers: dict[str, int] = {}
+        self._unchecked: list[str] = []
+
+    def add(self, document: Document, spans: Sequence[tuple[int, int]], number: int) -> None:
+        """Append a document, which is encoded as one text for each (start, end) of its text.
+
+        Args:
+            document: its id must not be in this segment; see also `check_ids`.
+            spans: at least one.
+            number: of the document in its source, to name it in an error.
+
+        Raises:
+            ValueError: the id is in this segment already.
+        """
+        if not spans:
+            raise ValueError(f"document {document.id!r} has no passage")
+        before = self._numbers.setdefault(document.id, number)
+        if before != number:
+            raise ValueError(
+                f"document {document.id!r} comes twice: documents {before} and {number} "
+                "of the source have that id"
+            )
+        self._unchecked.append(document.id)
+        self._documents.add([document])
+        self._passages.append(
+            np.array([(self.documents, start, end) for start, end in spans], np.int64)
+        )
+        self.documents += 1
+        self.passages += len(spans)
+
+    def check_ids(self) -> None:
+        """Compare ids with those of the index; cheap, and worth doing before texts are encoded.
+
+        Raises:
+            ValueError: a live document has an id that was added here.
+        """
+        taken = self._taken(self._unchecked)
+        for one in self._unchecked:
+            if one in taken:
+                raise ValueError(
+                    f"document {one!r} (number {self._numbers[one]} of the source) is in the "
+                    "index already; delete it first to replace it"
+                )
+        self._unchecked = []
+
+    def add_rows(self, channel: str, rows: Representation, texts: int) -> None:
+        """Append the rows of the next `texts` passages of a channel."""
+        into = self._rows[channel]
+        if len(rows) and not 0 <= rows.owner[0] <= rows.owner[-1] < texts:
+            raise ValueError(
+                f"channel {channel!r}: rows of texts {rows.owner[0]} to {rows.owner[-1]} "
+                f"for {texts} texts"
+            )
+        into.append(rows, rows.owner + into.passages)
+        into.passages += texts
+
+    def finish(self) -> SegmentRecord:
+        """Write and flush everything; the segment is then only waiting to be committed.
+
+        Raises:
+            OSError: the disk is full or cannot be written.
+            ValueError: an id is taken, or a channel has not had all texts.
+        """
+        for name, rows in self._rows.items():
+            if rows.passages != self.passages:
+                raise ValueError(
+                    f"channel {name!r} has rows of {rows.passages} texts; expected {self.passages}"
+                )
+        self.check_ids()
+        self._documents.close()
+        passages = np.concatenate([np.zeros((0, 3), np.int64), *self._passages])
+        write_array(self.folder / PASSAGES, passages)
+        for rows in self._rows.values():
+            rows.write()
+        return SegmentRecord(
+            name=self.folder.name,
+            documents=self.documents,
+            passages=self.passages,
+            rows={name: rows.count for name, rows in self._rows.items()},
+            files=flush_tree(self.folder),
+        )
+
+    def dims(self) -> dict[str, int | None]:
+        """Return the width of the rows of each channel, None where there are none."""
+        return {name: rows.dim for name, rows in self._rows.items()}
+
+    def abandon(self) -> None:
+        """Remove what was written; for a segment that could not be finished."""
+        self._documents.abandon()
+        with suppress(OSError):
+            remove_segment(self.folder)
+
+
+class _Rows(Protocol):
+    """Rows of one channel on their way to disk."""
+
+    passages: int
+    dim: int | None
+
+    @property
+    def count(self) -> int: ...
+
+    def append(self, rows: Representation, owner: NDArray[np.int64]) -> None: ...
+
+    def write(self) -> None: ...
+
+
+class _Owned:
+    """What dense and sparse rows have in common: a width, and owners."""
+
+    def __init__(self, folder: Path, spec: ChannelSpec) -> None:
+        self.folder = folder
+        self.spec = spec
+        self.dim = spec.dim
+        self.passages = 0
+        self._owner: list[NDArray[np.int32]] = [np.zeros(0, np.int32)]
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self._owner))
+
+    def own(self, width: int, owner: NDArray[np.int64]) -> None:
+        if self.dim is not None and self.dim != width:
+            raise ValueError(
+                f"channel {self.spec.name!r} holds rows of width {self.dim}; got {width}"
+            )
+        self.dim = width
+        self._owner.append(owner.astype(np.int32))
+
+    def write_owner(self) -> None:
+        write_array(self.folder / OWNER, np.concatenate(self._owner))
+
+
+class _DenseRows(_Owned):
+    """Dense rows, gathered in a file: a segment's vectors need not fit in memory."""
+
+    def __init__(self, folder: Path, spec: ChannelSpec) -> None:
+        super().__init__(folder, spec)
+        self._gathered = folder / GATHERED
+        open_new(self._gathered).close()
+
+    def append(self, rows: Representation, owner: NDArray[np.int64]) -> None:
+        if rows.dense is None:
+            raise ValueError(f"channel {self.spec.name!r} is dense; the encoder gave no dense rows")
+        self.own(rows.dense.shape[1], owner)
+        with naming(self._gathered), open_append(self._gathered) as file:
+            file.write(np.ascontiguousarray(rows.dense).data)
+
+    def write(self) -> None:
+        shape = (self.count, self.dim or 1)
+        vectors: NDArray[np.float32] = np.zeros(shape, np.float32)
+        if self.count:
+            vectors = np.memmap(self._gathered, np.float32, mode="r", shape=shape)
+        try:
+            build_dense(vectors, self.spec.factory or FLAT, self.folder)
+        except TooFewRowsError:  # so few are searched exactly in no time; `lastword info` says so
+            build_dense(vectors, FLAT, self.folder)
+        self._gathered.unlink()
+        self.write_owner()
+
+
+class _SparseRows(_Owned):
+    """Sparse rows, gathered in memory."""
+
+    def __init__(self, folder: Path, spec: ChannelSpec) -> None:
+        super().__init__(folder, spec)
+        self._parts: list[csr_matrix] = []
+
+    def append(self, rows: Representation, owner: NDArray[np.int64]) -> None:
+        if rows.sparse is None:
+            raise ValueError(
+                f"channel {self.spec.name!r} is inverted; the encoder gave no sparse rows"
+            )
+        self.own(rows.sparse.shape[1], owner)
+        self._parts.append(rows.sparse)
+
+    def write(self) -> None:
+        empty = csr_matrix(np.zeros((0, 1), np.float32))
+        build_inverted(vstack(self._parts or [empty], format="csr"), self.folder)
+        self._parts = []
+        self.write_owner()

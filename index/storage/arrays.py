@@ -1,0 +1,101 @@
+"""Arrays on disk: .npy files, memory-mapped, and nothing in them taken on trust."""
+
+import mmap
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from embedder.files.durable import naming, open_new
+from index.storage.checksums import CURE, open_own
+
+_MAGIC = b"\x93NUMPY\x01\x00"
+# What numpy.save writes for arrays of numbers, to the byte; NumPy itself would evaluate it.
+_HEADER = re.compile(
+    rb"\{'descr': '([<|][a-z][0-9])', 'fortran_order': False, 'shape': \(([0-9]{1,15})(?:,|"
+    rb", ([0-9]{1,15}))\), \} *\n"
+)
+_CHUNK = 1 << 22  # numbers compared at a time: a mapped array may exceed memory
+
+
+def open_array(path: Path, dtype: DTypeLike, shape: tuple[int | None, ...]) -> NDArray[Any]:
+    """Memory-map a .npy file of one or two dimensions.
+
+    Args:
+        path: of the file.
+        dtype: what it must hold.
+        shape: what it must have; None where any length will do.
+
+    Raises:
+        OSError: it is missing or cannot be read.
+        ValueError: it is damaged, or holds something else; the message names it.
+    """
+    with naming(path), open_own(path) as file:
+        header = file.read(len(_MAGIC) + 2)
+        length = int.from_bytes(header[len(_MAGIC) :], "little")
+        match = _HEADER.fullmatch(file.read(length))
+        if not header.startswith(_MAGIC) or match is None:
+            raise ValueError(f"{path} is damaged: it is no .npy file of numbers; {CURE}")
+        wanted = np.dtype(dtype)
+        got = tuple(int(part) for part in match.groups()[1:] if part is not None)
+        fits = len(got) == len(shape) and all(
+            expected in (None, size) for expected, size in zip(shape, got, strict=True)
+        )
+        if match[1].decode() != wanted.str or not fits:
+            raise ValueError(
+                f"{path} is damaged: expected {wanted.name} of shape {_spelled(shape)}, "
+                f"got {match[1].decode()} of {_spelled(got)}; {CURE}"
+            )
+        start, count = len(header) + length, int(np.prod(got, dtype=object))
+        size = os.fstat(file.fileno()).st_size
+        if size != start + count * wanted.itemsize:
+            raise ValueError(
+                f"{path} is damaged: an array of shape {_spelled(got)} takes "
+                f"{start + count * wanted.itemsize} bytes, and it has {size}; {CURE}"
+            )
+        if not count:
+            return np.zeros(got, wanted)
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return np.frombuffer(mapped, wanted, count, start).reshape(got)
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Write an array to a new .npy file.
+
+    Raises:
+        OSError: it is there already, or cannot be written; the error names it.
+    """
+    with naming(path), open_new(path) as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def ascends(array: NDArray[Any], strictly: bool) -> bool:
+    """Tell whether a 1-d array never falls, or always rises."""
+    compare = np.greater if strictly else np.greater_equal
+    for at in range(0, len(array) - 1, _CHUNK):
+        part = array[at : at + _CHUNK + 1]
+        if not compare(part[1:], part[:-1]).all():
+            return False
+    return True
+
+
+def ascends_within(array: NDArray[Any], bounds: NDArray[np.int64]) -> bool:
+    """Tell whether every part of a 1-d array rises; parts are bounds[i] to bounds[i + 1].
+
+    Args:
+        array: (n,).
+        bounds: rises from 0 to n.
+    """
+    for at in range(0, len(array) - 1, _CHUNK):
+        part = array[at : at + _CHUNK + 1]
+        falls = np.flatnonzero(part[1:] <= part[:-1]) + at + 1  # places that must begin a part
+        if not np.array_equal(bounds[np.searchsorted(bounds, falls)], falls):
+            return False
+    return True
+
+
+def _spelled(shape: tuple[int | None, ...]) -> str:
+    return "(" + ", ".join("n" if size is None else str(size) for size in shape) + ")"

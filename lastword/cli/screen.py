@@ -1,0 +1,208 @@
+"""What people see: tables and remarks, progress with throughput and time left, or JSON."""
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from embedder.text.printable import escape_json
+from lastword.cli.options import Output
+from lastword.cli.streams import writes_unicode
+from lastword.cli.tables import on_terminal, table, visible
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.progress import Progress
+
+__all__ = [
+    "Screen",
+    "clipped",
+    "counted",
+    "duration",
+    "one_line",
+    "shell",
+    "size",
+    "table",
+    "visible",
+]
+
+LONG = 2.0  # seconds that may pass without a word
+Advance = Callable[[int], None]
+"""Called with how many items are finished by now."""
+
+
+class Screen:
+    """Results go to stdout; remarks and progress go to stderr, and nowhere under --quiet."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._remarks: set[str] = set()
+
+    @property
+    def speaks(self) -> bool:
+        """Whether remarks and progress are wanted."""
+        return not (self._output.quiet or self._output.json)
+
+    def result(self, data: object, *shown: "RenderableType") -> None:
+        """Give the result: `data` under --json, else what is shown to people."""
+        if self._output.json:
+            ascii_only = not writes_unicode()
+            text = json.dumps(data, ensure_ascii=ascii_only, indent=2, allow_nan=False)
+            sys.stdout.write(escape_json(text) + "\n")
+            return
+        console = _console()
+        for piece in shown:
+            _print(console, piece)
+
+    def remark(self, text: str) -> None:
+        """Say something that is no result; what was said already is not said again."""
+        if self.speaks and text not in self._remarks:
+            self._remarks.add(text)
+            _print(_console(stderr=True), text)
+
+    @contextmanager
+    def progress(self, what: str, total: int | None, unit: str) -> Iterator[Advance]:
+        """Show a bar with throughput and time left, and one line at the end of what took long.
+
+        Where stderr is no terminal there is only the line. Nothing is left of work that failed:
+        the error is then the only line.
+        """
+        started, finished = time.perf_counter(), 0
+        if not self.speaks:
+            yield lambda done: None
+            return
+        with _bar(unit) as bar:
+            task = bar.add_task(visible(what), total=total)
+
+            def advance(done: int) -> None:
+                nonlocal finished
+                finished = done
+                bar.update(task, completed=done)
+
+            yield advance
+        seconds = time.perf_counter() - started
+        if finished and seconds > LONG:
+            self.remark(
+                f"{what}: {finished:,} {unit} in {duration(seconds)}"
+                f" ({finished / seconds:,.0f} {unit}/s)"
+            )
+
+    def loading(self, channels: str) -> AbstractContextManager[None]:
+        """Show that a model is loaded, which takes seconds; words alone, bm25, need none."""
+        return nullcontext() if channels == "bm25" else self.waiting("Loading the model")
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Show that something is going on whose length is not known."""
+        from rich.markup import escape
+
+        console = _console(stderr=True)
+        if not self.speaks or not console.is_terminal:
+            yield
+            return
+        with console.status(escape(visible(f"{what} ..."))):
+            yield
+
+
+def shell(*words: object) -> str:
+    """Write a command as a shell takes it, whatever its words hold."""
+    return shlex.join(map(str, words))
+
+
+def clipped(name: str, room: int = 36) -> str:
+    """Shorten a path or qualified name on a terminal: the end of it says most."""
+    if len(name) <= room or not on_terminal():
+        return name
+    return "…" + name[len(name) - room + 1 :]
+
+
+def one_line(text: str, width: int = 200) -> str:
+    """Return a text without line breaks; on a terminal its beginning, "…" where it goes on."""
+    if not on_terminal():
+        return " ".join(text.split())
+    line = " ".join(text[: 2 * width + 100].split())
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def duration(seconds: float) -> str:
+    """Write a time as people say it: 340 ms, 12.3 s, 4 min 10 s."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"
+
+
+def counted(number: int, noun: str) -> str:
+    """Write "1 text", "1,200 texts", "2 queries"."""
+    several = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else several}"
+
+
+def size(count: int) -> str:
+    """Write a number of bytes: 812 B, 3.4 MB."""
+    amount, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def _console(stderr: bool = False) -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def _print(console: "Console", piece: "RenderableType") -> None:
+    """Print text of any origin as it is; what would steer the terminal is shown instead."""
+    if isinstance(piece, str):
+        console.print(visible(piece, keep="\n\t"), soft_wrap=True)
+    else:
+        console.print(_Visible(piece), crop=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Visible:
+    """What a renderable shows, with control characters escaped."""
+
+    renderable: "RenderableType"
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        from rich.segment import Segment
+
+        for segment in console.render(self.renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(visible(segment.text, keep="\n"), segment.style)
+
+
+def _bar(unit: str) -> "Progress":
+    from rich import progress
+    from rich.text import Text
+
+    class Rate(progress.ProgressColumn):
+        """Throughput so far."""
+
+        def render(self, task: progress.Task) -> Text:
+            return Text(f"{task.speed:,.0f} {unit}/s" if task.speed else "", style="cyan")
+
+    console = _console(stderr=True)
+    return progress.Progress(
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(bar_width=None),
+        progress.MofNCompleteColumn(),
+        Rate(),
+        progress.TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+        speed_estimate_period=60,
+    )

@@ -1,0 +1,170 @@
+"""A look through a source before a model is loaded."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from embedder.files.lines import shorten
+from lastword.cli.screen import Screen, counted
+
+if TYPE_CHECKING:
+    from eval.data.collections import Collection
+    from eval.data.local import BeirFolder, TextFolder
+    from eval.measures.measures import Qrels
+    from eval.runs.record import Record
+
+OnEmpty = Literal["error", "skip", "keep"]
+_KINDS = {
+    "ignored": ("file", "of other kinds"),
+    "broken": ("link", "to nothing"),
+    "repeated": ("link", "to what is read under another name"),
+}
+STEP = 1000  # documents between two movements of the bar
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a look through a source found.
+
+    Attributes:
+        documents: how many there are.
+        remarks: on what was passed over or is missing.
+        passed_over: "ignored" files of other kinds, "broken" links and "repeated" ones -> how
+            many; nothing where there is none.
+    """
+
+    documents: int
+    remarks: tuple[str, ...] = ()
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+
+    def tell(self, screen: Screen) -> None:
+        """Show the remarks; the command calls it when nothing can stop it any more."""
+        for remark in self.remarks:
+            screen.remark(remark)
+
+
+def look_through(
+    collection: "Collection",
+    screen: Screen,
+    on_empty: OnEmpty = "keep",
+    judged: "Qrels | None" = None,
+) -> Survey:
+    """Count the documents of a source: a broken line is better found now than hours later.
+
+    A BEIR set that is fetched by name is not read twice; its number is known.
+
+    Args:
+        collection: to be indexed.
+        screen: shows progress.
+        on_empty: whether a document without title and text is an error.
+        judged: judgements, to say how many of their relevant documents are not there.
+
+    Raises:
+        ValueError: there are no documents, or one is empty and may not be; names file and line.
+    """
+    from eval.data.beir import BEIR
+    from eval.data.collections import BeirDownload
+    from eval.data.local import CORPUS, BeirFolder, TextFolder
+
+    if isinstance(collection, BeirDownload):
+        return Survey(BEIR[collection.name].documents)
+    assert isinstance(collection, BeirFolder | TextFolder)
+    total, empty = 0, 0
+    answers = _relevant(judged or {})
+    sought = len(answers)
+    with screen.progress("Looking through", None, "documents") as advance:
+        for place, document in collection.placed():
+            if not document.content:
+                _check_empty(document.id, place, on_empty)
+                empty += 1
+            answers.discard(document.id)
+            total += 1
+            if total % STEP == 0:
+                advance(total)
+    if not total:
+        beir = isinstance(collection, BeirFolder)
+        source = collection.path / CORPUS if beir else collection.path
+        raise ValueError(f"{source} holds no documents")
+    counts = _passed_over(collection)
+    remarks = [
+        f"{collection.name}: passed over {counted(count, _KINDS[kind][0])} {_KINDS[kind][1]}."
+        for kind, count in counts.items()
+    ]
+    if empty and on_empty == "keep":
+        remarks.append(f"{collection.name}: {counted(empty, 'document')} without title and text.")
+    if answers:
+        remarks.append(
+            f"{collection.name}: {len(answers):,} of {sought:,} documents that are judged relevant "
+            f"are not among the documents, e.g. {shorten(min(answers))}; nothing can find them."
+        )
+    return Survey(total, tuple(remarks), counts)
+
+
+def check_folder_of(path: Path) -> None:
+    """Refuse a file that could not be written, before the work that fills it.
+
+    Raises:
+        ValueError: its folder is not there, or it is a folder itself.
+    """
+    if not path.parent.is_dir():
+        raise ValueError(f"{path.parent} is no folder; make it first, {path.name} goes there")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give the name of a file")
+
+
+def tell_escaped(escaped: int, path: Path, screen: Screen) -> None:
+    """Say that ids in a TREC file are not spelled as they are."""
+    if escaped:
+        screen.remark(
+            f"{path}: {counted(escaped, 'id')} with white space or the like; there a space is "
+            "written %20, which lastword undoes when it reads the file."
+        )
+
+
+def tell_rebuilt(name: str, state: str, screen: Screen) -> None:
+    """Say that an index was of other documents than there are now."""
+    if state == "rebuilt":
+        screen.remark(
+            f"{name}: the documents have changed since they were indexed; the index was made again."
+        )
+
+
+def keep_unchanged(
+    finished: "Mapping[str, Record]",
+    sources: "Mapping[str, Callable[[], Mapping[str, str]]]",
+    screen: Screen,
+) -> "dict[str, Record]":
+    """Keep the records of data that are as they were when they were judged.
+
+    Args:
+        finished: data set -> record, of a run folder.
+        sources: data set -> what gives the digests of its data as they are now.
+        screen: what is judged again is told there.
+    """
+    kept = dict(finished)
+    for name in sources.keys() & kept.keys():
+        if kept[name].details.get("source") != sources[name]():
+            del kept[name]
+            screen.remark(
+                f"{name}: its texts or judgements are not known to be those that were judged "
+                "before; it is judged again."
+            )
+    return kept
+
+
+def _relevant(judged: "Qrels") -> set[str]:
+    return {doc for gains in judged.values() for doc, gain in gains.items() if gain > 0}
+
+
+def _check_empty(document_id: str, place: str, on_empty: OnEmpty) -> None:
+    if on_empty == "error":
+        raise ValueError(
+            f"{place}: document {shorten(document_id)} has neither title nor text; leave such "
+            "documents out or keep them: --on-empty skip or keep"
+        )
+
+
+def _passed_over(collection: "BeirFolder | TextFolder") -> dict[str, int]:
+    counts = {kind: getattr(collection, kind, 0) for kind in _KINDS}
+    return {kind: count for kind, count in counts.items() if count}

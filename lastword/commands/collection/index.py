@@ -1,0 +1,164 @@
+"""The commands that make an index and add to it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from typer import Argument, Option, Typer
+
+from lastword.cli.encoders import channel_options, readers, readers_again
+from lastword.cli.options import IndexPath, Output, Reading, Running, command
+from lastword.cli.recipes import Recipe, spoken
+from lastword.cli.screen import Screen, counted, duration, shell
+from lastword.cli.sources import Survey, look_through
+
+if TYPE_CHECKING:
+    from retrieval.options import BuildOptions, BuildReport
+
+app = Typer()
+
+Source = Annotated[
+    str,
+    Argument(
+        metavar="SOURCE",
+        help="Folder or file of .txt, .md or .jsonl; a BEIR folder; or a BEIR name like scifact.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What happens to documents without text, and after an interruption."""
+
+    on_empty: Annotated[
+        Literal["error", "skip", "keep"],
+        Option(help="A document without text is refused (error), left out or kept."),
+    ] = "error"
+    restart: Annotated[
+        bool, Option("--restart", help="Forget an interrupted run instead of going on with it.")
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Storing(Intake):
+    """How a new index takes documents in, cuts them and keeps their dense rows."""
+
+    factory: Annotated[
+        str, Option(help='FAISS factory of the dense channel: "Flat" is exact; or "HNSW32", ...')
+    ] = "Flat"
+    passage_words: Annotated[
+        int,
+        Option(min=0, help="Cut documents into passages of so many words; the best one counts."),
+    ] = 0
+    overlap_words: Annotated[int, Option(min=0, help="Words that neighbouring passages share.")] = 0
+    free_query_prompt: Annotated[
+        bool,
+        Option("--free-query-prompt", help="Let `lastword tune --apply` change the query prompt."),
+    ] = False
+
+
+@command(
+    app,
+    [
+        "lastword index docs/ -o my.index",
+        "lastword index corpus.jsonl -o my.index --model Qwen/Qwen3-0.6B",
+        "lastword index scifact -o scifact.index --channels bm25",
+        "lastword index docs/ -o my.index --embedder sbert:all-MiniLM-L6-v2",
+    ],
+)
+def index(
+    source: Source,
+    out: Annotated[Path, Option("--out", "-o", metavar="INDEX", help="Folder to make.")],
+    reading: Reading,
+    storing: Storing,
+    output: Output,
+) -> None:
+    """Read a collection with a model and make an index of it.
+
+    An interrupted run goes on where it stopped when the same command is given again.
+    """
+    from eval.data.collections import open_collection
+    from retrieval.build import build_index
+
+    screen = Screen(output)
+    collection = open_collection(source)
+    survey = look_through(collection, screen, storing.on_empty)
+    with screen.loading(reading.channels):
+        made = readers(reading, (document.content for document in collection.documents()))
+    options = _build_options(storing, made.recipes)
+    with screen.progress("Indexing", survey.documents, "documents") as advance:
+        report = build_index(collection.documents(), made.encoders, out, options, advance)
+    _tell(screen, out, report, survey)
+    survey.tell(screen)
+    screen.remark(f"Read by {spoken(made.recipes)}.")
+    screen.remark(f'Next: {shell("lastword", "search", out)} "your question"')
+
+
+@command(
+    app,
+    ["lastword add my.index more-docs/", "lastword add my.index new.jsonl --on-empty skip"],
+)
+def add(path: IndexPath, source: Source, intake: Intake, running: Running, output: Output) -> None:
+    """Add a collection to an index, read by the encoders that made it."""
+    from eval.data.collections import open_collection
+    from index.folder import Index
+    from retrieval.build import add_documents
+    from retrieval.options import BuildOptions
+
+    with Index.open(path) as held:
+        recipes = {name: spec.recipe for name, spec in held.channels.items()}
+    screen = Screen(output)
+    collection = open_collection(source)
+    survey = look_through(collection, screen, intake.on_empty)
+    with screen.loading(",".join(recipes)):
+        encoders = readers_again(recipes, list(recipes), running)
+    options = BuildOptions(on_empty=intake.on_empty, resume=not intake.restart, cache=True)
+    with screen.progress("Adding", survey.documents, "documents") as advance:
+        report = add_documents(collection.documents(), encoders, path, options, advance)
+    _tell(screen, path, report, survey)
+    survey.tell(screen)
+
+
+def _build_options(storing: Storing, recipes: Mapping[str, Recipe]) -> "BuildOptions":
+    from index.manifest import Passages
+    from retrieval.options import BuildOptions
+
+    channels = channel_options(recipes)
+    if "dense" in channels:
+        channels["dense"] = replace(channels["dense"], factory=storing.factory)
+    if storing.free_query_prompt:
+        channels = {name: replace(one, query_prompt_free=True) for name, one in channels.items()}
+    if storing.overlap_words and not storing.passage_words:
+        raise ValueError("--overlap-words needs --passage-words: it is shared by passages")
+    words = storing.passage_words
+    return BuildOptions(
+        channels=channels,
+        on_empty=storing.on_empty,
+        passages=Passages(words, storing.overlap_words) if words else None,
+        cache=True,
+        resume=not storing.restart,
+    )
+
+
+def _tell(screen: Screen, path: Path, report: "BuildReport", survey: Survey) -> None:
+    """Report what went in, and everything that was left out or cut."""
+    facts = {"index": str(path), **asdict(report), "passed_over": dict(survey.passed_over)}
+    screen.result(facts)
+    screen.remark(
+        f"{path}: {counted(report.documents, 'document')}, "
+        f"{counted(report.passages, 'passage')}, in {duration(report.seconds)}."
+    )
+    if report.resumed:
+        screen.remark(f"{counted(report.resumed, 'document')} were there from before.")
+    if report.skipped_empty:
+        screen.remark(f"Left out {counted(report.skipped_empty, 'document')} without text.")
+    cut: dict[int, list[str]] = {}  # channels that one model reads have cut the same texts
+    for channel, counts in report.counts.items():
+        cut.setdefault(counts.get("truncated", 0), []).append(channel)
+    for number, channels in cut.items():
+        if number:
+            screen.remark(
+                f"{', '.join(channels)}: {counted(number, 'text')} longer than the model reads "
+                "were cut; --passage-words cuts them into passages instead."
+            )

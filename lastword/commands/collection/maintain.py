@@ -1,0 +1,142 @@
+"""The commands that look after an index: delete, merge, check, info."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Typer
+
+from lastword.cli.options import IndexPath, Output, command, typed_text
+from lastword.cli.recipes import from_json, said
+from lastword.cli.screen import Screen, counted, size, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from index.folder import Index
+    from index.manifest import ChannelSpec
+
+app = Typer()
+
+
+@command(app, ["lastword delete my.index report-2019 report-2020"])
+def delete(
+    path: IndexPath,
+    ids: Annotated[
+        list[str],
+        Argument(metavar="ID...", help="Ids of documents.", callback=typed_text("an id")),
+    ],
+    output: Output,
+) -> None:
+    """Delete documents; merge gives their space back."""
+    from index.writer import IndexWriter
+
+    with IndexWriter(path) as writer:
+        writer.delete(ids)
+        writer.commit()
+        writer.compact()
+    Screen(output).result({"deleted": ids}, f"Deleted {counted(len(ids), 'document')}.")
+
+
+@command(app, ["lastword merge my.index"])
+def merge(path: IndexPath, output: Output) -> None:
+    """Make one segment of all, leave out what was deleted, and free the space."""
+    from index.writer import IndexWriter
+
+    screen = Screen(output)
+    with screen.waiting("Merging"), IndexWriter(path) as writer:
+        writer.merge()
+        writer.commit()
+        freed = writer.compact()
+    screen.result({"freed_bytes": freed}, f"Merged; {size(freed)} freed.")
+
+
+@command(app, ["lastword check my.index", "lastword check my.index --json"])
+def check(path: IndexPath, output: Output) -> None:
+    """Compare every file of an index with its checksum, and its parts with each other."""
+    from index.folder import check as problems_of
+
+    screen = Screen(output)
+    with screen.waiting("Checking"):
+        problems = problems_of(path)
+    shown = [] if problems else [f"{path} is sound."]
+    screen.result({"sound": not problems, "problems": problems}, *shown)
+    if problems:
+        raise ValueError(f"{path} is not sound: {'; '.join(problems)}")
+
+
+@command(app, ["lastword info my.index", "lastword info my.index --json"])
+def info(path: IndexPath, output: Output) -> None:
+    """Say what an index holds, and which models read it."""
+    from index.folder import Index
+
+    with Index.open(path) as held:
+        facts = _facts(held)
+        rows = [
+            (name, _kept_as(spec, facts["channels"][name]), _read_by(spec))
+            for name, spec in held.channels.items()
+        ]
+    summary = (
+        f"{path}: {counted(facts['documents'], 'document')} in "
+        f"{counted(facts['segments'], 'segment')}, {size(facts['bytes'])}, "
+        f"{facts['deleted']:,} deleted, generation {facts['generation']}"
+    )
+    shown: list[RenderableType] = [
+        summary,
+        table("channel", "kept as", "read by", rows=rows),
+    ]
+    if facts["fusion"]:
+        shown.append(f"Searches fuse the channels by {facts['fusion']}, chosen by lastword fuse.")
+    if facts["unfinished"]:
+        shown.append(
+            f"The last {facts['unfinished']} was interrupted; give its command again to finish it."
+        )
+    Screen(output).result(facts, *shown)
+
+
+def _kept_as(spec: "ChannelSpec", facts: Mapping[str, Any]) -> str:
+    if spec.weighting is None:
+        width = "" if spec.dim is None else f" of {spec.dim}"
+        few = facts["exact_segments"]
+        exact = f" ({few} too small for it, searched exactly)" if few else ""
+        return f"vectors{width}, {spec.factory}{exact}"
+    return f"postings, {spec.weighting.kind}"
+
+
+def _read_by(spec: "ChannelSpec") -> str:
+    try:
+        return said(from_json(spec.recipe, spec.name))
+    except ValueError:
+        return "another program"
+
+
+def _facts(held: "Index") -> dict[str, Any]:
+    from index.channels.dense import FLAT
+
+    return {
+        "documents": held.documents,
+        "deleted": held.deleted,
+        "segments": held.segments,
+        "bytes": held.bytes,
+        "generation": held.generation,
+        "unfinished": held.unfinished.kind if held.unfinished else None,
+        "fusion": held.manifest.fusion or None,
+        "passages": {"words": held.passages.words, "overlap": held.passages.overlap}
+        if held.passages
+        else None,
+        "channels": {
+            name: {
+                "kind": spec.kind,
+                "dim": spec.dim,
+                "factory": spec.factory,
+                "exact_segments": sum(
+                    record.searched_exactly(name) for record in held.manifest.segments
+                )
+                if spec.factory not in (None, FLAT)
+                else 0,
+                "recipe": json.loads(spec.recipe),
+                "fingerprint": json.loads(spec.fingerprint),
+            }
+            for name, spec in held.channels.items()
+        },
+    }

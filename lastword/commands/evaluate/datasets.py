@@ -1,0 +1,67 @@
+"""The command that lists the collections of BEIR with published figures: eval datasets."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from typer import Typer
+
+from lastword.cli.options import Output, command
+from lastword.cli.screen import Screen, table
+
+if TYPE_CHECKING:
+    from eval.data.beir import BeirSet
+
+app = Typer()
+
+
+@command(app, ["lastword eval datasets", "lastword eval datasets --json"])
+def datasets(output: Output) -> None:
+    """List BEIR's collections: sizes, terms, and what BM25 reaches on them.
+
+    BM25 is Anserini's, nDCG@10, with title and text as one field and as two.
+    """
+    from eval.data.beir import BEIR, CQADUPSTACK, CQADUPSTACK_PARTS, WHOLE
+
+    screen = Screen(output)
+    parts = [BEIR[name] for name in CQADUPSTACK_PARTS]
+    data: list[dict[str, Any]] = []
+    rows = []
+    for name, held in WHOLE.items():
+        members = parts if name == CQADUPSTACK else []
+        data.append(_facts(held) | {"parts": [_facts(part) for part in members]})
+        rows += [_row(held, held.name), *(_row(part, f"  {_last(part)}") for part in members)]
+    columns = (">documents", ">queries", "splits", ">MB", ">BM25", ">2 fields", "licence")
+    own = ", ".join(held.name for held in WHOLE.values() if held.holds_queries)
+    screen.result(data, table("set", *columns, rows=rows))
+    screen.remark(f"Queries that are documents too, whose own document is not counted: {own}.")
+    screen.remark(
+        "What has no MB cannot be downloaded: BEIR's examples/dataset/README.md says how a "
+        "folder is made of it. Licences are those that mteb states for its copies."
+    )
+
+
+def _facts(held: "BeirSet") -> dict[str, Any]:
+    facts = asdict(held)
+    del facts["hub_name"]
+    facts["bm25"] = {"measure": "nDCG@10", **{name: facts.pop(name) for name in _FIELDS}}
+    return facts
+
+
+_FIELDS = ("flat", "multifield")
+
+
+def _last(part: "BeirSet") -> str:
+    return part.name.rpartition("/")[2]
+
+
+def _row(held: "BeirSet", name: str) -> tuple[str, ...]:
+    whole = held.name == name
+    return (
+        name,
+        f"{held.documents:,}",
+        f"{held.queries:,}",
+        " ".join(held.splits) if whole else "",
+        (f"{held.megabytes:,}" if held.megabytes else "-") if whole else "",
+        *(f"{value:.4f}" if value else "-" for value in (held.flat, held.multifield)),
+        held.licence if whole else "",
+    )

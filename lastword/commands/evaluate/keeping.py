@@ -1,0 +1,118 @@
+"""The encoder of benchmarks that judge one dense row a sentence: eval sts, eval transfer."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Option
+
+from embedder.files.config_file import parse_toml
+from lastword.cli.encoders import model_channels
+from lastword.cli.options import Reading
+from lastword.cli.recipes import Recipe, to_json
+
+if TYPE_CHECKING:
+    from embedder.types import Encoder
+    from eval.runs.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """Where figures go, and whether those that are there count."""
+
+    out: Annotated[
+        Path | None,
+        Option(help="Run folder for the values of every item, for `lastword compare`."),
+    ] = None
+    resume: Annotated[
+        bool,
+        Option("--resume", help="Leave out what the run folder --out holds already."),
+    ] = False
+
+    def finished(
+        self, benchmark: str, recipe: Recipe, encoder: "Encoder", more: dict[str, Any]
+    ) -> "dict[str, Record]":
+        """Make the run folder that is asked for, or go on in it; return what need not be judged.
+
+        Args:
+            benchmark: which.
+            recipe: of the encoder.
+            encoder: what reads the sentences.
+            more: what else changes a figure, and "datasets".
+
+        Raises:
+            ValueError: the folder holds results of other settings, or none is given to go on in.
+        """
+        from eval.runs.run_config import open_run
+
+        if self.out is None:
+            if self.resume:
+                raise ValueError("--resume goes on in a run folder; give it as --out")
+            return {}
+        settings = {
+            "benchmark": benchmark,
+            "recipes": {"dense": json.loads(to_json(recipe))},
+            "fingerprints": {"dense": json.loads(encoder.fingerprint)},
+            **more,
+        }
+        return open_run(self.out, settings, self.resume)
+
+    def keep(self, record: "Record") -> None:
+        """Write a record where a folder is asked for."""
+        if self.out is not None:
+            record.write(self.out)
+
+
+def dense_encoder(reading: Reading) -> "tuple[Encoder, Recipe]":
+    """Load what gives dense rows; nothing else is computed.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if reading.channels not in ("", "dense"):
+        raise ValueError(
+            f"sentences are judged by dense rows; leave out --channels {reading.channels}"
+        )
+    if reading.embedder:
+        made = model_channels(replace(reading, channels=""))
+        if "dense" not in made:
+            raise ValueError(
+                f"{reading.embedder} gives sparse rows; sentences are judged by dense ones"
+            )
+        return made["dense"]
+    from embedder.encoders.llm import own_prompt
+    from embedder.prompts.prompt import Prompt
+
+    prompt = Prompt.load(reading.prompt) if reading.prompt else own_prompt(reading.model)
+    if not prompt.reading.dense:
+        raise ValueError(
+            f"prompt {prompt.name!r} reads no dense rows, by which sentences are judged; "
+            "take another --prompt, or dense = true in its [read]"
+        )
+    return model_channels(replace(reading, channels="dense"))["dense"]
+
+
+def prompt_name(recipe: Recipe) -> str | None:
+    """Return the name of the prompt; a sentence-transformers model may have none."""
+    prompt = getattr(recipe, "prompt", "")
+    return str(parse_toml(prompt, "the prompt")["name"]) if prompt else None
+
+
+def places(sources: Iterable[str]) -> list[str]:
+    """Return paths in full, since a run is repeated from anywhere; names stay."""
+    return [str(Path(one).resolve()) if Path(one).exists() else one for one in sources]
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuse data sets of one name, which would be one in a run folder.
+
+    Raises:
+        ValueError: a name comes twice.
+    """
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"two of the sets are called {name}; rename a file, or judge it alone")
+        seen.add(name)

@@ -1,0 +1,297 @@
+"""The command that repeats published figures: reproduce."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Exit, Option, Typer
+
+from lastword.cli.encoders import Readers, channel_options, readers
+from lastword.cli.options import Output, Reading, command
+from lastword.cli.recipes import fusion_for, to_json
+from lastword.cli.screen import Screen, table
+from lastword.cli.sources import look_through, tell_rebuilt
+
+if TYPE_CHECKING:
+    from eval.tasks.published import ByRun, Configuration, Outcome
+    from lastword.cli.tables import Table
+
+app = Typer()
+
+OUTSIDE = 1  # exit code: what came out is not what was published
+MANY = 4  # data sets, from which on the list shows their mean only
+
+
+@dataclass(frozen=True, slots=True)
+class Repeating:
+    """Where data and weights are, and where results go."""
+
+    listing: Annotated[bool, Option("--list", help="List what can be repeated.")] = False
+    data: Annotated[
+        Path | None,
+        Option(
+            help="Folder with the data sets: NAME or retrieval/NAME, NAME.tsv or sts/NAME.tsv. "
+            "Without it BEIR's are fetched by name."
+        ),
+    ] = None
+    model: Annotated[
+        str, Option(help="Where the weights of the configuration's model are on this disk.")
+    ] = ""
+    device: Annotated[str, Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto"
+    out: Annotated[Path, Option(help="Run folders and indexes go into OUT/NAME.")] = Path(
+        "runs/reproduce"
+    )
+
+
+@command(
+    app,
+    [
+        "lastword reproduce --list",
+        "lastword reproduce bm25-scifact",
+        "lastword reproduce bundled-scifact bm25-scifact --data path/to/beir",
+        "lastword reproduce tp-llama2-7b --model path/to/llama-2-7b --data path/to/sts",
+    ],
+)
+def reproduce(
+    repeating: Repeating,
+    output: Output,
+    names: Annotated[
+        list[str] | None,
+        Argument(metavar="NAME", help='From the list; a family such as "bm25" is all of it.'),
+    ] = None,
+) -> None:
+    """Repeat published figures: run the checked-in configuration, compare what comes out.
+
+    Exit code 0 where all figures are within their tolerance, 1 where one is not, 2 where a
+    configuration cannot be run here.
+    """
+    from eval.tasks.published import configurations, named
+
+    screen = Screen(output)
+    if repeating.listing or not names:
+        _list(list(configurations().values()) if not names else named(names), screen)
+        return
+    outcomes: dict[str, list[Outcome]] = {}
+    failures: dict[str, str] = {}
+    asked = named(names)
+    for configuration in asked:
+        try:
+            outcomes[configuration.name] = _repeated(configuration, repeating, screen)
+        except (ValueError, OSError) as error:
+            failures[configuration.name] = (
+                f"{configuration.name} cannot be repeated here: {error} "
+                f"(it needs {configuration.needs})"
+            )
+    data = [_facts(one, outcomes.get(one.name), failures.get(one.name)) for one in asked]
+    shown = [_table([one for one in asked if one.name in outcomes], outcomes)] if outcomes else []
+    if shown or output.json:
+        screen.result(data, *shown)
+    if failures:
+        more = f"; and {len(failures) - 1} more, see --json" if len(failures) > 1 else ""
+        raise ValueError(next(iter(failures.values())) + more)
+    if not all(outcome.within for held in outcomes.values() for outcome in held):
+        raise Exit(OUTSIDE)
+
+
+def _repeated(
+    configuration: "Configuration", repeating: Repeating, screen: Screen
+) -> "list[Outcome]":
+    from eval.tasks.published import compared
+
+    judge = {"retrieval": _judge_retrieval, "sts": _judge_sts}[configuration.benchmark]
+    return compared(configuration, judge(configuration, repeating, screen))
+
+
+def _judge_retrieval(
+    configuration: "Configuration", repeating: Repeating, screen: Screen
+) -> "dict[str, ByRun]":
+    from eval.data.collections import open_collection
+    from eval.measures.measures import STANDARD, means
+    from eval.runs.record import file_stem
+    from eval.runs.run_config import open_run
+    from eval.tasks.retrieval import JudgeOptions, judge
+
+    sources = {name: _folder(repeating.data, name) for name in configuration.datasets}
+    collections = {name: open_collection(source) for name, source in sources.items()}
+    surveys = {}  # what is broken, or cannot be judged, must not cost hours of encoding
+    for name, collection in collections.items():
+        collection.queries()
+        surveys[name] = look_through(collection, screen, judged=collection.qrels())
+    with screen.waiting("Loading the model"):
+        made = _readers(configuration, repeating)
+    out = repeating.out / configuration.name
+    open_run(out, _settings(configuration, sources, made), resume=False)
+    options = JudgeOptions(
+        fusion=fusion_for(configuration.fusion, made.recipes),
+        measures=tuple(dict.fromkeys([configuration.measure, *STANDARD])),
+        out=out,
+        build=replace(JudgeOptions().build, channels=channel_options(made.recipes), cache=True),
+    )
+    found: dict[str, ByRun] = {}
+    for name, collection in collections.items():
+        place, total = out / "indexes" / f"{file_stem(name)}.index", surveys[name].documents
+        with screen.progress(f"Indexing {name}", total, "documents") as advance:
+            record = judge(collection, made.encoders, place, options, advance)
+        surveys[name].tell(screen)
+        tell_rebuilt(name, record.details["index_state"], screen)
+        found[name] = {run: means(values) for run, values in record.values.items()}
+    screen.remark(f"{configuration.name}: figures per query and TREC runs are in {out}.")
+    return found
+
+
+def _settings(
+    configuration: "Configuration", sources: Mapping[str, str | Path], made: Readers
+) -> dict[str, Any]:
+    """Return everything that changes a figure, as JSON."""
+    return {
+        "benchmark": configuration.benchmark,
+        "reproduces": configuration.name,
+        "datasets": [str(source) for source in sources.values()],
+        "fusion": fusion_for(configuration.fusion, made.recipes),
+        "recipes": {name: json.loads(to_json(recipe)) for name, recipe in made.recipes.items()},
+        "fingerprints": {
+            name: json.loads(encoder.fingerprint) for name, encoder in made.encoders.items()
+        },
+    }
+
+
+def _judge_sts(
+    configuration: "Configuration", repeating: Repeating, screen: Screen
+) -> "dict[str, ByRun]":
+    from eval.tasks.sts import judge, read_pairs, sentences
+
+    sets = [read_pairs(_pair_file(repeating.data, name)) for name in configuration.datasets]
+    with screen.waiting("Loading the model"):
+        encoder = _readers(configuration, repeating).encoders["dense"]
+    with screen.progress("Encoding", len(sentences(sets)), "sentences") as advance:
+        judged = judge(sets, encoder, advance)
+    return {one.dataset: {"dense": one.overall.measures} for one in judged}
+
+
+def _folder(data: Path | None, name: str) -> str | Path:
+    """Return a local copy; the name itself, to be fetched, where no folder is given.
+
+    Raises:
+        ValueError: the folder that is given lacks it.
+    """
+    from eval.data.local import is_beir_folder
+
+    if data is None:
+        return name
+    places = [data / name, data / "retrieval" / name]
+    for place in places:
+        if is_beir_folder(place):
+            return place
+    raise ValueError(
+        f"--data {data} has no {name}: expected corpus.jsonl, queries.jsonl and qrels/ in "
+        f"{' or '.join(map(str, places))}"
+    )
+
+
+def _pair_file(data: Path | None, name: str) -> Path:
+    """Return a local file of pairs.
+
+    Raises:
+        ValueError: there is none.
+    """
+    places = [] if data is None else [data / f"{name}.tsv", data / "sts" / f"{name}.tsv"]
+    for place in places:
+        if place.is_file():
+            return place
+    where = " or ".join(map(str, places)) or f"{name}.tsv in the folder given by --data"
+    raise ValueError(
+        f"no pairs of {name}: expected {where}, with the columns score, sentence1, sentence2 "
+        "separated by tabs"
+    )
+
+
+def _readers(configuration: "Configuration", repeating: Repeating) -> Readers:
+    settings = dict(configuration.reading)
+    of_model = "embedder" if "embedder" in settings else "model"
+    if repeating.model and not {"embedder", "model"} & settings.keys():
+        raise ValueError("no model takes part, so that --model has no meaning")
+    if repeating.model:
+        prefix = "sbert:" if of_model == "embedder" else ""
+        settings[of_model] = prefix + repeating.model
+    if configuration.benchmark == "sts":
+        settings["channels"] = "dense"
+    try:
+        return readers(Reading(device=repeating.device, **settings))
+    except (ValueError, OSError) as error:
+        if repeating.model:
+            raise
+        told = str(error).rstrip(".")
+        raise ValueError(f"{told}; --model FOLDER says where weights are on this disk") from error
+
+
+def _list(known: "Sequence[Configuration]", screen: Screen) -> None:
+    rows = [
+        (
+            one.name,
+            one.measure,
+            " ".join(
+                _number(figure.expected, one)
+                for figure in one.figures
+                if not figure.dataset or len(one.datasets) < MANY
+            ),
+            one.what,
+        )
+        for one in known
+    ]
+    screen.result(
+        [asdict(one) for one in known],
+        table("name", "measure", "published", "", rows=rows, texts=[""]),
+    )
+    screen.remark(
+        "`lastword reproduce NAME` repeats one; --json says where the figures come from, with "
+        "which settings, and what is needed."
+    )
+
+
+def _facts(
+    configuration: "Configuration", outcomes: "Sequence[Outcome] | None", failure: str | None
+) -> dict[str, Any]:
+    facts = asdict(configuration)
+    del facts["figures"]
+    if outcomes is None:
+        return facts | {"failure": failure}
+    return facts | {
+        "outcomes": [
+            asdict(held.figure)
+            | {"got": held.got, "difference": held.difference, "within": held.within}
+            for held in outcomes
+        ]
+    }
+
+
+def _table(ran: "Sequence[Configuration]", outcomes: "Mapping[str, Sequence[Outcome]]") -> "Table":
+    rows = [
+        (
+            one.name,
+            held.figure.dataset or _whole(one),
+            held.figure.run,
+            one.measure,
+            _number(held.figure.expected, one),
+            _number(held.got, one),
+            _number(held.difference, one, "+"),
+            f"{'within' if held.within else 'OUTSIDE'} {_number(held.figure.tolerance, one)}",
+        )
+        for one in ran
+        for held in outcomes[one.name]
+    ]
+    columns = ("name", "data", "run", "measure", ">published", ">here", ">difference", "tolerance")
+    return table(*columns, rows=rows)
+
+
+def _whole(configuration: "Configuration") -> str:
+    datasets = configuration.datasets
+    return datasets[0] if len(datasets) == 1 else f"mean of {len(datasets)}"
+
+
+def _number(value: float, configuration: "Configuration", sign: str = "") -> str:
+    """Write a figure as its kind is printed: correlations times 100."""
+    if configuration.benchmark == "sts":
+        return f"{100 * value:{sign}z.2f}"
+    return f"{value:{sign}z.4f}"

@@ -1,0 +1,287 @@
+"""The commands that judge: eval retrieval, and the others from files of their own."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Option, Typer
+
+from lastword.cli.encoders import Readers, channel_options, readers
+from lastword.cli.options import AUTO, FUSION_HELP, Output, Reading, command
+from lastword.cli.recipes import fusion_for, spoken, to_json
+from lastword.cli.screen import Screen, counted, duration, table
+from lastword.cli.sources import keep_unchanged, look_through, tell_escaped, tell_rebuilt
+from lastword.commands.evaluate import datasets as datasets_command
+from lastword.commands.evaluate import mteb as mteb_command
+from lastword.commands.evaluate import sts as sts_command
+from lastword.commands.evaluate import transfer as transfer_command
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from eval.data.collections import Collection
+    from eval.runs.record import Record
+    from eval.tasks.retrieval import JudgeOptions
+
+app = Typer(help="Judge a model and a prompt on collections with known answers.")
+for commands in (sts_command, transfer_command, mteb_command, datasets_command):
+    app.add_typer(commands.app)
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """How answers are fused and measured, and where the figures go."""
+
+    fusion: Annotated[
+        str,
+        Option(help=FUSION_HELP),
+    ] = AUTO
+    depth: Annotated[int, Option(min=1, help="Documents per channel and query.")] = 1000
+    measures: Annotated[
+        str, Option(help="Measures of ir_measures, with commas; by default BEIR's.")
+    ] = ""
+    split: Annotated[
+        str, Option(help='Which judgements; by default "test", or the split that BEIR reports.')
+    ] = ""
+    out: Annotated[
+        Path | None,
+        Option(
+            help="Run folder for figures, TREC runs and the report; runs/MODEL-HASH by default."
+        ),
+    ] = None
+    indexes: Annotated[
+        Path, Option(help="Where indexes are made, and found again by later runs.")
+    ] = Path("runs/indexes")
+    resume: Annotated[
+        bool,
+        Option("--resume", help="Leave out the datasets that the run folder holds already."),
+    ] = False
+
+
+@command(
+    app,
+    [
+        "lastword eval retrieval path/to/scifact",
+        "lastword eval retrieval scifact nfcorpus --channels bm25",
+        "lastword eval retrieval scifact --model Qwen/Qwen3-0.6B --fusion rrf --json",
+    ],
+)
+def retrieval(
+    datasets: Annotated[
+        list[str], Argument(metavar="DATASET...", help="BEIR folders or BEIR names.")
+    ],
+    judging: Judging,
+    reading: Reading,
+    output: Output,
+) -> None:
+    """Index BEIR collections, search them, and judge every channel and their fusion.
+
+    An index of the same documents is used again, one of others made anew; an interrupted one is
+    finished.
+    """
+    from embedder.progress import added, watching
+    from eval.data.collections import open_collections
+    from eval.runs.collection_index import source_facts
+    from eval.runs.run_config import open_run
+    from eval.tasks.retrieval import judge
+
+    screen = Screen(output)
+    collections = open_collections(datasets, judging.split or None)
+    surveys = {}  # what is broken, or cannot be judged, must not cost hours of encoding
+    for collection in collections:
+        collection.queries()
+        surveys[collection.name] = look_through(collection, screen, judged=collection.qrels())
+    with screen.loading(reading.channels):
+        made = readers(reading, (document.content for document in collections[0].documents()))
+    _refuse_foreign_examples(made, collections)
+    settings = _settings(judging, made) | {"datasets": [_place(source) for source in datasets]}
+    out = judging.out or Path("runs") / _label(made, _settings(judging, made))
+    facts = {one.name: partial(source_facts, one) for one in collections}
+    finished = keep_unchanged(open_run(out, settings, judging.resume), facts, screen)
+    options = _judge_options(judging, made, out)
+    waiting = [collection for collection in collections if collection.name not in finished]
+    if len(waiting) < len(collections):
+        screen.remark(f"{len(collections) - len(waiting)} of the datasets are finished in {out}.")
+    for collection in waiting:
+        place = judging.indexes / _label(made) / f"{_index_name(collection)}.index"
+        total = surveys[collection.name].documents
+        asked = sum(bool(text.strip()) for text in collection.queries().values())
+        with (
+            screen.progress(f"Reading {collection.name}", total + asked, "texts") as advance,
+            watching(partial(added, advance, total), asked),
+        ):
+            finished[collection.name] = judge(collection, made.encoders, place, options, advance)
+    records = [finished[collection.name] for collection in collections]
+    screen.result([record.summary() for record in records], *_shown_all(records))
+    screen.remark(f"Read by {spoken(made.recipes)}.")
+    for record in records:
+        _tell_losses(record, screen)
+    for collection in waiting:
+        state = finished[collection.name].details["index_state"]
+        surveys[collection.name].tell(screen)
+        tell_rebuilt(collection.name, state, screen)
+        tell_escaped(finished[collection.name].details.get("escaped_ids", 0), out, screen)
+    page = _report(out, made, screen)
+    screen.remark(f"Figures per query, TREC runs and the report are in {out}: open {page}.")
+
+
+def _report(out: Path, made: Readers, screen: Screen) -> Path:
+    """Write the page of the run folder; figures are whole without it."""
+    from eval.report.gather import ReportOptions
+    from eval.report.write import write_report
+
+    with screen.progress("Writing the report", None, "queries") as advance:
+        options = ReportOptions(encoders={out: made.encoders}, progress=advance)
+        return write_report([out], out / "report.html", options)[0]
+
+
+def _settings(judging: Judging, made: Readers) -> dict[str, Any]:
+    """Return everything that changes a figure, as JSON."""
+    return {
+        "benchmark": "retrieval",
+        "channels": list(made.encoders),
+        "recipes": {name: json.loads(to_json(recipe)) for name, recipe in made.recipes.items()},
+        "fingerprints": {
+            name: json.loads(encoder.fingerprint) for name, encoder in made.encoders.items()
+        },
+        "fusion": fusion_for(judging.fusion, made.recipes) if len(made.encoders) > 1 else None,
+        "depth": judging.depth,
+        "measures": list(_measures(judging)),
+        "split": judging.split or None,
+    }
+
+
+def _place(source: str) -> str:
+    """Return a folder in full: a run is repeated from anywhere."""
+    return str(Path(source).resolve()) if Path(source).exists() else source
+
+
+def _index_name(collection: "Collection") -> str:
+    """Name an index after the documents, which are the same in all splits."""
+    from eval.data.beir import BEIR
+    from eval.runs.record import file_stem
+
+    name = collection.name
+    return file_stem(name if name in BEIR else name.partition("/")[0])
+
+
+def _refuse_foreign_examples(made: Readers, collections: Sequence["Collection"]) -> None:
+    drawn = any("[sample]" in getattr(recipe, "prompt", "") for recipe in made.recipes.values())
+    if drawn and len(collections) > 1:
+        raise ValueError(
+            "the prompt shows texts of the collection that is searched, so that each collection "
+            f"has a prompt of its own; judge the {len(collections)} datasets one by one"
+        )
+
+
+def _measures(judging: Judging) -> tuple[str, ...]:
+    from eval.measures.measures import STANDARD
+
+    asked = tuple(name.strip() for name in judging.measures.split(",") if name.strip())
+    return asked or STANDARD
+
+
+def _judge_options(judging: Judging, made: Readers, out: Path) -> "JudgeOptions":
+    from eval.tasks.retrieval import JudgeOptions
+
+    kept = JudgeOptions().build
+    return JudgeOptions(
+        fusion=fusion_for(judging.fusion, made.recipes),
+        depth=judging.depth,
+        measures=_measures(judging),
+        out=out,
+        build=replace(kept, channels=channel_options(made.recipes), cache=True),
+    )
+
+
+def _label(made: Readers, settings: Mapping[str, Any] | None = None) -> str:
+    """Name a folder after the model and what reads texts, or everything that changes a figure."""
+    model = next((recipe.model for recipe in made.recipes.values() if hasattr(recipe, "model")), "")
+    stem = re.sub(r"[^A-Za-z0-9.]+", "-", Path(model).name or "bm25")
+    facts = [(name, encoder.fingerprint) for name, encoder in made.encoders.items()]
+    told = repr(facts) if settings is None else json.dumps(settings, sort_keys=True)
+    return f"{stem}-{hashlib.blake2b(told.encode(), digest_size=3).hexdigest()}"
+
+
+def _tell_losses(record: "Record", screen: Screen) -> None:
+    """Say how many texts were not read, or not whole: they count in the figures all the same."""
+    empty = record.details.get("empty_queries", 0)
+    if empty:
+        screen.remark(
+            f"{record.dataset}: {counted(empty, 'judged query')} without text; "
+            f"{'it finds nothing and counts' if empty == 1 else 'they find nothing and count'} 0."
+        )
+    built = (record.details["build"] or {}).get("counts", {})
+    for what, counts in (("documents", built), ("queries", record.cost.counts)):
+        cut = max((held.get("truncated", 0) for held in counts.values()), default=0)
+        if cut:
+            screen.remark(
+                f"{record.dataset}: {cut:,} {what} were longer than the limit and were cut; "
+                "--max-text-tokens reads more."
+            )
+
+
+def _shown_all(records: "Sequence[Record]") -> "list[RenderableType]":
+    from eval.data.beir import whole_sets
+
+    pieces = [piece for record in records for piece in _shown(record)]
+    wholes = whole_sets(record.dataset for record in records)
+    named = {record.dataset: record for record in records}
+    for name, parts in wholes.items():
+        if len(parts) > 1:
+            pieces += _mean_shown(f"{name}, the mean of its {len(parts)} parts", [[*parts]], named)
+    if len(wholes) > 1:
+        pieces += _mean_shown(f"Mean of {len(wholes)} datasets", [*wholes.values()], named)
+    return pieces
+
+
+def _mean_shown(
+    heading: str, wholes: Sequence[Sequence[str]], records: "Mapping[str, Record]"
+) -> "list[RenderableType]":
+    """Average the means of data sets, each counting once, and that of parts as one."""
+    from eval.measures.measures import means
+
+    held = {name: {run: means(v) for run, v in r.values.items()} for name, r in records.items()}
+    first = next(iter(held.values()))
+    rows = [
+        (run, *(f"{_mean(held, wholes, run, name):.4f}" for name in measures), "")
+        for run, measures in first.items()
+    ]
+    measures = next(iter(first.values()))
+    return [heading, table("run", *(f">{name}" for name in measures), "", rows=rows)]
+
+
+def _mean(
+    held: Mapping[str, Mapping[str, Mapping[str, float]]],
+    wholes: Sequence[Sequence[str]],
+    run: str,
+    measure: str,
+) -> float:
+    return fmean(fmean(held[part][run][measure] for part in parts) for parts in wholes)
+
+
+def _shown(record: "Record") -> "list[RenderableType]":
+    from eval.data.beir import BEIR
+    from eval.measures.measures import means
+
+    cost = record.cost
+    spent = ", ".join(f"{what} {duration(seconds)}" for what, seconds in cost.seconds.items())
+    heading = (
+        f"{record.dataset}: {counted(record.details['documents'], 'document')}, "
+        f"{record.size:,} queries ({spent})"
+    )
+    rows = [
+        (run, *(f"{mean:.4f}" for mean in means(values).values()), "")
+        for run, values in record.values.items()
+    ]
+    known = BEIR.get(record.dataset)
+    if known is not None and known.flat is not None and "nDCG@10" in record.measures:
+        published = (f"{known.flat:.4f}" if name == "nDCG@10" else "" for name in record.measures)
+        rows.append(("BM25 of Anserini", *published, ""))
+    return [heading, table("run", *(f">{name}" for name in record.measures), "", rows=rows)]

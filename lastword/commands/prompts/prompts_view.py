@@ -1,0 +1,144 @@
+"""How people see prompts: the library as tables, and what one prompt feeds a model."""
+
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from lastword.cli.screen import table, visible
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+    from embedder.inspect.cost import Cost
+    from embedder.inspect.preview import Shown, Wording
+    from embedder.prompts.prompt import Prompt
+
+USES: Final = {
+    "retrieval": "Retrieval: finding documents for a query",
+    "similarity": "Similarity: comparing sentences with one another",
+}
+COST_NOTE = (
+    "passes: forward passes for each text, a generated token being one. tokens: what these are "
+    "fed, as a multiple of a text of 20 tokens; what all texts begin with is read once and free."
+)
+# Brackets that hardly a text holds, and arrows: seen without colour too.
+SLOT, READ = "⟦⟧", "▶◀"
+
+_NAME_WIDTH, _SOURCE_WIDTH, _WIDE = 24, 20, 100
+_STYLES = {"text": "bold green", "placeholder": "bold magenta", "read": "reverse", "": ""}
+
+
+def library_table(prompts: Sequence["Prompt"], costs: Mapping[str, "Cost"]) -> "Table":
+    """Lay out prompts, a row each; long cells go on below, and so do sources where it is narrow."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    wide = shutil.get_terminal_size().columns >= _WIDE
+    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    made.add_column("prompt" if wide else "prompt, source", width=_NAME_WIDTH)
+    made.add_column("passes", justify="right", no_wrap=True)
+    made.add_column("tokens", justify="right", no_wrap=True)
+    made.add_column("what it is", ratio=1)
+    if wide:
+        made.add_column("source", width=_SOURCE_WIDTH)
+    for prompt in prompts:
+        cost = costs[prompt.name]
+        name, source = Text(folded(prompt.name, _NAME_WIDTH)), Text(cited(prompt.source), "dim")
+        if not wide:
+            name.append("\n").append_text(source)
+        numbers = (str(cost.passes), f"{cost.tokens:.1f}x")
+        cells = (name, *map(Text, (*numbers, prompt.description)), source)
+        made.add_row(*cells[: 5 if wide else 4])
+    return made
+
+
+def cited(source: str) -> str:
+    """Shorten a source as a text cites it: its first names and its year, "Jiang et al. 2024"."""
+    first = source.split(";")[0]
+    names = re.split(r", | \(", first)[0]
+    year = re.search(r"\b(?:19|20)\d\d\b", first)
+    return f"{names} {year[0]}" if year else names
+
+
+def folded(name: str, width: int) -> str:
+    """Break a name after a hyphen where it is longer than `width`."""
+    if len(name) <= width:
+        return name
+    at = name.rfind("-", 1, width) + 1 or width
+    return f"{name[:at]}\n{folded(name[at:], width)}"
+
+
+def shown_prompt(
+    shown: "Shown", left_out: Sequence[str], pieces: bool = False
+) -> Iterator["RenderableType"]:
+    """Yield what is fed, what is read of it, and the words, one below the other."""
+    from rich.text import Text
+
+    many = len(shown.wordings)
+    for number, wording in enumerate(shown.wordings, start=1):
+        which = f", wording {number} of {many}" if many > 1 else ""
+        yield Text(f"Form {shown.form}{which}, {_counted(wording)}:", style="bold")
+        yield fed(wording, pieces)
+    if shown.auxiliary is not None:
+        yield Text(f"Auxiliary prompt, {_counted(shown.auxiliary)}:", style="bold")
+        yield fed(shown.auxiliary, pieces)
+    legend = f"{SLOT[0]}the text{SLOT[1]}  {READ[0]}what is read{READ[1]}"
+    yield Text(legend, style="dim")
+    yield ""
+    for rule in (*shown.rules, *left_out):
+        yield Text(rule)
+    if not shown.words:
+        yield Text(f"No words: {shown.silent}")
+        return
+    percent = shown.amount == "probability"
+    rows = [(f"{100 * n:.1f} %" if percent else f"{n:.3f}", word) for word, n in shown.words]
+    yield table(f">{shown.amount}", "next word" if percent else "word", rows=rows)
+
+
+def fed(wording: "Wording", pieces: bool = False) -> "Text":
+    """Write what is fed, with marks at the text and at what is read.
+
+    Args:
+        wording: as it is fed.
+        pieces: write every token apart, with the marks of the vocabulary.
+    """
+    from rich.text import Text
+
+    stretches = [one for slot in wording.slots for one in slot]
+    opened, shut = (
+        {start for start, end in stretches if end > start},
+        {end - 1 for _, end in stretches},
+    )
+    inside = {at for start, end in stretches for at in range(start, end)}
+    read, placeholders = set(wording.read), set(wording.placeholders)
+    line = Text()
+    written = (
+        [(at, at + 1, token) for at, (_, token) in enumerate(wording.tokens)]
+        if pieces
+        else wording.stretches
+    )
+    for start, end, text in written:
+        kind = "placeholder" if start in placeholders else "text" if start in inside else ""
+        bare = text if pieces else text.lstrip(" ")
+        line.append(text[: len(text) - len(bare)])
+        if start in opened:
+            line.append(SLOT[0], "bold")
+        if start in read and start - 1 not in read:
+            line.append(READ[0], "bold cyan")
+        line.append(visible(bare, keep="\n"), _STYLES[kind])  # Text drops some characters
+        if end - 1 in read and end not in read:
+            line.append(READ[1], "bold cyan")
+        if end - 1 in shut:
+            line.append(SLOT[1], "bold")
+        line.append(" " if pieces else "")
+    line.rstrip()
+    return line
+
+
+def _counted(wording: "Wording") -> str:
+    text = sum(end - start for slot in wording.slots for start, end in slot)
+    return f"{len(wording.tokens)} tokens, {text} of them the text's"

@@ -1,0 +1,252 @@
+"""The command that judges prompts against prompts: bench prompts."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Option, Typer
+
+from embedder.checkpoints.bundled import BUNDLED_NAME
+from lastword.cli.encoders import channel_names
+from lastword.cli.options import Output, command, reading_option
+from lastword.cli.screen import Advance, Screen
+from lastword.cli.sources import Survey, look_through
+from lastword.commands.study.bench_view import shown
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from embedder.prompts.prompt import Prompt
+    from eval.matrix.cells import Asked
+    from eval.matrix.run import Data, Matrix
+
+app = Typer(help="Judge many ways of reading against each other.")
+
+RESULT = "matrix.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is judged, on what."""
+
+    prompts: Annotated[
+        list[str],
+        Option(
+            help="Names from `lastword prompts list`, .toml files, or own: the prompt that a "
+            "model carries. With commas, or given again."
+        ),
+    ]
+    datasets: Annotated[
+        list[str],
+        Option(
+            help="BEIR folders or names, and .tsv files of scored pairs. With commas, or "
+            "given again."
+        ),
+    ]
+    models: Annotated[
+        list[str],
+        Option(
+            help="Hugging Face names, folders, or bundled. With commas, or given again.",
+            show_default=BUNDLED_NAME,
+        ),
+    ] = (BUNDLED_NAME,)  # type: ignore[assignment]
+    side: Annotated[
+        str,
+        Option(
+            help="query judges the wording of queries alone: documents are read once for each "
+            "model, as by --base. document is the other way round. both judges what a user of "
+            "the prompt gets; documents that prompts read alike are read once all the same."
+        ),
+    ] = "both"
+    base: Annotated[
+        str, Option(help="Prompt of the other --side; by default the first of --prompts.")
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What it may cost, and where it goes."""
+
+    budget: Annotated[
+        int | None,
+        Option(
+            min=0,
+            metavar="TOKENS",
+            help="Tokens that models may read, in all runs into --out together. They are counted "
+            "before anything is run, and what would exceed the budget is left out and listed.",
+        ),
+    ] = None
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Count what every cell costs; run and write nothing.")
+    ] = False
+    out: Annotated[
+        Path,
+        Option(
+            help="Folder of a run folder for every MODEL/PROMPT and of matrix.json. The same "
+            "command goes on where it was interrupted."
+        ),
+    ] = Path("runs/bench")
+    seed: Annotated[int, Option(help="Of tests and intervals.")] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """How models run."""
+
+    channels: Annotated[
+        str,
+        reading_option("Some of dense,sparse,bm25, fused for collections; pairs take dense."),
+    ] = "dense"
+    max_text_tokens: Annotated[
+        int, reading_option("Tokens of a text that a model reads.", min=1)
+    ] = 512
+    dtype: Annotated[str, reading_option("auto, float32, bfloat16 or float16.")] = "auto"
+    device: Annotated[str, reading_option("auto, cpu, cuda, cuda:1, ...")] = "auto"
+    trust_remote_code: Annotated[
+        bool,
+        reading_option(
+            "Run Python code that comes with the models. Only if you trust its source.",
+            "--trust-remote-code",
+        ),
+    ] = False
+
+
+@command(
+    app,
+    [
+        "lastword bench prompts --prompts own,promptreps,mine.toml --datasets path/to/cranfield",
+        "lastword bench prompts --prompts prompteol,ck,mean --models bundled,path/to/model "
+        "--datasets scifact,stsb-dev.tsv --budget 2000000",
+        "lastword bench prompts --prompts own,mine.toml --datasets scifact --side query --dry-run",
+    ],
+)
+def prompts(choice: Choice, running: Running, models: Models, output: Output) -> None:
+    """Judge every prompt with every model on every data set: the matrix, and how steady it is.
+
+    What prompts have in common is read once. Every MODEL/PROMPT in the output folder is a run
+    folder for `lastword compare` and `lastword report`.
+    """
+    from eval.matrix.run import run_matrix
+
+    screen = Screen(output)
+    asked = _asked(choice, running, models)
+    data, surveys = _data(choice.datasets, screen)
+
+    def watch(what: str, texts: int) -> "AbstractContextManager[Advance]":
+        return screen.progress(f"Reading {what}", texts, "texts")
+
+    matrix = run_matrix(asked, data, running.out, watch, running.dry_run)
+    told = _told(matrix, running.seed)
+    if not running.dry_run:
+        _write(running.out / RESULT, told)
+    screen.result(told, *shown(matrix, told))
+    for survey in surveys:
+        survey.tell(screen)
+    for name in matrix.changed:
+        screen.remark(
+            f"{name}: its texts or judgements are not known to be those that were judged before; "
+            "it is judged again."
+        )
+    if not running.dry_run:
+        screen.remark(
+            f"Run folders are {running.out}/MODEL/PROMPT; all figures are in "
+            f"{running.out / RESULT}."
+        )
+
+
+def _asked(choice: Choice, running: Running, models: Models) -> "Asked":
+    from embedder.models.loading import LLMOptions
+    from eval.matrix.cells import Asked
+    from eval.matrix.run import WORK
+
+    wanted = _split(choice.prompts)
+    if choice.side != "both" and choice.base not in ("", *wanted):
+        wanted.insert(0, choice.base)
+    named = dict(_named_prompt(source) for source in wanted)
+    _refuse_twins([_named_prompt(source)[0] for source in wanted], "prompts")
+    sources = _split(choice.models)
+    labels = [_label(source) for source in sources]
+    _refuse_twins([*labels, WORK], "models")
+    if choice.side == "both" and choice.base:
+        raise ValueError("--base is the prompt of the other side; add --side query or document")
+    base = "" if choice.side == "both" else _named_prompt(choice.base or wanted[0])[0]
+    return Asked(
+        prompts=named,
+        models=dict(zip(labels, sources, strict=True)),
+        channels=tuple(channel_names(models.channels)),
+        side=choice.side,  # type: ignore[arg-type]  # Asked refuses others
+        base=base,
+        budget=running.budget,
+        options=LLMOptions(
+            max_text_tokens=models.max_text_tokens,
+            dtype=models.dtype,
+            device=models.device,
+            trust_remote_code=models.trust_remote_code,
+        ),
+    )
+
+
+def _data(sources: Sequence[str], screen: Screen) -> "tuple[list[Data], list[Survey]]":
+    from eval.data.collections import open_collections
+    from eval.tasks.sts import read_pairs
+
+    found: list[Data] = []
+    surveys: list[Survey] = []
+    for source in _split(sources):
+        if source.endswith(".tsv"):
+            found.append(read_pairs(Path(source)))
+            continue
+        for collection in open_collections([source]):
+            collection.queries()  # what cannot be judged must not cost hours of encoding
+            surveys.append(look_through(collection, screen, judged=collection.qrels()))
+            found.append(collection)
+    return found, surveys
+
+
+def _split(given: Sequence[str]) -> list[str]:
+    """Take values apart at commas; each once."""
+    named = (name.strip() for one in given for name in one.split(","))
+    return list(dict.fromkeys(name for name in named if name))
+
+
+def _named_prompt(source: str) -> "tuple[str, Prompt | None]":
+    from embedder.prompts.prompt import Prompt
+    from eval.matrix.cells import OWN
+
+    return (OWN, None) if source == OWN else (Path(source).stem, Prompt.load(source))
+
+
+def _label(model: str) -> str:
+    place = Path(model).resolve() if Path(model).exists() else Path(model)
+    return re.sub(r"[^A-Za-z0-9._]+", "-", place.name)
+
+
+def _refuse_twins(names: Sequence[str], what: str) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"two of the {what} would be filed under {twice!r}; rename one")
+
+
+def _told(matrix: "Matrix", seed: int) -> dict[str, Any]:
+    """Return the matrix with what it says about prompts and models."""
+    from eval.statistics.sensitivity import sensitivity
+
+    columns = {
+        dataset: {
+            model: {prompt: record.main for prompt, record in matrix.column(dataset, model).items()}
+            for model in matrix.asked.models
+        }
+        for dataset in matrix.datasets
+    }
+    return matrix.to_json() | sensitivity(columns, (matrix.asked.default,), seed)
+
+
+def _write(path: Path, told: dict[str, Any]) -> None:
+    from embedder.files.durable import replace_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    replace_file(path, text.encode())

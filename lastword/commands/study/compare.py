@@ -1,0 +1,176 @@
+"""The command that compares systems, query by query: compare."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Option, Typer
+
+from lastword.cli.options import Output, command
+from lastword.cli.screen import Screen
+
+if TYPE_CHECKING:
+    from eval.measures.measures import Values
+    from eval.runs.systems import FileSystem, FolderSystem, System
+
+app = Typer()
+
+
+@dataclass(frozen=True, slots=True)
+class Comparing:
+    """What is compared, by which measures, and how much is shown."""
+
+    measures: Annotated[
+        str,
+        Option(
+            "--measures",
+            "--measure",
+            help="With commas, each compared by itself; by default the one that counts.",
+        ),
+    ] = ""
+    datasets: Annotated[str, Option(help="With commas; by default all that the systems share.")] = (
+        ""
+    )
+    all_pairs: Annotated[
+        bool, Option("--all-pairs", help="Compare every two systems, not all with the first.")
+    ] = False
+    level: Annotated[float, Option(help="Confidence of the intervals.")] = 0.95
+    seed: Annotated[int, Option(min=0, help="Of random sign patterns and samples.")] = 0
+    differ: Annotated[
+        int,
+        Option(
+            min=0,
+            help="How many queries to show of those on which two systems differ most, with the "
+            "first five documents of each; --json has ten.",
+        ),
+    ] = 10
+    qrels: Annotated[
+        Path | None,
+        Option(help="Judgements: the systems are then TREC run files, judged by these."),
+    ] = None
+
+
+@command(
+    app,
+    [
+        "lastword compare runs/bm25 runs/promptreps",
+        "lastword compare runs/mine:bm25 runs/mine:fused --differ 3",
+        "lastword compare a.trec b.trec --qrels test.qrels --measures nDCG@10,AP",
+        "lastword compare runs/a runs/b runs/c --all-pairs --datasets scifact",
+    ],
+)
+def compare(
+    names: Annotated[
+        list[str],
+        Argument(
+            metavar="SYSTEM...",
+            help="Run folders of `lastword eval`, the baseline first. FOLDER:RUN takes one run "
+            "of the folder, e.g. runs/mine:bm25, instead of the one that counts.",
+        ),
+    ],
+    comparing: Comparing,
+    output: Output,
+) -> None:
+    """Compare systems item by item: is one better than the first, and how surely?
+
+    Differences are tested by flipping signs at random, two-sided; p is corrected by Holm over
+    all tests of a measure, each run once. Intervals are bootstrapped.
+    """
+    from eval.report.examine import examine
+    from eval.statistics.compare import CompareOptions
+    from eval.statistics.compare import compare as compared
+    from lastword.commands.study.compare_view import shown
+
+    screen = Screen(output)
+    measures = _listed(comparing.measures)
+    systems = _systems(names, comparing.qrels, measures)
+    values = _values(systems, _listed(comparing.datasets))
+    options = CompareOptions(comparing.level, comparing.seed, comparing.all_pairs)
+    asked: list[str | None] = [*measures] or [None]
+    with screen.waiting("Testing"):
+        found = [compared(values, measure, options) for measure in asked]
+    with screen.progress("Reading runs", len(found[0].datasets), "data sets") as advance:
+        behind = examine(systems, found[0], comparing.differ, advance)
+    data = {"comparisons": [one.to_json() for one in found], **behind.to_json()}
+    screen.result(data, *shown(found, behind))
+
+
+def _listed(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _systems(
+    names: Sequence[str], qrels: Path | None, measures: Sequence[str]
+) -> "list[FolderSystem] | list[FileSystem]":
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ValueError(
+            f"a system is compared with others; {', '.join(sorted(twice))} comes twice"
+        )
+    if qrels is None:
+        return _folder_systems(names)
+    from eval.measures.measures import STANDARD
+    from eval.runs.systems import FileSystem
+
+    if folders := [name for name in names if Path(name).is_dir()]:
+        raise ValueError(
+            f"{folders[0]} is a folder; --qrels judges TREC run files, run folders are judged"
+        )
+    called = _called({name: Path(name).stem for name in names})
+    return [
+        FileSystem.read(called[name], Path(name), qrels, measures or STANDARD) for name in names
+    ]
+
+
+def _folder_systems(names: Sequence[str]) -> "list[FolderSystem]":
+    from eval.runs.run_folder import RunFolder
+    from eval.runs.systems import FolderSystem
+
+    opened = {}
+    for name in names:
+        folder, run = _split(name)
+        if folder.is_file():
+            raise ValueError(
+                f"{folder} is a file; TREC runs are compared with --qrels FILE, which judges them"
+            )
+        opened[name] = RunFolder.open(folder), run
+    one = len({folder.path.resolve() for folder, _ in opened.values()}) == 1
+    called = _called(
+        {
+            name: run if run and one else folder.name + (f":{run}" if run else "")
+            for name, (folder, run) in opened.items()
+        }
+    )
+    return [FolderSystem(called[name], folder, run) for name, (folder, run) in opened.items()]
+
+
+def _split(name: str) -> tuple[Path, str | None]:
+    """Read FOLDER or FOLDER:RUN; a folder whose own name holds a colon is meant as it is."""
+    folder, _, run = name.rpartition(":")
+    return (Path(folder), run) if folder and not Path(name).exists() else (Path(name), None)
+
+
+def _called(short: Mapping[str, str]) -> dict[str, str]:
+    """Return what systems are called: the short name, or the argument where that is not enough."""
+    taken = list(short.values())
+    return {name: held if taken.count(held) == 1 else name for name, held in short.items()}
+
+
+def _values(
+    systems: "Sequence[System]", datasets: Sequence[str]
+) -> dict[str, Mapping[str, "Values"]]:
+    """Return the values to compare, of some data sets or of all.
+
+    Raises:
+        ValueError: a data set is asked for that a system does not have.
+    """
+    for system in systems:
+        if missing := [dataset for dataset in datasets if dataset not in system.values]:
+            raise ValueError(
+                f"{system.name} has no data set {', '.join(missing)}; "
+                f"it has {', '.join(system.values)}"
+            )
+    return {
+        system.name: {name: system.values[name] for name in datasets or system.values}
+        for system in systems
+    }

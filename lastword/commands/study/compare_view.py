@@ -1,0 +1,175 @@
+"""How comparisons look: figures, what they rest on, and answers side by side."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from lastword.cli.screen import counted, one_line, table, visible
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from eval.report.examine import Examination
+    from eval.report.largest_differences import Differing, Found
+    from eval.statistics.compare import Comparison, Difference
+    from lastword.cli.tables import Table
+
+SIDE_BY_SIDE = 5  # documents of each system
+_HALF = 36  # characters of a document on the left side
+
+
+def shown(comparisons: "Sequence[Comparison]", behind: "Examination") -> "Iterator[RenderableType]":
+    """Yield what people see, the figures first."""
+    for comparison in comparisons:
+        yield from _figures(comparison)
+    first = comparisons[0]
+    yield from _note()
+    yield from _mismatches(first)
+    if behind.pools:
+        yield "What the figures rest on, of the first 10 documents a query:"
+        yield _pool_table(first, behind)
+    for pair, differing in groupby(behind.differing, lambda one: (one.baseline, one.system)):
+        yield from _differing(first.measure, pair, list(differing))
+    documents = [found for one in behind.differing for found in one.baseline_documents]
+    if documents and not any(found.text for found in documents):
+        yield "Documents are shown by their ids alone: no index of them is at hand."
+
+
+def _figures(comparison: "Comparison") -> "Iterator[RenderableType]":
+    """Yield a table for each baseline."""
+    from eval.statistics.family import family_text, identical_text
+
+    said = family_text(comparison.tests, 1 - comparison.options.level)
+    apart = " of a measure, means apart" if comparison.macro else ""
+    same = identical_text(comparison.identical)
+    rows = sorted(
+        (*comparison.rows, *comparison.macro),
+        key=lambda row: comparison.systems.index(row.baseline),
+    )
+    for baseline, compared in groupby(rows, lambda row: row.baseline):
+        yield f"{comparison.measure}, compared with {baseline}:"
+        star = f"* significant {said}{apart}." if comparison.tests else ""
+        if star or same:
+            yield " ".join(filter(None, (star, same)))
+        yield _figure_table(comparison, baseline, list(compared))
+
+
+def _figure_table(comparison: "Comparison", baseline: str, rows: "list[Difference]") -> "Table":
+    alpha = 1 - comparison.options.level
+    lines: list[tuple[str, ...]] = []
+    for dataset in dict.fromkeys(row.dataset for row in rows):
+        held = [row for row in rows if row.dataset == dataset]
+        mean = comparison.means.get(dataset, {}).get(baseline, held[0].baseline_mean)
+        lines.append((dataset, *[""] * 6))
+        lines.append((f"  {baseline}", f"{mean:.4f}", *[""] * 5))
+        lines += [_figure_row(row, alpha) for row in held]
+    difference = f">diff ±{100 * comparison.options.level:g} %"
+    return table("", ">mean", difference, ">p", ">Holm", ">effect", ">w/t/l", rows=lines)
+
+
+def _figure_row(row: "Difference", alpha: float) -> tuple[str, ...]:
+    held, interval = row.outcomes, row.interval
+    reach = f" ±{(interval.high - interval.low) / 2:.4f}" if interval else " " * 8
+    return (
+        f"  {row.system}",
+        f"{row.system_mean:.4f}",
+        f"{row.difference:+.4f}{reach}",
+        _probability(row.test.p),
+        _probability(row.p_holm) + ("*" if row.p_holm <= alpha else " "),
+        "-" if row.effect is None else f"{row.effect:+.2f}",
+        f"{held.wins}/{held.ties}/{held.losses}",
+    )
+
+
+def _probability(p: float) -> str:
+    return f"{p:.4f}" if p >= 0.0001 else "<0.0001"
+
+
+def _note() -> Iterator[str]:
+    """Say what the columns mean."""
+    yield "diff: with its bootstrap interval. effect: diff in standard deviations."
+    yield "p: two-sided sign-flip test. w/t/l: items won, tied and lost."
+
+
+def _mismatches(comparison: "Comparison") -> Iterator[str]:
+    """Say what was not compared."""
+    for dataset, names in comparison.left_out.items():
+        yield f"Not compared: {dataset}, which only {', '.join(names)} has."
+    for row in comparison.rows:
+        if row.only_baseline or row.only_system:
+            yield (
+                f"{row.dataset}: {row.baseline} and {row.system} are compared on the "
+                f"{counted(row.items, 'item')} that both have; {len(row.only_baseline):,} only of "
+                f"{row.baseline} and {len(row.only_system):,} only of {row.system} are left out. "
+                f"On these {row.baseline} has {row.baseline_mean:.4f}."
+            )
+
+
+def _pool_table(comparison: "Comparison", behind: "Examination") -> "Table":
+    firsts = list(dict.fromkeys(held.systems[0] for held in behind.overlaps))
+    shares = {(held.dataset, *held.systems): held.share for held in behind.overlaps}
+    lines: list[tuple[str, ...]] = []
+    for dataset, pools in groupby(behind.pools, lambda held: held.dataset):
+        lines.append((dataset, *[""] * (4 + len(firsts))))
+        lines += [
+            (
+                f"  {held.system}",
+                _percent(held.judged_share),
+                f"{held.unanswered:,} of {held.queries:,}",
+                f"{held.tied:,}",
+                *(_percent(shares.get((dataset, first, held.system))) for first in firsts),
+                "",
+            )
+            for held in pools
+        ]
+    both = (f">shared with {first}" for first in firsts)
+    return table("", ">judged", ">unanswered", ">tied at 10", *both, "", rows=lines)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def _differing(
+    measure: str, pair: tuple[str, str], differing: "list[Differing]"
+) -> "Iterator[RenderableType]":
+    """Yield the items on which two systems differ most, side by side where they have documents."""
+    bare = [held for held in differing if not held.baseline_documents + held.system_documents]
+    legend = "" if bare else " (gain: as judged, ? where not judged)"
+    yield f"Where {pair[0]} and {pair[1]} differ most in {measure}{legend}:"
+    if bare:
+        columns = ("data set", "item", f">{pair[0]}", f">{pair[1]}", ">diff", "")
+        yield table(
+            *columns,
+            rows=[(held.dataset, held.item, *_values(held), "") for held in bare],
+        )
+    for held in differing:
+        if held not in bare:
+            before, after, moved = _values(held)
+            yield f"{visible(f'{held.dataset} {held.item}')}: {before} and {after} ({moved})"
+            if held.text:
+                yield one_line(held.text, 300)
+            yield _side_by_side(held)
+
+
+def _values(held: "Differing") -> tuple[str, str, str]:
+    return f"{held.baseline_value:.4f}", f"{held.system_value:.4f}", f"{held.difference:+.4f}"
+
+
+def _side_by_side(held: "Differing") -> "Table":
+    left, right = held.baseline_documents, held.system_documents
+    rows = [
+        (*_document(left, at, _HALF), *_document(right, at, 200))
+        for at in range(min(SIDE_BY_SIDE, max(len(left), len(right))))
+    ]
+    names = held.baseline, held.system
+    return table(">gain", names[0], ">gain", names[1], rows=rows, texts=names)
+
+
+def _document(documents: "Sequence[Found]", at: int, width: int) -> tuple[str, str]:
+    """Return gain and document at a rank; "?" is not judged."""
+    if at >= len(documents):
+        return "", ""
+    found = documents[at]
+    gain = "?" if found.gain is None else str(found.gain)
+    return gain, one_line(f"{found.id} {found.text}", width)

@@ -1,0 +1,1 @@
+"""Commands that train models, and check what they were trained on."""

@@ -1,0 +1,41 @@
+"""Opening an encoder: the writer of GenEOL comes with it where the prompt wants one."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embedder.encoders.llm import LLMEncoder
+from embedder.encoders.load import open_encoder
+from embedder.methods.geneol import VariantEncoder
+from embedder.prompts.prompt import Prompt
+from embedder.prompts.readout_rules import Rewriting
+from embedder.types import Role
+from tests.models import LINES, save_llama
+
+
+def test_a_prompt_that_rewrites_gets_a_writer(tmp_path: Path) -> None:
+    folder = save_llama(tmp_path)
+    prompt = replace(Prompt.load("geneol"), rewrite=Rewriting(per_instruction=1, shots=0))
+    encoder = open_encoder(folder, prompt)
+    assert isinstance(encoder, VariantEncoder)
+    (text,) = LINES[:1]
+    got = encoder.encode([text], Role.QUERY).dense
+    plain = LLMEncoder.load(folder, replace(prompt, rewrite=None))
+    texts = [text, *encoder.variants([text])[text]]
+    assert len(texts) > 1
+    mean = plain.states(texts, Role.QUERY).mean(axis=0)
+    assert got is not None and np.abs(got[0] - mean / np.linalg.norm(mean)).max() < 1e-5
+    assert encoder.fingerprint != plain.fingerprint
+
+
+def test_another_prompt_opens_as_it_loads(tmp_path: Path) -> None:
+    folder = save_llama(tmp_path)
+    opened = open_encoder(folder, Prompt.load("prompteol"))
+    assert opened.fingerprint == LLMEncoder.load(folder, Prompt.load("prompteol")).fingerprint
+
+
+def test_without_its_writer_it_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="averages over rewritings"):
+        LLMEncoder.load(save_llama(tmp_path), Prompt.load("geneol"))

@@ -1,0 +1,246 @@
+"""Tune an index from the command line: what it writes, refuses, takes up and applies."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embedder.prompts.prompt import Prompt
+from embedder.types import Role
+from index.folder import Index
+from lastword.cli.encoders import readers_again
+from lastword.cli.options import Output, Running
+from lastword.cli.screen import Screen
+from lastword.commands.prompts.tune import seconds_spent
+from lastword.commands.prompts.tune_choose_proposers import NAMES
+from lastword.commands.prompts.tune_view import estimate_table
+from lastword.main import main
+from retrieval.fusion import fusion_by_name
+from retrieval.retriever import Retriever
+from tuning.objectives.index_objective import IndexObjective, Judged
+from tuning.objectives.pooled_objective import PooledObjective, all_documents
+
+TOPICS = (
+    "volcano lava magma eruption",
+    "bread dough yeast oven",
+    "bridge arch stone river",
+    "heart blood vessel pulse",
+    "planet orbit star telescope",
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a small collection with judgements, and its index by the bundled model."""
+    folder = tmp_path_factory.mktemp("tune")
+    rng = np.random.default_rng(0)
+    documents, queries, judged = [], [], ["query-id\tcorpus-id\tscore"]
+    for at in range(100):
+        words = TOPICS[at % 5].split()
+        text = " ".join(rng.permutation([*words, f"number{at}", *rng.choice(words, 4)]))
+        documents.append({"_id": f"d{at}", "title": "", "text": text})
+        queries.append({"_id": f"q{at}", "text": f"{words[at % 4]} number{at}"})
+        judged.append(f"q{at}\td{at}\t1")
+    (folder / "corpus.jsonl").write_text("".join(json.dumps(one) + "\n" for one in documents))
+    (folder / "queries.jsonl").write_text("".join(json.dumps(one) + "\n" for one in queries))
+    (folder / "dev.tsv").write_text("\n".join(judged) + "\n")
+    made = ["index", str(folder / "corpus.jsonl"), "--out", str(folder / "some.index"), "--quiet"]
+    assert main(made) == 0
+    return folder
+
+
+def asked(place: Path, *more: str) -> list[str]:
+    files = ["--queries", str(place / "queries.jsonl"), "--qrels", str(place / "dev.tsv")]
+    return ["tune", str(place / "some.index"), *files, "--quiet", *more]
+
+
+def test_a_run_leaves_prompt_report_and_journal(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    command = asked(place, "--budget", "30k-tokens", "--out", str(out), "--json")
+    assert main(command) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["spent"]["tokens"] <= 30_000
+    assert told["queries"] == {"search": 50, "select": 25, "confirm": 25}
+    assert {one["how"] for one in told["proposals"]} >= {"default", "no words at all"}
+    assert Prompt.load(out / "tuned.toml").forms
+    page = (out / "report.html").read_text()
+    assert told["verdict"].capitalize() in page and "<script" not in page
+    journal = (out / "journal.jsonl").read_bytes()
+    assert main(command) == 0  # taken up: nothing is searched again
+    again = json.loads(capsys.readouterr().out)
+    assert (out / "journal.jsonl").read_bytes() == journal
+    assert again["spent"] == told["spent"] and again["prompt"] == told["prompt"]
+
+
+def test_a_dry_run_says_what_it_would_take(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert main(asked(place, "--dry-run", "--json", "--out", str(out))) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["queries"] == {"search": 50, "select": 25, "confirm": 25}
+    assert told["tokens_of_one_prompt"]["search"] > 0 and not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--budget", "lots"], "a budget is amounts"),
+        (["--proposer", "magic"], "--proposer takes auto or some of"),
+        (["--proposer", "llm"], "needs --writer"),
+        (["--tune", "everything"], "what is tuned is some of"),
+        (["--channels", "images"], "--channels takes some of"),
+        (["--budget", "10-tokens"], "does not even pay for the default"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], message: str
+) -> None:
+    assert main(asked(place, "--out", str(tmp_path / "run"), *more)) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+
+
+def test_judgements_of_a_test_split_are_out_of_reach(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "scifact" / "qrels"
+    folder.mkdir(parents=True)
+    for name in ("test.tsv", "scifact-test.tsv"):
+        (folder / name).write_text((place / "dev.tsv").read_text())
+        command = ["tune", str(place / "some.index"), "--queries", str(place / "queries.jsonl")]
+        assert main([*command, "--qrels", str(folder / name)]) == 2
+        assert "figures are reported" in capsys.readouterr().err
+
+
+def objective(index: Index, place: Path) -> IndexObjective:
+    from embedder.encoders.adapted import encoder_of
+    from eval.data.qrels import read_qrels
+    from eval.data.queries import read_queries
+
+    recipes = {name: spec.recipe for name, spec in index.channels.items()}
+    encoders = readers_again(recipes, list(index.channels), Running())
+    data = Judged.of(read_queries(place / "queries.jsonl"), read_qrels(place / "dev.tsv"))
+    base: Any = getattr(encoders["dense"], "inner", encoders["dense"])
+    remade = lambda prompt: encoder_of(base.backbone, prompt, base.options)  # noqa: E731
+    return IndexObjective(index, encoders, data, remade)
+
+
+def test_the_objective_searches_as_the_retriever_does(place: Path) -> None:
+    with Index.open(place / "some.index") as index:
+        held = objective(index, place)
+        prompt = Prompt.from_toml(json.loads(index.channels["dense"].recipe)["prompt"])
+        fuse = fusion_by_name(prompt.fusion, held.channels)
+        expected = Retriever(index, held._encoders, fuse).search(held.data.queries, 1000)
+        assert held.run(prompt, list(held.data.queries)) == expected
+        encoder = held.encoder(prompt)
+        fed = encoder.reader.feed(list(held.data.queries.values()), Role.QUERY, 512)
+        cost = held.cost(prompt, list(held.data.queries))
+        assert cost.tokens == sum(len(one.rows[0].ids) for one in fed)
+        assert cost.evaluations == 100
+
+
+def test_documents_that_are_encoded_anew_score_as_the_index_does(place: Path) -> None:
+    """All documents, read in full under another name of the same prompt, give the same scores."""
+    with Index.open(place / "some.index") as index:
+        held = objective(index, place)
+        prompt = Prompt.from_toml(json.loads(index.channels["dense"].recipe)["prompt"])
+        ids = list(held.data.queries)
+        whole = PooledObjective(held, all_documents(held, 512))
+        assert whole.preparation(prompt) == ("", type(held.cost(prompt, ids))())
+        anew = PooledObjective(held, all_documents(held, 511))
+        object.__setattr__(anew.documents, "whole", False)  # as a pool that happens to be all
+        assert anew.preparation(prompt)[1].tokens > 0
+        np.testing.assert_allclose(anew([prompt], ids), held([prompt], ids), atol=1e-6)
+
+
+def test_a_prompt_is_applied_where_the_index_allows_it(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dataclasses import replace
+
+    from lastword.cli.options import Running as Where
+    from lastword.commands.prompts.tune import Tuning
+    from lastword.commands.prompts.tune_outcome import apply
+    from lastword.commands.prompts.tune_setup import set_up
+
+    path = place / "some.index"
+    with Index.open(path) as index:
+        data = objective(index, place).data
+        tuning = Tuning(place / "queries.jsonl", place / "dev.tsv")
+        setup = set_up(index, data, tuning, Where(), tmp_path)
+        prompt = setup.task.pool[1].prompt
+        with pytest.raises(ValueError, match="--free-query-prompt"):
+            apply(path, setup, prompt, free=False)
+        apply(path, setup, prompt, free=True)
+        other = replace(prompt, reading=replace(prompt.reading, layer=-2))
+        with pytest.raises(ValueError, match="it needs a new index"):
+            apply(path, setup, other, free=False)
+    capsys.readouterr()
+    assert main(["search", str(path), "volcano number0", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["hits"][0]["id"] == "d0"
+    (tmp_path / "more.jsonl").write_text('{"_id": "new", "text": "a new comet"}\n')
+    assert main(["add", str(path), str(tmp_path / "more.jsonl"), "--quiet"]) == 0
+    with Index.open(path) as index:
+        assert index.documents == 101
+        assert Prompt.from_toml(json.loads(index.channels["dense"].recipe)["prompt"]) == prompt
+
+
+def test_soft_tokens_are_applied_and_go_with_the_index(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dataclasses import replace
+
+    from embedder.encoders.adapted import Adaptation
+    from lastword.commands.prompts.tune import Tuning
+    from lastword.commands.prompts.tune_outcome import apply
+    from lastword.commands.prompts.tune_setup import set_up
+
+    path = place / "some.index"
+    files = Tuning(place / "queries.jsonl", place / "dev.tsv")
+    offset = np.full(512, 0.01, np.float32)
+    with Index.open(path) as index:
+        setup = set_up(index, objective(index, place).data, files, Running(), tmp_path)
+        named = Adaptation(offset=offset).save(tmp_path / "vectors")
+        apply(path, setup, replace(setup.space.default, adapt=named), free=True)
+    for file in (tmp_path / "vectors").iterdir():
+        file.unlink()
+    assert main(["search", str(path), "volcano number0", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["hits"]
+    assert main(["check", str(path)]) == 0
+    with Index.open(path) as index:  # tuned again from there
+        again = set_up(index, objective(index, place).data, files, Running(), tmp_path)
+        assert again.space.default.adapt.endswith(Adaptation(offset=offset).digest)
+
+
+def test_all_proposers_run_on_the_bundled_model(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ",".join(name for name in NAMES if name != "llm")
+    more = ["--proposer", names, "--budget", "40k-tokens", "--channels", "dense", "--json"]
+    assert main(asked(place, *more, "--out", str(tmp_path / "run"))) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {one["made_by"] for one in told["proposals"]} >= {"pool", "baselines", "evolve"}
+
+
+def test_a_clock_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    clock = tmp_path / "seconds.txt"
+    assert seconds_spent(clock) == 0
+    clock.write_text("12.5")
+    assert seconds_spent(clock) == 12.5
+    for text in ("", "nan", "-1.0", "1e400", "\x00"):
+        clock.write_text(text)
+        with pytest.raises(ValueError, match=r"seconds\.txt should hold the seconds"):
+            seconds_spent(clock)
+
+
+def test_an_estimate_says_yes_and_no(capsys: pytest.CaptureFixture[str]) -> None:
+    """It printed the True and False of Python."""
+    rows = {"too_few_queries_to_certify": True, "budget": 2000000, "warm": False}
+    Screen(Output()).result(rows, estimate_table(rows))
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert {"too few queries to certify yes", "budget 2,000,000", "warm no"} <= set(lines)

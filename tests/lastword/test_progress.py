@@ -1,0 +1,75 @@
+"""Progress moves batch by batch: a slow model reads a text a second, and 256 texts are minutes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embedder.encoders.bm25 import BM25Encoder
+from embedder.encoders.llm import LLMEncoder
+from embedder.models.loading import LLMOptions
+from embedder.progress import tell_encoded, watching
+from embedder.prompts.prompt import Prompt
+from embedder.types import Encoder, Role
+from eval.matrix.shared_encoder import SharedRows
+from eval.tasks.sentence_vectors import SentenceRows
+from index.documents import Document
+from retrieval.build import build_index
+from retrieval.options import BuildOptions
+
+TEXTS = [f"volcano lava number {at} " + "magma " * (at % 7) for at in range(60)]
+
+
+@pytest.fixture(scope="module")
+def encoder(llama: Path) -> LLMEncoder:
+    """Make an encoder whose batches hold a few texts."""
+    return LLMEncoder.load(llama, options=LLMOptions(token_budget=200))
+
+
+def test_a_call_is_told_batch_by_batch_and_changes_nothing(encoder: LLMEncoder) -> None:
+    told: list[int] = []
+    with watching(told.append, len(TEXTS)):
+        rows = encoder.encode(TEXTS, Role.DOCUMENT)
+    assert told == sorted(told) and told[-1] == len(TEXTS) and len(told) > 10
+    again = encoder.encode(TEXTS, Role.DOCUMENT)
+    assert rows.dense is not None and again.dense is not None
+    np.testing.assert_array_equal(rows.dense, again.dense)
+    assert len(told) < 2 * len(TEXTS) and told[-1] == len(TEXTS)  # nobody is told any more
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_a_build_moves_within_a_window(encoder: LLMEncoder, tmp_path: Path, cache: bool) -> None:
+    documents = [Document(f"d{at}", "", text) for at, text in enumerate(TEXTS)]
+    encoders: dict[str, Encoder] = {"dense": encoder, "sparse": encoder, "bm25": BM25Encoder()}
+    told: list[int] = []
+    build_index(documents, encoders, tmp_path / "i", BuildOptions(cache=cache), told.append)
+    assert told == sorted(told) and (told[0], told[-1]) == (0, len(TEXTS))
+    assert len(set(told)) > 10
+
+
+def test_sentences_move_within_a_window(encoder: LLMEncoder) -> None:
+    told: list[int] = []
+    rows = SentenceRows(encoder)
+    rows.of(TEXTS[:20], told.append)
+    rows.of(TEXTS, told.append)
+    assert told == sorted(told) and told[-1] == len(TEXTS) and len(set(told)) > 10
+
+
+def test_prompts_that_are_read_together_move_within_a_window(llama: Path, tmp_path: Path) -> None:
+    plain = Prompt.load("promptreps")
+    whole = Prompt.from_toml("name = 'w'\n[both]\ntemplate = 'say {text}'\n")
+    options = LLMOptions(token_budget=200)
+    first = LLMEncoder.load(llama, plain, options)
+    encoders = [first, LLMEncoder(first.backbone, whole, first.options)]
+    told: list[int] = []
+    shared = SharedRows(encoders, Role.DOCUMENT, tmp_path / "rows", told.append)
+    shared.readers[0].encode(TEXTS, Role.DOCUMENT)
+    assert sum(told) == len(TEXTS) and min(told) >= 0 and sum(one > 0 for one in told) > 10
+
+
+def test_more_passes_than_texts_count_no_more_than_the_texts() -> None:
+    told: list[int] = []
+    with watching(told.append, 5):
+        for _ in range(4):
+            tell_encoded(2)
+    assert told == [2, 4, 5, 5]

@@ -1,0 +1,283 @@
+"""The loop keeps its promises: budget, splits, resuming, and what it claims."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from embedder.types import Role
+from tests.arithmetic import SPACE, Arithmetic, task
+from tests.folders import ROOT
+from tests.killed_tuning import LIBRARY, run
+from tuning.proposers.evolve import make
+from tuning.search.bounds import betting_bound, mcallester_bound
+from tuning.search.budget import Budget, Cost, Meter, SpentError
+from tuning.search.choice import gain
+from tuning.search.journal import Journal
+from tuning.search.pipeline import CHANGE, KEEP, Sealed, tune
+from tuning.search.scorer import Scorer
+from tuning.search.space import Around, key_of
+from tuning.search.split import folds, three_parts
+from tuning.search.types import Bench, MakeProposer, Proposal, Rules
+
+MAKERS: dict[str, MakeProposer] = {"evolve": partial(make, library=LIBRARY)}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1_500, 20_000), st.integers(400, 6_000))
+def test_no_budget_is_exceeded_by_one_unit(tokens: int, evaluations: int) -> None:
+    objective = Arithmetic({"good": 0.1})
+    try:
+        outcome = tune(
+            task(objective, MAKERS),
+            Budget(tokens=tokens, evaluations=evaluations),
+            Journal(None, {}),
+        )
+    except SpentError:
+        pass
+    else:
+        assert outcome.spent.evaluations == sum(len(ids) for _, ids in objective.asked)
+    assert sum(len(ids) for _, ids in objective.asked) <= evaluations
+    assert sum(5 * len(ids) for _, ids in objective.asked) <= tokens
+
+
+def test_a_meter_refuses_one_unit_too_many() -> None:
+    meter = Meter(Budget(tokens=10), reserved=Cost(tokens=3))
+    meter.charge(Cost(tokens=7))
+    with pytest.raises(SpentError):
+        meter.charge(Cost(tokens=1))
+    meter.reserved = Cost()
+    meter.charge(Cost(tokens=3))
+    assert meter.spent == Cost(tokens=10) and meter.left == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "budget"),
+    [
+        ("2M-tokens", Budget(tokens=2_000_000)),
+        ("1.5k-tokens,20-calls, 90-seconds", Budget(tokens=1500, calls=20, seconds=90)),
+        ("7-evaluations", Budget(evaluations=7)),
+    ],
+)
+def test_budgets_are_read(text: str, budget: Budget) -> None:
+    assert Budget.parse(text) == budget
+
+
+@pytest.mark.parametrize("text", ["", "2M", "tokens", "-5-tokens", "1-tokens,2-tokens", "5-apples"])
+def test_other_budgets_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="a budget is amounts"):
+        Budget.parse(text)
+
+
+def test_twenty_kills_change_nothing(tmp_path: Path) -> None:
+    """Killed at random moments and taken up, a run ends with the same bytes, prompt and cost."""
+    whole = run(tmp_path / "whole.jsonl")
+    path = tmp_path / "killed.jsonl"
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.killed_tuning", str(path)],
+            cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        began = path.stat().st_size if path.exists() else 0
+        for _ in range(400):  # until it has gone on from where it was
+            if process.poll() is not None or (path.exists() and path.stat().st_size > began):
+                break
+            time.sleep(0.01)
+        time.sleep(float(rng.uniform(0, 0.1)))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert run(path) == whole
+    assert path.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+
+def test_a_line_cut_in_half_is_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    whole = run(path)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    assert run(path) == whole and path.read_bytes() == data
+
+
+def test_a_journal_of_another_run_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    Journal(path, {"seed": 0}).__exit__(None, None, None)
+    with pytest.raises(ValueError, match="seed was 0 and is 1"):
+        Journal(path, {"seed": 1})
+
+
+def test_noise_is_taken_for_gain_in_at_most_a_twentieth_of_runs() -> None:
+    """200 searches among prompts that differ by noise only; five per cent and three sigma."""
+    taken = 0
+    for seed in range(200):
+        objective = Arithmetic(spread=0.6, queries=84, seed=seed)
+        outcome = tune(
+            task(objective, MAKERS, seed=seed),
+            Budget(evaluations=800),
+            Journal(None, {}),
+        )
+        taken += outcome.verdict == CHANGE
+    assert taken <= 200 * 0.05 + 3 * (200 * 0.05 * 0.95) ** 0.5
+
+
+def test_of_equals_the_default_stays() -> None:
+    objective = Arithmetic(spread=0.0)
+    outcome = tune(
+        task(objective, MAKERS),
+        Budget(evaluations=4_000),
+        Journal(None, {}),
+    )
+    assert outcome.verdict == KEEP and outcome.prompt == SPACE.default
+    assert outcome.confirmed is None
+
+
+def test_confirm_is_read_once_by_one_candidate() -> None:
+    objective = Arithmetic({"good": 0.1, "fine": 0.1})
+    asked = task(objective, MAKERS)
+    outcome = tune(asked, Budget(evaluations=5_000), Journal(None, {}))
+    parts = three_parts(objective.relevant, 0)
+    confirm = set(parts.confirm)
+    read = [(prompt, ids) for prompt, ids in objective.asked if confirm & set(ids)]
+    assert outcome.confirmed is not None
+    assert [prompt for prompt, _ in read] == [SPACE.default.hash, outcome.prompt.hash]
+    assert all(set(ids) == confirm for _, ids in read)
+
+
+def test_confirm_does_not_open_twice() -> None:
+    objective = Arithmetic()
+    asked = task(objective, {})
+    scorer = Scorer(objective, Journal(None, {}), Meter(Budget()))
+    sealed = Sealed(["q1", "q2"], scorer)
+    sealed.open(asked.pool[0], SPACE.default, asked)
+    with pytest.raises(ValueError, match="read only once"):
+        sealed.open(asked.pool[0], SPACE.default, asked)
+
+
+class Curious:
+    """A proposer that looks where it must not."""
+
+    name = "curious"
+
+    def __init__(self, bench: Bench, forbidden: str) -> None:
+        self.bench, self.forbidden = bench, forbidden
+
+    def ask(self, n: int) -> list[Proposal]:
+        """Ask for a score of a query outside SEARCH."""
+        self.bench.scores(SPACE.default, [self.forbidden])
+        return []
+
+    def tell(self, results: object) -> None:
+        """Learn nothing."""
+
+
+@pytest.mark.parametrize("part", ["select", "confirm"])
+def test_proposers_reach_search_only(part: str) -> None:
+    objective = Arithmetic()
+    forbidden = getattr(three_parts(objective.relevant, 0), part)[0]
+    makers: dict[str, MakeProposer] = {"curious": partial(Curious, forbidden=forbidden)}
+    with pytest.raises(ValueError, match="queries of SEARCH only"):
+        tune(task(objective, makers), Budget(), Journal(None, {}))
+
+
+@given(
+    st.lists(st.sets(st.integers(0, 30), max_size=3), min_size=1, max_size=60), st.integers(0, 9)
+)
+def test_queries_that_share_a_document_never_part(held: list[set[int]], seed: int) -> None:
+    relevant = {f"q{at}": frozenset(map(str, some)) for at, some in enumerate(held)}
+    parts = three_parts(relevant, seed)
+    where = {
+        query: name for name in ("search", "select", "confirm") for query in getattr(parts, name)
+    }
+    assert where.keys() == relevant.keys()
+    for a, first in relevant.items():
+        for b, second in relevant.items():
+            assert not first & second or where[a] == where[b]
+
+
+def test_parts_have_their_shares() -> None:
+    relevant = {f"q{at}": frozenset([str(at)]) for at in range(200)}
+    parts = three_parts(relevant, 0)
+    assert (len(parts.search), len(parts.select), len(parts.confirm)) == (100, 50, 50)
+    assert three_parts(relevant, 1) != parts == three_parts(relevant, 0)
+
+
+@pytest.mark.parametrize("kind", ["skewed", "symmetric", "mostly ties"])
+def test_the_certificate_covers(kind: str) -> None:
+    """500 samples of each kind: the bound is above the true mean in at most five per cent."""
+    rng = np.random.default_rng(7)
+    wrong = 0
+    for _ in range(500):
+        if kind == "skewed":
+            drawn, mean = 2 * rng.beta(1, 8, 150) - 1, 2 / 9 - 1
+        elif kind == "symmetric":
+            drawn, mean = rng.uniform(-0.5, 0.5, 150), 0.0
+        else:
+            drawn, mean = rng.choice([-1.0, 0.0, 1.0], 150, p=[0.08, 0.8, 0.12]), 0.04
+        bound = betting_bound(drawn)
+        assert bound <= drawn.mean()
+        wrong += bound > mean
+    assert wrong <= 500 * 0.05 + 3 * (500 * 0.05 * 0.95) ** 0.5
+
+
+def test_betting_is_tighter_than_mcallester() -> None:
+    drawn = np.random.default_rng(0).normal(0.03, 0.15, 300).clip(-1, 1)
+    assert mcallester_bound(drawn) < betting_bound(drawn) < drawn.mean()
+
+
+def test_mcallester_by_hand() -> None:
+    """Four differences of 1/2: 1/2 - 2 sqrt(ln(2 * 2 / .05) / 8)."""
+    expected = 0.5 - 2 * (np.log(80) / 8) ** 0.5
+    assert mcallester_bound(np.full(4, 0.5)) == pytest.approx(max(-1, expected))
+
+
+def test_seeds_are_honoured() -> None:
+    def proposals(seed: int) -> list[str]:
+        objective = Arithmetic({"good": 0.1})
+        asked = task(objective, MAKERS, seed=seed)
+        outcome = tune(asked, Budget(evaluations=2_000), Journal(None, {}))
+        return [key_of(one.proposal.prompt) for one in outcome.scored]
+
+    assert proposals(0) == proposals(0) != proposals(1)
+
+
+@pytest.mark.parametrize("queries", [0, 1, 5])
+def test_queries_of_one_part_are_refused_before_the_search(queries: int) -> None:
+    """A fold had no query to search on, and torch told of an empty list after the scoring."""
+    relevant = {f"q{at}": frozenset({"same"}) for at in range(queries)}
+    with pytest.raises(ValueError, match=f"share no relevant document.*got {queries}"):
+        folds(relevant, seed=0)
+
+
+def test_few_queries_are_used_in_folds() -> None:
+    objective = Arithmetic({"good": 0.15, "fine": 0.1}, spread=0.1, queries=40)
+    outcome = tune(
+        task(objective, MAKERS),
+        Budget(evaluations=8_000),
+        Journal(None, {}),
+    )
+    assert outcome.queries["confirm"] == 0 and outcome.confirmed is None
+    assert "too few queries to certify" in outcome.reason
+    assert outcome.verdict == CHANGE and outcome.spent.evaluations <= 8_000
+
+
+def test_a_gain_is_accepted_by_enough_and_surely() -> None:
+    better = Proposal(
+        SPACE.reworded(SPACE.default, {Role.QUERY: Around("good ", "")}), "test", prompted=True
+    )
+    mine, base = np.full(30, 0.6), np.full(30, 0.5)
+    held = gain(better, [str(at) for at in range(30)], (mine, base), Rules())
+    assert held.accepted(Rules()) and not held.accepted(Rules(min_effect=0.2))
+    assert held.outcomes.wins == 30 and held.gain == pytest.approx(0.1)
+
+
+def test_words_around_a_text_hold_no_slot() -> None:
+    with pytest.raises(ValueError, match="hold no slot"):
+        Around("say {text} again ", "")

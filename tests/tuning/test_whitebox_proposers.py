@@ -1,0 +1,166 @@
+"""Proposers that see gradients find what was planted, and what they save is what is used."""
+
+import re
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embedder.encoders.adapted import Adaptation, AdaptedEncoder, encoder_of
+from embedder.encoders.llm import LLMEncoder
+from embedder.models.loading import LLMOptions
+from embedder.prompts.prompt import Prompt
+from embedder.types import Role
+from tests.planted import PlantedObjective, plain_prompt
+from tuning.proposers import grad, soft
+from tuning.proposers.gradients import WhiteBox
+from tuning.proposers.vocabulary import Vocabulary
+from tuning.search.budget import Budget
+from tuning.search.journal import Journal
+from tuning.search.pipeline import CHANGE, tune
+from tuning.search.types import MakeProposer, Rules, Task
+
+FORMS = ("direct", "residual", "low_rank", "mixture")
+
+
+def makers(
+    objective: PlantedObjective, folder: Path, form: str = "direct"
+) -> dict[str, MakeProposer]:
+    box = WhiteBox(LLMEncoder(objective.backbone, plain_prompt(), LLMOptions()), objective)
+    words = Vocabulary.of(objective.backbone)
+    options = soft.SoftOptions(form=form, epochs=20, rate=0.2)  # type: ignore[arg-type]
+    return {
+        "grad": partial(grad.make, box=box, vocabulary=words),
+        "soft": partial(soft.make, box=box, vocabulary=words, folder=folder, options=options),
+    }
+
+
+def share(objective: PlantedObjective, prompt: Prompt) -> float:
+    prompts = [objective.space.default, prompt, objective.best()]
+    default, found, best = objective(prompts, list(objective.texts)).mean(axis=1).tolist()
+    return float((found - default) / (best - default))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("name", ["grad", "soft"])
+def test_what_was_planted_is_found(name: str, seed: int, tmp_path: Path) -> None:
+    objective = PlantedObjective(seed)
+    made = {name: makers(objective, tmp_path)[name]}
+    task = Task(
+        objective, objective.relevant, objective.space, objective.pool(), made, Rules(seed=seed)
+    )
+    outcome = tune(task, Budget(tokens=100_000), Journal(None, {}))
+    assert outcome.verdict == CHANGE
+    assert share(objective, outcome.prompt) >= 0.9
+    assert outcome.spent.tokens <= 100_000
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_soft_prompt_learns(form: str, tmp_path: Path) -> None:
+    objective = PlantedObjective(0)
+    made = {"soft": makers(objective, tmp_path, form)["soft"]}
+    task = Task(objective, objective.relevant, objective.space, objective.pool(), made, Rules())
+    outcome = tune(task, Budget(tokens=100_000), Journal(None, {}))
+    assert outcome.verdict == CHANGE and share(objective, outcome.prompt) > 0.5
+
+
+def test_a_killed_training_gives_the_same_bytes(tmp_path: Path) -> None:
+    def run(folder: Path) -> tuple[str, bytes]:
+        objective = PlantedObjective(1)
+        made = {"soft": makers(objective, folder)["soft"]}
+        task = Task(objective, objective.relevant, objective.space, objective.pool(), made, Rules())
+        path = folder / "journal.jsonl"
+        with Journal(path, {}) as journal:
+            outcome = tune(task, Budget(tokens=100_000), journal)
+        journal_bytes = path.read_bytes().replace(str(folder).encode(), b"")
+        return outcome.prompt.hash, re.sub(
+            rb'"crc32": \d+', b"", journal_bytes
+        )  # of the folder too
+
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.mkdir()
+    second.mkdir()
+    whole = run(first)
+    assert run(first) == whole == run(second)
+
+
+def adapted(tmp_path: Path, adaptation: Adaptation) -> AdaptedEncoder:
+    objective = PlantedObjective(0, queries=8)
+    prompt = replace(plain_prompt(), adapt=adaptation.save(tmp_path))
+    encoder = encoder_of(objective.backbone, prompt, LLMOptions())
+    assert isinstance(encoder, AdaptedEncoder)
+    return encoder
+
+
+def test_soft_tokens_that_are_words_equal_words(tmp_path: Path) -> None:
+    """The embeddings of two words, as soft tokens, give the rows of the words themselves."""
+    objective = PlantedObjective(0, queries=8)
+    table = objective.backbone.model.get_input_embeddings().weight.detach().numpy()
+    ids = objective.backbone.tokenizer("amber kelp", add_special_tokens=False).input_ids
+    encoder = adapted(tmp_path, Adaptation(soft=table[ids][None].copy()))
+    texts = list(objective.texts.values())
+    worded = LLMEncoder(objective.backbone, plain_prompt("amber kelp "), LLMOptions())
+    got, expected = encoder.encode(texts, Role.QUERY).dense, worded.encode(texts, Role.QUERY).dense
+    assert got is not None and expected is not None
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+    documents = encoder.encode(texts, Role.DOCUMENT).dense
+    np.testing.assert_array_equal(documents, encoder.inner.encode(texts, Role.DOCUMENT).dense)
+
+
+def test_a_batch_of_one_equals_a_batch_of_many(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    held = Adaptation(
+        soft=rng.standard_normal((2, 3, 68)).astype(np.float32),
+        router=rng.standard_normal((68, 2)).astype(np.float32),
+    )
+    encoder = adapted(tmp_path, held)
+    texts = ["amber", "kelp onyx reef", "sable tundra umber violet willow", ""]
+    many = encoder.encode(texts, Role.QUERY).dense
+    ones = [encoder.encode([text], Role.QUERY).dense for text in texts]
+    assert many is not None
+    np.testing.assert_allclose(many, np.concatenate(ones), atol=1e-5)  # type: ignore[arg-type]
+
+
+def test_a_map_of_rows_is_applied_to_queries_only(tmp_path: Path) -> None:
+    matrix = np.eye(68, dtype=np.float32)[::-1].copy()
+    offset = np.full(68, 0.01, np.float32)
+    encoder = adapted(tmp_path, Adaptation(matrix=matrix, offset=offset))
+    plain = encoder.inner.encode(["amber kelp"], Role.QUERY).dense
+    assert plain is not None
+    moved = plain[0][::-1] + 0.01
+    expected = moved / np.linalg.norm(moved)
+    got = encoder.encode(["amber kelp"], Role.QUERY).dense
+    assert got is not None
+    np.testing.assert_allclose(got[0], expected, atol=1e-6)
+
+
+def test_other_numbers_than_the_prompt_names_are_refused(tmp_path: Path) -> None:
+    named = Adaptation(offset=np.ones(4, np.float32)).save(tmp_path)
+    path = named.rpartition("#")[0]
+    with pytest.raises(ValueError, match="holds other numbers"):
+        Adaptation.load(f"{path}#0123456789abcdef")
+    with pytest.raises(ValueError, match="no such file"):
+        Adaptation.load(f"{tmp_path / 'absent'}#00")
+    Path(path).write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match="is no adaptation"):
+        Adaptation.load(named)
+
+
+def test_the_fingerprint_differs_on_the_query_side_only(tmp_path: Path) -> None:
+    from embedder.types import fingerprint_differences
+
+    encoder = adapted(tmp_path, Adaptation(offset=np.ones(68, np.float32)))
+    lines = fingerprint_differences(encoder.inner.fingerprint, encoder.fingerprint)
+    assert lines and all(line.startswith("query_") for line in lines)
+
+
+def test_a_prompt_file_finds_what_lies_beside_it(tmp_path: Path) -> None:
+    held = Adaptation(offset=np.ones(4, np.float32))
+    named = held.save(tmp_path)
+    prompt = replace(plain_prompt(), adapt=Path(named).name)
+    (tmp_path / "tuned.toml").write_text(prompt.to_toml())
+    loaded = Prompt.load(tmp_path / "tuned.toml")
+    assert Adaptation.load(loaded.adapt).digest == held.digest
+    assert loaded.hash == prompt.hash != plain_prompt().hash

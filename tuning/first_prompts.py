@@ -1,0 +1,117 @@
+"""What every search for prompts tries first, and what it may change."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from embedder.encoders.adapted import AdaptedEncoder
+from embedder.encoders.llm import LLMEncoder
+from embedder.prompts.prompt import Prompt
+from embedder.prompts.template import SLOT, Template
+from embedder.types import Role
+from eval.fusion.sweep import grid
+from tuning.search.space import Around, Space
+from tuning.search.types import Proposal
+
+POOL = "pool"
+ENSEMBLE = 4  # wordings whose states are averaged
+FUSION_STEP = 0.2
+QUERY, DOCUMENT, BOTH, READING = "query", "document", "both", "reading"
+KINDS = (QUERY, DOCUMENT, BOTH, READING)
+_ROLES = {QUERY: (Role.QUERY,), DOCUMENT: (Role.DOCUMENT,), BOTH: (Role.QUERY, Role.DOCUMENT)}
+
+
+def space_of(
+    encoder: LLMEncoder | AdaptedEncoder, kinds: Sequence[str], channels: Sequence[str], fusion: str
+) -> Space:
+    """Say what may be changed of the prompt that an encoder reads by.
+
+    Args:
+        encoder: of the default prompt.
+        kinds: some of KINDS.
+        channels: that are fused.
+        fusion: by which they are fused now.
+
+    Raises:
+        ValueError: an unknown kind, or a prompt that cannot be tuned.
+    """
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown or not kinds or len(set(kinds)) != len(kinds):
+        raise ValueError(
+            f"what is tuned is some of {', '.join(KINDS)}; got {', '.join(kinds) or '-'}"
+        )
+    default = replace(encoder.prompt, forms=(encoder.reader.form,), fusion=fusion)
+    roles = tuple(dict.fromkeys(role for kind in kinds for role in _ROLES.get(kind, ())))
+    documents = Role.DOCUMENT in roles
+    genes = _genes(encoder, channels, documents) if READING in kinds else {}
+    return Space(default, roles, genes)
+
+
+def _genes(
+    encoder: LLMEncoder | AdaptedEncoder, channels: Sequence[str], documents: bool
+) -> dict[str, tuple[Any, ...]]:
+    """Rules of reading; all but the fusion change documents as well as queries."""
+    genes: dict[str, tuple[Any, ...]] = {}
+    if len(channels) > 1:
+        settings = grid(len(channels), ["minmax"], FUSION_STEP)
+        genes["fusion"] = tuple(one.text(channels) for one in settings)
+    if documents:
+        depth = len(encoder.backbone.layers)
+        genes["layer"] = (-1, *(-at for at in range(2, min(depth, 8) + 1)))
+        if encoder.prompt.reading.sparse is not None:
+            genes["sparse_top"] = (16, 32, 64, 128, 256)
+        if any(form.query[0].has_placeholder for form in encoder.prompt.forms):
+            genes["prepend"] = (None, *((1, stop) for stop in range(2, depth + 1)))
+    return genes
+
+
+def pool(space: Space, others: Sequence[tuple[str, Prompt]]) -> tuple[Proposal, ...]:
+    """Return the default, the empty prompt, others' wordings, and the mean of several.
+
+    Args:
+        space: what may be changed.
+        others: (what it is called, prompt): the model's own, the user's, the library's. Only the
+            words around the text are taken of them.
+    """
+    found = [Proposal(space.default, POOL, "default")]
+    if not space.roles:
+        return tuple(found)
+    found.append(Proposal(space.empty(), POOL, "no words at all"))
+    for name, prompt in others:
+        words = worded_as(space, prompt)
+        if words is not None:
+            found.append(Proposal(words, POOL, name))
+    unlike: dict[object, Proposal] = {}
+    for one in found:
+        unlike.setdefault(one.prompt.forms[0].all, one)
+    found = list(unlike.values())
+    return (*found, *_ensemble(space, found))
+
+
+def worded_as(space: Space, prompt: Prompt) -> Prompt | None:
+    """Take the words around the text from another prompt; None where it has no plain ones."""
+    for form in prompt.forms:
+        around = {
+            role: _plain(form.templates(role)[0]) for role in space.roles if form.templates(role)
+        }
+        words = {role: one for role, one in around.items() if one is not None}
+        if len(words) == len(space.roles) and not form.needs:
+            return space.reworded(space.default, words)
+    return None
+
+
+def _plain(template: Template) -> Around | None:
+    if template.chat or template.kinds - {"text", "literal"} or template.text.count(SLOT) != 1:
+        return None
+    return Around(*template.text.split(SLOT))
+
+
+def _ensemble(space: Space, found: Sequence[Proposal]) -> Iterator[Proposal]:
+    """Average the states of several wordings (CuPL, Pratt et al., ICCV 2023)."""
+    worded = [one.prompt for one in found if one.prompt != space.empty()][:ENSEMBLE]
+    if len(worded) < 2 or space.roles != (Role.QUERY,):
+        return
+    form = space.default.forms[0]
+    several = tuple(one.forms[0].query[0] for one in worded)
+    prompt = replace(space.default, forms=(replace(form, query=several),))
+    yield Proposal(prompt, POOL, f"mean of {len(several)} wordings", prompted=False)

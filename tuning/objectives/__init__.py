@@ -1,0 +1,1 @@
+"""What a prompt is worth: scores on an index, on pooled documents, by a judge."""

@@ -1,0 +1,122 @@
+"""What needs no prompt: maps of query vectors that are computed, and tried before any words.
+
+If none of the words that are found is surely better than these, there is no use in the words.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.encoders.adapted import Adaptation
+from tuning.proposers.gradients import WhiteBox
+from tuning.search.budget import Cost
+from tuning.search.types import Bench, Proposal, Scored
+
+Floats = NDArray[np.float32]
+STEPS = (0.05, 0.1, 0.2, 0.5)  # of the way from queries to their answers
+SHRUNK = (0.5, 0.9)  # towards no whitening
+LEARNING, EPOCHS = 0.01, 40
+
+
+@dataclass(slots=True)
+class Baselines:
+    """Proposes once.
+
+    Attributes:
+        bench: what it works with.
+        box: reads queries, and knows the documents.
+        folder: where files of vectors go.
+        name: "baselines".
+    """
+
+    bench: Bench
+    box: WhiteBox
+    folder: Path
+    name: str = "baselines"
+    _done: bool = False
+
+    def ask(self, n: int) -> list[Proposal]:
+        """Read the queries of SEARCH once, and propose every map."""
+        if self._done:
+            return []
+        self._done = True
+        cost = Cost(tokens=self.box.tokens(self.bench.search, 0) // 2)
+        self.bench.once("baselines", len(self.bench.search), cost, lambda: None)
+        return [
+            Proposal(
+                replace(self.bench.space.default, adapt=held.save(self.folder)),
+                self.name,
+                how,
+                prompted=False,
+            )
+            for how, held in self._maps()
+        ]
+
+    def tell(self, results: Sequence[Scored]) -> None:
+        """Nothing is learned from scores."""
+
+    def _maps(self) -> Iterator[tuple[str, Adaptation]]:
+        queries = self._queries()
+        answers = [self.box.documents.positives(one).mean(axis=0) for one in self.bench.search]
+        way = np.mean(answers, axis=0) - queries.mean(axis=0)
+        for step in STEPS:
+            yield f"{step:g} of the way to the answers (residual)", _moved(step * way)
+        yield "learned offset", _moved(self._learned(queries))
+        rows = np.concatenate([self.box.documents.negatives(one) for one in self.bench.search])
+        for shrunk in SHRUNK:
+            yield f"whitened, {shrunk:g} shrunk", whitening(rows, shrunk)
+
+    def _queries(self) -> Floats:
+        import torch
+
+        ids, size = list(self.bench.search), 64
+        with torch.no_grad():
+            parts = [self.box.vectors(ids[at : at + size], None) for at in range(0, len(ids), size)]
+        return np.asarray(torch.cat(parts).cpu().numpy(), dtype=np.float32)
+
+    def _learned(self, queries: Floats) -> Floats:
+        """Learn one offset for all queries in output space (ConES, Chen et al., 2023)."""
+        import torch
+        from torch.nn.functional import normalize
+
+        rows = torch.from_numpy(queries)
+        offset = torch.zeros(queries.shape[1], requires_grad=True)
+        optimizer = torch.optim.Adam([offset], lr=LEARNING)
+        for _ in range(EPOCHS):
+            loss = self.box.loss(self.bench.search, normalize(rows + offset, dim=1))
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        return np.asarray(offset.detach().numpy(), dtype=np.float32)
+
+
+def whitening(rows: Floats, shrunk: float) -> Adaptation:
+    """Return the map of queries that scores as if queries and documents were whitened.
+
+    With y = W(x - mean), the inner product of two whitened rows is W'W(q - mean) . d less what is
+    the same for all documents; so documents stay as they are (Su et al., 2021, but for their
+    unit length afterwards).
+
+    Args:
+        rows: (n, dim) of documents.
+        shrunk: share of the identity, scaled, in the covariance; above 0.
+    """
+    mean = rows.mean(axis=0)
+    centred = (rows - mean).astype(np.float64)
+    covariance = centred.T @ centred / len(rows)
+    scale = np.trace(covariance) / len(covariance)
+    mixed = (1 - shrunk) * covariance + shrunk * scale * np.eye(len(covariance))
+    matrix = (scale * np.linalg.inv(mixed)).astype(np.float32)
+    return Adaptation(matrix=matrix, offset=(-matrix @ mean).astype(np.float32))
+
+
+def _moved(offset: Floats) -> Adaptation:
+    return Adaptation(offset=offset.astype(np.float32))
+
+
+def make(bench: Bench, box: WhiteBox, folder: Path) -> Baselines:
+    """Return the proposer."""
+    return Baselines(bench, box, folder)

@@ -1,0 +1,224 @@
+"""Evolve prompts out of phrases: no chat model, no gradient.
+
+Edits by phrase as in ProAPO (Qu et al., CVPR 2025): add, remove, replace, and crossover of two
+parents; a population kept by fitness as in EvoPrompt (Guo et al., ICLR 2024) and CAPO (Zehle et
+al., AutoML 2025). Rules of reading are genes beside the phrases. ProAPO breaks ties by the
+entropy of scores, which the objective here does not tell; ties go to the shorter prompt.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from embedder.files.config_file import read_config
+from embedder.prompts.prompt import Prompt
+from embedder.prompts.template import SLOT
+from embedder.types import Role
+from tuning.search.space import Around, key_of
+from tuning.search.types import Bench, Proposal, Scored
+
+LIBRARY = Path(__file__).with_name("phrases.toml")
+PARENTS = 4
+TRIES = 30  # draws of one child, until it is one that was not proposed before
+STALE = 8  # generations without a better prompt, after which it is done
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """What prompts are built of.
+
+    Attributes:
+        frames: whole wordings with {text}.
+        phrases: put before a frame, or behind the text.
+    """
+
+    frames: tuple[str, ...]
+    phrases: tuple[str, ...]
+
+    @staticmethod
+    def load(path: Path = LIBRARY) -> "Phrases":
+        """Read a library of phrases.
+
+        Raises:
+            ValueError: a frame does not hold {text} once.
+        """
+        held = read_config(path, _File)
+        for frame in held.frames:
+            if frame.count(SLOT) != 1:
+                raise ValueError(f"{path}: a frame holds {SLOT} once; got {frame!r}")
+        return Phrases(held.frames, tuple(one for kind in held.phrases.values() for one in kind))
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    phrases: dict[str, tuple[str, ...]]
+    frames: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Genome:
+    """What a prompt is made of.
+
+    Attributes:
+        role: whose wording the phrases stand in.
+        frame: place in the library's frames; -1 is the default's wording.
+        front: places of the phrases before the frame.
+        behind: places of the phrases behind the text.
+        genes: rules of reading, in the order of the space's names.
+    """
+
+    role: Role | None
+    frame: int = -1
+    front: tuple[int, ...] = ()
+    behind: tuple[int, ...] = ()
+    genes: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class Evolve:
+    """A population of genomes.
+
+    Attributes:
+        bench: what it works with.
+        library: phrases.
+        name: "evolve".
+    """
+
+    bench: Bench
+    library: Phrases
+    name: str = "evolve"
+    _rng: np.random.Generator = field(init=False)
+    _known: dict[str, Genome] = field(default_factory=dict)
+    _fitness: dict[str, float] = field(default_factory=dict)
+    _stale: int = 0
+
+    def __post_init__(self) -> None:
+        self._rng = np.random.default_rng([self.bench.seed, 11])
+
+    def ask(self, n: int) -> list[Proposal]:
+        """Return children of the best."""
+        if self._stale >= STALE:
+            return []
+        made = [self._child() for _ in range(n)]
+        return [one for one in made if one is not None]
+
+    def tell(self, results: Sequence[Scored]) -> None:
+        """Keep what was raced to the end."""
+        before = max(self._fitness.values(), default=-1.0)
+        for one in results:
+            key = key_of(one.proposal.prompt)
+            if one.proposal.prompt == self.bench.space.default:
+                self._known.setdefault(key, self._plain())
+            if one.finished and key in self._known:
+                self._fitness[key] = one.mean
+        better = max(self._fitness.values(), default=-1.0) > before
+        self._stale = 0 if better else self._stale + 1
+
+    def _plain(self) -> Genome:
+        roles = self.bench.space.roles
+        return Genome(roles[0] if roles else None, genes=(-1,) * len(self.bench.space.genes))
+
+    def _parents(self) -> list[str]:
+        def rank(key: str) -> tuple[float, int]:
+            held = self._known[key]
+            return -self._fitness[key], len(held.front) + len(held.behind)
+
+        return sorted(self._fitness, key=rank)[:PARENTS]
+
+    def _child(self) -> Proposal | None:
+        parents = self._parents()
+        for _ in range(TRIES):
+            mother = parents[int(self._rng.integers(len(parents)))]
+            father = parents[int(self._rng.integers(len(parents)))]
+            genome, how = self._known[mother], []
+            if father != mother and self._rng.random() < 0.3:
+                genome, how = self._crossed(genome, self._known[father]), ["crossover"]
+            for _ in range(1 + int(self._rng.random() < 0.3)):
+                genome, done = self._mutated(genome)
+                how.append(done)
+            prompt = self.express(genome)
+            if key_of(prompt) not in self._known and self.bench.space.holds(prompt):
+                self._known[key_of(prompt)] = genome
+                lineage = (mother, father) if "crossover" in how else (mother,)
+                return Proposal(prompt, self.name, ", ".join(how), lineage)
+        return None
+
+    def express(self, genome: Genome) -> Prompt:
+        """Return the prompt that a genome stands for."""
+        space = self.bench.space
+        prompt = space.default
+        for (name, values), gene in zip(space.genes.items(), genome.genes, strict=True):
+            if gene >= 0:
+                prompt = space.with_gene(prompt, name, values[gene])
+        if genome.role is None:
+            return prompt
+        around = space.around(prompt, genome.role)
+        if genome.frame >= 0:
+            around = Around(*self.library.frames[genome.frame].split(SLOT))
+        front = " ".join(self.library.phrases[at] for at in genome.front)
+        behind = " ".join(self.library.phrases[at] for at in genome.behind)
+        words = Around(
+            f"{front} {around.before}" if front else around.before,
+            f" {behind}{around.after}" if behind else around.after,
+        )
+        others = {} if len(space.roles) == 1 else self._other_roles(genome, words)
+        return space.reworded(prompt, {genome.role: words} | others)
+
+    def _other_roles(self, genome: Genome, words: Around) -> dict[Role, Around]:
+        """Word both roles alike where both are tuned, unless the frame is each one's own."""
+        space = self.bench.space
+        if genome.frame >= 0:
+            return dict.fromkeys(space.roles, words)
+        own = space.around(space.default, space.roles[0])
+        front = words.before.removesuffix(own.before)
+        behind = words.after.removesuffix(own.after)
+        held = {role: space.around(space.default, role) for role in space.roles[1:]}
+        return {
+            role: Around(f"{front}{one.before}", f"{behind}{one.after}")
+            for role, one in held.items()
+        }
+
+    def _crossed(self, mother: Genome, father: Genome) -> Genome:
+        first = self._rng.random() < 0.5
+        genes = tuple(
+            a if self._rng.random() < 0.5 else b
+            for a, b in zip(mother.genes, father.genes, strict=True)
+        )
+        merged = (*mother.front, *(one for one in father.front if one not in mother.front))
+        return replace(father if first else mother, front=merged, genes=genes)
+
+    def _mutated(self, genome: Genome) -> tuple[Genome, str]:
+        worded, choices = genome.role is not None and bool(self.library.phrases), []
+        if worded:
+            choices += ["add", "add", "add", "replace", "remove"]
+            choices += ["frame"] if self.library.frames else []
+        choices += ["read"] * (2 if genome.genes else 0)
+        kind = choices[int(self._rng.integers(len(choices)))]
+        if kind == "read":
+            return self._with_gene(genome)
+        if kind == "frame":
+            frame = int(self._rng.integers(-1, len(self.library.frames)))
+            return replace(genome, frame=frame), "another frame"
+        where = "front" if self._rng.random() < 0.7 else "behind"
+        held: tuple[int, ...] = getattr(genome, where)
+        phrase = int(self._rng.integers(len(self.library.phrases)))
+        at = int(self._rng.integers(len(held) + (kind == "add"))) if held or kind == "add" else 0
+        took = 0 if kind == "add" else 1
+        put = () if kind == "remove" else (phrase,)
+        changed: dict[str, Any] = {where: (*held[:at], *put, *held[at + took :])}
+        return replace(genome, **changed), f"{kind} a phrase"
+
+    def _with_gene(self, genome: Genome) -> tuple[Genome, str]:
+        at = int(self._rng.integers(len(genome.genes)))
+        name, values = list(self.bench.space.genes.items())[at]
+        gene = int(self._rng.integers(-1, len(values)))
+        genes = (*genome.genes[:at], gene, *genome.genes[at + 1 :])
+        return replace(genome, genes=genes), f"another {name}"
+
+
+def make(bench: Bench, library: Phrases | None = None) -> Evolve:
+    """Return the proposer; by default with the library that comes with lastword."""
+    return Evolve(bench, library or Phrases.load())

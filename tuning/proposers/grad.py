@@ -1,0 +1,134 @@
+"""Choose words by gradient: a backward pass says which word at a place would lower the loss.
+
+After GReaTer (Das et al., ICLR 2025), with InfoNCE over fixed document vectors in place of a
+task loss. Candidates are the words of the vocabulary rather than what the model itself would say
+there, and a word is kept only if the true score is better, where the reference always moves on.
+Candidates are one token each behind a space. Prompts are deployed and scored as text, so where a
+tokenizer cuts the first word otherwise the gradient is a guess and the score is not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tuning.proposers.gradients import WhiteBox, batches
+from tuning.proposers.vocabulary import Vocabulary, in_front
+from tuning.search.budget import Cost
+from tuning.search.space import key_of
+from tuning.search.types import Bench, Proposal, Scored
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class GradientOptions:
+    """How words are chosen.
+
+    Attributes:
+        queries: of a gradient.
+        picks: words that are scored at a place.
+        words: in front of the prompt, at most.
+    """
+
+    queries: int = 48
+    picks: int = 4
+    words: int = 6
+
+
+@dataclass(slots=True)
+class Gradient:
+    """Words in front of the prompt, changed place by place.
+
+    Attributes:
+        bench: what it works with.
+        box: gives gradients.
+        vocabulary: words to choose from.
+        options: how.
+        name: "grad".
+    """
+
+    bench: Bench
+    box: WhiteBox
+    vocabulary: Vocabulary
+    options: GradientOptions
+    name: str = "grad"
+    _words: tuple[str, ...] = ()
+    _best: float = -1.0
+    _asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _place: int = 0
+    _idle: int = 0
+
+    def ask(self, n: int) -> list[Proposal]:
+        """Propose the most promising words at the next place."""
+        if self._idle > len(self._words) + 1:
+            return []
+        place = self._place if self._place <= len(self._words) else 0
+        if place == len(self._words) and len(self._words) >= self.options.words:
+            place = 0
+        self._place = place + 1
+        self._idle += 1
+        drop = [self._words[:place] + self._words[place + 1 :]] if place < len(self._words) else []
+        put = [
+            (*self._words[:place], word, *self._words[place + 1 :]) for word in self._picked(place)
+        ]
+        proposals = []
+        for words in (*put, *drop):
+            prompt = in_front(self.bench.space, words)
+            self._asked[key_of(prompt)] = words
+            how = f"word {place + 1} by gradient"
+            proposals.append(Proposal(prompt, self.name, how))
+        return proposals
+
+    def tell(self, results: Sequence[Scored]) -> None:
+        """Keep what is better."""
+        for one in results:
+            words = self._asked.get(key_of(one.proposal.prompt))
+            if one.proposal.prompt == self.bench.space.default:
+                words = ()
+            if words is not None and one.finished and one.mean > self._best:
+                self._best, self._words, self._idle = one.mean, words, 0
+
+    def _picked(self, place: int) -> list[str]:
+        """Return the words of the steepest descent at a place; one more place grows the prompt."""
+        rng = np.random.default_rng([self.bench.seed, 51, len(self._asked)])
+        queries = batches(self.bench.search, self.options.queries, rng)[0]
+        cost = Cost(tokens=self.box.tokens(queries, len(self._words) + 1))
+        key = [place, list(self._words), queries]
+        found: list[str] = self.bench.once(
+            "gradient", key, cost, lambda: self._steepest(place, queries)
+        )
+        return found
+
+    def _steepest(self, place: int, queries: Sequence[str]) -> list[str]:
+        import torch
+
+        rows = torch.from_numpy(self.vocabulary.rows)
+        held = [self.vocabulary.words.index(word) for word in self._words]
+        embedded = rows[held]
+        neutral = rows.mean(0, keepdim=True)
+        if place == len(held):
+            embedded = torch.cat([embedded, neutral])
+        gradient = self._gradient(embedded, queries)[place]
+        promise = (rows - embedded[place]) @ gradient  # first-order change of the loss
+        order: Any = torch.argsort(promise, stable=True).tolist()
+        picked = [self.vocabulary.words[at] for at in order if at not in held]
+        return picked[: self.options.picks]
+
+    def _gradient(self, embedded: "Tensor", queries: Sequence[str]) -> "Tensor":
+        """Return (words, dim) gradients of the loss with respect to input embeddings."""
+        import torch
+
+        soft = embedded.clone().requires_grad_(True)
+        loss = self.box.loss(queries, self.box.vectors(queries, soft))
+        (gradient,) = torch.autograd.grad(loss, soft)
+        return gradient
+
+
+def make(
+    bench: Bench, box: WhiteBox, vocabulary: Vocabulary, options: GradientOptions | None = None
+) -> Gradient:
+    """Return the proposer."""
+    return Gradient(bench, box, vocabulary, options or GradientOptions())

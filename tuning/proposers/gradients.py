@@ -1,0 +1,124 @@
+"""A differentiable loss of what stands before queries, over document vectors that are fixed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.encoders.llm import LLMEncoder
+from embedder.models.soft_prompt import check_plain, soft_states
+from embedder.types import Role
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class DocumentVectors(Protocol):
+    """Dense rows of documents, as an index holds them."""
+
+    def positives(self, query_id: str) -> NDArray[np.float32]:
+        """Return (n, dim) unit rows of relevant documents, at least one."""
+        ...
+
+    def negatives(self, query_id: str) -> NDArray[np.float32]:
+        """Return (n, dim) unit rows of documents that rank high and are not relevant."""
+        ...
+
+    def text(self, query_id: str) -> str:
+        """Return the query."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LossOptions:
+    """How queries are contrasted.
+
+    Attributes:
+        temperature: cosines are divided by it.
+        margin: a negative nearer than the positive by this much is taken for one that nobody
+            marked, and dropped (LG-ANNA drops by an adaptive margin).
+    """
+
+    temperature: float = 0.05
+    margin: float = 0.1
+
+
+class WhiteBox:
+    """InfoNCE of queries over fixed documents, with gradients to what is put before them."""
+
+    def __init__(
+        self, encoder: LLMEncoder, documents: DocumentVectors, options: LossOptions | None = None
+    ) -> None:
+        """Take the encoder of the default prompt and the documents.
+
+        Raises:
+            ValueError: the prompt is not read at its last token, at the top.
+        """
+        check_plain(encoder)
+        self.encoder, self.documents = encoder, documents
+        self.options = options or LossOptions()
+
+    def ids(self, query_ids: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of queries in the default prompt."""
+        texts = [self.documents.text(one) for one in query_ids]
+        limit = self.encoder.options.max_text_tokens
+        return [list(one.rows[0].ids) for one in self.encoder.reader.feed(texts, Role.QUERY, limit)]
+
+    def tokens(self, query_ids: Sequence[str], extra: int) -> int:
+        """Count what a forward and a backward pass are charged: each token twice."""
+        return 2 * sum(len(row) + extra for row in self.ids(query_ids))
+
+    def vectors(
+        self, query_ids: Sequence[str], soft: "Tensor | None", router: "Tensor | None" = None
+    ) -> "Tensor":
+        """Return (n, dim) unit query vectors, differentiable."""
+        from torch.nn.functional import normalize
+
+        states = soft_states(self.encoder.backbone, self.ids(query_ids), soft, router)
+        return normalize(states.float(), dim=1)
+
+    def loss(self, query_ids: Sequence[str], vectors: "Tensor") -> "Tensor":
+        """Return the mean cross entropy of each query's first answer among all documents."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        pool, answers, own = self._pool(query_ids)
+        scores = vectors @ torch.from_numpy(pool).to(vectors.device).T
+        rows = torch.arange(len(query_ids), device=vectors.device)
+        right = torch.from_numpy(answers).to(vectors.device)
+        best = scores.detach()[rows, right][:, None]
+        drop = (scores.detach() > best + self.options.margin) | torch.from_numpy(own).to(
+            vectors.device
+        )
+        drop[rows, right] = False
+        return cross_entropy(scores.masked_fill(drop, -torch.inf) / self.options.temperature, right)
+
+    def _pool(
+        self, query_ids: Sequence[str]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
+        """Return all documents of a batch, each query's answer, and its other answers."""
+        parts, answers, owners = [], [], []
+        at = 0
+        for number, query in enumerate(query_ids):
+            positives, negatives = self.documents.positives(query), self.documents.negatives(query)
+            parts += [positives, negatives]
+            answers.append(at)
+            owners += [number] * len(positives) + [-1] * len(negatives)
+            at += len(positives) + len(negatives)
+        pool = np.concatenate(parts).astype(np.float32)
+        held = np.array(owners)
+        own = held[None, :] == np.arange(len(query_ids))[:, None]
+        for number in range(len(query_ids)):  # another query's answer may be this one's as well
+            own[number] |= (pool[:, None] == pool[own[number]][None]).all(axis=2).any(axis=1)
+        return pool, np.array(answers), own
+
+
+def batches(query_ids: Sequence[str], size: int, rng: np.random.Generator) -> list[list[str]]:
+    """Shuffle queries into batches; a last one of a single query joins the one before it."""
+    order = [query_ids[at] for at in rng.permutation(len(query_ids))]
+    held = [order[at : at + size] for at in range(0, len(order), size)]
+    if len(held) > 1 and len(held[-1]) == 1:
+        held[-2:] = [held[-2] + held[-1]]
+    return held

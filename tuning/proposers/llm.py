@@ -1,0 +1,234 @@
+"""Ask a chat model for wordings, showing it what worked, what did not, and what went wrong.
+
+Instructions are induced from pairs (APE, Zhou et al., ICLR 2023), then improved from a history of
+the best and the worst with rounded scores (OPRO, Yang et al., ICLR 2024; IPO, Du et al., NeurIPS
+2024) and from failures of a parent that is the best on some queries (GEPA, Agrawal et al., 2025).
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from embedder.files.config_file import read_toml
+from embedder.inputs.conversation import Turn
+from embedder.models.chat_client import Chat
+from embedder.prompts.prompt import Prompt
+from embedder.prompts.template import SLOT
+from tuning.search.budget import Cost
+from tuning.search.space import Around, key_of
+from tuning.search.types import Bench, Failure, Proposal, Scored
+
+ASKED = Path(__file__).with_suffix(".toml")
+RUN = 5  # words in a row that may not be a query's or a document's
+IN_VAIN = 4  # answers in a row with no wording to try, after which no more are asked for
+_MARK = re.compile(r"(?:(?:[-*\u2022]|\d{1,2}[.)])(?:\s+|$))*")  # of an item in a list
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class ChatOptions:
+    """How the chat model is asked.
+
+    Attributes:
+        subsets: of pairs to induce from, a call each.
+        pairs: in a subset.
+        count: wordings that a call asks for.
+        shown: best, and as many worst, of the history.
+        newest: of the history that are shown besides.
+        failures: of the parent that are shown.
+        steps: calls after the first ones, at most.
+        restart: steps without a gain, after which the parent is drawn from all.
+        text_words: words of a text that are shown.
+        most_tokens: of an answer.
+    """
+
+    subsets: int = 4
+    pairs: int = 5
+    count: int = 4
+    shown: int = 4
+    newest: int = 2
+    failures: int = 4
+    steps: int = 12
+    restart: int = 6
+    text_words: int = 40
+    most_tokens: int = 300
+
+
+@dataclass(slots=True)
+class Llm:
+    """Induces, then improves.
+
+    Attributes:
+        bench: what it works with.
+        chat: is asked.
+        options: how.
+        name: "llm".
+        rejected: why wordings of the chat model were not proposed -> how many.
+    """
+
+    bench: Bench
+    chat: Chat
+    options: ChatOptions = field(default_factory=ChatOptions)
+    name: str = "llm"
+    rejected: Counter[str] = field(default_factory=Counter)
+    _calls: int = 0
+    _since: int = 0
+    _told: dict[str, Scored] = field(default_factory=dict)
+    _seen: set[tuple[str, ...]] = field(default_factory=set)
+    _rng: np.random.Generator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rng = np.random.default_rng([self.bench.seed, 71])
+
+    def ask(self, n: int) -> list[Proposal]:
+        """Ask once, and propose what can be used."""
+        options = self.options
+        for _ in range(min(IN_VAIN, options.subsets + options.steps - self._calls)):
+            inducing = self._calls < options.subsets
+            parent = self._parent()
+            said = self._induced() if inducing else self._improved(parent)
+            how = "induced from pairs" if inducing else "improved"
+            lineage = () if inducing else (key_of(parent.proposal.prompt),)
+            if found := [
+                Proposal(self._prompt(words), self.name, how, lineage)
+                for words in self._usable(said)
+            ]:
+                return found
+        return []
+
+    def tell(self, results: Sequence[Scored]) -> None:
+        """Remember what was raced to the end."""
+        before = max((one.mean for one in self._told.values()), default=-1.0)
+        for one in results:
+            if one.finished and len(one.proposal.prompt.forms[0].query) == 1:
+                self._told[key_of(one.proposal.prompt)] = one
+        better = max((one.mean for one in self._told.values()), default=-1.0) > before
+        self._since = 0 if better else self._since + 1
+
+    def _parent(self) -> Scored:
+        """Draw a prompt by the number of queries on which it is the best of all."""
+        held = list(self._told.values())
+        if self._since >= self.options.restart:
+            self._since = 0
+            return held[int(self._rng.integers(len(held)))]
+        scores = np.array([[one.scores.get(q, 0.0) for q in self.bench.search] for one in held])
+        wins = (scores == scores.max(axis=0)).sum(axis=1).astype(float)
+        return held[int(self._rng.choice(len(held), p=wins / wins.sum()))]
+
+    def _induced(self) -> str:
+        default = self.bench.space.default
+        failures = self._failures(default)
+        order = self._rng.permutation(len(failures))[: self.options.pairs]
+        pairs = [failures[at] for at in order]
+        shown = "\n\n".join(f"query: {one.query}\ntext: {self._cut(one.wanted)}" for one in pairs)
+        return self._answer("induce", {"{pairs}": shown})
+
+    def _improved(self, parent: Scored) -> str:
+        options = self.options
+        ranked = sorted(self._told.values(), key=lambda one: -one.mean)
+        new = [*self._told.values()][max(0, len(ranked) - options.newest) :]
+        some = [*ranked[: options.shown], *ranked[-options.shown :], *new]
+        told = {key_of(one.proposal.prompt) for one in some}
+        history = "\n".join(
+            f"{round(100 * one.mean)}: {self._wording(one)}"
+            for one in ranked[::-1]
+            if key_of(one.proposal.prompt) in told
+        )
+        failures = self._failures(parent.proposal.prompt)[: options.failures]
+        shown = "\n\n".join(
+            f"query: {one.query}\nwanted: {self._cut(one.wanted)}\nfound: {self._cut(one.found)}"
+            for one in failures
+        )
+        given = {"{history}": history, "{parent}": self._wording(parent), "{failures}": shown}
+        return self._answer("improve", given)
+
+    def _failures(self, prompt: Prompt) -> list[Failure]:
+        """Return what a prompt got wrong, and note that none of it may be repeated."""
+        failures = list(self.bench.failures(prompt, self.bench.search))
+        for one in failures:
+            self._seen |= _runs(one.query) | _runs(one.wanted) | _runs(one.found)
+        return failures
+
+    def _answer(self, kind: str, given: dict[str, str]) -> str:
+        """Ask, once however often the run is taken up."""
+        template = read_toml(ASKED)[kind].strip()
+        filled = {"{count}": str(self.options.count), "{words}": str(self.bench.space.most_words)}
+        for slot, text in (filled | given).items():
+            template = template.replace(slot, text)
+        asked = template.replace("{{text}}", SLOT)
+        seed = self.bench.seed + self._calls
+        self._calls += 1
+        key = [self.chat.name, hashlib.sha256(asked.encode()).hexdigest()[:16], seed]
+        turns = [Turn("user", asked)]
+        most = self.options.most_tokens
+        said: str = self.bench.once(
+            "chat", key, Cost(calls=1), lambda: self.chat.answer(turns, seed, most)
+        )
+        return said
+
+    def _usable(self, said: str) -> list[Around]:
+        """Read lines as wordings; a line without {text} goes to the front."""
+        found: dict[Around, None] = {}
+        for line in said.splitlines():
+            words = _bare(line)
+            if not _WORD.search(words.replace(SLOT, "")):
+                continue
+            if len(found) == self.options.count:
+                self.rejected["more than were asked for"] += 1
+            elif words.count(SLOT) > 1:
+                self.rejected["shows the text twice"] += 1
+            elif len(words.split()) > self.bench.space.most_words:
+                self.rejected["too long"] += 1
+            elif self._leaks(words):
+                self.rejected["repeats a query or a document"] += 1
+            else:
+                try:
+                    found[self._around(words)] = None
+                except ValueError:
+                    self.rejected["holds another slot"] += 1
+        return list(found)
+
+    def _around(self, words: str) -> Around:
+        if SLOT in words:
+            before, after = words.split(SLOT)
+            return Around(before, after)
+        role = self.bench.space.roles[0]
+        own = self.bench.space.around(self.bench.space.default, role)
+        return Around(f"{words} {own.before}", own.after)
+
+    def _leaks(self, words: str) -> bool:
+        return not self._seen.isdisjoint(_runs(words.replace(SLOT, " ")))
+
+    def _prompt(self, words: Around) -> Prompt:
+        space = self.bench.space
+        return space.reworded(space.default, dict.fromkeys(space.roles, words))
+
+    def _wording(self, one: Scored) -> str:
+        role = self.bench.space.roles[0]
+        return one.proposal.prompt.forms[0].templates(role)[0].text
+
+    def _cut(self, text: str) -> str:
+        return " ".join(text.split()[: self.options.text_words])
+
+
+def _bare(line: str) -> str:
+    """Return a line without the mark of an item, and without quotes around all of it."""
+    words = line.strip()
+    words = words[len(_MARK.match(words)[0]) :].strip()  # type: ignore[index]  # matches ""
+    quoted = len(words) > 1 and words[0] == words[-1] == '"' and '"' not in words[1:-1]
+    return words[1:-1].strip() if quoted else words
+
+
+def _runs(text: str) -> set[tuple[str, ...]]:
+    words = _WORD.findall(text.lower())
+    return {tuple(words[at : at + RUN]) for at in range(len(words) - RUN + 1)}
+
+
+def make(bench: Bench, chat: Chat, options: ChatOptions | None = None) -> Llm:
+    """Return the proposer."""
+    return Llm(bench, chat, options or ChatOptions())

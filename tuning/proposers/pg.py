@@ -1,0 +1,139 @@
+"""Learn which token belongs in which slot by policy gradient, from scores alone.
+
+Black-box discrete prompt learning (Diao et al., TMLR 2023): a categorical distribution for each
+slot, samples, and the variance-reduced gradient 1/(I-1) sum (r_i - mean r) grad log p(x_i). The
+reward of a sample is its mean gain over the default on the same queries, in standard errors of
+the batch, which takes the difficulty of queries out. An empty slot is one of the choices.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuning.proposers.vocabulary import Vocabulary, in_front, influential
+from tuning.search.space import key_of
+from tuning.search.types import Bench, Proposal, Scored
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyOptions:
+    """How the policy learns.
+
+    Attributes:
+        clusters: words that are tried for their influence.
+        share: of these, how many slots choose from.
+        least: that many at least.
+        slots: in front of the prompt.
+        samples: prompts of a step.
+        steps: at most.
+        rate: of Adam, on logits.
+        entropy: weight of the bonus at the first step; it falls to 0.
+    """
+
+    clusters: int = 200
+    share: float = 0.1
+    least: int = 8
+    slots: int = 5
+    samples: int = 8
+    steps: int = 150
+    rate: float = 0.3
+    entropy: float = 0.05
+
+
+@dataclass(slots=True)
+class Policy:
+    """A distribution over fillings.
+
+    Attributes:
+        bench: what it works with.
+        vocabulary: all words.
+        options: how.
+        name: "pg".
+    """
+
+    bench: Bench
+    vocabulary: Vocabulary
+    options: PolicyOptions
+    name: str = "pg"
+    _words: tuple[str, ...] = ()
+    _logits: Floats = field(init=False)
+    _moments: list[Floats] = field(default_factory=list)
+    _asked: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    _default: dict[str, float] = field(default_factory=dict)
+    _step: int = 0
+    _rng: np.random.Generator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rng = np.random.default_rng([self.bench.seed, 31])
+
+    def ask(self, n: int) -> list[Proposal]:
+        """Draw fillings."""
+        options = self.options
+        if self._step >= options.steps:
+            return []
+        if not self._words:
+            some = self.vocabulary.representatives(options.clusters, self.bench.seed)
+            self._words = influential(self.bench, some, options.share, options.least).words
+            self._logits = np.zeros((options.slots, len(self._words) + 1))
+            self._moments = [np.zeros_like(self._logits), np.zeros_like(self._logits)]
+        self._asked = {}
+        proposals = []
+        for _ in range(options.samples):
+            drawn = np.array([self._rng.choice(len(p), p=p) for p in _softmax(self._logits)])
+            words = [self._words[at] for at in drawn if at < len(self._words)]
+            prompt = in_front(self.bench.space, words)
+            self._asked[key_of(prompt)] = drawn
+            proposals.append(Proposal(prompt, self.name, f"step {self._step + 1}"))
+        return proposals
+
+    def tell(self, results: Sequence[Scored]) -> None:
+        """Learn from the drawn fillings, dropped early or not."""
+        for one in results:
+            if one.proposal.prompt == self.bench.space.default:
+                self._default = dict(one.scores)
+        told = [one for one in results if key_of(one.proposal.prompt) in self._asked]
+        if not told:
+            self._step += bool(self._words)
+            return
+        rewards = np.array([self._reward(one) for one in told])
+        drawn = np.array([self._asked[key_of(one.proposal.prompt)] for one in told])
+        self._learn(rewards, drawn)
+
+    def _reward(self, one: Scored) -> float:
+        gains = [score - self._default[query] for query, score in one.scores.items()]
+        return float(np.mean(gains)) if gains else 0.0
+
+    def _learn(self, rewards: Floats, drawn: NDArray[np.int64]) -> None:
+        """Take a step of Adam uphill."""
+        options, chances = self.options, _softmax(self._logits)
+        centred = rewards - rewards.mean()
+        scaled = centred / max(float(rewards.std()), 1e-3)
+        gradient = np.zeros_like(self._logits)
+        for reward, sample in zip(scaled, drawn, strict=True):
+            gradient += reward * (np.eye(self._logits.shape[1])[sample] - chances)
+        gradient /= max(1, len(drawn) - 1)
+        logs = np.log(chances + 1e-12)
+        left = 1 - self._step / options.steps
+        surprise = -(logs + 1) - (chances * -(logs + 1)).sum(axis=1, keepdims=True)
+        gradient += options.entropy * left * chances * surprise
+        self._step += 1
+        first, second = self._moments
+        first += 0.1 * (gradient - first)
+        second += 0.01 * (gradient**2 - second)
+        step = first / (1 - 0.9**self._step)
+        self._logits += options.rate * step / (np.sqrt(second / (1 - 0.99**self._step)) + 1e-8)
+
+
+def _softmax(logits: Floats) -> Floats:
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    chances: Floats = raised / raised.sum(axis=1, keepdims=True)
+    return chances
+
+
+def make(bench: Bench, vocabulary: Vocabulary, options: PolicyOptions | None = None) -> Policy:
+    """Return the proposer."""
+    return Policy(bench, vocabulary, options or PolicyOptions())

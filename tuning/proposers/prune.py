@@ -1,0 +1,164 @@
+"""Prune the best prompt so far: shorter is cheaper for ever, and often better.
+
+Sweeps that drop a word where the score does not fall (TAPruning), then a population of masks
+(PromptQuine, Wang et al., ICML 2025). A word goes where the score falls by less than half a
+standard error of the difference, not by a constant share.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from embedder.prompts.prompt import Prompt
+from embedder.types import Role
+from tuning.search.space import Around, key_of
+from tuning.search.types import Bench, Proposal, Scored
+
+TOLERATED = 0.5  # standard errors
+OFFSPRING = 12
+GENERATIONS = 4
+MOST_DROPPED = 4  # words of one child
+POPULATION = 8
+
+
+class Word(NamedTuple):
+    """A word of a prompt: whose wording it stands in, on which side of the text, and itself."""
+
+    role: Role
+    side: str
+    text: str
+
+
+Words = tuple[Word, ...]
+
+
+@dataclass(slots=True)
+class Prune:
+    """Sweeps over words, then generations of masks.
+
+    Attributes:
+        bench: what it works with.
+        name: "prune".
+    """
+
+    bench: Bench
+    name: str = "prune"
+    _held: Scored | None = None
+    _words: Words = ()
+    _asked: dict[str, Words] = field(default_factory=dict)
+    _told: dict[str, Scored] = field(default_factory=dict)
+    _waiting: list[Words] = field(default_factory=list)
+    _generation: int = 0
+    _sweeping: bool = True
+    _rng: np.random.Generator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rng = np.random.default_rng([self.bench.seed, 41])
+
+    def ask(self, n: int) -> list[Proposal]:
+        """Propose prompts that lack a word or several."""
+        if not self._waiting:
+            self._waiting = self._next()
+        asked, self._waiting = self._waiting[:n], self._waiting[n:]
+        proposals = []
+        for words in asked:
+            prompt = self._worded(words)
+            self._asked[key_of(prompt)] = words
+            how = f"{len(self._words) - len(words)} words dropped"
+            parent = key_of(self._held.proposal.prompt) if self._held else ""
+            proposals.append(Proposal(prompt, self.name, how, (parent,)))
+        return proposals
+
+    def tell(self, results: Sequence[Scored]) -> None:
+        """Take the best prompt to prune, then what became of its children."""
+        if self._held is None:
+            rivals = [one for one in results if one.finished and self._plain(one.proposal.prompt)]
+            self._held = max(rivals, key=lambda one: one.mean)
+            self._words = tuple(_words(self.bench, self._held.proposal.prompt))
+            return
+        for one in results:
+            if key_of(one.proposal.prompt) in self._asked:
+                self._told[key_of(one.proposal.prompt)] = one
+
+    def _plain(self, prompt: Prompt) -> bool:
+        form = prompt.forms[0]
+        return all(len(form.templates(role)) == 1 for role in self.bench.space.roles)
+
+    def _next(self) -> list[Words]:
+        if self._held is None or not self._words:
+            return []
+        if self._sweeping:
+            self._take_over()
+            return self._swept() if self._sweeping else self._offspring()
+        return self._offspring()
+
+    def _take_over(self) -> None:
+        """Go on from the best child that is not worse; without one the sweeps are over."""
+        assert self._held is not None
+        first = not self._asked
+        children = [
+            one
+            for one in self._told.values()
+            if one.finished
+            and len(self._asked[key_of(one.proposal.prompt)]) < len(self._words)
+            and not _worse(one, self._held)
+        ]
+        if children:
+            self._held = max(children, key=lambda one: one.mean)
+            self._words = self._asked[key_of(self._held.proposal.prompt)]
+        self._sweeping = first or bool(children)
+
+    def _swept(self) -> list[Words]:
+        return [self._words[:at] + self._words[at + 1 :] for at in range(len(self._words))]
+
+    def _offspring(self) -> list[Words]:
+        """Drop one to four words of members drawn from the best seen so far."""
+        if self._generation >= GENERATIONS:
+            return []
+        self._generation += 1
+        best = sorted(self._told.values(), key=lambda one: -one.mean)[:POPULATION]
+        members = [self._words, *(self._asked[key_of(one.proposal.prompt)] for one in best)]
+        children: dict[Words, None] = {}
+        for _ in range(4 * OFFSPRING):
+            parent = members[int(self._rng.integers(len(members)))]
+            drop = min(len(parent), 1 + int(self._rng.integers(MOST_DROPPED)))
+            gone = (
+                set(self._rng.choice(len(parent), drop, replace=False).tolist()) if drop else set()
+            )
+            children[tuple(word for at, word in enumerate(parent) if at not in gone)] = None
+        known = set(self._asked.values())
+        return [words for words in children if words not in known][:OFFSPRING]
+
+    def _worded(self, words: Words) -> Prompt:
+        changed = {}
+        for role in self.bench.space.roles:
+            before, after = (
+                " ".join(word.text for word in words if (word.role, word.side) == (role, side))
+                for side in ("before", "after")
+            )
+            changed[role] = Around(f"{before} " if before else "", f" {after}" if after else "")
+        base = self._held.proposal.prompt if self._held else self.bench.space.default
+        return self.bench.space.reworded(replace(base), changed)
+
+
+def _words(bench: Bench, prompt: Prompt) -> Iterator[Word]:
+    for role in bench.space.roles:
+        around = bench.space.around(prompt, role)
+        for side in ("before", "after"):
+            for text in getattr(around, side).split():
+                yield Word(role, side, text)
+
+
+def _worse(child: Scored, parent: Scored) -> bool:
+    """Tell whether a child falls behind by more than is tolerated."""
+    shared = [query for query in parent.scores if query in child.scores]
+    lost = np.array([parent.scores[query] - child.scores[query] for query in shared])
+    error = float(lost.std(ddof=1)) / np.sqrt(len(lost)) if len(lost) > 1 else 0.0
+    return bool(lost.mean() > TOLERATED * error)
+
+
+def make(bench: Bench) -> Prune:
+    """Return the proposer."""
+    return Prune(bench)

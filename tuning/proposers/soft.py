@@ -1,0 +1,239 @@
+"""Learn soft tokens: vectors before a query that no word stands for.
+
+CoOp (Zhou et al., IJCV 2022) for the query side of retrieval: documents are fixed, so an epoch
+costs the queries alone. Options of one module: a residual network over the vectors (PRE, Pham et
+al., AAAI 2024), short vectors times a low-rank pair (EPT, Lan et al., 2024), a mixture with a
+router (MoCoOp, Du et al., 2024); the anchor and the average over epochs of PromptSRC (Khattak et
+al., ICCV 2023). It does not reach fine-tuning (DPTDR, Tang et al., COLING 2022).
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.encoders.adapted import Adaptation
+from tuning.proposers.gradients import WhiteBox, batches
+from tuning.proposers.vocabulary import Vocabulary
+from tuning.search.budget import Cost
+from tuning.search.types import Bench, Proposal, Scored
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+Form = Literal["direct", "residual", "low_rank", "mixture"]
+SPREAD = 0.25  # of the Gaussian average, in epochs' count
+
+
+@dataclass(frozen=True, slots=True)
+class SoftOptions:
+    """How vectors learn.
+
+    Attributes:
+        vectors: soft tokens.
+        form: how they are parametrised.
+        experts: of a mixture.
+        rank: of low_rank.
+        epochs: over all queries of SEARCH.
+        batch: queries.
+        rate: of AdamW, times the mean length of an input embedding.
+        anchor: weight of the L1 distance from query vectors without soft tokens.
+        agreement: weight of the KL divergence from the scores without soft tokens.
+    """
+
+    vectors: int = 4
+    form: Form = "direct"
+    experts: int = 2
+    rank: int = 2
+    epochs: int = 10
+    batch: int = 32
+    rate: float = 0.03
+    anchor: float = 0.0
+    agreement: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.form not in get_args(Form):
+            raise ValueError(f"form is one of {', '.join(get_args(Form))}; got {self.form!r}")
+        if min(self.vectors, self.experts, self.rank, self.epochs, self.batch) < 1:
+            raise ValueError("vectors, experts, rank, epochs and batch are at least 1")
+
+
+@dataclass(slots=True)
+class Soft:
+    """Trains once, and proposes what came of it.
+
+    Attributes:
+        bench: what it works with.
+        box: gives the loss.
+        vocabulary: words whose embeddings vectors begin at.
+        folder: where files of vectors go.
+        options: how.
+        name: "soft".
+    """
+
+    bench: Bench
+    box: WhiteBox
+    vocabulary: Vocabulary
+    folder: Path
+    options: SoftOptions = field(default_factory=SoftOptions)
+    name: str = "soft"
+    _done: bool = False
+
+    def ask(self, n: int) -> list[Proposal]:
+        """Train, and propose the average over epochs and the last ones."""
+        if self._done:
+            return []
+        self._done = True
+        options = self.options
+        tokens = self.box.tokens(self.bench.search, options.vectors)
+        if options.anchor or options.agreement:  # one more pass forward, without soft tokens
+            tokens += self.box.tokens(self.bench.search, 0) // 2
+        tokens *= options.epochs
+        key = [self.bench.seed, asdict(options)]
+        found = self.bench.once("soft", key, Cost(tokens=tokens), self._trained)
+        epochs = [_decoded(one) for one in found]
+        weights = np.exp(-0.5 * ((np.arange(1, len(epochs) + 1) / len(epochs) - 1) / SPREAD) ** 2)
+        mean = {
+            name: np.average([one[name] for one in epochs], axis=0, weights=weights).astype(
+                np.float32
+            )
+            for name in epochs[0]
+        }
+        chosen = [("average over epochs", mean)]
+        chosen += [(f"epoch {at + 1}", epochs[at]) for at in range(len(epochs) - 1, 0, -3)]
+        return [
+            Proposal(
+                replace(self.bench.space.default, adapt=Adaptation(**one).save(self.folder)),
+                self.name,
+                f"{options.vectors} soft tokens, {options.form}: {how}",
+            )
+            for how, one in chosen
+        ]
+
+    def tell(self, results: Sequence[Scored]) -> None:
+        """Nothing is learned from scores: checkpoints are candidates, and races choose."""
+
+    def _trained(self) -> list[dict[str, Any]]:
+        import torch
+
+        options = self.options
+        rng = np.random.default_rng([self.bench.seed, 61])
+        generator = torch.Generator().manual_seed(self.bench.seed)
+        module = _Vectors(self._start(rng), options, generator)
+        scale = float(np.linalg.norm(self.vocabulary.rows, axis=1).mean())
+        unit = scale / self.vocabulary.rows.shape[1] ** 0.5
+        optimizer = torch.optim.AdamW(module.tensors, lr=options.rate * unit, weight_decay=0.0)
+        kept = []
+        for _ in range(options.epochs):
+            for queries in batches(self.bench.search, options.batch, rng):
+                loss = self._loss(module, queries)
+                optimizer.zero_grad()
+                # To these tensors alone: the model's own weights keep no gradients.
+                loss.backward(inputs=module.tensors)  # type: ignore[no-untyped-call]
+                torch.nn.utils.clip_grad_norm_(module.tensors, 1.0)
+                optimizer.step()
+            kept.append(_encoded(module.arrays()))
+        return kept
+
+    def _loss(self, module: "_Vectors", queries: Sequence[str]) -> "Tensor":
+        import torch
+        from torch.nn.functional import kl_div
+
+        vectors = self.box.vectors(queries, module.soft(), module.router)
+        loss = self.box.loss(queries, vectors)
+        if self.options.anchor or self.options.agreement:
+            with torch.no_grad():
+                plain = self.box.vectors(queries, None)
+            loss = loss + self.options.anchor * (vectors - plain).abs().sum(1).mean()
+            documents = torch.from_numpy(
+                np.concatenate([self.box.documents.positives(one)[:1] for one in queries])
+            ).to(vectors.device)
+            warmth = self.box.options.temperature
+            told = (vectors @ documents.T / warmth).log_softmax(1)
+            wanted = (plain @ documents.T / warmth).softmax(1)
+            loss = loss + self.options.agreement * kl_div(told, wanted, reduction="batchmean")
+        return loss
+
+    def _start(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Begin at the mean of the vocabulary, moved a little towards words that are drawn."""
+        options, rows = self.options, self.vocabulary.rows
+        experts = options.experts if options.form == "mixture" else 1
+        drawn = rows[rng.integers(len(rows), size=(experts, options.vectors))]
+        start: NDArray[np.float32] = (0.5 * rows.mean(axis=0) + 0.5 * drawn).astype(np.float32)
+        return start
+
+
+class _Vectors:
+    """Soft tokens and what they are made of."""
+
+    def __init__(
+        self, start: NDArray[np.float32], options: SoftOptions, drawn: "Generator"
+    ) -> None:
+        import torch
+
+        self._start = torch.from_numpy(start.copy())
+        self._form = options.form
+        dim = start.shape[2]
+        self.router = None
+        if options.form == "low_rank":
+            short = torch.zeros(start.shape[1], options.rank)
+            wide = torch.randn(options.rank, dim, generator=drawn) * 0.02
+            self.tensors = [self._start, short, wide]
+        elif options.form == "residual":
+            down = torch.randn(dim, dim // 2, generator=drawn) / dim**0.5
+            up = torch.zeros(dim // 2, dim)
+            self.tensors = [self._start, down, up]
+        else:
+            self.tensors = [self._start]
+        if options.form == "mixture":
+            self.router = torch.zeros(dim, len(start))
+            self.tensors.append(self.router)
+        for one in self.tensors:
+            one.requires_grad_(True)
+
+    def soft(self) -> "Tensor":
+        """Return (experts, m, dim)."""
+        import torch
+
+        if self._form == "low_rank":
+            return self._start + (self.tensors[1] @ self.tensors[2])[None]
+        if self._form == "residual":
+            return self._start + torch.relu(self._start @ self.tensors[1]) @ self.tensors[2]
+        return self._start
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """Return what an adaptation is made of."""
+        held = {"soft": self.soft().detach().numpy().copy()}
+        if self.router is not None:
+            held["router"] = self.router.detach().numpy().copy()
+        return held
+
+
+def _encoded(arrays: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
+    """Write arrays as JSON, to the bit."""
+    return {
+        name: [list(one.shape), base64.b64encode(one.astype("<f4").tobytes()).decode()]
+        for name, one in arrays.items()
+    }
+
+
+def _decoded(held: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
+    return {
+        name: np.frombuffer(base64.b64decode(data), "<f4").reshape(shape).astype(np.float32)
+        for name, (shape, data) in held.items()
+    }
+
+
+def make(
+    bench: Bench,
+    box: WhiteBox,
+    vocabulary: Vocabulary,
+    folder: Path,
+    options: SoftOptions | None = None,
+) -> Soft:
+    """Return the proposer; files of vectors go into a folder."""
+    return Soft(bench, box, vocabulary, folder, options or SoftOptions())

@@ -1,0 +1,103 @@
+"""Fill slots with influential tokens: no gradient, no chat model, prompts nobody would write.
+
+ClaPS: Zhou et al., Survival of the Most Influential Prompts, Findings of EMNLP 2023. Slots are
+filled from left to right, each with the word that does best behind those before it; then every
+slot is tried again with another word or none, and without two, until that does not help.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+from tuning.proposers.vocabulary import Vocabulary, in_front, influential
+from tuning.search.space import key_of
+from tuning.search.types import Bench, Proposal, Scored
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOptions:
+    """How words are chosen.
+
+    Attributes:
+        clusters: words that are tried for their influence, one of each cluster.
+        share: of these, how many may fill slots.
+        least: that many at least.
+        slots: words in front of the prompt.
+    """
+
+    clusters: int = 400
+    share: float = 0.1
+    least: int = 8
+    slots: int = 5
+
+
+@dataclass(slots=True)
+class Tokens:
+    """Greedy filling of slots.
+
+    Attributes:
+        bench: what it works with.
+        vocabulary: all words.
+        options: how.
+        name: "tokens".
+    """
+
+    bench: Bench
+    vocabulary: Vocabulary
+    options: TokenOptions
+    name: str = "tokens"
+    _kept: tuple[str, ...] = ()
+    _waiting: list[tuple[str, ...]] = field(default_factory=list)
+    _asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _best: tuple[float, tuple[str, ...]] = (-1.0, ())
+    _slot: int = 0
+    _revised: tuple[str, ...] = ()
+
+    def ask(self, n: int) -> list[Proposal]:
+        """Propose fillings."""
+        if not self._kept:
+            options = self.options
+            some = self.vocabulary.representatives(options.clusters, self.bench.seed)
+            self._kept = influential(self.bench, some, options.share, options.least).words
+        if not self._waiting:
+            self._waiting = self._next()
+        asked, self._waiting = self._waiting[:n], self._waiting[n:]
+        proposals = []
+        for words in asked:
+            prompt = in_front(self.bench.space, words)
+            self._asked[key_of(prompt)] = words
+            proposals.append(Proposal(prompt, self.name, f"{len(words)} tokens"))
+        return proposals
+
+    def tell(self, results: Sequence[Scored]) -> None:
+        """Remember the best filling; the default fills nothing."""
+        for one in results:
+            words = self._asked.get(key_of(one.proposal.prompt))
+            if one.proposal.prompt == self.bench.space.default:
+                words = ()
+            if words is not None and one.finished and one.mean > self._best[0]:
+                self._best = (one.mean, words)
+
+    def _next(self) -> list[tuple[str, ...]]:
+        """Fill the next slot behind the best filling; when none helps, revise slot by slot."""
+        words = self._best[1]
+        if len(words) == self._slot < self.options.slots:
+            self._slot += 1
+            return [(*words, word) for word in self._kept if word not in words]
+        if words == self._revised:
+            return []
+        self._revised = words
+        tried = set(self._asked.values())
+        variants = [
+            (*words[:at], *put, *words[at + 1 :])
+            for at in range(len(words))
+            for put in ((), *((word,) for word in self._kept if word not in words))
+        ]
+        if len(words) > 2:  # words that were of use alone may be in each other's way
+            variants += list(combinations(words, len(words) - 2))
+        return [one for one in variants if one not in tried]
+
+
+def make(bench: Bench, vocabulary: Vocabulary, options: TokenOptions | None = None) -> Tokens:
+    """Return the proposer."""
+    return Tokens(bench, vocabulary, options or TokenOptions())

@@ -1,0 +1,119 @@
+"""Words that are one token each, with their input embeddings: what token searches choose from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.prompts.prompt import Prompt
+from tuning.search.space import Around, Space
+from tuning.search.types import Bench
+
+if TYPE_CHECKING:
+    from embedder.models.backbone import Backbone
+
+LEAD = "a"  # stands before a word, so that it is cut as inside a sentence
+ROUNDS = 8  # of k-means
+INFLUENCE_QUERIES = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vocabulary:
+    """Words and their rows.
+
+    Attributes:
+        words: lower-case and upper-case ones apart; each is one token after a space.
+        rows: (words, dim) float32 input embeddings.
+    """
+
+    words: tuple[str, ...]
+    rows: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if len(self.words) != len(self.rows) or not self.words:
+            raise ValueError(
+                f"a vocabulary has a row for each word; got {len(self.words)}, {len(self.rows)}"
+            )
+
+    @staticmethod
+    def of(backbone: "Backbone") -> "Vocabulary":
+        """Take the words of a model: letters only, and one token when cut again.
+
+        Raises:
+            ValueError: there is none.
+        """
+        import torch
+
+        tokenizer = backbone.tokenizer
+        special = set(tokenizer.all_special_ids)
+        decoded = [tokenizer.decode([at]).strip() for at in range(len(tokenizer))]
+        held = [at for at, word in enumerate(decoded) if word.isalpha() and at not in special]
+        cut = tokenizer([f"{LEAD} {decoded[at]}" for at in held], add_special_tokens=False)
+        lead = tokenizer(LEAD, add_special_tokens=False).input_ids
+        kept = [at for at, ids in zip(held, cut.input_ids, strict=True) if list(ids) == [*lead, at]]
+        if not kept:
+            raise ValueError("the model's vocabulary has no word that is one token")
+        with torch.no_grad():  # looked up, since some models scale their rows on the way
+            at = torch.tensor(kept, device=backbone.device)
+            rows = backbone.model.get_input_embeddings()(at).float().cpu().numpy()
+        return Vocabulary(tuple(decoded[at] for at in kept), rows)
+
+    def representatives(self, count: int, seed: int) -> "Vocabulary":
+        """Keep the words nearest to the centres of k-means clusters (ClaPS, step 1).
+
+        Args:
+            count: of clusters.
+            seed: of the first centres.
+        """
+        if count >= len(self.words):
+            return self
+        rng = np.random.default_rng([seed, 21])
+        unit = self.rows / np.maximum(np.linalg.norm(self.rows, axis=1, keepdims=True), 1e-9)
+        centres = unit[rng.choice(len(unit), count, replace=False)]
+        for _ in range(ROUNDS):
+            nearest = (unit @ centres.T).argmax(axis=1)
+            sums = np.zeros_like(centres)
+            np.add.at(sums, nearest, unit)
+            filled = np.linalg.norm(sums, axis=1) > 0
+            centres[filled] = sums[filled] / np.linalg.norm(sums[filled], axis=1, keepdims=True)
+        kept = np.unique((unit @ centres.T).argmax(axis=0))
+        return self.take(kept.tolist())
+
+    def take(self, places: Sequence[int]) -> "Vocabulary":
+        """Keep some words."""
+        return Vocabulary(tuple(self.words[at] for at in places), self.rows[list(places)])
+
+
+def in_front(space: Space, words: Sequence[str]) -> Prompt:
+    """Return the default with words at the front of each tuned role's wording."""
+    said = " ".join(words)
+    changed = {}
+    for role in space.roles:
+        around = space.around(space.default, role)
+        changed[role] = Around(f"{said} {around.before}" if said else around.before, around.after)
+    return space.reworded(space.default, changed)
+
+
+def influential(bench: Bench, vocabulary: Vocabulary, share: float, least: int) -> Vocabulary:
+    """Keep the words that move scores most when they stand in front (ClaPS, step 3).
+
+    Zhou et al., Survival of the Most Influential Prompts, Findings of EMNLP 2023. Words that move
+    them up count, since there is no use for the others here.
+
+    Args:
+        bench: scores on the first INFLUENCE_QUERIES queries of SEARCH are charged.
+        vocabulary: what is tried.
+        share: of words that are kept.
+        least: that many at least.
+    """
+    queries = bench.search[:INFLUENCE_QUERIES]
+    base = bench.scores(bench.space.default, queries)
+    moved = [
+        float((bench.scores(in_front(bench.space, [word]), queries) - base).mean())
+        for word in vocabulary.words
+    ]
+    kept = max(least, round(share * len(moved)))
+    order = sorted(range(len(moved)), key=lambda at: (-moved[at], at))[:kept]
+    return vocabulary.take(order)

@@ -1,0 +1,1 @@
+"""The search for a prompt; it knows scores, and no retrieval."""

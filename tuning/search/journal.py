@@ -1,0 +1,167 @@
+"""A journal in JSON lines, from which a run that was killed is taken up as if it never was.
+
+Everything that costs something goes through `Journal.once`. A run is deterministic by its seed;
+taken up again it asks for the same things in the same order, and what the journal holds already
+is charged and answered from it. So prompt, cost and journal end up the same.
+"""
+
+import json
+import os
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from embedder.files.config_file import parse_json
+from embedder.files.durable import open_append
+from tuning.search.budget import Cost, Meter
+
+Json = Any  # what json.loads returns
+
+
+class Journal:
+    """The records of one run, in order; replays what a file holds, then appends to it.
+
+    Attributes:
+        replayed: records that were answered from the file.
+    """
+
+    def __init__(self, path: Path | None, heading: Json) -> None:
+        """Open a file, or a journal in memory.
+
+        Args:
+            path: created where it is absent. A last line that was cut off is dropped.
+            heading: everything that decides the run; the first record.
+
+        Raises:
+            ValueError: the file is of another run, or is damaged before its last line.
+            OSError: it cannot be written.
+        """
+        self._held = _read(path) if path is not None else []
+        self._file = open_append(path) if path is not None else None
+        self.replayed = min(1, len(self._held))
+        if not self._held:
+            self._write({"kind": "run", "value": heading})
+        elif (had := self._held[0]["value"]) != (got := json.loads(json.dumps(heading))):
+            keys = [key for key in {**had, **got} if had.get(key) != got.get(key)]
+            told = "; ".join(
+                f"{key} was {had.get(key)!r} and is {got.get(key)!r}" for key in keys[:3]
+            )
+            raise ValueError(
+                f"{path} is the journal of another run: {told}; "
+                "give another folder, or the settings that it was begun with"
+            )
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def once(
+        self, kind: str, key: Json, meter: Meter, cost: Cost, work: Callable[[], Json]
+    ) -> Json:
+        """Charge a piece of work and do it, unless the journal holds what came of it.
+
+        Args:
+            kind: what sort of work.
+            key: what is asked, as JSON.
+            meter: charged before the work is done.
+            cost: of the work.
+            work: does it; the answer is JSON.
+
+        Raises:
+            SpentError: it does not fit into the budget.
+            ValueError: the journal holds something else at this place.
+        """
+        meter.charge(cost)
+        held = self._at()
+        if held is None:
+            record = {"kind": kind, "key": key, "cost": _spelled(cost), "value": work()}
+            self._write(record)
+            return json.loads(json.dumps(record["value"]))
+        self._check(held, kind, key)
+        return held["value"]
+
+    def note(self, kind: str, value: Json) -> None:
+        """Write something down that costs nothing, once."""
+        self.noted(kind, lambda: value)
+
+    def noted(self, kind: str, work: Callable[[], Json]) -> Json:
+        """Return what was written down at this place, or find it out and write it down.
+
+        Raises:
+            ValueError: the journal holds something else at this place.
+        """
+        held = self._at()
+        if held is None:
+            self._write({"kind": kind, "value": (value := work())})
+            return value
+        self._check(held, kind, None)
+        return held["value"]
+
+    def _check(self, held: Json, kind: str, key: Json) -> None:
+        if [held["kind"], held.get("key")] != [kind, json.loads(json.dumps(key))]:
+            raise ValueError(
+                f"the journal does not belong to this run: record {self.replayed + 1} is "
+                f"{held['kind']!r} where {kind!r} was expected; begin anew in another folder"
+            )
+        self.replayed += 1
+
+    def _at(self) -> Json:
+        return self._held[self.replayed] if self.replayed < len(self._held) else None
+
+    def _write(self, record: Json) -> None:
+        if self._file is None:
+            return
+        record = {**record, "crc32": _checksum(json.loads(json.dumps(record)))}
+        self._file.write(json.dumps(record, sort_keys=True).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+def _spelled(cost: Cost) -> dict[str, int]:
+    named = {"tokens": cost.tokens, "calls": cost.calls, "evaluations": cost.evaluations}
+    return {unit: amount for unit, amount in named.items() if amount}
+
+
+def _read(path: Path) -> list[Json]:
+    """Return the records of a file, and cut what follows the last whole line off it."""
+    if not path.exists():
+        return []
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if len(whole) < len(data):
+        with open_append(path) as file:
+            file.truncate(len(whole))
+    records = []
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            records.append(_record(line))
+        except ValueError as error:
+            raise ValueError(f"{path}:{number} is no record of a journal: {error}") from error
+    if records and not isinstance(records[0]["value"], dict):
+        raise ValueError(f"{path}:1 is no record of a journal: it does not say what was run")
+    return records
+
+
+def _record(line: bytes) -> dict[str, Json]:
+    """Read a record; what was changed after it was written is refused."""
+    record = parse_json(line, "damaged", finite=False)
+    if not isinstance(record, dict) or not isinstance(record.get("kind"), str):
+        raise ValueError("it does not say of what kind it is")
+    checksum = record.pop("crc32", None)
+    if checksum is not None and checksum != _checksum(record):
+        raise ValueError("it was changed after it was written")
+    return {"value": None} | record
+
+
+def _checksum(record: Json) -> int:
+    return zlib.crc32(json.dumps(record, sort_keys=True).encode())

@@ -1,0 +1,277 @@
+"""Tune: split, search, select, confirm; the answer may be to keep the default."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from embedder.prompts.prompt import Prompt
+from tuning.search.budget import Budget, Cost, Meter, SpentError
+from tuning.search.choice import Gain, finalists, gain, select
+from tuning.search.journal import Journal
+from tuning.search.rounds import Report, Search, search
+from tuning.search.scorer import Scorer
+from tuning.search.space import key_of
+from tuning.search.split import FEW, folds, three_parts
+from tuning.search.types import Proposal, Scored, Scores, Task
+
+KEEP, CHANGE = "keep the default", "take the new prompt"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run says.
+
+    Attributes:
+        verdict: KEEP or CHANGE.
+        reason: why, in one sentence.
+        prompt: what to use.
+        selected: gains of finalists on SELECT, or of fold winners out of fold.
+        confirmed: of the one candidate on CONFIRM; None where nothing got that far, and with
+            fewer than FEW queries.
+        scored: all that was proposed, in order.
+        queries: how many in SEARCH, SELECT and CONFIRM.
+        spent: in all.
+        hits: scores that cost nothing since they were known.
+    """
+
+    verdict: str
+    reason: str
+    prompt: Prompt
+    selected: tuple[Gain, ...]
+    confirmed: Gain | None
+    scored: tuple[Scored, ...]
+    queries: dict[str, int]
+    spent: Cost
+    hits: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all figures, unrounded."""
+        return {
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "prompt": self.prompt.to_toml(),
+            "selected": [one.to_json() for one in self.selected],
+            "confirmed": self.confirmed.to_json() if self.confirmed else None,
+            "proposals": [
+                {
+                    "made_by": one.proposal.made_by,
+                    "how": one.proposal.how,
+                    "mean": one.mean,
+                    "queries": len(one.scores),
+                    "decision": one.reason or "raced to the end",
+                }
+                for one in self.scored
+            ],
+            "queries": self.queries,
+            "spent": asdict(self.spent),
+            "cache_hits": self.hits,
+        }
+
+
+class Sealed:
+    """CONFIRM: queries whose scores are asked for once in a run, by one candidate.
+
+    Attributes:
+        openings: how many times it was opened.
+    """
+
+    def __init__(self, query_ids: Sequence[str], scorer: Scorer) -> None:
+        self._ids, self._scorer = tuple(query_ids), scorer
+        self.openings = 0
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def cost(self, prompts: Sequence[Prompt]) -> list[Cost]:
+        """Tell what scoring prompts on it takes, without scoring them."""
+        return [self._scorer.cost(prompt, self._ids) for prompt in prompts]
+
+    def open(self, candidate: Proposal, default: Prompt, task: Task) -> Gain:
+        """Compare one candidate with the default.
+
+        Raises:
+            ValueError: it was opened before.
+        """
+        if self.openings:
+            raise ValueError("CONFIRM was read once, and is read only once")
+        self.openings += 1
+        base = self._scorer.scores(default, self._ids)
+        mine = self._scorer.scores(candidate.prompt, self._ids)
+        return gain(candidate, self._ids, (mine, base), task.rules)
+
+
+def tune(
+    task: Task,
+    budget: Budget,
+    journal: Journal,
+    report: Report = lambda state: None,
+    seconds: float = 0.0,
+) -> Outcome:
+    """Run a search to its verdict.
+
+    Args:
+        task: what is tuned, and how.
+        budget: never exceeded.
+        journal: new, or of the same task and budget: then the run is taken up.
+        report: told after every batch.
+        seconds: wall time of earlier sittings.
+
+    Raises:
+        SpentError: the budget does not even score the default.
+    """
+    scorer = Scorer(task.objective, journal, Meter(budget, before=seconds))
+    if len(task.relevant) < FEW:
+        outcome = _in_folds(task, scorer, report)
+    else:
+        outcome = _in_parts(task, scorer, report)
+    journal.note("verdict", {"verdict": outcome.verdict, "key": key_of(outcome.prompt)})
+    return outcome
+
+
+def _in_parts(task: Task, scorer: Scorer, report: Report) -> Outcome:
+    parts = three_parts(task.relevant, task.rules.seed)
+    default, rules = task.pool[0].prompt, task.rules
+    judge = Scorer(task.final, scorer.journal, scorer.meter) if task.final else scorer
+    sealed = Sealed(parts.confirm, judge)
+    longest = _longest(task)
+    # What the end takes; longer prompts than any in the pool may leave finalists out.
+    ending = [*sealed.cost([longest.prompt, default])]
+    ending += [task.objective.cost(longest.prompt, parts.select)] * (rules.finalists + 1)
+    scorer.meter.reserved = sum(ending, Cost())
+    state = search(task, parts.search, scorer, report)
+    scorer.meter.reserved = Cost()
+    chosen = finalists(state.finished, state.scored[0], rules)
+    chosen = _affordable(chosen, parts.select, sealed, scorer, default)
+    queries = {name: len(ids) for name, ids in asdict(parts).items()}
+    gains: list[Gain] = []
+    winner: Proposal | None = None
+    if chosen:
+        score: Callable[[Prompt], Scores] = lambda prompt: scorer.scores(prompt, parts.select)  # noqa: E731
+        gains, winner = select(chosen, parts.select, score, default, rules)
+    if winner is None:
+        reason = (
+            "no finalist was better on SELECT" if chosen else "nothing was better on SEARCH"
+        ) + f"; {state.ended}"
+        return _outcome(KEEP, reason, default, state, (gains, None), queries)
+    confirmed = sealed.open(winner, default, task)
+    told = f"{confirmed.gain:+.4f} on CONFIRM, p = {confirmed.p:.2g}"
+    if confirmed.accepted(rules):
+        return _outcome(CHANGE, told, winner.prompt, state, (gains, confirmed), queries)
+    reason = f"what SELECT chose was not surely better: {told}"
+    return _outcome(KEEP, reason, default, state, (gains, confirmed), queries)
+
+
+def _longest(task: Task) -> Proposal:
+    """Return the longest prompt of the pool that may be proposed and that the model can take."""
+    held = [one for one in task.pool if task.space.holds(one.prompt)]
+    for one in sorted(held, key=lambda one: -task.space.words(one.prompt)):
+        try:
+            task.objective.cost(one.prompt, ())
+        except ValueError:  # the race notes why, e.g. that it leaves no room for a text
+            continue
+        return one
+    return task.pool[0]
+
+
+def _affordable(
+    chosen: list[Proposal],
+    select_ids: Sequence[str],
+    sealed: Sealed,
+    scorer: Scorer,
+    default: Prompt,
+) -> list[Proposal]:
+    """Leave out the last finalists while scoring them, and confirming one, does not fit."""
+    while chosen:
+        prompts = [default, *(one.prompt for one in chosen)]
+        last = sealed.cost(prompts)
+        most = max(last[1:], key=lambda cost: (cost.tokens, cost.evaluations))
+        costs = [scorer.cost(prompt, select_ids) for prompt in prompts]
+        if scorer.meter.fits(sum([*costs, last[0], most], Cost())):
+            break
+        chosen = chosen[:-1]
+    return chosen
+
+
+def _in_folds(task: Task, scorer: Scorer, report: Report) -> Outcome:
+    """With few queries: search without each fold in turn, and judge its winner on that fold."""
+    default, rules = task.pool[0], task.rules
+    parts = folds(task.relevant, rules.seed)
+    winners: list[Proposal] = []
+    pairs: list[tuple[Scores, Scores]] = []
+    everything: list[Scored] = []
+    state: Search | None = None
+    for at, part in enumerate(parts):
+        rest = [one for one in task.relevant if one not in set(part)]
+        inner = replace(task, rules=replace(rules, seed=rules.seed + at))
+        scorer.meter.reserved = _later(task, scorer, parts[at:], len(parts) - at)
+        state = search(inner, rest, scorer, report)
+        scorer.meter.reserved = Cost()
+        everything += state.scored
+        found = finalists(state.finished, state.scored[0], rules)
+        winners.append(found[0] if found else default)
+        try:
+            mine = scorer.scores(winners[-1].prompt, part)
+        except SpentError:
+            winners[-1] = default
+            mine = scorer.scores(default.prompt, part)
+        pairs.append((mine, scorer.scores(default.prompt, part)))
+    assert state is not None
+    ids = [one for part in parts for one in part]
+    pooled = (
+        np.concatenate([mine for mine, _ in pairs]),
+        np.concatenate([base for _, base in pairs]),
+    )
+    counts = Counter(key_of(one.prompt) for one in winners)
+    winner = max(winners, key=lambda one: counts[key_of(one.prompt)])
+    held = gain(winner, ids, pooled, rules)
+    queries = {"search": len(ids) - len(parts[0]), "select": len(ids), "confirm": 0}
+    told = f"{held.gain:+.4f} out of fold, p = {held.p:.2g}; too few queries to certify"
+    state.scored = everything
+    verdict = CHANGE if held.accepted(rules) and winner.prompt != default.prompt else KEEP
+    prompt = winner.prompt if verdict == CHANGE else default.prompt
+    return _outcome(verdict, told, prompt, state, ([held], None), queries)
+
+
+def _later(task: Task, scorer: Scorer, coming: Sequence[Sequence[str]], folds_left: int) -> Cost:
+    """Keep what judging this fold takes, and the shares of the folds after it."""
+    longest = _longest(task)
+    judging = [
+        task.objective.cost(prompt, part)
+        for part in coming
+        for prompt in (longest.prompt, task.pool[0].prompt)
+    ]
+    kept = sum(judging, Cost())
+    budget, spent = scorer.meter.budget, scorer.meter.spent
+
+    def share(unit: str) -> int:
+        limit = getattr(budget, unit)
+        if limit is None:
+            return 0
+        free = max(0, limit - getattr(spent, unit) - getattr(kept, unit))
+        return int(getattr(kept, unit) + free - free // folds_left)
+
+    return Cost(share("tokens"), share("calls"), share("evaluations"))
+
+
+def _outcome(
+    verdict: str,
+    reason: str,
+    prompt: Prompt,
+    state: Search,
+    tested: tuple[list[Gain], Gain | None],
+    queries: dict[str, int],
+) -> Outcome:
+    return Outcome(
+        verdict=verdict,
+        reason=reason,
+        prompt=prompt,
+        selected=tuple(tested[0]),
+        confirmed=tested[1],
+        scored=tuple(state.scored),
+        queries=queries,
+        spent=state.meter.spent,
+        hits=state.scorer.hits,
+    )

@@ -1,0 +1,141 @@
+"""Race prompts over blocks of queries: what the leader beats is not scored any further.
+
+Paired t-tests on blocks as in CAPO (Zehle et al., AutoML 2025), at a stricter level, since .2
+loses good prompts where queries are few.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuning.search.budget import SpentError
+from tuning.search.scorer import Scorer
+from tuning.search.types import Proposal, Rules, Scored, Scores
+
+HOPELESS = 5.0  # standard errors below the default after one block
+
+
+@dataclass(slots=True)
+class Runner:
+    """One proposal on its way."""
+
+    proposal: Proposal
+    reason: str = ""
+
+
+def race(
+    scorer: Scorer,
+    standing: Sequence[Proposal],
+    coming: Sequence[Proposal],
+    blocks: Sequence[Sequence[str]],
+    rules: Rules,
+) -> tuple[list[Scored], bool]:
+    """Race proposals against each other and against those that stand.
+
+    Args:
+        scorer: gives scores.
+        standing: the default first, then perhaps the best so far; scored on all blocks.
+        coming: what is raced.
+        blocks: of query ids, raced over one after the other.
+        rules: alpha.
+
+    Returns:
+        What became of each proposal, in order; and whether the budget ended the race.
+    """
+    runners = [Runner(one) for one in coming]
+    seen: list[str] = []
+    spent = False
+    for number, block in enumerate(blocks):
+        seen += block
+        for runner in runners:
+            if not runner.reason:
+                spent = not _scored(scorer, runner, block) or spent
+        alive = [runner for runner in runners if not runner.reason]
+        if spent or not alive:
+            break
+        _drop(scorer, standing, alive, seen, rules)
+        if number == 0:
+            _drop_hopeless(scorer, standing[0], alive, seen)
+            _drop_alike(scorer, standing, alive, seen)
+    return [
+        Scored(one.proposal, scorer.known(one.proposal.prompt), not one.reason, one.reason)
+        for one in runners
+    ], spent
+
+
+def _scored(scorer: Scorer, runner: Runner, block: Sequence[str]) -> bool:
+    """Score a block; return False where the budget has ended."""
+    try:
+        scorer.scores(runner.proposal.prompt, block)
+    except SpentError:
+        runner.reason = "the budget ended"
+        return False
+    except ValueError as error:
+        runner.reason = f"cannot be used: {' '.join(str(error).split())}"
+    return True
+
+
+def _drop(
+    scorer: Scorer,
+    standing: Sequence[Proposal],
+    alive: Sequence[Runner],
+    seen: Sequence[str],
+    rules: Rules,
+) -> None:
+    """Drop what the leader beats, one-sided."""
+    held = {id(one): scorer.scores(one.proposal.prompt, seen) for one in alive}
+    rows = [*held.values(), *(scorer.scores(one.prompt, seen) for one in standing)]
+    leader = max(rows, key=lambda row: float(row.mean()))
+    for one in alive:
+        if worse_p(leader - held[id(one)]) < rules.alpha:
+            one.reason = f"beaten after {len(seen)} queries"
+
+
+def _drop_hopeless(
+    scorer: Scorer, default: Proposal, alive: Sequence[Runner], seen: Sequence[str]
+) -> None:
+    base = scorer.scores(default.prompt, seen)
+    for one in alive:
+        behind = base - scorer.scores(one.proposal.prompt, seen)
+        error = float(behind.std(ddof=1)) / np.sqrt(len(behind)) if len(behind) > 1 else 0.0
+        if not one.reason and behind.mean() > HOPELESS * error > 0:
+            one.reason = "hopeless after one block"
+
+
+def _drop_alike(
+    scorer: Scorer, standing: Sequence[Proposal], alive: Sequence[Runner], seen: Sequence[str]
+) -> None:
+    """Of prompts with the same scores on the first block keep the first, and shorter ones.
+
+    Where all answers are perfect already, nothing but length tells prompts apart.
+    """
+    met: dict[bytes, int] = {}
+    for one in standing:
+        scores = scorer.scores(one.prompt, seen).tobytes()
+        met[scores] = min(_length(one), met.get(scores, _length(one)))
+    for runner in alive:
+        scores = scorer.scores(runner.proposal.prompt, seen).tobytes()
+        length = _length(runner.proposal)
+        if scores in met and length >= met[scores] and not runner.reason:
+            runner.reason = "no different from another prompt"
+        met[scores] = min(length, met.get(scores, length))
+
+
+def _length(proposal: Proposal) -> int:
+    """Count the characters of all wordings."""
+    return sum(len(template.text) for form in proposal.prompt.forms for template in form.all)
+
+
+def worse_p(differences: Scores) -> float:
+    """Return the p-value of a paired t-test that the mean is not above 0."""
+    from scipy.special import stdtr
+
+    n = len(differences)
+    if n < 2 or not differences.any():
+        return 1.0
+    spread = float(differences.std(ddof=1))
+    mean = float(differences.mean())
+    if spread == 0:
+        return 0.0 if mean > 0 else 1.0
+    return float(stdtr(n - 1, -mean / (spread / np.sqrt(n))))

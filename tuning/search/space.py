@@ -1,0 +1,141 @@
+"""What may be changed of a prompt: the words around the text, and rules of reading.
+
+The text slot, chat markers and everything else of a template stay as they are.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from embedder.prompts.prompt import Prompt
+from embedder.prompts.template import SLOT, Template, parts
+from embedder.types import Role
+
+MOST_WORDS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """The words before and after a text."""
+
+    before: str
+    after: str
+
+    def __post_init__(self) -> None:
+        for words in (self.before, self.after):
+            if any(part.kind != "literal" for part in parts(words)):
+                raise ValueError(f"words around a text hold no slot; got {words!r}")
+
+
+NOTHING_AROUND = Around("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The prompts that a search may reach from one prompt.
+
+    Attributes:
+        default: one form only. Where it words a role in several ways (an earlier search may have
+            chosen their mean), other prompts are made of the first.
+        roles: whose words are tuned.
+        genes: rules of reading that are tuned: name -> values. Names are "fusion", "layer",
+            "sparse_top" and "prepend", whose values are (start, exit) or None.
+        most_words: words around a text; longer ones are not proposed.
+    """
+
+    default: Prompt
+    roles: tuple[Role, ...] = (Role.QUERY,)
+    genes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    most_words: int = MOST_WORDS
+
+    def __post_init__(self) -> None:
+        if len(self.default.forms) != 1:
+            raise ValueError(
+                "a search starts from a prompt of one form: the one that suits the model"
+            )
+        if not self.roles and not self.genes:
+            raise ValueError("there is nothing to tune: name a role or a rule of reading")
+        for role in self.roles:
+            self.around(self.default, role)
+        unknown = set(self.genes) - _GENES
+        if unknown:
+            raise ValueError(f"rules that can be tuned are {sorted(_GENES)}; got {sorted(unknown)}")
+
+    def around(self, prompt: Prompt, role: Role) -> Around:
+        """Return the words around the text, of several wordings those of the first.
+
+        Raises:
+            ValueError: the prompt shows the text otherwise than by one {text}.
+        """
+        first = prompt.forms[0].templates(role)[0]
+        if first.text.count(SLOT) != 1 or first.texts != 1:
+            raise ValueError(
+                f"prompt {prompt.name!r} does not show a {role.value} by one {SLOT}, "
+                "so it cannot be tuned"
+            )
+        return Around(*first.text.split(SLOT))
+
+    def reworded(self, prompt: Prompt, words: Mapping[Role, Around]) -> Prompt:
+        """Return the prompt with other words around its text, and one wording for each role."""
+        form = prompt.forms[0]
+        for role, around in words.items():
+            held = (_with(form.templates(role)[0], around),)
+            query = role is Role.QUERY
+            form = replace(form, query=held) if query else replace(form, document=held)
+        return replace(prompt, forms=(form,))
+
+    def empty(self) -> Prompt:
+        """Return the prompt that says nothing beside the text."""
+        return self.reworded(self.default, dict.fromkeys(self.roles, NOTHING_AROUND))
+
+    def holds(self, prompt: Prompt) -> bool:
+        """Tell whether a prompt is no longer than may be proposed."""
+        return self.words(prompt) <= self.most_words * max(1, len(self.roles))
+
+    def words(self, prompt: Prompt) -> int:
+        """Count the words around the texts of the roles that are tuned, the longest wording's."""
+        held = [prompt.forms[0].templates(role) for role in self.roles]
+        return sum(max(len(one.text.replace(SLOT, " ").split()) for one in of) for of in held)
+
+    def with_gene(self, prompt: Prompt, name: str, value: Any) -> Prompt:  # noqa: ANN401
+        """Return the prompt with another rule of reading."""
+        return _GENE_SETTERS[name](prompt, value)
+
+
+def key_of(prompt: Prompt) -> str:
+    """Return what stands for everything that a prompt does: its vectors and how they are fused."""
+    return f"{prompt.hash}/{prompt.fusion}" if prompt.fusion else prompt.hash
+
+
+def _with(template: Template, around: Around) -> Template:
+    return replace(template, text=f"{around.before}{SLOT}{around.after}")
+
+
+def _layer(prompt: Prompt, value: int) -> Prompt:
+    return replace(prompt, reading=replace(prompt.reading, layer=value))
+
+
+def _sparse_top(prompt: Prompt, value: int) -> Prompt:
+    if prompt.reading.sparse is None:
+        raise ValueError(f"prompt {prompt.name!r} reads no sparse rows")
+    rules = replace(prompt.reading.sparse, top=value)
+    return replace(prompt, reading=replace(prompt.reading, sparse=rules))
+
+
+def _prepend(prompt: Prompt, value: tuple[int, int] | None) -> Prompt:
+    from embedder.prompts.readout_rules import Prepending
+
+    return replace(prompt, prepend=Prepending(*value) if value else None)
+
+
+def _fusion(prompt: Prompt, value: str) -> Prompt:
+    return replace(prompt, fusion=value)
+
+
+_GENE_SETTERS: Mapping[str, Callable[[Prompt, Any], Prompt]] = {
+    "fusion": _fusion,
+    "layer": _layer,
+    "sparse_top": _sparse_top,
+    "prepend": _prepend,
+}
+_GENES = set(_GENE_SETTERS)

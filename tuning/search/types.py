@@ -1,0 +1,200 @@
+"""What the loop, proposers and objectives say to each other."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.prompts.prompt import Prompt
+from tuning.search.budget import Cost
+from tuning.search.space import Space
+
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A prompt that somebody thinks worth trying.
+
+    Attributes:
+        prompt: as it would be used.
+        made_by: name of the proposer; "pool" for what is always tried.
+        how: what was done, for people.
+        parents: keys of the prompts that it comes from.
+        prompted: False for what changes vectors rather than words (a baseline).
+    """
+
+    prompt: Prompt
+    made_by: str
+    how: str = ""
+    parents: tuple[str, ...] = ()
+    prompted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """How a proposal did on the queries that it was raced over.
+
+    Attributes:
+        proposal: what was proposed.
+        scores: query id -> score in 0..1.
+        finished: whether it was raced over all of SEARCH.
+        reason: why not; "" where it was.
+    """
+
+    proposal: Proposal
+    scores: Mapping[str, float]
+    finished: bool
+    reason: str = ""
+
+    @property
+    def mean(self) -> float:
+        """Over the queries that were scored; 0 without any."""
+        return float(np.mean([*self.scores.values()])) if self.scores else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A query that a prompt answered badly: text, what it should have found, and what it did."""
+
+    query: str
+    wanted: str
+    found: str
+    rank: int | None
+
+
+class Objective(Protocol):
+    """What tuning sees of the world."""
+
+    def __call__(self, prompts: Sequence[Prompt], query_ids: Sequence[str]) -> Scores:
+        """Return (prompts, queries) scores in 0..1, higher is better."""
+        ...
+
+    def cost(self, prompt: Prompt, query_ids: Sequence[str]) -> Cost:
+        """Tell exactly what scoring one prompt on queries takes.
+
+        Raises:
+            ValueError: the prompt cannot be used.
+        """
+        ...
+
+    def failures(self, prompt: Prompt, query_ids: Sequence[str]) -> Sequence[Failure]:
+        """Return what went wrong, the worst first, for queries that the prompt was scored on."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """An objective that must encode documents before it can score some prompts."""
+
+    def preparation(self, prompt: Prompt) -> tuple[str, Cost]:
+        """Tell what stands for the documents under a prompt, and what encoding them takes."""
+        ...
+
+
+class Once(Protocol):
+    """Charges work and does it once, however often a run is taken up (see `Journal.once`)."""
+
+    def __call__(self, kind: str, key: Any, cost: Cost, work: Callable[[], Any]) -> Any:  # noqa: ANN401
+        """Return what came of it, as JSON."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a proposer works with.
+
+    Attributes:
+        space: what may be changed.
+        seed: of everything that it draws.
+        search: query ids that it may look at.
+        once: for work of its own that costs something.
+        scores: scores of a prompt on queries of `search`, charged like any other.
+        failures: what a prompt got wrong among queries of `search` that it was scored on.
+    """
+
+    space: Space
+    seed: int
+    search: tuple[str, ...]
+    once: Once
+    scores: Callable[[Prompt, Sequence[str]], Scores]
+    failures: Callable[[Prompt, Sequence[str]], Sequence[Failure]]
+
+
+class Proposer(Protocol):
+    """Proposes prompts and is told how they did; owns no evaluation.
+
+    What it proposes may depend on nothing but its bench and what it was told.
+    """
+
+    @property
+    def name(self) -> str:
+        """As it is asked for."""
+        ...
+
+    def ask(self, n: int) -> list[Proposal]:
+        """Propose about n prompts; none at all means that it is done."""
+        ...
+
+    def tell(self, results: Sequence[Scored]) -> None:
+        """Take in how proposals did: its own, and first of all those of the pool."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a search goes and what is asked of a prompt.
+
+    Attributes:
+        seed: of splits, proposers, tests and intervals.
+        alpha: of the tests by which a prompt is accepted, and of racing.
+        min_effect: smallest mean gain that is worth changing a prompt for.
+        finalists: prompts that are scored on SELECT.
+        block: queries that are raced over at a time.
+        batch: prompts that are asked for at a time.
+        length_penalty: taken from the mean of a prompt of the most words, when ranking.
+        delta: probability of a certificate that claims too much.
+    """
+
+    seed: int = 0
+    alpha: float = 0.05
+    min_effect: float = 0.0
+    finalists: int = 4
+    block: int = 25
+    batch: int = 12
+    length_penalty: float = 0.002
+    delta: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not (0 < self.alpha < 1 and 0 < self.delta < 1):
+            raise ValueError("alpha and delta are probabilities above 0 and below 1")
+        if min(self.finalists, self.block, self.batch) < 1 or self.min_effect < 0:
+            raise ValueError("finalists, block and batch are at least 1, min_effect at least 0")
+
+
+MakeProposer = Callable[[Bench], Proposer]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One thing to tune.
+
+    Attributes:
+        objective: scores prompts.
+        relevant: query id -> its relevant documents, by which queries are split.
+        space: what may be changed.
+        pool: tried first, the default at the front.
+        proposers: makers, asked one after the other.
+        rules: how.
+        final: judges on CONFIRM; None is the objective itself. Another where that ranks only.
+    """
+
+    objective: Objective
+    relevant: Mapping[str, frozenset[str]]
+    space: Space
+    pool: tuple[Proposal, ...]
+    proposers: Mapping[str, MakeProposer]
+    rules: Rules = field(default_factory=Rules)
+    final: Objective | None = None
