@@ -12,10 +12,10 @@ from embedder.prompts.prompt import Prompt
 from embedder.train.pretrain import settings
 from embedder.types import Role
 from eval.data.collections import open_collection
-from eval.matrix.cells import OWN, Asked
+from eval.matrix.cells import OWN, MatrixRequest
 from eval.matrix.run import Data, Matrix, run_matrix
 from eval.runs.record import Record
-from eval.statistics.sensitivity import Column, Standing, spread, standings
+from eval.statistics.sensitivity import PromptStanding, PromptValues, spread, standings
 from eval.tasks.sts import read_pairs
 
 FOLDER = Path(__file__).parent / "prompts10"
@@ -70,7 +70,7 @@ def sensitivity(subject: Subject) -> Section:
     learned = phrasings()
     marks = {name: seen(prompt, learned) for name, prompt in ten().items()}
     wordings = {name: prompt or own_prompt(subject.model) for name, prompt in asked.items()}
-    places[OWN] = Standing(OWN, column[OWN].measures["nDCG@10"], None, False)
+    places[OWN] = PromptStanding(OWN, column[OWN].measures["nDCG@10"], None, False)
     marks[OWN] = seen(wordings[OWN], learned)
     rows = [
         [
@@ -93,7 +93,7 @@ def sensitivity(subject: Subject) -> Section:
     )
 
 
-def spread_figures(column: Column, marks: Mapping[str, str]) -> tuple[Figure, ...]:
+def spread_figures(column: PromptValues, marks: Mapping[str, str]) -> tuple[Figure, ...]:
     """Return how far prompts lie apart, and whether those seen in training lead."""
     told = spread("scifact", LABEL, column)
     means = {one.prompt: one.mean for one in standings(column)}
@@ -132,7 +132,7 @@ def _asked(subject: Subject) -> dict[str, Prompt | None]:
 
 
 def _run(subject: Subject, prompts: Mapping[str, Prompt | None], data: Data) -> Matrix:
-    asked = Asked(prompts, {LABEL: subject.model})
+    asked = MatrixRequest(prompts, {LABEL: subject.model})
     return run_matrix(asked, [data], subject.work / "prompts")
 
 
@@ -156,7 +156,7 @@ def _text(prompt: Prompt, role: Role) -> str:
     return prompt.forms[0].templates(role)[0].text
 
 
-def _told(place: Standing) -> str:
+def _told(place: PromptStanding) -> str:
     if place.p_holm is None:
         return "best" if place.best else ""
     return f"{place.p_holm:.2g}"

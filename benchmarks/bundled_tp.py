@@ -9,7 +9,7 @@ from embedder.encoders.llm import LLMEncoder, own_prompt
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Prepending
+from embedder.prompts.readout_rules import PrependingRules
 from embedder.prompts.template import Template
 from eval.tasks.sts import PairSet, judge, read_pairs
 
@@ -91,7 +91,7 @@ def prepending(subject: Subject) -> Section:
 
 def with_placeholder(prompt: Prompt) -> Prompt:
     """Put a placeholder before the text of each wording, and before a quote that opens it."""
-    return _reworded(prompt, _placed, Prepending(0, 1))
+    return _reworded(prompt, _placed, PrependingRules(0, 1))
 
 
 def as_chosen(prompt: Prompt, choice: Choice) -> Prompt:
@@ -99,12 +99,12 @@ def as_chosen(prompt: Prompt, choice: Choice) -> Prompt:
     read = replace(prompt.reading, layer=choice.layer, dense=True, sparse=None)
     read_so = replace(prompt, reading=read)
     if choice.exit:
-        return replace(read_so, prepend=Prepending(choice.start, choice.exit))
+        return replace(read_so, prepend=PrependingRules(choice.start, choice.exit))
     return _reworded(read_so, _bare, None)
 
 
 def _reworded(
-    prompt: Prompt, change: Callable[[Template], Template], prepend: Prepending | None
+    prompt: Prompt, change: Callable[[Template], Template], prepend: PrependingRules | None
 ) -> Prompt:
     """Change every wording together with the rule: one without the other is refused."""
     forms = [

@@ -24,8 +24,8 @@ from eval.fusion.sweep import METHODS, Setting, grid, sweep
 from eval.measures.measures import Qrels, Values, evaluate
 from eval.statistics.compare import Difference, compare
 from index.folder import Index
-from lastword.cli.encoders import channel_options, readers
-from lastword.cli.options import Reading
+from lastword.cli.encoders import channel_options, make_encoders
+from lastword.cli.options import EncoderOptions
 from lastword.cli.recipes import fusion_for
 from retrieval.build import BuildOptions, build_index
 from retrieval.fusion import fusion_by_name
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     sets: dict[str, Searched] = {}
     for name in asked.only:
         place = asked.runs / f"{name}-{label}"
-        sets[name] = searched(asked.data / name, place, Reading(embedder=asked.embedder))
+        sets[name] = searched(asked.data / name, place, EncoderOptions(embedder=asked.embedder))
     default = next(iter(sets.values())).default
     record: dict[str, Any] = {"name": f"fusion/{label}", "measure": MEASURE, "default": default}
     record |= {"gains": gains(sets, default), "methods": methods(sets)}
@@ -81,10 +81,10 @@ def main(arguments: list[str] | None = None) -> None:
         append(record)
 
 
-def searched(source: Path, place: Path, reading: Reading) -> Searched:
+def searched(source: Path, place: Path, reading: EncoderOptions) -> Searched:
     """Read the runs that are kept beside `place`, or index the collection there and search it."""
     collection = open_collection(str(source), SPLITS[source.name])
-    made = readers(reading)
+    made = make_encoders(reading)
     kept = {name: place.with_name(f"{place.name}.{name}.trec") for name in made.encoders}
     if not all(path.exists() for path in kept.values()):
         options = BuildOptions(channel_options(made.recipes), on_empty="skip")

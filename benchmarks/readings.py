@@ -30,12 +30,12 @@ from embedder.encoders.llm import LLMEncoder
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Reading
-from embedder.prompts.template import Form, Template
+from embedder.prompts.readout_rules import ReadoutRules
+from embedder.prompts.template import PromptVariant, Template
 from embedder.types import Role
 
 Rows = NDArray[np.float32]
-DENSE = Reading(sparse=None)
+DENSE = ReadoutRules(sparse=None)
 
 
 @dataclass(frozen=True)
@@ -257,7 +257,7 @@ PAIRS: Mapping[str, Callable[[Backbone, LLMOptions], Pair]] = {
 
 def _plain(wordings: Sequence[str]) -> Prompt:
     templates = tuple(Template(one) for one in wordings)
-    return Prompt("endings", (Form("plain", templates, templates),), DENSE)
+    return Prompt("endings", (PromptVariant("plain", templates, templates),), DENSE)
 
 
 def _states(says: str, encoder: LLMEncoder, texts: Sequence[str]) -> Side:

@@ -94,11 +94,11 @@ def demo_index() -> Path:
 def demo_index_in_cache() -> Path | None:
     """Find the index that the demo would use; None where it is not there, or unfinished."""
     from index.folder import Index
-    from lastword.cli.encoders import readers
-    from lastword.cli.options import Reading
+    from lastword.cli.encoders import make_encoders
+    from lastword.cli.options import EncoderOptions
     from lastword.commands.collection.demo import demo_place
 
-    place = demo_place(readers(Reading()))
+    place = demo_place(make_encoders(EncoderOptions()))
     if not place.exists():
         return None
     with Index.open(place) as index:

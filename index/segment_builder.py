@@ -22,7 +22,7 @@ from index.storage.arrays import write_array
 from index.storage.checksums import flush_tree
 from index.storage.layout import DOCUMENTS, GATHERED, OWNER, PASSAGES
 
-Ids = Container[str]
+DocumentIds = Container[str]
 
 
 class SegmentBuilder:
@@ -38,7 +38,10 @@ class SegmentBuilder:
     """
 
     def __init__(
-        self, folder: Path, channels: Mapping[str, ChannelSpec], taken: Callable[[list[str]], Ids]
+        self,
+        folder: Path,
+        channels: Mapping[str, ChannelSpec],
+        taken: Callable[[list[str]], DocumentIds],
     ) -> None:
         if folder.exists():
             remove_segment(folder)

@@ -11,7 +11,7 @@ from index.manifest import Ingest, Passages
 from index.writer import IndexWriter
 from retrieval.ingestion import Ingestion, Progress
 from retrieval.options import DEFAULT_CHANNELS, BuildOptions, BuildReport, ChannelOptions
-from retrieval.source import EMPTY_DIGEST, Source
+from retrieval.source import EMPTY_DIGEST, DocumentReader
 
 __all__ = [
     "DEFAULT_CHANNELS",
@@ -56,7 +56,7 @@ def build_index(
     specs = [
         options.channel(name).spec(name, encoder.fingerprint) for name, encoder in encoders.items()
     ]
-    source = Source.begun(documents)  # before there is a folder
+    source = DocumentReader.begun(documents)  # before there is a folder
     new = not (Path(path) / MANIFEST).exists()
     with IndexWriter(path, specs if new else None) as writer:
         held = writer.manifest.ingest
@@ -94,7 +94,7 @@ def add_documents(
     """
     started = time.perf_counter()
     options = options or BuildOptions()
-    source = Source.begun(documents)
+    source = DocumentReader.begun(documents)
     with IndexWriter(path) as writer:
         held = writer.manifest.ingest
         if held is not None and held.kind == "build":

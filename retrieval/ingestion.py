@@ -16,7 +16,7 @@ from index.writer import CACHE, IndexWriter
 from retrieval.named_texts import encode_named
 from retrieval.options import BuildOptions
 from retrieval.passages import passage_text, spans
-from retrieval.source import Source
+from retrieval.source import DocumentReader
 
 Progress = Callable[[int], None]
 """Told how many documents of the source have been read."""
@@ -63,7 +63,7 @@ class Ingestion:
         self._cache = writer.path / CACHE
         self._feeds = self._shared(encoders)
 
-    def run(self, source: Source, done: Ingest, passages: Passages | None) -> Ingest:
+    def run(self, source: DocumentReader, done: Ingest, passages: Passages | None) -> Ingest:
         """Take the source to its end, going on behind `done`; return the totals.
 
         Raises:
@@ -82,7 +82,7 @@ class Ingestion:
             self._commit(None)  # the last segment was just full
         return done
 
-    def _segment(self, source: Source, done: Ingest, passages: Passages | None) -> Ingest:
+    def _segment(self, source: DocumentReader, done: Ingest, passages: Passages | None) -> Ingest:
         """Fill and stage one segment; return the totals with it."""
         builder = self._writer.new_segment()
         skipped = 0

@@ -25,7 +25,7 @@ Seconds = defaultdict[str, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class SearchResult:
     """The outcome of a search.
 
     Attributes:
@@ -107,7 +107,7 @@ class Retriever:
         """Return the k best documents of every query, per channel."""
         return self._channel_runs(queries, k, Seconds(float))
 
-    def answer(self, queries: Mapping[str, str], k: int) -> Answer:
+    def answer(self, queries: Mapping[str, str], k: int) -> SearchResult:
         """Search, and keep what each channel said and how long it took."""
         if k < 1:
             raise ValueError(f"a search is for at least 1 document; got k={k}")
@@ -115,7 +115,7 @@ class Retriever:
         runs = self._channel_runs(queries, max(k, self._depth), seconds)
         with _timed(seconds, "fuse"):
             fused = self.fuse(list(runs.values()))
-        return Answer(cut(fused, k), runs, dict(seconds))
+        return SearchResult(cut(fused, k), runs, dict(seconds))
 
     def fuse(self, runs: Sequence[Run]) -> Run:
         """Fuse the runs of all channels, given in their order; one channel stays as it is."""

@@ -40,7 +40,7 @@ def documents_digest(documents: Iterable[Document]) -> str:
     return digest.hexdigest
 
 
-class Source:
+class DocumentReader:
     """Reads documents one at a time and keeps a running digest of all that were taken.
 
     Args:
@@ -54,14 +54,14 @@ class Source:
         self.consumed = 0
 
     @staticmethod
-    def begun(documents: Iterable[Document]) -> "Source":
+    def begun(documents: Iterable[Document]) -> "DocumentReader":
         """Return a source whose first document has been looked at, and of a sequence every one.
 
         Raises:
             TypeError: it is no document.
             ValueError: there is none.
         """
-        source = Source(documents)
+        source = DocumentReader(documents)
         for at, document in enumerate(documents if isinstance(documents, Sequence) else ()):
             _check_document(document, at + 1)
         if source.exhausted:

@@ -8,15 +8,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Reading
-from embedder.prompts.template import Form, Template
+from embedder.prompts.readout_rules import ReadoutRules
+from embedder.prompts.template import PromptVariant, Template
 from embedder.types import Role
 from tuning.search.budget import Cost
 from tuning.search.space import Space
-from tuning.search.types import Failure, MakeProposer, Proposal, Rules, Scores, Task
+from tuning.search.types import Failure, MakeProposer, Proposal, Rules, Scores, TuningTask
 
 SPACE = Space(
-    Prompt("plain", (Form("", (Template("ask {text} :"),), (Template("{text}"),)),), Reading()),
+    Prompt(
+        "plain",
+        (PromptVariant("", (Template("ask {text} :"),), (Template("{text}"),)),),
+        ReadoutRules(),
+    ),
     most_words=12,
 )
 
@@ -77,7 +81,7 @@ class Arithmetic:
         )
 
 
-def task(objective: Arithmetic, makers: Mapping[str, MakeProposer], seed: int = 0) -> Task:
+def task(objective: Arithmetic, makers: Mapping[str, MakeProposer], seed: int = 0) -> TuningTask:
     """Return a task whose pool is the default alone."""
     pool = (Proposal(SPACE.default, "pool", "default"),)
-    return Task(objective, objective.relevant, SPACE, pool, makers, Rules(seed=seed))
+    return TuningTask(objective, objective.relevant, SPACE, pool, makers, Rules(seed=seed))

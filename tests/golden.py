@@ -14,8 +14,8 @@ from embedder.encoders.llm import LLMEncoder
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Reading, SparseRules
-from embedder.prompts.template import Form, Template
+from embedder.prompts.readout_rules import ReadoutRules, SparseRules
+from embedder.prompts.template import PromptVariant, Template
 from embedder.text import sts_rules as text_rules
 from embedder.types import Role
 from tests.folders import GOLDEN
@@ -47,9 +47,9 @@ def encoder(settings: dict[str, Any], mode: str = "first-token", expansion: int 
     )
     rules = SparseRules(words="nltk", scale=100, expansion=expansion)
     steps = settings.get("num_pooled_tokens") or 10
-    reading = Reading(mode=mode, generated_tokens=steps, sparse=rules)  # type: ignore[arg-type]
+    reading = ReadoutRules(mode=mode, generated_tokens=steps, sparse=rules)  # type: ignore[arg-type]
     # Their program adds no special token: the prompt files spell what they want.
-    form = Form("golden", (query,), (document,))
+    form = PromptVariant("golden", (query,), (document,))
     prompt = Prompt("golden", (form,), reading, specials="none")
     model, options = backbone(settings["model"])
     most = settings.get("max_text_tokens", options.max_text_tokens)

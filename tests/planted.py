@@ -16,8 +16,8 @@ from embedder.encoders.llm import LLMEncoder
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Reading
-from embedder.prompts.template import Form, Template
+from embedder.prompts.readout_rules import ReadoutRules
+from embedder.prompts.template import PromptVariant, Template
 from embedder.types import Role
 from tuning.search.budget import Cost
 from tuning.search.space import Around, Space
@@ -66,8 +66,10 @@ def model_and_tokenizer(seed: int, width: int = 68) -> Backbone:
 
 def plain_prompt(before: str = "") -> Prompt:
     """Return a prompt that says nothing but, perhaps, some words before a query."""
-    form = Form("", (Template(f"{before}{{text}}{ENDING}"),), (Template(f"{{text}}{ENDING}"),))
-    return Prompt("plain", (form,), Reading(sparse=None))
+    form = PromptVariant(
+        "", (Template(f"{before}{{text}}{ENDING}"),), (Template(f"{{text}}{ENDING}"),)
+    )
+    return Prompt("plain", (form,), ReadoutRules(sparse=None))
 
 
 class PlantedObjective:

@@ -7,7 +7,7 @@ from pathlib import Path
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Encoder
 from eval.measures.measures import Qrels
-from eval.runs.record import Cost, Record, file_stem
+from eval.runs.record import Record, RunCost, file_stem
 from eval.runs.run_config import open_run
 from eval.tasks.retrieval import JudgeOptions, judge
 from index.documents import Document
@@ -71,7 +71,9 @@ def sts_folder(path: Path, shift: float = 0.0) -> Path:
             values={"dense": {"spearman": values, "pearson": values}},
             counted="dense",
             fingerprints={"dense": '{"kind":"llm"}'},
-            cost=Cost({"encode": 1.0}, {"dense": {"texts": 16, "tokens": 99, "truncated": 1}}, 10),
+            cost=RunCost(
+                {"encode": 1.0}, {"dense": {"texts": 16, "tokens": 99, "truncated": 1}}, 10
+            ),
             details=details if dataset == "more-pairs" else {},
         ).write(path)
     return path

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from embedder.encoders.llm import LLMEncoder
-from embedder.inputs.tokenized import Row
+from embedder.inputs.tokenized import TokenizedText
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Contrast, Prepending, Reading
+from embedder.prompts.readout_rules import ContrastRules, PrependingRules, ReadoutRules
 from embedder.types import Role
 from tests import oracle
 from tests.shapes import DEPTH
@@ -24,7 +24,7 @@ from tests.shapes import DEPTH
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from embedder.encoders.reader import Fed
+    from embedder.encoders.reader import ModelInput
 
 OPTIONS = LLMOptions(dtype="float32", device="cpu")
 TOLERANCE = 1e-5  # of a row's largest entry
@@ -65,7 +65,7 @@ class Pair:
         return averaged
 
     def _worded(
-        self, prompt: Prompt, fed: Sequence["Fed"], at: int, padding: oracle.Padding
+        self, prompt: Prompt, fed: Sequence["ModelInput"], at: int, padding: oracle.Padding
     ) -> Tensor:
         rows, reading = [one.rows[at] for one in fed], prompt.reading
         layer = -1 if reading.pool == "max" else _layer(reading.layer)
@@ -78,7 +78,7 @@ class Pair:
         return pooled if prompt.filter is None else self._filtered(pooled, prompt.filter)
 
     def _states(
-        self, prompt: Prompt, rows: Sequence[Row], layer: int, padding: oracle.Padding
+        self, prompt: Prompt, rows: Sequence[TokenizedText], layer: int, padding: oracle.Padding
     ) -> list[Tensor]:
         ids = [row.ids for row in rows]
         if prompt.reading.attention == "bidirectional":
@@ -91,7 +91,7 @@ class Pair:
         )
         return oracle.prepended(self.model, ids, layer, plan, padding)
 
-    def _pooled(self, states: Tensor, row: Row, reading: Reading) -> Tensor:
+    def _pooled(self, states: Tensor, row: TokenizedText, reading: ReadoutRules) -> Tensor:
         """Turn the states of one row, (len, dim), into what is read of it."""
         span = list(range(len(row.ids)))
         if reading.span != "prompt":
@@ -127,7 +127,7 @@ def _layer(layer: int | float) -> int:
     return round(layer * DEPTH) if isinstance(layer, float) else layer
 
 
-def _blocks(rule: Prepending) -> tuple[int, int]:
+def _blocks(rule: PrependingRules) -> tuple[int, int]:
     """Give first block and end; a fraction of few blocks leaves one at least."""
     end = round(rule.exit * DEPTH) if isinstance(rule.exit, float) else rule.exit
     return rule.start, max(end, rule.start + 1)
@@ -136,7 +136,7 @@ def _blocks(rule: Prepending) -> tuple[int, int]:
 @contextmanager
 def _contrasting(
     model: "PreTrainedModel",
-    rule: Contrast | None,
+    rule: ContrastRules | None,
     rows: oracle.Rows,
     others: oracle.Rows,
     padding: oracle.Padding,

@@ -13,11 +13,11 @@ from benchmarks.bundled_section import Figure, Section, Subject
 from benchmarks.bundled_tp import Choice, as_chosen, choices, with_placeholder
 from benchmarks.results import RUNS
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Prepending
+from embedder.prompts.readout_rules import PrependingRules
 from embedder.train.pretrain.settings import TEMPLATES
 from embedder.types import Role
 from eval.measures.measures import Values
-from eval.runs.record import Cost, Record
+from eval.runs.record import Record, RunCost
 from tests.models import save_llama
 from tests.synthetic import documents, queries
 
@@ -83,7 +83,7 @@ def test_means_over_collections_and_over_queries_by_hand() -> None:
             run: {"nDCG@10": {str(at): float(held) for at, held in enumerate(base + more)}}
             for run, more in zip(RUNS, (0.0, 0.1, 0.2, gain), strict=True)
         }
-        records[name] = Record("retrieval", name, values, "fused", {}, Cost({}, {}, 0))
+        records[name] = Record("retrieval", name, values, "fused", {}, RunCost({}, {}, 0))
     dense, sparse, mean, p = judged(records, "command").figures
     assert dense.value == pytest.approx(0.45) and sparse.value == pytest.approx(0.55)
     assert mean.value == pytest.approx(0.03) and mean.reached
@@ -102,7 +102,7 @@ def test_a_placeholder_goes_before_the_quote_and_leaves_no_trace() -> None:
     assert placed.forms[0].query[0].text == 'text : {placeholder} "{text}" in one word : "'
     assert as_chosen(placed, Choice(0, 0, 1)).forms == own.forms
     chosen = as_chosen(placed, Choice(1, 2, 2))
-    assert chosen.prepend == Prepending(1, 2) and chosen.reading.layer == 2
+    assert chosen.prepend == PrependingRules(1, 2) and chosen.reading.layer == 2
 
 
 @pytest.fixture(scope="module")

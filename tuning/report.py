@@ -9,9 +9,9 @@ from eval.report.figures import figures
 from eval.report.listings import Listing
 from eval.report.page import FOLDER, STYLE, environment
 from eval.report.plots import Plot
-from tuning.objectives.index_objective import Judged
-from tuning.search.choice import Gain
-from tuning.search.pipeline import CHANGE, Outcome
+from tuning.objectives.index_objective import JudgedQueries
+from tuning.search.choice import PromptGain
+from tuning.search.pipeline import CHANGE, TuningOutcome
 from tuning.search.space import Space
 from tuning.search.types import Rules
 
@@ -34,9 +34,9 @@ class TuningFacts:
         rules: of the search.
     """
 
-    outcome: Outcome
+    outcome: TuningOutcome
     space: Space
-    data: Judged
+    data: JudgedQueries
     index: str
     budget: str
     seconds: float
@@ -44,7 +44,7 @@ class TuningFacts:
     rules: Rules
 
     @property
-    def tested(self) -> Gain | None:
+    def tested(self) -> PromptGain | None:
         """What the verdict hangs on: CONFIRM, else the best on SELECT or out of fold."""
         if self.outcome.confirmed is not None:
             return self.outcome.confirmed
@@ -82,7 +82,7 @@ class TuningFacts:
         if held is None:
             return []
         base = dict.fromkeys(held.differences, 0.0)
-        drawn = figures.Pair(
+        drawn = figures.SystemPair(
             "tuned", ("default", "prompt"), self.data.measure, base, held.differences, {}, {}
         )
         reach = (held.interval.low, held.interval.high) if held.interval else None
@@ -95,7 +95,7 @@ def page(facts: TuningFacts) -> str:
     return environment().get_template(TEMPLATE).render(facts=facts, css=css) + "\n"
 
 
-def _gains(outcome: Outcome) -> Iterator[Listing]:
+def _gains(outcome: TuningOutcome) -> Iterator[Listing]:
     tested = [
         ("SELECT" if outcome.queries["confirm"] else "out of fold", one) for one in outcome.selected
     ]

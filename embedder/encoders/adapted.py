@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.encoders.batch_output import BatchRows, unit
-from embedder.encoders.llm import LLMEncoder, Window
-from embedder.encoders.reader import Answer
+from embedder.encoders.batch_output import BatchRows, unit_rows
+from embedder.encoders.llm import LLMEncoder, PreparedTexts
+from embedder.encoders.reader import BatchAnswer
 from embedder.files.durable import filling
 from embedder.models.loading import LLMOptions
 from embedder.models.soft_prompt import check_plain, soft_logits, soft_states
@@ -22,13 +22,13 @@ from embedder.types import Representation, Role, fingerprint_of, list_texts
 if TYPE_CHECKING:
     from embedder.models.backbone import Backbone
 
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 BATCH = 64  # queries
 WINDOW = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Adaptation:
+class QueryAdapter:
     """Arrays that are learned or computed; None where there is no such thing.
 
     Attributes:
@@ -38,10 +38,10 @@ class Adaptation:
         offset: see matrix.
     """
 
-    soft: Floats | None = None
-    router: Floats | None = None
-    matrix: Floats | None = None
-    offset: Floats | None = None
+    soft: Float32Array | None = None
+    router: Float32Array | None = None
+    matrix: Float32Array | None = None
+    offset: Float32Array | None = None
 
     def __post_init__(self) -> None:
         shapes = {name: array.shape for name, array in self.arrays.items()}
@@ -59,7 +59,7 @@ class Adaptation:
             raise ValueError("an adaptation holds numbers that are not finite")
 
     @property
-    def arrays(self) -> dict[str, Floats]:
+    def arrays(self) -> dict[str, Float32Array]:
         """What there is, by name."""
         named = {
             "soft": self.soft, "router": self.router, "matrix": self.matrix, "offset": self.offset
@@ -87,7 +87,7 @@ class Adaptation:
         return f"{path.resolve()}#{self.digest}"
 
     @staticmethod
-    def load(named: str) -> "Adaptation":
+    def load(named: str) -> "QueryAdapter":
         """Read what `save` returned the name of.
 
         Raises:
@@ -100,7 +100,7 @@ class Adaptation:
         if not Path(path).is_file():
             raise ValueError(f"the prompt adapts query rows by {path!r}, and there is no such file")
         try:
-            held = Adaptation(
+            held = QueryAdapter(
                 **{name: one.astype(np.float32) for name, one in load_file(path).items()}
             )
         except (SafetensorError, TypeError) as error:
@@ -111,19 +111,19 @@ class Adaptation:
             )
         return held
 
-    def mapped(self, dense: Floats) -> Floats:
+    def mapped(self, dense: Float32Array) -> Float32Array:
         """Map (n, dim) unit rows."""
         if self.matrix is not None:
             dense = dense @ self.matrix.T
         if self.offset is not None:
             dense = dense + self.offset
-        return unit(dense)
+        return unit_rows(dense)
 
 
 class AdaptedEncoder:
     """An LLMEncoder whose queries are adapted; documents are as they were."""
 
-    def __init__(self, inner: LLMEncoder, adaptation: Adaptation, named: str) -> None:
+    def __init__(self, inner: LLMEncoder, adaptation: QueryAdapter, named: str) -> None:
         """Take an encoder and what changes its queries.
 
         Args:
@@ -190,7 +190,7 @@ class AdaptedEncoder:
         parts = [self.inner.collect(rows) for rows, _, _ in done if rows]
         return _joined(parts) if parts else self.inner.encode([], Role.QUERY)
 
-    def _read(self, window: Window, batch: NDArray[np.int64]) -> BatchRows:
+    def _read(self, window: PreparedTexts, batch: NDArray[np.int64]) -> BatchRows:
         import torch
 
         soft, router = self.adaptation.soft, self.adaptation.router
@@ -204,7 +204,7 @@ class AdaptedEncoder:
         else:
             states, logits = soft_logits(self.backbone, ids, tensors[0], tensors[1])
         hidden = states.float()[None] if self.prompt.reading.dense else None
-        answer = Answer(np.arange(len(batch)), hidden, logits)
+        answer = BatchAnswer(np.arange(len(batch)), hidden, logits)
         return self.inner.select(window, batch, answer)
 
 
@@ -219,7 +219,7 @@ def encoder_of(
     inner = LLMEncoder(backbone, replace(prompt, adapt=""), options)
     if not prompt.adapt:
         return inner
-    return AdaptedEncoder(inner, Adaptation.load(prompt.adapt), prompt.adapt)
+    return AdaptedEncoder(inner, QueryAdapter.load(prompt.adapt), prompt.adapt)
 
 
 def _check_room(backbone: "Backbone", ids: Sequence[Sequence[int]], soft_tokens: int) -> None:
@@ -234,7 +234,7 @@ def _check_room(backbone: "Backbone", ids: Sequence[Sequence[int]], soft_tokens:
         )
 
 
-def _check_widths(inner: LLMEncoder, adaptation: Adaptation) -> None:
+def _check_widths(inner: LLMEncoder, adaptation: QueryAdapter) -> None:
     """Refuse arrays that were made for another model."""
     fed = int(inner.backbone.model.get_input_embeddings().weight.shape[1])
     widths = {"soft": fed, "router": fed, "matrix": inner.width, "offset": inner.width}

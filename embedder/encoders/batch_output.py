@@ -26,7 +26,7 @@ class BatchRows:
     weights: "Tensor | None"
 
 
-class Room:
+class AdaptiveBudget:
     """How many tokens go through a model together; halved, and so remembered, where it is full."""
 
     def __init__(self, tokens: int) -> None:
@@ -85,7 +85,7 @@ def join(parts: Sequence[Representation], texts: int) -> Representation:
     )
 
 
-def unit(states: NDArray[np.float32]) -> NDArray[np.float32]:
+def unit_rows(states: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale rows (..., dim) to unit length; a row of zeros has no direction and stays."""
     length = np.linalg.norm(states, axis=-1, keepdims=True)
     scaled: NDArray[np.float32] = states / np.maximum(length, np.float32(1e-12))

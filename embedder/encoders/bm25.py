@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 from embedder.inputs.vocabulary import stop_words as read_stop_words
 from embedder.prompts.readout_rules import STOP_WORDS
 from embedder.text.emoji import emoji_terms, is_emoji, without_selectors
-from embedder.text.words import hangul_terms, has_hangul, is_unspaced, words, words_and_emoji
+from embedder.text.words import find_words, hangul_terms, has_hangul, is_unspaced, words_and_emoji
 from embedder.types import Representation, Role, fingerprint_of, list_texts
 
 VOCABULARY = 2**62
@@ -30,8 +30,8 @@ _CLUSTER = regex.compile(r"\X")
 class BM25Encoder:
     """Encode a text as the counts of its terms, in a vocabulary that needs no state.
 
-    Text is NFKC-normalised, case-folded and cut by `words`; stop words of the language are left
-    out and the rest is stemmed by Snowball. Runs of a script without spaces become single
+    Text is NFKC-normalised, case-folded and cut by `find_words`; stop words of the language are
+    left out and the rest is stemmed by Snowball. Runs of a script without spaces become single
     characters and pairs of neighbours; beside a word in Hangul stand its pairs of syllables, and
     beside an emoji its parts. The column of a term is a 62-bit hash of it, so shards
     that were encoded apart agree. Queries and documents are treated alike.
@@ -119,7 +119,7 @@ class BM25Encoder:
     def terms(self, text: str) -> Iterator[str]:
         """Yield the words of a text before they are stemmed, stop words among them, in order."""
         text = self._normalised(text)
-        for word in words(text) if self._analysis == 1 else words_and_emoji(text):
+        for word in find_words(text) if self._analysis == 1 else words_and_emoji(text):
             if word.isascii():
                 yield word
             elif self._analysis == 1:

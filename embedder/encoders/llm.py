@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from embedder.checkpoints.bundled import BUNDLED_MODEL, BUNDLED_NAME
 from embedder.encoders.batch_output import (
+    AdaptiveBudget,
     BatchRows,
-    Room,
     in_order,
     join,
     refuse_nan,
     to_host,
-    unit,
+    unit_rows,
 )
 from embedder.encoders.token_limits import within_context
-from embedder.inputs.vocabulary import TermTable
+from embedder.inputs.vocabulary import TermVocabulary
 from embedder.locks import lock_of
 from embedder.models import sparse as sparsify
 from embedder.models.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
@@ -29,17 +29,17 @@ from embedder.prompts.prompt import NOTES, Prompt, content_hash
 from embedder.types import Representation, Role, fingerprint_of, list_texts
 
 if TYPE_CHECKING:
-    from embedder.encoders.reader import Answer, Fed
+    from embedder.encoders.reader import BatchAnswer, ModelInput
     from embedder.models.backbone import Backbone
 
 WINDOW = 256  # texts that are sorted by length together, while the next are tokenised
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Window:
+class PreparedTexts:
     """Texts made ready for the model: what is fed, and the columns they may use."""
 
-    fed: list["Fed"]
+    fed: list["ModelInput"]
     allowed: list[NDArray[np.int64]]
 
 
@@ -52,17 +52,19 @@ class LLMEncoder:
     """
 
     def __init__(self, backbone: "Backbone", prompt: Prompt, options: LLMOptions) -> None:
-        from embedder.encoders.reader import Reader
+        from embedder.encoders.reader import PromptReader
 
         _check_ready(prompt)
         self.backbone = backbone
         self.prompt = prompt
         rules = prompt.reading.sparse
         with lock_of(backbone.tokenizer):
-            self.reader = Reader(backbone, prompt)
+            self.reader = PromptReader(backbone, prompt)
             self.options = within_context(options, self.reader)
-            self.table = TermTable(backbone.tokenizer, backbone.vocab, rules) if rules else None
-        self.room = Room(self.options.token_budget)
+            self.table = (
+                TermVocabulary(backbone.tokenizer, backbone.vocab, rules) if rules else None
+            )
+        self.room = AdaptiveBudget(self.options.token_budget)
         self._counts: Counter[str] = Counter(texts=0, tokens=0, truncated=0, without_words=0)
         with lock_of(backbone.tokenizer):
             self._fingerprint = self._describe()
@@ -136,7 +138,7 @@ class LLMEncoder:
             raise ValueError(f"prompt {self.prompt.name!r} reads no sparse rows")
         return {int(term): self.table.readable(int(term)) for term in terms}
 
-    def fed(self, text: str, role: Role) -> "Fed":
+    def fed(self, text: str, role: Role) -> "ModelInput":
         """Return the tokens that a text is fed as, cut at the limit, with their marks."""
         return self.reader.feed([text], role, self.options.max_text_tokens)[0]
 
@@ -146,7 +148,7 @@ class LLMEncoder:
         for window in self._prepared(windows or [[]], role):
             yield self._read_window(window, role)
 
-    def _prepared(self, windows: list[list[str]], role: Role) -> Iterator[Window]:
+    def _prepared(self, windows: list[list[str]], role: Role) -> Iterator[PreparedTexts]:
         """Tokenise the next window while the model runs on this one."""
         if len(windows) == 1:
             yield self.prepare(windows[0], role)
@@ -159,7 +161,7 @@ class LLMEncoder:
                 yield ready
             yield coming.result()
 
-    def prepare(self, texts: Sequence[str], role: Role) -> Window:
+    def prepare(self, texts: Sequence[str], role: Role) -> PreparedTexts:
         """Tokenise at most WINDOW texts, and count them."""
         with lock_of(self.backbone.tokenizer):
             fed = self.reader.feed(texts, role, self.options.max_text_tokens)
@@ -168,9 +170,9 @@ class LLMEncoder:
             self._counts["tokens"] += sum(text.tokens for text in fed)
             self._counts["truncated"] += sum(text.rows[0].cut for text in fed)
             self._counts["without_words"] += sum(len(ids) == 0 for ids in allowed)
-        return Window(fed, allowed)
+        return PreparedTexts(fed, allowed)
 
-    def _read_window(self, window: Window, role: Role) -> list[BatchRows]:
+    def _read_window(self, window: PreparedTexts, role: Role) -> list[BatchRows]:
         def choose(waiting: list[int]) -> NDArray[np.int64]:
             fed = [window.fed[i] for i in waiting]
             return self.reader.next_batch(fed, role, self.room.tokens)
@@ -181,7 +183,9 @@ class LLMEncoder:
 
         return self.room.read_all([text.tokens for text in window.fed], choose, read)
 
-    def select(self, window: Window, owner: NDArray[np.int64], answer: "Answer") -> BatchRows:
+    def select(
+        self, window: PreparedTexts, owner: NDArray[np.int64], answer: "BatchAnswer"
+    ) -> BatchRows:
         """Keep of an answer what this prompt reads; `owner` are places in the window."""
         if self.table is None or answer.logits is None:
             return BatchRows(owner, answer.hidden, None, None)
@@ -216,8 +220,8 @@ class LLMEncoder:
     def _unit_rows(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
         """Average over wordings, (wordings, n, dim) -> (n, dim) of unit length."""
         if self.prompt.reading.unit:
-            states = unit(states)
-        return unit(states.mean(axis=0))
+            states = unit_rows(states)
+        return unit_rows(states.mean(axis=0))
 
     def _nothing(self) -> Representation:
         return Representation(

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedder.encoders.llm import LLMEncoder, own_prompt
-from embedder.encoders.rice import sample, with_examples
+from embedder.encoders.rice import draw_examples, show_examples
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Rewriting
+from embedder.prompts.readout_rules import RewritingRules
 
 if TYPE_CHECKING:
     from embedder.encoders.adapted import AdaptedEncoder
-    from embedder.methods.geneol import VariantEncoder, Variants
+    from embedder.methods.geneol import RewritingEncoder, RewritingPrompts
 
 
 def open_encoder(
@@ -22,7 +22,7 @@ def open_encoder(
     options: LLMOptions | None = None,
     channels: Sequence[str] | None = None,
     texts: Iterable[str] | None = None,
-) -> "LLMEncoder | VariantEncoder | AdaptedEncoder":
+) -> "LLMEncoder | RewritingEncoder | AdaptedEncoder":
     """Load a model by hub name or folder as the encoder that a prompt describes.
 
     Args:
@@ -35,8 +35,8 @@ def open_encoder(
     chosen = prompt or own_prompt(model)
     backbone, resolved = load_backbone(model, options or LLMOptions())
     if chosen.sample is not None and not chosen.examples and texts is not None:
-        drawn = sample(texts, chosen.sample)
-        chosen = with_examples(chosen, drawn, backbone, resolved)
+        drawn = draw_examples(texts, chosen.sample)
+        chosen = show_examples(chosen, drawn, backbone, resolved)
     plain = replace(chosen, rewrite=None)
     if channels is not None:
         plain = plain.reading_only(dense="dense" in channels, sparse="sparse" in channels)
@@ -47,20 +47,20 @@ def open_encoder(
     encoder = LLMEncoder(backbone, plain, resolved)
     if chosen.rewrite is None:
         return encoder
-    from embedder.methods.geneol import VariantEncoder
-    from embedder.models.generation import Writer
+    from embedder.methods.geneol import RewritingEncoder
+    from embedder.models.generation import Generator
 
     rule = chosen.rewrite
-    writer = Writer.load(rule.writer, options) if rule.writer else Writer(backbone)
-    return VariantEncoder(encoder, writer, variants_of(rule))
+    writer = Generator.load(rule.writer, options) if rule.writer else Generator(backbone)
+    return RewritingEncoder(encoder, writer, variants_of(rule))
 
 
-def variants_of(rule: Rewriting) -> "Variants":
+def variants_of(rule: RewritingRules) -> "RewritingPrompts":
     """Return the wordings that come with lastword, with the numbers of a prompt."""
-    from embedder.methods.geneol import Variants
+    from embedder.methods.geneol import RewritingPrompts
 
     return replace(
-        Variants.load(),
+        RewritingPrompts.load(),
         per_instruction=rule.per_instruction,
         shots=rule.shots,
         compose=rule.compose,

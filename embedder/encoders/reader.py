@@ -9,25 +9,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from embedder.inputs.prompt_tokenizer import Frame
+from embedder.inputs.prompt_tokenizer import PromptTokenizer
 from embedder.inputs.render import choose_form
-from embedder.inputs.tokenized import Row
+from embedder.inputs.tokenized import TokenizedText
 from embedder.locks import lock_of
-from embedder.methods.embed_filter import basis
+from embedder.methods.embed_filter import filter_basis
 from embedder.methods.interventions import (
-    Capture,
-    Prepend,
-    Subtract,
+    CaptureAttentionOutput,
+    ContrastiveSubtraction,
+    TokenPrepending,
     contrast_block,
     prepend_blocks,
 )
 from embedder.methods.scsp import read_selected
-from embedder.methods.selection import Selection
+from embedder.methods.selection import SelectionRules
 from embedder.models.backbone import Backbone
 from embedder.models.batching import plan
-from embedder.models.greedy import pool, say
-from embedder.models.pooling import positions, take
-from embedder.models.request import Intervention, Wanted
+from embedder.models.greedy import greedy_answers, pool_answers
+from embedder.models.pooling import find_pooling, read_positions
+from embedder.models.request import Intervention, ReadRequest
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fed:
+class ModelInput:
     """One text as a model is fed it.
 
     Attributes:
@@ -44,8 +44,8 @@ class Fed:
         other: the text in the auxiliary prompt of contrastive prompting, or None.
     """
 
-    rows: tuple[Row, ...]
-    other: Row | None = None
+    rows: tuple[TokenizedText, ...]
+    other: TokenizedText | None = None
 
     @property
     def tokens(self) -> int:
@@ -54,7 +54,7 @@ class Fed:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class BatchAnswer:
     """What a model said about the texts of one batch.
 
     Attributes:
@@ -68,7 +68,7 @@ class Answer:
     logits: "Tensor | None"
 
 
-class Reader:
+class PromptReader:
     """Reads texts by a prompt's rules.
 
     Attributes:
@@ -80,13 +80,16 @@ class Reader:
     def __init__(self, backbone: Backbone, prompt: Prompt) -> None:
         self.backbone, self.prompt, self.reading = backbone, prompt, prompt.reading
         self.form = choose_form(prompt, backbone.tokenizer)
-        made = {template: Frame(template, prompt, backbone.tokenizer) for template in self.form.all}
-        self.frames: Mapping[Role, tuple[Frame, ...]] = {
+        made = {
+            template: PromptTokenizer(template, prompt, backbone.tokenizer)
+            for template in self.form.all
+        }
+        self.frames: Mapping[Role, tuple[PromptTokenizer, ...]] = {
             role: tuple(made[template] for template in self.form.templates(role)) for role in Role
         }
-        self.other: Frame | None = None
+        self.other: PromptTokenizer | None = None
         if prompt.contrast is not None:
-            self.other = Frame(prompt.contrast.template, prompt, backbone.tokenizer)
+            self.other = PromptTokenizer(prompt.contrast.template, prompt, backbone.tokenizer)
             self.block = contrast_block(prompt.contrast, backbone)
         if prompt.prepend is not None:
             prepend_blocks(prompt.prepend, backbone)  # or say now that the first does not exist
@@ -106,7 +109,7 @@ class Reader:
         """The directions that a spectral filter keeps, (dim, kept) float32."""
         if self.prompt.filter is None:
             raise ValueError(f"prompt {self.prompt.name!r} has no [filter]")
-        return basis(self._filtered_head(), self.prompt.filter)
+        return filter_basis(self._filtered_head(), self.prompt.filter)
 
     def _filtered_head(self) -> "Tensor":
         head: Tensor = self.backbone.model.get_output_embeddings().weight
@@ -134,15 +137,15 @@ class Reader:
             return int(head.weight.shape[1])
         return int(self.backbone.model.config.get_text_config().hidden_size)
 
-    def feed(self, texts: Sequence[str], role: Role, limit: int) -> list[Fed]:
+    def feed(self, texts: Sequence[str], role: Role, limit: int) -> list[ModelInput]:
         """Tokenise texts, each cut to at most `limit` tokens of its own."""
         with lock_of(self.backbone.tokenizer):
             by_frame = [frame.rows(texts, limit) for frame in self.frames[role]]
             others = self.other.rows(texts, limit) if self.other else [None] * len(texts)
         rows = list(zip(*by_frame, strict=True))
-        return [Fed(mine, other) for mine, other in zip(rows, others, strict=True)]
+        return [ModelInput(mine, other) for mine, other in zip(rows, others, strict=True)]
 
-    def next_batch(self, texts: Sequence[Fed], role: Role, budget: int) -> NDArray[np.int64]:
+    def next_batch(self, texts: Sequence[ModelInput], role: Role, budget: int) -> NDArray[np.int64]:
         """Choose the texts that go through the model first: the longest that fit together."""
         if self._fans[role]:
             batch = plan([self._head(text) for text in texts], 0, budget, equal=True)[0]
@@ -152,14 +155,14 @@ class Reader:
         lengths = [max(len(row.ids) for row in text.rows) - prefix for text in texts]
         return plan(lengths, prefix, budget, equal=self.generates)[0]
 
-    def read(self, texts: Sequence[Fed], role: Role) -> Answer:
+    def read(self, texts: Sequence[ModelInput], role: Role) -> BatchAnswer:
         """Run one batch through the model."""
         answer = self._read(texts, role)
         if self.prompt.filter is None or answer.hidden is None:
             return answer
         return replace(answer, hidden=answer.hidden @ self.spectrum)
 
-    def _read(self, texts: Sequence[Fed], role: Role) -> Answer:
+    def _read(self, texts: Sequence[ModelInput], role: Role) -> BatchAnswer:
         if self.generates:
             return self._generate(texts, role)
         if self.prompt.select is not None:
@@ -183,81 +186,83 @@ class Reader:
 
     def _answer(
         self, hidden: Sequence["Tensor | None"], logits: Sequence["Tensor | None"]
-    ) -> Answer:
+    ) -> BatchAnswer:
         states = [one.float() for one in hidden if one is not None]
         scores = [one for one in logits if one is not None]
         n = len((states or scores)[0])
-        return Answer(
+        return BatchAnswer(
             np.arange(n),
             torch.stack(states) if states else None,
             None if not scores else scores[0] if len(scores) == 1 else torch.stack(scores).mean(0),
         )
 
-    def _wanted(self, rows: Sequence[Row]) -> Wanted:
+    def _wanted(self, rows: Sequence[TokenizedText]) -> ReadRequest:
         reading = self.reading
-        return Wanted(
+        return ReadRequest(
             layer=reading.layer,
             hidden=reading.dense,
             logits=reading.sparse is not None,
             norm=reading.norm,
-            take=None if reading.at_last_token else take(rows, reading),
+            take=None if reading.at_last_token else find_pooling(rows, reading),
             peak=reading.pool == "max",
             bidirectional=reading.attention == "bidirectional",
         )
 
-    def _prefix(self, frame: Frame, rows: Sequence[Row]) -> tuple[int, ...]:
+    def _prefix(self, frame: PromptTokenizer, rows: Sequence[TokenizedText]) -> tuple[int, ...]:
         """Return the ids that are shared, or none where a text has merged with the wording."""
         length = len(frame.prefix)
         apart = self.reading.prefix_apart and all(
             len(row.ids) > length
             and tuple(row.ids[:length]) == frame.prefix
-            and positions(row, self.reading).min(initial=length) >= length
+            and read_positions(row, self.reading).min(initial=length) >= length
             for row in rows
         )
         return frame.prefix if apart else ()
 
     def _interventions(
-        self, frame: Frame, rows: Sequence[Row], other: "Tensor | None"
+        self, frame: PromptTokenizer, rows: Sequence[TokenizedText], other: "Tensor | None"
     ) -> list[Intervention]:
         done: list[Intervention] = []
         if self.prompt.prepend is not None:
-            done.append(Prepend(self.backbone, self.prompt.prepend, rows, frame.placeholder))
+            done.append(
+                TokenPrepending(self.backbone, self.prompt.prepend, rows, frame.placeholder)
+            )
         if self.prompt.contrast is not None and other is not None:
-            done.append(Subtract(self.prompt.contrast, self.block, rows, other))
+            done.append(ContrastiveSubtraction(self.prompt.contrast, self.block, rows, other))
         return done
 
-    def _other_states(self, texts: Sequence[Fed]) -> "Tensor | None":
+    def _other_states(self, texts: Sequence[ModelInput]) -> "Tensor | None":
         """Run the auxiliary prompt up to the block whose attention output is compared."""
         rows = [text.other for text in texts if text.other is not None]
         if self.other is None or not rows:
             return None
-        capture = Capture(self.block, rows)
+        capture = CaptureAttentionOutput(self.block, rows)
         prefix = self._prefix(self.other, rows)
         ids = [row.ids[len(prefix) :] for row in rows]
-        self.backbone.read(prefix, ids, Wanted(hidden=False, logits=False), False, [capture])
+        self.backbone.read(prefix, ids, ReadRequest(hidden=False, logits=False), False, [capture])
         return capture.states
 
-    def _generate(self, texts: Sequence[Fed], role: Role) -> Answer:
+    def _generate(self, texts: Sequence[ModelInput], role: Role) -> BatchAnswer:
         (frame,) = self.frames[role]
         rows = [text.rows[0] for text in texts]
         prefix = self._prefix(frame, rows)
         ids = [row.ids[len(prefix) :] for row in rows]
-        said = say(self.backbone, prefix, ids, self.reading.generated_tokens)
-        pooled = [pool(one, self.reading.mode, self.reading.last_generated) for one in said]
-        return Answer(
+        said = greedy_answers(self.backbone, prefix, ids, self.reading.generated_tokens)
+        pooled = [pool_answers(one, self.reading.mode, self.reading.last_generated) for one in said]
+        return BatchAnswer(
             np.repeat(np.arange(len(texts)), [len(states) for states, _ in pooled]),
             torch.cat([states for states, _ in pooled])[None],
             torch.cat([scores for _, scores in pooled]),
         )
 
-    def _select(self, texts: Sequence[Fed], role: Role, rule: Selection) -> Answer:
+    def _select(self, texts: Sequence[ModelInput], role: Role, rule: SelectionRules) -> BatchAnswer:
         states = []
         for at, frame in enumerate(self.frames[role]):
             rows = [text.rows[at] for text in texts]
             prefix = self._prefix(frame, rows)
             one = [read_selected(self.backbone, prefix, row, self.reading, rule) for row in rows]
             states.append(torch.cat(one))
-        return Answer(np.arange(len(texts)), torch.stack(states), None)
+        return BatchAnswer(np.arange(len(texts)), torch.stack(states), None)
 
     def _fans_out(self, role: Role) -> bool:
         """Tell whether wordings differ after the text only, so that it is read once for all."""
@@ -271,20 +276,20 @@ class Reader:
             and all(first.ends_alike(frame) for frame in more)
         )
 
-    def _head(self, text: Fed) -> int:
+    def _head(self, text: ModelInput) -> int:
         """Return the tokens before the wordings part."""
         return text.rows[0].slots[0][0].stop
 
-    def _fan(self, texts: Sequence[Fed], role: Role) -> Answer:
+    def _fan(self, texts: Sequence[ModelInput], role: Role) -> BatchAnswer:
         """Read prefix and text once, and every ending after it."""
         frames, head = self.frames[role], self._head(texts[0])
         prefix = self._prefix(frames[0], [text.rows[0] for text in texts])
         ids = [text.rows[0].ids[len(prefix) : head] for text in texts]
         # Only keys and values are wanted here, up to the block that is read at the end.
-        below = Wanted(layer=self.reading.layer, logits=False, norm=self.reading.norm)
+        below = ReadRequest(layer=self.reading.layer, logits=False, norm=self.reading.norm)
         top = self.reading.sparse is not None
         step = self.backbone.read(
-            prefix, ids, Wanted(hidden=False, logits=False) if top else below, keep_cache=True
+            prefix, ids, ReadRequest(hidden=False, logits=False) if top else below, keep_cache=True
         )
         endings = [list(frame.ending) for frame in frames] * len(texts)
         wanted = self._wanted([row for text in texts for row in text.rows])
@@ -295,4 +300,4 @@ class Reader:
             hidden = hidden.view(*shape, -1).transpose(0, 1).float()
         if logits is not None:
             logits = logits.view(*shape, -1).mean(1)
-        return Answer(np.arange(len(texts)), hidden, logits)
+        return BatchAnswer(np.arange(len(texts)), hidden, logits)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from embedder.models.loading import LLMOptions
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Example, Sampling
-from embedder.text.words import words
+from embedder.prompts.readout_rules import Example, ExampleRules
+from embedder.text.words import find_words
 from embedder.types import Role
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 WORD_TOKENS = 8  # a word that takes more is cut
 
 
-def sample(texts: Iterable[str], rule: Sampling) -> list[str]:
+def draw_examples(texts: Iterable[str], rule: ExampleRules) -> list[str]:
     """Draw texts from a stream of any length, each as likely, in the order of the stream.
 
     Reservoir sampling (Vitter, ACM TOMS 1985): the stream is read once, and `count` texts are
@@ -52,31 +52,31 @@ def sample(texts: Iterable[str], rule: Sampling) -> list[str]:
 
 def first_word(said: str) -> str:
     """Return the first word of an answer; "" where it has none, which does no harm (RICE)."""
-    return next(iter(words(said)), "")
+    return next(iter(find_words(said)), "")
 
 
-def with_examples(
+def show_examples(
     prompt: Prompt, texts: Sequence[str], backbone: "Backbone", options: LLMOptions
 ) -> Prompt:
     """Return the prompt with texts and the model's own words for them as its examples.
 
     Args:
         prompt: one that samples; its examples are replaced.
-        texts: what is shown, each cut to `sample.max_tokens` tokens.
+        texts: what is shown, each cut to `draw_examples.max_tokens` tokens.
         backbone: the model that will read; it is asked with the prompt itself, without examples.
         options: as for encoding.
     """
-    from embedder.encoders.reader import Reader
-    from embedder.models.greedy import say
+    from embedder.encoders.reader import PromptReader
+    from embedder.models.greedy import greedy_answers
 
-    rule = prompt.sample or Sampling()
-    reader = Reader(backbone, replace(prompt, sample=None, examples=()))
+    rule = prompt.sample or ExampleRules()
+    reader = PromptReader(backbone, replace(prompt, sample=None, examples=()))
     frame = reader.frames[Role.DOCUMENT][0]
     limit = min(rule.max_tokens, options.max_text_tokens)
     examples = []
     for row in frame.rows(texts, limit):
         kept = [row.ids[at] for stretch in row.slots[0] for at in stretch]
-        (said,) = say(backbone, (), [row.ids], WORD_TOKENS)
+        (said,) = greedy_answers(backbone, (), [row.ids], WORD_TOKENS)
         examples.append(Example(_decoded(backbone, kept), first_word(_decoded(backbone, said.ids))))
     return replace(prompt, examples=tuple(examples))
 

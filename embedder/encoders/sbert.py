@@ -15,7 +15,7 @@ from embedder.checkpoints.devices import resolve_device
 from embedder.checkpoints.hub import cached_folder, is_local_only
 from embedder.checkpoints.load_report import complete_weights
 from embedder.checkpoints.model_folder import check_counts
-from embedder.encoders.sbert_prompt import Wording, own_wordings, token_counts, wordings
+from embedder.encoders.sbert_prompt import SbertWording, own_wordings, sbert_wordings, token_counts
 from embedder.encoders.sbert_texts import texts_as_text
 from embedder.inputs.chat_template import ChatTemplateError, render_chat
 from embedder.locks import lock_of
@@ -55,7 +55,7 @@ class SbertEncoder:
         self.model = model
         self.sparse = sparse
         self.prompt = prompt
-        self.wordings = own_wordings(model) if prompt is None else wordings(prompt, model)
+        self.wordings = own_wordings(model) if prompt is None else sbert_wordings(prompt, model)
         self._acting = prompt is not None and prompt.text_specials == "control"
         self._counts: Counter[str] = Counter(texts=0, truncated=0)
         for role, wording in self.wordings.items():
@@ -133,7 +133,7 @@ class SbertEncoder:
         with texts_as_text(self.model, self.wordings[role], texts) as (wording, plain):
             return self._encode_worded(plain, role, wording)
 
-    def _encode_worded(self, texts: list[str], role: Role, wording: Wording) -> Representation:
+    def _encode_worded(self, texts: list[str], role: Role, wording: SbertWording) -> Representation:
         fed = self._fed(texts, role, wording)
         given = [wording.fed(text) for text in fed]
         owner = np.arange(len(texts), dtype=np.int64)
@@ -170,7 +170,7 @@ class SbertEncoder:
         finally:
             told.remove()
 
-    def _fed(self, texts: Sequence[str], role: Role, wording: Wording) -> list[str]:
+    def _fed(self, texts: Sequence[str], role: Role, wording: SbertWording) -> list[str]:
         """Count texts, and cut those that would push what the prompt appends out of the limit."""
         self._counts["texts"] += len(texts)
         fed, limit = list(texts), self._limit(role)
@@ -189,7 +189,7 @@ class SbertEncoder:
         own = getattr(self.model[0], f"{role.value}_length", None)
         return int(own or self.model.max_seq_length or 0)
 
-    def _check_room(self, role: Role, wording: Wording) -> None:
+    def _check_room(self, role: Role, wording: SbertWording) -> None:
         limit = self._limit(role)
         if limit and token_counts([wording.whole("")], self.model.tokenizer)[0] >= limit:
             raise ValueError(

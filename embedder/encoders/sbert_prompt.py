@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedder.inputs.render import choose_form, leading_specials, rendered, text_ids
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.template import Part, Template
+from embedder.prompts.template import Template, TemplatePart
 from embedder.types import Role
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _RULES = ("prepend", "contrast", "filter", "select", "rewrite", "sample", "text_
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class SbertWording:
     """What stands around a text.
 
     Attributes:
@@ -61,18 +61,20 @@ class Wording:
         return fed
 
 
-def own_wordings(model: "SentenceTransformer | SparseEncoder") -> Mapping[Role, Wording]:
+def own_wordings(model: "SentenceTransformer | SparseEncoder") -> Mapping[Role, SbertWording]:
     """Return the prompts that a model's configuration names."""
     default = model.default_prompt_name or ""
     return {
-        role: Wording(next((model.prompts[n] for n in (*names, default) if n in model.prompts), ""))
+        role: SbertWording(
+            next((model.prompts[n] for n in (*names, default) if n in model.prompts), "")
+        )
         for role, names in _OWN.items()
     }
 
 
-def wordings(
+def sbert_wordings(
     prompt: Prompt, model: "SentenceTransformer | SparseEncoder"
-) -> Mapping[Role, Wording]:
+) -> Mapping[Role, SbertWording]:
     """Return a prompt's wording for each role.
 
     Raises:
@@ -96,7 +98,9 @@ def token_counts(texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase") -> 
     return [len(ids) for ids in cut.input_ids]
 
 
-def _wording(template: Template, prompt: Prompt, tokenizer: "PreTrainedTokenizerBase") -> Wording:
+def _wording(
+    template: Template, prompt: Prompt, tokenizer: "PreTrainedTokenizerBase"
+) -> SbertWording:
     pieces = rendered(template, prompt, tokenizer)
     at = next(place for place, part in enumerate(pieces) if part.kind == "text")
     before = _joined(pieces[:at], tokenizer)
@@ -107,10 +111,10 @@ def _wording(template: Template, prompt: Prompt, tokenizer: "PreTrainedTokenizer
     _refuse(prompt, [(missing, rule)])
     before, after = before.removeprefix(first), after.removesuffix(last)
     spoken = before.rstrip(" ")
-    return Wording(spoken, before[len(spoken) :], after)
+    return SbertWording(spoken, before[len(spoken) :], after)
 
 
-def _joined(pieces: Sequence[Part], tokenizer: "PreTrainedTokenizerBase") -> str:
+def _joined(pieces: Sequence[TemplatePart], tokenizer: "PreTrainedTokenizerBase") -> str:
     if any(part.kind == "eos" for part in pieces) and not tokenizer.eos_token:
         raise ValueError("the prompt ends in {eos}, and the tokenizer has no such token")
     return "".join(str(tokenizer.eos_token) if part.kind == "eos" else part.text for part in pieces)

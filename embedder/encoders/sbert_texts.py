@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from embedder.encoders.sbert_prompt import Wording
+from embedder.encoders.sbert_prompt import SbertWording
 from embedder.inputs.marked_tokenizer import unspelled
 from embedder.inputs.text_tokens import TextTokenizer
 
@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def texts_as_text(
-    model: "SentenceTransformer | SparseEncoder", wording: Wording, texts: Sequence[str]
-) -> Iterator[tuple[Wording, list[str]]]:
+    model: "SentenceTransformer | SparseEncoder", wording: SbertWording, texts: Sequence[str]
+) -> Iterator[tuple[SbertWording, list[str]]]:
     """Give the wording and the texts that the model is to be handed meanwhile.
 
     Where a text spells a control token, the model's tokenizers find those by marks for a while,
@@ -47,7 +47,7 @@ def texts_as_text(
     try:
         for one, marked in pairs:
             one._tokenizer, one._special_tokens_map = _state(marked)
-        marked_wording = Wording(
+        marked_wording = SbertWording(
             cutter.mark(wording.prompt), wording.joint, cutter.mark(wording.after)
         )
         yield marked_wording, [unspelled(text) for text in texts]

@@ -9,24 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.encoders.batch_output import BatchRows, join
-from embedder.encoders.llm import WINDOW, LLMEncoder, Window
+from embedder.encoders.llm import WINDOW, LLMEncoder, PreparedTexts
 from embedder.inputs.render import text_ids
 from embedder.models.batching import plan
 from embedder.types import Representation, Role
 
 if TYPE_CHECKING:
-    from embedder.encoders.reader import Answer, Fed
-    from embedder.inputs.tokenized import Row
-    from embedder.models.request import Pass, Wanted
+    from embedder.encoders.reader import BatchAnswer, ModelInput
+    from embedder.inputs.tokenized import TokenizedText
+    from embedder.models.request import ForwardOutput, ReadRequest
 
 
-def encode_each(
+def encode_prompts_together(
     encoders: Sequence[LLMEncoder], texts: Sequence[str], role: Role
 ) -> list[Representation]:
     """Encode texts under the prompt of each encoder.
 
     Prompts that read texts of this role alike are read once. Where they differ after the text
-    only, as `beginning` tells, wording and text are read once and every ending after them. What
+    only, as `shared_head` tells, wording and text are read once and every ending after them. What
     is left is encoded prompt by prompt.
 
     Args:
@@ -38,25 +38,25 @@ def encode_each(
         The rows of each encoder, in order.
     """
     found: dict[str, Representation] = {}
-    for group in groups(encoders, role):
+    for group in group_prompts(encoders, role):
         if len(group) == 1:
             rows = [group[0].encode(texts, role)]
         else:
             rows = _encode_group(group, texts, role)
-        found |= {side(one, role): held for one, held in zip(group, rows, strict=True)}
-    return [found[side(one, role)] for one in encoders]
+        found |= {role_fingerprint(one, role): held for one, held in zip(group, rows, strict=True)}
+    return [found[role_fingerprint(one, role)] for one in encoders]
 
 
-def groups(encoders: Sequence[LLMEncoder], role: Role) -> list[list[LLMEncoder]]:
+def group_prompts(encoders: Sequence[LLMEncoder], role: Role) -> list[list[LLMEncoder]]:
     """Return which encoders are read together; of those that read alike only the first."""
     made: dict[Hashable, list[LLMEncoder]] = {}
-    for text, one in {side(one, role): one for one in reversed(encoders)}.items():
-        start = beginning(one, role)
+    for text, one in {role_fingerprint(one, role): one for one in reversed(encoders)}.items():
+        start = shared_head(one, role)
         made.setdefault(text if start is None else start, []).insert(0, one)
     return list(reversed(made.values()))
 
 
-def side(encoder: LLMEncoder, role: Role) -> str:
+def role_fingerprint(encoder: LLMEncoder, role: Role) -> str:
     """Return canonical JSON of everything that changes the rows of one role's texts."""
     facts = json.loads(encoder.fingerprint)
     other = Role.DOCUMENT if role is Role.QUERY else Role.QUERY
@@ -65,7 +65,7 @@ def side(encoder: LLMEncoder, role: Role) -> str:
     return json.dumps(facts | {"side": role.value}, sort_keys=True)
 
 
-def beginning(encoder: LLMEncoder, role: Role) -> Hashable | None:
+def shared_head(encoder: LLMEncoder, role: Role) -> Hashable | None:
     """Return what is equal for prompts that differ after the text only; None if not of the kind.
 
     Such a prompt has one wording with the text in it once, and is read at its last token, at the
@@ -91,7 +91,7 @@ def beginning(encoder: LLMEncoder, role: Role) -> Hashable | None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tally:
+class GroupTokens:
     """Tokens that a group is fed for some texts, told by tokenising them.
 
     A token that generating modes write counts as one that is fed, at the most that they may
@@ -110,23 +110,23 @@ class Tally:
     heads: NDArray[np.int64]
 
     @staticmethod
-    def of(encoder: LLMEncoder, texts: Sequence[str], role: Role) -> "Tally":
+    def of(encoder: LLMEncoder, texts: Sequence[str], role: Role) -> "GroupTokens":
         """Count the tokens of one encoder."""
         lengths, heads = [], []
         for start in range(0, len(texts), WINDOW):
             fed = _feed(encoder, texts[start : start + WINDOW], role)
             lengths += [text.tokens + _more(encoder, text) for text in fed]
             heads += [len(text.rows[0].ids) - 1 for text in fed]
-        return Tally(role, (encoder,), np.array(lengths, np.int64), np.array(heads, np.int64))
+        return GroupTokens(role, (encoder,), np.array(lengths, np.int64), np.array(heads, np.int64))
 
     @property
     def tokens(self) -> int:
         """Tokens in all."""
         return int((self.lengths - (len(self.encoders) - 1) * self.heads).sum())
 
-    def joined(self, encoder: LLMEncoder, texts: Sequence[str]) -> "Tally":
+    def joined(self, encoder: LLMEncoder, texts: Sequence[str]) -> "GroupTokens":
         """Return the tally with one more prompt that begins alike."""
-        one = Tally.of(encoder, texts, self.role)
+        one = GroupTokens.of(encoder, texts, self.role)
         heads = [
             _common(first, second)
             for start in range(0, len(texts), WINDOW)
@@ -136,7 +136,7 @@ class Tally:
                 strict=True,
             )
         ]
-        return Tally(
+        return GroupTokens(
             self.role,
             (*self.encoders, encoder),
             self.lengths + one.lengths,
@@ -144,11 +144,11 @@ class Tally:
         )
 
 
-def _feed(encoder: LLMEncoder, texts: Sequence[str], role: Role) -> "list[Fed]":
+def _feed(encoder: LLMEncoder, texts: Sequence[str], role: Role) -> "list[ModelInput]":
     return encoder.reader.feed(texts, role, encoder.options.max_text_tokens)
 
 
-def _more(encoder: LLMEncoder, text: "Fed") -> int:
+def _more(encoder: LLMEncoder, text: "ModelInput") -> int:
     """Return tokens beside those of the rows: the most that are written, and what is asked."""
     more = 0
     if encoder.reader.generates:
@@ -159,7 +159,7 @@ def _more(encoder: LLMEncoder, text: "Fed") -> int:
     return more
 
 
-def _common(first: "Fed", second: "Fed") -> int:
+def _common(first: "ModelInput", second: "ModelInput") -> int:
     """Count the ids that two rows begin with; each goes on by at least one."""
     a, b = first.rows[0].ids, second.rows[0].ids
     most = min(len(a), len(b)) - 1
@@ -205,14 +205,14 @@ def _read_window(
 def _read(
     group: Sequence[LLMEncoder],
     role: Role,
-    windows: Sequence[Window],
+    windows: Sequence[PreparedTexts],
     batch: NDArray[np.int64],
     head: int,
 ) -> list[BatchRows]:
     """Read the first `head` ids of each text once, and the ending of every prompt after them."""
     wanted = _wanted(group)
     backbone = group[0].backbone
-    rows: list[Row] = [window.fed[at].rows[0] for at in batch for window in windows]
+    rows: list[TokenizedText] = [window.fed[at].rows[0] for at in batch for window in windows]
     endings = [row.ids[head:] for row in rows]
     if head == 0:
         step = backbone.read((), endings, wanted)
@@ -229,9 +229,9 @@ def _read(
     ]
 
 
-def _answer(encoder: LLMEncoder, step: "Pass", mine: slice) -> "Answer":
+def _answer(encoder: LLMEncoder, step: "ForwardOutput", mine: slice) -> "BatchAnswer":
     """Take what one prompt reads out of what the model said about all."""
-    from embedder.encoders.reader import Answer
+    from embedder.encoders.reader import BatchAnswer
 
     reading = encoder.prompt.reading
     hidden = step.hidden[mine].float() if reading.dense and step.hidden is not None else None
@@ -241,14 +241,14 @@ def _answer(encoder: LLMEncoder, step: "Pass", mine: slice) -> "Answer":
     some = hidden if hidden is not None else logits
     if some is None:
         raise AssertionError("a prompt reads dense rows, sparse rows or both")
-    return Answer(np.arange(len(some)), None if hidden is None else hidden[None], logits)
+    return BatchAnswer(np.arange(len(some)), None if hidden is None else hidden[None], logits)
 
 
-def _wanted(group: Sequence[LLMEncoder]) -> "Wanted":
-    from embedder.models.request import Wanted
+def _wanted(group: Sequence[LLMEncoder]) -> "ReadRequest":
+    from embedder.models.request import ReadRequest
 
     readings = [one.prompt.reading for one in group]
-    return Wanted(
+    return ReadRequest(
         layer=readings[0].layer,
         hidden=any(reading.dense for reading in readings),
         logits=any(reading.sparse is not None for reading in readings),
@@ -256,7 +256,7 @@ def _wanted(group: Sequence[LLMEncoder]) -> "Wanted":
     )
 
 
-def _prefix(prefix: tuple[int, ...], rows: "Sequence[Row]", head: int) -> tuple[int, ...]:
+def _prefix(prefix: tuple[int, ...], rows: "Sequence[TokenizedText]", head: int) -> tuple[int, ...]:
     """Return the ids that are computed once for all texts; none where a text merged with them."""
     length = len(prefix)
     apart = head > length and all(tuple(row.ids[:length]) == prefix for row in rows)

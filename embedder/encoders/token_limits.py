@@ -7,10 +7,10 @@ from embedder.inputs.render import text_ids
 from embedder.models.loading import LLMOptions
 
 if TYPE_CHECKING:
-    from embedder.encoders.reader import Reader
+    from embedder.encoders.reader import PromptReader
 
 
-def within_context(options: LLMOptions, reader: "Reader") -> LLMOptions:
+def within_context(options: LLMOptions, reader: "PromptReader") -> LLMOptions:
     """Lower the text limit where prompt and text would not fit in the model's context."""
     config = reader.backbone.model.config.get_text_config()
     context = getattr(config, "max_position_embeddings", None)

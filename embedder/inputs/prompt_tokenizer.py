@@ -6,12 +6,12 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from embedder.inputs.render import leading_specials, rendered
-from embedder.inputs.text_tokens import Run, TextTokenizer
-from embedder.inputs.tokenized import Row
+from embedder.inputs.text_tokens import TextRun, TextTokenizer
+from embedder.inputs.tokenized import TokenizedText
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.template import TEXT_SLOTS, Part, Template
+from embedder.prompts.template import TEXT_SLOTS, Template, TemplatePart
 from embedder.text import sts_rules as text_rules
-from embedder.text.sentences import groups, sentences
+from embedder.text.sentences import pack_sentences, split_sentences
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -21,7 +21,7 @@ UNLIMITED = 1 << 30
 _PROBES = ("a", "A", "1", ".", '"', "'", " a", "\n", "\u00e9", "\u6771", "<", "")
 
 
-class Frame:
+class PromptTokenizer:
     """What stands around a text, for one tokenizer.
 
     Attributes:
@@ -33,7 +33,7 @@ class Frame:
         self, template: Template, prompt: Prompt, tokenizer: "PreTrainedTokenizerBase"
     ) -> None:
         self.template = template
-        self.parts: tuple[Part, ...] = rendered(template, prompt, tokenizer)
+        self.parts: tuple[TemplatePart, ...] = rendered(template, prompt, tokenizer)
         self._tokenizer = tokenizer
         self._cutter = TextTokenizer(tokenizer, acting=prompt.text_specials == "control")
         self.placeholder = self._cutter.placeholder
@@ -49,7 +49,7 @@ class Frame:
             self._lead = []  # the wording spells it out
         self.prefix = self._find_prefix()
 
-    def rows(self, texts: Sequence[str], limit: int = UNLIMITED) -> list[Row]:
+    def rows(self, texts: Sequence[str], limit: int = UNLIMITED) -> list[TokenizedText]:
         """Tokenise texts inside the frame, each cut to at most `limit` tokens of its own."""
         if not texts:
             return []
@@ -81,7 +81,7 @@ class Frame:
         """The ids that follow the last slot."""
         return self._literals[-1]
 
-    def ends_alike(self, other: "Frame") -> bool:
+    def ends_alike(self, other: "PromptTokenizer") -> bool:
         """Tell whether the two differ after the text only, so that texts can be read once."""
         both = (self, other)
         return (
@@ -106,7 +106,7 @@ class Frame:
             shared = shared[: shared.index(self.placeholder)]
         return tuple(shared)
 
-    def _pieces(self, texts: list[str], limit: int) -> list[Row]:
+    def _pieces(self, texts: list[str], limit: int) -> list[TokenizedText]:
         kinds = {part.kind for part in self.parts}
         ids: dict[str, list[list[int]]] = {}
         if "text" in kinds:
@@ -118,8 +118,8 @@ class Frame:
             for at, text in enumerate(texts)
         ]
 
-    def _assemble(self, of: dict[str, list[int]], text: str, limit: int) -> Row:
-        row = Row(cut=any(len(ids) > limit for ids in of.values()))
+    def _assemble(self, of: dict[str, list[int]], text: str, limit: int) -> TokenizedText:
+        row = TokenizedText(cut=any(len(ids) > limit for ids in of.values()))
         row.add(self._lead)
         spoken = self._sentences(text, limit, row) if "sentences" in self.template.kinds else []
         placeholders: list[int] = []
@@ -153,23 +153,23 @@ class Frame:
         """Cut the tokens of a text into chunks of whole sentences of at most `most` tokens."""
         if not self._tokenizer.is_fast:
             raise ValueError("[select] needs a tokenizer that tells where its tokens stand")
-        ends = list(accumulate(map(len, sentences(text))))
-        (cut,) = self._cutter.encode([[Run("text", text)]])
+        ends = list(accumulate(map(len, split_sentences(text))))
+        (cut,) = self._cutter.encode([[TextRun("text", text)]])
         where = (cut.offsets or ())[: len(slot)]
         held = [bisect_left(ends, stop) for _, stop in where]  # the sentence of each token
         lengths = [held.count(number) for number in range(len(ends))]
         starts = [slot.start + sum(lengths[:number]) for number in range(len(ends) + 1)]
-        found = [range(starts[a], starts[b]) for a, b in groups(lengths, most)]
+        found = [range(starts[a], starts[b]) for a, b in pack_sentences(lengths, most)]
         return [one for one in found if len(one)]
 
-    def _finish(self, row: Row, placeholders: Sequence[int]) -> Row:
+    def _finish(self, row: TokenizedText, placeholders: Sequence[int]) -> TokenizedText:
         if not row.ids:  # an empty text in an empty wording: the model must be fed something
             some = (self._tokenizer.bos_token_id, self._tokenizer.eos_token_id, 0)
             row.add([next(int(one) for one in some if one is not None)])
         row.copies += [(len(row.ids) - 1, at) for at in placeholders]
         return row
 
-    def _end(self, row: Row) -> None:
+    def _end(self, row: TokenizedText) -> None:
         """Append EOS; where it touches a text it is read with it."""
         touches = bool(row.slots) and bool(row.slots[-1]) and row.slots[-1][-1].stop == len(row.ids)
         where = row.add([self._eos()[0]])
@@ -184,12 +184,12 @@ class Frame:
             )
         return int(self._tokenizer.eos_token_id), str(self._tokenizer.eos_token)
 
-    def _sentences(self, text: str, limit: int, row: Row) -> list[list[int]]:
+    def _sentences(self, text: str, limit: int, row: TokenizedText) -> list[list[int]]:
         """Tokenise each sentence apart; its placeholders count among the `limit` tokens."""
         fed = 2 if "front" in self.template.kinds else 1
         kept: list[list[int]] = []
         room = limit
-        for ids in self._cutter.ids([one for s in sentences(text) if (one := s.strip())]):
+        for ids in self._cutter.ids([one for s in split_sentences(text) if (one := s.strip())]):
             if room < fed + 1:
                 row.cut = True
                 break
@@ -198,13 +198,13 @@ class Frame:
             room -= fed + len(kept[-1])
         return kept
 
-    def _whole(self, texts: list[str], limit: int) -> list[Row]:
+    def _whole(self, texts: list[str], limit: int) -> list[TokenizedText]:
         shortened = self._shortened(texts, limit)
         strings = [self._fill(text) for text in shortened]
         rows = []
         for at, cut in enumerate(self._cutter.encode([runs for runs, _ in strings])):
             lead = [] if cut.ids[: len(self._lead)] == self._lead else self._lead
-            row = Row([*lead, *cut.ids], cut=shortened[at] != texts[at])
+            row = TokenizedText([*lead, *cut.ids], cut=shortened[at] != texts[at])
             for runs in strings[at][1] if cut.offsets is not None else []:
                 inside = cut.stretch(runs)
                 slot = range(len(lead) + inside.start, len(lead) + inside.stop)
@@ -213,20 +213,20 @@ class Frame:
             rows.append(self._finish(row, held))
         return rows
 
-    def _fill(self, text: str) -> tuple[list[Run], list[range]]:
+    def _fill(self, text: str) -> tuple[list[TextRun], list[range]]:
         """Put a text into the slots; return all runs, and which of them each slot is."""
-        runs: list[Run] = []
+        runs: list[TextRun] = []
         slots: list[range] = []
         for part in self.parts:
             if part.kind in TEXT_SLOTS:
                 slots.append(range(len(runs), len(runs) + 1))
-                runs.append(Run("text", _reversed(text) if part.kind == "reversed" else text))
+                runs.append(TextRun("text", _reversed(text) if part.kind == "reversed" else text))
             elif part.kind == "eos":
                 if slots and slots[-1].stop == len(runs):  # it is read with the text
                     slots[-1] = range(slots[-1].start, len(runs) + 1)
-                runs.append(Run("wording", self._eos()[1]))
+                runs.append(TextRun("wording", self._eos()[1]))
             elif part.kind == "placeholder":
-                runs.append(Run("placeholder"))
+                runs.append(TextRun("placeholder"))
             else:
                 runs += part.runs
         if self._rules == "sts":  # their code strips the filled template
@@ -239,7 +239,7 @@ class Frame:
         for at, text in enumerate(texts):
             if len(text.encode()) + 8 <= limit:  # no tokenizer makes more tokens than bytes
                 continue
-            (cut,) = self._cutter.encode([[Run("text", text)]])
+            (cut,) = self._cutter.encode([[TextRun("text", text)]])
             if len(cut.ids) > limit and cut.offsets is not None:
                 shortened[at] = text[: cut.offsets[limit - 1][1]]
             elif len(cut.ids) > limit:
@@ -247,7 +247,7 @@ class Frame:
         return shortened
 
 
-def _stripped(runs: list[Run]) -> list[Run]:
+def _stripped(runs: list[TextRun]) -> list[TextRun]:
     """Strip the string that runs make."""
     texts = [run.text for run in runs]
     forward = range(len(runs))
@@ -256,7 +256,7 @@ def _stripped(runs: list[Run]) -> list[Run]:
             texts[at] = strip(texts[at])
             if texts[at] or runs[at].kind == "placeholder":
                 break
-    return [Run(run.kind, text) for run, text in zip(runs, texts, strict=True)]
+    return [TextRun(run.kind, text) for run, text in zip(runs, texts, strict=True)]
 
 
 def _reversed(text: str) -> str:

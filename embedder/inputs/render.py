@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from embedder.inputs.chat_template import ChatTemplateError, render_chat
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.template import TEXT_SLOTS, Form, Part, Template, parts
+from embedder.prompts.template import (
+    TEXT_SLOTS,
+    PromptVariant,
+    Template,
+    TemplatePart,
+    template_parts,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -15,7 +21,7 @@ _OPEN, _SHUT = "\ue000", "\ue001"  # private use: around the number of an exampl
 _EXAMPLE = re.compile(f"{_OPEN}([0-9]{{1,9}})(w?){_SHUT}")
 
 
-def choose_form(prompt: Prompt, tokenizer: "PreTrainedTokenizerBase") -> Form:
+def choose_form(prompt: Prompt, tokenizer: "PreTrainedTokenizerBase") -> PromptVariant:
     """Return the first form whose need the tokenizer meets."""
     vocabulary = tokenizer.get_vocab()
     for form in prompt.forms:
@@ -31,7 +37,7 @@ def choose_form(prompt: Prompt, tokenizer: "PreTrainedTokenizerBase") -> Form:
 
 def rendered(
     template: Template, prompt: Prompt, tokenizer: "PreTrainedTokenizerBase"
-) -> tuple[Part, ...]:
+) -> tuple[TemplatePart, ...]:
     """Return literals and slots in the order in which they are fed.
 
     Chat markup and examples are in the literals, and so are {task} and {bos}; neighbouring
@@ -41,9 +47,9 @@ def rendered(
         text = _chat(template, len(prompt.examples), tokenizer)
     else:
         text = _plain(template, len(prompt.examples))
-    kept: list[Part] = []
+    kept: list[TemplatePart] = []
     joined = False  # whether the next literal goes on with the one before
-    for part in parts(text):
+    for part in template_parts(text):
         literal = _literal(part, prompt, tokenizer)
         if literal is None:
             if part.kind != "|":
@@ -72,24 +78,26 @@ def text_ids(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
 
 
-def _literal(part: Part, prompt: Prompt, tokenizer: "PreTrainedTokenizerBase") -> Part | None:
+def _literal(
+    part: TemplatePart, prompt: Prompt, tokenizer: "PreTrainedTokenizerBase"
+) -> TemplatePart | None:
     """Return the characters that a part stands for, or None for a slot that stays one."""
     if part.kind == "task":
-        return Part("literal", prompt.task)
+        return TemplatePart("literal", prompt.task)
     if part.kind == "bos":
-        return Part("literal", str(tokenizer.bos_token or ""))
+        return TemplatePart("literal", str(tokenizer.bos_token or ""))
     if part.kind != "literal":
         return None
-    shown = Part("literal")
+    shown = TemplatePart("literal")
     for at, piece in enumerate(_EXAMPLE.split(part.text)):
         if at % 3 == 0:
-            shown = shown.joined(Part("literal", piece))
+            shown = shown.joined(TemplatePart("literal", piece))
         elif at % 3 == 1:
             number = int(piece)
         elif number < len(prompt.examples):
             example = prompt.examples[number]
             text = example.word if piece else example.text
-            shown = shown.joined(Part("literal", text, ((0, len(text)),)))
+            shown = shown.joined(TemplatePart("literal", text, ((0, len(text)),)))
     return shown
 
 
@@ -119,7 +127,7 @@ def _chat(template: Template, examples: int, tokenizer: "PreTrainedTokenizerBase
         if template.system:  # no system role: as the paper does for Mistral
             asked[0] = ("user", f"{template.system} {asked[0][1]}")
         text = _apply(tokenizer, asked, template.prefill)
-    shown = sum(part.kind in TEXT_SLOTS for part in parts(text))
+    shown = sum(part.kind in TEXT_SLOTS for part in template_parts(text))
     if shown != template.texts:
         raise ValueError(
             f"the chat template shows the user's text {shown} times, expected "

@@ -28,7 +28,7 @@ _STAND_IN = re.compile(f"{_OPEN}([0-9]{{1,9}}){_SHUT}")
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class TextRun:
     """A stretch of a string.
 
     Attributes:
@@ -42,7 +42,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Tokenized:
+class TokenizedString:
     """A string as token ids.
 
     Attributes:
@@ -94,17 +94,17 @@ class TextTokenizer:
             cut = self._tokenizer(list(texts), add_special_tokens=False, verbose=False).input_ids
             rows = [list(ids) for ids in cut]
             for at, text in enumerate(texts):
-                run = Run("text", text)
+                run = TextRun("text", text)
                 if not self._acting and self._is_suspect([run], rows[at]):
                     rows[at] = self._cut_marked([[run]])[0].ids
         return rows
 
-    def encode(self, strings: Sequence[Sequence[Run]]) -> list[Tokenized]:
+    def encode(self, strings: Sequence[Sequence[TextRun]]) -> list[TokenizedString]:
         """Cut strings, each in one go."""
         with lock_of(self._tokenizer):  # it keeps how it was called last
             return self._encode(strings)
 
-    def _encode(self, strings: Sequence[Sequence[Run]]) -> list[Tokenized]:
+    def _encode(self, strings: Sequence[Sequence[TextRun]]) -> list[TokenizedString]:
         direct = [
             at for at, runs in enumerate(strings) if all(run.kind != "placeholder" for run in runs)
         ]
@@ -116,7 +116,7 @@ class TextTokenizer:
         cut |= zip(rest, self._cut_marked([strings[at] for at in rest]), strict=True)
         return [cut[at] for at in range(len(strings))]
 
-    def _cut_directly(self, strings: Sequence[Sequence[Run]]) -> list[Tokenized]:
+    def _cut_directly(self, strings: Sequence[Sequence[TextRun]]) -> list[TokenizedString]:
         if not strings:
             return []
         joined = ["".join(run.text for run in runs) for runs in strings]
@@ -128,18 +128,18 @@ class TextTokenizer:
         tokenizer: "PreTrainedTokenizerBase",
         joined: list[str],
         bounds: list[list[tuple[int, int]]],
-    ) -> list[Tokenized]:
+    ) -> list[TokenizedString]:
         told = bool(tokenizer.is_fast)
         cut = tokenizer(
             joined, add_special_tokens=False, verbose=False, return_offsets_mapping=told
         )
         offsets = cut["offset_mapping"] if told else [None] * len(joined)
         return [
-            Tokenized(list(ids), where, of)
+            TokenizedString(list(ids), where, of)
             for ids, where, of in zip(cut["input_ids"], offsets, bounds, strict=True)
         ]
 
-    def _spells(self, runs: Sequence[Run], cut: Tokenized) -> bool:
+    def _spells(self, runs: Sequence[TextRun], cut: TokenizedString) -> bool:
         """Tell whether a text among the runs has become a control token, or may have."""
         if not self._is_suspect(runs, cut.ids):
             return False
@@ -155,15 +155,15 @@ class TextTokenizer:
             for one, (a, b) in zip(cut.ids, cut.offsets, strict=True)
         )
 
-    def _is_suspect(self, runs: Sequence[Run], ids: Sequence[int]) -> bool:
+    def _is_suspect(self, runs: Sequence[TextRun], ids: Sequence[int]) -> bool:
         """Tell whether there is any control token, be it of the wording."""
         return not self._control.isdisjoint(ids) or self._spells_unknown(runs)
 
-    def _spells_unknown(self, runs: Sequence[Run]) -> bool:
+    def _spells_unknown(self, runs: Sequence[TextRun]) -> bool:
         known = self._unknown in self._names
         return known and any(self._unknown in run.text for run in runs if run.kind == "text")
 
-    def _cut_marked(self, strings: Sequence[Sequence[Run]]) -> list[Tokenized]:
+    def _cut_marked(self, strings: Sequence[Sequence[TextRun]]) -> list[TokenizedString]:
         if not strings:
             return []
         if self.marked is None:
@@ -171,8 +171,8 @@ class TextTokenizer:
         return [self._cut_one_marked(self.marked, runs) for runs in strings]
 
     def _cut_one_marked(
-        self, tokenizer: "PreTrainedTokenizerBase", runs: Sequence[Run]
-    ) -> Tokenized:
+        self, tokenizer: "PreTrainedTokenizerBase", runs: Sequence[TextRun]
+    ) -> TokenizedString:
         places = sum(run.kind == "placeholder" for run in runs)
         for mark in (JOINED, APART):
             texts = [mark if run.kind == "placeholder" else self._marked_text(run) for run in runs]
@@ -181,9 +181,9 @@ class TextTokenizer:
             if cut.ids.count(here) == places:
                 break
         ids = [self.placeholder if places and one == here else one for one in cut.ids]
-        return Tokenized(ids, cut.offsets, cut.bounds)
+        return TokenizedString(ids, cut.offsets, cut.bounds)
 
-    def _marked_text(self, run: Run) -> str:
+    def _marked_text(self, run: TextRun) -> str:
         acts = run.kind == "wording" or self._acting
         return self._marks.mark(run.text) if acts else unspelled(run.text)
 
@@ -198,15 +198,15 @@ class TextTokenizer:
             f"{_OPEN}{numbers[part]}{_SHUT}" if at % 2 else part for at, part in enumerate(parts)
         )
 
-    def runs(self, string: str) -> list[Run]:
+    def runs(self, string: str) -> list[TextRun]:
         """Return a string with stand-ins as wording and the texts that they stand for."""
         names = list(self._names)
         runs = []
         for at, part in enumerate(_STAND_IN.split(string)):
             if at % 2 and int(part) < len(names):
-                runs.append(Run("text", names[int(part)]))
+                runs.append(TextRun("text", names[int(part)]))
             else:
-                runs.append(Run("wording", f"{_OPEN}{part}{_SHUT}" if at % 2 else part))
+                runs.append(TextRun("wording", f"{_OPEN}{part}{_SHUT}" if at % 2 else part))
         return runs
 
     def count_spelled(self, text: str) -> int:
@@ -222,7 +222,7 @@ class TextTokenizer:
         """The copy that finds control tokens by their marks; None where there can be none."""
         return self._controls.copy_of(self._tokenizer)
 
-    def _cut_in_segments(self, runs: Sequence[Run]) -> Tokenized:
+    def _cut_in_segments(self, runs: Sequence[TextRun]) -> TokenizedString:
         """Cut what stands between control tokens, for tokenizers that are written in Python."""
         ids: list[int] = []
         open_text = ""
@@ -238,7 +238,7 @@ class TextTokenizer:
                 ids += self._segment(open_text)
                 ids.append(self.placeholder if run.kind == "placeholder" else self._names[part])
                 open_text = ""
-        return Tokenized([*ids, *self._segment(open_text)], None, [(0, 0)] * len(runs))
+        return TokenizedString([*ids, *self._segment(open_text)], None, [(0, 0)] * len(runs))
 
     def _segment(self, text: str) -> list[int]:
         if not text:

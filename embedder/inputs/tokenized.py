@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Row:
+class TokenizedText:
     """One text in one frame.
 
     Attributes:

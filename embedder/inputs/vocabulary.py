@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.inputs.text_tokens import Run, TextTokenizer
+from embedder.inputs.text_tokens import TextRun, TextTokenizer
 from embedder.prompts.readout_rules import STOP_WORDS, Segmentation, SparseRules
-from embedder.text.words import words as unicode_words
+from embedder.text.words import find_words as unicode_words
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -58,7 +58,7 @@ def nltk_words(text: str) -> list[str]:
         ) from error
 
 
-class TermTable:
+class TermVocabulary:
     """The vocabulary of one tokenizer as terms: allowed ids of a text, names, shared columns.
 
     Attributes:
@@ -107,7 +107,7 @@ class TermTable:
 
         Nothing where the tokenizer does not tell places; pieces of one character share a place.
         """
-        (cut,) = self._cutter.encode([[Run("text", run)]])
+        (cut,) = self._cutter.encode([[TextRun("text", run)]])
         for column, (start, end) in zip(cut.ids, cut.offsets or (), strict=False):
             if end > start and column != self._tokenizer.unk_token_id:
                 merged = column if self.canonical is None else int(self.canonical[column])
@@ -126,8 +126,8 @@ class TermTable:
             keep[column] = bare.isalpha() and "a" <= bare[0] <= "z"
         return keep
 
-    def _learn(self, words: Iterable[str]) -> None:
-        new = sorted(word for word in words if word not in self._ids_of)
+    def _learn(self, find_words: Iterable[str]) -> None:
+        new = sorted(word for word in find_words if word not in self._ids_of)
         if not new:
             return
         for word, ids in zip(new, self._ids(new), strict=True):
@@ -146,8 +146,8 @@ class TermTable:
             if len(ids) == 1:
                 self._ids_of[word] += tuple(ids)
 
-    def _ids(self, words: list[str]) -> list[list[int]]:
-        return self._cutter.ids(words)
+    def _ids(self, find_words: list[str]) -> list[list[int]]:
+        return self._cutter.ids(find_words)
 
     def _canonical(self) -> NDArray[np.int64]:
         """Map every id to the lowest id that reads the same without case and outer space."""

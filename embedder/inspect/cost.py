@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from embedder.checkpoints.bundled import BUNDLED_MODEL
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Rewriting, at_depth
-from embedder.prompts.template import SLOT, TEXT_SLOTS, Template, parts
+from embedder.prompts.readout_rules import RewritingRules, at_depth
+from embedder.prompts.template import SLOT, TEXT_SLOTS, Template, template_parts
 from embedder.types import Role
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _ONE = "<|eos|>"  # one token to the bundled tokenizer, which does not know thos
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class PromptCost:
     """What one text costs, as a document in the prompt's first form.
 
     Attributes:
@@ -43,7 +43,7 @@ class Cost:
     tokens: float
 
 
-def cost(prompt: Prompt) -> Cost:
+def prompt_cost(prompt: Prompt) -> PromptCost:
     """Count what a sentence of average length costs, with the bundled tokenizer's tokens.
 
     A rewriting is taken to be as long as its text, and its writer to be as large as the reader.
@@ -70,7 +70,7 @@ def cost(prompt: Prompt) -> Cost:
         passes += 1
     if prompt.rewrite is not None:
         passes, tokens = _with_rewritings(passes, tokens, prompt.rewrite)
-    return Cost(passes, tokens / _count(SENTENCE))
+    return PromptCost(passes, tokens / _count(SENTENCE))
 
 
 def _depth(prompt: Prompt) -> float:
@@ -83,7 +83,7 @@ def _depth(prompt: Prompt) -> float:
 
 def _fan_out(prompt: Prompt, templates: tuple[Template, ...]) -> bool:
     """Tell whether wordings differ after the text only; as `Reader` has it."""
-    cut = [parts(template.text) for template in templates]
+    cut = [template_parts(template.text) for template in templates]
     return (
         len(templates) > 1
         and prompt.reading.at_last_token
@@ -95,11 +95,11 @@ def _fan_out(prompt: Prompt, templates: tuple[Template, ...]) -> bool:
     )
 
 
-def _with_rewritings(passes: int, tokens: float, rule: Rewriting) -> tuple[int, float]:
+def _with_rewritings(passes: int, tokens: float, rule: RewritingRules) -> tuple[int, float]:
     """Add what is written about a text, token by token, and the reading of it."""
-    from embedder.methods.geneol import Variants
+    from embedder.methods.geneol import RewritingPrompts
 
-    rules = Variants.load()
+    rules = RewritingPrompts.load()
     asks = [instruction.ask for instruction in rules.instructions] * rule.per_instruction
     written = asks + [rules.summary.ask] * (len(asks) if rule.compose else 0)
     length = _count(SENTENCE)
@@ -112,7 +112,7 @@ def _with_rewritings(passes: int, tokens: float, rule: Rewriting) -> tuple[int, 
 def _fed(template: Template, prompt: Prompt, apart: bool) -> float:
     """Count the tokens that are fed for the sentence, those of the prefix where it counts."""
     fed, begun, literal = 0, not apart, ""
-    for part in (*parts(_spelled(template)), None):
+    for part in (*template_parts(_spelled(template)), None):
         if part is not None and part.kind in ("literal", "task", "bos"):
             told = {"task": prompt.task, "bos": _ONE}
             literal += told.get(part.kind, part.text)
@@ -129,7 +129,7 @@ def _fed(template: Template, prompt: Prompt, apart: bool) -> float:
 
 
 def _ending(template: Template) -> int:
-    return _count(parts(template.text)[-1].text)
+    return _count(template_parts(template.text)[-1].text)
 
 
 def _spelled(template: Template) -> str:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from embedder.encoders.llm import LLMEncoder
 from embedder.inputs.render import leading_specials
-from embedder.inputs.tokenized import Row
+from embedder.inputs.tokenized import TokenizedText
 from embedder.inspect.preview_words import words_of
-from embedder.inspect.readable import joined, stretches
-from embedder.models.pooling import positions
+from embedder.inspect.readable import cut_stretches, join_tokens
+from embedder.models.pooling import read_positions
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Contrast, Prepending, Reading
+from embedder.prompts.readout_rules import ContrastRules, PrependingRules, ReadoutRules
 from embedder.types import Role
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _SPANS = {"prompt": "the whole prompt", "text": "the text", "copy": "the second 
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class PreviewedWording:
     """One wording as a model is fed it.
 
     Attributes:
@@ -43,7 +43,7 @@ class Wording:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Preview:
     """One text through one prompt and model.
 
     Attributes:
@@ -61,8 +61,8 @@ class Shown:
     """
 
     form: str
-    wordings: tuple[Wording, ...]
-    auxiliary: Wording | None
+    wordings: tuple[PreviewedWording, ...]
+    auxiliary: PreviewedWording | None
     blocks: int
     depth: int
     rules: tuple[str, ...]
@@ -71,7 +71,9 @@ class Shown:
     silent: str
 
 
-def show(encoder: LLMEncoder, text: str, role: Role, top: int = 10, pieces: bool = False) -> Shown:
+def preview_prompt(
+    encoder: LLMEncoder, text: str, role: Role, top: int = 10, pieces: bool = False
+) -> Preview:
     """Say what is fed for a text and what comes out.
 
     Args:
@@ -86,14 +88,14 @@ def show(encoder: LLMEncoder, text: str, role: Role, top: int = 10, pieces: bool
     """
     fed, reading = encoder.fed(text, role), encoder.prompt.reading
     rules = [*_rules(encoder, role)]
-    if reading.pool == "mean" and not all(len(positions(row, reading)) for row in fed.rows):
+    if reading.pool == "mean" and not all(len(read_positions(row, reading)) for row in fed.rows):
         rules.append("The copy has no tokens to read, so the row is zeros.")
     if any(row.cut for row in fed.rows):
         rules.append(f"The text was cut at {encoder.options.max_text_tokens} tokens.")
     words, silent = words_of(encoder, text, role, top, pieces), ""
     if not words:
         silent = _silence(reading)
-    return Shown(
+    return Preview(
         form=encoder.reader.form.name,
         wordings=tuple(_wording(encoder, row, reading) for row in fed.rows),
         auxiliary=None if fed.other is None else _wording(encoder, fed.other, None),
@@ -119,31 +121,33 @@ def shortened(prompt: Prompt) -> tuple[Prompt, tuple[str, ...]]:
     return replace(prompt, rewrite=None, sample=None), tuple(said)
 
 
-def _wording(encoder: LLMEncoder, row: Row, reading: Reading | None) -> Wording:
+def _wording(
+    encoder: LLMEncoder, row: TokenizedText, reading: ReadoutRules | None
+) -> PreviewedWording:
     held = encoder.reader.frames[Role.DOCUMENT][0].placeholder  # no id of the tokenizer's
     tokenizer = encoder.backbone.tokenizer
     name = tokenizer.convert_ids_to_tokens
     names = [PLACEHOLDER if one == held else str(name(one)) for one in row.ids]
     slots = tuple(tuple((one.start, one.stop) for one in slot) for slot in row.slots)
     placeholders = tuple(at for at, one in enumerate(row.ids) if one == held)
-    read = tuple(positions(row, reading).tolist()) if reading is not None else ()
+    read = tuple(read_positions(row, reading).tolist()) if reading is not None else ()
     borders = [end for slot in slots for span in slot for end in span]
     borders += [at + side for at in placeholders for side in (0, 1)]
     borders += {at for at in read} ^ {at + 1 for at in read}
-    return Wording(
+    return PreviewedWording(
         tokens=tuple(zip(row.ids, names, strict=True)),
         slots=slots,
         placeholders=placeholders,
         read=read,
         stretches=tuple(
             (start, end, _text(tokenizer, names[start:end], start in placeholders))
-            for start, end in stretches(borders, len(names))
+            for start, end in cut_stretches(borders, len(names))
         ),
     )
 
 
 def _text(tokenizer: "PreTrainedTokenizerBase", names: list[str], placeholder: bool) -> str:
-    return f" {PLACEHOLDER}" if placeholder else joined(tokenizer, names)
+    return f" {PLACEHOLDER}" if placeholder else join_tokens(tokenizer, names)
 
 
 def _rules(encoder: LLMEncoder, role: Role) -> Iterator[str]:
@@ -194,7 +198,7 @@ def _specials(encoder: LLMEncoder, role: Role) -> str:
     return f"The wording begins with the tokenizer's own {names}, which is not put first again."
 
 
-def _where(reading: Reading) -> str:
+def _where(reading: ReadoutRules) -> str:
     if reading.at_last_token:
         return "the last token"
     span = _SPANS[reading.span]
@@ -217,11 +221,11 @@ def _layer(encoder: LLMEncoder) -> str:
     return f"layer {reading.layer} = {block}{norm}"
 
 
-def _prepended(encoder: LLMEncoder, rule: Prepending) -> str:
-    from embedder.methods.interventions import Prepend
+def _prepended(encoder: LLMEncoder, rule: PrependingRules) -> str:
+    from embedder.methods.interventions import TokenPrepending
 
     frame = encoder.reader.frames[Role.DOCUMENT][0]
-    blocks = Prepend(encoder.backbone, rule, [], frame.placeholder).blocks
+    blocks = TokenPrepending(encoder.backbone, rule, [], frame.placeholder).blocks
     before = f"block {blocks.start + 1}"
     if len(blocks) > 1:
         before = f"blocks {blocks.start + 1} to {blocks.stop}"
@@ -235,7 +239,7 @@ def _prepended(encoder: LLMEncoder, rule: Prepending) -> str:
     )
 
 
-def _contrasted(encoder: LLMEncoder, rule: Contrast) -> str:
+def _contrasted(encoder: LLMEncoder, rule: ContrastRules) -> str:
     length = ", with the length of the first" if rule.restore else ""
     return (
         f"[contrast] In block {encoder.reader.block + 1} of {len(encoder.backbone.layers)}, the "
@@ -251,7 +255,7 @@ def _too_high(encoder: LLMEncoder, block: int) -> str:
     return " That is above the block that is read, and changes no dense row." if above else ""
 
 
-def _silence(reading: Reading) -> str:
+def _silence(reading: ReadoutRules) -> str:
     if reading.sparse is not None:
         return "the model gives no word of the text any weight."
     if reading.attention == "bidirectional":

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _SPACES = ("▁", "Ġ", " ")  # what a token begins with where a word begins
 
 
-def joined(tokenizer: "PreTrainedTokenizerBase", tokens: Sequence[str]) -> str:
+def join_tokens(tokenizer: "PreTrainedTokenizerBase", tokens: Sequence[str]) -> str:
     """Join vocabulary strings to text; a space stays at the beginning where a word begins there."""
     if not tokens:
         return ""
@@ -20,7 +20,7 @@ def joined(tokenizer: "PreTrainedTokenizerBase", tokens: Sequence[str]) -> str:
     return f" {text}" if opens else text
 
 
-def stretches(cuts: Sequence[int], end: int) -> list[tuple[int, int]]:
+def cut_stretches(cuts: Sequence[int], end: int) -> list[tuple[int, int]]:
     """Return the stretches (first, one past the last) of 0..end between cuts."""
     places = sorted({0, end, *(cut for cut in cuts if 0 <= cut <= end)})
     return list(pairwise(places))

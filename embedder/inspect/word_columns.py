@@ -7,16 +7,18 @@ from typing import Any
 import regex  # type: ignore[import-untyped]
 
 from embedder.encoders.bm25 import BM25Encoder
-from embedder.inputs.vocabulary import TermTable
+from embedder.inputs.vocabulary import TermVocabulary
 from embedder.locks import lock_of
 from embedder.text.words import is_unspaced, words_and_emoji
 from embedder.types import Encoder, NamesTerms
 
-Named = list[tuple[str, float]]
+NamedWeights = list[tuple[str, float]]
 """Words with weights, heaviest first."""
 
 Join = Callable[[Iterable[float]], float]
-Span = tuple[int, int, int]  # column, and the first and one past the last character of its piece
+CharacterSpan = tuple[
+    int, int, int
+]  # column, and the first and one past the last character of its piece
 _CLUSTER = regex.compile(r"\X")
 
 
@@ -76,7 +78,7 @@ class WordColumns:
         if held:
             yield run[first:last], frozenset(held)
 
-    def _spans(self, run: str) -> Iterator[Span]:
+    def _spans(self, run: str) -> Iterator[CharacterSpan]:
         """Yield the pieces of a run without spaces, with where they stand."""
         if isinstance(self._inner, BM25Encoder):
             ends = [0, *(one.end() for one in _CLUSTER.finditer(run))]
@@ -87,7 +89,7 @@ class WordColumns:
                 start, end = ends[at], ends[at + 2]
                 (pair,) = self.of([run[start:end]])
                 yield from ((column, start, end) for column in pair - one - other)
-        elif isinstance(getattr(self._inner, "table", None), TermTable):
+        elif isinstance(getattr(self._inner, "table", None), TermVocabulary):
             with lock_of(self._inner.backbone.tokenizer):
                 spans = list(self._inner.table.spans(run))
             yield from spans
@@ -95,7 +97,7 @@ class WordColumns:
 
 def whole_words(
     encoder: Encoder, weights: Mapping[int, float], texts: Sequence[str], join: Join = max
-) -> Named:
+) -> NamedWeights:
     """Write sparse columns as words of the texts that they stand for.
 
     Args:
@@ -119,11 +121,13 @@ def whole_words(
     return heaviest({word: join(held) for word, held in by_word.items()}.items())
 
 
-def piece_words(encoder: Encoder, weights: Mapping[int, float], texts: Sequence[str]) -> Named:
+def piece_words(
+    encoder: Encoder, weights: Mapping[int, float], texts: Sequence[str]
+) -> NamedWeights:
     """Write sparse columns as the tokens or terms that they are, with the marks on them."""
     inner = getattr(encoder, "inner", encoder)
     table = getattr(inner, "table", None)
-    if isinstance(table, TermTable):
+    if isinstance(table, TermVocabulary):
         return heaviest((table.name(column), weight) for column, weight in weights.items())
     names = piece_names(encoder, list(weights), texts)
     return heaviest((names[column], weight) for column, weight in weights.items())
@@ -136,7 +140,7 @@ def piece_names(encoder: Encoder, columns: Sequence[int], texts: Sequence[str]) 
     return {column: f"<{column}>" for column in columns}
 
 
-def heaviest(words: Iterable[tuple[str, float]]) -> Named:
+def heaviest(words: Iterable[tuple[str, float]]) -> NamedWeights:
     """Put the heaviest words first; equals go by the alphabet."""
     return sorted(words, key=lambda pair: (-pair[1], pair[0]))
 
@@ -145,7 +149,7 @@ def _columns(inner: Any) -> Callable[[list[str]], Iterable[Iterable[int]]]:  # n
     """Return what gives the columns of words, each read alone."""
     if isinstance(inner, BM25Encoder):
         return inner.columns
-    if isinstance(getattr(inner, "table", None), TermTable):
+    if isinstance(getattr(inner, "table", None), TermVocabulary):
 
         def allowed(found: list[str]) -> Iterable[Iterable[int]]:
             with lock_of(inner.backbone.tokenizer):

@@ -17,7 +17,7 @@ _ROWS = 8192  # of the head that stand in float64 at a time: 256 MiB for a width
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class FilterRules:
     """Which directions are kept, counted from the strongest.
 
     An int is a number of directions, a float a fraction of the model's width. To drop as many of
@@ -62,7 +62,7 @@ class Filter:
         return start, end
 
 
-def basis(head: "Tensor", rule: Filter) -> "Tensor":
+def filter_basis(head: "Tensor", rule: FilterRules) -> "Tensor":
     """Find the directions that are kept, as orthonormal columns; states @ basis is the projection.
 
     They are eigenvectors of W^T W (dim, dim), which takes the memory of no second head. The sign

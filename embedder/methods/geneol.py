@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from embedder.files.config_file import read_config
 from embedder.inputs.conversation import Turn
-from embedder.models.generation import Writing
+from embedder.models.generation import GenerationOptions
 from embedder.prompts.prompt import content_hash
 from embedder.types import Representation, Role, fingerprint_of, list_texts
 
 if TYPE_CHECKING:
-    from embedder.models.generation import Writer
+    from embedder.models.generation import Generator
     from embedder.prompts.prompt import Prompt
 
 BUNDLED = Path(__file__).with_suffix(".toml")
@@ -57,7 +57,7 @@ class Instruction:
 
 
 @dataclass(frozen=True, slots=True)
-class Variants:
+class RewritingPrompts:
     """Which rewritings of a text are written.
 
     Attributes:
@@ -80,7 +80,7 @@ class Variants:
     seed: int = 0
     unit: bool = False
     max_text_tokens: int = 256
-    writing: Writing = field(default_factory=Writing)
+    writing: GenerationOptions = field(default_factory=GenerationOptions)
 
     def __post_init__(self) -> None:
         if not self.instructions or self.per_instruction < 1 or self.max_text_tokens < 1:
@@ -94,9 +94,9 @@ class Variants:
             raise ValueError(f"seed must be 0 or more; got {self.seed}")
 
     @staticmethod
-    def load(path: Path = BUNDLED) -> "Variants":
+    def load(path: Path = BUNDLED) -> "RewritingPrompts":
         """Read a file of instructions, demonstrations and numbers."""
-        return _variants(read_config(path, _File), str(path))
+        return _variants(read_config(path, _RewritingFile), str(path))
 
     @property
     def facts(self) -> dict[str, object]:
@@ -117,7 +117,9 @@ class Variants:
         return [instruction.shown[i] for i in drawn]
 
 
-def rewrite(texts: Sequence[str], rules: Variants, writer: "Writer") -> list[list[str]]:
+def write_rewritings(
+    texts: Sequence[str], rules: RewritingPrompts, writer: "Generator"
+) -> list[list[str]]:
     """Write the variants of texts.
 
     Returns:
@@ -135,7 +137,11 @@ def rewrite(texts: Sequence[str], rules: Variants, writer: "Writer") -> list[lis
 
 
 def _answers(
-    texts: Sequence[str], instruction: Instruction, turn: int, rules: Variants, writer: "Writer"
+    texts: Sequence[str],
+    instruction: Instruction,
+    turn: int,
+    rules: RewritingPrompts,
+    writer: "Generator",
 ) -> list[str]:
     """Write variant number `turn` of every text; of "" it is ""."""
     shown = rules.draw(instruction, turn)
@@ -146,7 +152,7 @@ def _answers(
     return [written.get(text, "") for text in texts]
 
 
-class ReadsStates(Protocol):
+class StateEncoder(Protocol):
     """An encoder that gives the raw states behind its dense rows."""
 
     @property
@@ -164,16 +170,18 @@ class ReadsStates(Protocol):
         ...
 
 
-class VariantEncoder:
+class RewritingEncoder:
     """An Encoder: the unit mean of the states of a text and of its variants.
 
     An empty variant is left out of the mean and counted. A blank text has no variants.
     """
 
-    def __init__(self, inner: ReadsStates, writer: "Writer", rules: Variants | None = None) -> None:
+    def __init__(
+        self, inner: StateEncoder, writer: "Generator", rules: RewritingPrompts | None = None
+    ) -> None:
         self.inner = inner
         self.writer = writer
-        self.rules = rules or Variants.load()
+        self.rules = rules or RewritingPrompts.load()
         self._counting = Lock()
         self._counts: Counter[str] = Counter(texts=0, variants=0, empty_variants=0)
         self._fingerprint = fingerprint_of(
@@ -219,7 +227,7 @@ class VariantEncoder:
         """Write the variants of texts, without empty ones, and count them."""
         distinct = dict.fromkeys(texts)
         asked = [text for text in distinct if text.strip()]
-        written = dict(zip(asked, rewrite(asked, self.rules, self.writer), strict=True))
+        written = dict(zip(asked, write_rewritings(asked, self.rules, self.writer), strict=True))
         kept = {text: tuple(filter(None, written.get(text, ()))) for text in distinct}
         total = sum(map(len, written.values()))
         with self._counting:
@@ -240,7 +248,7 @@ class _Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class _RewritingFile:
     """Variants as they stand in a file."""
 
     instructions: dict[str, str]
@@ -252,10 +260,10 @@ class _File:
     seed: int = 0
     unit: bool = False
     max_text_tokens: int = 256
-    writing: Writing = field(default_factory=Writing)
+    writing: GenerationOptions = field(default_factory=GenerationOptions)
 
 
-def _variants(file: _File, where: str) -> Variants:
+def _variants(file: _RewritingFile, where: str) -> RewritingPrompts:
     names = ("text", "summary", *file.instructions)
     for number, one in enumerate(file.demonstrations, start=1):
         if missing := [name for name in names if name not in one]:
@@ -267,7 +275,7 @@ def _variants(file: _File, where: str) -> Variants:
 
     numbers = {held.name: getattr(file, held.name) for held in fields(file)[3:]}
     try:
-        return Variants(
+        return RewritingPrompts(
             tuple(instruction(name, ask) for name, ask in file.instructions.items()),
             instruction("summary", file.summary.ask),
             **numbers,

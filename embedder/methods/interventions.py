@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from embedder.inputs.tokenized import Row
+from embedder.inputs.tokenized import TokenizedText
 from embedder.models.anatomy import attention_output, before_block, embedding_scale
 from embedder.models.backbone import Backbone
-from embedder.models.request import EnoughError
-from embedder.prompts.readout_rules import Contrast, Prepending, at_depth
+from embedder.models.request import LayerReachedError
+from embedder.prompts.readout_rules import ContrastRules, PrependingRules, at_depth
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TINY = 1e-7  # keeps a difference of nothing from being divided by nothing
 
 
-class Prepend:
+class TokenPrepending:
     """Token Prepending for one batch (Fu et al., ACL 2025; hierarchical: HTP, ACL 2026).
 
     Before block i, start <= i < exit, every `to` position gets a copy of the state at its `from`
@@ -26,7 +26,11 @@ class Prepend:
     """
 
     def __init__(
-        self, backbone: Backbone, rule: Prepending, rows: Sequence[Row], placeholder: int
+        self,
+        backbone: Backbone,
+        rule: PrependingRules,
+        rows: Sequence[TokenizedText],
+        placeholder: int,
     ) -> None:
         self.blocks = prepend_blocks(rule, backbone)
         self.placeholder = placeholder
@@ -67,10 +71,10 @@ class Prepend:
         return [table.register_forward_pre_hook(hide), table.register_forward_hook(show)]
 
 
-class Capture:
+class CaptureAttentionOutput:
     """Keep the attention output of each row's last token at a block, and stop there."""
 
-    def __init__(self, block: int, rows: Sequence[Row]) -> None:
+    def __init__(self, block: int, rows: Sequence[TokenizedText]) -> None:
         self.block = block
         self.last = torch.tensor([len(row.ids) - 1 for row in rows])
         self.states: Tensor | None = None
@@ -81,20 +85,22 @@ class Capture:
         def keep(_: nn.Module, args: tuple[Tensor]) -> None:
             last = (self.last - seen).to(args[0].device)
             self.states = args[0][torch.arange(len(last), device=last.device), last]
-            raise EnoughError
+            raise LayerReachedError
 
         module = attention_output_of(backbone, self.block)
         return [module.register_forward_pre_hook(keep)]
 
 
-class Subtract:
+class ContrastiveSubtraction:
     """Contrastive Prompting for one batch (Cheng et al., ACL 2025).
 
     The last token's attention output v at the block becomes strength * (v - other), or that
     brought to the length of v.
     """
 
-    def __init__(self, rule: Contrast, block: int, rows: Sequence[Row], other: Tensor) -> None:
+    def __init__(
+        self, rule: ContrastRules, block: int, rows: Sequence[TokenizedText], other: Tensor
+    ) -> None:
         self.rule, self.block, self.other = rule, block, other
         self.last = torch.tensor([len(row.ids) - 1 for row in rows])
 
@@ -112,7 +118,7 @@ class Subtract:
         return [module.register_forward_pre_hook(change)]
 
 
-def contrasted(states: Tensor, other: Tensor, rule: Contrast) -> Tensor:
+def contrasted(states: Tensor, other: Tensor, rule: ContrastRules) -> Tensor:
     """Return what the states have and the others have not.
 
     Args:
@@ -130,7 +136,7 @@ def contrasted(states: Tensor, other: Tensor, rule: Contrast) -> Tensor:
     return rule.strength * difference
 
 
-def prepend_blocks(rule: Prepending, backbone: Backbone) -> range:
+def prepend_blocks(rule: PrependingRules, backbone: Backbone) -> range:
     """Return the blocks of a rule in a model, or say that the first does not exist."""
     depth = len(backbone.layers)
     if rule.start >= depth:
@@ -143,7 +149,7 @@ def prepend_blocks(rule: Prepending, backbone: Backbone) -> range:
     return range(rule.start, max(last, rule.start + 1))
 
 
-def contrast_block(rule: Contrast, backbone: Backbone) -> int:
+def contrast_block(rule: ContrastRules, backbone: Backbone) -> int:
     """Return the block of a rule in a model, or say that it does not exist."""
     depth = len(backbone.layers)
     block = at_depth(rule.block, depth)

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import DynamicCache, PreTrainedModel
 
-Span = tuple[int, int]  # [start, end) in positions of a cache
+TokenSpan = tuple[int, int]  # [start, end) in positions of a cache
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class SelectionRules:
     """How the tokens of a text are selected.
 
     Attributes:
@@ -46,14 +46,14 @@ class Selection:
             raise ValueError(f"alpha must be a finite number above 0, got {self.alpha}")
 
 
-def kept(
+def select_tokens(
     model: "PreTrainedModel",
     cache: "DynamicCache",
-    chunks: Sequence[Span],
+    chunks: Sequence[TokenSpan],
     ask_ids: Sequence[int],
-    rule: Selection,
+    rule: SelectionRules,
 ) -> "Tensor":
-    """Tell which tokens of one text are kept; see `importance` for the arguments and errors.
+    """Tell which tokens of one text are kept; see `token_importance` for the arguments and errors.
 
     A chunk in which no token is important enough keeps its most important one.
 
@@ -62,7 +62,7 @@ def kept(
     """
     import torch  # late: prompts hold a Selection, and are read without it
 
-    found = importance(model, cache, chunks, ask_ids)
+    found = token_importance(model, cache, chunks, ask_ids)
     keep = torch.zeros(cache.get_seq_length(), dtype=torch.bool)
     for (start, end), weights in zip(chunks, found, strict=True):
         keep[start:end] |= weights > rule.alpha / (end - start)
@@ -70,10 +70,10 @@ def kept(
     return keep
 
 
-def importance(
+def token_importance(
     model: "PreTrainedModel",
     cache: "DynamicCache",
-    chunks: Sequence[Span],
+    chunks: Sequence[TokenSpan],
     ask_ids: Sequence[int],
 ) -> list["Tensor"]:
     """Measure how much the last token of an ask after each chunk looks at each token of the chunk.
@@ -112,7 +112,7 @@ def importance(
 def _ask(
     model: "PreTrainedModel",
     cache: "DynamicCache",
-    spans: Sequence[Span],
+    spans: Sequence[TokenSpan],
     ask_ids: Sequence[int],
 ) -> Iterator["Tensor"]:
     """Put the ask after each of some chunks and yield the chunk's weights."""
@@ -147,7 +147,7 @@ def _ask(
         yield weights / weights.sum().clamp_min(torch.finfo(weights.dtype).tiny)
 
 
-def _cut(cache: "DynamicCache", spans: Sequence[Span], longest: int) -> "DynamicCache":
+def _cut(cache: "DynamicCache", spans: Sequence[TokenSpan], longest: int) -> "DynamicCache":
     """Copy spans of one text into rows of a new cache, zeros on the left of shorter ones."""
     import torch
     from transformers import DynamicCache
@@ -167,7 +167,7 @@ def _cut(cache: "DynamicCache", spans: Sequence[Span], longest: int) -> "Dynamic
     return parts
 
 
-def _check(cache: "DynamicCache", chunks: Sequence[Span], ask_ids: Sequence[int]) -> None:
+def _check(cache: "DynamicCache", chunks: Sequence[TokenSpan], ask_ids: Sequence[int]) -> None:
     length = cache.get_seq_length()
     if not len(ask_ids):
         raise ValueError("the ask has no tokens; give a prompt for a summary")

@@ -21,8 +21,8 @@ from embedder.checkpoints.checkpoint import not_causal
 from embedder.locks import lock_of
 from embedder.models.anatomy import after_blocks, before_block, decoder_layers, hooked
 from embedder.models.batching import right_pad
-from embedder.models.kv_cache import filled, is_plain, lent, new_cache
-from embedder.models.request import EnoughError, Intervention, Pass, Wanted
+from embedder.models.kv_cache import growing_cache, is_plain, new_cache, read_only_cache
+from embedder.models.request import ForwardOutput, Intervention, LayerReachedError, ReadRequest
 from embedder.models.state_reader import StateReader
 from embedder.prompts.readout_rules import at_depth
 
@@ -35,12 +35,12 @@ PLACEHOLDER_SEED = 3407  # the authors'; any row will do, since a copy soon take
 
 
 def _alone(
-    method: Callable[Concatenate["Backbone", Rest], Pass],
-) -> Callable[Concatenate["Backbone", Rest], Pass]:
+    method: Callable[Concatenate["Backbone", Rest], ForwardOutput],
+) -> Callable[Concatenate["Backbone", Rest], ForwardOutput]:
     """Let one thread at a time run a pass through a model, since hooks are the model's."""
 
     @wraps(method)
-    def run(self: "Backbone", /, *args: Rest.args, **kwargs: Rest.kwargs) -> Pass:
+    def run(self: "Backbone", /, *args: Rest.args, **kwargs: Rest.kwargs) -> ForwardOutput:
         with lock_of(self.model):
             return method(self, *args, **kwargs)
 
@@ -131,10 +131,10 @@ class Backbone:
         self,
         prefix: tuple[int, ...],
         rows: Sequence[Sequence[int]],
-        wanted: Wanted,
+        wanted: ReadRequest,
         keep_cache: bool = False,
         interventions: Sequence[Intervention] = (),
-    ) -> Pass:
+    ) -> ForwardOutput:
         """Run prefix + row for every row and answer.
 
         Rows are padded on the right: attention is causal, so no token sees the padding, no mask
@@ -166,8 +166,12 @@ class Backbone:
     @_alone
     @torch.inference_mode()
     def extend(
-        self, before: Pass, rows: Sequence[Sequence[int]], wanted: Wanted, each: int = 1
-    ) -> Pass:
+        self,
+        before: ForwardOutput,
+        rows: Sequence[Sequence[int]],
+        wanted: ReadRequest,
+        each: int = 1,
+    ) -> ForwardOutput:
         """Go on from a pass that kept its cache.
 
         Args:
@@ -179,17 +183,17 @@ class Backbone:
         ids, last = right_pad(rows)
         cache = before.cache
         if each > 1 and cache is not None:
-            cache = lent((layer.keys, layer.values) for layer in cache.layers)
+            cache = read_only_cache((layer.keys, layer.values) for layer in cache.layers)
         return self._pass(self._here(ids), last, wanted, before.seen, cache)
 
     def _pass(
         self,
         ids: Tensor,
         last: NDArray[np.int64],
-        wanted: Wanted,
+        wanted: ReadRequest,
         seen: int,
         cache: "DynamicCache | None",
-    ) -> Pass:
+    ) -> ForwardOutput:
         length = seen + ids.shape[1]
         inputs: dict[str, Any] = {
             "input_ids": ids,
@@ -201,18 +205,18 @@ class Backbone:
             inputs["attention_mask"] = self._open_mask(last)
         read = StateReader(self._here(last), wanted, seen)
         if not wanted.hidden and not wanted.logits:
-            with suppress(EnoughError):
+            with suppress(LayerReachedError):
                 self.model.base_model(**_fitting(inputs, self._base_accepted))
-            return Pass(None, None, length, cache)
+            return ForwardOutput(None, None, length, cache)
         if wanted.peak:
             self.check_head()
             logits = self.model(**_fitting(inputs, self._accepted)).logits
-            return Pass(read.peak(logits), None, length, cache)
+            return ForwardOutput(read.peak(logits), None, length, cache)
         hidden, logits = self._read(inputs, read, wanted)
-        return Pass(hidden if wanted.hidden else None, logits, length, cache)
+        return ForwardOutput(hidden if wanted.hidden else None, logits, length, cache)
 
     def _read(
-        self, inputs: dict[str, Any], read: StateReader, wanted: Wanted
+        self, inputs: dict[str, Any], read: StateReader, wanted: ReadRequest
     ) -> tuple[Tensor | None, Tensor | None]:
         depth = self.depth_of(wanted.layer)
         at_top = depth == len(self.layers) and wanted.norm != "never"
@@ -226,12 +230,12 @@ class Backbone:
                 states = module(states)
             kept.append(read(states))
             if not wanted.logits:
-                raise EnoughError
+                raise LayerReachedError
 
         with hooked([before_block(self.layers, depth, keep)]):
             try:
                 _, logits = self._top(inputs, read.last_only(), wanted.logits)
-            except EnoughError:
+            except LayerReachedError:
                 logits = None
         return kept[0], logits
 
@@ -275,8 +279,8 @@ class Backbone:
             self._prefixes[prefix] = [(layer.keys, layer.values) for layer in cache.layers]
         held = self._prefixes[prefix]
         if not keep:
-            return lent(held)
-        return filled((k.expand(n, -1, -1, -1), v.expand(n, -1, -1, -1)) for k, v in held)
+            return read_only_cache(held)
+        return growing_cache((k.expand(n, -1, -1, -1), v.expand(n, -1, -1, -1)) for k, v in held)
 
     def _here(self, array: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(array).to(self.device)

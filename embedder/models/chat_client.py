@@ -13,7 +13,7 @@ from embedder.files.config_file import parse_json
 from embedder.inputs.conversation import Turn
 
 if TYPE_CHECKING:
-    from embedder.models.generation import Writer
+    from embedder.models.generation import Generator
 
 KEYS = ("LASTWORD_API_KEY", "OPENAI_API_KEY")
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -40,17 +40,17 @@ class Chat(Protocol):
         ...
 
 
-class WriterChat:
+class GeneratorChat:
     """A causal LM in this process."""
 
-    def __init__(self, writer: "Writer", name: str) -> None:
+    def __init__(self, writer: "Generator", name: str) -> None:
         self._writer, self.name = writer, name
 
     def answer(self, turns: Sequence[Turn], seed: int, most_tokens: int) -> str:
         """Return the answer; the same seed gives the same."""
-        from embedder.models.generation import Writing
+        from embedder.models.generation import GenerationOptions
 
-        rule = Writing(max_new_tokens=most_tokens, temperature=TEMPERATURE, seed=seed)
+        rule = GenerationOptions(max_new_tokens=most_tokens, temperature=TEMPERATURE, seed=seed)
         return self._writer.write([turns], rule)[0]
 
 
@@ -82,7 +82,7 @@ class AddressChat:
             )
         self.name = f"{model or 'default'} at {address}"
         self._address, self._model, self._timeout = address.rstrip("/"), model, timeout
-        ways: list[urllib.request.BaseHandler] = [_Stays()]
+        ways: list[urllib.request.BaseHandler] = [_NoRedirect()]
         if parts.hostname in LOCAL:  # what is meant for this machine does not go through a proxy
             ways.append(urllib.request.ProxyHandler({}))
         self._opener = urllib.request.build_opener(*ways)
@@ -118,7 +118,7 @@ class AddressChat:
         return said if isinstance(said, str) else ""  # null where thinking took all tokens
 
 
-class _Stays(urllib.request.HTTPRedirectHandler):
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Follows no redirect: urllib would take the key along to wherever it leads."""
 
     def redirect_request(self, *_: object) -> None:
@@ -132,6 +132,6 @@ def open_chat(named: str) -> Chat:
     model, _, address = named.partition("@")
     if address.startswith(_SCHEMES):
         return AddressChat(address, model)
-    from embedder.models.generation import Writer
+    from embedder.models.generation import Generator
 
-    return WriterChat(Writer.load(named), named)
+    return GeneratorChat(Generator.load(named), named)

@@ -15,7 +15,7 @@ from embedder.inputs.text_tokens import TextTokenizer
 from embedder.locks import lock_of
 from embedder.models.batching import plan
 from embedder.models.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
-from embedder.models.start import Start, pad, read_start
+from embedder.models.start import SharedPrefix, pad, read_shared_prefix
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Writing:
+class GenerationOptions:
     """How an answer is written.
 
     Attributes:
@@ -53,12 +53,12 @@ class Writing:
             raise ValueError("an empty stop string would end every answer before it begins")
 
 
-class Writer:
+class Generator:
     """A causal LM that writes.
 
     A model with a chat template is asked through it. Others continue a transcript: the user's
     text, a new line, the assistant's, a blank line; there a blank line ends the answer. Penalties
-    that a model's generation_config asks for are not applied: `Writing` is all of the rule.
+    that a model's generation_config asks for are not applied: `GenerationOptions` is the rule.
 
     Every conversation has its own stream of random numbers, made of the seed and its own turns,
     so that what is written does not depend on the batch, up to the rounding of the model.
@@ -79,11 +79,11 @@ class Writer:
         self._ends = conversation.ends(backbone.model, backbone.tokenizer)
 
     @staticmethod
-    def load(model: str | Path, options: LLMOptions | None = None) -> "Writer":
+    def load(model: str | Path, options: LLMOptions | None = None) -> "Generator":
         """Load a model by hub name or folder."""
         options = options or LLMOptions()
         backbone, _ = load_backbone(model, options)
-        return Writer(backbone, options.token_budget)
+        return Generator(backbone, options.token_budget)
 
     @property
     def facts(self) -> dict[str, object]:
@@ -96,7 +96,7 @@ class Writer:
             "special_tokens_in_texts": "text",
         }
 
-    def write(self, conversations: Sequence[Sequence[Turn]], rule: Writing) -> list[str]:
+    def write(self, conversations: Sequence[Sequence[Turn]], rule: GenerationOptions) -> list[str]:
         """Answer conversations, in order.
 
         What all of them begin with, such as demonstrations, is read once.
@@ -116,7 +116,7 @@ class Writer:
             rows = [conversation.prompt_ids(turns, tokenizer) for turns in conversations]
         self._check_room(rows, rule)
         seeds = [own_seed(turns, rule.seed) for turns in conversations]
-        start = read_start(self.backbone, rows, rule.max_new_tokens)
+        start = read_shared_prefix(self.backbone, rows, rule.max_new_tokens)
         answers = [""] * len(rows)
         waiting = list(range(len(rows)))
         while waiting:
@@ -147,14 +147,14 @@ class Writer:
         return _said(self.backbone.tokenizer, ids[:limit])
 
     def _generate(
-        self, start: Start, rows: list[list[int]], seeds: list[int], rule: Writing
+        self, start: SharedPrefix, rows: list[list[int]], seeds: list[int], rule: GenerationOptions
     ) -> list[str]:
         import torch
 
         ids, mask = pad(rows, start.length)
         device = self.backbone.device
         stop = (*rule.stop, conversation.BLANK_LINE) if not self.chat else rule.stop
-        ending = _Stops(self.backbone.tokenizer, ids.shape[1], stop)
+        ending = _StopStrings(self.backbone.tokenizer, ids.shape[1], stop)
         drawing = [_Draws(seeds, rule, ids.shape[1])] if rule.temperature else []
         with lock_of(self.backbone.model), torch.inference_mode():
             out = self.backbone.model.generate(
@@ -177,7 +177,7 @@ class Writer:
             text = text.split(string, 1)[0]
         return text.strip()
 
-    def _check_room(self, rows: list[list[int]], rule: Writing) -> None:
+    def _check_room(self, rows: list[list[int]], rule: GenerationOptions) -> None:
         config = self.backbone.model.config.get_text_config()
         context = getattr(config, "max_position_embeddings", None)
         longest = max(map(len, rows), default=0) + rule.max_new_tokens
@@ -202,7 +202,7 @@ _PLAIN: dict[str, Any] = {
 class _Draws:
     """A logits processor that leaves each row one token: the one its own numbers draw."""
 
-    def __init__(self, seeds: list[int], rule: Writing, prompt: int) -> None:
+    def __init__(self, seeds: list[int], rule: GenerationOptions, prompt: int) -> None:
         streams = [np.random.default_rng(seed).random(rule.max_new_tokens) for seed in seeds]
         self.numbers = np.stack(streams).astype(np.float32)  # (n, max_new_tokens)
         self.rule = rule
@@ -224,7 +224,7 @@ class _Draws:
         return only.scatter(1, tokens.gather(1, place), 0.0)
 
 
-class _Stops:
+class _StopStrings:
     """A stopping criterion: the row's answer, as it will be read, holds a stop string."""
 
     def __init__(

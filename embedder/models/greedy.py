@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from embedder.models.backbone import Backbone
-from embedder.models.request import Wanted
+from embedder.models.request import ReadRequest
 from embedder.prompts.readout_rules import Mode
 
 STOP = '"'
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Said:
+class GreedyAnswer:
     """What the model said about one text.
 
     Attributes:
@@ -35,15 +35,15 @@ class Said:
     ids: tuple[int, ...] = ()
 
 
-def say(
+def greedy_answers(
     backbone: Backbone, prefix: tuple[int, ...], rows: Sequence[Sequence[int]], limit: int
-) -> list[Said]:
+) -> list[GreedyAnswer]:
     """Generate greedily after every row until a token holds a quote, at most `limit` tokens.
 
     The stopping token contributes nothing. A text whose first token stops keeps that first
     position, so that no text is left without an answer.
     """
-    wanted = Wanted()
+    wanted = ReadRequest()
     step = backbone.read(prefix, rows, wanted, keep_cache=True)
     hidden, logits, chosen = [], [], []
     for position in range(limit):
@@ -61,7 +61,7 @@ def say(
     ]
 
 
-def pool(said: Said, mode: Mode, last: int = 0) -> tuple[Tensor, Tensor]:
+def pool_answers(said: GreedyAnswer, mode: Mode, last: int = 0) -> tuple[Tensor, Tensor]:
     """Turn one text's tokens into rows; `last` keeps only so many at the end, 0 keeps all.
 
     Returns:
@@ -79,12 +79,14 @@ def pool(said: Said, mode: Mode, last: int = 0) -> tuple[Tensor, Tensor]:
     return hidden, logits
 
 
-def _cut(backbone: Backbone, ids: list[int], hidden: Tensor, logits: Tensor) -> Said:
+def _cut(backbone: Backbone, ids: list[int], hidden: Tensor, logits: Tensor) -> GreedyAnswer:
     tokens = [backbone.tokenizer.decode([i]) for i in ids]
     end = next((at for at, token in enumerate(tokens) if STOP in token), len(tokens))
     kept = max(end, 1)  # an empty answer falls back to the first position
     stopped = end < len(tokens)
-    return Said(tuple(tokens[:end]), hidden[:kept], logits[:kept], stopped, tuple(ids[:end]))
+    return GreedyAnswer(
+        tuple(tokens[:end]), hidden[:kept], logits[:kept], stopped, tuple(ids[:end])
+    )
 
 
 def _words(tokens: tuple[str, ...]) -> list[list[int]]:

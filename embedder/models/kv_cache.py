@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-class _Lent(DynamicLayer):  # type: ignore[misc]
+class _ReadOnlyLayer(DynamicLayer):  # type: ignore[misc]
     """Keys and values that a pass reads and does not add to.
 
     They are of m rows, and the pass has a multiple of m: the first of them follow the first, and
@@ -27,12 +27,14 @@ class _Lent(DynamicLayer):  # type: ignore[misc]
         return _joined(self.keys, key_states), _joined(self.values, value_states)
 
 
-def _joined(lent: Tensor, new: Tensor) -> Tensor:
+def _joined(read_only_cache: Tensor, new: Tensor) -> Tensor:
     """Put lent states (m, heads, length, dim) before those of n rows, copying them once."""
     rows, heads, length, dim = new.shape
-    whole = new.new_empty(rows, heads, lent.shape[2] + length, dim)
-    whole.view(len(lent), -1, *whole.shape[1:])[:, :, :, : lent.shape[2]] = lent[:, None]
-    whole[:, :, lent.shape[2] :] = new
+    whole = new.new_empty(rows, heads, read_only_cache.shape[2] + length, dim)
+    whole.view(len(read_only_cache), -1, *whole.shape[1:])[:, :, :, : read_only_cache.shape[2]] = (
+        read_only_cache[:, None]
+    )
+    whole[:, :, read_only_cache.shape[2] :] = new
     return whole
 
 
@@ -41,12 +43,12 @@ def new_cache() -> DynamicCache:
     return DynamicCache()
 
 
-def lent(layers: Iterable[tuple[Tensor, Tensor]]) -> DynamicCache:
+def read_only_cache(layers: Iterable[tuple[Tensor, Tensor]]) -> DynamicCache:
     """Make a cache of each layer's keys and values (m, heads, length, dim), for one pass."""
-    return _holding(layers, _Lent)
+    return _holding(layers, _ReadOnlyLayer)
 
 
-def filled(layers: Iterable[tuple[Tensor, Tensor]]) -> DynamicCache:
+def growing_cache(layers: Iterable[tuple[Tensor, Tensor]]) -> DynamicCache:
     """Make a cache of keys and values (n, heads, length, dim) that passes can add to."""
     return _holding(layers, DynamicLayer)
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.inputs.tokenized import Row
-from embedder.prompts.readout_rules import Reading
+from embedder.inputs.tokenized import TokenizedText
+from embedder.prompts.readout_rules import ReadoutRules
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Take:
+class TokenPooling:
     """The positions that are read of each row of a batch, counted from the row's first token.
 
     Attributes:
@@ -70,7 +70,7 @@ class Take:
         return rows, torch.from_numpy(self.positions - seen).to(states.device)
 
 
-class Held:
+class KeepStates:
     """Keep the states of every position, to be read when it is known which ones matter."""
 
     def __init__(self) -> None:
@@ -87,16 +87,16 @@ class Held:
         raise ValueError("tokens are selected by their states, not by their logits")
 
 
-def take(rows: Sequence[Row], reading: Reading) -> Take:
-    """Find the positions that a reading wants; see `positions` for spans without tokens."""
-    found = [positions(row, reading) for row in rows]
-    return Take(
+def find_pooling(rows: Sequence[TokenizedText], reading: ReadoutRules) -> TokenPooling:
+    """Find the positions that a reading wants; see `read_positions` for spans without tokens."""
+    found = [read_positions(row, reading) for row in rows]
+    return TokenPooling(
         np.repeat(np.arange(len(rows)), [len(one) for one in found]),
         np.concatenate(found) if found else np.zeros(0, np.int64),
     )
 
 
-def positions(row: Row, reading: Reading) -> NDArray[np.int64]:
+def read_positions(row: TokenizedText, reading: ReadoutRules) -> NDArray[np.int64]:
     """Return the positions that are read of one row, increasing.
 
     Where a text has no tokens, the row's last token is read; but of a copy that has none, nothing,
@@ -106,7 +106,7 @@ def positions(row: Row, reading: Reading) -> NDArray[np.int64]:
     last = np.array([len(row.ids) - 1])
     if reading.at_last_token:
         return last
-    span = spanned(row, reading)
+    span = span_positions(row, reading)
     if reading.pool == "max":  # the answer about a token is given at the token before it
         span = span[span > 0] - 1
     if not len(span) and reading.span == "copy":
@@ -116,7 +116,7 @@ def positions(row: Row, reading: Reading) -> NDArray[np.int64]:
     return span[-1:] if reading.pool == "last" else span
 
 
-def spanned(row: Row, reading: Reading) -> NDArray[np.int64]:
+def span_positions(row: TokenizedText, reading: ReadoutRules) -> NDArray[np.int64]:
     """Return the positions of the span; empty where the text has no tokens."""
     if reading.span == "prompt":
         return np.arange(len(row.ids))

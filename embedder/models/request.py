@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from embedder.models.backbone import Backbone
 
 
-class Takes(Protocol):
+class StatePooling(Protocol):
     """What makes one row of the states that it is shown."""
 
     def mean(self, states: Tensor, seen: int) -> Tensor:
@@ -35,7 +35,7 @@ class Intervention(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wanted:
+class ReadRequest:
     """What a pass is asked for.
 
     Attributes:
@@ -53,13 +53,13 @@ class Wanted:
     hidden: bool = True
     logits: bool = True
     norm: Norm = "top"
-    take: Takes | None = None
+    take: StatePooling | None = None
     peak: bool = False
     bidirectional: bool = False
 
 
 @dataclass(slots=True)
-class Pass:
+class ForwardOutput:
     """What a pass gave, and what a next one needs to go on.
 
     Attributes:
@@ -75,5 +75,5 @@ class Pass:
     cache: "DynamicCache | None"
 
 
-class EnoughError(Exception):
+class LayerReachedError(Exception):
     """Ends a forward pass at the layer that was asked for."""

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from embedder.inputs.vocabulary import TermTable
+    from embedder.inputs.vocabulary import TermVocabulary
 
 
 def term_weights(logits: "Tensor") -> "Tensor":
@@ -78,7 +78,7 @@ def top_outside(weights: "Tensor", eligible: "Tensor", top: int) -> tuple["Tenso
 
 
 def select(
-    logits: "Tensor", allowed: Sequence[NDArray[np.int64]], table: "TermTable"
+    logits: "Tensor", allowed: Sequence[NDArray[np.int64]], table: "TermVocabulary"
 ) -> tuple["Tensor", "Tensor"]:
     """Cut logits to each text's terms on the device, so that no full row reaches the host.
 

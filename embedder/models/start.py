@@ -19,7 +19,7 @@ WORTH = 16  # tokens; a shorter start is read again by every row
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class SharedPrefix:
     """Ids that rows begin with together, as a model has read them.
 
     Attributes:
@@ -32,15 +32,15 @@ class Start:
 
     def cache(self, n: int) -> "DynamicCache | None":
         """Return a cache that n rows share; views, so that no row owns a copy."""
-        from embedder.models.kv_cache import filled
+        from embedder.models.kv_cache import growing_cache
 
         if not self.layers:
             return None
         views = ((k.expand(n, -1, -1, -1), v.expand(n, -1, -1, -1)) for k, v in self.layers)
-        return filled(views)
+        return growing_cache(views)
 
 
-def read_start(backbone: "Backbone", rows: Sequence[list[int]], more: int) -> Start:
+def read_shared_prefix(backbone: "Backbone", rows: Sequence[list[int]], more: int) -> SharedPrefix:
     """Read what all rows begin with, where that is worth it and can be done apart.
 
     Args:
@@ -52,20 +52,20 @@ def read_start(backbone: "Backbone", rows: Sequence[list[int]], more: int) -> St
 
     from embedder.models.kv_cache import new_cache
 
-    shared = alike(rows)
+    shared = shared_length(rows)
     window = getattr(backbone.model.config.get_text_config(), "sliding_window", None)
     # Padding will stand inside of rows, where a window that is too short would count it.
     fits = not window or max(map(len, rows), default=0) + more <= window
     if len(rows) < 2 or shared < WORTH or not backbone.shares_prefix or not fits:
-        return Start()
+        return SharedPrefix()
     cache = new_cache()
     ids = torch.tensor([rows[0][:shared]], device=backbone.device)
     with lock_of(backbone.model), torch.inference_mode():
         backbone.model.base_model(input_ids=ids, past_key_values=cache, use_cache=True)
-    return Start(shared, tuple((layer.keys, layer.values) for layer in cache.layers))
+    return SharedPrefix(shared, tuple((layer.keys, layer.values) for layer in cache.layers))
 
 
-def alike(rows: Sequence[list[int]]) -> int:
+def shared_length(rows: Sequence[list[int]]) -> int:
     """Return how many ids all rows begin with, leaving every row at least one of its own."""
     if not rows:
         return 0

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from embedder.models.request import Wanted
+from embedder.models.request import ReadRequest
 
 
 class StateReader:
     """Take what is wanted of states (n, length, dim) -> (n, dim)."""
 
-    def __init__(self, last: Tensor, wanted: Wanted, seen: int) -> None:
+    def __init__(self, last: Tensor, wanted: ReadRequest, seen: int) -> None:
         self._last, self._take, self._seen = last, wanted.take, seen
 
     def __call__(self, states: Tensor) -> Tensor:
@@ -22,7 +22,7 @@ class StateReader:
 
     def last_only(self) -> "StateReader":
         """Return a reader of last states: what was wanted is read further down already."""
-        return StateReader(self._last, Wanted(), self._seen)
+        return StateReader(self._last, ReadRequest(), self._seen)
 
     def peak(self, logits: Tensor) -> Tensor:
         """Take the largest logits, log-saturated."""

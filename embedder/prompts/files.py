@@ -9,8 +9,8 @@ from typing import Any
 from embedder.files.config_file import parse_toml, read_toml
 from embedder.files.typed_values import fill_value, in_short, unknown_key
 from embedder.prompts.prompt import NOTES, Prompt
-from embedder.prompts.readout_rules import Contrast, Example, Reading, SparseRules
-from embedder.prompts.template import Form, Template, Tokens
+from embedder.prompts.readout_rules import ContrastRules, Example, ReadoutRules, SparseRules
+from embedder.prompts.template import PromptVariant, Template, Tokenization
 from embedder.types import Role
 
 # Tables of rules that a prompt may have or lack.
@@ -23,7 +23,7 @@ _SPELT |= {"examples": ("example",)}
 
 
 @dataclass(frozen=True, slots=True)
-class _Wording:
+class _WordingTable:
     """A table of wordings as it stands in a file: plain ones, or the turns of a chat."""
 
     template: str | None = None
@@ -31,7 +31,7 @@ class _Wording:
     user: str | None = None
     system: str | None = None
     prefill: str | None = None
-    tokens: Tokens = "pieces"
+    tokens: Tokenization = "pieces"
 
     def templates_of(self, key: str) -> tuple[Template, ...]:
         """Return the wordings; `key` is named in errors."""
@@ -55,23 +55,23 @@ class _Wording:
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
+class _VariantTable:
     """A table of wordings for some models as it stands in a file."""
 
     name: str = "own"
     needs: str = ""
-    both: tuple[_Wording, ...] | None = None
-    query: tuple[_Wording, ...] | None = None
-    document: tuple[_Wording, ...] | None = None
+    both: tuple[_WordingTable, ...] | None = None
+    query: tuple[_WordingTable, ...] | None = None
+    document: tuple[_WordingTable, ...] | None = None
 
-    def form(self, key: str) -> Form:
+    def form(self, key: str) -> PromptVariant:
         """Return the form; `key` is named in errors."""
         before = f"{key}." if key else ""
         if self.both is not None and (self.query, self.document) != (None, None):
             raise ValueError(f"[{before}both] stands for query and document: leave out it or them")
         sides: list[tuple[Template, ...]] = []
         for role in Role:
-            own: tuple[_Wording, ...] | None = getattr(self, role.value)
+            own: tuple[_WordingTable, ...] | None = getattr(self, role.value)
             tables = self.both if self.both is not None else own
             if tables is None:
                 raise ValueError(
@@ -80,7 +80,7 @@ class _Form:
                 )
             name = before + (role.value if self.both is None else "both")
             sides.append(tuple(one for table in tables for one in table.templates_of(name)))
-        return Form(self.name, query=sides[0], document=sides[1], needs=self.needs)
+        return PromptVariant(self.name, query=sides[0], document=sides[1], needs=self.needs)
 
 
 def read(path: Path) -> Prompt:
@@ -152,7 +152,7 @@ def _values(data: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _forms(data: Mapping[str, Any]) -> tuple[Form, ...]:
+def _forms(data: Mapping[str, Any]) -> tuple[PromptVariant, ...]:
     sides = {key: data[key] for key in ("both", "query", "document") if key in data}
     if "form" not in data:
         return (_form(sides, ""),)
@@ -165,7 +165,7 @@ def _forms(data: Mapping[str, Any]) -> tuple[Form, ...]:
     return tuple(_form(table, key) for table, key in zip(given, keys, strict=True))
 
 
-def _form(given: object, key: str) -> Form:
+def _form(given: object, key: str) -> PromptVariant:
     """Read one form; a role has one table of wordings or a list of them."""
     if isinstance(given, dict):
         if key and "name" not in given:
@@ -174,13 +174,13 @@ def _form(given: object, key: str) -> Form:
         for side, table in tables.items():
             if not isinstance(table, list):
                 name = f"{key}.{side}" if key else side
-                tables[side] = [fill_value(_Wording, table, name)]
+                tables[side] = [fill_value(_WordingTable, table, name)]
         given = {**given, **tables}
-    form: _Form = fill_value(_Form, given, key)
+    form: _VariantTable = fill_value(_VariantTable, given, key)
     return form.form(key)
 
 
-def _reading(data: Mapping[str, Any]) -> Reading:
+def _reading(data: Mapping[str, Any]) -> ReadoutRules:
     """Read [read] and [sparse], which stand apart in a file."""
     sparse, enabled = data.get("sparse", {}), True
     if isinstance(sparse, dict):
@@ -189,25 +189,25 @@ def _reading(data: Mapping[str, Any]) -> Reading:
     rules = fill_value(SparseRules, sparse, "sparse")
     read = data.get("read", {})
     if isinstance(read, dict):
-        known = [name for name in _names(Reading) if name != "sparse"]
+        known = [name for name in _names(ReadoutRules) if name != "sparse"]
         if unknown := [key for key in read if key not in known]:
             raise ValueError(unknown_key("read", unknown[0], known))
         read = read | {"sparse": rules if enabled else None}
-    reading: Reading = fill_value(Reading, read, "read")
+    reading: ReadoutRules = fill_value(ReadoutRules, read, "read")
     return reading
 
 
-def _contrast(given: object) -> Contrast:
+def _contrast(given: object) -> ContrastRules:
     """Read the wording and the rule of [contrast], which stand in one table."""
     if isinstance(given, dict):
         worded = {key: value for key, value in given.items() if key in _WORDED}
-        wording: _Wording = fill_value(_Wording, worded, "contrast")
+        wording: _WordingTable = fill_value(_WordingTable, worded, "contrast")
         templates = wording.templates_of("contrast")
         if len(templates) != 1:
             raise ValueError(f"contrast takes one template; got {len(templates)}")
         rule = {key: value for key, value in given.items() if key not in _WORDED}
         given = rule | {"template": templates[0]}
-    contrast: Contrast = fill_value(Contrast, given, "contrast")
+    contrast: ContrastRules = fill_value(ContrastRules, given, "contrast")
     return contrast
 
 

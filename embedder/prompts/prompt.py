@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from embedder.files.typed_values import in_short
-from embedder.methods.embed_filter import Filter
-from embedder.methods.selection import Selection
+from embedder.methods.embed_filter import FilterRules
+from embedder.methods.selection import SelectionRules
 from embedder.prompts.combination import check_together
 from embedder.prompts.readout_rules import (
-    Contrast,
+    ContrastRules,
     Example,
-    Prepending,
-    Reading,
-    Rewriting,
-    Sampling,
+    ExampleRules,
+    PrependingRules,
+    ReadoutRules,
+    RewritingRules,
 )
-from embedder.prompts.template import Form
+from embedder.prompts.template import PromptVariant
 
 LIBRARY = Path(__file__).parent / "library"
 MAX_NAME = 200
@@ -68,8 +68,8 @@ class Prompt:
     """
 
     name: str
-    forms: tuple[Form, ...]
-    reading: Reading = field(default_factory=Reading)
+    forms: tuple[PromptVariant, ...]
+    reading: ReadoutRules = field(default_factory=ReadoutRules)
     description: str = ""
     source: str = ""
     use: Use = "retrieval"
@@ -78,12 +78,12 @@ class Prompt:
     specials: Specials = "model"
     text_specials: TextSpecials = "text"
     task: str = ""
-    prepend: Prepending | None = None
-    contrast: Contrast | None = None
-    filter: Filter | None = None
-    select: Selection | None = None
-    rewrite: Rewriting | None = None
-    sample: Sampling | None = None
+    prepend: PrependingRules | None = None
+    contrast: ContrastRules | None = None
+    filter: FilterRules | None = None
+    select: SelectionRules | None = None
+    rewrite: RewritingRules | None = None
+    sample: ExampleRules | None = None
     examples: tuple[Example, ...] = ()
     adapt: str = ""
 

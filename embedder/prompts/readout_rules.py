@@ -19,8 +19,8 @@ Mode = Literal[
     "multi-token-multi",
     "multi-word-multi",
 ]
-Span = Literal["prompt", "text", "copy"]
-Pool = Literal["last", "mean", "max"]
+ReadSpan = Literal["prompt", "text", "copy"]
+Pooling = Literal["last", "mean", "max"]
 Norm = Literal["top", "always", "never"]
 Attention = Literal["causal", "bidirectional"]
 
@@ -74,7 +74,7 @@ class SparseRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadoutRules:
     """Which answers are read off the model, and where.
 
     Attributes:
@@ -99,8 +99,8 @@ class Reading:
     mode: Mode = "first-token"
     generated_tokens: int = 10
     last_generated: int = 0
-    span: Span = "prompt"
-    pool: Pool = "last"
+    span: ReadSpan = "prompt"
+    pool: Pooling = "last"
     layer: int | float = -1
     norm: Norm = "top"
     unit: bool = False
@@ -135,11 +135,11 @@ class Reading:
         return self.attention == "causal" and (self.pool == "last" or mean)
 
 
-_CLOSED = {"mode": Mode, "span": Span, "pool": Pool, "norm": Norm, "attention": Attention}
+_CLOSED = {"mode": Mode, "span": ReadSpan, "pool": Pooling, "norm": Norm, "attention": Attention}
 
 
 @dataclass(frozen=True, slots=True)
-class Prepending:
+class PrependingRules:
     """Token Prepending (Fu et al., ACL 2025) and its hierarchical form (HTP, ACL 2026).
 
     Before every block i, start <= i < exit, counted from 0, the state at a placeholder becomes a
@@ -163,7 +163,7 @@ class Prepending:
 
 
 @dataclass(frozen=True, slots=True)
-class Contrast:
+class ContrastRules:
     """Contrastive Prompting (Cheng et al., ACL 2025).
 
     The last token's attention output v (before its projection) becomes strength * (v - v_aux),
@@ -201,7 +201,7 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
+class ExampleRules:
     """Examples drawn from the collection that is indexed (RICE, 2026).
 
     Attributes:
@@ -221,7 +221,7 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
-class Rewriting:
+class RewritingRules:
     """Rewritings of a text by a generating model, averaged with it (GenEOL, NAACL 2025).
 
     Attributes:

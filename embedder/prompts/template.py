@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, get_args
 
-from embedder.inputs.text_tokens import Run
+from embedder.inputs.text_tokens import TextRun
 from embedder.types import Role
 
 SLOT = "{text}"
 TEXT_SLOTS = ("text", "reversed", "sentences")
 
-Tokens = Literal["pieces", "whole"]
+Tokenization = Literal["pieces", "whole"]
 _NAMES = ("text", "reversed", "sentences", "front", "placeholder", "task", "bos", "eos")
 _PART = re.compile(rf"\{{({'|'.join(_NAMES)}|\|)\}}")
 _NEARLY = re.compile(r"\{\s*(\w{2,20})\s*\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TemplatePart:
     """One stretch of a template.
 
     Attributes:
@@ -34,27 +34,27 @@ class Part:
     examples: tuple[tuple[int, int], ...] = ()
 
     @property
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[TextRun]:
         """A literal as wording and texts, in order."""
         bounds = [0, *(bound for stretch in self.examples for bound in stretch), len(self.text)]
         runs = [
-            Run("text" if at % 2 else "wording", self.text[start:stop])
+            TextRun("text" if at % 2 else "wording", self.text[start:stop])
             for at, (start, stop) in enumerate(pairwise(bounds))
         ]
         return [run for run in runs if run.text]
 
-    def joined(self, other: "Part") -> "Part":
+    def joined(self, other: "TemplatePart") -> "TemplatePart":
         """Return two literals as one."""
         shift = len(self.text)
         more = tuple((start + shift, stop + shift) for start, stop in other.examples)
-        return Part("literal", self.text + other.text, self.examples + more)
+        return TemplatePart("literal", self.text + other.text, self.examples + more)
 
 
-def parts(text: str) -> tuple[Part, ...]:
+def template_parts(text: str) -> tuple[TemplatePart, ...]:
     """Cut a template at its slots; braces around anything else are ordinary characters."""
     cut = _PART.split(text)
     return tuple(
-        Part(piece) if at % 2 else Part("literal", piece)
+        TemplatePart(piece) if at % 2 else TemplatePart("literal", piece)
         for at, piece in enumerate(cut)
         if at % 2 or piece
     )
@@ -84,7 +84,7 @@ class Template:
     system: str = ""
     prefill: str = ""
     chat: bool = False
-    tokens: Tokens = "pieces"
+    tokens: Tokenization = "pieces"
 
     def __post_init__(self) -> None:
         texts = self.texts
@@ -96,7 +96,7 @@ class Template:
         _check_slots(self)
         if not self.chat and (self.system or self.prefill):
             raise ValueError("system and prefill belong to a chat template: use user = ...")
-        if self.tokens not in get_args(Tokens):
+        if self.tokens not in get_args(Tokenization):
             raise ValueError(f"tokens must be pieces or whole; got {self.tokens!r}")
         kinds = self.kinds
         if self.tokens == "whole" and {"sentences", "front", "|"} & kinds:
@@ -107,12 +107,12 @@ class Template:
     @property
     def kinds(self) -> set[str]:
         """The slots that occur."""
-        return {part.kind for part in parts(self.text)}
+        return {part.kind for part in template_parts(self.text)}
 
     @property
     def texts(self) -> int:
         """How many times the text stands in it."""
-        return sum(part.kind in TEXT_SLOTS for part in parts(self.text))
+        return sum(part.kind in TEXT_SLOTS for part in template_parts(self.text))
 
     @property
     def has_placeholder(self) -> bool:
@@ -132,7 +132,7 @@ def _check_slots(template: Template) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class PromptVariant:
     """The wordings of queries and of documents, and which models they suit.
 
     Attributes:

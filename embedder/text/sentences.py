@@ -52,7 +52,7 @@ _END = regex.compile(
 _NUMBER_OF_ITEM = regex.compile(r"[(\[]?\p{Nd}{1,3}\.\s*")
 
 
-def sentences(text: str) -> list[str]:
+def split_sentences(text: str) -> list[str]:
     """Cut a text into sentences which, joined, are the text again.
 
     The space between two sentences belongs to the first, so that no sentence is empty or blank,
@@ -74,7 +74,7 @@ def sentences(text: str) -> list[str]:
     return pieces
 
 
-def groups(lengths: Sequence[int], limit: int) -> list[tuple[int, int]]:
+def pack_sentences(lengths: Sequence[int], limit: int) -> list[tuple[int, int]]:
     """Pack consecutive sentences into chunks of at most `limit` tokens, each as full as it gets.
 
     Args:

@@ -31,7 +31,7 @@ _CLUSTER = regex.compile(r"\X")
 _UNSPACED_START = regex.compile(rf"(?V1)[{_UNSPACED}]")
 
 
-def words(text: str) -> list[str]:
+def find_words(text: str) -> list[str]:
     """List the words of a text, in order, in the case that they were written in.
 
     A word is a longest run of letters, digits and the marks on them, after UAX 29, and
@@ -50,13 +50,13 @@ def words(text: str) -> list[str]:
 def words_and_emoji(text: str) -> list[str]:
     """List the words of a text and, between them, its emoji and pictographs (see `emoji`)."""
     if text.isascii():
-        return words(text)
+        return find_words(text)
     found: list[str] = _PICTURED.findall(text)
     return found
 
 
 def is_unspaced(word: str) -> bool:
-    """Tell whether an item of `words` is a run of a script written without spaces."""
+    """Tell whether an item of `find_words` is a run of a script written without spaces."""
     return not word.isascii() and _UNSPACED_START.match(word) is not None
 
 
@@ -74,8 +74,8 @@ def hangul_terms(word: str) -> Iterator[str]:
     """
     at = 0
     for run in _HANGUL.finditer(word):
-        yield from words(word[at : run.start()])
+        yield from find_words(word[at : run.start()])
         syllables = _CLUSTER.findall(run[0])
         yield from dict.fromkeys((run[0], *map("".join, pairwise(syllables)), syllables[0]))
         at = run.end()
-    yield from words(word[at:])
+    yield from find_words(word[at:])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from embedder.files.durable import filling
 from embedder.train.device import Device
 from embedder.train.loss import Loss
-from embedder.train.progress import LogFile, Meter, Progress
+from embedder.train.progress import LogFile, TrainingMeter, TrainingProgress
 from embedder.train.work_files import named_if_damaged
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ LOG_EVERY = 25  # steps
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-class Pairs(Protocol):
+class PairStream(Protocol):
     """A batch whose pairs and tokens can be counted."""
 
     @property
@@ -37,7 +37,7 @@ class Pairs(Protocol):
         ...
 
 
-BatchT = TypeVar("BatchT", bound=Pairs)
+BatchT = TypeVar("BatchT", bound=PairStream)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +62,7 @@ class Learner(Generic[BatchT]):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class StagePlan:
     """How long a stage runs and where it keeps its state.
 
     Attributes:
@@ -80,7 +80,7 @@ class Plan:
     every: int
     settings: str
     stop: Callable[[], bool] = lambda: False
-    report: Callable[[Progress], None] = lambda progress: None
+    report: Callable[[TrainingProgress], None] = lambda progress: None
     warm_up: int = WARM_UP
 
     def rate(self, done: int) -> float:
@@ -88,7 +88,7 @@ class Plan:
         return min(1.0, (done + 1) / self.warm_up) * (1 - done / self.steps)
 
 
-def learn(learner: Learner[BatchT], plan: Plan) -> int:
+def train_stage(learner: Learner[BatchT], plan: StagePlan) -> int:
     """Run a stage to its end, or take it up where its checkpoint left off.
 
     Returns:
@@ -98,7 +98,7 @@ def learn(learner: Learner[BatchT], plan: Plan) -> int:
         tensor.requires_grad_(True)
     groups = [{"params": [learner.tensors[n]], "lr": rate} for n, rate in learner.rates.items()]
     optimizer = learner.device.adam(groups)
-    meter, done = Meter(plan.checkpoint.stem, plan.steps), 0
+    meter, done = TrainingMeter(plan.checkpoint.stem, plan.steps), 0
     if plan.checkpoint.exists():
         done, meter.loss = _restore(learner, optimizer, plan)
     file = LogFile(plan.checkpoint.with_suffix(".jsonl"))
@@ -143,7 +143,9 @@ def _step(learner: Learner[BatchT], optimizer: "Optimizer", batch: BatchT, share
     return Loss(loss.total.detach(), {name: part.detach() for name, part in loss.parts.items()})
 
 
-def _keep(learner: Learner[BatchT], optimizer: "Optimizer", plan: Plan, progress: Progress) -> None:
+def _keep(
+    learner: Learner[BatchT], optimizer: "Optimizer", plan: StagePlan, progress: TrainingProgress
+) -> None:
     from safetensors.torch import save_file
 
     tensors = {name: tensor.detach() for name, tensor in learner.tensors.items()}
@@ -156,7 +158,7 @@ def _keep(learner: Learner[BatchT], optimizer: "Optimizer", plan: Plan, progress
 
 
 def _restore(
-    learner: Learner[BatchT], optimizer: "Optimizer", plan: Plan
+    learner: Learner[BatchT], optimizer: "Optimizer", plan: StagePlan
 ) -> tuple[int, float | None]:
     """Put the checkpoint's state back; return its step and smoothed loss."""
     import torch

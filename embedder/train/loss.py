@@ -19,7 +19,7 @@ class Loss(NamedTuple):
     parts: "dict[str, Tensor]"
 
 
-class Vectors(NamedTuple):
+class TextVectors(NamedTuple):
     """What n texts are represented by.
 
     Attributes:
@@ -35,14 +35,14 @@ class Vectors(NamedTuple):
     logits: "Tensor"
 
 
-def dense_scores(queries: Vectors, passages: Vectors) -> "Tensor":
+def dense_scores(queries: TextVectors, passages: TextVectors) -> "Tensor":
     """Return the (n, m) cosines of two sets of texts."""
     from torch.nn.functional import normalize
 
     return normalize(queries.dense, dim=1) @ normalize(passages.dense, dim=1).T
 
 
-def sparse_scores(queries: Vectors, passages: Vectors, vocabulary: int) -> "Tensor":
+def sparse_scores(queries: TextVectors, passages: TextVectors, vocabulary: int) -> "Tensor":
     """Return the (n, m) inner products of ln(1 + relu(logits)) over the texts' own terms."""
     import torch
     from torch.nn.functional import embedding_bag

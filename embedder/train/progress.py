@@ -17,7 +17,7 @@ STARTED = time.monotonic()  # close to the start of the process
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class TrainingProgress:
     """How far a stage is.
 
     Attributes:
@@ -49,7 +49,7 @@ class Progress:
 
 
 @dataclass(slots=True)
-class Meter:
+class TrainingMeter:
     """Smooth the loss and measure speed over the last steps of this process."""
 
     stage: str
@@ -61,13 +61,15 @@ class Meter:
         """Start the clock."""
         self.steps.append((time.monotonic(), 0, 0))
 
-    def measure(self, step: int, loss: float, rate: float, items: int, tokens: int) -> Progress:
+    def measure(
+        self, step: int, loss: float, rate: float, items: int, tokens: int
+    ) -> TrainingProgress:
         """Count a step that has just been done."""
         self.loss = loss if self.loss is None else KEPT * self.loss + (1 - KEPT) * loss
         self.steps.append((time.monotonic(), items, tokens))
         recent = list(self.steps)[1:]
         seconds = max(recent[-1][0] - self.steps[0][0], 1e-9)
-        return Progress(
+        return TrainingProgress(
             stage=self.stage,
             step=step,
             of=self.of,
@@ -101,7 +103,7 @@ class LogFile:
         ]
         replace_file(self.path, b"".join(kept))
 
-    def add(self, progress: Progress, parts: Mapping[str, float]) -> None:
+    def add(self, progress: TrainingProgress, parts: Mapping[str, float]) -> None:
         """Append a line; `seconds` are counted from the start of this process."""
         facts: dict[str, Any] = {
             "step": progress.step,

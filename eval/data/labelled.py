@@ -11,15 +11,15 @@ from embedder.prompts.prompt import content_hash
 from eval.data.tables import columns, read_rows
 from eval.tasks.sentence_vectors import distinct
 
-Part = Literal["all", "train", "dev", "test"]
+DataPart = Literal["all", "train", "dev", "test"]
 """What a file holds: the whole set, to be cross-validated, or a part that is always the same."""
 
-LAYOUTS: tuple[tuple[Part, ...], ...] = (("all",), ("train", "test"), ("train", "dev", "test"))
+LAYOUTS: tuple[tuple[DataPart, ...], ...] = (("all",), ("train", "test"), ("train", "dev", "test"))
 ONE, TWO = ("text",), ("sentence1", "sentence2")
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class LabelledItems:
     """Items with their labels.
 
     Attributes:
@@ -41,14 +41,14 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class LabelledTask:
     """A named classification task, in one of the LAYOUTS."""
 
     name: str
-    parts: Mapping[Part, Labelled]
+    parts: Mapping[DataPart, LabelledItems]
 
     def __post_init__(self) -> None:
-        held = tuple(part for part in get_args(Part) if part in self.parts)
+        held = tuple(part for part in get_args(DataPart) if part in self.parts)
         if held not in LAYOUTS:
             raise ValueError(
                 f"{self.name}: expected one file {self.name}.tsv, or {self.name}-train.tsv with "
@@ -60,12 +60,12 @@ class Task:
             raise ValueError(f"{self.name}: classification needs two labels; all are the same")
 
     @property
-    def learnt(self) -> Labelled:
+    def learnt(self) -> LabelledItems:
         """The part that classifiers are fitted on."""
         return self.parts["all"] if "all" in self.parts else self.parts["train"]
 
     @property
-    def judged(self) -> Labelled:
+    def judged(self) -> LabelledItems:
         """The part whose labels are predicted."""
         return self.parts["all"] if "all" in self.parts else self.parts["test"]
 
@@ -85,19 +85,19 @@ class Task:
         return len(self.learnt.items[0]) == len(TWO)
 
 
-def sentences(tasks: Iterable[Task]) -> list[str]:
+def sentences(tasks: Iterable[LabelledTask]) -> list[str]:
     """Return every sentence of the tasks once, in the order of first appearance."""
     parts = chain.from_iterable(task.parts.values() for task in tasks)
     return distinct(text for part in parts for item in part.items for text in item)
 
 
-def read_tasks(files: Sequence[Path]) -> list[Task]:
+def read_tasks(files: Sequence[Path]) -> list[LabelledTask]:
     """Group files into tasks by name, and read them.
 
     Raises:
         ValueError: a task lacks a part or has one twice, or a file is not as `read_labelled` says.
     """
-    grouped: dict[str, dict[Part, Path]] = {}
+    grouped: dict[str, dict[DataPart, Path]] = {}
     for path in files:
         name, part = _named(path)
         held = grouped.setdefault(name, {})
@@ -105,12 +105,12 @@ def read_tasks(files: Sequence[Path]) -> list[Task]:
             raise ValueError(f"{held[part]} and {path} are both {name}; rename one, or leave it")
         held[part] = path
     return [
-        Task(name, {part: read_labelled(path) for part, path in parts.items()})
+        LabelledTask(name, {part: read_labelled(path) for part, path in parts.items()})
         for name, parts in grouped.items()
     ]
 
 
-def read_labelled(path: Path) -> Labelled:
+def read_labelled(path: Path) -> LabelledItems:
     """Read a file with the columns label and text, or label, sentence1 and sentence2.
 
     White space around a label does not count.
@@ -128,12 +128,12 @@ def read_labelled(path: Path) -> Labelled:
         items.append(tuple(fields[name] for name in asked))
         labels.append(label)
     try:
-        return Labelled(tuple(items), tuple(labels))
+        return LabelledItems(tuple(items), tuple(labels))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _named(path: Path) -> tuple[str, Part]:
+def _named(path: Path) -> tuple[str, DataPart]:
     """Split "sst2-train" into the task and the part."""
     name, dash, end = path.stem.rpartition("-")
     for part in LAYOUTS[-1]:

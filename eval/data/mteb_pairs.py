@@ -9,7 +9,7 @@ from typing import Any
 
 from eval.data.collections import is_written_as_path
 from eval.data.tables import tsv_files
-from eval.tasks.sts import Pair, PairSet, read_pairs
+from eval.tasks.sts import PairSet, SentencePair, read_pairs
 
 NAMES = ("STS12", "STS13", "STS14", "STS15", "STS16", "STSBenchmark", "SICK-R")
 SPLIT = "test"  # what papers report, and the only split that MTEB judges
@@ -60,7 +60,7 @@ def task_pairs(task: Any) -> PairSet:  # noqa: ANN401  (mteb carries no types th
     first, second = task.column_names
     held = task.dataset[SPLIT]
     pairs = zip(held["score"], held[first], held[second], strict=True)
-    return PairSet(name, tuple(Pair(float(gold), one, other) for gold, one, other in pairs))
+    return PairSet(name, tuple(SentencePair(float(gold), one, other) for gold, one, other in pairs))
 
 
 @contextmanager

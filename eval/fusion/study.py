@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.fusion.sweep import Floats, Setting
+from eval.fusion.sweep import Float64Array, Setting
 from eval.statistics.significance import Interval, mean_interval, sign_flip_test
 
 ROUNDING = 1e-12  # means this close are equal; the earlier setting is then the better one
@@ -31,7 +31,7 @@ class StudyOptions:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Swept:
+class SweptSettings:
     """Settings and what they are worth, see `eval.sweep.sweep`.
 
     Attributes:
@@ -42,7 +42,7 @@ class Swept:
 
     runs: tuple[str, ...]
     settings: tuple[Setting, ...]
-    values: Floats
+    values: Float64Array
 
     def __post_init__(self) -> None:
         if not self.settings or self.values.shape[:1] != (len(self.settings),):
@@ -52,9 +52,9 @@ class Swept:
             )
 
     @property
-    def means(self) -> Floats:
+    def means(self) -> Float64Array:
         """(settings,) means over queries."""
-        found: Floats = self.values.mean(axis=1)
+        found: Float64Array = self.values.mean(axis=1)
         return found
 
     def text(self, at: int) -> str:
@@ -63,7 +63,7 @@ class Swept:
 
 
 @dataclass(frozen=True, slots=True)
-class Gain:
+class StudyGain:
     """What choosing by study is worth over something that needs none, on queries held out.
 
     Attributes:
@@ -99,16 +99,16 @@ class Study:
         sampled: (settings, 2) interval of each setting's mean.
     """
 
-    swept: Swept
+    swept: SweptSettings
     chosen: int
-    wins: Floats
+    wins: Float64Array
     weights: tuple[tuple[float, float], ...]
     not_worse: NDArray[np.bool_]
     held_out: float
     fold_choices: tuple[str, ...]
-    gains: tuple[Gain, ...]
+    gains: tuple[StudyGain, ...]
     adopt: bool
-    sampled: Floats
+    sampled: Float64Array
 
     def best_of(self, method: str) -> int:
         """Return the position of a method's best setting."""
@@ -177,7 +177,9 @@ class Study:
         }
 
 
-def study(swept: Swept, default: tuple[str, Floats], options: StudyOptions | None = None) -> Study:
+def study(
+    swept: SweptSettings, default: tuple[str, Float64Array], options: StudyOptions | None = None
+) -> Study:
     """Choose the best setting, and find out how sure that choice is.
 
     The mean of the chosen one flatters it: the same queries chose it. So queries are dealt into
@@ -209,7 +211,7 @@ def study(swept: Swept, default: tuple[str, Floats], options: StudyOptions | Non
     generator = np.random.default_rng(options.seed)
     chosen = int(_best(swept.means[None])[0])
     drawn = generator.multinomial(queries, [1 / queries] * queries, options.resamples)
-    sampled: Floats = drawn @ swept.values.T / queries  # (resamples, settings)
+    sampled: Float64Array = drawn @ swept.values.T / queries  # (resamples, settings)
     winners = _best(sampled)
     ends = [(1 - options.level) / 2, (1 + options.level) / 2]
     shares = np.array([setting.shares for setting in swept.settings])[winners]
@@ -231,14 +233,16 @@ def study(swept: Swept, default: tuple[str, Floats], options: StudyOptions | Non
     )
 
 
-def _best(means: Floats) -> NDArray[np.int64]:
+def _best(means: Float64Array) -> NDArray[np.int64]:
     """Return the first of the best of each row of (n, settings); what rounding leaves is a tie."""
     good: NDArray[np.bool_] = means >= means.max(axis=1, keepdims=True) - ROUNDING
     first: NDArray[np.int64] = good.argmax(axis=1)
     return first
 
 
-def _not_worse(means: Floats, sampled: Floats, chosen: int, level: float) -> NDArray[np.bool_]:
+def _not_worse(
+    means: Float64Array, sampled: Float64Array, chosen: int, level: float
+) -> NDArray[np.bool_]:
     behind = means[chosen] - means
     deviations = sampled[:, [chosen]] - sampled - behind
     noise = deviations.std(axis=0)
@@ -252,8 +256,8 @@ def _not_worse(means: Floats, sampled: Floats, chosen: int, level: float) -> NDA
 
 
 def _cross_validated(
-    swept: Swept, folds: int, generator: np.random.Generator
-) -> tuple[Floats, tuple[str, ...]]:
+    swept: SweptSettings, folds: int, generator: np.random.Generator
+) -> tuple[Float64Array, tuple[str, ...]]:
     """Return (queries,) values where each query had no part in choosing its setting."""
     queries = swept.values.shape[1]
     held_out = np.empty(queries)
@@ -266,7 +270,7 @@ def _cross_validated(
     return held_out, tuple(choices)
 
 
-def _baselines(swept: Swept) -> Mapping[str, Floats]:
+def _baselines(swept: SweptSettings) -> Mapping[str, Float64Array]:
     """Return equal weights in the first method, and the best single run."""
     method = swept.settings[0].method
     rows = [at for at, setting in enumerate(swept.settings) if setting.method == method]
@@ -277,11 +281,13 @@ def _baselines(swept: Swept) -> Mapping[str, Floats]:
     return {f"{method}, equal weights": swept.values[equal], f"{name} alone": swept.values[best]}
 
 
-def _gain(over: str, held_out: Floats, values: Floats, options: StudyOptions) -> Gain:
+def _gain(
+    over: str, held_out: Float64Array, values: Float64Array, options: StudyOptions
+) -> StudyGain:
     found = held_out - values
     differences = np.where(np.abs(found) <= ROUNDING, 0.0, found)
     generator = np.random.default_rng(options.seed)
-    return Gain(
+    return StudyGain(
         over=over,
         mean=float(values.mean()),
         gain=float(differences.mean()),

@@ -22,9 +22,11 @@ STEPS = (0.1, 0.2, 0.25, 0.5)
 FEW = 300  # weightings of a method: the finest of STEPS that has no more is the default
 MOST = 5000  # settings; more are hours of choosing between weights that no data set tells apart
 
-Floats = NDArray[np.float64]
+Float64Array = NDArray[np.float64]
 Progress = Callable[[int], None]
-_Measure = Callable[[Floats, Floats], Floats]  # (found, s) ranks, (relevant,) gains -> (s,) values
+_Measure = Callable[
+    [Float64Array, Float64Array], Float64Array
+]  # (found, s) ranks, (relevant,) gains -> (s,) values
 
 _MEASURE = re.compile(r"(nDCG|RR|AP|R|P)(?:@([1-9]\d*))?")
 
@@ -99,7 +101,7 @@ def sweep(
     measure: str,
     settings: Sequence[Setting],
     progress: Progress | None = None,
-) -> Floats:
+) -> Float64Array:
     """Judge every setting: equal to `evaluate(fuse(runs), qrels, [measure])`, to rounding.
 
     Documents of equal score are ranked as trec_eval does, which compares them as float32: the id
@@ -144,8 +146,8 @@ def sweep(
 
 
 def _ranks(
-    parts: Sequence[Mapping[str, float]], relevant: Mapping[str, int], weights: Floats
-) -> Floats:
+    parts: Sequence[Mapping[str, float]], relevant: Mapping[str, int], weights: Float64Array
+) -> Float64Array:
     """Return (relevant, settings) ranks from 1 of one query, infinite where it is not found."""
     docs = sorted(set().union(*parts), reverse=True)  # of equal scores the first comes first
     place = {doc: at for at, doc in enumerate(docs)}
@@ -177,43 +179,43 @@ def _measure(name: str) -> _Measure:
         )
     k = float(cutoff or math.inf)
 
-    def judge(ranks: Floats, gains: Floats) -> Floats:
+    def judge(ranks: Float64Array, gains: Float64Array) -> Float64Array:
         ranks = np.where(ranks <= k, ranks, np.inf)
         return _KINDS[kind](ranks, gains, k)
 
     return judge
 
 
-def _ndcg(ranks: Floats, gains: Floats, k: float) -> Floats:
+def _ndcg(ranks: Float64Array, gains: Float64Array, k: float) -> Float64Array:
     """Järvelin and Kekäläinen, TOIS 2002, in trec_eval's form: gain / log2(1 + rank)."""
     best = np.sort(gains)[::-1][: int(min(k, len(gains)))]
     ideal = float((best / np.log2(np.arange(len(best)) + 2)).sum())
-    found: Floats = (gains[:, None] / np.log2(1 + ranks)).sum(axis=0) / ideal
+    found: Float64Array = (gains[:, None] / np.log2(1 + ranks)).sum(axis=0) / ideal
     return found
 
 
-def _average_precision(ranks: Floats, gains: Floats, k: float) -> Floats:
+def _average_precision(ranks: Float64Array, gains: Float64Array, k: float) -> Float64Array:
     number = np.arange(1, len(ranks) + 1)[:, None]
-    found: Floats = (number / np.sort(ranks, axis=0)).sum(axis=0) / len(gains)
+    found: Float64Array = (number / np.sort(ranks, axis=0)).sum(axis=0) / len(gains)
     return found
 
 
-def _reciprocal_rank(ranks: Floats, gains: Floats, k: float) -> Floats:
-    found: Floats = (1 / ranks).max(axis=0)
+def _reciprocal_rank(ranks: Float64Array, gains: Float64Array, k: float) -> Float64Array:
+    found: Float64Array = (1 / ranks).max(axis=0)
     return found
 
 
-def _recall(ranks: Floats, gains: Floats, k: float) -> Floats:
-    found: Floats = np.isfinite(ranks).sum(axis=0) / len(gains)
+def _recall(ranks: Float64Array, gains: Float64Array, k: float) -> Float64Array:
+    found: Float64Array = np.isfinite(ranks).sum(axis=0) / len(gains)
     return found
 
 
-def _precision(ranks: Floats, gains: Floats, k: float) -> Floats:
-    found: Floats = np.isfinite(ranks).sum(axis=0) / k
+def _precision(ranks: Float64Array, gains: Float64Array, k: float) -> Float64Array:
+    found: Float64Array = np.isfinite(ranks).sum(axis=0) / k
     return found
 
 
-_KINDS: Mapping[str, Callable[[Floats, Floats, float], Floats]] = {
+_KINDS: Mapping[str, Callable[[Float64Array, Float64Array, float], Float64Array]] = {
     "nDCG": _ndcg,
     "AP": _average_precision,
     "RR": _reciprocal_rank,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.encoders.llm import LLMEncoder, own_prompt
-from embedder.encoders.shared_prefix import side
+from embedder.encoders.shared_prefix import role_fingerprint
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.template import Form
+from embedder.prompts.template import PromptVariant
 from embedder.types import Encoder, Role, fingerprint_differences
 from eval.matrix.ledger import Decision
 from eval.measures.measures import STANDARD
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from embedder.models.backbone import Backbone
     from eval.tasks.retrieval import JudgeOptions
 
-Side = Literal["both", "query", "document"]
+PromptSide = Literal["both", "query", "document"]
 OWN = "own"
 """Stands for the prompt that a model carries, else promptreps."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class MatrixRequest:
     """Prompts, models, and how they are judged.
 
     Attributes:
@@ -49,7 +49,7 @@ class Asked:
     prompts: Mapping[str, Prompt | None]
     models: Mapping[str, str]
     channels: tuple[str, ...] = ("dense",)
-    side: Side = "both"
+    side: PromptSide = "both"
     base: str = ""
     budget: int | None = None
     options: LLMOptions = field(default_factory=LLMOptions)
@@ -57,8 +57,9 @@ class Asked:
     depth: int = 1000
 
     def __post_init__(self) -> None:
-        if self.side not in get_args(Side):
-            raise ValueError(f"a side is one of {', '.join(get_args(Side))}; got {self.side!r}")
+        if self.side not in get_args(PromptSide):
+            known = ", ".join(get_args(PromptSide))
+            raise ValueError(f"a side is one of {known}; got {self.side!r}")
         if (self.side == "both") != (not self.base) or (
             self.base and self.base not in self.prompts
         ):
@@ -110,7 +111,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Readers:
+class ModelPrompts:
     """A loaded model with every prompt.
 
     Attributes:
@@ -121,7 +122,7 @@ class Readers:
     label: str
     of: Mapping[str, Mapping[str, LLMEncoder | str]]
 
-    def settings(self, asked: Asked, prompt: str) -> dict[str, Any] | None:
+    def settings(self, asked: MatrixRequest, prompt: str) -> dict[str, Any] | None:
         """Return everything that changes a figure of a run folder; None where none can be."""
         made = {name: held[prompt] for name, held in self.of.items()}
         read = [one for one in made.values() if not isinstance(one, str)]
@@ -146,7 +147,7 @@ class Readers:
 
 
 @dataclass(frozen=True)
-class Cell:
+class MatrixCell:
     """One prompt with one model on one data set: judged, refused, or left out for its cost."""
 
     model: str
@@ -190,7 +191,7 @@ def tokens_per_text(record: Record) -> dict[str, float]:
     return found
 
 
-def readers(asked: Asked, label: str, benchmarks: set[str]) -> Readers:
+def load_model_prompts(asked: MatrixRequest, label: str, benchmarks: set[str]) -> ModelPrompts:
     """Load a model once and read every prompt with it.
 
     Raises:
@@ -204,11 +205,11 @@ def readers(asked: Asked, label: str, benchmarks: set[str]) -> Readers:
         of[benchmark] = {name: _read(asked, label, name, make) for name in asked.prompts}
         if benchmark == "sts":
             of[benchmark] = {name: _one_row(held) for name, held in of[benchmark].items()}
-    return Readers(label, of)
+    return ModelPrompts(label, of)
 
 
 def _read(
-    asked: Asked, label: str, name: str, make: Callable[[Prompt], LLMEncoder]
+    asked: MatrixRequest, label: str, name: str, make: Callable[[Prompt], LLMEncoder]
 ) -> LLMEncoder | str:
     """Read one prompt, or say why not; with one side only, the other side is the base's."""
     try:
@@ -235,7 +236,7 @@ def _one_row(encoder: LLMEncoder | str) -> LLMEncoder | str:
     return "it reads several rows of a text; pairs are judged by one"
 
 
-def _mixed(encoder: LLMEncoder, base: LLMEncoder, asked: Side) -> LLMEncoder:
+def _mixed(encoder: LLMEncoder, base: LLMEncoder, asked: PromptSide) -> LLMEncoder:
     """Put the base's wording of one role beside the prompt's wording of the other.
 
     Raises:
@@ -243,11 +244,11 @@ def _mixed(encoder: LLMEncoder, base: LLMEncoder, asked: Side) -> LLMEncoder:
     """
     mine, other = encoder.reader.form, base.reader.form
     if asked == "query":
-        kept, form = Role.DOCUMENT, Form(mine.name, mine.query, other.document)
+        kept, form = Role.DOCUMENT, PromptVariant(mine.name, mine.query, other.document)
     else:
-        kept, form = Role.QUERY, Form(mine.name, other.query, mine.document)
+        kept, form = Role.QUERY, PromptVariant(mine.name, other.query, mine.document)
     made = LLMEncoder(encoder.backbone, replace(encoder.prompt, forms=(form,)), base.options)
-    if side(made, kept) != side(base, kept):
+    if role_fingerprint(made, kept) != role_fingerprint(base, kept):
         lines = fingerprint_differences(base.fingerprint, made.fingerprint)
         rules = [line.partition(":")[0] for line in lines]
         differing = ", ".join(rule for rule in rules if not rule.endswith("_prompt"))

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from embedder.encoders.llm import LLMEncoder
-from embedder.encoders.shared_prefix import Tally, beginning, side
+from embedder.encoders.shared_prefix import GroupTokens, role_fingerprint, shared_head
 from embedder.files.config_file import read_json
 from embedder.files.durable import replace_file
 from embedder.files.typed_values import fill_value
@@ -61,7 +61,10 @@ class Ledger:
         """
         return Ledger(
             tuple(
-                replace(one, sides=tuple(side for side in one.sides if side in sides))
+                replace(
+                    one,
+                    sides=tuple(side for side in one.sides if side in sides),
+                )
                 if one.texts == texts and not sides.isdisjoint(one.sides)
                 else one
                 for one in self.charges
@@ -91,7 +94,7 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Texts:
+class LedgerTexts:
     """Texts of one role in a data set, with their digest."""
 
     role: Role
@@ -118,7 +121,7 @@ class Decision:
 class _Open:
     """Passes that are being put together; nothing is charged yet."""
 
-    tallies: dict[tuple[Role, Hashable], Tally] = field(default_factory=dict)
+    tallies: dict[tuple[Role, Hashable], GroupTokens] = field(default_factory=dict)
     sides: dict[tuple[Role, Hashable], list[str]] = field(default_factory=dict)
 
     def holds(self, role: Role, side: str) -> bool:
@@ -133,7 +136,7 @@ def decide(
     ledger: Ledger,
     budget: int | None,
     encoders: Mapping[str, LLMEncoder],
-    data: Sequence[Texts],
+    data: Sequence[LedgerTexts],
     what: str,
 ) -> tuple[Ledger, dict[str, Decision]]:
     """Choose which prompts are read, in their order: each that the budget has room for.
@@ -166,31 +169,33 @@ def decide(
     return _charged(ledger, new, data, what), decided
 
 
-_Found = list[tuple[tuple[Role, Hashable], str, Tally]]
+_Found = list[tuple[tuple[Role, Hashable], str, GroupTokens]]
 
 
-def _joining(encoder: LLMEncoder, data: Sequence[Texts], ledger: Ledger, new: _Open) -> _Found:
+def _joining(
+    encoder: LLMEncoder, data: Sequence[LedgerTexts], ledger: Ledger, new: _Open
+) -> _Found:
     """Return the passes that a prompt needs and that nobody has paid for, with it in them."""
     found: _Found = []
     for held in data:
         side = side_digest(encoder, held.role)
         if ledger.holds(held.digest, side) or new.holds(held.role, side):
             continue
-        start = beginning(encoder, held.role)
+        start = shared_head(encoder, held.role)
         key = (held.role, side if start is None else start)
         before = new.tallies.get(key)
         if before is None:
-            found.append((key, side, Tally.of(encoder, held.texts, held.role)))
+            found.append((key, side, GroupTokens.of(encoder, held.texts, held.role)))
         else:
             found.append((key, side, before.joined(encoder, held.texts)))
     return found
 
 
-def _alone(encoder: LLMEncoder, data: Sequence[Texts], ledger: Ledger) -> int:
+def _alone(encoder: LLMEncoder, data: Sequence[LedgerTexts], ledger: Ledger) -> int:
     return sum(tally.tokens for _, _, tally in _joining(encoder, data, ledger, _Open()))
 
 
-def _charged(ledger: Ledger, new: _Open, data: Sequence[Texts], what: str) -> Ledger:
+def _charged(ledger: Ledger, new: _Open, data: Sequence[LedgerTexts], what: str) -> Ledger:
     digests = {held.role: held.digest for held in data}
     added = tuple(
         Charge(
@@ -207,4 +212,4 @@ def _charged(ledger: Ledger, new: _Open, data: Sequence[Texts], what: str) -> Le
 
 def side_digest(encoder: LLMEncoder, role: Role) -> str:
     """Return what stands for a prompt's side in a ledger."""
-    return digest(side(encoder, role))
+    return digest(role_fingerprint(encoder, role))

@@ -10,8 +10,8 @@ from typing import Any
 from embedder.encoders.llm import LLMEncoder
 from embedder.types import Encoder, Role
 from eval.data.collections import Collection
-from eval.matrix.cells import Asked, Cell, Readers, readers
-from eval.matrix.ledger import Ledger, Texts, decide, side_digest
+from eval.matrix.cells import MatrixCell, MatrixRequest, ModelPrompts, load_model_prompts
+from eval.matrix.ledger import Ledger, LedgerTexts, decide, side_digest
 from eval.matrix.shared_encoder import SharedEncoder, SharedRows, digest
 from eval.runs.collection_index import source_facts
 from eval.runs.record import Record, peak_bytes
@@ -40,9 +40,9 @@ class Matrix:
         changed: data sets of which there were records of other texts or judgements.
     """
 
-    asked: Asked
+    asked: MatrixRequest
     datasets: tuple[str, ...]
-    cells: tuple[Cell, ...]
+    cells: tuple[MatrixCell, ...]
     ledger: Ledger
     planned: bool = False
     changed: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ class Matrix:
 
 
 def run_matrix(
-    asked: Asked,
+    asked: MatrixRequest,
     data: Sequence[Data],
     out: Path,
     watch: Watch | None = None,
@@ -96,13 +96,13 @@ def run_matrix(
     if twice is not None:
         raise ValueError(f"two of the data sets are called {twice!r}; rename one")
     ledger = Ledger.read(out / WORK / LEDGER)
-    cells: list[Cell] = []
+    cells: list[MatrixCell] = []
     changed: dict[str, None] = {}
     for label in asked.models:
-        made = readers(asked, label, {"retrieval", "sts"} & {_kind(one) for one in data})
+        made = load_model_prompts(asked, label, {"retrieval", "sts"} & {_kind(one) for one in data})
         finished = _folders(asked, made, out, dry_run)
         for one in data:
-            column = _Column(asked, made, one, out, finished)
+            column = _ModelColumn(asked, made, one, out, finished)
             ledger = column.run(ledger, watch, dry_run)
             cells += column.cells.values()
             changed |= dict.fromkeys([one.name] if column.changed else [])
@@ -115,7 +115,7 @@ def _kind(data: Data) -> str:
 
 
 def _folders(
-    asked: Asked, made: Readers, out: Path, dry_run: bool
+    asked: MatrixRequest, made: ModelPrompts, out: Path, dry_run: bool
 ) -> dict[str, Mapping[str, Record]]:
     """Open the run folder of every prompt that the model can read; prompt -> what is finished."""
     opened: dict[str, Mapping[str, Record]] = {}
@@ -131,13 +131,13 @@ def _folders(
     return opened
 
 
-class _Column:
+class _ModelColumn:
     """The cells of one model on one data set."""
 
     def __init__(
         self,
-        asked: Asked,
-        made: Readers,
+        asked: MatrixRequest,
+        made: ModelPrompts,
         data: Data,
         out: Path,
         finished: Mapping[str, Mapping[str, Record]],
@@ -146,7 +146,7 @@ class _Column:
         self.source = data.source_facts() if isinstance(data, PairSet) else source_facts(data)
         self.changed = False
         self.cells = {
-            prompt: Cell(made.label, prompt, data.name, self._unchanged(finished[prompt]))
+            prompt: MatrixCell(made.label, prompt, data.name, self._unchanged(finished[prompt]))
             for prompt in asked.prompts
         }
         self.encoders: dict[str, LLMEncoder] = {}
@@ -188,13 +188,13 @@ class _Column:
                 self._judge(prompt, encoder, passes)
         return ledger
 
-    def _texts(self) -> list[Texts]:
+    def _texts(self) -> list[LedgerTexts]:
         if isinstance(self.data, PairSet):
             found = [(Role.QUERY, sentences([self.data]))]
         else:
             held = [document.content for document in self.data.documents()]
             found = [(Role.DOCUMENT, held), (Role.QUERY, list(self.data.queries().values()))]
-        return [Texts(role, texts, digest(*texts)) for role, texts in found]
+        return [LedgerTexts(role, texts, digest(*texts)) for role, texts in found]
 
     def _sides(self, role: Role) -> set[str]:
         """Return what the prompts that are asked for make of a role, finished ones included."""
@@ -204,7 +204,7 @@ class _Column:
     def _passes(
         self,
         ledger: Ledger,
-        texts: Iterable[Texts],
+        texts: Iterable[LedgerTexts],
         runs: Mapping[str, LLMEncoder],
         advance: Callable[[int], None],
     ) -> dict[tuple[Role, str], tuple[SharedRows, int]]:

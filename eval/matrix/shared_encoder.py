@@ -8,7 +8,7 @@ from pathlib import Path
 
 from embedder.encoders.cached import CachedEncoder
 from embedder.encoders.llm import LLMEncoder
-from embedder.encoders.shared_prefix import encode_each, groups, side
+from embedder.encoders.shared_prefix import encode_prompts_together, group_prompts, role_fingerprint
 from embedder.progress import watching
 from embedder.types import Representation, Role
 
@@ -39,7 +39,9 @@ class SharedRows:
         self._told = told
         self._of: tuple[str, ...] | None = None
         self._held: list[tuple[Representation, Counter[str]]] = []
-        sides = [_Side(self, at, side(one, role)) for at, one in enumerate(encoders)]
+        sides = [
+            _SharedPrompt(self, at, role_fingerprint(one, role)) for at, one in enumerate(encoders)
+        ]
         self.readers = [CachedEncoder(one, folder) for one in sides]
 
     @property
@@ -52,7 +54,7 @@ class SharedRows:
         if self._of != tuple(texts):
             started = time.perf_counter()
             before = [Counter(one.counts) for one in self._encoders]
-            passes, moved = len(groups(self._encoders, self.role)), 0
+            passes, moved = len(group_prompts(self._encoders, self.role)), 0
 
             def move(done: int) -> None:
                 nonlocal moved
@@ -60,7 +62,7 @@ class SharedRows:
                 moved = done // passes
 
             with watching(move, passes * len(texts)):
-                rows = encode_each(self._encoders, texts, self.role)
+                rows = encode_prompts_together(self._encoders, texts, self.role)
             added = [Counter(one.counts) for one in self._encoders]
             for counts, held in zip(added, before, strict=True):
                 counts.subtract(held)
@@ -74,7 +76,7 @@ class SharedRows:
         return self._held[at]
 
 
-class _Side:
+class _SharedPrompt:
     """One prompt's part of a pass, as an encoder."""
 
     def __init__(self, shared: SharedRows, at: int, fingerprint: str) -> None:

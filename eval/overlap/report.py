@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.overlap.search import Search
-from eval.overlap.texts import EvaluationSet, Kind, Place
+from eval.overlap.search import OverlapSearch
+from eval.overlap.texts import EvaluationSet, TextKind, TrainingPlace
 
 WORST = 10
 _OFTEN = 1000  # texts between two movements of the bar
@@ -18,7 +18,7 @@ Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class SharedRun:
     """An evaluation text and the longest run of words that one training text has, too.
 
     Attributes:
@@ -35,7 +35,7 @@ class Shared:
     share: float
     run_words: int
     run: str
-    training: Place
+    training: TrainingPlace
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields, unrounded."""
@@ -43,7 +43,7 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True)
-class Overlap:
+class TextOverlap:
     """What the texts of one kind of one set share with training.
 
     Attributes:
@@ -58,13 +58,13 @@ class Overlap:
     """
 
     dataset: str
-    kind: Kind
+    kind: TextKind
     texts: int
     shorter: int
     shorter_found: int
     touched: int
     half: int
-    worst: tuple[Shared, ...]
+    worst: tuple[SharedRun, ...]
 
     def __post_init__(self) -> None:
         if not (self.half <= self.touched <= self.texts - self.shorter):
@@ -84,7 +84,7 @@ class Overlap:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class OverlapReport:
     """Overlaps of all sets, and how much was compared.
 
     Attributes:
@@ -96,7 +96,7 @@ class Report:
     """
 
     n: int
-    overlaps: tuple[Overlap, ...]
+    overlaps: tuple[TextOverlap, ...]
     evaluation_ngrams: int
     training_texts: int
     training_words: int
@@ -117,7 +117,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Sought:
+class SoughtTexts:
     """Evaluation texts to look for.
 
     Attributes:
@@ -125,15 +125,15 @@ class Sought:
         listed: set, kind and id of each.
     """
 
-    search: Search
-    listed: tuple[tuple[str, Kind, str], ...]
+    search: OverlapSearch
+    listed: tuple[tuple[str, TextKind, str], ...]
 
     def __post_init__(self) -> None:
         if not self.listed:
             raise ValueError("there are no evaluation texts to look for")
 
 
-def seek(sets: Iterable[EvaluationSet], n: int, progress: Progress | None = None) -> Sought:
+def seek(sets: Iterable[EvaluationSet], n: int, progress: Progress | None = None) -> SoughtTexts:
     """Read the texts of evaluation sets.
 
     Args:
@@ -144,7 +144,7 @@ def seek(sets: Iterable[EvaluationSet], n: int, progress: Progress | None = None
     Raises:
         ValueError: n is below 1, there are no texts, or a set cannot be read.
     """
-    listed: list[tuple[str, Kind, str]] = []
+    listed: list[tuple[str, TextKind, str]] = []
 
     def texts() -> Iterator[str]:
         for held in sets:
@@ -154,11 +154,13 @@ def seek(sets: Iterable[EvaluationSet], n: int, progress: Progress | None = None
                 if progress is not None and len(listed) % _OFTEN == 0:
                     progress(len(listed))
 
-    search = Search(texts(), n)
-    return Sought(search, tuple(listed))
+    search = OverlapSearch(texts(), n)
+    return SoughtTexts(search, tuple(listed))
 
 
-def find_overlap(sought: Sought, training: Iterable[tuple[Place, str]]) -> Report:
+def find_overlap(
+    sought: SoughtTexts, training: Iterable[tuple[TrainingPlace, str]]
+) -> OverlapReport:
     """Look for n-grams in training texts, which are read once and held a block at a time.
 
     What was found is noted in `sought`, which serves once.
@@ -170,7 +172,7 @@ def find_overlap(sought: Sought, training: Iterable[tuple[Place, str]]) -> Repor
     if search.training_words:
         raise ValueError("these evaluation texts were looked for before; seek them anew")
     read, sources = _look(search, training)
-    return Report(
+    return OverlapReport(
         n=search.n,
         overlaps=tuple(_overlaps(sought, sources)),
         evaluation_ngrams=int(search.ngrams.sum()),
@@ -181,10 +183,12 @@ def find_overlap(sought: Sought, training: Iterable[tuple[Place, str]]) -> Repor
     )
 
 
-def _look(search: Search, training: Iterable[tuple[Place, str]]) -> tuple[int, dict[int, Place]]:
+def _look(
+    search: OverlapSearch, training: Iterable[tuple[TrainingPlace, str]]
+) -> tuple[int, dict[int, TrainingPlace]]:
     """Search all blocks; return the number of texts, and where the longest run of each text is."""
     read = 0
-    sources: dict[int, Place] = {}
+    sources: dict[int, TrainingPlace] = {}
     for block in _blocks(training):
         read += len(block)
         for text, source in search.read([text for _, text in block]):
@@ -192,8 +196,10 @@ def _look(search: Search, training: Iterable[tuple[Place, str]]) -> tuple[int, d
     return read, sources
 
 
-def _blocks(training: Iterable[tuple[Place, str]]) -> Iterator[list[tuple[Place, str]]]:
-    block: list[tuple[Place, str]] = []
+def _blocks(
+    training: Iterable[tuple[TrainingPlace, str]],
+) -> Iterator[list[tuple[TrainingPlace, str]]]:
+    block: list[tuple[TrainingPlace, str]] = []
     characters = 0
     for place, text in training:
         block.append((place, text))
@@ -205,7 +211,7 @@ def _blocks(training: Iterable[tuple[Place, str]]) -> Iterator[list[tuple[Place,
         yield block
 
 
-def _overlaps(sought: Sought, sources: Mapping[int, Place]) -> Iterator[Overlap]:
+def _overlaps(sought: SoughtTexts, sources: Mapping[int, TrainingPlace]) -> Iterator[TextOverlap]:
     search, listed = sought.search, sought.listed
     ngrams, found, runs = search.ngrams, search.found, search.runs
     shares = np.where(ngrams > 0, found / np.maximum(ngrams, 1), 0.0)
@@ -215,7 +221,7 @@ def _overlaps(sought: Sought, sources: Mapping[int, Place]) -> Iterator[Overlap]
         touched = rows[shares[rows] > 0]
         order = np.lexsort((touched, -shares[touched], -runs[touched]))  # the last key counts most
         worst = [
-            Shared(
+            SharedRun(
                 id=listed[row][2],
                 words=int(search.lengths[row]),
                 share=float(shares[row]),
@@ -225,7 +231,7 @@ def _overlaps(sought: Sought, sources: Mapping[int, Place]) -> Iterator[Overlap]
             )
             for row in touched[order[:WORST]].tolist()
         ]
-        yield Overlap(
+        yield TextOverlap(
             dataset=dataset,
             kind=kind,
             texts=len(rows),

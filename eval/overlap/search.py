@@ -17,7 +17,7 @@ _SPARE_BITS = 3  # the first look has 8 to 16 places for each hash: few n-grams 
 _SEED = 5
 
 
-class Table(NamedTuple):
+class NgramTable(NamedTuple):
     """N-grams of one length, by hash.
 
     Attributes:
@@ -35,7 +35,7 @@ class Table(NamedTuple):
     shift: np.uint64
 
 
-class Hits(NamedTuple):
+class NgramHits(NamedTuple):
     """Training n-grams whose hash is in a table.
 
     Attributes:
@@ -49,7 +49,7 @@ class Hits(NamedTuple):
     offset: int
 
 
-class Tally(NamedTuple):
+class NgramTally(NamedTuple):
     """What was found so far; by place in the evaluation words, or by evaluation text.
 
     Attributes:
@@ -71,7 +71,7 @@ class Tally(NamedTuple):
     news: NDArray[np.int64]
 
 
-class Search:
+class OverlapSearch:
     """Evaluation texts, and what of them was found in training texts so far.
 
     Hashes are polynomials over random 64-bit word codes. They only say where to look: words are
@@ -99,7 +99,7 @@ class Search:
         self._codes = _random_codes(len(self._names))
         self._tables = {table.length: table for table in self._make_tables()}
         size, count = len(self._words), len(self.lengths)
-        self._tally = Tally(
+        self._tally = NgramTally(
             owners=np.repeat(np.arange(-1, count, dtype=np.int32), np.diff(self.starts, prepend=0)),
             found=np.zeros(size, np.bool_),
             lasts=np.full(size, -2, np.int64),
@@ -152,7 +152,7 @@ class Search:
             firsts = np.searchsorted(table.hashes, hashes)
             firsts[firsts == len(table.hashes)] = 0  # above all: differs from the first, too
             same = table.hashes[firsts] == hashes
-            hits = Hits(places[same], firsts[same], self._offset)
+            hits = NgramHits(places[same], firsts[same], self._offset)
             self.rejected += _note(words, hits, table, self._words, self._tally)
         self._offset += len(words)
         self.training_words += int(lengths.sum())
@@ -161,7 +161,7 @@ class Search:
         sources = np.searchsorted(starts, news[touched], side="right") - 1
         return list(zip(touched.tolist(), sources.tolist(), strict=True))
 
-    def _make_tables(self) -> Iterator[Table]:
+    def _make_tables(self) -> Iterator[NgramTable]:
         """Yield a table of all n-grams, and of the shorter texts of each length."""
         at = self.starts[:-1]
         lengths = {*np.unique(self.lengths[self.lengths < self.n]).tolist(), self.n}
@@ -230,22 +230,22 @@ def _windows(
             yield length, places, hashes[places]
 
 
-def _table(length: int, places: NDArray[np.int64], hashes: NDArray[np.uint64]) -> Table:
+def _table(length: int, places: NDArray[np.int64], hashes: NDArray[np.uint64]) -> NgramTable:
     order = np.argsort(hashes, kind="stable")
     hashes = hashes[order]
     shift = np.uint64(64 - len(hashes).bit_length() - _SPARE_BITS)
     likely = np.zeros(1 << (64 - int(shift)), np.bool_)
     likely[hashes >> shift] = True
-    return Table(length, hashes, places[order], likely, shift)
+    return NgramTable(length, hashes, places[order], likely, shift)
 
 
 @numba.njit(nogil=True)  # type: ignore[untyped-decorator]
 def _note(
     words: NDArray[np.int32],
-    hits: Hits,
-    table: Table,
+    hits: NgramHits,
+    table: NgramTable,
     sought: NDArray[np.int32],
-    tally: Tally,
+    tally: NgramTally,
 ) -> int:
     """Compare words at every hit, lengthen shared runs, and return how many pairs differed.
 

@@ -15,7 +15,7 @@ from eval.data.mteb_pairs import NAMES, open_pairs
 from eval.data.tables import SUFFIX, columns
 from eval.tasks.sts import PairSet, read_pairs
 
-Kind = Literal["query", "document", "sentence"]
+TextKind = Literal["query", "document", "sentence"]
 Progress = Callable[[int], None]
 
 _TRAINING_SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.xz")
@@ -27,7 +27,7 @@ _TEXT_FIELDS = {"title", "text", *_FIELDS}  # null in them is no text, and no mi
 class Text(NamedTuple):
     """An evaluation text; the id of a sentence is the number of its row."""
 
-    kind: Kind
+    kind: TextKind
     id: str
     text: str
 
@@ -40,7 +40,7 @@ class EvaluationSet:
     texts: Callable[[], Iterator[Text]]
 
 
-class Place(NamedTuple):
+class TrainingPlace(NamedTuple):
     """Where a training text stands: path, line from 1, id ("" where there is none), field."""
 
     file: str
@@ -94,7 +94,7 @@ def training_files(sources: Iterable[Path]) -> list[Path]:
     return found
 
 
-def read_training(files: Sequence[Path], progress: Progress) -> Iterator[tuple[Place, str]]:
+def read_training(files: Sequence[Path], progress: Progress) -> Iterator[tuple[TrainingPlace, str]]:
     """Stream the texts of training files: title with text, query, positive, each negative.
 
     Args:
@@ -204,7 +204,7 @@ def _collection_texts(collection: Collection, judged: Sequence[Collection]) -> I
         yield Text("document", document.id, document.content)
 
 
-def _record_texts(line: str, where: str, path: Path) -> Iterator[tuple[Place, str]]:
+def _record_texts(line: str, where: str, path: Path) -> Iterator[tuple[TrainingPlace, str]]:
     record = parse_object(line, where)
     own_id = next((str(record[name]) for name in _IDS if record.get(name) is not None), "")
     held = [("text", _title_and_text(record, where))]
@@ -214,7 +214,7 @@ def _record_texts(line: str, where: str, path: Path) -> Iterator[tuple[Place, st
         raise ValueError(f"{where}: expected text in title, text, {', '.join(_FIELDS)}; got none")
     number = int(where.rpartition(":")[2])
     for field, text in texts:
-        yield Place(str(path), number, own_id, field), text
+        yield TrainingPlace(str(path), number, own_id, field), text
 
 
 def _title_and_text(record: Mapping[str, Any], where: str) -> str | None:

@@ -12,7 +12,7 @@ MATRIX = "prompts"  # the benchmark whose folders are named after prompts
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class PromptFacts:
     """How a language model was asked, whole.
 
     Attributes:
@@ -29,7 +29,7 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class RunConfiguration:
     """The configuration of one run folder.
 
     Attributes:
@@ -42,7 +42,7 @@ class Head:
 
     name: str
     facts: Mapping[str, str]
-    prompts: tuple[Prompt, ...]
+    prompts: tuple[PromptFacts, ...]
     fingerprints: tuple[tuple[str, str], ...]
     versions: Mapping[str, str]
 
@@ -52,7 +52,7 @@ class Head:
         return self.prompts[0].model if self.prompts else "bm25"
 
 
-def head(name: str, folder: RunFolder) -> Head:
+def run_configuration(name: str, folder: RunFolder) -> RunConfiguration:
     """Read the configuration of a run folder."""
     config = folder.config
     settings = config.get("settings", {})
@@ -64,7 +64,7 @@ def head(name: str, folder: RunFolder) -> Head:
         "command": " ".join(map(str, config.get("command", ()))),
         "folder": str(folder.path),
     }
-    return Head(
+    return RunConfiguration(
         name=name,
         facts={label: text for label, text in facts.items() if text},
         prompts=tuple(
@@ -94,7 +94,7 @@ def _machine(config: Mapping[str, Any]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _prompts(settings: Mapping[str, Any]) -> Iterator[Prompt]:
+def _prompts(settings: Mapping[str, Any]) -> Iterator[PromptFacts]:
     """Yield what each model was asked with; channels that share it are named together."""
     shared: dict[tuple[str, str], list[str]] = {}
     for channel, recipe in _recipes(settings).items():
@@ -102,7 +102,7 @@ def _prompts(settings: Mapping[str, Any]) -> Iterator[Prompt]:
             asked = str(recipe["model"]), str(recipe.get("prompt") or "")
             shared.setdefault(asked, []).append(channel)
     for (model, text), channels in shared.items():
-        yield Prompt(_name(text), model, text, tuple(channels))
+        yield PromptFacts(_name(text), model, text, tuple(channels))
 
 
 def _recipes(settings: Mapping[str, Any]) -> Mapping[str, Any]:

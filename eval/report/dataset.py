@@ -18,7 +18,7 @@ NOUNS = {"retrieval": "queries", "sts": "pairs", "transfer": "sentences"}
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedDataset:
     """A data set and the systems that were judged on it.
 
     Attributes:
@@ -124,11 +124,11 @@ class Judged:
         }
 
 
-def judged_sets(folders: Sequence[RunFolder]) -> list[Judged]:
+def judged_datasets(folders: Sequence[RunFolder]) -> list[JudgedDataset]:
     """Sort what folders hold by data set, in the order of first appearance."""
     labels = names_of([folder.path for folder in folders])
     datasets = dict.fromkeys(dataset for folder in folders for dataset in folder.records)
-    made: list[Judged] = []
+    made: list[JudgedDataset] = []
     keys: set[str] = set()
     for dataset in datasets:
         key = _key(dataset, keys)
@@ -142,7 +142,7 @@ def judged_sets(folders: Sequence[RunFolder]) -> list[Judged]:
                 systems.append(system)
                 if run == record.counted:
                     counted.append(system)
-        made.append(Judged(dataset, key, tuple(systems), tuple(counted)))
+        made.append(JudgedDataset(dataset, key, tuple(systems), tuple(counted)))
     return made
 
 

@@ -4,8 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from eval.report.judged_share import Overlap, Pool, overlap, pool
-from eval.report.largest_differences import Differing, Place, Texts, described, furthest
+from eval.report.judged_share import JudgedPool, SystemOverlap, overlap, pool
+from eval.report.largest_differences import (
+    DocumentTexts,
+    ItemPlace,
+    LargeDifference,
+    described,
+    largest_differences,
+)
 from eval.runs.systems import System, gathered
 from eval.statistics.compare import Comparison
 from eval.statistics.paired import pair, pairs
@@ -23,9 +29,9 @@ class Examination:
         differing: pair by pair, the items on which it differs most, over all data sets.
     """
 
-    pools: tuple[Pool, ...]
-    overlaps: tuple[Overlap, ...]
-    differing: tuple[Differing, ...]
+    pools: tuple[JudgedPool, ...]
+    overlaps: tuple[SystemOverlap, ...]
+    differing: tuple[LargeDifference, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it."""
@@ -51,9 +57,9 @@ def examine(
         ValueError: systems were judged by different judgements.
     """
     wanted = _wanted(systems, comparison, n)
-    pools: list[Pool] = []
-    overlaps: list[Overlap] = []
-    told: dict[Place, Differing] = {}
+    pools: list[JudgedPool] = []
+    overlaps: list[SystemOverlap] = []
+    told: dict[ItemPlace, LargeDifference] = {}
     for done, dataset in enumerate(comparison.datasets, start=1):
         found = gathered(systems, dataset)
         pools += [pool(dataset, name, evidence) for name, evidence in found.items()]
@@ -61,7 +67,7 @@ def examine(
             overlap(dataset, (first, found[first]), (second, found[second]))
             for first, second in pairs([*found], comparison.options.all_pairs)
         ]
-        with Texts([evidence.index for evidence in found.values()]) as texts:
+        with DocumentTexts([evidence.index for evidence in found.values()]) as texts:
             for place in wanted:
                 held = place.paired
                 if held.dataset == dataset:
@@ -72,7 +78,7 @@ def examine(
     return Examination(tuple(pools), tuple(overlaps), tuple(told[place] for place in wanted))
 
 
-def _wanted(systems: Sequence[System], comparison: Comparison, n: int) -> list[Place]:
+def _wanted(systems: Sequence[System], comparison: Comparison, n: int) -> list[ItemPlace]:
     values = {
         system.name: {
             dataset: system.values[dataset][comparison.measure] for dataset in comparison.datasets
@@ -82,7 +88,7 @@ def _wanted(systems: Sequence[System], comparison: Comparison, n: int) -> list[P
     return [
         place
         for first, second in pairs([*values], comparison.options.all_pairs)
-        for place in furthest(
+        for place in largest_differences(
             [
                 pair(dataset, (first, values[first][dataset]), (second, values[second][dataset]))
                 for dataset in comparison.datasets

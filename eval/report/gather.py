@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from eval.report import plots
-from eval.report.configurations import Head, head
-from eval.report.dataset import Judged, judged_sets, names_of
+from eval.report.configurations import RunConfiguration, run_configuration
+from eval.report.dataset import JudgedDataset, judged_datasets, names_of
 from eval.report.listings import Listing, costs, losses, pool_rows, pools, subsets
 from eval.report.plots import Plot
 from eval.report.queries import Encoders, QueryPage, furthest, query_pages
 from eval.report.results import set_tables, tables_over, verdicts
-from eval.report.tables import Table
+from eval.report.tables import SystemTable
 from eval.runs.run_folder import RunFolder
 
 DENSE = "dense"  # the channel without words
@@ -62,7 +62,7 @@ class SetFacts:
     name: str
     key: str
     about: str
-    table: Table
+    table: SystemTable
     plots: tuple[Plot, ...]
     compared: tuple[str, str] | None
     queries: tuple[QueryPage, ...]
@@ -86,8 +86,8 @@ class Report:
     """
 
     verdicts: tuple[str, ...]
-    heads: tuple[Head, ...]
-    tables: tuple[Table, ...]
+    heads: tuple[RunConfiguration, ...]
+    tables: tuple[SystemTable, ...]
     plots: tuple[Plot, ...]
     sets: tuple[SetFacts, ...]
     listings: tuple[Listing, ...]
@@ -129,8 +129,11 @@ def gather(folders: Sequence[Path], options: ReportOptions | None = None) -> Rep
     if not folders:
         raise ValueError("a report needs a run folder; `lastword eval ... --out` writes one")
     opened = [RunFolder.open(path) for path in folders]
-    sets = judged_sets(opened)
-    heads = [head(name, folder) for name, folder in zip(names_of(folders), opened, strict=True)]
+    sets = judged_datasets(opened)
+    heads = [
+        run_configuration(name, folder)
+        for name, folder in zip(names_of(folders), opened, strict=True)
+    ]
     full = furthest(sets, options.queries)
     shown: list[SetFacts] = []
     pooled: list[tuple[str, ...]] = []
@@ -169,7 +172,7 @@ def _marked(sets: Sequence[SetFacts]) -> dict[str, None]:
     )
 
 
-def _with_words(sets: Sequence[Judged]) -> dict[str, None]:
+def _with_words(sets: Sequence[JudgedDataset]) -> dict[str, None]:
     """List the channels that have words."""
     records = (judged.record(system) for judged in sets for system in judged.counted)
     return dict.fromkeys(
@@ -182,7 +185,7 @@ def _with_words(sets: Sequence[Judged]) -> dict[str, None]:
 
 
 def _set_facts(
-    judged: Judged, table: Table, full: set[str], options: ReportOptions, before: int
+    judged: JudgedDataset, table: SystemTable, full: set[str], options: ReportOptions, before: int
 ) -> SetFacts:
     pages = []
     for page in (
@@ -205,7 +208,7 @@ def _set_facts(
     )
 
 
-def _plots(judged: Judged) -> Iterator[Plot]:
+def _plots(judged: JudgedDataset) -> Iterator[Plot]:
     yield from plots.compared(judged)
     if judged.retrieval:
         yield from plots.curves(judged)
@@ -215,13 +218,15 @@ def _plots(judged: Judged) -> Iterator[Plot]:
         yield from plots.spreads(judged)
 
 
-def _about(judged: Judged) -> str:
+def _about(judged: JudgedDataset) -> str:
     documents = judged.first.details.get("documents")
     size = f"{judged.first.size:,} {judged.noun}"
     return f"{documents:,} documents, {size}" if isinstance(documents, int) else size
 
 
-def _listings(sets: Sequence[Judged], pooled: tuple[tuple[str, ...], ...]) -> Iterator[Listing]:
+def _listings(
+    sets: Sequence[JudgedDataset], pooled: tuple[tuple[str, ...], ...]
+) -> Iterator[Listing]:
     parts = subsets(sets)
     if parts is not None:
         yield parts

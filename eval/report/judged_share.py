@@ -7,7 +7,7 @@ from eval.runs.systems import DEPTH, Evidence
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class JudgedPool:
     """The first ten documents of a system's answers on one data set.
 
     Attributes:
@@ -41,7 +41,7 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
-class Overlap:
+class SystemOverlap:
     """How much two systems find alike on one data set.
 
     Attributes:
@@ -56,10 +56,10 @@ class Overlap:
     share: float | None
 
 
-def pool(dataset: str, system: str, evidence: Evidence) -> Pool:
+def pool(dataset: str, system: str, evidence: Evidence) -> JudgedPool:
     """Count what is judged, tied and missing among the first ten documents of each query."""
     tops = {query_id: evidence.top(query_id) for query_id in evidence.run}
-    return Pool(
+    return JudgedPool(
         dataset=dataset,
         system=system,
         queries=len(tops),
@@ -74,14 +74,16 @@ def pool(dataset: str, system: str, evidence: Evidence) -> Pool:
     )
 
 
-def overlap(dataset: str, first: tuple[str, Evidence], second: tuple[str, Evidence]) -> Overlap:
+def overlap(
+    dataset: str, first: tuple[str, Evidence], second: tuple[str, Evidence]
+) -> SystemOverlap:
     """Count the documents that two systems, each with its name, both have among the first ten."""
     places = shared = 0
     for query_id in first[1].run.keys() & second[1].run.keys():
         tops = [set(held.top(query_id)) for _, held in (first, second)]
         places += max(map(len, tops))
         shared += len(tops[0] & tops[1])
-    return Overlap(dataset, (first[0], second[0]), shared / places if places else None)
+    return SystemOverlap(dataset, (first[0], second[0]), shared / places if places else None)
 
 
 def _tied(scores: list[float]) -> bool:

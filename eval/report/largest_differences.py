@@ -14,7 +14,7 @@ WIDTH = 200  # characters of a document
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RankedDocument:
     """A document among the first ten, its gain, and how its text begins.
 
     Attributes:
@@ -29,7 +29,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Differing:
+class LargeDifference:
     """An item on which two systems differ, and what each found.
 
     Attributes:
@@ -51,8 +51,8 @@ class Differing:
     system: str
     baseline_value: float
     system_value: float
-    baseline_documents: tuple[Found, ...]
-    system_documents: tuple[Found, ...]
+    baseline_documents: tuple[RankedDocument, ...]
+    system_documents: tuple[RankedDocument, ...]
 
     @property
     def difference(self) -> float:
@@ -65,17 +65,17 @@ class Differing:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ItemPlace:
     """Where in the paired values of a data set an item is."""
 
     paired: Paired
     at: int
 
 
-def furthest(pairs: Sequence[Paired], n: int) -> list[Place]:
+def largest_differences(pairs: Sequence[Paired], n: int) -> list[ItemPlace]:
     """Return the n items on which two systems differ most, over all data sets; never a tie."""
     places = {
-        Place(held, at): abs(difference)
+        ItemPlace(held, at): abs(difference)
         for held in pairs
         for at, difference in enumerate(held.differences.tolist())
         if difference
@@ -83,7 +83,9 @@ def furthest(pairs: Sequence[Paired], n: int) -> list[Place]:
     return sorted(places, key=lambda place: -places[place])[:n]
 
 
-def described(place: Place, evidence: Sequence[Evidence], texts: "Texts") -> Differing:
+def described(
+    place: ItemPlace, evidence: Sequence[Evidence], texts: "DocumentTexts"
+) -> LargeDifference:
     """Tell what both systems, the baseline first, found for an item.
 
     Args:
@@ -94,12 +96,12 @@ def described(place: Place, evidence: Sequence[Evidence], texts: "Texts") -> Dif
     held, item = place.paired, place.paired.items[place.at]
     found = [
         tuple(
-            Found(document, one.qrels.get(item, {}).get(document), texts.of(document))
+            RankedDocument(document, one.qrels.get(item, {}).get(document), texts.of(document))
             for document in one.top(item)
         )
         for one in evidence
     ] or [(), ()]
-    return Differing(
+    return LargeDifference(
         dataset=held.dataset,
         item=item,
         text=next((one.queries[item] for one in evidence if item in one.queries), ""),
@@ -112,7 +114,7 @@ def described(place: Place, evidence: Sequence[Evidence], texts: "Texts") -> Dif
     )
 
 
-class Texts:
+class DocumentTexts:
     """How documents begin, from the first index that is still there and has them."""
 
     def __init__(self, paths: Sequence[Path | None]) -> None:
@@ -124,7 +126,7 @@ class Texts:
             except (ValueError, OSError):  # ids must do: figures need no text
                 continue
 
-    def __enter__(self) -> "Texts":
+    def __enter__(self) -> "DocumentTexts":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.report.dataset import Judged
+from eval.report.dataset import JudgedDataset
 from eval.report.judged_share import pool
 from eval.runs.record import Record
 from eval.runs.systems import DEPTH
@@ -32,7 +32,7 @@ class Listing:
     note: str = ""
 
 
-def losses(sets: Sequence[Judged]) -> Listing:
+def losses(sets: Sequence[JudgedDataset]) -> Listing:
     """List how many texts were read, cut, and left out, of documents and of queries."""
     counts = [
         (*names, dict(held))
@@ -53,7 +53,7 @@ def losses(sets: Sequence[Judged]) -> Listing:
     )
 
 
-def pool_rows(judged: Judged) -> Iterator[tuple[str, ...]]:
+def pool_rows(judged: JudgedDataset) -> Iterator[tuple[str, ...]]:
     """Yield the rows of `pools` for one data set; nothing where nothing was searched."""
     for system in judged.systems if judged.retrieval else ():
         held = pool(judged.dataset, system.name, judged.evidence(system))
@@ -76,7 +76,7 @@ def pools(rows: tuple[tuple[str, ...], ...]) -> Listing:
     )
 
 
-def costs(sets: Sequence[Judged]) -> Listing:
+def costs(sets: Sequence[JudgedDataset]) -> Listing:
     """List time, memory and latency of each folder and data set."""
     held = [
         (judged, system.name, judged.record(system).cost)
@@ -105,7 +105,7 @@ def costs(sets: Sequence[Judged]) -> Listing:
     )
 
 
-def subsets(sets: Sequence[Judged]) -> Listing | None:
+def subsets(sets: Sequence[JudgedDataset]) -> Listing | None:
     """List the parts of data sets that have some, such as the forums of STS12."""
     rows = tuple(
         (judged.dataset, system.name, str(part), *cells)
@@ -130,7 +130,7 @@ def _parts(record: Record) -> Iterator[tuple[str, tuple[str, str]]]:
 
 
 def _counts(
-    judged: Judged, name: str, record: Record
+    judged: JudgedDataset, name: str, record: Record
 ) -> Iterator[tuple[tuple[str, str, str, str], Mapping[str, int]]]:
     """Yield what was counted of documents and queries; channels with equal counts once."""
     build = record.details.get("build") or {}

@@ -8,7 +8,7 @@ from eval.report.gather import Report, SetFacts
 from eval.report.listings import Listing
 from eval.report.page import LEGEND, signed
 from eval.report.plots import Plot
-from eval.report.tables import Cell, Table
+from eval.report.tables import MeanCell, SystemTable
 
 
 def markdown(report: Report, drawings: str) -> str:
@@ -75,7 +75,7 @@ def _set(held: SetFacts, drawings: str) -> Iterator[str]:
         )
 
 
-def _results(table: Table) -> Iterator[str]:
+def _results(table: SystemTable) -> Iterator[str]:
     yield _table(
         ("system", *(f">{column.heading}" for column in table.columns)),
         [
@@ -87,7 +87,7 @@ def _results(table: Table) -> Iterator[str]:
     yield f"{plain(table.note)} {LEGEND}"
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: MeanCell) -> str:
     if cell.mean is None:
         return "-"
     mean = f"{cell.mean:.4f}"

@@ -9,8 +9,8 @@ from statistics import fmean
 import numpy as np
 
 from eval.measures.curves import gain_at, precision_recall
-from eval.report.configurations import Head
-from eval.report.dataset import Judged
+from eval.report.configurations import RunConfiguration
+from eval.report.dataset import JudgedDataset
 from eval.report.figures import figures
 from eval.report.weights import weight_curves
 from eval.runs.systems import FolderSystem
@@ -46,7 +46,7 @@ class Plot:
     note: str = ""
 
 
-def compared(judged: Judged) -> Iterator[Plot]:
+def compared(judged: JudgedDataset) -> Iterator[Plot]:
     """Draw two systems item by item."""
     two = judged.compared
     if two is None:
@@ -69,7 +69,7 @@ def compared(judged: Judged) -> Iterator[Plot]:
     )
 
 
-def curves(judged: Judged) -> Iterator[Plot]:
+def curves(judged: JudgedDataset) -> Iterator[Plot]:
     """Draw precision over recall and gain over rank, of the systems that count first."""
     chosen = _chosen(judged)
     note = f"{MOST_LINES} of {len(judged.systems)} systems." * (len(chosen) < len(judged.systems))
@@ -96,7 +96,7 @@ def curves(judged: Judged) -> Iterator[Plot]:
     )
 
 
-def spreads(judged: Judged) -> Iterator[Plot]:
+def spreads(judged: JudgedDataset) -> Iterator[Plot]:
     """Draw how long texts are, and how long single queries took."""
     if judged.index is not None:
         with Index.open(judged.index) as opened:
@@ -125,7 +125,7 @@ def spreads(judged: Judged) -> Iterator[Plot]:
         )
 
 
-def fusion(judged: Judged) -> Iterator[Plot]:
+def fusion(judged: JudgedDataset) -> Iterator[Plot]:
     """Draw the measure against the weight of each channel, for the first folder that fuses."""
     for system in judged.counted:
         found = weight_curves(judged, system)
@@ -143,7 +143,7 @@ def fusion(judged: Judged) -> Iterator[Plot]:
             return
 
 
-def cost_quality(judged: Judged) -> Iterator[Plot]:
+def cost_quality(judged: JudgedDataset) -> Iterator[Plot]:
     """Draw what systems cost against what they are worth."""
     quality = {held.name: fmean(judged.items(held).values()) for held in judged.systems}
     tokens = {
@@ -173,7 +173,9 @@ def cost_quality(judged: Judged) -> Iterator[Plot]:
         yield Plot(key, "Quality and time", drawn, note)
 
 
-def sensitivity(sets: Sequence[Judged], heads: Mapping[str, Head]) -> Iterator[Plot]:
+def sensitivity(
+    sets: Sequence[JudgedDataset], heads: Mapping[str, RunConfiguration]
+) -> Iterator[Plot]:
     """Draw the value of each prompt, where a model was judged with several.
 
     Args:
@@ -202,10 +204,10 @@ def sensitivity(sets: Sequence[Judged], heads: Mapping[str, Head]) -> Iterator[P
         yield Plot("sensitivity", "Every prompt", drawn, note)
 
 
-def _drawing(judged: Judged, held: Paired, what: str) -> figures.Pair:
+def _drawing(judged: JudgedDataset, held: Paired, what: str) -> figures.SystemPair:
     values = [dict(zip(held.items, row, strict=True)) for row in held.values.tolist()]
     texts = judged.queries if judged.retrieval else {}
-    return figures.Pair(
+    return figures.SystemPair(
         key=f"{what}-{judged.key}",
         names=(held.baseline, held.system),
         measure=judged.measure,
@@ -225,7 +227,7 @@ def _outcome(held: Paired, noun: str) -> str:
     )
 
 
-def _chosen(judged: Judged) -> list[FolderSystem]:
+def _chosen(judged: JudgedDataset) -> list[FolderSystem]:
     """Return the systems that are drawn: where there are too many, those that count first."""
     if len(judged.systems) <= MOST_LINES:
         return list(judged.systems)
@@ -233,7 +235,7 @@ def _chosen(judged: Judged) -> list[FolderSystem]:
     return [*judged.counted, *others][:MOST_LINES]
 
 
-def _tokens(judged: Judged, system: FolderSystem) -> float | None:
+def _tokens(judged: JudgedDataset, system: FolderSystem) -> float | None:
     """Return the tokens that a system's models read per text; None where it is not known."""
     record = judged.record(system)
     build = record.details.get("build") or {}
@@ -247,7 +249,7 @@ def _tokens(judged: Judged, system: FolderSystem) -> float | None:
     return sum(held["tokens"] / held["texts"] for held in read.values())
 
 
-def _seconds(judged: Judged, system: FolderSystem) -> float | None:
+def _seconds(judged: JudgedDataset, system: FolderSystem) -> float | None:
     """Return the milliseconds per text of indexing, or of judging where nothing is indexed."""
     record = judged.record(system)
     build = record.details.get("build") or {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from embedder.types import Encoder
-from eval.report.dataset import Judged
+from eval.report.dataset import JudgedDataset
 from eval.report.highlights import BM25, Marker, Piece, bm25_encoder
 from eval.runs.systems import FolderSystem
 from index.folder import Index
@@ -20,7 +20,7 @@ Encoders = Mapping[Path, Mapping[str, Encoder]]
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownDocument:
     """A document that a system found.
 
     Attributes:
@@ -41,11 +41,11 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ShownSystem:
     """What one system found."""
 
     system: str
-    documents: tuple[Shown, ...]
+    documents: tuple[ShownDocument, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,10 @@ class QueryPage:
     difference: float | None
     relevant: int
     words: Mapping[str, tuple[tuple[str, float], ...]] = field(default_factory=dict)
-    sides: tuple[Side, ...] = ()
+    sides: tuple[ShownSystem, ...] = ()
 
 
-def furthest(sets: Sequence[Judged], n: int) -> set[str]:
+def furthest(sets: Sequence[JudgedDataset], n: int) -> set[str]:
     """Choose the n queries on which compared systems differ most, by their places in the page.
 
     Where nothing is compared, the queries that are answered worst.
@@ -90,7 +90,7 @@ def furthest(sets: Sequence[Judged], n: int) -> set[str]:
 
 
 def query_pages(
-    judged: Judged, full: set[str], encoders: Encoders, pieces: bool = False
+    judged: JudgedDataset, full: set[str], encoders: Encoders, pieces: bool = False
 ) -> Iterator[QueryPage]:
     """Describe every query of a data set, in the order of the judgements.
 
@@ -138,7 +138,7 @@ def query_pages(
             )
 
 
-def _sides(judged: Judged) -> list[FolderSystem]:
+def _sides(judged: JudgedDataset) -> list[FolderSystem]:
     """Return what is shown side by side: what counts in each folder, or the two compared."""
     two = judged.compared
     if len(judged.counted) > 1 or two is None:
@@ -146,7 +146,7 @@ def _sides(judged: Judged) -> list[FolderSystem]:
     return [two[1], two[0]]
 
 
-def _difference(judged: Judged, query_id: str) -> float | None:
+def _difference(judged: JudgedDataset, query_id: str) -> float | None:
     if judged.compared is None:
         return None
     first, second = (judged.items(held).get(query_id) for held in judged.compared)
@@ -154,7 +154,7 @@ def _difference(judged: Judged, query_id: str) -> float | None:
 
 
 def _markers(
-    judged: Judged,
+    judged: JudgedDataset,
     chosen: Sequence[FolderSystem],
     texts: Mapping[str, str],
     encoders: Encoders,
@@ -176,7 +176,7 @@ def _markers(
 
 
 def _with_words(
-    judged: Judged, system: FolderSystem, index: Index, given: Mapping[str, Encoder]
+    judged: JudgedDataset, system: FolderSystem, index: Index, given: Mapping[str, Encoder]
 ) -> dict[str, Encoder]:
     """Return the encoders of channels that have words; BM25's is made again."""
     record = judged.record(system)
@@ -230,7 +230,7 @@ def _found_sides(
     judgements: Mapping[str, int],
     query_id: str,
     markers: Mapping[str, Marker],
-) -> Iterator[Side]:
+) -> Iterator[ShownSystem]:
     """Describe what systems found; a text that one marker marks is shown once."""
     seen: dict[tuple[int, str], str] = {}
     for system, documents in tops.items():
@@ -240,7 +240,9 @@ def _found_sides(
             gain = judgements.get(document_id)
             before = seen.get((id(marker), document_id), "")
             title, text = _text(marker, query_id, document_id)
-            shown.append(Shown(rank, document_id, gain, title, () if before else text, before))
+            shown.append(
+                ShownDocument(rank, document_id, gain, title, () if before else text, before)
+            )
             if marker and not before:
                 seen[id(marker), document_id] = system
-        yield Side(system, tuple(shown))
+        yield ShownSystem(system, tuple(shown))

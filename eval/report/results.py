@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from eval.data.beir import whole_sets
-from eval.report.dataset import Judged
-from eval.report.tables import Averaged, Column, Table, columns, verdict
+from eval.report.dataset import JudgedDataset
+from eval.report.tables import Averaged, MeasureColumn, SystemTable, columns, verdict
 from eval.statistics.paired import Items
 
 
-def set_tables(sets: Sequence[Judged]) -> list[Table]:
+def set_tables(sets: Sequence[JudgedDataset]) -> list[SystemTable]:
     """Lay out all systems and measures, a table for each data set.
 
     The tests of a measure on all data sets are one family, as in `eval.compare`.
@@ -18,7 +18,7 @@ def set_tables(sets: Sequence[Judged]) -> list[Table]:
         dict.fromkeys(measure for held in judged.systems for measure in held.values[judged.dataset])
         for judged in sets
     ]
-    made: dict[tuple[str, str], Column] = {}
+    made: dict[tuple[str, str], MeasureColumn] = {}
     for measure in dict.fromkeys(measure for measures in measured for measure in measures):
         asked = [
             judged for judged, measures in zip(sets, measured, strict=True) if measure in measures
@@ -30,7 +30,7 @@ def set_tables(sets: Sequence[Judged]) -> list[Table]:
         for judged, column in zip(asked, columns(averaged), strict=True):
             made[judged.dataset, measure] = column
     return [
-        Table(
+        SystemTable(
             f"table-{judged.key}",
             judged.dataset,
             tuple(made[judged.dataset, measure] for measure in measures),
@@ -40,7 +40,7 @@ def set_tables(sets: Sequence[Judged]) -> list[Table]:
     ]
 
 
-def tables_over(sets: Sequence[Judged]) -> Iterator[Table]:
+def tables_over(sets: Sequence[JudgedDataset]) -> Iterator[SystemTable]:
     """Lay out what counts per data set and on average, then the means of all measures.
 
     Each benchmark has tables of its own; a mean counts CQADupStack once.
@@ -54,7 +54,9 @@ def tables_over(sets: Sequence[Judged]) -> Iterator[Table]:
             yield _means(benchmark, held, wholes)
 
 
-def verdicts(sets: Sequence[Judged], over: Sequence[Table], single: Sequence[Table]) -> list[str]:
+def verdicts(
+    sets: Sequence[JudgedDataset], over: Sequence[SystemTable], single: Sequence[SystemTable]
+) -> list[str]:
     """Say what the tables say: of means where there are some, else of each data set."""
     overviews = [table for table in over if table.key.startswith("overview")]
     if overviews:
@@ -65,7 +67,9 @@ def verdicts(sets: Sequence[Judged], over: Sequence[Table], single: Sequence[Tab
     ]
 
 
-def _overview(benchmark: str, sets: Sequence[Judged], wholes: Mapping[str, Sequence[str]]) -> Table:
+def _overview(
+    benchmark: str, sets: Sequence[JudgedDataset], wholes: Mapping[str, Sequence[str]]
+) -> SystemTable:
     measure = sets[0].measure
     held = _held(sets, measure)
     rivals = _rivals(sets)
@@ -73,7 +77,7 @@ def _overview(benchmark: str, sets: Sequence[Judged], wholes: Mapping[str, Seque
         Averaged(whole, held, dict.fromkeys(parts, 1 / len(parts)), rivals)
         for whole, parts in wholes.items()
     ]
-    return Table(
+    return SystemTable(
         f"overview-{benchmark}",
         f"mean {measure} over {len(wholes)} data sets",
         (*columns(single), *columns([Averaged("mean", held, _weights(wholes), rivals)])),
@@ -81,14 +85,16 @@ def _overview(benchmark: str, sets: Sequence[Judged], wholes: Mapping[str, Seque
     )
 
 
-def _means(benchmark: str, sets: Sequence[Judged], wholes: Mapping[str, Sequence[str]]) -> Table:
+def _means(
+    benchmark: str, sets: Sequence[JudgedDataset], wholes: Mapping[str, Sequence[str]]
+) -> SystemTable:
     shared = [
         measure
         for measure in sets[0].first.main
         if all(measure in judged.first.main for judged in sets)
     ]
     weights = _weights(wholes)
-    return Table(
+    return SystemTable(
         f"means-{benchmark}",
         f"All measures, mean over {len(wholes)} data sets",
         tuple(
@@ -99,7 +105,7 @@ def _means(benchmark: str, sets: Sequence[Judged], wholes: Mapping[str, Sequence
     )
 
 
-def _rivals(sets: Sequence[Judged]) -> frozenset[str]:
+def _rivals(sets: Sequence[JudgedDataset]) -> frozenset[str]:
     """Return what is tested: of several folders what counts in each, of one all its runs."""
     several = [judged for judged in sets if len(judged.counted) > 1]
     return frozenset(held.name for judged in several for held in judged.counted)
@@ -109,7 +115,7 @@ def _weights(wholes: Mapping[str, Sequence[str]]) -> dict[str, float]:
     return {part: 1 / (len(parts) * len(wholes)) for parts in wholes.values() for part in parts}
 
 
-def _held(sets: Sequence[Judged], measure: str) -> dict[str, dict[str, Items]]:
+def _held(sets: Sequence[JudgedDataset], measure: str) -> dict[str, dict[str, Items]]:
     """Return system -> data set -> item -> value; what was not measured is missing."""
     found: dict[str, dict[str, Items]] = {}
     for judged in sets:

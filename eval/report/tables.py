@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.statistics.family import Tested, correct, family_text, identical_text
+from eval.statistics.family import FamilyTest, correct, family_text, identical_text
 from eval.statistics.paired import Items, pair
 from eval.statistics.significance import sign_flip_test
 
@@ -23,7 +23,7 @@ Mark = Literal["best", "close", "worse", "alone", "unlike", "beside"]
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class MeanCell:
     """The mean of a system in a column.
 
     Attributes:
@@ -40,7 +40,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class MeasureColumn:
     """One measure on one data set, or its mean over several.
 
     Attributes:
@@ -52,7 +52,7 @@ class Column:
     """
 
     heading: str
-    cells: Mapping[str, Cell]
+    cells: Mapping[str, MeanCell]
     tests: int = 0
     identical: Mapping[str, str] = field(default_factory=dict)
 
@@ -63,7 +63,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class SystemTable:
     """Systems in rows.
 
     Attributes:
@@ -75,7 +75,7 @@ class Table:
 
     key: str
     heading: str
-    columns: tuple[Column, ...]
+    columns: tuple[MeasureColumn, ...]
     note: str
 
     @property
@@ -134,7 +134,7 @@ class Averaged:
 
 
 @dataclass(frozen=True, slots=True)
-class _Tested:
+class _UncorrectedColumn:
     """A column before correction: p of each system against the best, each difference once."""
 
     of: Averaged
@@ -143,32 +143,32 @@ class _Tested:
     p_values: Mapping[str, float]
     identical: Mapping[str, str]
 
-    def corrected(self, adjusted: Mapping[str, float], tests: int) -> Column:
+    def corrected(self, adjusted: Mapping[str, float], tests: int) -> MeasureColumn:
         """Fill the cells: p-values as adjusted in a family of so many tests."""
         cells = {}
         rivals = self.of.rivals if set(self.of.rivals) & self.means.keys() else self.of.values
         for name in self.of.values:
             tested = self.identical.get(name, name)
             if name not in rivals:
-                cells[name] = Cell(self.means.get(name), "beside")
+                cells[name] = MeanCell(self.means.get(name), "beside")
             elif name == self.best:
-                cells[name] = Cell(self.means[name], "best" if len(self.means) > 1 else "alone")
+                cells[name] = MeanCell(self.means[name], "best" if len(self.means) > 1 else "alone")
             elif tested in adjusted or tested == self.best:
                 p = adjusted.get(tested, 1.0)
-                cells[name] = Cell(self.means[name], "close" if p > ALPHA else "worse", p)
+                cells[name] = MeanCell(self.means[name], "close" if p > ALPHA else "worse", p)
             else:
-                cells[name] = Cell(self.means.get(name), "unlike")
-        return Column(self.of.heading, cells, tests, self.identical)
+                cells[name] = MeanCell(self.means.get(name), "unlike")
+        return MeasureColumn(self.of.heading, cells, tests, self.identical)
 
 
 def column(
     heading: str, values: Mapping[str, Mapping[str, Items]], weights: Mapping[str, float]
-) -> Column:
+) -> MeasureColumn:
     """Average a measure, and test every system against the best one; see `columns`."""
     return columns([Averaged(heading, values, weights)])[0]
 
 
-def columns(averaged: Sequence[Averaged]) -> tuple[Column, ...]:
+def columns(averaged: Sequence[Averaged]) -> tuple[MeasureColumn, ...]:
     """Test every system of each column against its best one.
 
     The test flips the signs of the differences on shared items, as `sign_flip_test`; p-values
@@ -180,7 +180,9 @@ def columns(averaged: Sequence[Averaged]) -> tuple[Column, ...]:
     """
     tested = [_test(one) for one in averaged]
     keys = [(at, name) for at, one in enumerate(tested) for name in one.p_values]
-    adjusted, size = correct([Tested((at, name), tested[at].p_values[name]) for at, name in keys])
+    adjusted, size = correct(
+        [FamilyTest((at, name), tested[at].p_values[name]) for at, name in keys]
+    )
     family = dict(zip(keys, adjusted, strict=True))
     return tuple(
         one.corrected({name: family[at, name] for name in one.p_values}, size)
@@ -188,7 +190,7 @@ def columns(averaged: Sequence[Averaged]) -> tuple[Column, ...]:
     )
 
 
-def _test(averaged: Averaged) -> _Tested:
+def _test(averaged: Averaged) -> _UncorrectedColumn:
     means = averaged.means()
     among = [name for name in means if name in averaged.rivals] or list(means)
     best = max(among, key=lambda name: means[name])
@@ -205,10 +207,10 @@ def _test(averaged: Averaged) -> _Tested:
         else:
             known[mark] = name
             p_values[name] = sign_flip_test(parts, np.random.default_rng(SEED)).p
-    return _Tested(averaged, means, best, p_values, identical)
+    return _UncorrectedColumn(averaged, means, best, p_values, identical)
 
 
-def verdict(column: Column, measure: str) -> str:
+def verdict(column: MeasureColumn, measure: str) -> str:
     """Say in a sentence who is best, who may be as good, and how that was corrected."""
     best = column.best
     mean = column.cells[best].mean

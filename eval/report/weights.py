@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from eval.data.beir import holds_queries
 from eval.measures.measures import evaluate, means
-from eval.report.dataset import Judged
+from eval.report.dataset import JudgedDataset
 from eval.report.figures.figures import WeightCurve
 from eval.runs.systems import FolderSystem
 from retrieval.fusion import fusion_by_name
@@ -47,7 +47,7 @@ class Parts:
         }
 
 
-def weight_curves(judged: Judged, system: FolderSystem) -> dict[str, WeightCurve]:
+def weight_curves(judged: JudgedDataset, system: FolderSystem) -> dict[str, WeightCurve]:
     """Return channel -> the measure at each of its weights; nothing where nothing was fused.
 
     The other channels share the rest in the proportions in which they were fused.
@@ -99,7 +99,7 @@ def _alone(fusion: str, runs: Mapping[str, Run], channel: str) -> Run:
     return fusion_by_name(f"{name}:{','.join(settings)}", list(runs))(list(runs.values()))
 
 
-def _value(judged: Judged, parts: Sequence[Parts], weights: Mapping[str, float]) -> float:
+def _value(judged: JudgedDataset, parts: Sequence[Parts], weights: Mapping[str, float]) -> float:
     """Measure one fusion, on as many documents as the measure looks at."""
     cutoff = re.search(r"@(\d+)$", judged.measure)
     # One more, for a query's own document.

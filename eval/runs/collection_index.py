@@ -18,7 +18,7 @@ from retrieval.build import BuildOptions, build_index
 from retrieval.source import DocumentsDigest, SourceChangedError, documents_digest
 
 Progress = Callable[[int], None]
-Documents = Callable[[], Iterable[Document]]
+StreamDocuments = Callable[[], Iterable[Document]]
 """Streams the documents of a source, from the start at every call."""
 
 _DIGEST = "documents_digest"
@@ -41,7 +41,7 @@ class IndexedDocuments:
 
 
 def open_or_build(
-    documents: Documents,
+    documents: StreamDocuments,
     encoders: Mapping[str, Encoder],
     path: Path,
     build: BuildOptions,
@@ -114,7 +114,7 @@ def replace_report(path: Path, facts: Mapping[str, Any]) -> None:
 
 
 def _built(
-    documents: Documents,
+    documents: StreamDocuments,
     encoders: Mapping[str, Encoder],
     path: Path,
     build: BuildOptions,
@@ -134,7 +134,7 @@ def _built(
 
 
 def _finished(
-    documents: Documents,
+    documents: StreamDocuments,
     encoders: Mapping[str, Encoder],
     path: Path,
     build: BuildOptions,

@@ -14,7 +14,7 @@ LIBRARIES = (
 )
 
 
-def surroundings() -> dict[str, Any]:
+def describe_environment() -> dict[str, Any]:
     """Describe this machine and the versions that are installed on it."""
     return {
         "machine": processor(),

@@ -21,7 +21,7 @@ SUFFIX = ".json"
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class RunCost:
     """What judging took.
 
     Attributes:
@@ -59,7 +59,7 @@ class Record:
     values: Mapping[str, Values]
     counted: str
     fingerprints: Mapping[str, str]
-    cost: Cost
+    cost: RunCost
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -139,7 +139,7 @@ class Record:
                 name: json.dumps(held, sort_keys=True, ensure_ascii=False, separators=_COMPACT)
                 for name, held in data["fingerprint"].items()
             },
-            cost=Cost(
+            cost=RunCost(
                 data["seconds"], data["counts"], data["peak_bytes"], tuple(data["latencies_ms"])
             ),
             details={name: held for name, held in data.items() if name not in _FIELDS},

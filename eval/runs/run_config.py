@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from embedder.files.durable import replace_file
-from eval.runs.environment import surroundings
+from eval.runs.environment import describe_environment
 from eval.runs.record import Record
 from eval.runs.run_folder import CONFIG, read_config, read_records
 
@@ -50,7 +50,7 @@ def open_run(folder: Path, settings: Mapping[str, Any], resume: bool) -> dict[st
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "settings": wanted,
-        **surroundings(),
+        **describe_environment(),
     }
     text = json.dumps(config, indent=1, ensure_ascii=False) + "\n"
     replace_file(folder / CONFIG, text.encode())

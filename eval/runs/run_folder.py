@@ -133,7 +133,7 @@ class RunFolder:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class RetrievalRecordFiles:
     """A retrieval record with the runs, judgements and queries that it was made of."""
 
     record: Record

@@ -8,7 +8,7 @@ import numpy as np
 
 from eval.data.beir import whole_sets
 from eval.measures.measures import Values
-from eval.statistics.family import Tested, correct, identical_systems, key_of
+from eval.statistics.family import FamilyTest, correct, identical_systems, key_of
 from eval.statistics.paired import Items, Paired, pair, pairs
 from eval.statistics.significance import (
     Interval,
@@ -280,6 +280,6 @@ def _corrected(
     rows: Sequence[tuple[Difference, Sequence[Paired]]],
 ) -> tuple[tuple[Difference, ...], int]:
     """Correct the rows, each given with what it is of; also return the number of tests."""
-    adjusted, tests = correct([Tested(key_of(paired), row.test.p) for row, paired in rows])
+    adjusted, tests = correct([FamilyTest(key_of(paired), row.test.p) for row, paired in rows])
     made = (replace(row, p_holm=p) for (row, _), p in zip(rows, adjusted, strict=True))
     return tuple(made), tests

@@ -8,7 +8,7 @@ from eval.statistics.significance import holm
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class FamilyTest:
     """A test of a family.
 
     Attributes:
@@ -28,7 +28,7 @@ def key_of(paired: Sequence[Paired]) -> Hashable:
     return frozenset(two)  # whichever of the two is the baseline
 
 
-def correct(tests: Sequence[Tested]) -> tuple[list[float], int]:
+def correct(tests: Sequence[FamilyTest]) -> tuple[list[float], int]:
     """Correct p-values by Holm over different tests.
 
     A run that is there twice makes two rows and one test; a run beside itself makes none, since

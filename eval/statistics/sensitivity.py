@@ -19,12 +19,12 @@ from eval.statistics.significance import Interval
 RESAMPLES = 10_000
 TIE = 1e-12  # two means this close are equal
 
-Column = Mapping[str, Values]
+PromptValues = Mapping[str, Values]
 """Prompt -> measure -> item -> value, of one model on one data set."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PromptStanding:
     """A prompt beside the best of its column.
 
     Attributes:
@@ -124,7 +124,7 @@ class Agreement:
     tau: float | None
 
 
-def standings(column: Column, seed: int = 0) -> list[Standing]:
+def standings(column: PromptValues, seed: int = 0) -> list[PromptStanding]:
     """Place the prompts of a column, in their order; paired randomisation tests with the best."""
     means = prompt_means(column)
     best = max(means, key=means.__getitem__)
@@ -135,13 +135,13 @@ def standings(column: Column, seed: int = 0) -> list[Standing]:
         p_values = {row.system: row.p_holm for row in told.rows}
         alpha = 1 - told.options.level
     return [
-        Standing(name, mean, p_values.get(name), name == best or bool(p_values[name] > alpha))
+        PromptStanding(name, mean, p_values.get(name), name == best or bool(p_values[name] > alpha))
         for name, mean in means.items()
     ]
 
 
 def spread(
-    dataset: str, model: str, column: Column, default: str | None = None, seed: int = 0
+    dataset: str, model: str, column: PromptValues, default: str | None = None, seed: int = 0
 ) -> Spread:
     """Measure how far the prompts of one model lie apart.
 
@@ -181,7 +181,7 @@ def spread(
     )
 
 
-def flips(dataset: str, columns: Mapping[str, Column], seed: int = 0) -> list[Flips]:
+def flips(dataset: str, columns: Mapping[str, PromptValues], seed: int = 0) -> list[Flips]:
     """Compare every pair of models over the prompts that both have.
 
     Args:
@@ -221,7 +221,7 @@ def flips(dataset: str, columns: Mapping[str, Column], seed: int = 0) -> list[Fl
     return found
 
 
-def agreement(dataset: str, columns: Mapping[str, Column]) -> Agreement:
+def agreement(dataset: str, columns: Mapping[str, PromptValues]) -> Agreement:
     """Tell whether the prompts that all models have order the models alike."""
     from scipy.stats import kendalltau
 
@@ -233,7 +233,7 @@ def agreement(dataset: str, columns: Mapping[str, Column]) -> Agreement:
     return Agreement(dataset, len(shared), float(np.mean(known)) if known else None)
 
 
-def prompt_means(column: Column) -> dict[str, float]:
+def prompt_means(column: PromptValues) -> dict[str, float]:
     """Return the mean of each prompt by the measure that counts."""
     return {
         prompt: float(np.mean([*next(iter(values.values())).values()]))
@@ -263,7 +263,7 @@ def _interval(drawn: NDArray[np.float64], level: float = 0.95) -> Interval:
 
 
 def sensitivity(
-    columns: Mapping[str, Mapping[str, Column]], defaults: Sequence[str] = (), seed: int = 0
+    columns: Mapping[str, Mapping[str, PromptValues]], defaults: Sequence[str] = (), seed: int = 0
 ) -> dict[str, Any]:
     """Return all of it as JSON: data set -> model -> column goes in."""
     told: dict[str, Any] = {"spread": [], "flips": [], "agreement": [], "standings": []}

@@ -20,7 +20,7 @@ from embedder.encoders.bm25 import BM25Encoder
 from embedder.files.config_file import read_toml
 from embedder.inputs.conversation import Turn
 from embedder.models.chat_client import Chat
-from embedder.text.sentences import sentences
+from embedder.text.sentences import split_sentences
 from embedder.types import Encoder, Role
 from eval.measures.measures import Qrels
 from index.documents import Document
@@ -193,7 +193,9 @@ class Maker:
     def _cloze(self, document: Document) -> str | None:
         """Take the content words of one sentence, in their order."""
         rng = np.random.default_rng([self.options.seed, 92, self.counts["documents tried"]])
-        held = [one for one in sentences(document.text) if len(_WORD.findall(one)) >= CLOZE_WORDS]
+        held = [
+            one for one in split_sentences(document.text) if len(_WORD.findall(one)) >= CLOZE_WORDS
+        ]
         if not held:
             self.counts["no long sentence"] += 1
             return None

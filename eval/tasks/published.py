@@ -12,7 +12,7 @@ from eval.data.beir import BEIR, CQADUPSTACK, CQADUPSTACK_PARTS, WHOLE
 
 FOLDER = Path(__file__).parent / "reproductions"
 
-Benchmark = Literal["retrieval", "sts"]
+PublishedBenchmark = Literal["retrieval", "sts"]
 ByRun = Mapping[str, Mapping[str, float | None]]
 """Run -> measure -> value, of one data set; None where a value is not defined."""
 
@@ -58,7 +58,7 @@ class Configuration:
     name: str
     what: str
     source: str
-    benchmark: Benchmark
+    benchmark: PublishedBenchmark
     datasets: tuple[str, ...]
     measure: str
     figures: tuple[Figure, ...]
@@ -67,9 +67,9 @@ class Configuration:
     needs: str = ""
 
     def __post_init__(self) -> None:
-        if self.benchmark not in get_args(Benchmark):
+        if self.benchmark not in get_args(PublishedBenchmark):
             raise ValueError(
-                f"{self.name}: expected a benchmark of {', '.join(get_args(Benchmark))}; "
+                f"{self.name}: expected a benchmark of {', '.join(get_args(PublishedBenchmark))}; "
                 f"got {self.benchmark!r}"
             )
         foreign = {figure.dataset for figure in self.figures} - {"", *self.datasets}
@@ -81,7 +81,7 @@ class Configuration:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Reproduction:
     """A published figure and what came out here."""
 
     figure: Figure
@@ -134,7 +134,7 @@ def named(names: Sequence[str]) -> list[Configuration]:
     return list(chosen.values())
 
 
-def compared(configuration: Configuration, found: Mapping[str, ByRun]) -> list[Outcome]:
+def compared(configuration: Configuration, found: Mapping[str, ByRun]) -> list[Reproduction]:
     """Compare what came out with the figures of a configuration, in their order.
 
     Args:
@@ -155,11 +155,11 @@ def compared(configuration: Configuration, found: Mapping[str, ByRun]) -> list[O
         datasets = (figure.dataset,) if figure.dataset else configuration.datasets
         return fmean(value(dataset, figure.run) for dataset in datasets)
 
-    return [Outcome(figure, over(figure)) for figure in configuration.figures]
+    return [Reproduction(figure, over(figure)) for figure in configuration.figures]
 
 
 def _read(path: Path) -> Iterator[Configuration]:
-    file = read_config(path, _File)
+    file = read_config(path, _ConfigurationFile)
     for number, table in enumerate(file.configuration, start=1):
         where = f"{path}: configuration {number}"
         given = {**table, "family": path.stem, "source": file.source}
@@ -171,7 +171,7 @@ def _read(path: Path) -> Iterator[Configuration]:
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class _ConfigurationFile:
     source: str
     configuration: tuple[dict[str, Any], ...]
 

@@ -19,8 +19,8 @@ from eval.runs.collection_index import (
     manifest_digest,
     open_or_build,
 )
-from eval.runs.record import FUSED, Cost, Record, peak_bytes
-from eval.runs.run_folder import Judgement
+from eval.runs.record import FUSED, Record, RunCost, peak_bytes
+from eval.runs.run_folder import RetrievalRecordFiles
 from retrieval.build import BuildOptions
 from retrieval.fusion import fusion_by_name
 from retrieval.fusion_choice import AUTO, choose_fusion
@@ -119,11 +119,11 @@ def judge(
         values=values,
         counted=FUSED if several else next(iter(encoders)),
         fingerprints={name: encoder.fingerprint for name, encoder in encoders.items()},
-        cost=Cost(seconds, counts, peak_bytes(), latencies),
+        cost=RunCost(seconds, counts, peak_bytes(), latencies),
         details=facts,
     )
     if options.out is not None:
-        return Judgement(record, runs, qrels, queries).write(options.out)
+        return RetrievalRecordFiles(record, runs, qrels, queries).write(options.out)
     return record
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from embedder.progress import Told, added, silent, watching
 from embedder.types import Counted, Encoder, Role
-from eval.runs.record import Cost, peak_bytes
+from eval.runs.record import RunCost, peak_bytes
 
 WINDOW = 1024  # sentences that an encoder gets at once
 
@@ -64,11 +64,11 @@ class SentenceRows:
         self._seconds += time.perf_counter() - started
         return np.stack([self._rows[text] for text in sentences])
 
-    def spent(self) -> Cost:
+    def spent(self) -> RunCost:
         """Return what encoding took since this was asked last."""
         now = self._counts()
         counts = {name: held - self._counted.get(name, 0) for name, held in now.items()}
-        cost = Cost({"encode": self._seconds}, {CHANNEL: counts}, peak_bytes())
+        cost = RunCost({"encode": self._seconds}, {CHANNEL: counts}, peak_bytes())
         self._seconds, self._counted = 0.0, now
         return cost
 

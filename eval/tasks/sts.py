@@ -16,14 +16,14 @@ from embedder.prompts.prompt import content_hash
 from embedder.types import Encoder
 from eval.data.tables import read_rows
 from eval.measures.measures import Values, means
-from eval.runs.record import Cost, Record
+from eval.runs.record import Record, RunCost
 from eval.tasks.sentence_vectors import CHANNEL, Progress, SentenceRows, distinct
 
 COLUMNS = ("score", "sentence1", "sentence2")
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class SentencePair:
     """Two sentences, how similar people found them, and the part of the set they are from."""
 
     gold: float
@@ -41,7 +41,7 @@ class PairSet:
     """A named set of at least two pairs, in the order of its file."""
 
     name: str
-    pairs: tuple[Pair, ...]
+    pairs: tuple[SentencePair, ...]
 
     def __post_init__(self) -> None:
         if len(self.pairs) < 2:
@@ -98,7 +98,7 @@ class JudgedPairs:
     subsets: Mapping[str, Correlation]
     values: Values
     fingerprint: str
-    cost: Cost
+    cost: RunCost
     source: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -258,13 +258,13 @@ def read_pairs(path: Path) -> PairSet:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _pair(fields: Mapping[str, str]) -> Pair:
+def _pair(fields: Mapping[str, str]) -> SentencePair:
     try:
         gold = read_number(fields["score"])
     except ValueError as error:
         got = shorten(fields["score"])
         raise ValueError(f"expected a number as score; got {got}") from error
-    return Pair(gold, fields["sentence1"], fields["sentence2"], fields.get("subset", ""))
+    return SentencePair(gold, fields["sentence1"], fields["sentence2"], fields.get("subset", ""))
 
 
 def _cosines(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.data.labelled import Labelled, Part, Task
+from eval.data.labelled import DataPart, LabelledItems, LabelledTask
 from eval.runs.record import Record
 from eval.tasks.sentence_vectors import CHANNEL, SentenceRows
 from index.channels.inverted import cores
@@ -38,7 +38,7 @@ STEPS = 5000  # of L-BFGS; a fit that needs more is counted
 Progress = Callable[[int], None]
 Features = NDArray[np.float64]
 Classes = NDArray[np.int64]
-Split = tuple[NDArray[np.int64], NDArray[np.int64]]  # rows to fit on, rows held out
+IndexSplit = tuple[NDArray[np.int64], NDArray[np.int64]]  # rows to fit on, rows held out
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Protocol:
         if self.folds < 2:
             raise ValueError(f"cross-validation needs at least 2 folds; got {self.folds}")
 
-    def check(self, task: Task) -> None:
+    def check(self, task: LabelledTask) -> None:
         """Refuse a task that has a label too rare to be in every fold.
 
         Raises:
@@ -73,13 +73,13 @@ class Protocol:
                 "take fewer --folds, or leave the label out"
             )
 
-    def fits(self, task: Task) -> int:
+    def fits(self, task: LabelledTask) -> int:
         """Return how many classifiers are fitted."""
         if "all" in task.parts:
             return self.folds * (self.folds * len(SOME) + 1)
         return len(SOME) if "dev" in task.parts else self.folds * len(MORE) + 1
 
-    def split(self, classes: Classes) -> list[Split]:
+    def split(self, classes: Classes) -> list[IndexSplit]:
         """Deal items into folds with equal shares of the labels."""
         from sklearn.model_selection import StratifiedKFold
 
@@ -126,11 +126,11 @@ class Fitting:
         return np.stack(predictions)
 
     def chosen(
-        self, x: Features, y: Classes, splits: Sequence[Split], grid: Sequence[float]
+        self, x: Features, y: Classes, splits: Sequence[IndexSplit], grid: Sequence[float]
     ) -> float:
         """Return the strength of the best mean accuracy over splits, of equal ones the lowest."""
 
-        def accuracies(split: Split) -> NDArray[np.float64]:
+        def accuracies(split: IndexSplit) -> NDArray[np.float64]:
             fitted, held = split
             right = self.path(x[fitted], y[fitted], x[held], grid) == y[held]
             return np.asarray(right.mean(axis=1))
@@ -141,7 +141,7 @@ class Fitting:
 
 
 def judge_task(
-    task: Task, rows: SentenceRows, protocol: Protocol, progress: Progress | None = None
+    task: LabelledTask, rows: SentenceRows, protocol: Protocol, progress: Progress | None = None
 ) -> Record:
     """Judge one task; the accuracy of a record is over items, each 1 or 0.
 
@@ -197,7 +197,7 @@ def judge_task(
     )
 
 
-def features(part: Labelled, rows: SentenceRows) -> Features:
+def features(part: LabelledItems, rows: SentenceRows) -> Features:
     """Return (n, dim) rows of sentences, or (n, 2 dim) of pairs: |u - v| and u * v.
 
     Unit rows are scaled by the root of their dimension, so that entries are about 1 as in the
@@ -219,7 +219,10 @@ def f1(predicted: Classes, truth: Classes) -> float:
 
 
 def _predicted(
-    x: Mapping[Part, Features], y: Mapping[Part, Classes], protocol: Protocol, fitting: Fitting
+    x: Mapping[DataPart, Features],
+    y: Mapping[DataPart, Classes],
+    protocol: Protocol,
+    fitting: Fitting,
 ) -> Predicted:
     if "all" in x:
         return _cross_validated(x["all"], y["all"], protocol, fitting)
@@ -266,7 +269,7 @@ def _fitting(progress: Progress | None) -> Iterator[Fitting]:
         fitting.unfinished = sum(issubclass(one.category, ConvergenceWarning) for one in caught)
 
 
-def _described(task: Task, protocol: Protocol) -> dict[str, Any]:
+def _described(task: LabelledTask, protocol: Protocol) -> dict[str, Any]:
     if "all" in task.parts:
         chosen, grid = "nested cross-validation", SOME
     elif "dev" in task.parts:

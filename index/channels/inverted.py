@@ -34,7 +34,7 @@ _UNEVEN = 20_000_000  # from so many entries on
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Plan:
+class _QueryPlan:
     """Queries as entries of postings.
 
     Attributes:
@@ -104,7 +104,7 @@ class InvertedChannel:
         """Load now what many searches need, not when enough of them have come: for servers."""
         self._done = _WORTH_COMPILING
         none = np.zeros(1, np.int64)
-        plan = _Plan(none, none[:0], np.zeros((0, 2), np.int64), np.zeros(0, np.float32))
+        plan = _QueryPlan(none, none[:0], np.zeros((0, 2), np.int64), np.zeros(0, np.float32))
         self._search_many(plan, no_hits(0, 1), None)
 
     def contributions(self, query_row: csr_matrix, row: int) -> dict[int, float]:
@@ -127,7 +127,7 @@ class InvertedChannel:
                 added[int(self._postings.terms[term])] = float(part)
         return added
 
-    def _plan(self, queries: csr_matrix) -> _Plan:
+    def _plan(self, queries: csr_matrix) -> _QueryPlan:
         held = self._postings.terms
         columns = np.asarray(queries.indices, np.int64)
         at = np.minimum(np.searchsorted(held, columns), max(len(held) - 1, 0))
@@ -136,7 +136,7 @@ class InvertedChannel:
             found &= self._counted.frequency_of(columns) < self._counted.documents
         terms = at[found]
         kept = np.concatenate([[0], np.cumsum(found)])
-        return _Plan(
+        return _QueryPlan(
             bounds=kept[queries.indptr],
             terms=terms,
             entries=np.stack([self._postings.indptr[terms], self._postings.indptr[terms + 1]], 1),
@@ -190,7 +190,7 @@ class InvertedChannel:
         weights.flags.writeable = False  # one machine code for computed and memory-mapped ones
         return weights
 
-    def _search_few(self, plan: _Plan, hits: Hits, live: NDArray[np.bool_] | None) -> None:
+    def _search_few(self, plan: _QueryPlan, hits: Hits, live: NDArray[np.bool_] | None) -> None:
         for query in range(len(hits.rows)):
             scores = np.zeros(self.rows, np.float32)
             for term in range(plan.bounds[query], plan.bounds[query + 1]):
@@ -211,12 +211,12 @@ class InvertedChannel:
             )
         return holders
 
-    def _search_many(self, plan: _Plan, hits: Hits, live: NDArray[np.bool_] | None) -> None:
+    def _search_many(self, plan: _QueryPlan, hits: Hits, live: NDArray[np.bool_] | None) -> None:
         from index.channels import scoring
 
         queries = len(hits.rows)
         store = scoring.Store(self._holders, self.weights, self.rows)
-        counted = scoring.Plan(plan.bounds, plan.entries, plan.factors)
+        counted = scoring.PlanArrays(plan.bounds, plan.entries, plan.factors)
         mask = np.zeros(0, np.bool_) if live is None else np.ascontiguousarray(live)
         best = scoring.Best(hits.rows, hits.scores)
 

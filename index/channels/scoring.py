@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
-class Plan(NamedTuple):
+class PlanArrays(NamedTuple):
     """Queries as entries of postings.
 
     Attributes:
@@ -65,7 +65,7 @@ def _compiled(function: Function) -> Function:
 
 
 @_compiled
-def _add(scores: NDArray[np.float32], plan: Plan, query: int, store: Store) -> None:
+def _add(scores: NDArray[np.float32], plan: PlanArrays, query: int, store: Store) -> None:
     """Add up the parts of a query's terms, term after term."""
     for term in range(plan.bounds[query], plan.bounds[query + 1]):
         factor = plan.factors[term]
@@ -168,7 +168,7 @@ def _sort(found: NDArray[np.int64], spare: NDArray[np.int64], count: int) -> Non
 
 @_compiled
 def search_range(
-    span: tuple[int, int], plan: Plan, store: Store, live: NDArray[np.bool_], best: Best
+    span: tuple[int, int], plan: PlanArrays, store: Store, live: NDArray[np.bool_], best: Best
 ) -> None:
     """Find the best rows of queries span[0] to span[1] - 1; only scores above 0 count.
 

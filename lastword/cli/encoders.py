@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedder.checkpoints.bundled import BUNDLED_NAME
-from lastword.cli.options import Reading, Running
+from lastword.cli.options import DeviceOptions, EncoderOptions
 from lastword.cli.recipes import (
     CHANNELS,
-    BM25Recipe,
-    LLMRecipe,
-    Recipe,
-    SbertRecipe,
+    BM25Spec,
+    EncoderSpec,
+    LLMSpec,
+    SbertSpec,
     from_json,
     read_prompt,
     to_json,
@@ -28,7 +28,7 @@ _SBERT = "sbert:"
 
 
 @dataclass(frozen=True, slots=True)
-class Readers:
+class ChannelEncoders:
     """Encoders by channel, with what an index writes down about them.
 
     Attributes:
@@ -37,10 +37,10 @@ class Readers:
     """
 
     encoders: Mapping[str, "Encoder"]
-    recipes: Mapping[str, Recipe]
+    recipes: Mapping[str, EncoderSpec]
 
 
-def readers(reading: Reading, texts: Iterable[str] | None = None) -> Readers:
+def make_encoders(reading: EncoderOptions, texts: Iterable[str] | None = None) -> ChannelEncoders:
     """Make the encoders that the options ask for.
 
     Args:
@@ -51,20 +51,22 @@ def readers(reading: Reading, texts: Iterable[str] | None = None) -> Readers:
         ValueError: the options contradict each other, or a model cannot be loaded.
     """
     channels = channel_names(reading.channels)
-    made: dict[str, tuple[Encoder, Recipe]] = {}
+    made: dict[str, tuple[Encoder, EncoderSpec]] = {}
     if not channels or {"dense", "sparse"} & set(channels):
         made |= model_channels(reading, texts)
     if not channels or "bm25" in channels:
         from embedder.encoders.bm25 import ANALYSIS
 
-        recipe = BM25Recipe(reading.language, ANALYSIS)
-        made["bm25"] = _made(recipe, Running())
+        recipe = BM25Spec(reading.language, ANALYSIS)
+        made["bm25"] = _made(recipe, DeviceOptions())
     order = channels or [name for name in CHANNELS if name in made]
-    return Readers({name: made[name][0] for name in order}, {name: made[name][1] for name in order})
+    return ChannelEncoders(
+        {name: made[name][0] for name in order}, {name: made[name][1] for name in order}
+    )
 
 
-def readers_again(
-    recipes: Mapping[str, str], channels: Sequence[str], running: Running
+def remake_encoders(
+    recipes: Mapping[str, str], channels: Sequence[str], running: DeviceOptions
 ) -> dict[str, "Encoder"]:
     """Make the encoders of an index's channels again; equal recipes share one encoder.
 
@@ -77,12 +79,12 @@ def readers_again(
         ValueError: a recipe cannot be read, names a model that this machine's user has not
             chosen, or that model cannot be loaded.
     """
-    made: dict[Recipe, Encoder] = {}
+    made: dict[EncoderSpec, Encoder] = {}
     encoders: dict[str, Encoder] = {}
     for channel in channels:
         recipe = from_json(recipes[channel], channel)
         check_recipe(recipe, running.allow_model, running.model)
-        if running.model and isinstance(recipe, LLMRecipe):
+        if running.model and isinstance(recipe, LLMSpec):
             recipe = replace(recipe, model=_place(running.model))
         if recipe not in made:
             made[recipe] = _made(recipe, running)[0]
@@ -103,7 +105,7 @@ def channel_names(text: str) -> list[str]:
     return names
 
 
-def channel_options(recipes: Mapping[str, Recipe]) -> "dict[str, ChannelOptions]":
+def channel_options(recipes: Mapping[str, EncoderSpec]) -> "dict[str, ChannelOptions]":
     """Say how channels are kept, each with its recipe written beside it."""
     from retrieval.options import DEFAULT_CHANNELS
 
@@ -114,15 +116,15 @@ def channel_options(recipes: Mapping[str, Recipe]) -> "dict[str, ChannelOptions]
 
 
 def model_channels(
-    reading: Reading, texts: Iterable[str] | None = None
-) -> dict[str, tuple["Encoder", Recipe]]:
+    reading: EncoderOptions, texts: Iterable[str] | None = None
+) -> dict[str, tuple["Encoder", EncoderSpec]]:
     """Load the language model, or what stands in its place, for dense and sparse.
 
     Raises:
-        ValueError: as `readers`.
+        ValueError: as `make_encoders`.
     """
     wanted = tuple(name for name in channel_names(reading.channels) if name != "bm25")
-    running = Running(device=reading.device, trust_remote_code=reading.trust_remote_code)
+    running = DeviceOptions(device=reading.device, trust_remote_code=reading.trust_remote_code)
     if reading.embedder:
         return _sbert_channels(reading, wanted, running)
     from embedder.encoders.llm import own_prompt
@@ -132,15 +134,15 @@ def model_channels(
     has = {"dense": prompt.reading.dense, "sparse": prompt.reading.sparse is not None}
     reads = wanted or tuple(name for name, read in has.items() if read)
     prompt = _placed(prompt)
-    asked = LLMRecipe(model, prompt.to_toml(), reads, reading.dtype, reading.max_text_tokens)
+    asked = LLMSpec(model, prompt.to_toml(), reads, reading.dtype, reading.max_text_tokens)
     made = _made(asked, running, texts)
     remember_models(models_of(asked))
     return dict.fromkeys(reads, made)
 
 
 def _sbert_channels(
-    reading: Reading, wanted: Sequence[str], running: Running
-) -> dict[str, tuple["Encoder", Recipe]]:
+    reading: EncoderOptions, wanted: Sequence[str], running: DeviceOptions
+) -> dict[str, tuple["Encoder", EncoderSpec]]:
     name = reading.embedder.removeprefix(_SBERT)
     if name == reading.embedder or not name:
         raise ValueError(
@@ -151,7 +153,7 @@ def _sbert_channels(
     prompt = _asked_prompt(reading)
     if prompt is None and reading.task:
         raise ValueError("--task stands for {task} in a --prompt, and none is given")
-    recipe = SbertRecipe(_place(name), prompt.to_toml() if prompt else "")
+    recipe = SbertSpec(_place(name), prompt.to_toml() if prompt else "")
     encoder = _made(recipe, running)[0]
     remember_models(models_of(recipe))
     has = "sparse" if getattr(encoder, "sparse", False) else "dense"
@@ -160,7 +162,7 @@ def _sbert_channels(
     return {has: (encoder, recipe)}
 
 
-def _asked_prompt(reading: Reading) -> "Prompt | None":
+def _asked_prompt(reading: EncoderOptions) -> "Prompt | None":
     """Read the prompt that is asked for by name or file, with the task that is asked for."""
     return _with_task(read_prompt(reading.prompt), reading.task) if reading.prompt else None
 
@@ -177,14 +179,14 @@ def _with_task(prompt: "Prompt", task: str) -> "Prompt":
 
 
 def _made(
-    recipe: Recipe, running: Running, texts: Iterable[str] | None = None
-) -> tuple["Encoder", Recipe]:
+    recipe: EncoderSpec, running: DeviceOptions, texts: Iterable[str] | None = None
+) -> tuple["Encoder", EncoderSpec]:
     """Make an encoder, and the recipe with everything resolved."""
-    if isinstance(recipe, BM25Recipe):
+    if isinstance(recipe, BM25Spec):
         from embedder.encoders.bm25 import BM25Encoder
 
         return BM25Encoder(recipe.language, analysis=recipe.analysis), recipe
-    if isinstance(recipe, SbertRecipe):
+    if isinstance(recipe, SbertSpec):
         from embedder.encoders.sbert import SbertEncoder
         from embedder.prompts.prompt import Prompt
 

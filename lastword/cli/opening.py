@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lastword.cli.encoders import readers_again
-from lastword.cli.options import AUTO, Running
+from lastword.cli.encoders import remake_encoders
+from lastword.cli.options import AUTO, DeviceOptions
 from lastword.cli.screen import counted
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def open_retriever(
     channels: Sequence[str] = (),
     fusion: str = AUTO,
     depth: int = DEPTH,
-    running: Running | None = None,
+    running: DeviceOptions | None = None,
 ) -> "Iterator[Retriever]":
     """Open an index and make the encoders that it names; `lastword search` does the same.
 
@@ -43,7 +43,7 @@ def open_retriever(
     with Index.open(path) as index:
         names = choose_channels(index, channels)
         recipes = {name: spec.recipe for name, spec in index.channels.items()}
-        encoders = readers_again(recipes, names, running or Running())
+        encoders = remake_encoders(recipes, names, running or DeviceOptions())
         yield Retriever(index, encoders, fusion, depth)
 
 

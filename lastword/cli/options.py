@@ -101,7 +101,7 @@ class ModelChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading(ModelChoice):
+class EncoderOptions(ModelChoice):
     """Which model reads texts, with which prompt, into which channels."""
 
     embedder: Annotated[
@@ -134,7 +134,7 @@ class Reading(ModelChoice):
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class DeviceOptions:
     """Where the models of an index run when it is searched or added to."""
 
     model: Annotated[

@@ -16,7 +16,7 @@ CHANNELS = ("dense", "sparse", "bm25")
 
 
 @dataclass(frozen=True, slots=True)
-class LLMRecipe:
+class LLMSpec:
     """A language model read through a prompt.
 
     Attributes:
@@ -36,7 +36,7 @@ class LLMRecipe:
 
 
 @dataclass(frozen=True, slots=True)
-class SbertRecipe:
+class SbertSpec:
     """A sentence-transformers model.
 
     Attributes:
@@ -50,7 +50,7 @@ class SbertRecipe:
 
 
 @dataclass(frozen=True, slots=True)
-class BM25Recipe:
+class BM25Spec:
     """BM25 text analysis in a language.
 
     Attributes:
@@ -63,16 +63,16 @@ class BM25Recipe:
     kind: str = "bm25"
 
 
-Recipe = LLMRecipe | SbertRecipe | BM25Recipe
-_KINDS: Mapping[str, type[Recipe]] = {"llm": LLMRecipe, "sbert": SbertRecipe, "bm25": BM25Recipe}
+EncoderSpec = LLMSpec | SbertSpec | BM25Spec
+_KINDS: Mapping[str, type[EncoderSpec]] = {"llm": LLMSpec, "sbert": SbertSpec, "bm25": BM25Spec}
 
 
-def to_json(recipe: Recipe) -> str:
+def to_json(recipe: EncoderSpec) -> str:
     """Write a recipe as canonical JSON."""
     return json.dumps(asdict(recipe), sort_keys=True, ensure_ascii=False)
 
 
-def from_json(text: str, channel: str) -> Recipe:
+def from_json(text: str, channel: str) -> EncoderSpec:
     """Read a recipe back.
 
     Raises:
@@ -86,7 +86,7 @@ def from_json(text: str, channel: str) -> Recipe:
             "search it from Python with retrieval.retriever.Retriever, or choose other --channels"
         )
     recipe = fill(_KINDS[data["kind"]], data, where)
-    if not isinstance(recipe, BM25Recipe) and recipe.prompt:
+    if not isinstance(recipe, BM25Spec) and recipe.prompt:
         prompt_name(recipe.prompt, f"{where}, its prompt")
     return recipe
 
@@ -96,7 +96,7 @@ def prompt_name(prompt: str, where: str = "the prompt") -> str:
     return fill_value(str, parse_toml(prompt, where).get("name"), f"{where}: name")  # type: ignore[no-any-return]
 
 
-def fusion_for(asked: str, recipes: Mapping[str, Recipe], chosen: str = "") -> str:
+def fusion_for(asked: str, recipes: Mapping[str, EncoderSpec], chosen: str = "") -> str:
     """Return the fusion that is asked for, or what `auto` means for these channels.
 
     That is `chosen`, the index's own, then what a prompt names (its model was measured beside
@@ -104,7 +104,7 @@ def fusion_for(asked: str, recipes: Mapping[str, Recipe], chosen: str = "") -> s
     """
     from retrieval.fusion_choice import choose_fusion
 
-    prompts = [recipe.prompt for recipe in recipes.values() if not isinstance(recipe, BM25Recipe)]
+    prompts = [recipe.prompt for recipe in recipes.values() if not isinstance(recipe, BM25Spec)]
     measured = (str(parse_toml(prompt, "the prompt").get("fusion", "")) for prompt in prompts)
     return choose_fusion(asked, list(recipes), (chosen, *measured))
 
@@ -134,21 +134,23 @@ def read_prompt(name: str) -> "Prompt":
     return prompt
 
 
-def said(recipe: Recipe) -> str:
+def describe_spec(recipe: EncoderSpec) -> str:
     """Describe a recipe in a few words."""
-    if isinstance(recipe, BM25Recipe):
+    if isinstance(recipe, BM25Spec):
         rules = " by the first rules" if recipe.analysis == 1 else ""
         return f"{recipe.language} words{rules}"
-    if isinstance(recipe, SbertRecipe):
+    if isinstance(recipe, SbertSpec):
         model = f"sbert:{recipe.model}"
         return f"{model}, prompt {prompt_name(recipe.prompt)}" if recipe.prompt else model
     model = "the bundled model" if recipe.model == BUNDLED_NAME else recipe.model
     return f"{model}, prompt {prompt_name(recipe.prompt)}"
 
 
-def spoken(recipes: Mapping[str, Recipe]) -> str:
+def describe_specs(recipes: Mapping[str, EncoderSpec]) -> str:
     """Describe all channels in one line; channels that share a recipe are named together."""
-    channels: dict[Recipe, list[str]] = {}
+    channels: dict[EncoderSpec, list[str]] = {}
     for name, recipe in recipes.items():
         channels.setdefault(recipe, []).append(name)
-    return "; ".join(f"{said(recipe)} ({', '.join(names)})" for recipe, names in channels.items())
+    return "; ".join(
+        f"{describe_spec(recipe)} ({', '.join(names)})" for recipe, names in channels.items()
+    )

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from embedder.checkpoints.bundled import BUNDLED_NAME
 from embedder.files.durable import open_new
-from lastword.cli.recipes import BM25Recipe, LLMRecipe, Recipe, SbertRecipe
+from lastword.cli.recipes import BM25Spec, EncoderSpec, LLMSpec, SbertSpec
 
 if TYPE_CHECKING:
     from embedder.prompts.prompt import Prompt
@@ -48,7 +48,7 @@ def is_hub_name(name: str) -> bool:
     return bool(name) and name != BUNDLED_NAME and not Path(name).exists() and _is_plain(name)
 
 
-def check_recipe(recipe: Recipe, allowed: str = "", chosen: str = "") -> None:
+def check_recipe(recipe: EncoderSpec, allowed: str = "", chosen: str = "") -> None:
     """Refuse a recipe of an index that names what this machine's user has not chosen.
 
     Args:
@@ -59,10 +59,10 @@ def check_recipe(recipe: Recipe, allowed: str = "", chosen: str = "") -> None:
     Raises:
         ValueError: names the model or file, and the option that allows it.
     """
-    if isinstance(recipe, BM25Recipe):
+    if isinstance(recipe, BM25Spec):
         return
     prompt = _prompt_of(recipe)
-    if not (chosen and isinstance(recipe, LLMRecipe)):
+    if not (chosen and isinstance(recipe, LLMSpec)):
         _check_model(recipe.model, allowed)
     if prompt and prompt.rewrite and prompt.rewrite.writer:
         _check_model(prompt.rewrite.writer, allowed)
@@ -73,16 +73,16 @@ def check_recipe(recipe: Recipe, allowed: str = "", chosen: str = "") -> None:
         )
 
 
-def models_of(recipe: Recipe) -> list[str]:
+def models_of(recipe: EncoderSpec) -> list[str]:
     """Return the models that a recipe names: the one that reads, and the one that rewrites."""
-    if isinstance(recipe, BM25Recipe):
+    if isinstance(recipe, BM25Spec):
         return []
     prompt = _prompt_of(recipe)
     writer = prompt.rewrite.writer if prompt and prompt.rewrite else ""
     return [recipe.model, *([writer] if writer else [])]
 
 
-def _prompt_of(recipe: LLMRecipe | SbertRecipe) -> "Prompt | None":
+def _prompt_of(recipe: LLMSpec | SbertSpec) -> "Prompt | None":
     from embedder.prompts.prompt import Prompt
 
     return Prompt.from_toml(recipe.prompt) if recipe.prompt else None

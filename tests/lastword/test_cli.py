@@ -13,9 +13,9 @@ from embedder.encoders.bm25 import BM25Encoder
 from embedder.prompts.prompt import Prompt
 from index.folder import Index
 from lastword.cli.recipes import (
-    BM25Recipe,
-    LLMRecipe,
-    SbertRecipe,
+    BM25Spec,
+    LLMSpec,
+    SbertSpec,
     from_json,
     to_json,
 )
@@ -272,10 +272,10 @@ def test_an_interruption_says_how_to_go_on(
 @pytest.mark.parametrize(
     "recipe",
     [
-        LLMRecipe("bundled", Prompt.load("promptreps").to_toml(), ("dense", "sparse")),
-        SbertRecipe("all-MiniLM-L6-v2"),
-        BM25Recipe("german"),
+        LLMSpec("bundled", Prompt.load("promptreps").to_toml(), ("dense", "sparse")),
+        SbertSpec("all-MiniLM-L6-v2"),
+        BM25Spec("german"),
     ],
 )
-def test_recipes_survive_json(recipe: LLMRecipe | SbertRecipe | BM25Recipe) -> None:
+def test_recipes_survive_json(recipe: LLMSpec | SbertSpec | BM25Spec) -> None:
     assert from_json(to_json(recipe), "dense") == recipe

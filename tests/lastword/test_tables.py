@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from embedder.inspect.preview import Wording
+from embedder.inspect.preview import PreviewedWording
 from embedder.text.printable import escape_json, printable
 from lastword.cli.options import Output
 from lastword.cli.screen import Screen, one_line
@@ -180,5 +180,7 @@ def test_a_suggested_command_can_be_pasted(
 def test_what_a_model_is_fed_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
     """A bell in a text was dropped without a word by what lays out the tokens."""
     text = "tea\x07\x1b[2J"
-    Screen(Output()).result(None, fed(Wording(((5, text),), (((0, 1),),), (), (), ((0, 1, text),))))
+    Screen(Output()).result(
+        None, fed(PreviewedWording(((5, text),), (((0, 1),),), (), (), ((0, 1, text),)))
+    )
     assert r"tea\x07\x1b[2J" in capsys.readouterr().out

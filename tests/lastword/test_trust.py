@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Rewriting
-from lastword.cli.encoders import model_channels, readers_again
-from lastword.cli.options import Reading, Running
-from lastword.cli.recipes import LLMRecipe, Recipe, SbertRecipe, to_json
+from embedder.prompts.readout_rules import RewritingRules
+from lastword.cli.encoders import model_channels, remake_encoders
+from lastword.cli.options import DeviceOptions, EncoderOptions
+from lastword.cli.recipes import EncoderSpec, LLMSpec, SbertSpec, to_json
 from lastword.cli.trust import check_recipe, is_hub_name, remember_models, state_folder
 from lastword.main import main
 from tests.models import save_llama
@@ -26,19 +26,19 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def llm(model: str, prompt: Prompt = PLAIN) -> LLMRecipe:
-    return LLMRecipe(model, prompt.to_toml(), ("dense",))
+def llm(model: str, prompt: Prompt = PLAIN) -> LLMSpec:
+    return LLMSpec(model, prompt.to_toml(), ("dense",))
 
 
-def written_by(model: str) -> LLMRecipe:
-    return llm("bundled", replace(PLAIN, rewrite=Rewriting(writer=model)))
+def written_by(model: str) -> LLMSpec:
+    return llm("bundled", replace(PLAIN, rewrite=RewritingRules(writer=model)))
 
 
-KINDS: list[Callable[[str], Recipe]] = [llm, SbertRecipe, written_by]
+KINDS: list[Callable[[str], EncoderSpec]] = [llm, SbertSpec, written_by]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_name_on_the_hub_is_asked_for_once(kind: Callable[[str], Recipe]) -> None:
+def test_a_name_on_the_hub_is_asked_for_once(kind: Callable[[str], EncoderSpec]) -> None:
     recipe = kind(HUB)
     for allowed in ("", "someone/else"):
         with pytest.raises(ValueError, match="add --allow-model someone/model"):
@@ -50,7 +50,7 @@ def test_a_name_on_the_hub_is_asked_for_once(kind: Callable[[str], Recipe]) -> N
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["stranger.index/model", "./m", "../m", "m", "a/b/c", "~/m"])
 def test_a_folder_beside_the_index_is_never_read(
-    kind: Callable[[str], Recipe], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: Callable[[str], EncoderSpec], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Named like a model of the hub, too: libraries prefer the folder."""
     monkeypatch.chdir(tmp_path)
@@ -63,7 +63,7 @@ def test_a_folder_beside_the_index_is_never_read(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_full_paths_and_the_bundled_model_need_no_question(
-    kind: Callable[[str], Recipe], tmp_path: Path
+    kind: Callable[[str], EncoderSpec], tmp_path: Path
 ) -> None:
     check_recipe(kind("bundled"))
     check_recipe(kind(str(tmp_path)))
@@ -78,12 +78,12 @@ def test_a_file_that_adapts_has_a_full_path(tmp_path: Path) -> None:
 def test_a_model_that_the_user_names_instead_is_the_users() -> None:
     check_recipe(llm(HUB), chosen="/models/m")
     with pytest.raises(ValueError, match="--allow-model"):  # --model is of language models
-        check_recipe(SbertRecipe(HUB), chosen="/models/m")
+        check_recipe(SbertSpec(HUB), chosen="/models/m")
 
 
 def test_recipes_are_checked_before_a_model_is_loaded() -> None:
     with pytest.raises(ValueError, match="--allow-model"):
-        readers_again({"dense": to_json(llm(HUB))}, ["dense"], Running())
+        remake_encoders({"dense": to_json(llm(HUB))}, ["dense"], DeviceOptions())
 
 
 def test_names_are_files_in_the_users_own_folder(
@@ -112,8 +112,10 @@ def test_a_model_that_this_machine_indexed_with_is_known(
     (place / "refs" / "main").write_text("0" * 40)
     save_llama(place / "snapshots" / ("0" * 40))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
-    recipe = model_channels(Reading(model=HUB, channels="dense", prompt="prompteol"))["dense"][1]
-    assert isinstance(recipe, LLMRecipe) and recipe.model == HUB
+    recipe = model_channels(EncoderOptions(model=HUB, channels="dense", prompt="prompteol"))[
+        "dense"
+    ][1]
+    assert isinstance(recipe, LLMSpec) and recipe.model == HUB
     check_recipe(recipe)
 
 
@@ -126,7 +128,7 @@ def test_files_of_a_prompt_are_kept_by_full_path(
         'name = "m"\n[both]\ntemplate = "{text} is"\n[sparse]\nenabled = false\n'
         '[rewrite]\nwriter = "writer"\n'
     )
-    recipe = model_channels(Reading(prompt="mine.toml"))["dense"][1]
+    recipe = model_channels(EncoderOptions(prompt="mine.toml"))["dense"][1]
     assert str(tmp_path / "writer") in to_json(recipe)
 
 

@@ -13,7 +13,7 @@ from index.folder import Index
 from index.manifest import Passages
 from retrieval.build import BuildOptions, add_documents, build_index
 from retrieval.passages import passage_text, spans
-from retrieval.source import Source
+from retrieval.source import DocumentReader
 from tests.synthetic import SignEncoder, documents
 
 
@@ -67,7 +67,7 @@ def test_passages_of_a_script_without_spaces() -> None:
 
 def test_a_source_of_the_same_texts_has_the_same_digest() -> None:
     def read(docs: Sequence[Document]) -> str:
-        source = Source(docs)
+        source = DocumentReader(docs)
         assert len(list(source)) == source.consumed
         return source.digest
 

@@ -10,16 +10,18 @@ from tests.planted import FILLERS, PLANTED, PlantedObjective
 from tuning.proposers.evolve import Phrases, make
 from tuning.search.budget import Budget
 from tuning.search.journal import Journal
-from tuning.search.pipeline import CHANGE, Outcome, tune
-from tuning.search.types import Rules, Task
+from tuning.search.pipeline import CHANGE, TuningOutcome, tune
+from tuning.search.types import Rules, TuningTask
 
 LIBRARY = Phrases((), (*PLANTED, *FILLERS[:13]))
 
 
-def tuned(objective: PlantedObjective, seed: int) -> Outcome:
+def tuned(objective: PlantedObjective, seed: int) -> TuningOutcome:
     makers = {"evolve": partial(make, library=LIBRARY)}
     rules = Rules(seed=seed)
-    task = Task(objective, objective.relevant, objective.space, objective.pool(), makers, rules)
+    task = TuningTask(
+        objective, objective.relevant, objective.space, objective.pool(), makers, rules
+    )
     return tune(task, Budget(evaluations=6_000), Journal(None, {}))
 
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from embedder.inputs.conversation import Turn
-from embedder.models.chat_client import AddressChat, Chat, WriterChat, open_chat
-from embedder.models.generation import Writer
+from embedder.models.chat_client import AddressChat, Chat, GeneratorChat, open_chat
+from embedder.models.generation import Generator
 from tests.planted import PlantedObjective, plain_prompt
 from tuning.proposers import llm
 from tuning.search.budget import Budget
 from tuning.search.journal import Journal
-from tuning.search.pipeline import CHANGE, Outcome, tune
+from tuning.search.pipeline import CHANGE, TuningOutcome, tune
 from tuning.search.space import Space
-from tuning.search.types import Bench, Failure, Rules, Task
+from tuning.search.types import Failure, ProposerContext, Rules, TuningTask
 
 
 class Reader:
@@ -43,8 +43,8 @@ class Reader:
 
 def tuned(
     objective: PlantedObjective, chat: Chat, seed: int, journal: Journal, calls: int = 12
-) -> Outcome:
-    task = Task(
+) -> TuningOutcome:
+    task = TuningTask(
         objective,
         objective.relevant,
         objective.space,
@@ -80,7 +80,7 @@ def test_poor_answers_of_a_small_model_do_no_harm() -> None:
     """The bundled model cannot follow instructions; the run ends all the same."""
     from embedder.checkpoints.bundled import BUNDLED_MODEL
 
-    chat = WriterChat(Writer.load(BUNDLED_MODEL), "bundled")
+    chat = GeneratorChat(Generator.load(BUNDLED_MODEL), "bundled")
     outcome = tuned(PlantedObjective(0, queries=84), chat, 0, Journal(None, {}), calls=3)
     assert outcome.spent.calls == 3
 
@@ -103,7 +103,14 @@ def test_who_has_nothing_to_say_is_not_asked_for_ever() -> None:
 def read(said: str, seen: Sequence[Failure] = ()) -> list[tuple[str, str]]:
     """Read an answer as the proposer does that was shown failures."""
     space = Space(plain_prompt(), most_words=12)
-    unused = Bench(space, 0, ("q",), Journal(None, {}).once, PlantedObjective(), lambda *_: seen)  # type: ignore[arg-type]
+    unused = ProposerContext(
+        space,
+        0,
+        ("q",),
+        Journal(None, {}).once,  # type: ignore[arg-type]
+        PlantedObjective(),  # type: ignore[arg-type]
+        lambda *_: seen,
+    )
     proposer = llm.make(unused, Reader())
     proposer._failures(space.default)
     return [(one.before, one.after) for one in proposer._usable(said)]

@@ -12,7 +12,7 @@ from index.manifest import Passages
 from retrieval.build import BuildOptions, build_index
 from retrieval.retriever import Retriever
 from tests.synthetic import documents, queries
-from tuning.objectives.index_objective import IndexObjective, Judged
+from tuning.objectives.index_objective import IndexObjective, JudgedQueries
 
 DEPTH = 5
 
@@ -23,7 +23,7 @@ def test_channels_are_cut_to_the_depth_that_a_search_fuses(tmp_path: Path) -> No
     encoders: dict[str, Encoder] = {"dense": dense, "bm25": BM25Encoder()}
     build_index(documents(40), encoders, tmp_path / "i", BuildOptions(passages=Passages(4)))
     asked = queries(4)
-    data = Judged(asked, {query: {"d1": 1} for query in asked})
+    data = JudgedQueries(asked, {query: {"d1": 1} for query in asked})
 
     def remade(prompt: Prompt) -> LLMEncoder | AdaptedEncoder:
         return encoder_of(dense.backbone, prompt, dense.options)

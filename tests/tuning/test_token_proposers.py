@@ -13,18 +13,18 @@ from tuning.proposers import pg, prune, tokens
 from tuning.proposers.vocabulary import Vocabulary
 from tuning.search.budget import Budget
 from tuning.search.journal import Journal
-from tuning.search.pipeline import CHANGE, Outcome, tune
-from tuning.search.types import MakeProposer, Proposal, Rules, Task
+from tuning.search.pipeline import CHANGE, TuningOutcome, tune
+from tuning.search.types import MakeProposer, Proposal, Rules, TuningTask
 
 MUDDLED = "kelp amber jasper basalt onyx cobalt reef "
 
 
 def tuned(
     objective: PlantedObjective, makers: Mapping[str, MakeProposer], seed: int, evaluations: int
-) -> Outcome:
+) -> TuningOutcome:
     pool = (Proposal(objective.space.default, "pool", "default"),)
     rules = Rules(seed=seed)
-    task = Task(objective, objective.relevant, objective.space, pool, makers, rules)
+    task = TuningTask(objective, objective.relevant, objective.space, pool, makers, rules)
     return tune(task, Budget(evaluations=evaluations), Journal(None, {}))
 
 

@@ -18,13 +18,13 @@ from embedder.types import Role
 from eval.data.qrels import read_qrels
 from eval.data.queries import read_queries
 from index.folder import Index
-from lastword.cli.options import Running
-from lastword.commands.prompts.tune import Tuning
+from lastword.cli.options import DeviceOptions
+from lastword.commands.prompts.tune import TuneOptions
 from lastword.commands.prompts.tune_outcome import apply
-from lastword.commands.prompts.tune_setup import Setup, set_up
+from lastword.commands.prompts.tune_setup import TuningSetup, set_up
 from lastword.main import main
 from tests.lastword.commands.test_tune_command import TOPICS
-from tuning.objectives.index_objective import Judged
+from tuning.objectives.index_objective import JudgedQueries
 
 PLAIN = (
     "[query]\ntemplate = 'Query: {text} Word: '\n[document]\ntemplate = 'Passage: {text} Word: '\n"
@@ -83,12 +83,12 @@ def test_the_whole_command_runs(
     assert "mean of 4 wordings" in (tmp_path / "run" / "journal.jsonl").read_text()
 
 
-def setup_of(place: Path, kind: str, tmp_path: Path) -> Setup:
+def setup_of(place: Path, kind: str, tmp_path: Path) -> TuningSetup:
     dev = place / "dev"
-    tuning = Tuning(dev / "queries.jsonl", dev / "qrels" / "devset.tsv")
-    data = Judged.of(read_queries(tuning.queries), read_qrels(tuning.qrels))
+    tuning = TuneOptions(dev / "queries.jsonl", dev / "qrels" / "devset.tsv")
+    data = JudgedQueries.of(read_queries(tuning.queries), read_qrels(tuning.qrels))
     with Index.open(place / kind) as index:
-        return set_up(index, data, tuning, Running(), tmp_path)
+        return set_up(index, data, tuning, DeviceOptions(), tmp_path)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -26,7 +26,7 @@ from tuning.search.pipeline import CHANGE, KEEP, Sealed, tune
 from tuning.search.scorer import Scorer
 from tuning.search.space import Around, key_of
 from tuning.search.split import folds, three_parts
-from tuning.search.types import Bench, MakeProposer, Proposal, Rules
+from tuning.search.types import MakeProposer, Proposal, ProposerContext, Rules
 
 MAKERS: dict[str, MakeProposer] = {"evolve": partial(make, library=LIBRARY)}
 
@@ -166,7 +166,7 @@ class Curious:
 
     name = "curious"
 
-    def __init__(self, bench: Bench, forbidden: str) -> None:
+    def __init__(self, bench: ProposerContext, forbidden: str) -> None:
         self.bench, self.forbidden = bench, forbidden
 
     def ask(self, n: int) -> list[Proposal]:

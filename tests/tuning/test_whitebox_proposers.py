@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embedder.encoders.adapted import Adaptation, AdaptedEncoder, encoder_of
+from embedder.encoders.adapted import AdaptedEncoder, QueryAdapter, encoder_of
 from embedder.encoders.llm import LLMEncoder
 from embedder.models.loading import LLMOptions
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role
 from tests.planted import PlantedObjective, plain_prompt
 from tuning.proposers import grad, soft
-from tuning.proposers.gradients import WhiteBox
+from tuning.proposers.gradients import GradientModel
 from tuning.proposers.vocabulary import Vocabulary
 from tuning.search.budget import Budget
 from tuning.search.journal import Journal
 from tuning.search.pipeline import CHANGE, tune
-from tuning.search.types import MakeProposer, Rules, Task
+from tuning.search.types import MakeProposer, Rules, TuningTask
 
 FORMS = ("direct", "residual", "low_rank", "mixture")
 
@@ -28,7 +28,7 @@ FORMS = ("direct", "residual", "low_rank", "mixture")
 def makers(
     objective: PlantedObjective, folder: Path, form: str = "direct"
 ) -> dict[str, MakeProposer]:
-    box = WhiteBox(LLMEncoder(objective.backbone, plain_prompt(), LLMOptions()), objective)
+    box = GradientModel(LLMEncoder(objective.backbone, plain_prompt(), LLMOptions()), objective)
     words = Vocabulary.of(objective.backbone)
     options = soft.SoftOptions(form=form, epochs=20, rate=0.2)  # type: ignore[arg-type]
     return {
@@ -48,7 +48,7 @@ def share(objective: PlantedObjective, prompt: Prompt) -> float:
 def test_what_was_planted_is_found(name: str, seed: int, tmp_path: Path) -> None:
     objective = PlantedObjective(seed)
     made = {name: makers(objective, tmp_path)[name]}
-    task = Task(
+    task = TuningTask(
         objective, objective.relevant, objective.space, objective.pool(), made, Rules(seed=seed)
     )
     outcome = tune(task, Budget(tokens=100_000), Journal(None, {}))
@@ -61,7 +61,9 @@ def test_what_was_planted_is_found(name: str, seed: int, tmp_path: Path) -> None
 def test_every_form_of_soft_prompt_learns(form: str, tmp_path: Path) -> None:
     objective = PlantedObjective(0)
     made = {"soft": makers(objective, tmp_path, form)["soft"]}
-    task = Task(objective, objective.relevant, objective.space, objective.pool(), made, Rules())
+    task = TuningTask(
+        objective, objective.relevant, objective.space, objective.pool(), made, Rules()
+    )
     outcome = tune(task, Budget(tokens=100_000), Journal(None, {}))
     assert outcome.verdict == CHANGE and share(objective, outcome.prompt) > 0.5
 
@@ -70,7 +72,9 @@ def test_a_killed_training_gives_the_same_bytes(tmp_path: Path) -> None:
     def run(folder: Path) -> tuple[str, bytes]:
         objective = PlantedObjective(1)
         made = {"soft": makers(objective, folder)["soft"]}
-        task = Task(objective, objective.relevant, objective.space, objective.pool(), made, Rules())
+        task = TuningTask(
+            objective, objective.relevant, objective.space, objective.pool(), made, Rules()
+        )
         path = folder / "journal.jsonl"
         with Journal(path, {}) as journal:
             outcome = tune(task, Budget(tokens=100_000), journal)
@@ -86,7 +90,7 @@ def test_a_killed_training_gives_the_same_bytes(tmp_path: Path) -> None:
     assert run(first) == whole == run(second)
 
 
-def adapted(tmp_path: Path, adaptation: Adaptation) -> AdaptedEncoder:
+def adapted(tmp_path: Path, adaptation: QueryAdapter) -> AdaptedEncoder:
     objective = PlantedObjective(0, queries=8)
     prompt = replace(plain_prompt(), adapt=adaptation.save(tmp_path))
     encoder = encoder_of(objective.backbone, prompt, LLMOptions())
@@ -99,7 +103,7 @@ def test_soft_tokens_that_are_words_equal_words(tmp_path: Path) -> None:
     objective = PlantedObjective(0, queries=8)
     table = objective.backbone.model.get_input_embeddings().weight.detach().numpy()
     ids = objective.backbone.tokenizer("amber kelp", add_special_tokens=False).input_ids
-    encoder = adapted(tmp_path, Adaptation(soft=table[ids][None].copy()))
+    encoder = adapted(tmp_path, QueryAdapter(soft=table[ids][None].copy()))
     texts = list(objective.texts.values())
     worded = LLMEncoder(objective.backbone, plain_prompt("amber kelp "), LLMOptions())
     got, expected = encoder.encode(texts, Role.QUERY).dense, worded.encode(texts, Role.QUERY).dense
@@ -111,7 +115,7 @@ def test_soft_tokens_that_are_words_equal_words(tmp_path: Path) -> None:
 
 def test_a_batch_of_one_equals_a_batch_of_many(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    held = Adaptation(
+    held = QueryAdapter(
         soft=rng.standard_normal((2, 3, 68)).astype(np.float32),
         router=rng.standard_normal((68, 2)).astype(np.float32),
     )
@@ -126,7 +130,7 @@ def test_a_batch_of_one_equals_a_batch_of_many(tmp_path: Path) -> None:
 def test_a_map_of_rows_is_applied_to_queries_only(tmp_path: Path) -> None:
     matrix = np.eye(68, dtype=np.float32)[::-1].copy()
     offset = np.full(68, 0.01, np.float32)
-    encoder = adapted(tmp_path, Adaptation(matrix=matrix, offset=offset))
+    encoder = adapted(tmp_path, QueryAdapter(matrix=matrix, offset=offset))
     plain = encoder.inner.encode(["amber kelp"], Role.QUERY).dense
     assert plain is not None
     moved = plain[0][::-1] + 0.01
@@ -137,30 +141,30 @@ def test_a_map_of_rows_is_applied_to_queries_only(tmp_path: Path) -> None:
 
 
 def test_other_numbers_than_the_prompt_names_are_refused(tmp_path: Path) -> None:
-    named = Adaptation(offset=np.ones(4, np.float32)).save(tmp_path)
+    named = QueryAdapter(offset=np.ones(4, np.float32)).save(tmp_path)
     path = named.rpartition("#")[0]
     with pytest.raises(ValueError, match="holds other numbers"):
-        Adaptation.load(f"{path}#0123456789abcdef")
+        QueryAdapter.load(f"{path}#0123456789abcdef")
     with pytest.raises(ValueError, match="no such file"):
-        Adaptation.load(f"{tmp_path / 'absent'}#00")
+        QueryAdapter.load(f"{tmp_path / 'absent'}#00")
     Path(path).write_bytes(b"nonsense")
     with pytest.raises(ValueError, match="is no adaptation"):
-        Adaptation.load(named)
+        QueryAdapter.load(named)
 
 
 def test_the_fingerprint_differs_on_the_query_side_only(tmp_path: Path) -> None:
     from embedder.types import fingerprint_differences
 
-    encoder = adapted(tmp_path, Adaptation(offset=np.ones(68, np.float32)))
+    encoder = adapted(tmp_path, QueryAdapter(offset=np.ones(68, np.float32)))
     lines = fingerprint_differences(encoder.inner.fingerprint, encoder.fingerprint)
     assert lines and all(line.startswith("query_") for line in lines)
 
 
 def test_a_prompt_file_finds_what_lies_beside_it(tmp_path: Path) -> None:
-    held = Adaptation(offset=np.ones(4, np.float32))
+    held = QueryAdapter(offset=np.ones(4, np.float32))
     named = held.save(tmp_path)
     prompt = replace(plain_prompt(), adapt=Path(named).name)
     (tmp_path / "tuned.toml").write_text(prompt.to_toml())
     loaded = Prompt.load(tmp_path / "tuned.toml")
-    assert Adaptation.load(loaded.adapt).digest == held.digest
+    assert QueryAdapter.load(loaded.adapt).digest == held.digest
     assert loaded.hash == prompt.hash != plain_prompt().hash

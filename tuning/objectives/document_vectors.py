@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from embedder.types import Representation
 from index.folder import Index
-from tuning.objectives.index_objective import Judged
+from tuning.objectives.index_objective import JudgedQueries
 
 DENSE = "dense"
 NEAREST = 12
@@ -19,7 +19,7 @@ class IndexRows:
     No query is read for them, so they cost no tokens.
     """
 
-    def __init__(self, index: Index, data: Judged) -> None:
+    def __init__(self, index: Index, data: JudgedQueries) -> None:
         """Take an index with a dense channel and judged queries.
 
         Raises:

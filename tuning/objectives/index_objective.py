@@ -29,7 +29,7 @@ KEPT_ENCODERS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedQueries:
     """Queries with their judgements.
 
     Attributes:
@@ -43,7 +43,7 @@ class Judged:
     measure: str = "nDCG@10"
 
     @staticmethod
-    def of(queries: Mapping[str, str], qrels: Qrels, measure: str = "nDCG@10") -> "Judged":
+    def of(queries: Mapping[str, str], qrels: Qrels, measure: str = "nDCG@10") -> "JudgedQueries":
         """Take the queries that are judged and have something relevant.
 
         Raises:
@@ -59,9 +59,9 @@ class Judged:
         if not wanted:
             raise ValueError("no query is judged to have a relevant document")
         held = {query: text for query, text in queries.items() if query in wanted}
-        return Judged(held, {query: qrels[query] for query in held}, measure)
+        return JudgedQueries(held, {query: qrels[query] for query in held}, measure)
 
-    def found_in(self, index: Index) -> "Judged":
+    def found_in(self, index: Index) -> "JudgedQueries":
         """Keep the queries that have a relevant document in an index; the others score 0 always.
 
         Raises:
@@ -72,7 +72,7 @@ class Judged:
         if not kept:
             raise ValueError(f"{index.path} has none of the documents that are judged relevant")
         queries = {query: text for query, text in self.queries.items() if query in kept}
-        return Judged(queries, {query: self.qrels[query] for query in queries}, self.measure)
+        return JudgedQueries(queries, {query: self.qrels[query] for query in queries}, self.measure)
 
     @property
     def relevant(self) -> dict[str, frozenset[str]]:
@@ -85,7 +85,7 @@ class Judged:
         return frozenset(document for document, gain in held if gain > 0)
 
 
-class Remade(Protocol):
+class EncoderFactory(Protocol):
     """Makes the encoder of a prompt, for the model that an index was made with."""
 
     def __call__(self, prompt: Prompt) -> LLMEncoder | AdaptedEncoder:
@@ -110,8 +110,8 @@ class IndexObjective:
         self,
         index: Index,
         encoders: Mapping[str, Encoder],
-        data: Judged,
-        remade: Remade,
+        data: JudgedQueries,
+        remade: EncoderFactory,
         depth: int = 1000,
     ) -> None:
         """Take an index and the encoders of its channels.

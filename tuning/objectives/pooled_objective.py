@@ -31,7 +31,7 @@ DEPTH = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Documents:
+class PooledDocuments:
     """Documents that prompts are judged on.
 
     Attributes:
@@ -45,7 +45,7 @@ class Documents:
     tokens: int
 
 
-def pool_documents(objective: IndexObjective, prompt: Prompt, seed: int) -> Documents:
+def pool_documents(objective: IndexObjective, prompt: Prompt, seed: int) -> PooledDocuments:
     """Choose documents by what the index finds under a prompt.
 
     Args:
@@ -67,13 +67,13 @@ def pool_documents(objective: IndexObjective, prompt: Prompt, seed: int) -> Docu
             others.append(document.id)
     drawn = np.random.default_rng([seed, 81]).permutation(len(others))[:RANDOM]
     texts |= {others[at]: objective.index.document(others[at]).content for at in drawn.tolist()}
-    return Documents(texts, not others, SHORT)
+    return PooledDocuments(texts, not others, SHORT)
 
 
-def all_documents(objective: IndexObjective, tokens: int) -> Documents:
+def all_documents(objective: IndexObjective, tokens: int) -> PooledDocuments:
     """Take every document of the index, read to its full length."""
     held = {document.id: document.content for document in objective.index.stream()}
-    return Documents(held, True, tokens)
+    return PooledDocuments(held, True, tokens)
 
 
 class PooledObjective:
@@ -82,7 +82,7 @@ class PooledObjective:
     The first scores under a document prompt are charged its documents.
     """
 
-    def __init__(self, inner: IndexObjective, documents: Documents) -> None:
+    def __init__(self, inner: IndexObjective, documents: PooledDocuments) -> None:
         """Take the objective on the index, for queries and judgements, and the documents."""
         self.inner, self.documents = inner, documents
         self._ids = list(documents.texts)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from eval.statistics.significance import Interval
 
-Floats = NDArray[np.float64]
+Float64Array = NDArray[np.float64]
 THRESHOLD = 0.3
 RESAMPLES = 2000
 
@@ -85,14 +85,14 @@ def validity(
     return found
 
 
-def _tau(first: Floats, second: Floats) -> float | None:
+def _tau(first: Float64Array, second: Float64Array) -> float | None:
     from scipy.stats import kendalltau
 
     value = float(kendalltau(first, second).statistic) if len(first) > 1 else float("nan")
     return None if np.isnan(value) else value
 
 
-def _interval(first: Floats, second: Floats, seed: int) -> Interval | None:
+def _interval(first: Float64Array, second: Float64Array, seed: int) -> Interval | None:
     if len(first) < 4:
         return None
     rng = np.random.default_rng(seed)

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.encoders.adapted import Adaptation
-from tuning.proposers.gradients import WhiteBox
+from embedder.encoders.adapted import QueryAdapter
+from tuning.proposers.gradients import GradientModel
 from tuning.search.budget import Cost
-from tuning.search.types import Bench, Proposal, Scored
+from tuning.search.types import Proposal, ProposerContext, Scored
 
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 STEPS = (0.05, 0.1, 0.2, 0.5)  # of the way from queries to their answers
 SHRUNK = (0.5, 0.9)  # towards no whitening
 LEARNING, EPOCHS = 0.01, 40
@@ -32,8 +32,8 @@ class Baselines:
         name: "baselines".
     """
 
-    bench: Bench
-    box: WhiteBox
+    bench: ProposerContext
+    box: GradientModel
     folder: Path
     name: str = "baselines"
     _done: bool = False
@@ -58,7 +58,7 @@ class Baselines:
     def tell(self, results: Sequence[Scored]) -> None:
         """Nothing is learned from scores."""
 
-    def _maps(self) -> Iterator[tuple[str, Adaptation]]:
+    def _maps(self) -> Iterator[tuple[str, QueryAdapter]]:
         queries = self._queries()
         answers = [self.box.documents.positives(one).mean(axis=0) for one in self.bench.search]
         way = np.mean(answers, axis=0) - queries.mean(axis=0)
@@ -69,7 +69,7 @@ class Baselines:
         for shrunk in SHRUNK:
             yield f"whitened, {shrunk:g} shrunk", whitening(rows, shrunk)
 
-    def _queries(self) -> Floats:
+    def _queries(self) -> Float32Array:
         import torch
 
         ids, size = list(self.bench.search), 64
@@ -77,7 +77,7 @@ class Baselines:
             parts = [self.box.vectors(ids[at : at + size], None) for at in range(0, len(ids), size)]
         return np.asarray(torch.cat(parts).cpu().numpy(), dtype=np.float32)
 
-    def _learned(self, queries: Floats) -> Floats:
+    def _learned(self, queries: Float32Array) -> Float32Array:
         """Learn one offset for all queries in output space (ConES, Chen et al., 2023)."""
         import torch
         from torch.nn.functional import normalize
@@ -93,7 +93,7 @@ class Baselines:
         return np.asarray(offset.detach().numpy(), dtype=np.float32)
 
 
-def whitening(rows: Floats, shrunk: float) -> Adaptation:
+def whitening(rows: Float32Array, shrunk: float) -> QueryAdapter:
     """Return the map of queries that scores as if queries and documents were whitened.
 
     With y = W(x - mean), the inner product of two whitened rows is W'W(q - mean) . d less what is
@@ -110,13 +110,13 @@ def whitening(rows: Floats, shrunk: float) -> Adaptation:
     scale = np.trace(covariance) / len(covariance)
     mixed = (1 - shrunk) * covariance + shrunk * scale * np.eye(len(covariance))
     matrix = (scale * np.linalg.inv(mixed)).astype(np.float32)
-    return Adaptation(matrix=matrix, offset=(-matrix @ mean).astype(np.float32))
+    return QueryAdapter(matrix=matrix, offset=(-matrix @ mean).astype(np.float32))
 
 
-def _moved(offset: Floats) -> Adaptation:
-    return Adaptation(offset=offset.astype(np.float32))
+def _moved(offset: Float32Array) -> QueryAdapter:
+    return QueryAdapter(offset=offset.astype(np.float32))
 
 
-def make(bench: Bench, box: WhiteBox, folder: Path) -> Baselines:
+def make(bench: ProposerContext, box: GradientModel, folder: Path) -> Baselines:
     """Return the proposer."""
     return Baselines(bench, box, folder)

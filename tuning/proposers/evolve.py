@@ -18,7 +18,7 @@ from embedder.prompts.prompt import Prompt
 from embedder.prompts.template import SLOT
 from embedder.types import Role
 from tuning.search.space import Around, key_of
-from tuning.search.types import Bench, Proposal, Scored
+from tuning.search.types import Proposal, ProposerContext, Scored
 
 LIBRARY = Path(__file__).with_name("phrases.toml")
 PARENTS = 4
@@ -45,7 +45,7 @@ class Phrases:
         Raises:
             ValueError: a frame does not hold {text} once.
         """
-        held = read_config(path, _File)
+        held = read_config(path, _PhrasesFile)
         for frame in held.frames:
             if frame.count(SLOT) != 1:
                 raise ValueError(f"{path}: a frame holds {SLOT} once; got {frame!r}")
@@ -53,7 +53,7 @@ class Phrases:
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class _PhrasesFile:
     phrases: dict[str, tuple[str, ...]]
     frames: tuple[str, ...] = ()
 
@@ -87,7 +87,7 @@ class Evolve:
         name: "evolve".
     """
 
-    bench: Bench
+    bench: ProposerContext
     library: Phrases
     name: str = "evolve"
     _rng: np.random.Generator = field(init=False)
@@ -219,6 +219,6 @@ class Evolve:
         return replace(genome, genes=genes), f"another {name}"
 
 
-def make(bench: Bench, library: Phrases | None = None) -> Evolve:
+def make(bench: ProposerContext, library: Phrases | None = None) -> Evolve:
     """Return the proposer; by default with the library that comes with lastword."""
     return Evolve(bench, library or Phrases.load())

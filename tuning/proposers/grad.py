@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuning.proposers.gradients import WhiteBox, batches
+from tuning.proposers.gradients import GradientModel, batches
 from tuning.proposers.vocabulary import Vocabulary, in_front
 from tuning.search.budget import Cost
 from tuning.search.space import key_of
-from tuning.search.types import Bench, Proposal, Scored
+from tuning.search.types import Proposal, ProposerContext, Scored
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,8 +50,8 @@ class Gradient:
         name: "grad".
     """
 
-    bench: Bench
-    box: WhiteBox
+    bench: ProposerContext
+    box: GradientModel
     vocabulary: Vocabulary
     options: GradientOptions
     name: str = "grad"
@@ -128,7 +128,10 @@ class Gradient:
 
 
 def make(
-    bench: Bench, box: WhiteBox, vocabulary: Vocabulary, options: GradientOptions | None = None
+    bench: ProposerContext,
+    box: GradientModel,
+    vocabulary: Vocabulary,
+    options: GradientOptions | None = None,
 ) -> Gradient:
     """Return the proposer."""
     return Gradient(bench, box, vocabulary, options or GradientOptions())

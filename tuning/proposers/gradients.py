@@ -45,7 +45,7 @@ class LossOptions:
     margin: float = 0.1
 
 
-class WhiteBox:
+class GradientModel:
     """InfoNCE of queries over fixed documents, with gradients to what is put before them."""
 
     def __init__(

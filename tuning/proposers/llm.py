@@ -21,7 +21,7 @@ from embedder.prompts.prompt import Prompt
 from embedder.prompts.template import SLOT
 from tuning.search.budget import Cost
 from tuning.search.space import Around, key_of
-from tuning.search.types import Bench, Failure, Proposal, Scored
+from tuning.search.types import Failure, Proposal, ProposerContext, Scored
 
 ASKED = Path(__file__).with_suffix(".toml")
 RUN = 5  # words in a row that may not be a query's or a document's
@@ -71,7 +71,7 @@ class Llm:
         rejected: why wordings of the chat model were not proposed -> how many.
     """
 
-    bench: Bench
+    bench: ProposerContext
     chat: Chat
     options: ChatOptions = field(default_factory=ChatOptions)
     name: str = "llm"
@@ -229,6 +229,6 @@ def _runs(text: str) -> set[tuple[str, ...]]:
     return {tuple(words[at : at + RUN]) for at in range(len(words) - RUN + 1)}
 
 
-def make(bench: Bench, chat: Chat, options: ChatOptions | None = None) -> Llm:
+def make(bench: ProposerContext, chat: Chat, options: ChatOptions | None = None) -> Llm:
     """Return the proposer."""
     return Llm(bench, chat, options or ChatOptions())

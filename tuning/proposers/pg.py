@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from tuning.proposers.vocabulary import Vocabulary, in_front, influential
 from tuning.search.space import key_of
-from tuning.search.types import Bench, Proposal, Scored
+from tuning.search.types import Proposal, ProposerContext, Scored
 
-Floats = NDArray[np.float64]
+Float64Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,13 @@ class Policy:
         name: "pg".
     """
 
-    bench: Bench
+    bench: ProposerContext
     vocabulary: Vocabulary
     options: PolicyOptions
     name: str = "pg"
     _words: tuple[str, ...] = ()
-    _logits: Floats = field(init=False)
-    _moments: list[Floats] = field(default_factory=list)
+    _logits: Float64Array = field(init=False)
+    _moments: list[Float64Array] = field(default_factory=list)
     _asked: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     _default: dict[str, float] = field(default_factory=dict)
     _step: int = 0
@@ -107,7 +107,7 @@ class Policy:
         gains = [score - self._default[query] for query, score in one.scores.items()]
         return float(np.mean(gains)) if gains else 0.0
 
-    def _learn(self, rewards: Floats, drawn: NDArray[np.int64]) -> None:
+    def _learn(self, rewards: Float64Array, drawn: NDArray[np.int64]) -> None:
         """Take a step of Adam uphill."""
         options, chances = self.options, _softmax(self._logits)
         centred = rewards - rewards.mean()
@@ -128,12 +128,14 @@ class Policy:
         self._logits += options.rate * step / (np.sqrt(second / (1 - 0.99**self._step)) + 1e-8)
 
 
-def _softmax(logits: Floats) -> Floats:
+def _softmax(logits: Float64Array) -> Float64Array:
     raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    chances: Floats = raised / raised.sum(axis=1, keepdims=True)
+    chances: Float64Array = raised / raised.sum(axis=1, keepdims=True)
     return chances
 
 
-def make(bench: Bench, vocabulary: Vocabulary, options: PolicyOptions | None = None) -> Policy:
+def make(
+    bench: ProposerContext, vocabulary: Vocabulary, options: PolicyOptions | None = None
+) -> Policy:
     """Return the proposer."""
     return Policy(bench, vocabulary, options or PolicyOptions())

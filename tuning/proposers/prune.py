@@ -14,7 +14,7 @@ import numpy as np
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role
 from tuning.search.space import Around, key_of
-from tuning.search.types import Bench, Proposal, Scored
+from tuning.search.types import Proposal, ProposerContext, Scored
 
 TOLERATED = 0.5  # standard errors
 OFFSPRING = 12
@@ -31,7 +31,7 @@ class Word(NamedTuple):
     text: str
 
 
-Words = tuple[Word, ...]
+PromptWords = tuple[Word, ...]
 
 
 @dataclass(slots=True)
@@ -43,13 +43,13 @@ class Prune:
         name: "prune".
     """
 
-    bench: Bench
+    bench: ProposerContext
     name: str = "prune"
     _held: Scored | None = None
-    _words: Words = ()
-    _asked: dict[str, Words] = field(default_factory=dict)
+    _words: PromptWords = ()
+    _asked: dict[str, PromptWords] = field(default_factory=dict)
     _told: dict[str, Scored] = field(default_factory=dict)
-    _waiting: list[Words] = field(default_factory=list)
+    _waiting: list[PromptWords] = field(default_factory=list)
     _generation: int = 0
     _sweeping: bool = True
     _rng: np.random.Generator = field(init=False)
@@ -86,7 +86,7 @@ class Prune:
         form = prompt.forms[0]
         return all(len(form.templates(role)) == 1 for role in self.bench.space.roles)
 
-    def _next(self) -> list[Words]:
+    def _next(self) -> list[PromptWords]:
         if self._held is None or not self._words:
             return []
         if self._sweeping:
@@ -110,17 +110,17 @@ class Prune:
             self._words = self._asked[key_of(self._held.proposal.prompt)]
         self._sweeping = first or bool(children)
 
-    def _swept(self) -> list[Words]:
+    def _swept(self) -> list[PromptWords]:
         return [self._words[:at] + self._words[at + 1 :] for at in range(len(self._words))]
 
-    def _offspring(self) -> list[Words]:
+    def _offspring(self) -> list[PromptWords]:
         """Drop one to four words of members drawn from the best seen so far."""
         if self._generation >= GENERATIONS:
             return []
         self._generation += 1
         best = sorted(self._told.values(), key=lambda one: -one.mean)[:POPULATION]
         members = [self._words, *(self._asked[key_of(one.proposal.prompt)] for one in best)]
-        children: dict[Words, None] = {}
+        children: dict[PromptWords, None] = {}
         for _ in range(4 * OFFSPRING):
             parent = members[int(self._rng.integers(len(members)))]
             drop = min(len(parent), 1 + int(self._rng.integers(MOST_DROPPED)))
@@ -131,7 +131,7 @@ class Prune:
         known = set(self._asked.values())
         return [words for words in children if words not in known][:OFFSPRING]
 
-    def _worded(self, words: Words) -> Prompt:
+    def _worded(self, words: PromptWords) -> Prompt:
         changed = {}
         for role in self.bench.space.roles:
             before, after = (
@@ -143,7 +143,7 @@ class Prune:
         return self.bench.space.reworded(replace(base), changed)
 
 
-def _words(bench: Bench, prompt: Prompt) -> Iterator[Word]:
+def _words(bench: ProposerContext, prompt: Prompt) -> Iterator[Word]:
     for role in bench.space.roles:
         around = bench.space.around(prompt, role)
         for side in ("before", "after"):
@@ -159,6 +159,6 @@ def _worse(child: Scored, parent: Scored) -> bool:
     return bool(lost.mean() > TOLERATED * error)
 
 
-def make(bench: Bench) -> Prune:
+def make(bench: ProposerContext) -> Prune:
     """Return the proposer."""
     return Prune(bench)

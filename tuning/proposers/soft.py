@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.encoders.adapted import Adaptation
-from tuning.proposers.gradients import WhiteBox, batches
+from embedder.encoders.adapted import QueryAdapter
+from tuning.proposers.gradients import GradientModel, batches
 from tuning.proposers.vocabulary import Vocabulary
 from tuning.search.budget import Cost
-from tuning.search.types import Bench, Proposal, Scored
+from tuning.search.types import Proposal, ProposerContext, Scored
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-Form = Literal["direct", "residual", "low_rank", "mixture"]
+AdapterForm = Literal["direct", "residual", "low_rank", "mixture"]
 SPREAD = 0.25  # of the Gaussian average, in epochs' count
 
 
@@ -46,7 +46,7 @@ class SoftOptions:
     """
 
     vectors: int = 4
-    form: Form = "direct"
+    form: AdapterForm = "direct"
     experts: int = 2
     rank: int = 2
     epochs: int = 10
@@ -56,8 +56,9 @@ class SoftOptions:
     agreement: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.form not in get_args(Form):
-            raise ValueError(f"form is one of {', '.join(get_args(Form))}; got {self.form!r}")
+        if self.form not in get_args(AdapterForm):
+            known = ", ".join(get_args(AdapterForm))
+            raise ValueError(f"form is one of {known}; got {self.form!r}")
         if min(self.vectors, self.experts, self.rank, self.epochs, self.batch) < 1:
             raise ValueError("vectors, experts, rank, epochs and batch are at least 1")
 
@@ -75,8 +76,8 @@ class Soft:
         name: "soft".
     """
 
-    bench: Bench
-    box: WhiteBox
+    bench: ProposerContext
+    box: GradientModel
     vocabulary: Vocabulary
     folder: Path
     options: SoftOptions = field(default_factory=SoftOptions)
@@ -107,7 +108,7 @@ class Soft:
         chosen += [(f"epoch {at + 1}", epochs[at]) for at in range(len(epochs) - 1, 0, -3)]
         return [
             Proposal(
-                replace(self.bench.space.default, adapt=Adaptation(**one).save(self.folder)),
+                replace(self.bench.space.default, adapt=QueryAdapter(**one).save(self.folder)),
                 self.name,
                 f"{options.vectors} soft tokens, {options.form}: {how}",
             )
@@ -123,7 +124,7 @@ class Soft:
         options = self.options
         rng = np.random.default_rng([self.bench.seed, 61])
         generator = torch.Generator().manual_seed(self.bench.seed)
-        module = _Vectors(self._start(rng), options, generator)
+        module = _SoftVectors(self._start(rng), options, generator)
         scale = float(np.linalg.norm(self.vocabulary.rows, axis=1).mean())
         unit = scale / self.vocabulary.rows.shape[1] ** 0.5
         optimizer = torch.optim.AdamW(module.tensors, lr=options.rate * unit, weight_decay=0.0)
@@ -139,7 +140,7 @@ class Soft:
             kept.append(_encoded(module.arrays()))
         return kept
 
-    def _loss(self, module: "_Vectors", queries: Sequence[str]) -> "Tensor":
+    def _loss(self, module: "_SoftVectors", queries: Sequence[str]) -> "Tensor":
         import torch
         from torch.nn.functional import kl_div
 
@@ -167,7 +168,7 @@ class Soft:
         return start
 
 
-class _Vectors:
+class _SoftVectors:
     """Soft tokens and what they are made of."""
 
     def __init__(
@@ -229,8 +230,8 @@ def _decoded(held: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
 
 
 def make(
-    bench: Bench,
-    box: WhiteBox,
+    bench: ProposerContext,
+    box: GradientModel,
     vocabulary: Vocabulary,
     folder: Path,
     options: SoftOptions | None = None,

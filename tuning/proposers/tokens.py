@@ -11,7 +11,7 @@ from itertools import combinations
 
 from tuning.proposers.vocabulary import Vocabulary, in_front, influential
 from tuning.search.space import key_of
-from tuning.search.types import Bench, Proposal, Scored
+from tuning.search.types import Proposal, ProposerContext, Scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Tokens:
         name: "tokens".
     """
 
-    bench: Bench
+    bench: ProposerContext
     vocabulary: Vocabulary
     options: TokenOptions
     name: str = "tokens"
@@ -98,6 +98,8 @@ class Tokens:
         return [one for one in variants if one not in tried]
 
 
-def make(bench: Bench, vocabulary: Vocabulary, options: TokenOptions | None = None) -> Tokens:
+def make(
+    bench: ProposerContext, vocabulary: Vocabulary, options: TokenOptions | None = None
+) -> Tokens:
     """Return the proposer."""
     return Tokens(bench, vocabulary, options or TokenOptions())

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from embedder.prompts.prompt import Prompt
 from tuning.search.space import Around, Space
-from tuning.search.types import Bench
+from tuning.search.types import ProposerContext
 
 if TYPE_CHECKING:
     from embedder.models.backbone import Backbone
@@ -96,7 +96,9 @@ def in_front(space: Space, words: Sequence[str]) -> Prompt:
     return space.reworded(space.default, changed)
 
 
-def influential(bench: Bench, vocabulary: Vocabulary, share: float, least: int) -> Vocabulary:
+def influential(
+    bench: ProposerContext, vocabulary: Vocabulary, share: float, least: int
+) -> Vocabulary:
     """Keep the words that move scores most when they stand in front (ClaPS, step 3).
 
     Zhou et al., Survival of the Most Influential Prompts, Findings of EMNLP 2023. Words that move

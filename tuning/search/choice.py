@@ -23,7 +23,7 @@ WORST = 10  # queries that lose most
 
 
 @dataclass(frozen=True, slots=True)
-class Gain:
+class PromptGain:
     """A prompt against the default on queries that played no part in finding it.
 
     Attributes:
@@ -83,13 +83,13 @@ def gain(
     pair: tuple[Scores, Scores],
     rules: Rules,
     p: float | None = None,
-) -> Gain:
+) -> PromptGain:
     """Compare a prompt with the default, given (prompt's, default's) scores of the queries."""
     mine, base = pair
     differences = mine - base
     rng = np.random.default_rng([rules.seed, 2])
     tested = sign_flip_test(differences, rng, FLIPS).p if p is None else p
-    return Gain(
+    return PromptGain(
         proposal=proposal,
         default=float(base.mean()),
         mean=float(mine.mean()),
@@ -123,7 +123,7 @@ def select(
     score: Callable[[Prompt], Scores],
     default: Prompt,
     rules: Rules,
-) -> tuple[list[Gain], Proposal | None]:
+) -> tuple[list[PromptGain], Proposal | None]:
     """Test finalists on SELECT; return their gains, and the one for CONFIRM or None.
 
     Of those that are accepted the one with the highest lower bound is taken, except that a prompt

@@ -9,19 +9,19 @@ import numpy as np
 
 from embedder.prompts.prompt import Prompt
 from tuning.search.budget import Budget, Cost, Meter, SpentError
-from tuning.search.choice import Gain, finalists, gain, select
+from tuning.search.choice import PromptGain, finalists, gain, select
 from tuning.search.journal import Journal
-from tuning.search.rounds import Report, Search, search
+from tuning.search.rounds import ReportRound, SearchState, search
 from tuning.search.scorer import Scorer
 from tuning.search.space import key_of
 from tuning.search.split import FEW, folds, three_parts
-from tuning.search.types import Proposal, Scored, Scores, Task
+from tuning.search.types import Proposal, Scored, Scores, TuningTask
 
 KEEP, CHANGE = "keep the default", "take the new prompt"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TuningOutcome:
     """What a run says.
 
     Attributes:
@@ -40,8 +40,8 @@ class Outcome:
     verdict: str
     reason: str
     prompt: Prompt
-    selected: tuple[Gain, ...]
-    confirmed: Gain | None
+    selected: tuple[PromptGain, ...]
+    confirmed: PromptGain | None
     scored: tuple[Scored, ...]
     queries: dict[str, int]
     spent: Cost
@@ -89,7 +89,7 @@ class Sealed:
         """Tell what scoring prompts on it takes, without scoring them."""
         return [self._scorer.cost(prompt, self._ids) for prompt in prompts]
 
-    def open(self, candidate: Proposal, default: Prompt, task: Task) -> Gain:
+    def open(self, candidate: Proposal, default: Prompt, task: TuningTask) -> PromptGain:
         """Compare one candidate with the default.
 
         Raises:
@@ -104,12 +104,12 @@ class Sealed:
 
 
 def tune(
-    task: Task,
+    task: TuningTask,
     budget: Budget,
     journal: Journal,
-    report: Report = lambda state: None,
+    report: ReportRound = lambda state: None,
     seconds: float = 0.0,
-) -> Outcome:
+) -> TuningOutcome:
     """Run a search to its verdict.
 
     Args:
@@ -131,7 +131,7 @@ def tune(
     return outcome
 
 
-def _in_parts(task: Task, scorer: Scorer, report: Report) -> Outcome:
+def _in_parts(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOutcome:
     parts = three_parts(task.relevant, task.rules.seed)
     default, rules = task.pool[0].prompt, task.rules
     judge = Scorer(task.final, scorer.journal, scorer.meter) if task.final else scorer
@@ -146,7 +146,7 @@ def _in_parts(task: Task, scorer: Scorer, report: Report) -> Outcome:
     chosen = finalists(state.finished, state.scored[0], rules)
     chosen = _affordable(chosen, parts.select, sealed, scorer, default)
     queries = {name: len(ids) for name, ids in asdict(parts).items()}
-    gains: list[Gain] = []
+    gains: list[PromptGain] = []
     winner: Proposal | None = None
     if chosen:
         score: Callable[[Prompt], Scores] = lambda prompt: scorer.scores(prompt, parts.select)  # noqa: E731
@@ -164,7 +164,7 @@ def _in_parts(task: Task, scorer: Scorer, report: Report) -> Outcome:
     return _outcome(KEEP, reason, default, state, (gains, confirmed), queries)
 
 
-def _longest(task: Task) -> Proposal:
+def _longest(task: TuningTask) -> Proposal:
     """Return the longest prompt of the pool that may be proposed and that the model can take."""
     held = [one for one in task.pool if task.space.holds(one.prompt)]
     for one in sorted(held, key=lambda one: -task.space.words(one.prompt)):
@@ -195,14 +195,14 @@ def _affordable(
     return chosen
 
 
-def _in_folds(task: Task, scorer: Scorer, report: Report) -> Outcome:
+def _in_folds(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOutcome:
     """With few queries: search without each fold in turn, and judge its winner on that fold."""
     default, rules = task.pool[0], task.rules
     parts = folds(task.relevant, rules.seed)
     winners: list[Proposal] = []
     pairs: list[tuple[Scores, Scores]] = []
     everything: list[Scored] = []
-    state: Search | None = None
+    state: SearchState | None = None
     for at, part in enumerate(parts):
         rest = [one for one in task.relevant if one not in set(part)]
         inner = replace(task, rules=replace(rules, seed=rules.seed + at))
@@ -235,7 +235,9 @@ def _in_folds(task: Task, scorer: Scorer, report: Report) -> Outcome:
     return _outcome(verdict, told, prompt, state, ([held], None), queries)
 
 
-def _later(task: Task, scorer: Scorer, coming: Sequence[Sequence[str]], folds_left: int) -> Cost:
+def _later(
+    task: TuningTask, scorer: Scorer, coming: Sequence[Sequence[str]], folds_left: int
+) -> Cost:
     """Keep what judging this fold takes, and the shares of the folds after it."""
     longest = _longest(task)
     judging = [
@@ -260,11 +262,11 @@ def _outcome(
     verdict: str,
     reason: str,
     prompt: Prompt,
-    state: Search,
-    tested: tuple[list[Gain], Gain | None],
+    state: SearchState,
+    tested: tuple[list[PromptGain], PromptGain | None],
     queries: dict[str, int],
-) -> Outcome:
-    return Outcome(
+) -> TuningOutcome:
+    return TuningOutcome(
         verdict=verdict,
         reason=reason,
         prompt=prompt,

@@ -9,14 +9,14 @@ from tuning.search.budget import Cost, Meter, SpentError
 from tuning.search.racing import race
 from tuning.search.scorer import Scorer
 from tuning.search.space import key_of
-from tuning.search.types import Bench, Proposal, Proposer, Rules, Scored, Task
+from tuning.search.types import Proposal, Proposer, ProposerContext, Rules, Scored, TuningTask
 
-Report = Callable[["Search"], None]
+ReportRound = Callable[["SearchState"], None]
 IDLE = 6  # batches in a row of nothing new, after which a proposer is left
 
 
 @dataclass(slots=True)
-class Search:
+class SearchState:
     """What is known so far.
 
     Attributes:
@@ -28,7 +28,7 @@ class Search:
         ended: why it ended.
     """
 
-    task: Task
+    task: TuningTask
     ids: tuple[str, ...]
     scorer: Scorer
     scored: list[Scored] = field(default_factory=list)
@@ -64,14 +64,16 @@ class Search:
         return one.mean - self.rules.length_penalty * share
 
 
-def search(task: Task, ids: Sequence[str], scorer: Scorer, report: Report) -> Search:
+def search(
+    task: TuningTask, ids: Sequence[str], scorer: Scorer, report: ReportRound
+) -> SearchState:
     """Try the pool, then each proposer in turn with an equal share of what is left.
 
     Raises:
         SpentError: not even the default could be scored.
     """
     order = np.random.default_rng([task.rules.seed, 1]).permutation(len(ids))
-    state = Search(task, tuple(ids[at] for at in order), scorer)
+    state = SearchState(task, tuple(ids[at] for at in order), scorer)
     default = task.pool[0]
     scorer.scores(default.prompt, state.ids)
     state.scored.append(Scored(default, scorer.known(default.prompt), True))
@@ -87,7 +89,7 @@ def search(task: Task, ids: Sequence[str], scorer: Scorer, report: Report) -> Se
     return state
 
 
-def _use(state: Search, proposer: Proposer, report: Report) -> None:
+def _use(state: SearchState, proposer: Proposer, report: ReportRound) -> None:
     """Go on with one proposer until it has no more, or its share is spent."""
     known = {key_of(one.proposal.prompt) for one in state.scored}
     idle = 0
@@ -117,7 +119,7 @@ def _use(state: Search, proposer: Proposer, report: Report) -> None:
         state.ended = "the budget ended"
 
 
-def _heats(state: Search, coming: list[Proposal]) -> bool:
+def _heats(state: SearchState, coming: list[Proposal]) -> bool:
     """Race proposals and note what became of them; return whether the budget ended."""
     if not coming:
         return False
@@ -146,7 +148,7 @@ def _heats(state: Search, coming: list[Proposal]) -> bool:
     return spent
 
 
-def _bench(state: Search, place: int) -> Bench:
+def _bench(state: SearchState, place: int) -> ProposerContext:
     """Give a proposer its tools; they reach no query outside SEARCH."""
     inside = frozenset(state.ids)
     scorer = state.scorer
@@ -162,7 +164,7 @@ def _bench(state: Search, place: int) -> Bench:
         return scorer.objective.failures(prompt, query_ids)
 
     seed = state.rules.seed * 1000 + place
-    return Bench(state.task.space, seed, state.ids, scorer.once, scores, failures)
+    return ProposerContext(state.task.space, seed, state.ids, scorer.once, scores, failures)
 
 
 def _kept(meter: Meter, reserved: Cost, proposers: int) -> Cost:
@@ -178,7 +180,7 @@ def _kept(meter: Meter, reserved: Cost, proposers: int) -> Cost:
     return Cost(kept("tokens"), kept("calls"), kept("evaluations"))
 
 
-def _late(state: Search) -> bool:
+def _late(state: SearchState) -> bool:
     """Tell whether the clock has run out; written down, so that it stays so when taken up."""
     limit = state.meter.budget.seconds
     if limit is None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.template import SLOT, Template, parts
+from embedder.prompts.template import SLOT, Template, template_parts
 from embedder.types import Role
 
 MOST_WORDS = 40
@@ -23,7 +23,7 @@ class Around:
 
     def __post_init__(self) -> None:
         for words in (self.before, self.after):
-            if any(part.kind != "literal" for part in parts(words)):
+            if any(part.kind != "literal" for part in template_parts(words)):
                 raise ValueError(f"words around a text hold no slot; got {words!r}")
 
 
@@ -123,9 +123,9 @@ def _sparse_top(prompt: Prompt, value: int) -> Prompt:
 
 
 def _prepend(prompt: Prompt, value: tuple[int, int] | None) -> Prompt:
-    from embedder.prompts.readout_rules import Prepending
+    from embedder.prompts.readout_rules import PrependingRules
 
-    return replace(prompt, prepend=Prepending(*value) if value else None)
+    return replace(prompt, prepend=PrependingRules(*value) if value else None)
 
 
 def _fusion(prompt: Prompt, value: str) -> Prompt:

@@ -12,7 +12,7 @@ SHARES = (0.5, 0.25, 0.25)
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class QuerySplit:
     """Three sets of query ids.
 
     Attributes:
@@ -79,9 +79,9 @@ def split(
     return tuple(tuple(query for query in relevant if query in part) for part in parts)
 
 
-def three_parts(relevant: Mapping[str, Set[Hashable]], seed: int) -> Split:
+def three_parts(relevant: Mapping[str, Set[Hashable]], seed: int) -> QuerySplit:
     """Split into SEARCH, SELECT and CONFIRM."""
-    return Split(*split(relevant, seed))
+    return QuerySplit(*split(relevant, seed))
 
 
 def folds(relevant: Mapping[str, Set[Hashable]], seed: int) -> tuple[tuple[str, ...], ...]:

@@ -103,7 +103,7 @@ class Once(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class ProposerContext:
     """What a proposer works with.
 
     Attributes:
@@ -174,11 +174,11 @@ class Rules:
             raise ValueError("finalists, block and batch are at least 1, min_effect at least 0")
 
 
-MakeProposer = Callable[[Bench], Proposer]
+MakeProposer = Callable[[ProposerContext], Proposer]
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class TuningTask:
     """One thing to tune.
 
     Attributes:

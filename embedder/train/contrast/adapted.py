@@ -10,7 +10,7 @@ from embedder.files.durable import filling
 from embedder.models.anatomy import decoder_layers
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
-from embedder.train.contrast.finetune_settings import ALL_LINEAR, Lora, Tuning
+from embedder.train.contrast.finetune_settings import ALL_LINEAR, FineTuneSettings, Lora
 from embedder.train.device import Device
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Adapted:
         return {n: p for n, p in model.named_parameters() if p.requires_grad}
 
 
-def load_adapted(model: str | Path, settings: Tuning, device: Device) -> Adapted:
+def load_adapted(model: str | Path, settings: FineTuneSettings, device: Device) -> Adapted:
     """Load a model and make it ready to learn; the same settings give the same weights.
 
     Raises:

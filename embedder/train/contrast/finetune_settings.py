@@ -31,7 +31,7 @@ class Lora:
 
 
 @dataclass(frozen=True, slots=True)
-class Tuning:
+class FineTuneSettings:
     """Settings of `lastword train contrast`; the defaults are PromptReps' supervised variant.
 
     Attributes:

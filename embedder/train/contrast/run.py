@@ -14,14 +14,14 @@ from embedder.files.durable import replace_file
 from embedder.models import sparse as sparsify
 from embedder.prompts.prompt import Prompt
 from embedder.train.contrast.adapted import Adapted, export, load_adapted
-from embedder.train.contrast.finetune_settings import OWN, Tuning
+from embedder.train.contrast.finetune_settings import OWN, FineTuneSettings
 from embedder.train.contrast.last_tokens import LastTokens
 from embedder.train.contrast.worded import WordedBatch, WordedPairs
 from embedder.train.data.pair_files import PairFiles
 from embedder.train.device import AUTO, Device
-from embedder.train.loop import Learner, Plan, learn
+from embedder.train.loop import Learner, StagePlan, train_stage
 from embedder.train.loss import Loss, better_than_answer, info_nce, weight_products
-from embedder.train.progress import Progress
+from embedder.train.progress import TrainingProgress
 from embedder.types import Role
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ FACTS = "training.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class FineTuneRun:
     """Where and for how long a model is fine-tuned; decides no weight.
 
     Attributes:
@@ -44,11 +44,11 @@ class Workshop:
     work: Path
     device: str = AUTO
     minutes: float | None = None
-    report: Callable[[Progress], None] = lambda progress: None
+    report: Callable[[TrainingProgress], None] = lambda progress: None
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FineTuneOutcome:
     """What was done.
 
     Attributes:
@@ -64,7 +64,7 @@ class Outcome:
     learning: int
 
 
-def fine_tune(settings: Tuning, workshop: Workshop) -> Outcome:
+def fine_tune(settings: FineTuneSettings, workshop: FineTuneRun) -> FineTuneOutcome:
     """Fine-tune and write a model; call again with the same folders to take a run up.
 
     Raises:
@@ -87,9 +87,9 @@ def fine_tune(settings: Tuning, workshop: Workshop) -> Outcome:
     deciding = settings.deciding(
         model=adapted.digest, pairs=pairs.digest, prompts=[prompt.hash for prompt in prompts]
     )
-    done = learn(
+    done = train_stage(
         _learner(settings, adapted, WordedPairs(pairs, encoders, settings), device),
-        Plan(
+        StagePlan(
             steps=steps,
             checkpoint=workshop.work / "contrast.safetensors",
             every=settings.checkpoint_every,
@@ -100,7 +100,9 @@ def fine_tune(settings: Tuning, workshop: Workshop) -> Outcome:
         ),
     )
     pairs.close()
-    outcome = Outcome(done, steps, len(pairs), sum(t.numel() for t in adapted.learning.values()))
+    outcome = FineTuneOutcome(
+        done, steps, len(pairs), sum(t.numel() for t in adapted.learning.values())
+    )
     export(adapted, prompts[0], workshop.out)
     facts = json.loads(deciding) | {"steps": done, "of": steps}
     replace_file(workshop.out / FACTS, (json.dumps(facts, indent=2) + "\n").encode())
@@ -148,7 +150,7 @@ class ContrastObjective:
     """
 
     reading: LastTokens
-    settings: Tuning
+    settings: FineTuneSettings
 
     def __call__(self, batch: WordedBatch) -> Loss:
         """Return the loss of a batch.
@@ -180,7 +182,7 @@ class ContrastObjective:
 
 
 def _learner(
-    settings: Tuning, adapted: Adapted, pairs: WordedPairs, device: Device
+    settings: FineTuneSettings, adapted: Adapted, pairs: WordedPairs, device: Device
 ) -> Learner[WordedBatch]:
     adapted.backbone.model.train()
     reading = LastTokens(adapted.backbone.model, device, adapted.options.token_budget)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.train.contrast.finetune_settings import Tuning
-from embedder.train.data.pair_files import Pair, PairFiles
+from embedder.train.contrast.finetune_settings import FineTuneSettings
+from embedder.train.data.pair_files import PairFiles, TrainingPair
 from embedder.types import Role
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class WordedPairs:
 
     pairs: PairFiles
     encoders: "Sequence[LLMEncoder]"
-    settings: Tuning
+    settings: FineTuneSettings
 
     def batches(self, start: int = 0) -> Iterator[WordedBatch]:
         """Yield batches for ever, in passes over all pairs, each in an order of its own.
@@ -89,7 +89,7 @@ class WordedPairs:
             chosen = [self.pairs[int(i)] for i in order[place * size : (place + 1) * size]]
             yield self._worded(chosen, number)
 
-    def _worded(self, pairs: Sequence[Pair], number: int) -> WordedBatch:
+    def _worded(self, pairs: Sequence[TrainingPair], number: int) -> WordedBatch:
         rng = np.random.default_rng([self.settings.seed, 1, number])
         encoder = self.encoders[self._drawn(rng)]
         negatives: list[str] = []

@@ -15,7 +15,7 @@ from embedder.files.lines import read_lines, shorten
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-Ids = NDArray[np.uint16]
+TokenIds = NDArray[np.uint16]
 PASSAGE_FILES = ("passages.jsonl.xz", "extra.jsonl.xz")  # the second may be absent
 PAIR_FILE = "pairs.jsonl.xz"
 PASSAGE_TOKENS = 256  # longer passages are cut: training sees far fewer
@@ -24,7 +24,7 @@ TEXTS, NUMBERS = ("passages", "titles", "queries"), ("positives", "cuts")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Texts:
+class TokenizedTexts:
     """Many texts in one array: text i is tokens[starts[i]:starts[i + 1]].
 
     Attributes:
@@ -32,7 +32,7 @@ class Texts:
         starts: (n + 1,) int64, non-decreasing, from 0 to total.
     """
 
-    tokens: Ids
+    tokens: TokenIds
     starts: NDArray[np.int64]
 
     def __post_init__(self) -> None:
@@ -42,7 +42,7 @@ class Texts:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def __getitem__(self, text: int) -> Ids:
+    def __getitem__(self, text: int) -> TokenIds:
         return self.tokens[self.starts[text] : self.starts[text + 1]]
 
 
@@ -58,9 +58,9 @@ class Corpus:
         cuts: (m,) int64 tokens to take off the front of that passage, as they are the query.
     """
 
-    passages: Texts
-    titles: Texts
-    queries: Texts
+    passages: TokenizedTexts
+    titles: TokenizedTexts
+    queries: TokenizedTexts
     positives: NDArray[np.int64]
     cuts: NDArray[np.int64]
 
@@ -70,7 +70,7 @@ class Corpus:
         for name in NUMBERS:
             arrays[name] = getattr(self, name)
         for name in TEXTS:
-            texts: Texts = getattr(self, name)
+            texts: TokenizedTexts = getattr(self, name)
             arrays |= {f"{name}_tokens": texts.tokens, f"{name}_starts": texts.starts}
         with replacing(path) as file:
             np.savez(file, allow_pickle=False, **arrays)
@@ -80,8 +80,8 @@ class Corpus:
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
 
-            def texts(name: str) -> Texts:
-                return Texts(arrays[f"{name}_tokens"], arrays[f"{name}_starts"])
+            def texts(name: str) -> TokenizedTexts:
+                return TokenizedTexts(arrays[f"{name}_tokens"], arrays[f"{name}_starts"])
 
             return cls(
                 passages=texts("passages"),
@@ -158,8 +158,8 @@ def read_corpus(folder: Path, tokenizer: "Tokenizer") -> Corpus:
     )
 
 
-def _tokenise(texts: Iterable[str], tokenizer: "Tokenizer", limit: int) -> Texts:
-    parts: list[Ids] = []
+def _tokenise(texts: Iterable[str], tokenizer: "Tokenizer", limit: int) -> TokenizedTexts:
+    parts: list[TokenIds] = []
     batch: list[str] = []
 
     def flush() -> None:
@@ -177,11 +177,11 @@ def _tokenise(texts: Iterable[str], tokenizer: "Tokenizer", limit: int) -> Texts
     lengths = np.array([len(part) for part in parts], dtype=np.int64)
     starts = np.concatenate([[0], np.cumsum(lengths)])
     tokens = np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint16)
-    return Texts(tokens, starts)
+    return TokenizedTexts(tokens, starts)
 
 
-def _every(texts: Texts, offset: int) -> Texts:
+def _every(texts: TokenizedTexts, offset: int) -> TokenizedTexts:
     """Keep every second text, from `offset` on."""
     kept = [texts[row] for row in range(offset, len(texts), 2)]
     lengths = np.array([len(part) for part in kept], dtype=np.int64)
-    return Texts(np.concatenate(kept), np.concatenate([[0], np.cumsum(lengths)]))
+    return TokenizedTexts(np.concatenate(kept), np.concatenate([[0], np.cumsum(lengths)]))

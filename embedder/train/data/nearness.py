@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.train.data.corpus import Texts
+from embedder.train.data.corpus import TokenizedTexts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +21,7 @@ ROUNDS = 3  # of power iteration
 
 
 def near_directions(
-    passages: Texts, vocabulary: int, dim: int, rng: np.random.Generator
+    passages: TokenizedTexts, vocabulary: int, dim: int, rng: np.random.Generator
 ) -> "Tensor":
     """Factorise the positive pointwise mutual information of tokens within a window.
 
@@ -55,7 +55,7 @@ def near_directions(
     return torch.from_numpy(noise)
 
 
-def _pairs(passages: Texts, vocabulary: int) -> NDArray[np.float32]:
+def _pairs(passages: TokenizedTexts, vocabulary: int) -> NDArray[np.float32]:
     """Count in how many windows two different tokens stand together: (vocabulary, vocabulary)."""
     from scipy.sparse import csr_matrix
 

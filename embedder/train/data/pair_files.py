@@ -23,7 +23,7 @@ from embedder.files.lines import (
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class TrainingPair:
     """A query, a passage that answers it, and passages that do not."""
 
     query: str
@@ -70,7 +70,7 @@ class PairFiles:
     def __len__(self) -> int:
         return len(self._starts)
 
-    def __getitem__(self, number: int) -> Pair:
+    def __getitem__(self, number: int) -> TrainingPair:
         held = int(np.searchsorted(self._firsts, number, side="right")) - 1
         file = self._files[held]
         file.seek(self._starts[number])
@@ -105,7 +105,7 @@ def _scan(file: BinaryIO, path: Path, see: Callable[[bytes], None]) -> Iterator[
         at += len(line)
 
 
-def _pair(line: str, place: str) -> Pair:
+def _pair(line: str, place: str) -> TrainingPair:
     given = parse_json(line, f"{place} is no pair", finite=False, encodable=True)
     if not isinstance(given, dict):
         raise ValueError(f"{place} is no pair: expected an object with query and positive")
@@ -118,4 +118,6 @@ def _pair(line: str, place: str) -> Pair:
     negatives = given.get("negatives") or []
     if not isinstance(negatives, list) or not all(isinstance(one, str) for one in negatives):
         raise ValueError(f"{place} is no pair: negatives must be a list of texts")
-    return Pair(given["query"], given["positive"], tuple(one for one in negatives if one.strip()))
+    return TrainingPair(
+        given["query"], given["positive"], tuple(one for one in negatives if one.strip())
+    )

@@ -7,12 +7,12 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.train.data.corpus import Corpus, Ids
+from embedder.train.data.corpus import Corpus, TokenIds
 from embedder.train.data.topics import text_vectors, topical_order
 
 SHORTEST_SENTENCE, LONGEST_SENTENCE = 5, 64  # tokens
 POOL = 32  # batches drawn together
-Drawn = tuple[Ids, Ids, int]  # query, passage, passage number
+Drawn = tuple[TokenIds, TokenIds, int]  # query, passage, passage number
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,8 +27,8 @@ class Batch:
         number: of the batch in its stream.
     """
 
-    queries: Sequence[Ids]
-    passages: Sequence[Ids]
+    queries: Sequence[TokenIds]
+    passages: Sequence[TokenIds]
     same: NDArray[np.bool_]
     number: int
 
@@ -123,7 +123,7 @@ class PairSource:
         passage = passage[: self._limit]
         return (query, passage, row) if len(query) and len(passage) else None
 
-    def _sentence(self, row: int, rng: np.random.Generator) -> tuple[Ids, Ids]:
+    def _sentence(self, row: int, rng: np.random.Generator) -> tuple[TokenIds, TokenIds]:
         """Take one sentence out of a passage; half of the time its title is put in front."""
         passage = self._corpus.passages[row]
         ends = np.flatnonzero(passage == self._full_stop) + 1

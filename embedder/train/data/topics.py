@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from embedder.train.data.corpus import Ids
+from embedder.train.data.corpus import TokenIds
 
 
-def text_vectors(texts: Sequence[Ids], rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def text_vectors(texts: Sequence[TokenIds], rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (n, dim) unit sums of token rows: a coarse view of what each text is about.
 
     Args:

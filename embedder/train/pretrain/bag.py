@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.train.data.corpus import Texts
-from embedder.train.loss import Vectors
-from embedder.train.pretrain.wording import Wording
+from embedder.train.data.corpus import TokenizedTexts
+from embedder.train.loss import TextVectors
+from embedder.train.pretrain.wording import PromptIds
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,7 +82,9 @@ class Bag:
         weighted = self.bounded_importance().exp()[:, None] * self.rows()
         return np.array(weighted.detach().cpu().numpy()[:, :TOPIC_UNITS], dtype=np.float32)
 
-    def vectors(self, ids: "Tensor", counted: "Tensor", rows: "Tensor", terms: "Tensor") -> Vectors:
+    def vectors(
+        self, ids: "Tensor", counted: "Tensor", rows: "Tensor", terms: "Tensor"
+    ) -> TextVectors:
         """Represent texts as the decoder would at the end of the prompt.
 
         Args:
@@ -102,10 +104,10 @@ class Bag:
         scale = ((mean.square().sum(1) + self.width) / self.width).rsqrt()
         dense = mean * scale[:, None]
         logits = (dense[rows] * self.head[terms]).sum(1) + self.bias[terms] * scale[rows]
-        return Vectors(dense, rows, terms, logits)
+        return TextVectors(dense, rows, terms, logits)
 
 
-def new_bag(directions: "Tensor", frequency: NDArray[np.float64], wording: Wording) -> Bag:
+def new_bag(directions: "Tensor", frequency: NDArray[np.float64], wording: PromptIds) -> Bag:
     """Begin at the words' inverse document frequency.
 
     Args:
@@ -125,7 +127,7 @@ def new_bag(directions: "Tensor", frequency: NDArray[np.float64], wording: Wordi
 
 
 def token_frequency(
-    passages: Texts, vocabulary: int, rng: np.random.Generator
+    passages: TokenizedTexts, vocabulary: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Return the share of passages that hold each token, counted on a sample; never 0."""
     sample = rng.permutation(len(passages))[:DOCUMENTS_COUNTED]

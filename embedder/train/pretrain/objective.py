@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.train.data.corpus import Ids
+from embedder.train.data.corpus import TokenIds
 from embedder.train.data.pairs import Batch
 from embedder.train.device import Device
-from embedder.train.loss import Vectors, dense_scores, info_nce, sparse_scores, taught_together
+from embedder.train.loss import TextVectors, dense_scores, info_nce, sparse_scores, taught_together
 from embedder.train.pretrain.bag import Bag
 from embedder.train.pretrain.settings import Stage
 from embedder.train.pretrain.states import states_at
-from embedder.train.pretrain.wording import Prompted, Wording
+from embedder.train.pretrain.wording import Prompted, PromptIds
 from embedder.types import Role
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class BagObjective:
     """Dense and sparse InfoNCE of a bag of words."""
 
     bag: Bag
-    wording: Wording
+    wording: PromptIds
     stage: Stage
     seed: int
     device: Device = field(default_factory=Device)
@@ -40,7 +40,7 @@ class BagObjective:
         passages = self.vectors(batch.passages, Role.DOCUMENT, self.wording.drawn(rng))
         return contrast(queries, passages, batch, self.stage, len(self.bag.bias))
 
-    def vectors(self, texts: Sequence[Ids], role: Role, phrasing: int = 0) -> Vectors:
+    def vectors(self, texts: Sequence[TokenIds], role: Role, phrasing: int = 0) -> TextVectors:
         """Represent texts; the prompt's words count as well."""
         ids = self.device.tensor(self.wording.put(texts, role, phrasing).ids)
         rows, terms = map(self.device.tensor, self.wording.own(texts))
@@ -60,7 +60,7 @@ class DecoderObjective:
     """
 
     model: Any
-    wording: Wording
+    wording: PromptIds
     stage: Stage
     seed: int
     device: Device = field(default_factory=Device)
@@ -80,13 +80,16 @@ class DecoderObjective:
             loss = loss + self.stage.language_weight * language
         return loss
 
-    def vectors(self, texts: Sequence[Ids], role: Role, phrasing: int = 0) -> Vectors:
+    def vectors(self, texts: Sequence[TokenIds], role: Role, phrasing: int = 0) -> TextVectors:
         """Represent texts by the state and the logits at the prompt's last token."""
         return self._read(texts, self.wording.put(texts, role, phrasing))[0]
 
     def _read(
-        self, texts: Sequence[Ids], prompted: Prompted, inside: NDArray[np.float64] | None = None
-    ) -> "tuple[Vectors, Tensor, Tensor | None]":
+        self,
+        texts: Sequence[TokenIds],
+        prompted: Prompted,
+        inside: NDArray[np.float64] | None = None,
+    ) -> "tuple[TextVectors, Tensor, Tensor | None]":
         """Return vectors, all logits at the last token, and the next-token loss `inside`."""
         from torch.nn.functional import cross_entropy
 
@@ -99,7 +102,7 @@ class DecoderObjective:
             state = states_at(self.model, *places).float()
         logits = self.model.lm_head(state)  # (n, 1 + drawn, vocabulary)
         rows, terms = map(self.device.tensor, self.wording.own(texts))
-        vectors = Vectors(state[:, 0], rows, terms, logits[:, 0][rows, terms])
+        vectors = TextVectors(state[:, 0], rows, terms, logits[:, 0][rows, terms])
         if not drawn.size:
             return vectors, logits[:, 0], None
         after = self.device.tensor(np.take_along_axis(ids, at[:, 1:] + 1, axis=1))
@@ -107,7 +110,7 @@ class DecoderObjective:
 
 
 def contrast(
-    queries: Vectors, passages: Vectors, batch: Batch, stage: Stage, vocabulary: int
+    queries: TextVectors, passages: TextVectors, batch: Batch, stage: Stage, vocabulary: int
 ) -> "Tensor":
     """Add dense and sparse InfoNCE; only cosines are divided by the temperature.
 
@@ -125,7 +128,7 @@ def contrast(
     return loss
 
 
-def named_word_loss(logits: "Tensor", queries: Vectors, rng: np.random.Generator) -> "Tensor":
+def named_word_loss(logits: "Tensor", queries: TextVectors, rng: np.random.Generator) -> "Tensor":
     """Return the cross entropy of answering a passage's prompt with a word of its query.
 
     One content token of each query is drawn. It makes the answer in one word a real one: the

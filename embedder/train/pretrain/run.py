@@ -15,15 +15,15 @@ from embedder.train.data.corpus import PASSAGE_FILES, Corpus, read_corpus, token
 from embedder.train.data.nearness import near_directions
 from embedder.train.data.pairs import PairSource
 from embedder.train.device import Device
-from embedder.train.loop import Learner, Plan, learn
+from embedder.train.loop import Learner, StagePlan, train_stage
 from embedder.train.pretrain.bag import RESERVED, Bag, new_bag, token_frequency
 from embedder.train.pretrain.decoder import decoder_config, decoder_from_bag
 from embedder.train.pretrain.export import export
 from embedder.train.pretrain.objective import BagObjective, DecoderObjective
 from embedder.train.pretrain.settings import PHRASINGS, Settings, Stage
 from embedder.train.pretrain.tokenizer import train_tokenizer
-from embedder.train.pretrain.wording import Wording
-from embedder.train.progress import Progress
+from embedder.train.pretrain.wording import PromptIds
+from embedder.train.progress import TrainingProgress
 from embedder.train.work_files import named_if_damaged
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ TOKENIZER_FILE, CORPUS_FILE = "tokenizer.json", "corpus.npz"
 
 
 @dataclass(frozen=True, slots=True)
-class Folders:
+class PretrainFolders:
     """Where a run reads and writes.
 
     Attributes:
@@ -60,7 +60,7 @@ class Material:
 
     tokenizer: "Tokenizer"
     corpus: Corpus
-    wording: Wording
+    wording: PromptIds
 
     def pairs(self, stage: Stage, bag: Bag) -> PairSource:
         """Return the stream of pairs, cut by what a bag takes for topics."""
@@ -69,30 +69,30 @@ class Material:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class PretrainRun:
     """One making of the model: folders, settings, when to stop, where, and who is told."""
 
-    folders: Folders
+    folders: PretrainFolders
     settings: Settings
     late: Callable[[], bool] = lambda: False
     device: Device = field(default_factory=Device)
-    report: Callable[[Progress], None] = lambda progress: None
+    report: Callable[[TrainingProgress], None] = lambda progress: None
 
-    def plan(self, name: str, stage: Stage) -> Plan:
+    def plan(self, name: str, stage: Stage) -> StagePlan:
         """Return the plan of a stage, whose checkpoint is called after it."""
         checkpoint = self.folders.work / f"{name}.safetensors"
         every = self.settings.checkpoint_every
         deciding = self.settings.deciding(name)
-        return Plan(stage.steps, checkpoint, every, deciding, self.late, self.report)
+        return StagePlan(stage.steps, checkpoint, every, deciding, self.late, self.report)
 
 
-def until(minutes: float | None) -> Callable[[], bool]:
+def train_until(minutes: float | None) -> Callable[[], bool]:
     """Return what says whether this much time is over since now; None is never."""
     end = time.monotonic() + 60 * minutes if minutes is not None else float("inf")
     return lambda: time.monotonic() > end
 
 
-def train(run: Run) -> bool:
+def train(run: PretrainRun) -> bool:
     """Train and export; call it again with the same folders to take a stopped run up.
 
     A run that is late stops after the step in which it notices, and exports what there is.
@@ -113,7 +113,7 @@ def train(run: Run) -> bool:
     return finished
 
 
-def prepare(folders: Folders, settings: Settings) -> Material:
+def prepare(folders: PretrainFolders, settings: Settings) -> Material:
     """Train the tokenizer and tokenise the corpus, or read what an earlier call kept."""
     from tokenizers import Tokenizer
 
@@ -131,10 +131,10 @@ def prepare(folders: Folders, settings: Settings) -> Material:
     with named_if_damaged(kept_corpus):
         corpus = Corpus.load(kept_corpus)
     log.info("%d passages, %d pairs", len(corpus.passages), len(corpus.queries))
-    return Material(tokenizer, corpus, Wording.of(tokenizer))
+    return Material(tokenizer, corpus, PromptIds.of(tokenizer))
 
 
-def train_bag(run: Run, material: Material) -> tuple[Bag, bool]:
+def train_bag(run: PretrainRun, material: Material) -> tuple[Bag, bool]:
     """Train the bag of words; also return whether it is finished."""
     settings, stage, wording = run.settings, run.settings.bag, material.wording
     rng = np.random.default_rng(settings.seed)
@@ -151,11 +151,13 @@ def train_bag(run: Run, material: Material) -> tuple[Bag, bool]:
         batches=lambda start: pairs.batches(stage.batch, settings.seed, start),
         device=run.device,
     )
-    finished = learn(learner, run.plan("bag", stage)) == stage.steps
+    finished = train_stage(learner, run.plan("bag", stage)) == stage.steps
     return bag.to("cpu"), finished
 
 
-def train_decoder(run: Run, material: Material, bag: Bag, model: "LlamaForCausalLM") -> bool:
+def train_decoder(
+    run: PretrainRun, material: Material, bag: Bag, model: "LlamaForCausalLM"
+) -> bool:
     """Train the decoder that began as a bag, in place; return whether it is finished."""
     settings, stage = run.settings, run.settings.decoder
     tensors = dict(model.to(run.device.name).named_parameters())
@@ -169,4 +171,4 @@ def train_decoder(run: Run, material: Material, bag: Bag, model: "LlamaForCausal
         device=run.device,
         longest=1.0,  # a few batches would undo what the bag knows
     )
-    return learn(learner, run.plan("decoder", stage)) == stage.steps
+    return train_stage(learner, run.plan("decoder", stage)) == stage.steps

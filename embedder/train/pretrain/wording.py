@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.inputs.vocabulary import stop_words
-from embedder.train.data.corpus import Ids
+from embedder.train.data.corpus import TokenIds
 from embedder.train.pretrain.settings import PHRASINGS
 from embedder.train.pretrain.tokenizer import BOS, PAD
 from embedder.types import Role
@@ -35,7 +35,7 @@ class Prompted(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wording:
+class PromptIds:
     """The prompts in token ids, and which ids may stand for a text.
 
     Attributes:
@@ -46,21 +46,21 @@ class Wording:
             which prompts end.
     """
 
-    before: dict[Role, tuple[Ids, ...]]
-    after: dict[Role, tuple[Ids, ...]]
+    before: dict[Role, tuple[TokenIds, ...]]
+    after: dict[Role, tuple[TokenIds, ...]]
     pad: int
     silent: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, tokenizer: "Tokenizer") -> "Wording":
+    def of(cls, tokenizer: "Tokenizer") -> "PromptIds":
         """Tokenise prefix and suffix of each template apart from the text."""
 
         def ids(text: str) -> list[int]:
             return list(tokenizer.encode(text, add_special_tokens=False).ids)
 
         bos = tokenizer.token_to_id(BOS)
-        before: dict[Role, tuple[Ids, ...]] = {}
-        after: dict[Role, tuple[Ids, ...]] = {}
+        before: dict[Role, tuple[TokenIds, ...]] = {}
+        after: dict[Role, tuple[TokenIds, ...]] = {}
         for role in (Role.QUERY, Role.DOCUMENT):
             cut = [phrasing[role].split("{text}") for phrasing in PHRASINGS.values()]
             before[role] = tuple(np.array([bos, *ids(a)], dtype=np.uint16) for a, _ in cut)
@@ -83,7 +83,7 @@ class Wording:
         others = len(self.before[Role.QUERY]) - 1
         return 0 if rng.random() < OWN_SHARE else 1 + int(rng.integers(others))
 
-    def put(self, texts: Sequence[Ids], role: Role, phrasing: int = 0) -> Prompted:
+    def put(self, texts: Sequence[TokenIds], role: Role, phrasing: int = 0) -> Prompted:
         """Surround texts with a role's prompt."""
         before, after = self.before[role][phrasing], self.after[role][phrasing]
         around = len(before) + len(after)
@@ -93,7 +93,7 @@ class Wording:
             row[: len(text) + around] = np.concatenate([before, text, after])
         return Prompted(ids, last)
 
-    def own(self, texts: Sequence[Ids]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def own(self, texts: Sequence[TokenIds]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return (rows, ids): the different content ids of each text, sorted by text, then id."""
         found = [np.unique(text) for text in texts]
         kept = [ids[~self.silent[ids]].astype(np.int64) for ids in found]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class SystemPair:
     """Two systems on one data set, item by item.
 
     Attributes:
@@ -65,7 +65,7 @@ class WeightCurve:
     high: Sequence[float] = ()
 
 
-def scatter(pair: Pair) -> str:
+def scatter(pair: SystemPair) -> str:
     """Draw every item at its value in the first system and in the second, with the diagonal.
 
     Items at one place are one larger point; a point links to its first item.
@@ -91,7 +91,7 @@ def scatter(pair: Pair) -> str:
     return drawn(pair.key, title, draw, titles, height=5)
 
 
-def differences(pair: Pair, interval: tuple[float, float] | None = None) -> str:
+def differences(pair: SystemPair, interval: tuple[float, float] | None = None) -> str:
     """Draw second minus first of every item as bars from best to worst, with mean and interval."""
     values = {item: pair.second[item] - value for item, value in pair.first.items()}
     order = sorted(values, key=lambda item: (-values[item], item))
@@ -275,17 +275,17 @@ def sensitivity(
     return drawn(key, title, draw, height=1.5 + 0.7 * max(len(held), 1))
 
 
-def _target(pair: Pair, item: str) -> str | None:
+def _target(pair: SystemPair, item: str) -> str | None:
     return f"#{pair.links[item]}" if item in pair.links else None
 
 
-def _titles(pair: Pair, groups: Sequence[Sequence[str]]) -> dict[str, str]:
+def _titles(pair: SystemPair, groups: Sequence[Sequence[str]]) -> dict[str, str]:
     """Return what is shown at each link; a group of items is linked by its first."""
     linked = ((_target(pair, items[0]), items) for items in groups)
     return {target: _several(pair, items) for target, items in linked if target is not None}
 
 
-def _several(pair: Pair, items: Sequence[str]) -> str:
+def _several(pair: SystemPair, items: Sequence[str]) -> str:
     """Say which items a point stands for."""
     first, second = pair.first[items[0]], pair.second[items[0]]
     names = "; ".join(pair.labels[item] for item in items[:5])

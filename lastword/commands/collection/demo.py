@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option, Typer
 
-from lastword.cli.encoders import Readers, channel_options, readers
-from lastword.cli.options import Output, Pieces, Reading, command
-from lastword.cli.recipes import spoken, to_json
+from lastword.cli.encoders import ChannelEncoders, channel_options, make_encoders
+from lastword.cli.options import EncoderOptions, Output, Pieces, command
+from lastword.cli.recipes import describe_specs, to_json
 from lastword.cli.screen import Screen, counted, one_line, shell, table, visible
 from lastword.cli.tables import on_terminal
 
@@ -38,11 +38,11 @@ SHOWN = 5  # documents per question and channel
 WORDS = 8  # words of the model per text
 ASKED = "question"  # its id in the runs
 
-Words = tuple[tuple[str, float], ...]
+WeightedWords = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class DemoAnswer:
     """What one question found.
 
     Attributes:
@@ -55,10 +55,10 @@ class Answered:
     """
 
     question: str
-    ranked: Mapping[str, Words]
+    ranked: Mapping[str, WeightedWords]
     texts: tuple[str, ...]
-    question_words: Words
-    document_words: Words
+    question_words: WeightedWords
+    document_words: WeightedWords
     seconds: float
 
 
@@ -71,7 +71,7 @@ class Answered:
     ],
 )
 def demo(
-    reading: Reading,
+    reading: EncoderOptions,
     output: Output,
     ask: Annotated[
         list[str] | None, Option(help="A question of yours, instead of ours; may be repeated.")
@@ -88,8 +88,8 @@ def demo(
     screen = Screen(output)
     screen.remark("Documents: the documentation strings of this machine's Python standard library.")
     with screen.waiting("Loading the model"):
-        made = readers(reading)
-    screen.remark(f"Reading with {spoken(made.recipes)}.")
+        made = make_encoders(reading)
+    screen.remark(f"Reading with {describe_specs(made.recipes)}.")
     place = out or demo_place(made)
     built = _built(place, made, screen)
     answered = _answered(place, made, ask or QUESTIONS, pieces)
@@ -116,7 +116,7 @@ def _cache_folder() -> Path:
     return root / "lastword"
 
 
-def demo_place(made: Readers) -> Path:
+def demo_place(made: ChannelEncoders) -> Path:
     """Name the index after all that it depends on: the library's version, encoders and fusion."""
     facts = [sys.version, *(encoder.fingerprint for encoder in made.encoders.values())]
     facts += [to_json(recipe) for recipe in made.recipes.values()]
@@ -124,7 +124,7 @@ def demo_place(made: Readers) -> Path:
     return _cache_folder() / f"demo-{key}.index"
 
 
-def _built(place: Path, made: Readers, screen: Screen) -> dict[str, Any]:
+def _built(place: Path, made: ChannelEncoders, screen: Screen) -> dict[str, Any]:
     """Build the index, finish it, or find it; say how many documents and how fast."""
     from index.folder import Index
     from retrieval.build import build_index
@@ -149,7 +149,9 @@ def _built(place: Path, made: Readers, screen: Screen) -> dict[str, Any]:
     return {"documents": report.documents, "reused": False, "documents_per_second": speed}
 
 
-def _answered(place: Path, made: Readers, questions: Sequence[str], pieces: bool) -> list[Answered]:
+def _answered(
+    place: Path, made: ChannelEncoders, questions: Sequence[str], pieces: bool
+) -> list[DemoAnswer]:
     from index.folder import Index
     from retrieval.retriever import Retriever
 
@@ -159,7 +161,9 @@ def _answered(place: Path, made: Readers, questions: Sequence[str], pieces: bool
         return [_answer(question, retriever, made, pieces) for question in questions]
 
 
-def _answer(question: str, retriever: "Retriever", made: Readers, pieces: bool) -> Answered:
+def _answer(
+    question: str, retriever: "Retriever", made: ChannelEncoders, pieces: bool
+) -> DemoAnswer:
     from embedder.types import Role
     from retrieval.run import ranked
 
@@ -169,14 +173,14 @@ def _answer(question: str, retriever: "Retriever", made: Readers, pieces: bool) 
     best = [document for document, _ in ranked(answer.run[ASKED])[:SHOWN]]
     texts = tuple(held.document(document).text for document in best)
     reader = made.encoders.get("sparse")
-    words: tuple[Words, Words] = ((), ())
+    words: tuple[WeightedWords, WeightedWords] = ((), ())
     if reader is not None and best:
         top = held.document(best[0]).content
         words = (
             _words(reader, question, Role.QUERY, pieces),
             _words(reader, top, Role.DOCUMENT, pieces),
         )
-    return Answered(
+    return DemoAnswer(
         question=question,
         ranked={name: tuple(ranked(run[ASKED])[:SHOWN]) for name, run in runs.items()},
         texts=texts,
@@ -186,7 +190,7 @@ def _answer(question: str, retriever: "Retriever", made: Readers, pieces: bool) 
     )
 
 
-def _words(reader: "Encoder", text: str, role: "Role", pieces: bool) -> Words:
+def _words(reader: "Encoder", text: str, role: "Role", pieces: bool) -> WeightedWords:
     """Return the strongest words that the model chose for a text."""
     from embedder.inspect.word_columns import piece_words, whole_words
 
@@ -197,7 +201,7 @@ def _words(reader: "Encoder", text: str, role: "Role", pieces: bool) -> Words:
     return tuple((piece_words if pieces else whole_words)(reader, weights, [text])[:WORDS])
 
 
-def _shown(answered: Answered) -> "list[RenderableType]":
+def _shown(answered: DemoAnswer) -> "list[RenderableType]":
     """Lay out one question: the best of every channel side by side, and the words."""
     from rich.text import Text
 
@@ -216,7 +220,7 @@ def _shown(answered: Answered) -> "list[RenderableType]":
     return shown
 
 
-def _rankings(ranked: Mapping[str, Words]) -> "RenderableType":
+def _rankings(ranked: Mapping[str, WeightedWords]) -> "RenderableType":
     """Lay out the best of every channel side by side, or below where a terminal is narrow."""
     from rich.columns import Columns
 
@@ -231,7 +235,7 @@ def _rankings(ranked: Mapping[str, Words]) -> "RenderableType":
     return Columns([_ranked_table(name, run, width) for name, run in ranked.items()], width=width)
 
 
-def _ranked_table(name: str, run: Words, width: int) -> "RichTable":
+def _ranked_table(name: str, run: WeightedWords, width: int) -> "RichTable":
     from rich.table import Table
     from rich.text import Text
 
@@ -243,7 +247,9 @@ def _ranked_table(name: str, run: Words, width: int) -> "RichTable":
     return made
 
 
-def _say_what_next(screen: Screen, place: Path, reading: Reading, milliseconds: float) -> None:
+def _say_what_next(
+    screen: Screen, place: Path, reading: EncoderOptions, milliseconds: float
+) -> None:
     screen.remark(
         f"\n{milliseconds:.0f} ms per question, the model's reading of it included.\n"
         "\nTo try next:\n"
@@ -251,7 +257,7 @@ def _say_what_next(screen: Screen, place: Path, reading: Reading, milliseconds: 
         f'  {shell("lastword", "explain", place)} "pick a random element" random.Random.choice\n'
         "  lastword index YOUR_FOLDER -o my.index"
     )
-    if reading == Reading():
+    if reading == EncoderOptions():
         screen.remark(
             "\nThis was the bundled model: it is small, so that it comes along and runs anywhere, "
             "and it\nknows little. A larger one reads better, with no other change:\n"

@@ -20,7 +20,7 @@ app = Typer()
 
 
 @dataclass(frozen=True, slots=True)
-class Making:
+class DevsetOutput:
     """Which queries, how many, and where they go."""
 
     out: Annotated[Path, Option("--out", "-o", metavar="FOLDER", help="Queries and judgements.")]
@@ -46,7 +46,7 @@ class Making:
         "lastword tune my.index --queries dev/queries.jsonl --qrels dev/qrels/devset.tsv",
     ],
 )
-def devset(path: IndexPath, making: Making, output: Output) -> None:
+def devset(path: IndexPath, making: DevsetOutput, output: Output) -> None:
     """Make queries from documents, to tune a prompt where nobody has judged anything.
 
     Queries that copy their document, come twice, or do not find their document again by words
@@ -62,7 +62,7 @@ def devset(path: IndexPath, making: Making, output: Output) -> None:
     options = DevsetOptions(making.queries, making.style, making.seed, _examples(making.examples))
     with (
         Index.open(path) as index,
-        screen.progress("Making", making.queries, "queries") as advance,
+        screen.progress("DevsetOutput", making.queries, "queries") as advance,
     ):
         made = Maker(index, options, _chat(making), _words(index)).devset(advance)
     folder = making.out / "qrels"
@@ -90,16 +90,16 @@ def devset(path: IndexPath, making: Making, output: Output) -> None:
 def _words(index: "Index") -> "Encoder":
     """Return what analysed the texts of the bm25 channel, or what would."""
     from embedder.encoders.bm25 import BM25Encoder
-    from lastword.cli.encoders import readers_again
-    from lastword.cli.options import Running
+    from lastword.cli.encoders import remake_encoders
+    from lastword.cli.options import DeviceOptions
 
     spec = index.channels.get("bm25")
     if spec is None or spec.recipe == "{}":  # made from Python, which keeps no recipe
         return BM25Encoder()
-    return readers_again({"bm25": spec.recipe}, ["bm25"], Running())["bm25"]
+    return remake_encoders({"bm25": spec.recipe}, ["bm25"], DeviceOptions())["bm25"]
 
 
-def _chat(making: Making) -> "Chat | None":
+def _chat(making: DevsetOutput) -> "Chat | None":
     from embedder.models.chat_client import open_chat
 
     if making.style != "chat":

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from typer import Option, Typer
 
 from lastword.cli.encoders import model_channels
-from lastword.cli.options import Output, Reading, command
-from lastword.cli.recipes import said
+from lastword.cli.options import EncoderOptions, Output, command
+from lastword.cli.recipes import describe_spec
 from lastword.cli.screen import Screen, counted, size
 from lastword.cli.sources import check_folder_of
 
@@ -25,7 +25,7 @@ WINDOW = 1024  # texts that are sorted by length and batched together
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class EmbedFiles:
     """What is read and what is written."""
 
     source: Annotated[
@@ -45,7 +45,7 @@ class Files:
         "--input queries.jsonl --out queries.npz --channels dense",
     ],
 )
-def embed(files: Files, reading: Reading, output: Output) -> None:
+def embed(files: EmbedFiles, reading: EncoderOptions, output: Output) -> None:
     """Write the vectors of texts to a NumPy file.
 
     It holds ids, owner (which text a row stands for), dense, sparse (data, indices, indptr,
@@ -84,7 +84,7 @@ def embed(files: Files, reading: Reading, output: Output) -> None:
     screen.result({"out": str(files.out), "texts": len(texts), "bytes": files.out.stat().st_size})
     screen.remark(
         f"{files.out}: {counted(len(texts), 'text')}, {size(files.out.stat().st_size)}, "
-        f"with {', '.join(arrays)}; read by {said(recipe)}."
+        f"with {', '.join(arrays)}; read by {describe_spec(recipe)}."
     )
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Argument, Option, Typer
 
-from lastword.cli.encoders import channel_options, readers, readers_again
-from lastword.cli.options import IndexPath, Output, Reading, Running, command
-from lastword.cli.recipes import Recipe, spoken
+from lastword.cli.encoders import channel_options, make_encoders, remake_encoders
+from lastword.cli.options import DeviceOptions, EncoderOptions, IndexPath, Output, command
+from lastword.cli.recipes import EncoderSpec, describe_specs
 from lastword.cli.screen import Screen, counted, duration, shell
 from lastword.cli.sources import Survey, look_through
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 app = Typer()
 
-Source = Annotated[
+SourceArgument = Annotated[
     str,
     Argument(
         metavar="SOURCE",
@@ -28,7 +28,7 @@ Source = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
+class IntakeOptions:
     """What happens to documents without text, and after an interruption."""
 
     on_empty: Annotated[
@@ -41,7 +41,7 @@ class Intake:
 
 
 @dataclass(frozen=True, slots=True)
-class Storing(Intake):
+class StorageOptions(IntakeOptions):
     """How a new index takes documents in, cuts them and keeps their dense rows."""
 
     factory: Annotated[
@@ -68,10 +68,10 @@ class Storing(Intake):
     ],
 )
 def index(
-    source: Source,
+    source: SourceArgument,
     out: Annotated[Path, Option("--out", "-o", metavar="INDEX", help="Folder to make.")],
-    reading: Reading,
-    storing: Storing,
+    reading: EncoderOptions,
+    storing: StorageOptions,
     output: Output,
 ) -> None:
     """Read a collection with a model and make an index of it.
@@ -85,13 +85,13 @@ def index(
     collection = open_collection(source)
     survey = look_through(collection, screen, storing.on_empty)
     with screen.loading(reading.channels):
-        made = readers(reading, (document.content for document in collection.documents()))
+        made = make_encoders(reading, (document.content for document in collection.documents()))
     options = _build_options(storing, made.recipes)
     with screen.progress("Indexing", survey.documents, "documents") as advance:
         report = build_index(collection.documents(), made.encoders, out, options, advance)
     _tell(screen, out, report, survey)
     survey.tell(screen)
-    screen.remark(f"Read by {spoken(made.recipes)}.")
+    screen.remark(f"Read by {describe_specs(made.recipes)}.")
     screen.remark(f'Next: {shell("lastword", "search", out)} "your question"')
 
 
@@ -99,7 +99,13 @@ def index(
     app,
     ["lastword add my.index more-docs/", "lastword add my.index new.jsonl --on-empty skip"],
 )
-def add(path: IndexPath, source: Source, intake: Intake, running: Running, output: Output) -> None:
+def add(
+    path: IndexPath,
+    source: SourceArgument,
+    intake: IntakeOptions,
+    running: DeviceOptions,
+    output: Output,
+) -> None:
     """Add a collection to an index, read by the encoders that made it."""
     from eval.data.collections import open_collection
     from index.folder import Index
@@ -112,7 +118,7 @@ def add(path: IndexPath, source: Source, intake: Intake, running: Running, outpu
     collection = open_collection(source)
     survey = look_through(collection, screen, intake.on_empty)
     with screen.loading(",".join(recipes)):
-        encoders = readers_again(recipes, list(recipes), running)
+        encoders = remake_encoders(recipes, list(recipes), running)
     options = BuildOptions(on_empty=intake.on_empty, resume=not intake.restart, cache=True)
     with screen.progress("Adding", survey.documents, "documents") as advance:
         report = add_documents(collection.documents(), encoders, path, options, advance)
@@ -120,7 +126,7 @@ def add(path: IndexPath, source: Source, intake: Intake, running: Running, outpu
     survey.tell(screen)
 
 
-def _build_options(storing: Storing, recipes: Mapping[str, Recipe]) -> "BuildOptions":
+def _build_options(storing: StorageOptions, recipes: Mapping[str, EncoderSpec]) -> "BuildOptions":
     from index.manifest import Passages
     from retrieval.options import BuildOptions
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Typer
 
 from lastword.cli.options import IndexPath, Output, command, typed_text
-from lastword.cli.recipes import from_json, said
+from lastword.cli.recipes import describe_spec, from_json
 from lastword.cli.screen import Screen, counted, size, table
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _kept_as(spec: "ChannelSpec", facts: Mapping[str, Any]) -> str:
 
 def _read_by(spec: "ChannelSpec") -> str:
     try:
-        return said(from_json(spec.recipe, spec.name))
+        return describe_spec(from_json(spec.recipe, spec.name))
     except ValueError:
         return "another program"
 

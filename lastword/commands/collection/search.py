@@ -14,10 +14,10 @@ from lastword.cli.opening import open_retriever, unfinished_text
 from lastword.cli.options import (
     AUTO,
     FUSION_HELP,
+    DeviceOptions,
     IndexPath,
     Output,
     Pieces,
-    Running,
     command,
     typed_text,
 )
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from index.folder import Index
     from lastword.cli.tables import Table
     from retrieval.explain import Explanation
-    from retrieval.retriever import Answer, Retriever
+    from retrieval.retriever import Retriever, SearchResult
     from retrieval.run import Run
 
 app = Typer()
@@ -40,7 +40,7 @@ ONLY = "query"  # id of the query that was typed
 
 
 @dataclass(frozen=True, slots=True)
-class Fusing(Running):
+class SearchOptions(DeviceOptions):
     """Which channels answer, where their models run, and how their answers become one."""
 
     channels: Annotated[
@@ -56,7 +56,7 @@ class Fusing(Running):
 
 
 @dataclass(frozen=True, slots=True)
-class Asking(Fusing):
+class QueryOptions(SearchOptions):
     """How much is answered, and perhaps a file of queries instead of one."""
 
     k: Annotated[
@@ -82,7 +82,7 @@ class Asking(Fusing):
 )
 def search(
     path: IndexPath,
-    asking: Asking,
+    asking: QueryOptions,
     output: Output,
     query: Annotated[
         str | None,
@@ -109,7 +109,7 @@ def explain(
         str,
         Argument(metavar="DOCUMENT_ID", help="What was found.", callback=typed_text("the id")),
     ],
-    fusing: Fusing,
+    fusing: SearchOptions,
     output: Output,
     pieces: Pieces = False,
 ) -> None:
@@ -133,7 +133,7 @@ def explain(
 
 
 @contextmanager
-def opened(path: Path, fusing: Fusing, screen: Screen) -> "Iterator[Retriever]":
+def opened(path: Path, fusing: SearchOptions, screen: Screen) -> "Iterator[Retriever]":
     """Open an index and make the encoders of the channels that are asked."""
     names = [name.strip() for name in fusing.channels.split(",")] if fusing.channels else []
     with ExitStack() as stack:
@@ -146,7 +146,7 @@ def opened(path: Path, fusing: Fusing, screen: Screen) -> "Iterator[Retriever]":
         yield retriever
 
 
-def answer_rows(answer: "Answer", query_id: str, documents: "Index") -> list[dict[str, Any]]:
+def answer_rows(answer: "SearchResult", query_id: str, documents: "Index") -> list[dict[str, Any]]:
     """List what one query found: rank, id, score, title, text and the rank in every channel."""
     from retrieval.run import ranked
 
@@ -188,7 +188,7 @@ def answer_table(rows: Sequence[Mapping[str, Any]], channels: Sequence[str]) -> 
     )
 
 
-def _search_one(path: Path, query: str, asking: Asking, screen: Screen) -> None:
+def _search_one(path: Path, query: str, asking: QueryOptions, screen: Screen) -> None:
     _check_query(query)
     with opened(path, asking, screen) as retriever:
         answer = retriever.answer({ONLY: query}, asking.k or SHOWN)
@@ -212,7 +212,7 @@ def _search_one(path: Path, query: str, asking: Asking, screen: Screen) -> None:
     screen.remark(took)
 
 
-def _search_file(path: Path, asking: Asking, screen: Screen) -> None:
+def _search_file(path: Path, asking: QueryOptions, screen: Screen) -> None:
     from embedder.progress import added, watching
     from eval.data.queries import read_queries
     from retrieval.run import write_trec

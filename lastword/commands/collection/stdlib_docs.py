@@ -34,7 +34,7 @@ _PASSED_OVER = frozenset(
 _KNOWN_AS = {"posix": "os", "posixpath": "os.path", "pathlib._local": "pathlib"}
 """Modules that people know by another name."""
 
-Named = tuple[str, str]  # qualified name and documentation string
+NamedDoc = tuple[str, str]  # qualified name and documentation string
 
 
 def stdlib_documents() -> list[Document]:
@@ -64,7 +64,7 @@ def _spelled(name: str) -> str:
     return name.replace(".", " ").replace("_", " ")
 
 
-def _written_in_python() -> Iterator[Named]:
+def _written_in_python() -> Iterator[NamedDoc]:
     library = Path(sysconfig.get_paths()["stdlib"])
     for path in sorted(library.rglob("*.py")):
         module = _module_name(path.relative_to(library))
@@ -93,7 +93,7 @@ def _parsed(path: Path) -> ast.Module:
 
 def _documented(
     node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, name: str
-) -> Iterator[Named]:
+) -> Iterator[NamedDoc]:
     text = ast.get_docstring(node, clean=False)
     if text:
         yield name, text
@@ -105,7 +105,7 @@ def _documented(
                 yield from _documented(child, f"{name}.{child.name}")
 
 
-def _written_in_c() -> Iterator[Named]:
+def _written_in_c() -> Iterator[NamedDoc]:
     for module in _c_modules():
         public = _KNOWN_AS.get(module.__name__, module.__name__.lstrip("_"))
         if public not in sys.stdlib_module_names:
@@ -129,7 +129,7 @@ def _c_modules() -> Iterator[ModuleType]:
             continue
 
 
-def _member(member: object, prefix: str, name: str) -> Iterator[Named]:
+def _member(member: object, prefix: str, name: str) -> Iterator[NamedDoc]:
     if not (inspect.isclass(member) or inspect.isroutine(member)):
         return
     if isinstance(member.__doc__, str):

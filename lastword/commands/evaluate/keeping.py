@@ -10,8 +10,8 @@ from typer import Option
 
 from embedder.files.config_file import parse_toml
 from lastword.cli.encoders import model_channels
-from lastword.cli.options import Reading
-from lastword.cli.recipes import Recipe, to_json
+from lastword.cli.options import EncoderOptions
+from lastword.cli.recipes import EncoderSpec, to_json
 
 if TYPE_CHECKING:
     from embedder.types import Encoder
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class RunOutput:
     """Where figures go, and whether those that are there count."""
 
     out: Annotated[
@@ -32,7 +32,7 @@ class Keeping:
     ] = False
 
     def finished(
-        self, benchmark: str, recipe: Recipe, encoder: "Encoder", more: dict[str, Any]
+        self, benchmark: str, recipe: EncoderSpec, encoder: "Encoder", more: dict[str, Any]
     ) -> "dict[str, Record]":
         """Make the run folder that is asked for, or go on in it; return what need not be judged.
 
@@ -65,7 +65,7 @@ class Keeping:
             record.write(self.out)
 
 
-def dense_encoder(reading: Reading) -> "tuple[Encoder, Recipe]":
+def dense_encoder(reading: EncoderOptions) -> "tuple[Encoder, EncoderSpec]":
     """Load what gives dense rows; nothing else is computed.
 
     Raises:
@@ -94,7 +94,7 @@ def dense_encoder(reading: Reading) -> "tuple[Encoder, Recipe]":
     return model_channels(replace(reading, channels="dense"))["dense"]
 
 
-def prompt_name(recipe: Recipe) -> str | None:
+def prompt_name(recipe: EncoderSpec) -> str | None:
     """Return the name of the prompt; a sentence-transformers model may have none."""
     prompt = getattr(recipe, "prompt", "")
     return str(parse_toml(prompt, "the prompt")["name"]) if prompt else None

@@ -13,9 +13,9 @@ from typer import Argument, Option, Typer
 
 from embedder.files.config_file import read_toml
 from embedder.files.typed_values import in_short
-from lastword.cli.encoders import Readers, readers
-from lastword.cli.options import AUTO, FUSION_HELP, Output, Reading, command
-from lastword.cli.recipes import fusion_for, spoken
+from lastword.cli.encoders import ChannelEncoders, make_encoders
+from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output, command
+from lastword.cli.recipes import describe_specs, fusion_for
 from lastword.cli.screen import Screen, table
 from lastword.cli.sources import tell_rebuilt
 
@@ -29,7 +29,7 @@ app = Typer()
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class MtebOptions:
     """Which tasks, how channels are fused, and where results go."""
 
     benchmark: Annotated[
@@ -69,8 +69,8 @@ class Choice:
     ],
 )
 def mteb(
-    choice: Choice,
-    reading: Reading,
+    choice: MtebOptions,
+    reading: EncoderOptions,
     output: Output,
     sources: Annotated[
         list[str] | None,
@@ -95,7 +95,7 @@ def mteb(
         told = {"": reading.task} if reading.task else {}
         told |= _instructions(choice.instructions, tasks)
         with screen.loading(reading.channels):
-            made = readers(reading)
+            made = make_encoders(reading)
         _check(tasks, told, made)
         fusion = fusion_for(choice.fusion, made.recipes)
         meta = describe(made, told, fusion, choice.name)
@@ -106,11 +106,11 @@ def mteb(
     folder = choice.out / "results" / meta.model_name_as_path() / meta.revision
     data = {"model": meta.name, "revision": meta.revision, "results": str(folder)}
     screen.result(data | {"tasks": outcomes}, _shown(outcomes))
-    screen.remark(f"Read by {spoken(made.recipes)}.")
+    screen.remark(f"Read by {describe_specs(made.recipes)}.")
     screen.remark(f"Results of {meta.name} in MTEB's format are in {folder}.")
 
 
-def _tasks(sources: Sequence[str], choice: Choice) -> "list[AbsTask]":
+def _tasks(sources: Sequence[str], choice: MtebOptions) -> "list[AbsTask]":
     from eval.tasks.mteb_tasks import benchmark_tasks, open_task
 
     if choice.benchmark and choice.languages:
@@ -160,7 +160,7 @@ def _instructions(path: Path | None, tasks: "Sequence[AbsTask]") -> dict[str, st
     return told
 
 
-def _check(tasks: "Sequence[AbsTask]", told: Mapping[str, str], made: Readers) -> None:
+def _check(tasks: "Sequence[AbsTask]", told: Mapping[str, str], made: ChannelEncoders) -> None:
     """Refuse what would fail after hours, or change nothing."""
     from eval.tasks.mteb_model import SEARCHED
     from lastword.commands.evaluate.mteb_encoders import takes_task

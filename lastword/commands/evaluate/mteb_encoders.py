@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from embedder.prompts.prompt import Prompt, content_hash
 from embedder.types import Role
-from lastword.cli.encoders import Readers, channel_options, readers_again
-from lastword.cli.options import Running
-from lastword.cli.recipes import BM25Recipe, Recipe, from_json, to_json
+from lastword.cli.encoders import ChannelEncoders, channel_options, remake_encoders
+from lastword.cli.options import DeviceOptions
+from lastword.cli.recipes import BM25Spec, EncoderSpec, from_json, to_json
 
 if TYPE_CHECKING:
     from mteb.abstasks.task_metadata import TaskMetadata
@@ -27,7 +27,7 @@ _UNKNOWN = (  # to lastword; mteb asks for them where a model is added to it
 
 
 @dataclass(frozen=True)
-class Telling:
+class TaskEncoders:
     """Gives the encoders that read the texts of a task, told what the task is about.
 
     The model is in memory once, and there is one encoder an instruction. Where rows are compared
@@ -39,7 +39,7 @@ class Telling:
             not named has mteb's.
     """
 
-    made: Readers
+    made: ChannelEncoders
     told: Mapping[str, str]
     _held: dict[tuple[str, bool], dict[str, "Encoder"]] = field(default_factory=dict)
 
@@ -72,7 +72,7 @@ class Telling:
         return next(filter(None, named), None) or instruction(task)
 
 
-def takes_task(made: Readers) -> bool:
+def takes_task(made: ChannelEncoders) -> bool:
     """Tell whether the wording of the prompt has a place for what the task is about."""
     prompts = filter(None, map(_prompt, made.recipes.values()))
     templates = (one for prompt in prompts for form in prompt.forms for one in form.all)
@@ -80,7 +80,7 @@ def takes_task(made: Readers) -> bool:
 
 
 def make_model(
-    made: Readers,
+    made: ChannelEncoders,
     told: Mapping[str, str],
     fusion: str,
     meta: "ModelMeta",
@@ -90,11 +90,11 @@ def make_model(
     from eval.tasks.mteb_model import DenseModel, HybridModel, Searching
 
     if list(made.encoders) == ["dense"]:
-        return DenseModel(meta, Telling(made, told))
+        return DenseModel(meta, TaskEncoders(made, told))
     searching = Searching(indexes, fusion)
     channels = channel_options(made.recipes)
     build = replace(searching.build, channels=channels, cache=True)
-    return HybridModel(meta, Telling(made, told), replace(searching, build=build))
+    return HybridModel(meta, TaskEncoders(made, told), replace(searching, build=build))
 
 
 def load_model(
@@ -113,8 +113,8 @@ def load_model(
     Raises:
         ValueError: what is loaded is not what the revision says.
     """
-    encoders = readers_again(recipes, list(recipes), Running(device=device or "auto"))
-    made = Readers(encoders, {key: from_json(text, key) for key, text in recipes.items()})
+    encoders = remake_encoders(recipes, list(recipes), DeviceOptions(device=device or "auto"))
+    made = ChannelEncoders(encoders, {key: from_json(text, key) for key, text in recipes.items()})
     meta = describe(made, instructions or {}, fusion, name)
     if revision not in (None, meta.revision):
         raise ValueError(
@@ -124,7 +124,9 @@ def load_model(
     return make_model(made, instructions or {}, fusion, meta, Path(indexes))
 
 
-def describe(made: Readers, told: Mapping[str, str], fusion: str, name: str = "") -> "ModelMeta":
+def describe(
+    made: ChannelEncoders, told: Mapping[str, str], fusion: str, name: str = ""
+) -> "ModelMeta":
     """Say what mteb keeps of a model; what cannot be known here, such as its licence, is None.
 
     The revision stands for everything that changes a result: fingerprints, fusion, instructions.
@@ -155,7 +157,7 @@ def describe(made: Readers, told: Mapping[str, str], fusion: str, name: str = ""
     )
 
 
-def _told(encoder: "Encoder", recipe: Recipe, instruction: str, searched: bool) -> "Encoder":
+def _told(encoder: "Encoder", recipe: EncoderSpec, instruction: str, searched: bool) -> "Encoder":
     """Return an encoder on the same model that is told the task, with dense rows only or all."""
     from embedder.encoders.llm import LLMEncoder
 
@@ -174,17 +176,15 @@ def _told(encoder: "Encoder", recipe: Recipe, instruction: str, searched: bool) 
     return SbertEncoder(encoder.model, encoder.sparse, replace(wording, task=instruction))
 
 
-def _prompt(recipe: Recipe) -> Prompt | None:
+def _prompt(recipe: EncoderSpec) -> Prompt | None:
     """Return the prompt of a recipe; BM25 has none, and a sentence-transformers model its own."""
-    text = "" if isinstance(recipe, BM25Recipe) else recipe.prompt
+    text = "" if isinstance(recipe, BM25Spec) else recipe.prompt
     return Prompt.from_toml(text) if text else None
 
 
-def _name(made: Readers) -> str:
+def _name(made: ChannelEncoders) -> str:
     """Name a model after its weights, its prompt and its channels."""
-    recipe = next(
-        (held for held in made.recipes.values() if not isinstance(held, BM25Recipe)), None
-    )
+    recipe = next((held for held in made.recipes.values() if not isinstance(held, BM25Spec)), None)
     parts = list(made.recipes)
     if recipe is not None:
         prompt = _prompt(recipe)

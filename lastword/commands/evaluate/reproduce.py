@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Exit, Option, Typer
 
-from lastword.cli.encoders import Readers, channel_options, readers
-from lastword.cli.options import Output, Reading, command
+from lastword.cli.encoders import ChannelEncoders, channel_options, make_encoders
+from lastword.cli.options import EncoderOptions, Output, command
 from lastword.cli.recipes import fusion_for, to_json
 from lastword.cli.screen import Screen, table
 from lastword.cli.sources import look_through, tell_rebuilt
 
 if TYPE_CHECKING:
-    from eval.tasks.published import ByRun, Configuration, Outcome
+    from eval.tasks.published import ByRun, Configuration, Reproduction
     from lastword.cli.tables import Table
 
 app = Typer()
@@ -25,7 +25,7 @@ MANY = 4  # data sets, from which on the list shows their mean only
 
 
 @dataclass(frozen=True, slots=True)
-class Repeating:
+class ReproduceOptions:
     """Where data and weights are, and where results go."""
 
     listing: Annotated[bool, Option("--list", help="List what can be repeated.")] = False
@@ -55,7 +55,7 @@ class Repeating:
     ],
 )
 def reproduce(
-    repeating: Repeating,
+    repeating: ReproduceOptions,
     output: Output,
     names: Annotated[
         list[str] | None,
@@ -73,7 +73,7 @@ def reproduce(
     if repeating.listing or not names:
         _list(list(configurations().values()) if not names else named(names), screen)
         return
-    outcomes: dict[str, list[Outcome]] = {}
+    outcomes: dict[str, list[Reproduction]] = {}
     failures: dict[str, str] = {}
     asked = named(names)
     for configuration in asked:
@@ -96,8 +96,8 @@ def reproduce(
 
 
 def _repeated(
-    configuration: "Configuration", repeating: Repeating, screen: Screen
-) -> "list[Outcome]":
+    configuration: "Configuration", repeating: ReproduceOptions, screen: Screen
+) -> "list[Reproduction]":
     from eval.tasks.published import compared
 
     judge = {"retrieval": _judge_retrieval, "sts": _judge_sts}[configuration.benchmark]
@@ -105,7 +105,7 @@ def _repeated(
 
 
 def _judge_retrieval(
-    configuration: "Configuration", repeating: Repeating, screen: Screen
+    configuration: "Configuration", repeating: ReproduceOptions, screen: Screen
 ) -> "dict[str, ByRun]":
     from eval.data.collections import open_collection
     from eval.measures.measures import STANDARD, means
@@ -142,7 +142,7 @@ def _judge_retrieval(
 
 
 def _settings(
-    configuration: "Configuration", sources: Mapping[str, str | Path], made: Readers
+    configuration: "Configuration", sources: Mapping[str, str | Path], made: ChannelEncoders
 ) -> dict[str, Any]:
     """Return everything that changes a figure, as JSON."""
     return {
@@ -158,7 +158,7 @@ def _settings(
 
 
 def _judge_sts(
-    configuration: "Configuration", repeating: Repeating, screen: Screen
+    configuration: "Configuration", repeating: ReproduceOptions, screen: Screen
 ) -> "dict[str, ByRun]":
     from eval.tasks.sts import judge, read_pairs, sentences
 
@@ -207,7 +207,7 @@ def _pair_file(data: Path | None, name: str) -> Path:
     )
 
 
-def _readers(configuration: "Configuration", repeating: Repeating) -> Readers:
+def _readers(configuration: "Configuration", repeating: ReproduceOptions) -> ChannelEncoders:
     settings = dict(configuration.reading)
     of_model = "embedder" if "embedder" in settings else "model"
     if repeating.model and not {"embedder", "model"} & settings.keys():
@@ -218,7 +218,7 @@ def _readers(configuration: "Configuration", repeating: Repeating) -> Readers:
     if configuration.benchmark == "sts":
         settings["channels"] = "dense"
     try:
-        return readers(Reading(device=repeating.device, **settings))
+        return make_encoders(EncoderOptions(device=repeating.device, **settings))
     except (ValueError, OSError) as error:
         if repeating.model:
             raise
@@ -251,7 +251,7 @@ def _list(known: "Sequence[Configuration]", screen: Screen) -> None:
 
 
 def _facts(
-    configuration: "Configuration", outcomes: "Sequence[Outcome] | None", failure: str | None
+    configuration: "Configuration", outcomes: "Sequence[Reproduction] | None", failure: str | None
 ) -> dict[str, Any]:
     facts = asdict(configuration)
     del facts["figures"]
@@ -266,7 +266,9 @@ def _facts(
     }
 
 
-def _table(ran: "Sequence[Configuration]", outcomes: "Mapping[str, Sequence[Outcome]]") -> "Table":
+def _table(
+    ran: "Sequence[Configuration]", outcomes: "Mapping[str, Sequence[Reproduction]]"
+) -> "Table":
     rows = [
         (
             one.name,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option, Typer
 
-from lastword.cli.encoders import Readers, channel_options, readers
-from lastword.cli.options import AUTO, FUSION_HELP, Output, Reading, command
-from lastword.cli.recipes import fusion_for, spoken, to_json
+from lastword.cli.encoders import ChannelEncoders, channel_options, make_encoders
+from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output, command
+from lastword.cli.recipes import describe_specs, fusion_for, to_json
 from lastword.cli.screen import Screen, counted, duration, table
 from lastword.cli.sources import keep_unchanged, look_through, tell_escaped, tell_rebuilt
 from lastword.commands.evaluate import datasets as datasets_command
@@ -35,7 +35,7 @@ for commands in (sts_command, transfer_command, mteb_command, datasets_command):
 
 
 @dataclass(frozen=True, slots=True)
-class Judging:
+class RetrievalOptions:
     """How answers are fused and measured, and where the figures go."""
 
     fusion: Annotated[
@@ -76,8 +76,8 @@ def retrieval(
     datasets: Annotated[
         list[str], Argument(metavar="DATASET...", help="BEIR folders or BEIR names.")
     ],
-    judging: Judging,
-    reading: Reading,
+    judging: RetrievalOptions,
+    reading: EncoderOptions,
     output: Output,
 ) -> None:
     """Index BEIR collections, search them, and judge every channel and their fusion.
@@ -98,7 +98,7 @@ def retrieval(
         collection.queries()
         surveys[collection.name] = look_through(collection, screen, judged=collection.qrels())
     with screen.loading(reading.channels):
-        made = readers(reading, (document.content for document in collections[0].documents()))
+        made = make_encoders(reading, (document.content for document in collections[0].documents()))
     _refuse_foreign_examples(made, collections)
     settings = _settings(judging, made) | {"datasets": [_place(source) for source in datasets]}
     out = judging.out or Path("runs") / _label(made, _settings(judging, made))
@@ -119,7 +119,7 @@ def retrieval(
             finished[collection.name] = judge(collection, made.encoders, place, options, advance)
     records = [finished[collection.name] for collection in collections]
     screen.result([record.summary() for record in records], *_shown_all(records))
-    screen.remark(f"Read by {spoken(made.recipes)}.")
+    screen.remark(f"Read by {describe_specs(made.recipes)}.")
     for record in records:
         _tell_losses(record, screen)
     for collection in waiting:
@@ -131,7 +131,7 @@ def retrieval(
     screen.remark(f"Figures per query, TREC runs and the report are in {out}: open {page}.")
 
 
-def _report(out: Path, made: Readers, screen: Screen) -> Path:
+def _report(out: Path, made: ChannelEncoders, screen: Screen) -> Path:
     """Write the page of the run folder; figures are whole without it."""
     from eval.report.gather import ReportOptions
     from eval.report.write import write_report
@@ -141,7 +141,7 @@ def _report(out: Path, made: Readers, screen: Screen) -> Path:
         return write_report([out], out / "report.html", options)[0]
 
 
-def _settings(judging: Judging, made: Readers) -> dict[str, Any]:
+def _settings(judging: RetrievalOptions, made: ChannelEncoders) -> dict[str, Any]:
     """Return everything that changes a figure, as JSON."""
     return {
         "benchmark": "retrieval",
@@ -171,7 +171,7 @@ def _index_name(collection: "Collection") -> str:
     return file_stem(name if name in BEIR else name.partition("/")[0])
 
 
-def _refuse_foreign_examples(made: Readers, collections: Sequence["Collection"]) -> None:
+def _refuse_foreign_examples(made: ChannelEncoders, collections: Sequence["Collection"]) -> None:
     drawn = any("[sample]" in getattr(recipe, "prompt", "") for recipe in made.recipes.values())
     if drawn and len(collections) > 1:
         raise ValueError(
@@ -180,14 +180,14 @@ def _refuse_foreign_examples(made: Readers, collections: Sequence["Collection"])
         )
 
 
-def _measures(judging: Judging) -> tuple[str, ...]:
+def _measures(judging: RetrievalOptions) -> tuple[str, ...]:
     from eval.measures.measures import STANDARD
 
     asked = tuple(name.strip() for name in judging.measures.split(",") if name.strip())
     return asked or STANDARD
 
 
-def _judge_options(judging: Judging, made: Readers, out: Path) -> "JudgeOptions":
+def _judge_options(judging: RetrievalOptions, made: ChannelEncoders, out: Path) -> "JudgeOptions":
     from eval.tasks.retrieval import JudgeOptions
 
     kept = JudgeOptions().build
@@ -200,7 +200,7 @@ def _judge_options(judging: Judging, made: Readers, out: Path) -> "JudgeOptions"
     )
 
 
-def _label(made: Readers, settings: Mapping[str, Any] | None = None) -> str:
+def _label(made: ChannelEncoders, settings: Mapping[str, Any] | None = None) -> str:
     """Name a folder after the model and what reads texts, or everything that changes a figure."""
     model = next((recipe.model for recipe in made.recipes.values() if hasattr(recipe, "model")), "")
     stem = re.sub(r"[^A-Za-z0-9.]+", "-", Path(model).name or "bm25")

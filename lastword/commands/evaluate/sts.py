@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Typer
 
-from lastword.cli.options import Output, Reading, command
-from lastword.cli.recipes import Recipe, said
+from lastword.cli.options import EncoderOptions, Output, command
+from lastword.cli.recipes import EncoderSpec, describe_spec
 from lastword.cli.screen import Screen, counted, table
 from lastword.cli.sources import keep_unchanged
 from lastword.commands.evaluate.keeping import (
-    Keeping,
+    RunOutput,
     check_names,
     dense_encoder,
     places,
@@ -43,8 +43,8 @@ def sts(
             "folders of them; or names of MTEB's sets: STS12 to STS16, STSBenchmark, SICK-R.",
         ),
     ],
-    keeping: Keeping,
-    reading: Reading,
+    keeping: RunOutput,
+    reading: EncoderOptions,
     output: Output,
 ) -> None:
     """Judge sentence similarity: correlate cosines with people's scores over all pairs.
@@ -71,14 +71,14 @@ def sts(
             try:
                 outcomes[pair_set.name] = judge_set(pair_set, rows, advance)
             except ValueError as error:
-                raise ValueError(f"{said(recipe)}: {error}") from error
+                raise ValueError(f"{describe_spec(recipe)}: {error}") from error
             keeping.keep(outcomes[pair_set.name].record())
     judged = [outcomes[pair_set.name] for pair_set in sets]
     screen.result([_facts(one, recipe) for one in judged], _shown(judged))
     if len(waiting) < len(sets):
         screen.remark(f"{len(sets) - len(waiting)} of the sets were finished in {keeping.out}.")
     if waiting:
-        screen.remark(f"{counted(total, 'sentence')} read by {said(recipe)}.")
+        screen.remark(f"{counted(total, 'sentence')} read by {describe_spec(recipe)}.")
     cut = sum(one.cost.counts["dense"].get("truncated", 0) for one in judged)
     if cut:
         screen.remark(
@@ -89,7 +89,7 @@ def sts(
         screen.remark(f"Figures per pair are in {keeping.out}.")
 
 
-def _facts(judged: "JudgedPairs", recipe: Recipe) -> dict[str, Any]:
+def _facts(judged: "JudgedPairs", recipe: EncoderSpec) -> dict[str, Any]:
     return judged.to_json() | {"prompt": prompt_name(recipe)}
 
 

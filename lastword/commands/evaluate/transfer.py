@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option, Typer
 
-from lastword.cli.options import Output, Reading, command
-from lastword.cli.recipes import said
+from lastword.cli.options import EncoderOptions, Output, command
+from lastword.cli.recipes import describe_spec
 from lastword.cli.screen import Screen, counted, duration, table
 from lastword.cli.sources import keep_unchanged
 from lastword.commands.evaluate.keeping import (
-    Keeping,
+    RunOutput,
     check_names,
     dense_encoder,
     places,
@@ -21,7 +21,7 @@ from lastword.commands.evaluate.keeping import (
 )
 
 if TYPE_CHECKING:
-    from eval.data.labelled import Task
+    from eval.data.labelled import LabelledTask
     from eval.runs.record import Record
     from eval.tasks.sentence_vectors import SentenceRows
     from eval.tasks.transfer import Protocol
@@ -31,7 +31,7 @@ app = Typer()
 
 
 @dataclass(frozen=True, slots=True)
-class Folding:
+class FoldOptions:
     """How sets are cross-validated."""
 
     folds: Annotated[
@@ -59,9 +59,9 @@ def transfer(
             "NAME.tsv, or NAME-train.tsv and NAME-test.tsv, perhaps NAME-dev.tsv; or folders.",
         ),
     ],
-    folding: Folding,
-    keeping: Keeping,
-    reading: Reading,
+    folding: FoldOptions,
+    keeping: RunOutput,
+    reading: EncoderOptions,
     output: Output,
 ) -> None:
     """Judge frozen vectors by what a linear classifier learns from them (SentEval's protocol).
@@ -92,7 +92,7 @@ def transfer(
         try:
             kept[task.name] = _judged(task, rows, protocol, screen)
         except ValueError as error:
-            raise ValueError(f"{said(recipe)}: {error}") from error
+            raise ValueError(f"{describe_spec(recipe)}: {error}") from error
         keeping.keep(kept[task.name])
     records = [kept[task.name] for task in tasks]
     prompt = prompt_name(recipe)
@@ -100,13 +100,15 @@ def transfer(
     if len(waiting) < len(tasks):
         screen.remark(f"{len(tasks) - len(waiting)} of the tasks were finished in {keeping.out}.")
     if waiting:
-        screen.remark(f"{counted(len(rows), 'sentence')} read by {said(recipe)}.")
+        screen.remark(f"{counted(len(rows), 'sentence')} read by {describe_spec(recipe)}.")
     _tell_losses(records, protocol, screen)
     if keeping.out is not None:
         screen.remark(f"Figures per item are in {keeping.out}.")
 
 
-def _judged(task: "Task", rows: "SentenceRows", protocol: "Protocol", screen: Screen) -> "Record":
+def _judged(
+    task: "LabelledTask", rows: "SentenceRows", protocol: "Protocol", screen: Screen
+) -> "Record":
     from eval.data.labelled import sentences
     from eval.tasks.transfer import judge_task
 

@@ -12,8 +12,8 @@ from lastword.cli.options import ModelChoice, Output, Pieces, command
 from lastword.cli.screen import Screen, shell
 
 if TYPE_CHECKING:
-    from embedder.inspect.cost import Cost
-    from embedder.inspect.preview import Shown
+    from embedder.inspect.cost import PromptCost
+    from embedder.inspect.preview import Preview
     from embedder.prompts.prompt import Prompt
 
 app = Typer(help="The wording that turns a model into an embedder: list, show, new.")
@@ -22,7 +22,7 @@ Name = Annotated[str, Argument(metavar="NAME|FILE", help="A library name, or a .
 
 
 @dataclass(frozen=True, slots=True)
-class Trial(ModelChoice):
+class TrialOptions(ModelChoice):
     """A text to try a prompt on, and the model to try it with."""
 
     text: Annotated[
@@ -48,13 +48,13 @@ def list_prompts(
     ] = None,
 ) -> None:
     """List the prompts that come with lastword, with what a text costs by each."""
-    from embedder.inspect.cost import cost
+    from embedder.inspect.cost import prompt_cost
     from embedder.prompts.prompt import Prompt
     from lastword.commands.prompts.prompts_view import COST_NOTE, USES, library_table
 
     prompts = [Prompt.load(name) for name in Prompt.library()]
     prompts = [prompt for prompt in prompts if use in (None, prompt.use)]
-    costs = {prompt.name: cost(prompt) for prompt in prompts}
+    costs = {prompt.name: prompt_cost(prompt) for prompt in prompts}
     screen = Screen(output)
     shown: list[Any] = []
     for group, heading in USES.items():
@@ -73,7 +73,7 @@ def list_prompts(
         'lastword prompts show mine.toml "a key" --role query --model Qwen/Qwen3-0.6B',
     ],
 )
-def show(name: Name, trial: Trial, output: Output) -> None:
+def preview_prompt(name: Name, trial: TrialOptions, output: Output) -> None:
     """Print a prompt; with a text, what a model is fed, what is read, and the words it says."""
     from lastword.cli.recipes import read_prompt
     from lastword.commands.prompts.prompts_view import shown_prompt
@@ -151,14 +151,14 @@ def _facts(prompt: "Prompt") -> dict[str, object]:
     return facts | {"forms": forms, "hash": prompt.hash}
 
 
-def _costs(cost: "Cost") -> dict[str, object]:
-    return {"passes": cost.passes, "relative_tokens": round(cost.tokens, 3)}
+def _costs(prompt_cost: "PromptCost") -> dict[str, object]:
+    return {"passes": prompt_cost.passes, "relative_tokens": round(prompt_cost.tokens, 3)}
 
 
-def _tried(prompt: "Prompt", trial: Trial) -> "tuple[Shown, tuple[str, ...]]":
+def _tried(prompt: "Prompt", trial: TrialOptions) -> "tuple[Preview, tuple[str, ...]]":
     from embedder.encoders.llm import LLMEncoder
+    from embedder.inspect.preview import preview_prompt as shown_to
     from embedder.inspect.preview import shortened
-    from embedder.inspect.preview import show as shown_to
     from embedder.models.loading import LLMOptions
     from embedder.types import Role
 

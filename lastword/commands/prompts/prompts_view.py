@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from embedder.inspect.cost import Cost
-    from embedder.inspect.preview import Shown, Wording
+    from embedder.inspect.cost import PromptCost
+    from embedder.inspect.preview import Preview, PreviewedWording
     from embedder.prompts.prompt import Prompt
 
 USES: Final = {
@@ -31,7 +31,7 @@ _NAME_WIDTH, _SOURCE_WIDTH, _WIDE = 24, 20, 100
 _STYLES = {"text": "bold green", "placeholder": "bold magenta", "read": "reverse", "": ""}
 
 
-def library_table(prompts: Sequence["Prompt"], costs: Mapping[str, "Cost"]) -> "Table":
+def library_table(prompts: Sequence["Prompt"], costs: Mapping[str, "PromptCost"]) -> "Table":
     """Lay out prompts, a row each; long cells go on below, and so do sources where it is narrow."""
     from rich import box
     from rich.table import Table
@@ -73,7 +73,7 @@ def folded(name: str, width: int) -> str:
 
 
 def shown_prompt(
-    shown: "Shown", left_out: Sequence[str], pieces: bool = False
+    shown: "Preview", left_out: Sequence[str], pieces: bool = False
 ) -> Iterator["RenderableType"]:
     """Yield what is fed, what is read of it, and the words, one below the other."""
     from rich.text import Text
@@ -99,7 +99,7 @@ def shown_prompt(
     yield table(f">{shown.amount}", "next word" if percent else "word", rows=rows)
 
 
-def fed(wording: "Wording", pieces: bool = False) -> "Text":
+def fed(wording: "PreviewedWording", pieces: bool = False) -> "Text":
     """Write what is fed, with marks at the text and at what is read.
 
     Args:
@@ -139,6 +139,6 @@ def fed(wording: "Wording", pieces: bool = False) -> "Text":
     return line
 
 
-def _counted(wording: "Wording") -> str:
+def _counted(wording: "PreviewedWording") -> str:
     text = sum(end - start for slot in wording.slots for start, end in slot)
     return f"{len(wording.tokens)} tokens, {text} of them the text's"

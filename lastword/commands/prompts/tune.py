@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option, Typer
 
-from lastword.cli.options import IndexPath, Output, Running, command
+from lastword.cli.options import DeviceOptions, IndexPath, Output, command
 from lastword.cli.screen import Screen, shell
 
 if TYPE_CHECKING:
-    from lastword.commands.prompts.tune_setup import Setup
-    from tuning.search.pipeline import Outcome
-    from tuning.search.rounds import Search
+    from lastword.commands.prompts.tune_setup import TuningSetup
+    from tuning.search.pipeline import TuningOutcome
+    from tuning.search.rounds import SearchState
 
 app = Typer()
 
@@ -23,7 +23,7 @@ PROMPT_FILE, REPORT, JOURNAL, CLOCK = "tuned.toml", "report.html", "journal.json
 
 
 @dataclass(frozen=True, slots=True)
-class Judging:
+class JudgingOptions:
     """What prompts are judged by."""
 
     queries: Annotated[
@@ -40,7 +40,7 @@ class Judging:
 
 
 @dataclass(frozen=True, slots=True)
-class Tuning(Judging):
+class TuneOptions(JudgingOptions):
     """What is tuned, by whom, and how much it may take."""
 
     budget: Annotated[
@@ -65,7 +65,7 @@ class Tuning(Judging):
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class TuneOutput:
     """Where the outcome goes, and what is done with it."""
 
     out: Annotated[
@@ -92,7 +92,9 @@ class Ending:
         "--writer http://localhost:8000/v1 --budget 1M-tokens,60-calls",
     ],
 )
-def tune(path: IndexPath, tuning: Tuning, ending: Ending, running: Running, output: Output) -> None:
+def tune(
+    path: IndexPath, tuning: TuneOptions, ending: TuneOutput, running: DeviceOptions, output: Output
+) -> None:
     """Search for a better prompt, and say whether it is one.
 
     Queries are split into SEARCH, SELECT and CONFIRM. A prompt is taken only if it is surely
@@ -107,10 +109,10 @@ def tune(path: IndexPath, tuning: Tuning, ending: Ending, running: Running, outp
     from lastword.commands.prompts.tune_outcome import apply, write_outcome
     from lastword.commands.prompts.tune_setup import estimate, set_up
     from lastword.commands.prompts.tune_view import estimate_table, outcome_tables
-    from tuning.objectives.index_objective import Judged
+    from tuning.objectives.index_objective import JudgedQueries
 
     check_judgements(tuning.qrels)
-    data = Judged.of(read_queries(tuning.queries), read_qrels(tuning.qrels), tuning.measure)
+    data = JudgedQueries.of(read_queries(tuning.queries), read_qrels(tuning.qrels), tuning.measure)
     screen, out = Screen(output), ending.out or path.with_name(f"{path.name}.tuned")
     with Index.open(path) as index:
         asked, data = len(data.queries), data.found_in(index)
@@ -137,7 +139,7 @@ def tune(path: IndexPath, tuning: Tuning, ending: Ending, running: Running, outp
     screen.remark(f"{path} is searched with the new query prompt from now on.")
 
 
-def _run(setup: "Setup", out: Path, screen: Screen) -> "tuple[Outcome, float]":
+def _run(setup: "TuningSetup", out: Path, screen: Screen) -> "tuple[TuningOutcome, float]":
     """Search, or take a search up; return what came of it and the seconds of all sittings."""
     from embedder.files.durable import replace_file
     from lastword.commands.prompts.tune_view import watched
@@ -155,7 +157,7 @@ def _run(setup: "Setup", out: Path, screen: Screen) -> "tuple[Outcome, float]":
 
     with Journal(out / JOURNAL, setup.heading) as journal, watched(screen) as show:
 
-        def report(state: "Search") -> None:
+        def report(state: "SearchState") -> None:
             replace_file(clock, f"{spent():.1f}".encode())
             show(state)
 

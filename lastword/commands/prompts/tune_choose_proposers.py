@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from embedder.encoders.llm import LLMEncoder
 from embedder.types import Role
 from tuning.objectives.document_vectors import IndexRows
-from tuning.objectives.index_objective import Judged
+from tuning.objectives.index_objective import JudgedQueries
 from tuning.proposers import baselines, evolve, grad, llm, pg, prune, soft, tokens
-from tuning.proposers.gradients import WhiteBox
+from tuning.proposers.gradients import GradientModel
 from tuning.proposers.vocabulary import Vocabulary
 from tuning.search.space import Space
 from tuning.search.types import MakeProposer
 
 if TYPE_CHECKING:
     from index.folder import Index
-    from lastword.commands.prompts.tune import Tuning
+    from lastword.commands.prompts.tune import TuneOptions
 
 AUTO = "auto"
 BASELINES = "baselines"
@@ -26,7 +26,7 @@ NAMES = ("evolve", "llm", "prune", "tokens", "pg", "grad", "soft")
 
 
 @dataclass
-class Making:
+class ProposerMaterial:
     """What proposers are made of.
 
     Attributes:
@@ -40,10 +40,10 @@ class Making:
 
     index: "Index"
     encoder: LLMEncoder
-    data: Judged
+    data: JudgedQueries
     space: Space
     folder: Path
-    tuning: "Tuning"
+    tuning: "TuneOptions"
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -51,13 +51,13 @@ class Making:
         return Vocabulary.of(self.encoder.backbone)
 
     @cached_property
-    def box(self) -> WhiteBox:
+    def box(self) -> GradientModel:
         """Gradients of the dense channel.
 
         Raises:
             ValueError: there is none, or the prompt is read otherwise.
         """
-        return WhiteBox(self.encoder, IndexRows(self.index, self.data))
+        return GradientModel(self.encoder, IndexRows(self.index, self.data))
 
     @property
     def white(self) -> bool:
@@ -68,7 +68,7 @@ class Making:
             return False
 
 
-def makers(making: Making) -> dict[str, MakeProposer]:
+def makers(making: ProposerMaterial) -> dict[str, MakeProposer]:
     """Return makers by name, in the order in which they are asked.
 
     Raises:
@@ -87,7 +87,7 @@ def makers(making: Making) -> dict[str, MakeProposer]:
         )
     if names != ["evolve"] and not making.space.roles:
         raise ValueError("only evolve tunes rules of reading alone: --proposer evolve")
-    known: dict[str, Callable[[Making], MakeProposer]] = {
+    known: dict[str, Callable[[ProposerMaterial], MakeProposer]] = {
         "evolve": lambda held: evolve.make,
         "llm": _chatting,
         "prune": lambda held: prune.make,
@@ -104,7 +104,7 @@ def makers(making: Making) -> dict[str, MakeProposer]:
     return found | {name: known[name](making) for name in names}
 
 
-def _chatting(making: Making) -> MakeProposer:
+def _chatting(making: ProposerMaterial) -> MakeProposer:
     from embedder.models.chat_client import open_chat
 
     if not making.tuning.writer:

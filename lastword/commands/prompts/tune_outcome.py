@@ -5,20 +5,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embedder.encoders.adapted import Adaptation
+from embedder.encoders.adapted import QueryAdapter
 from embedder.files.durable import replace_file
 from embedder.prompts.prompt import Prompt
-from lastword.cli.recipes import LLMRecipe, from_json, to_json
+from lastword.cli.recipes import LLMSpec, from_json, to_json
 from lastword.commands.prompts.tune import PROMPT_FILE, REPORT
-from tuning.search.pipeline import CHANGE, Outcome
+from tuning.search.pipeline import CHANGE, TuningOutcome
 
 if TYPE_CHECKING:
-    from lastword.commands.prompts.tune_setup import Setup
+    from lastword.commands.prompts.tune_setup import TuningSetup
 
 OUTCOME = "outcome.json"
 
 
-def write_outcome(setup: "Setup", outcome: Outcome, out: Path, seconds: float) -> dict[str, Any]:
+def write_outcome(
+    setup: "TuningSetup", outcome: TuningOutcome, out: Path, seconds: float
+) -> dict[str, Any]:
     """Write prompt, figures and report into a folder; return the figures."""
     from tuning.report import TuningFacts, page
 
@@ -26,7 +28,7 @@ def write_outcome(setup: "Setup", outcome: Outcome, out: Path, seconds: float) -
         outcome.prompt, name="tuned", source="lastword tune", description=outcome.reason
     )
     if named.adapt:  # the file goes beside the prompt, which names it without a folder
-        saved, _, digest = Adaptation.load(named.adapt).save(out).rpartition("#")
+        saved, _, digest = QueryAdapter.load(named.adapt).save(out).rpartition("#")
         named = replace(named, adapt=f"{Path(saved).name}#{digest}")
     replace_file(out / PROMPT_FILE, named.to_toml().encode())
     changed = outcome.verdict == CHANGE
@@ -54,7 +56,7 @@ def write_outcome(setup: "Setup", outcome: Outcome, out: Path, seconds: float) -
     return told
 
 
-def rebuild(setup: "Setup", prompt: Prompt) -> str:
+def rebuild(setup: "TuningSetup", prompt: Prompt) -> str:
     """Say what of the index must be made again for a prompt."""
     if prompt == setup.space.default:
         return "nothing: the default stays"
@@ -64,7 +66,7 @@ def rebuild(setup: "Setup", prompt: Prompt) -> str:
     return "nothing: only queries are read differently"
 
 
-def apply(path: Path, setup: "Setup", prompt: Prompt, free: bool) -> None:
+def apply(path: Path, setup: "TuningSetup", prompt: Prompt, free: bool) -> None:
     """Make a prompt the query prompt of an index, in one commit.
 
     Raises:
@@ -76,14 +78,14 @@ def apply(path: Path, setup: "Setup", prompt: Prompt, free: bool) -> None:
     if not told.startswith("nothing"):
         raise ValueError(f"the prompt cannot be written into {path}; it needs a new index: {told}")
     if prompt.adapt:  # the index keeps its own copy
-        prompt = replace(prompt, adapt=Adaptation.load(prompt.adapt).save(path))
+        prompt = replace(prompt, adapt=QueryAdapter.load(prompt.adapt).save(path))
     encoder = setup.objective.encoder(prompt)
     with IndexWriter(path) as writer:
         if free:
             writer.free_query_prompt()
         for name, spec in writer.manifest.channels.items():
             recipe = from_json(spec.recipe, name)
-            if isinstance(recipe, LLMRecipe):
+            if isinstance(recipe, LLMSpec):
                 if not (spec.query_prompt_free or free):
                     raise ValueError(
                         f"{path} was made without --free-query-prompt, so its query prompt stays; "

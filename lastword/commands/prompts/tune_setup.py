@@ -11,28 +11,28 @@ from embedder.encoders.llm import LLMEncoder, own_prompt
 from embedder.prompts.prompt import Prompt, content_hash
 from embedder.types import Role
 from eval.runs.collection_index import manifest_digest
-from lastword.cli.encoders import readers_again
-from lastword.cli.options import Running
-from lastword.cli.recipes import LLMRecipe, from_json, fusion_for
-from lastword.commands.prompts.tune_choose_proposers import Making, makers
+from lastword.cli.encoders import remake_encoders
+from lastword.cli.options import DeviceOptions
+from lastword.cli.recipes import LLMSpec, from_json, fusion_for
+from lastword.commands.prompts.tune_choose_proposers import ProposerMaterial, makers
 from tuning.first_prompts import pool, space_of
-from tuning.objectives.index_objective import IndexObjective, Judged, fed_tokens
+from tuning.objectives.index_objective import IndexObjective, JudgedQueries, fed_tokens
 from tuning.objectives.pooled_objective import PooledObjective, all_documents, pool_documents
 from tuning.search.budget import Budget
 from tuning.search.space import Space, key_of
 from tuning.search.split import FEW, folds, three_parts
-from tuning.search.types import Rules, Task
+from tuning.search.types import Rules, TuningTask
 
 if TYPE_CHECKING:
     from index.folder import Index
-    from lastword.commands.prompts.tune import Tuning
+    from lastword.commands.prompts.tune import TuneOptions
 
 AUTO = "auto"
 SAMPLE = 200  # documents whose tokens are counted for an estimate
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class TuningSetup:
     """A search that is ready to run.
 
     Attributes:
@@ -44,7 +44,7 @@ class Setup:
         space: as in the task.
     """
 
-    task: Task
+    task: TuningTask
     budget: Budget
     heading: Mapping[str, Any]
     objective: IndexObjective
@@ -52,7 +52,9 @@ class Setup:
     space: Space
 
 
-def set_up(index: "Index", data: Judged, tuning: "Tuning", running: Running, out: Path) -> Setup:
+def set_up(
+    index: "Index", data: JudgedQueries, tuning: "TuneOptions", running: DeviceOptions, out: Path
+) -> TuningSetup:
     """Load the model of an index, and prepare a search for its prompt.
 
     Args:
@@ -74,7 +76,7 @@ def set_up(index: "Index", data: Judged, tuning: "Tuning", running: Running, out
     channels = _channels(index, tuning.channels)
     recipes = {name: spec.recipe for name, spec in index.channels.items()}
     held = {name: from_json(recipes[name], name) for name in channels}
-    encoders = readers_again(recipes, channels, running)
+    encoders = remake_encoders(recipes, channels, running)
     readers = [one for one in encoders.values() if isinstance(one, LLMEncoder | AdaptedEncoder)]
     if not readers:
         raise ValueError(
@@ -89,14 +91,14 @@ def set_up(index: "Index", data: Judged, tuning: "Tuning", running: Running, out
     objective = IndexObjective(index, encoders, data, partial(_remade, encoder))
     rules = Rules(seed=tuning.seed, alpha=tuning.alpha, min_effect=tuning.min_effect)
     tried = pool(space, list(_others(held, tuning.prompt)))
-    made = makers(Making(index, encoder, data, space, out / "vectors", tuning))
-    task = Task(objective, data.relevant, space, tried, made, rules)
+    made = makers(ProposerMaterial(index, encoder, data, space, out / "vectors", tuning))
+    task = TuningTask(objective, data.relevant, space, tried, made, rules)
     if Role.DOCUMENT in space.roles:
         pooled = PooledObjective(objective, pool_documents(objective, space.default, tuning.seed))
         whole = all_documents(objective, encoder.options.max_text_tokens)
         task = replace(task, objective=pooled, final=PooledObjective(objective, whole))
     budget = Budget.parse(tuning.budget)
-    return Setup(task, budget, _heading(index, data, tuning, task), objective, encoder, space)
+    return TuningSetup(task, budget, _heading(index, data, tuning, task), objective, encoder, space)
 
 
 def _remade(encoder: LLMEncoder, prompt: Prompt) -> LLMEncoder | AdaptedEncoder:
@@ -115,7 +117,7 @@ def _channels(index: "Index", asked: str) -> list[str]:
 
 def _others(recipes: Mapping[str, Any], asked: str) -> Iterator[tuple[str, Prompt]]:
     """Yield the model's own prompt, the user's, and those of the library that are for retrieval."""
-    models = [recipe.model for recipe in recipes.values() if isinstance(recipe, LLMRecipe)]
+    models = [recipe.model for recipe in recipes.values() if isinstance(recipe, LLMSpec)]
     yield "the model's own prompt", own_prompt(models[0])
     if asked:
         yield f"your prompt {asked}", Prompt.load(asked)
@@ -123,7 +125,9 @@ def _others(recipes: Mapping[str, Any], asked: str) -> Iterator[tuple[str, Promp
         yield f"{name} of the library", Prompt.load(name)
 
 
-def _heading(index: "Index", data: Judged, tuning: "Tuning", task: Task) -> dict[str, Any]:
+def _heading(
+    index: "Index", data: JudgedQueries, tuning: "TuneOptions", task: TuningTask
+) -> dict[str, Any]:
     asked = {
         name: value
         for name, value in asdict(tuning).items()
@@ -139,7 +143,7 @@ def _heading(index: "Index", data: Judged, tuning: "Tuning", task: Task) -> dict
     }
 
 
-def estimate(setup: Setup) -> dict[str, Any]:
+def estimate(setup: TuningSetup) -> dict[str, Any]:
     """Say what a search would take: queries, tokens of one prompt, and how many fit."""
     task, objective = setup.task, setup.objective
     seed = task.rules.seed
@@ -172,7 +176,7 @@ def estimate(setup: Setup) -> dict[str, Any]:
     }
 
 
-def _document_tokens(setup: Setup) -> int:
+def _document_tokens(setup: TuningSetup) -> int:
     """Count the tokens of documents in their prompt; of many, on a sample."""
     index = setup.objective.index
     every = max(1, index.documents // SAMPLE)

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lastword.cli.tables import Table
-    from tuning.search.choice import Gain
-    from tuning.search.pipeline import Outcome
-    from tuning.search.rounds import Search
+    from tuning.search.choice import PromptGain
+    from tuning.search.pipeline import TuningOutcome
+    from tuning.search.rounds import SearchState
 
 SHOWN = 10
 
 
 @contextmanager
-def watched(screen: Screen) -> "Iterator[Callable[[Search], None]]":
+def watched(screen: Screen) -> "Iterator[Callable[[SearchState], None]]":
     """Show how far a search is: a bar of the budget, or a line now and then."""
     if not screen.speaks:
         yield lambda state: None
@@ -44,7 +44,7 @@ def watched(screen: Screen) -> "Iterator[Callable[[Search], None]]":
         task = bar.add_task("", total=1.0, said="")
         last = time.monotonic()
 
-        def report(state: "Search") -> None:
+        def report(state: "SearchState") -> None:
             nonlocal last
             bar.update(task, completed=1 - state.meter.left, said=said(state))
             if bar.disable and time.monotonic() - last > EVERY:
@@ -54,7 +54,7 @@ def watched(screen: Screen) -> "Iterator[Callable[[Search], None]]":
         yield report
 
 
-def said(state: "Search") -> str:
+def said(state: "SearchState") -> str:
     """Say in a line how a search stands."""
     lost = sum(not one.finished for one in state.scored)
     return (
@@ -77,7 +77,7 @@ def estimate_table(told: Mapping[str, Any]) -> "Table":
     return table("", "", rows=rows)
 
 
-def outcome_tables(outcome: "Outcome") -> "list[Table]":
+def outcome_tables(outcome: "TuningOutcome") -> "list[Table]":
     """Lay out the best prompts on SEARCH, and what was tested."""
     finished = sorted((one for one in outcome.scored if one.finished), key=lambda one: -one.mean)
     rows = [
@@ -98,7 +98,7 @@ def outcome_tables(outcome: "Outcome") -> "list[Table]":
     return shown
 
 
-def _row(where: str, one: "Gain") -> list[str]:
+def _row(where: str, one: "PromptGain") -> list[str]:
     interval = one.interval
     return [
         where,

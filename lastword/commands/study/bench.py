@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from embedder.prompts.prompt import Prompt
-    from eval.matrix.cells import Asked
+    from eval.matrix.cells import MatrixRequest
     from eval.matrix.run import Data, Matrix
 
 app = Typer(help="Judge many ways of reading against each other.")
@@ -29,7 +29,7 @@ RESULT = "matrix.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class BenchOptions:
     """What is judged, on what."""
 
     prompts: Annotated[
@@ -67,7 +67,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class BenchOutput:
     """What it may cost, and where it goes."""
 
     budget: Annotated[
@@ -93,7 +93,7 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
-class Models:
+class BenchModels:
     """How models run."""
 
     channels: Annotated[
@@ -123,7 +123,9 @@ class Models:
         "lastword bench prompts --prompts own,mine.toml --datasets scifact --side query --dry-run",
     ],
 )
-def prompts(choice: Choice, running: Running, models: Models, output: Output) -> None:
+def prompts(
+    choice: BenchOptions, running: BenchOutput, models: BenchModels, output: Output
+) -> None:
     """Judge every prompt with every model on every data set: the matrix, and how steady it is.
 
     What prompts have in common is read once. Every MODEL/PROMPT in the output folder is a run
@@ -157,9 +159,9 @@ def prompts(choice: Choice, running: Running, models: Models, output: Output) ->
         )
 
 
-def _asked(choice: Choice, running: Running, models: Models) -> "Asked":
+def _asked(choice: BenchOptions, running: BenchOutput, models: BenchModels) -> "MatrixRequest":
     from embedder.models.loading import LLMOptions
-    from eval.matrix.cells import Asked
+    from eval.matrix.cells import MatrixRequest
     from eval.matrix.run import WORK
 
     wanted = _split(choice.prompts)
@@ -173,7 +175,7 @@ def _asked(choice: Choice, running: Running, models: Models) -> "Asked":
     if choice.side == "both" and choice.base:
         raise ValueError("--base is the prompt of the other side; add --side query or document")
     base = "" if choice.side == "both" else _named_prompt(choice.base or wanted[0])[0]
-    return Asked(
+    return MatrixRequest(
         prompts=named,
         models=dict(zip(labels, sources, strict=True)),
         channels=tuple(channel_names(models.channels)),

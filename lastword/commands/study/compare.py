@@ -18,7 +18,7 @@ app = Typer()
 
 
 @dataclass(frozen=True, slots=True)
-class Comparing:
+class ComparisonOptions:
     """What is compared, by which measures, and how much is shown."""
 
     measures: Annotated[
@@ -69,7 +69,7 @@ def compare(
             "of the folder, e.g. runs/mine:bm25, instead of the one that counts.",
         ),
     ],
-    comparing: Comparing,
+    comparing: ComparisonOptions,
     output: Output,
 ) -> None:
     """Compare systems item by item: is one better than the first, and how surely?

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from eval.report.examine import Examination
-    from eval.report.largest_differences import Differing, Found
+    from eval.report.largest_differences import LargeDifference, RankedDocument
     from eval.statistics.compare import Comparison, Difference
     from lastword.cli.tables import Table
 
@@ -131,7 +131,7 @@ def _percent(share: float | None) -> str:
 
 
 def _differing(
-    measure: str, pair: tuple[str, str], differing: "list[Differing]"
+    measure: str, pair: tuple[str, str], differing: "list[LargeDifference]"
 ) -> "Iterator[RenderableType]":
     """Yield the items on which two systems differ most, side by side where they have documents."""
     bare = [held for held in differing if not held.baseline_documents + held.system_documents]
@@ -152,11 +152,11 @@ def _differing(
             yield _side_by_side(held)
 
 
-def _values(held: "Differing") -> tuple[str, str, str]:
+def _values(held: "LargeDifference") -> tuple[str, str, str]:
     return f"{held.baseline_value:.4f}", f"{held.system_value:.4f}", f"{held.difference:+.4f}"
 
 
-def _side_by_side(held: "Differing") -> "Table":
+def _side_by_side(held: "LargeDifference") -> "Table":
     left, right = held.baseline_documents, held.system_documents
     rows = [
         (*_document(left, at, _HALF), *_document(right, at, 200))
@@ -166,7 +166,7 @@ def _side_by_side(held: "Differing") -> "Table":
     return table(">gain", names[0], ">gain", names[1], rows=rows, texts=names)
 
 
-def _document(documents: "Sequence[Found]", at: int, width: int) -> tuple[str, str]:
+def _document(documents: "Sequence[RankedDocument]", at: int, width: int) -> tuple[str, str]:
     """Return gain and document at a rank; "?" is not judged."""
     if at >= len(documents):
         return "", ""

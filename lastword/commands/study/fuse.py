@@ -11,7 +11,7 @@ from typer import Argument, Option, Typer
 from lastword.cli.options import AUTO, Output, command
 from lastword.cli.screen import Screen
 from lastword.cli.sources import check_folder_of, tell_escaped
-from lastword.commands.study.fuse_sources import Sources, development, read_runs
+from lastword.commands.study.fuse_sources import FuseSources, development, read_runs
 from lastword.commands.study.fuse_view import shown
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ SWEEP = "sweep.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Fusing:
+class FuseOptions:
     """How runs are fused, and where the outcome goes."""
 
     fusion: Annotated[
@@ -59,7 +59,7 @@ class Fusing:
 
 
 @dataclass(frozen=True, slots=True)
-class Sweeping:
+class SweepOptions:
     """What a study tries, and on which judgements."""
 
     sweep: Annotated[
@@ -93,8 +93,8 @@ class Sweeping:
     ],
 )
 def fuse(
-    fusing: Fusing,
-    sweeping: Sweeping,
+    fusing: FuseOptions,
+    sweeping: SweepOptions,
     output: Output,
     runs: Annotated[
         list[str] | None,
@@ -114,7 +114,7 @@ def fuse(
     if sweeping.sweep:
         _sweep(runs or [], fusing, sweeping, screen)
     elif runs and fusing.out is not None:
-        _fuse(read_runs(Sources(runs, fusing.dataset)), fusing, screen)
+        _fuse(read_runs(FuseSources(runs, fusing.dataset)), fusing, screen)
     elif fusing.into is not None and fusing.out is None and not runs:
         _commit(fusing.into, "" if fusing.fusion == AUTO else fusing.fusion)
         screen.result({"fusion": fusing.fusion, "into": str(fusing.into)}, _told(fusing))
@@ -124,13 +124,13 @@ def fuse(
         )
 
 
-def _told(fusing: Fusing) -> str:
+def _told(fusing: FuseOptions) -> str:
     if fusing.fusion == AUTO:
         return f"{fusing.into} has no fusion of its own any more."
     return f"Searches of {fusing.into} fuse by {fusing.fusion} from now on."
 
 
-def _fuse(runs: "Mapping[str, Run]", fusing: Fusing, screen: Screen) -> None:
+def _fuse(runs: "Mapping[str, Run]", fusing: FuseOptions, screen: Screen) -> None:
     from retrieval.fusion import DEFAULT, fusion_by_name
     from retrieval.run import write_trec
 
@@ -148,9 +148,11 @@ def _fuse(runs: "Mapping[str, Run]", fusing: Fusing, screen: Screen) -> None:
     tell_escaped(escaped, fusing.out, screen)
 
 
-def _sweep(names: Sequence[str], fusing: Fusing, sweeping: Sweeping, screen: Screen) -> None:
+def _sweep(
+    names: Sequence[str], fusing: FuseOptions, sweeping: SweepOptions, screen: Screen
+) -> None:
     with screen.waiting("Reading runs"):
-        held = development(Sources(names, fusing.dataset, sweeping.qrels, sweeping.split))
+        held = development(FuseSources(names, fusing.dataset, sweeping.qrels, sweeping.split))
     if fusing.into is not None:
         _check_index(fusing.into, held.runs)
     found = _studied(held, fusing, sweeping, screen)
@@ -194,10 +196,12 @@ def _write(data: Mapping[str, Any], place: Path) -> None:
     replace_file(place, text.encode())
 
 
-def _studied(held: "Development", fusing: Fusing, sweeping: Sweeping, screen: Screen) -> "Study":
+def _studied(
+    held: "Development", fusing: FuseOptions, sweeping: SweepOptions, screen: Screen
+) -> "Study":
     import numpy as np
 
-    from eval.fusion.study import StudyOptions, Swept, study
+    from eval.fusion.study import StudyOptions, SweptSettings, study
     from eval.fusion.sweep import METHODS, grid, sweep
     from eval.measures.measures import evaluate
     from retrieval.fusion import DEFAULT, fusion_by_name
@@ -207,12 +211,12 @@ def _studied(held: "Development", fusing: Fusing, sweeping: Sweeping, screen: Sc
     fuse_so = fusion_by_name(in_use, list(held.runs))
     asked = [name.strip() for name in sweeping.methods.split(",")] if sweeping.methods else METHODS
     settings = grid(len(runs), tuple(dict.fromkeys(asked)), sweeping.step)
-    with screen.progress("Sweeping", len(settings), "settings") as advance:
+    with screen.progress("SweepOptions", len(settings), "settings") as advance:
         values = sweep(held.runs, held.qrels, sweeping.measure, settings, advance)
     before = evaluate(fuse_so(runs), held.qrels, [sweeping.measure])[sweeping.measure]
     options = StudyOptions(folds=sweeping.folds, seed=sweeping.seed)
     return study(
-        Swept(tuple(held.runs), settings, values),
+        SweptSettings(tuple(held.runs), settings, values),
         (in_use, np.array([*before.values()])),
         options,
     )

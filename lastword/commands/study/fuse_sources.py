@@ -14,7 +14,7 @@ _SEPARATORS = ",:="  # of a fusion as it is written
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class FuseSources:
     """Where runs and judgements are.
 
     Attributes:
@@ -35,7 +35,7 @@ class Sources:
         return Path(self.runs[0]) if len(self.runs) == 1 and Path(self.runs[0]).is_dir() else None
 
 
-def development(sources: Sources) -> "Development":
+def development(sources: FuseSources) -> "Development":
     """Read runs and the development judgements to choose a fusion on.
 
     Raises:
@@ -52,13 +52,13 @@ def development(sources: Sources) -> "Development":
             "to sweep run files, give their judgements: either --qrels FILE, or --dataset FOLDER "
             "and --split"
         )
-    runs = read_runs(Sources(sources.runs))
+    runs = read_runs(FuseSources(sources.runs))
     if sources.qrels is not None:
         return judged_by_file(runs, sources.qrels)
     return judged_by_dataset(runs, sources.dataset, sources.split)
 
 
-def read_runs(sources: Sources) -> "dict[str, Run]":
+def read_runs(sources: FuseSources) -> "dict[str, Run]":
     """Read run files, or the channels' runs of a run folder.
 
     Raises:

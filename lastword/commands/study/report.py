@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option, Typer
 
-from lastword.cli.encoders import readers_again
-from lastword.cli.options import Output, Pieces, Running, command
+from lastword.cli.encoders import remake_encoders
+from lastword.cli.options import DeviceOptions, Output, Pieces, command
 from lastword.cli.screen import Screen, counted, size
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def report(
         list[Path],
         Argument(metavar="RUN_FOLDER...", help="What `lastword eval ... --out` wrote."),
     ],
-    running: Running,
+    running: DeviceOptions,
     output: Output,
     out: Annotated[
         Path, Option("-o", "--out", metavar="PAGE.html", help="The page; PAGE.md is beside it.")
@@ -67,7 +67,7 @@ def report(
 
 
 def _encoders(
-    folders: "Sequence[RunFolder]", running: Running, screen: Screen
+    folders: "Sequence[RunFolder]", running: DeviceOptions, screen: Screen
 ) -> "dict[Path, Mapping[str, Encoder]]":
     """Load what found words besides BM25, folder by folder; a report can do without."""
     made: dict[Path, Mapping[str, Encoder]] = {}
@@ -80,7 +80,7 @@ def _encoders(
         try:
             if key not in loaded:
                 with screen.waiting(f"Loading what reads {folder.name}"):
-                    loaded[key] = readers_again(recipes, list(recipes), running)
+                    loaded[key] = remake_encoders(recipes, list(recipes), running)
         except (ValueError, OSError) as error:
             screen.remark(
                 f"{folder.path}: words of {', '.join(recipes)} are not marked, as the model "

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
-from lastword.cli.encoders import readers
-from lastword.cli.options import Output, Reading, command
+from lastword.cli.encoders import make_encoders
+from lastword.cli.options import EncoderOptions, Output, command
 from lastword.cli.screen import Screen, table
 from lastword.cli.sources import check_folder_of, look_through, tell_rebuilt
 
@@ -16,7 +16,7 @@ app = Typer()
 
 
 @dataclass(frozen=True, slots=True)
-class Mined:
+class MineOptions:
     """Which candidates become negatives, and where the pairs go."""
 
     out: Annotated[
@@ -47,8 +47,8 @@ class Mined:
 )
 def mine(
     dataset: Annotated[str, Argument(metavar="DATASET", help="A BEIR folder or a BEIR name.")],
-    mined: Mined,
-    reading: Reading,
+    mined: MineOptions,
+    reading: EncoderOptions,
     output: Output,
 ) -> None:
     """Find hard negatives for the judged pairs of a collection, by every channel.
@@ -70,7 +70,7 @@ def mine(
     collection.queries()  # what is broken must not be found after hours of encoding
     survey = look_through(collection, screen, judged=collection.qrels())
     with screen.loading(reading.channels):
-        made = readers(reading, (document.content for document in collection.documents()))
+        made = make_encoders(reading, (document.content for document in collection.documents()))
     if "dense" not in made.encoders:
         raise ValueError("negatives are filtered by cosine: --channels must have dense")
     place = mined.index or mined.out.with_name(f"{mined.out.name}.index")

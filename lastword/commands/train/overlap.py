@@ -11,7 +11,7 @@ from lastword.cli.screen import Screen, counted, table
 from lastword.cli.sources import check_folder_of
 
 if TYPE_CHECKING:
-    from eval.overlap.report import Report
+    from eval.overlap.report import OverlapReport
     from lastword.cli.tables import Table
 
 app = Typer()
@@ -81,7 +81,7 @@ def overlap(
     _remark(screen, report, passed_over)
 
 
-def _counts(report: "Report") -> "Table":
+def _counts(report: "OverlapReport") -> "Table":
     rows = [
         (
             held.dataset,
@@ -99,7 +99,7 @@ def _counts(report: "Report") -> "Table":
     return table("set", "kind", *heads, rows=rows)
 
 
-def _worst(report: "Report") -> "list[Table]":
+def _worst(report: "OverlapReport") -> "list[Table]":
     """Show the longest run of each set and kind that is touched."""
     rows = []
     for held in report.overlaps:
@@ -111,7 +111,7 @@ def _worst(report: "Report") -> "list[Table]":
     return [table(*columns, rows=rows)] if rows else []
 
 
-def _remark(screen: Screen, report: "Report", passed_over: "list[Path]") -> None:
+def _remark(screen: Screen, report: "OverlapReport", passed_over: "list[Path]") -> None:
     n = report.n
     screen.remark(
         f"short: fewer than {n} words; whole: of these, found in a training text as a whole; "

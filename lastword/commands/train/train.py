@@ -11,9 +11,9 @@ from lastword.cli.options import Output, command
 from lastword.cli.screen import Screen, shell, table
 
 if TYPE_CHECKING:
-    from embedder.train.contrast.finetune_settings import Tuning
-    from embedder.train.contrast.run import Outcome
-    from embedder.train.progress import Progress
+    from embedder.train.contrast.finetune_settings import FineTuneSettings
+    from embedder.train.contrast.run import FineTuneOutcome
+    from embedder.train.progress import TrainingProgress
 
 app = Typer(help="Train a model: the bundled one again, or any other to be read better.")
 
@@ -25,7 +25,7 @@ _Device = Annotated[str, Option(help="auto, cpu, cuda, cuda:1, ...")]
 
 
 @dataclass(frozen=True, slots=True)
-class Making:
+class TrainOptions:
     """Where a model is made, and how long."""
 
     config: Annotated[
@@ -63,7 +63,7 @@ class Making:
     ],
 )
 def contrast(
-    making: Making,
+    making: TrainOptions,
     output: Output,
     device: _Device = "auto",
 ) -> None:
@@ -76,23 +76,23 @@ def contrast(
         sys.stdout.write(_shipped("contrast.toml").read_text(encoding="utf-8"))
         return
     from embedder.files.config_file import read_config
-    from embedder.train.contrast.finetune_settings import Tuning
-    from embedder.train.contrast.run import Workshop, fine_tune
+    from embedder.train.contrast.finetune_settings import FineTuneSettings
+    from embedder.train.contrast.run import FineTuneRun, fine_tune
     from lastword.commands.train.train_view import watched
 
     if making.config is None:
         raise ValueError("which settings? Give --config FILE; --example writes one to begin with")
     out, work = making.folders()
     screen = Screen(output)
-    settings = _placed(read_config(making.config, Tuning), making.config.parent)
-    last: list[Progress] = []
+    settings = _placed(read_config(making.config, FineTuneSettings), making.config.parent)
+    last: list[TrainingProgress] = []
     with watched(screen) as show:
 
-        def report(progress: "Progress") -> None:
+        def report(progress: "TrainingProgress") -> None:
             last[:] = [progress]
             show(progress)
 
-        outcome = fine_tune(settings, Workshop(out, work, device, making.minutes, report))
+        outcome = fine_tune(settings, FineTuneRun(out, work, device, making.minutes, report))
     facts = _facts(outcome, last) | {"out": str(out), "log": str(work / "contrast.jsonl")}
     rows = [
         [name.replace("_", " "), f"{fact:,}" if isinstance(fact, int | float) else str(fact)]
@@ -115,7 +115,7 @@ def contrast(
     ],
 )
 def pretrain(
-    making: Making,
+    making: TrainOptions,
     output: Output,
     corpus: Annotated[
         Path | None,
@@ -138,7 +138,7 @@ def pretrain(
         return
     from embedder.files.config_file import read_config
     from embedder.train.device import Device
-    from embedder.train.pretrain.run import Folders, Run, train, until
+    from embedder.train.pretrain.run import PretrainFolders, PretrainRun, train, train_until
     from embedder.train.pretrain.settings import Settings
     from lastword.commands.train.train_view import watched
 
@@ -151,11 +151,11 @@ def pretrain(
         import torch
 
         torch.set_num_threads(threads)
-    folders, late = Folders(corpus, work, out), until(making.minutes)
+    folders, late = PretrainFolders(corpus, work, out), train_until(making.minutes)
     if folders.is_new:
         screen.remark("Reading the corpus into tokens, once; a large one takes minutes.")
     with watched(screen) as report:
-        finished = train(Run(folders, settings, late, Device.choose(device), report))
+        finished = train(PretrainRun(folders, settings, late, Device.choose(device), report))
     facts = {"out": str(out), "work": str(work), "finished": finished}
     screen.result(facts, table("", "", rows=[[name, str(fact)] for name, fact in facts.items()]))
     if not finished:
@@ -168,7 +168,7 @@ def _shipped(name: str) -> Path:
     return Path(embedder.train.__file__).parent / "configs" / name
 
 
-def _placed(settings: "Tuning", folder: Path) -> "Tuning":
+def _placed(settings: "FineTuneSettings", folder: Path) -> "FineTuneSettings":
     """Take paths in a file of settings from the folder in which it lies."""
     own = folder / settings.model
     return replace(
@@ -181,7 +181,9 @@ def _placed(settings: "Tuning", folder: Path) -> "Tuning":
     )
 
 
-def _facts(outcome: "Outcome", last: "list[Progress]") -> dict[str, int | float | str]:
+def _facts(
+    outcome: "FineTuneOutcome", last: "list[TrainingProgress]"
+) -> dict[str, int | float | str]:
     facts: dict[str, int | float | str] = {
         "pairs": outcome.pairs,
         "weights_that_learn": outcome.learning,

@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-    from embedder.train.progress import Progress
+    from embedder.train.progress import TrainingProgress
 
 EVERY = 30.0  # seconds between two lines where stderr is no terminal
 
-Report = Callable[["Progress"], None]
+ReportProgress = Callable[["TrainingProgress"], None]
 
 
 @contextmanager
-def watched(screen: Screen) -> Iterator[Report]:
+def watched(screen: Screen) -> Iterator[ReportProgress]:
     """Show reports as they come; where stderr is no terminal, as a line now and then."""
     if not screen.speaks:
         yield lambda progress: None
@@ -28,10 +28,10 @@ def watched(screen: Screen) -> Iterator[Report]:
         yield _lines(screen) if bars.disable else _updates(bars)
 
 
-def _updates(bars: "Bar") -> Report:
+def _updates(bars: "Bar") -> ReportProgress:
     tasks: dict[str, TaskID] = {}
 
-    def report(progress: "Progress") -> None:
+    def report(progress: "TrainingProgress") -> None:
         if progress.stage not in tasks:
             tasks[progress.stage] = bars.add_task(progress.stage, said="")
         bars.update(
@@ -44,10 +44,10 @@ def _updates(bars: "Bar") -> Report:
     return report
 
 
-def _lines(screen: Screen) -> Report:
+def _lines(screen: Screen) -> ReportProgress:
     last = time.monotonic()
 
-    def report(progress: "Progress") -> None:
+    def report(progress: "TrainingProgress") -> None:
         nonlocal last
         if time.monotonic() - last > EVERY or progress.step == progress.of:
             last = time.monotonic()
@@ -57,7 +57,7 @@ def _lines(screen: Screen) -> Report:
     return report
 
 
-def _said(progress: "Progress") -> str:
+def _said(progress: "TrainingProgress") -> str:
     return (
         f"loss {progress.loss:.3f}, {progress.items_per_second:,.0f} pairs/s, "
         f"{progress.tokens_per_second:,.0f} tokens/s, {duration(progress.seconds_left)} left"

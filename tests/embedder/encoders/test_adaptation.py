@@ -11,20 +11,20 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from embedder.encoders.adapted import Adaptation, AdaptedEncoder, encoder_of
+from embedder.encoders.adapted import AdaptedEncoder, QueryAdapter, encoder_of
 from embedder.encoders.llm import LLMEncoder
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Rewriting
+from embedder.prompts.readout_rules import RewritingRules
 from embedder.types import Role
 from tests.models import save_llama, save_tokenizer
 from tests.planted import PlantedObjective, plain_prompt
 from tuning.proposers import soft
-from tuning.proposers.gradients import WhiteBox
+from tuning.proposers.gradients import GradientModel
 from tuning.proposers.vocabulary import Vocabulary
 from tuning.search.budget import Cost
-from tuning.search.types import Bench
+from tuning.search.types import ProposerContext
 
 TEXTS = ["what is paris", "volcanoes erupt, magma rises", ""]
 
@@ -34,7 +34,7 @@ def worded(backbone: Backbone, prompt: Prompt, folder: Path) -> AdaptedEncoder:
     ids = backbone.tokenizer(" city lava", add_special_tokens=False).input_ids
     with torch.no_grad():  # the module rather than its weight: some scale what they look up
         rows = backbone.model.get_input_embeddings()(torch.tensor(ids)).numpy()
-    named = Adaptation(soft=rows[None].copy()).save(folder)
+    named = QueryAdapter(soft=rows[None].copy()).save(folder)
     encoder = encoder_of(backbone, replace(prompt, adapt=named), LLMOptions(max_text_tokens=32))
     assert isinstance(encoder, AdaptedEncoder)
     return encoder
@@ -106,7 +106,7 @@ def test_what_a_prompt_does_not_read_is_not_returned(tmp_path: Path) -> None:
 def test_arrays_of_another_model_are_refused(
     name: str, shapes: dict[str, tuple[int, ...]], tmp_path: Path
 ) -> None:
-    held = Adaptation(**{one: np.ones(shape, np.float32) for one, shape in shapes.items()})
+    held = QueryAdapter(**{one: np.ones(shape, np.float32) for one, shape in shapes.items()})
     prompt = replace(plain_prompt(), adapt=held.save(tmp_path))
     with pytest.raises(ValueError, match=f"adaptation's {name} .* another model"):
         encoder_of(PlantedObjective(0, queries=2).backbone, prompt, LLMOptions())
@@ -114,7 +114,7 @@ def test_arrays_of_another_model_are_refused(
 
 def test_queries_that_do_not_fit_beside_soft_tokens_are_refused(tmp_path: Path) -> None:
     backbone = PlantedObjective(0, queries=2).backbone
-    held = Adaptation(soft=np.ones((1, 4, 68), np.float32))
+    held = QueryAdapter(soft=np.ones((1, 4, 68), np.float32))
     encoder = encoder_of(backbone, replace(plain_prompt(), adapt=held.save(tmp_path)), LLMOptions())
     assert len(encoder.encode(["kelp " * 123], Role.QUERY)) == 1
     with pytest.raises(ValueError, match="lower max_text_tokens by 4"):
@@ -123,15 +123,15 @@ def test_queries_that_do_not_fit_beside_soft_tokens_are_refused(tmp_path: Path) 
 
 def test_rewriting_and_adapting_do_not_go_together() -> None:
     with pytest.raises(ValueError, match="leave it or adapt out"):
-        replace(plain_prompt(), adapt="a#0", rewrite=Rewriting())
+        replace(plain_prompt(), adapt="a#0", rewrite=RewritingRules())
 
 
 def test_halves_are_read_as_float32(tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
-    digest = Adaptation(offset=np.ones(68, np.float32)).digest
+    digest = QueryAdapter(offset=np.ones(68, np.float32)).digest
     save_file({"offset": np.ones(68, np.float16)}, tmp_path / "half.safetensors")
-    held = Adaptation.load(f"{tmp_path / 'half.safetensors'}#{digest}")
+    held = QueryAdapter.load(f"{tmp_path / 'half.safetensors'}#{digest}")
     assert held.offset is not None and held.offset.dtype == np.float32
 
 
@@ -154,7 +154,7 @@ class Shared:
 def test_an_answer_that_two_queries_share_is_no_negative() -> None:
     objective = PlantedObjective(0, queries=4)
     encoder = LLMEncoder(objective.backbone, plain_prompt(), LLMOptions())
-    box = WhiteBox(encoder, Shared(objective))
+    box = GradientModel(encoder, Shared(objective))
     same = torch.from_numpy(np.repeat(objective.positives("q0"), 2, axis=0))
     assert float(box.loss(["q0", "q1"], same)) == pytest.approx(0.0, abs=1e-6)
 
@@ -174,9 +174,9 @@ def test_training_is_charged_whole_and_leaves_the_model_alone(
     def absent(prompt: Prompt, query_ids: Sequence[str]) -> Any:  # noqa: ANN401
         raise AssertionError("soft looks at no scores")
 
-    bench = Bench(objective.space, 0, tuple(objective.texts), once, absent, absent)
+    bench = ProposerContext(objective.space, 0, tuple(objective.texts), once, absent, absent)
     options = soft.SoftOptions(vectors=2, epochs=3, anchor=anchor)
-    box, before = WhiteBox(encoder, objective), torch.get_rng_state()
+    box, before = GradientModel(encoder, objective), torch.get_rng_state()
     make = partial(soft.make, box=box, folder=tmp_path, options=options)
     make(bench, vocabulary=Vocabulary.of(objective.backbone)).ask(4)
     fed = sum(len(row) for row in box.ids(list(objective.texts)))

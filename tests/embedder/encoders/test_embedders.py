@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from embedder.models.pooling import positions
+from embedder.models.pooling import read_positions
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role
 from tests.shapes import save_shape
@@ -112,7 +112,7 @@ def test_an_instruction_embedder_is_fed_and_read_as_its_authors_do(
         for text in TEXTS:
             (row,) = encoder.fed(text, role).rows
             assert said(pair, row.ids) == string.format(task=prompt.task, text=text)
-            read = positions(row, prompt.reading) + (prompt.reading.pool == "max")
+            read = read_positions(row, prompt.reading) + (prompt.reading.pool == "max")
             # A space before the text may be in the text's first token.
             pooled = known.read.format(text=text) or said(pair, row.ids)
             assert said(pair, [row.ids[at] for at in read]).lstrip(" ") == pooled

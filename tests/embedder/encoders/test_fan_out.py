@@ -9,8 +9,8 @@ import torch
 from embedder.encoders.llm import LLMEncoder
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Reading, SparseRules
-from embedder.prompts.template import Form, Template
+from embedder.prompts.readout_rules import ReadoutRules, SparseRules
+from embedder.prompts.template import PromptVariant, Template
 from embedder.types import Role
 from tests.models import LINES
 from tests.shapes import DEPTH, save_shape
@@ -20,12 +20,12 @@ ENDINGS = [" in one word:", " means", ' . The word is "', " is about the thing c
 SHAPES = ("llama", "mistral", "gemma2", "opt", "gpt2", "gpt-neox")
 
 
-def prompt_of(endings: list[str], reading: Reading) -> Prompt:
+def prompt_of(endings: list[str], reading: ReadoutRules) -> Prompt:
     templates = tuple(Template("Here: {text}" + ending) for ending in endings)
-    return Prompt("endings", (Form("plain", templates, templates),), reading)
+    return Prompt("endings", (PromptVariant("plain", templates, templates),), reading)
 
 
-def encoders(folder: Path, reading: Reading) -> tuple[LLMEncoder, list[LLMEncoder]]:
+def encoders(folder: Path, reading: ReadoutRules) -> tuple[LLMEncoder, list[LLMEncoder]]:
     backbone, options = load_backbone(folder, LLMOptions(dtype="float32"))
     together = LLMEncoder(backbone, prompt_of(ENDINGS, reading), options)
     alone = [LLMEncoder(backbone, prompt_of([one], reading), options) for one in ENDINGS]
@@ -35,7 +35,7 @@ def encoders(folder: Path, reading: Reading) -> tuple[LLMEncoder, list[LLMEncode
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("layer", [-1, 3])
 def test_states_of_each_wording_are_its_own(tmp_path: Path, shape: str, layer: int) -> None:
-    together, alone = encoders(save_shape(shape, tmp_path), Reading(layer=layer, sparse=None))
+    together, alone = encoders(save_shape(shape, tmp_path), ReadoutRules(layer=layer, sparse=None))
     got = together.states_each(TEXTS, Role.QUERY)
     assert got.shape[:2] == (len(ENDINGS), len(TEXTS))
     for mine, one in zip(got, alone, strict=True):
@@ -45,7 +45,7 @@ def test_states_of_each_wording_are_its_own(tmp_path: Path, shape: str, layer: i
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_logits_are_averaged(tmp_path: Path, shape: str) -> None:
-    rules = Reading(sparse=SparseRules(top=5))
+    rules = ReadoutRules(sparse=SparseRules(top=5))
     together, alone = encoders(save_shape(shape, tmp_path), rules)
     for text in TEXTS:
         fed = together.reader.feed([text], Role.QUERY, 100)
@@ -62,7 +62,7 @@ def test_logits_are_averaged(tmp_path: Path, shape: str) -> None:
 
 
 def test_the_text_goes_through_the_blocks_once(tmp_path: Path) -> None:
-    together, _ = encoders(save_shape("llama", tmp_path), Reading(sparse=None))
+    together, _ = encoders(save_shape("llama", tmp_path), ReadoutRules(sparse=None))
     together.encode(["warm the prefix"], Role.QUERY)
     entered: list[int] = []
     together.backbone.layers[DEPTH - 1].register_forward_pre_hook(

@@ -13,9 +13,9 @@ from embedder.models.anatomy import decoder_layers
 from embedder.models.backbone import Backbone
 from embedder.models.batching import plan, right_pad
 from embedder.models.loading import LLMOptions
-from embedder.models.request import Wanted
+from embedder.models.request import ReadRequest
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Reading, SparseRules
+from embedder.prompts.readout_rules import ReadoutRules, SparseRules
 from embedder.types import Role, fingerprint_differences
 from tests.models import LINES, save_llama, save_tokenizer
 
@@ -86,7 +86,7 @@ def test_inner_layers_are_read_with_and_without_the_rest(
     tmp_path: Path, kind: str, layer: int, logits: bool
 ) -> None:
     prompt = Prompt.load("promptreps")
-    reading = Reading(layer=layer, sparse=SparseRules() if logits else None)
+    reading = ReadoutRules(layer=layer, sparse=SparseRules() if logits else None)
     prompt = Prompt("inner", prompt.forms, reading)
     encoder = LLMEncoder.load(shaped(tmp_path, kind), prompt, LLMOptions(dtype="float32"))
     got = encoder.encode(LINES, Role.QUERY)
@@ -97,7 +97,7 @@ def test_inner_layers_are_read_with_and_without_the_rest(
 
 
 def test_blocks_above_the_one_read_do_not_run(llama: Path) -> None:
-    prompt = Prompt("low", Prompt.load("promptreps").forms, Reading(layer=1, sparse=None))
+    prompt = Prompt("low", Prompt.load("promptreps").forms, ReadoutRules(layer=1, sparse=None))
     encoder = LLMEncoder.load(llama, prompt)
     ran: list[int] = []
     for number, block in enumerate(encoder.backbone.layers):
@@ -109,7 +109,7 @@ def test_blocks_above_the_one_read_do_not_run(llama: Path) -> None:
 
 
 def test_a_layer_that_does_not_exist_is_named(llama: Path) -> None:
-    prompt = Prompt("high", Prompt.load("promptreps").forms, Reading(layer=7, sparse=None))
+    prompt = Prompt("high", Prompt.load("promptreps").forms, ReadoutRules(layer=7, sparse=None))
     with pytest.raises(ValueError, match="layer 7 does not exist: the model has 3 blocks"):
         LLMEncoder.load(llama, prompt).encode(["x"], Role.QUERY)
 
@@ -245,5 +245,5 @@ def test_the_decoder_stack_is_found_without_names(llama: Path) -> None:
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(llama)
     assert decoder_layers(model) is model.model.layers
     backbone = Backbone(model, AutoTokenizer.from_pretrained(llama))
-    step = backbone.read((), [[1, 2, 3]], Wanted())
+    step = backbone.read((), [[1, 2, 3]], ReadRequest())
     assert step.hidden is not None and step.hidden.shape == (1, 32)

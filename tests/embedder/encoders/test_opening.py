@@ -8,18 +8,18 @@ import pytest
 
 from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.load import open_encoder
-from embedder.methods.geneol import VariantEncoder
+from embedder.methods.geneol import RewritingEncoder
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Rewriting
+from embedder.prompts.readout_rules import RewritingRules
 from embedder.types import Role
 from tests.models import LINES, save_llama
 
 
 def test_a_prompt_that_rewrites_gets_a_writer(tmp_path: Path) -> None:
     folder = save_llama(tmp_path)
-    prompt = replace(Prompt.load("geneol"), rewrite=Rewriting(per_instruction=1, shots=0))
+    prompt = replace(Prompt.load("geneol"), rewrite=RewritingRules(per_instruction=1, shots=0))
     encoder = open_encoder(folder, prompt)
-    assert isinstance(encoder, VariantEncoder)
+    assert isinstance(encoder, RewritingEncoder)
     (text,) = LINES[:1]
     got = encoder.encode([text], Role.QUERY).dense
     plain = LLMEncoder.load(folder, replace(prompt, rewrite=None))

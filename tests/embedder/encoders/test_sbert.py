@@ -16,10 +16,10 @@ from tokenizers import processors
 from transformers import AutoTokenizer
 
 from embedder.encoders.sbert import SbertEncoder
-from embedder.encoders.sbert_prompt import Wording, token_counts
+from embedder.encoders.sbert_prompt import SbertWording, token_counts
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Reading
-from embedder.prompts.template import Form, Template
+from embedder.prompts.readout_rules import ReadoutRules
+from embedder.prompts.template import PromptVariant, Template
 from embedder.types import Role
 from tests.models import save_llama
 
@@ -62,8 +62,8 @@ def test_special_tokens_of_a_wording_act_beside_a_text_that_spells_them(
     minilm: SbertEncoder,
 ) -> None:
     template = Template("so [SEP] {text} [SEP]", tokens="whole")
-    form = Form("own", (template,), (template,))
-    prompt = Prompt("own", (form,), Reading(sparse=None))
+    form = PromptVariant("own", (template,), (template,))
+    prompt = Prompt("own", (form,), ReadoutRules(sparse=None))
     text = "A man plays."
     worded = SbertEncoder(minilm.model, False, prompt)
     mean = replace(prompt, text_specials="control")
@@ -79,12 +79,12 @@ def test_a_wording_without_the_models_own_beginning_cannot_be_followed(
     minilm: SbertEncoder,
 ) -> None:
     template = Template("so {text}")
-    form = Form("own", (template,), (template,))
-    prompt = Prompt("own", (form,), Reading(sparse=None), specials="none")
+    form = PromptVariant("own", (template,), (template,))
+    prompt = Prompt("own", (form,), ReadoutRules(sparse=None), specials="none")
     with pytest.raises(ValueError, match=r"cannot follow specials = none, since .* puts \[CLS\]"):
         SbertEncoder(minilm.model, False, prompt)
     spelled = Template("[CLS]so {text}")
-    form = Form("own", (spelled,), (spelled,))
+    form = PromptVariant("own", (spelled,), (spelled,))
     SbertEncoder(minilm.model, False, replace(prompt, forms=(form,)))
 
 
@@ -164,7 +164,7 @@ def test_what_comes_after_a_long_text_is_kept(minilm: SbertEncoder) -> None:
     ]
     want = minilm.encode(fits[-2:], Role.QUERY).dense  # the cut may be inside of a word
     assert rows is not None and want is not None and (rows[0] @ want.T).max() > 0.999
-    cut = Wording("Find", " ", " in one word:").shortened(" ".join(words), LIMIT, tokenizer)
+    cut = SbertWording("Find", " ", " in one word:").shortened(" ".join(words), LIMIT, tokenizer)
     assert token_counts([f"Find {cut} in one word:"], tokenizer) == [LIMIT]
 
 
@@ -179,7 +179,7 @@ def test_special_tokens_of_the_tokenizer_come_once(tmp_path: Path) -> None:
         model = SentenceTransformer(modules=[Transformer(str(folder)), Pooling(32, "lasttoken")])
         asked = worded("{bos}Query: {text}{eos}", "{text}{eos}")
         wording = SbertEncoder(model, False, asked).wordings[Role.QUERY]
-        assert wording == Wording("Query:", " ", "" if ends else "</s>")
+        assert wording == SbertWording("Query:", " ", "" if ends else "</s>")
         fed = model.preprocess([wording.fed("lava")], prompt=wording.prompt)["input_ids"][0]
         assert tokenizer.decode(fed) == "<s>Query: lava</s>"
 

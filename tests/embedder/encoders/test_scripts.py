@@ -11,7 +11,7 @@ from embedder.encoders.bm25 import ANALYSIS, BM25Encoder
 from index.documents import Document
 from index.folder import Index
 from lastword.cli.encoders import channel_options
-from lastword.cli.recipes import BM25Recipe, to_json
+from lastword.cli.recipes import BM25Spec, to_json
 from lastword.main import main
 from retrieval.build import build_index
 from retrieval.options import BuildOptions
@@ -32,9 +32,9 @@ def test_an_old_index_answers_as_it_did_and_says_what_it_cannot_find(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "old.index"
-    recipe = json.loads(to_json(BM25Recipe("english")))
+    recipe = json.loads(to_json(BM25Spec("english")))
     del recipe["analysis"]  # as it was written
-    kept = channel_options({"bm25": BM25Recipe()})["bm25"]
+    kept = channel_options({"bm25": BM25Spec()})["bm25"]
     options = BuildOptions(channels={"bm25": replace(kept, recipe=json.dumps(recipe))})
     documents = [Document("d0", "", "한국어는 어렵다"), Document("d1", "", "rotate a key")]
     build_index(documents, {"bm25": BM25Encoder(analysis=1)}, path, options)

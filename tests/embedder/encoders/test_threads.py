@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from torch import nn
 
-from embedder.encoders.adapted import Adaptation, AdaptedEncoder
+from embedder.encoders.adapted import AdaptedEncoder, QueryAdapter
 from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.sbert import SbertEncoder
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone
-from embedder.models.request import Wanted
+from embedder.models.request import ReadRequest
 from embedder.prompts.prompt import Prompt
 from embedder.types import Encoder, Representation, Role
 from tests.models import LINES, save_llama
@@ -89,7 +89,7 @@ def test_encoders_share_a_model(backbone: Backbone) -> None:
 def test_soft_tokens_in_threads(backbone: Backbone) -> None:
     soft = np.random.default_rng(0).normal(size=(1, 3, 32)).astype(np.float32)
     inner = LLMEncoder(backbone, Prompt.load("promptreps"), options())
-    check([AdaptedEncoder(inner, Adaptation(soft=soft), "x#y"), inner])
+    check([AdaptedEncoder(inner, QueryAdapter(soft=soft), "x#y"), inner])
 
 
 def test_sentence_transformers_in_threads() -> None:
@@ -120,7 +120,7 @@ def test_no_hook_stays_after_an_error(backbone: Backbone, fails: str) -> None:
     interventions = [Hooked(), *([Broken()] if fails == "attach" else [])]
     before = hooks(backbone.model)
     with pytest.raises(KeyError, match=fails):
-        backbone.read((), [[1, 2]], Wanted(), interventions=interventions)  # type: ignore[arg-type]
+        backbone.read((), [[1, 2]], ReadRequest(), interventions=interventions)  # type: ignore[arg-type]
     assert hooks(backbone.model) == before
 
 

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from embedder.encoders.llm import LLMEncoder
-from embedder.encoders.shared_prefix import Tally, beginning, encode_each, groups, side
+from embedder.encoders.shared_prefix import (
+    GroupTokens,
+    encode_prompts_together,
+    group_prompts,
+    role_fingerprint,
+    shared_head,
+)
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.readout_rules import SparseRules
@@ -63,9 +69,9 @@ def assert_alike(got: Representation, want: Representation) -> None:
 def test_prompts_that_begin_alike(tmp_path: Path, shape: str, tokens: str) -> None:
     prompts = [prompt(name, 'Here: "' + end, tokens) for name, end in ENDINGS.items()]
     encoders = load(save_shape(shape, tmp_path), prompts)
-    assert [len(group) for group in groups(encoders, Role.QUERY)] == [len(ENDINGS)]
+    assert [len(group) for group in group_prompts(encoders, Role.QUERY)] == [len(ENDINGS)]
     alone = [one.encode(TEXTS, Role.QUERY) for one in encoders]
-    for got, want in zip(encode_each(encoders, TEXTS, Role.QUERY), alone, strict=True):
+    for got, want in zip(encode_prompts_together(encoders, TEXTS, Role.QUERY), alone, strict=True):
         assert_alike(got, want)
 
 
@@ -80,10 +86,12 @@ def test_prompts_of_different_wants_and_depths(tmp_path: Path) -> None:
         prompt("other start", 'There: "' + ENDINGS["means"], layer=3),
     ]
     encoders = load(save_shape("llama", tmp_path), prompts)
-    found = [[one.prompt.name for one in group] for group in groups(encoders, Role.DOCUMENT)]
+    found = [[one.prompt.name for one in group] for group in group_prompts(encoders, Role.DOCUMENT)]
     assert found == [["both", "dense", "sparse", "few"], ["other depth"], ["other start"]]
     alone = [one.encode(TEXTS, Role.DOCUMENT) for one in encoders]
-    for got, want in zip(encode_each(encoders, TEXTS, Role.DOCUMENT), alone, strict=True):
+    for got, want in zip(
+        encode_prompts_together(encoders, TEXTS, Role.DOCUMENT), alone, strict=True
+    ):
         assert_alike(got, want)
 
 
@@ -91,7 +99,7 @@ def test_library_prompts_whether_or_not_they_share(tmp_path: Path) -> None:
     prompts = [Prompt.load(name) for name in LIBRARY]
     encoders = load(save_shape("llama", tmp_path), prompts)
     alone = [one.encode(TEXTS, Role.QUERY) for one in encoders]
-    for got, want in zip(encode_each(encoders, TEXTS, Role.QUERY), alone, strict=True):
+    for got, want in zip(encode_prompts_together(encoders, TEXTS, Role.QUERY), alone, strict=True):
         assert_alike(got, want)
 
 
@@ -101,10 +109,12 @@ def test_equal_sides_are_read_once(tmp_path: Path) -> None:
     asked = prompt("asked", 'Ask: "' + ENDINGS["word"]).forms[0]
     second = replace(first, name="second", forms=(replace(form, query=asked.query),))
     encoders = load(save_shape("llama", tmp_path), [first, second])
-    assert side(encoders[0], Role.DOCUMENT) == side(encoders[1], Role.DOCUMENT)
-    assert side(encoders[0], Role.QUERY) != side(encoders[1], Role.QUERY)
-    assert side(encoders[0], Role.QUERY) != side(encoders[0], Role.DOCUMENT)
-    rows = encode_each(encoders, TEXTS, Role.DOCUMENT)
+    assert role_fingerprint(encoders[0], Role.DOCUMENT) == role_fingerprint(
+        encoders[1], Role.DOCUMENT
+    )
+    assert role_fingerprint(encoders[0], Role.QUERY) != role_fingerprint(encoders[1], Role.QUERY)
+    assert role_fingerprint(encoders[0], Role.QUERY) != role_fingerprint(encoders[0], Role.DOCUMENT)
+    rows = encode_prompts_together(encoders, TEXTS, Role.DOCUMENT)
     assert rows[0] is rows[1]
     assert [one.counts["texts"] for one in encoders] == [len(TEXTS), 0]
 
@@ -112,14 +122,14 @@ def test_equal_sides_are_read_once(tmp_path: Path) -> None:
 def test_several_wordings_and_other_positions_are_read_alone(tmp_path: Path) -> None:
     names = ("metaeol", "mean", "echo", "prompteol-tp", "ck-cp")
     for one in load(save_shape("llama", tmp_path), [Prompt.load(name) for name in names]):
-        assert beginning(one, Role.QUERY) is None, one.prompt.name
+        assert shared_head(one, Role.QUERY) is None, one.prompt.name
 
 
 def test_tally_by_hand_and_against_what_enters_the_model(tmp_path: Path) -> None:
     """What the blocks are fed is what was tallied, but for the prefix and padded endings."""
     prompts = [prompt(name, 'Here: "' + end) for name, end in ENDINGS.items()]
     encoders = load(save_shape("llama", tmp_path), prompts)
-    alone = [Tally.of(one, TEXTS, Role.QUERY) for one in encoders]
+    alone = [GroupTokens.of(one, TEXTS, Role.QUERY) for one in encoders]
     for one, tally in zip(encoders, alone, strict=True):
         one.encode(TEXTS, Role.QUERY)
         assert tally.tokens == one.counts["tokens"]
@@ -137,7 +147,7 @@ def test_tally_by_hand_and_against_what_enters_the_model(tmp_path: Path) -> None
         ),
         with_kwargs=True,
     )
-    encode_each(encoders, TEXTS, Role.QUERY)
+    encode_prompts_together(encoders, TEXTS, Role.QUERY)
     prefix = len(encoders[0].reader.frames[Role.QUERY][0].prefix)
     padded = [
         h + sum(max(len(ids) for ids in of) - h for _ in of)
@@ -156,7 +166,7 @@ def shared(rows: list[list[int]]) -> int:
 def test_a_prompt_that_writes_is_charged_with_what_it_may_write(tmp_path: Path) -> None:
     mode: dict[str, Any] = {"mode": "multi-token-single", "generated_tokens": 4}
     (one,) = load(save_shape("llama", tmp_path), [prompt("says", "{text} says", **mode)])
-    tally = Tally.of(one, TEXTS, Role.QUERY)
+    tally = GroupTokens.of(one, TEXTS, Role.QUERY)
     fed = sum(one.fed(text, Role.QUERY).tokens for text in TEXTS)
     assert tally.tokens == fed + 4 * len(TEXTS)
 
@@ -164,6 +174,6 @@ def test_a_prompt_that_writes_is_charged_with_what_it_may_write(tmp_path: Path) 
 def test_nothing_is_nothing(tmp_path: Path) -> None:
     prompts = [prompt(name, 'Here: "' + end) for name, end in ENDINGS.items()]
     encoders = load(save_shape("llama", tmp_path), prompts)
-    rows = encode_each(encoders, [], Role.QUERY)
+    rows = encode_prompts_together(encoders, [], Role.QUERY)
     assert [len(one) for one in rows] == [0] * len(ENDINGS)
-    assert Tally.of(encoders[0], [], Role.QUERY).joined(encoders[1], []).tokens == 0
+    assert GroupTokens.of(encoders[0], [], Role.QUERY).joined(encoders[1], []).tokens == 0

@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from embedder.checkpoints.bundled import BUNDLED_MODEL
-from embedder.inputs.prompt_tokenizer import Frame
+from embedder.inputs.prompt_tokenizer import PromptTokenizer
 from embedder.inputs.render import text_ids
-from embedder.inputs.tokenized import Row
-from embedder.methods.selection import Selection
+from embedder.inputs.tokenized import TokenizedText
+from embedder.methods.selection import SelectionRules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Example, Prepending, Reading
-from embedder.prompts.template import Form, Template, Tokens
+from embedder.prompts.readout_rules import Example, PrependingRules, ReadoutRules
+from embedder.prompts.template import PromptVariant, Template, Tokenization
 from tests.models import save_tokenizer
 
-BARE = Reading(sparse=None)
+BARE = ReadoutRules(sparse=None)
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +29,17 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBa
 
 
 def prompt_of(template: Template, **rules: object) -> Prompt:
-    form = Form("one", (template,), (template,))
+    form = PromptVariant("one", (template,), (template,))
     return Prompt("p", (form,), **({"reading": BARE} | rules))  # type: ignore[arg-type]
 
 
-def frame_of(template: Template, tokenizer: PreTrainedTokenizerBase, **rules: object) -> Frame:
-    return Frame(template, prompt_of(template, **rules), tokenizer)
+def frame_of(
+    template: Template, tokenizer: PreTrainedTokenizerBase, **rules: object
+) -> PromptTokenizer:
+    return PromptTokenizer(template, prompt_of(template, **rules), tokenizer)
 
 
-def said(row: Row, slot: int, tokenizer: PreTrainedTokenizerBase) -> str:
+def said(row: TokenizedText, slot: int, tokenizer: PreTrainedTokenizerBase) -> str:
     ids = [row.ids[at] for stretch in row.slots[slot] for at in stretch]
     return str(tokenizer.decode(ids))
 
@@ -72,7 +74,7 @@ def test_an_eos_that_touches_the_text_is_read_with_it(tokenizer: PreTrainedToken
 
 @pytest.mark.parametrize("tokens", ["pieces", "whole"])
 def test_a_long_text_is_cut_in_every_slot(
-    tokenizer: PreTrainedTokenizerBase, tokens: Tokens
+    tokenizer: PreTrainedTokenizerBase, tokens: Tokenization
 ) -> None:
     frame = frame_of(Template("a {text} b {text} c", tokens=tokens), tokenizer)
     text = "volcanoes erupt when magma rises " * 9
@@ -86,7 +88,7 @@ def test_a_long_text_is_cut_in_every_slot(
 def test_placeholders_copy_the_last_token(tokenizer: PreTrainedTokenizerBase) -> None:
     for tokens in ("pieces", "whole"):
         template = Template('one {placeholder}{placeholder} "{text}" is:"', tokens=tokens)
-        frame = frame_of(template, tokenizer, prepend=Prepending())
+        frame = frame_of(template, tokenizer, prepend=PrependingRules())
         (row,) = frame.rows(["text"])
         held = [at for at, one in enumerate(row.ids) if one == frame.placeholder]
         assert len(held) == 2 and frame.placeholder == len(tokenizer)
@@ -95,7 +97,7 @@ def test_placeholders_copy_the_last_token(tokenizer: PreTrainedTokenizerBase) ->
 
 
 def test_every_sentence_copies_its_own_end(tokenizer: PreTrainedTokenizerBase) -> None:
-    frame = frame_of(Template("x {front}{sentences} y"), tokenizer, prepend=Prepending())
+    frame = frame_of(Template("x {front}{sentences} y"), tokenizer, prepend=PrependingRules())
     (row,) = frame.rows(["Magma rises. Lava flows down. Rock."])
     marks = [at for at, one in enumerate(row.ids) if one == frame.placeholder]
     ends = [stretch.stop - 1 for stretch in row.slots[0]]
@@ -131,7 +133,7 @@ def test_an_unknown_token_is_no_placeholder() -> None:
     placeholder."""
     own: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(BUNDLED_MODEL)
     for words in ('say "{text}"', '{placeholder} say "{text}"'):
-        rules = {"prepend": Prepending()} if "placeholder" in words else {}
+        rules = {"prepend": PrependingRules()} if "placeholder" in words else {}
         frame = frame_of(Template(words, tokens="whole"), own, **rules)
         (row,) = frame.rows(["zipf \u2019 s law"])
         assert own.unk_token_id in row.ids
@@ -140,7 +142,7 @@ def test_an_unknown_token_is_no_placeholder() -> None:
 
 def test_no_text_makes_a_placeholder(tokenizer: PreTrainedTokenizerBase) -> None:
     template = Template("{placeholder} say {text}", tokens="whole")
-    frame = frame_of(template, tokenizer, prepend=Prepending())
+    frame = frame_of(template, tokenizer, prepend=PrependingRules())
     (row,) = frame.rows(["a \ue002 b"])
     assert row.ids.count(frame.placeholder) == 1
 
@@ -148,7 +150,7 @@ def test_no_text_makes_a_placeholder(tokenizer: PreTrainedTokenizerBase) -> None
 def test_the_sts_rules_strip_the_filled_template(tokenizer: PreTrainedTokenizerBase) -> None:
     template = Template("  {text} is ", tokens="whole")
     prompt = replace(prompt_of(template), text_rules="sts")
-    (row,) = Frame(template, prompt, tokenizer).rows(["What?"])
+    (row,) = PromptTokenizer(template, prompt, tokenizer).rows(["What?"])
     assert row.ids == list(tokenizer("What. is").input_ids)
     assert said(row, 0, tokenizer) == "What."
 
@@ -156,7 +158,7 @@ def test_the_sts_rules_strip_the_filled_template(tokenizer: PreTrainedTokenizerB
 @pytest.mark.parametrize("wording", ["say {text}", "<s>say {text}", "<|user|>say {text}"])
 @pytest.mark.parametrize("cut", ["pieces", "whole"])
 def test_specials_none_feeds_the_wording_and_nothing_else(
-    tokenizer: PreTrainedTokenizerBase, wording: str, cut: Tokens
+    tokenizer: PreTrainedTokenizerBase, wording: str, cut: Tokenization
 ) -> None:
     """The published programs of PromptReps and Echo add none: their prompts spell a beginning.
 
@@ -164,7 +166,7 @@ def test_specials_none_feeds_the_wording_and_nothing_else(
     """
     template = Template(wording, tokens=cut)
     prompt = replace(prompt_of(template), specials="none")
-    (row,) = Frame(template, prompt, tokenizer).rows(["magma"])
+    (row,) = PromptTokenizer(template, prompt, tokenizer).rows(["magma"])
     if cut == "whole":
         assert row.ids == text_ids(tokenizer, wording.replace("{text}", "magma"))
     else:
@@ -174,7 +176,7 @@ def test_specials_none_feeds_the_wording_and_nothing_else(
 
 @pytest.mark.parametrize("cut", ["pieces", "whole"])
 def test_what_a_text_spells_is_text_and_what_the_wording_spells_acts(
-    tokenizer: PreTrainedTokenizerBase, cut: Tokens
+    tokenizer: PreTrainedTokenizerBase, cut: Tokenization
 ) -> None:
     """A document that said `</s>` or `<|end|>` ended its own prompt."""
     template = Template("<|user|>say {text}<|end|>", tokens=cut)
@@ -212,8 +214,8 @@ def test_an_empty_text_in_an_empty_wording_is_still_fed(tokenizer: PreTrainedTok
 
 def test_chunks_are_whole_sentences(tokenizer: PreTrainedTokenizerBase) -> None:
     rules = {
-        "reading": Reading(span="text", pool="mean", sparse=None),
-        "select": Selection(chunk_tokens=8),
+        "reading": ReadoutRules(span="text", pool="mean", sparse=None),
+        "select": SelectionRules(chunk_tokens=8),
     }
     frame = frame_of(Template("x {text} y"), tokenizer, **rules)
     (row,) = frame.rows(["Magma rises. Lava flows down. Black rock cools."])

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from embedder.inputs.prompt_tokenizer import Frame
+from embedder.inputs.prompt_tokenizer import PromptTokenizer
 from embedder.inputs.render import choose_form, rendered, text_ids
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.template import Template
@@ -33,8 +33,8 @@ def split(template: Template, loaded: PreTrainedTokenizerBase) -> tuple[str, str
     return before.text, after.text
 
 
-def frame(template: Template, loaded: PreTrainedTokenizerBase) -> Frame:
-    return Frame(template, PROMPT, loaded)
+def frame(template: Template, loaded: PreTrainedTokenizerBase) -> PromptTokenizer:
+    return PromptTokenizer(template, PROMPT, loaded)
 
 
 PROMPT = Prompt.load("promptreps")

@@ -6,7 +6,7 @@ from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
 from embedder.inputs.conversation import Turn, prompt_ids
 from embedder.inputs.marked_tokenizer import control_tokens
-from embedder.inputs.text_tokens import Run, TextTokenizer
+from embedder.inputs.text_tokens import TextRun, TextTokenizer
 from tests.tokenizer_kinds import KINDS, TEXTS, tokenizer_of
 
 SPELLED = [
@@ -68,9 +68,13 @@ def test_the_old_way_is_that_of_most_programs(kind: str) -> None:
 def test_special_tokens_of_the_wording_act_beside_a_text_that_spells_them(kind: str) -> None:
     tokenizer = tokenizer_of(kind)
     end = tokenizer.eos_token
-    runs = [Run("wording", f"<|user|>say {end} "), Run("text"), Run("wording", f" now{end}<|end|>")]
+    runs = [
+        TextRun("wording", f"<|user|>say {end} "),
+        TextRun("text"),
+        TextRun("wording", f" now{end}<|end|>"),
+    ]
     for text in (*TEXTS, *SPELLED):
-        runs[1] = Run("text", text)
+        runs[1] = TextRun("text", text)
         (cut,) = TextTokenizer(tokenizer).encode([runs])
         acting = [one for one in cut.ids if one in controls(tokenizer)]
         names = ["<|user|>", end, end, "<|end|>"]
@@ -84,7 +88,11 @@ def test_a_marked_string_is_cut_as_its_segments_are(kind: str) -> None:
     """A special token parts what stands around it, so that an oracle can go piece by piece."""
     tokenizer = tokenizer_of(kind)
     for text in SPELLED[:-1]:
-        runs = [Run("wording", "<|user|>say "), Run("text", text), Run("wording", "!</s>")]
+        runs = [
+            TextRun("wording", "<|user|>say "),
+            TextRun("text", text),
+            TextRun("wording", "!</s>"),
+        ]
         inner = tokenizer(f"say {text}!", add_special_tokens=False, split_special_tokens=True)
         first, last = tokenizer.convert_tokens_to_ids(["<|user|>", "</s>"])
         (cut,) = TextTokenizer(tokenizer).encode([runs])
@@ -97,7 +105,9 @@ def test_a_marked_string_is_cut_as_its_segments_are(kind: str) -> None:
 def test_a_border_between_wording_and_text_spells_nothing(kind: str) -> None:
     tokenizer = tokenizer_of(kind)
     name = tokenizer.eos_token
-    (cut,) = TextTokenizer(tokenizer).encode([[Run("wording", name[:2]), Run("text", name[2:])]])
+    (cut,) = TextTokenizer(tokenizer).encode(
+        [[TextRun("wording", name[:2]), TextRun("text", name[2:])]]
+    )
     assert controls(tokenizer).isdisjoint(cut.ids)
 
 
@@ -108,9 +118,14 @@ def test_a_placeholder_is_one_token_as_if_it_had_been_added(kind: str) -> None:
     added = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     added.add_tokens(["<PST>"])
     place = added.token_to_id("<PST>")
-    runs = [Run("wording", "Sentence : "), Run("placeholder"), Run("wording", ' "'), Run("text")]
+    runs = [
+        TextRun("wording", "Sentence : "),
+        TextRun("placeholder"),
+        TextRun("wording", ' "'),
+        TextRun("text"),
+    ]
     for text in TEXTS:
-        runs[3] = Run("text", text)
+        runs[3] = TextRun("text", text)
         (cut,) = TextTokenizer(tokenizer).encode([runs])
         want = added.encode(f'Sentence : <PST> "{text}', add_special_tokens=False).ids
         assert cut.ids == want and TextTokenizer(tokenizer).placeholder == place, text
@@ -120,7 +135,7 @@ def test_a_placeholder_is_one_token_as_if_it_had_been_added(kind: str) -> None:
 def test_a_placeholder_is_found_wherever_it_stands(kind: str) -> None:
     cutter = TextTokenizer(tokenizer_of(kind))
     for before in ("", "x", "x ", "\n", "<|user|>"):
-        runs = [Run("wording", before), Run("placeholder"), Run("text", " a <PST></s>")]
+        runs = [TextRun("wording", before), TextRun("placeholder"), TextRun("text", " a <PST></s>")]
         (cut,) = cutter.encode([runs])
         assert cut.ids.count(cutter.placeholder) == 1, before
 
@@ -129,7 +144,7 @@ def test_a_placeholder_is_found_wherever_it_stands(kind: str) -> None:
 def test_the_tokenizer_itself_stays_as_it_is(kind: str) -> None:
     tokenizer = tokenizer_of(kind)
     before = tokenizer.backend_tokenizer.to_str(), dict(tokenizer.special_tokens_map)
-    TextTokenizer(tokenizer).encode([[Run("placeholder"), Run("text", "</s> [SEP]")]])
+    TextTokenizer(tokenizer).encode([[TextRun("placeholder"), TextRun("text", "</s> [SEP]")]])
     assert (tokenizer.backend_tokenizer.to_str(), dict(tokenizer.special_tokens_map)) == before
 
 
@@ -178,10 +193,10 @@ def test_a_tokenizer_that_is_written_in_python_is_cut_between_control_tokens() -
         [*spelled("a"), 1, *spelled("b")]
     ]
     runs = [
-        Run("wording", "q</s>: "),
-        Run("placeholder"),
-        Run("text", "</s>"),
-        Run("wording", "</s>"),
+        TextRun("wording", "q</s>: "),
+        TextRun("placeholder"),
+        TextRun("text", "</s>"),
+        TextRun("wording", "</s>"),
     ]
     (cut,) = cutter.encode([runs])
     parts = [spelled("q"), [1], spelled(": "), [len(tokenizer)], spelled("</s>"), [1]]

@@ -8,7 +8,7 @@ import torch
 
 from embedder.encoders.llm import LLMEncoder
 from embedder.inspect import cost as module
-from embedder.inspect.cost import SENTENCE, cost
+from embedder.inspect.cost import SENTENCE, prompt_cost
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.prompt import Prompt
@@ -70,7 +70,7 @@ def test_what_is_said_is_what_goes_through_the_blocks(
     prompt = Prompt.load(name)
     encoder = LLMEncoder(bundled, prompt, LLMOptions(device="cpu", token_budget=1024))
     passes, tokens = counted(encoder)
-    told = cost(prompt)
+    told = prompt_cost(prompt)
     if encoder.backbone.depth_of(prompt.reading.layer):  # the embeddings alone are no pass
         assert told.passes == passes
     # A joint of text and wording may be one token more or less, and BOS is fed with some.
@@ -84,7 +84,7 @@ def test_the_endings_of_one_beginning_are_read_after_one_text(
     prompt = Prompt.from_toml(PLAIN + endings + DENSE)
     encoder = LLMEncoder(bundled, prompt, LLMOptions(device="cpu", token_budget=1024))
     passes, _ = counted(encoder)
-    assert cost(prompt) == module.Cost(2, (LENGTH + 3 + 5) / LENGTH)
+    assert prompt_cost(prompt) == module.PromptCost(2, (LENGTH + 3 + 5) / LENGTH)
     assert passes == 2  # the second pads its endings to a length, which is not counted
 
 
@@ -94,25 +94,25 @@ def test_a_generated_token_is_a_pass(bundled: Backbone, shallow: None) -> None:
     prompt = Prompt.from_toml(PLAIN + wording + rules)
     encoder = LLMEncoder(bundled, prompt, LLMOptions(device="cpu", token_budget=1024))
     assert counted(encoder) == (4, LENGTH + 3 + 3)  # words : " and three generated
-    assert cost(prompt) == module.Cost(4, (LENGTH + 3 + 3) / LENGTH)
+    assert prompt_cost(prompt) == module.PromptCost(4, (LENGTH + 3 + 3) / LENGTH)
 
 
 def test_parts_of_the_depth_by_hand() -> None:
     said = PLAIN + "template = '{text} means :'\n"
-    half = cost(Prompt.from_toml(said + "[read]\nlayer = 0.5\n" + DENSE))
-    assert half == module.Cost(1, (LENGTH + 2) / 2 / LENGTH)
+    half = prompt_cost(Prompt.from_toml(said + "[read]\nlayer = 0.5\n" + DENSE))
+    assert half == module.PromptCost(1, (LENGTH + 2) / 2 / LENGTH)
     # Next words are said at the top, so that all blocks run.
-    whole = cost(Prompt.from_toml(said + "[read]\nlayer = 0.5\n"))
-    assert whole == module.Cost(1, (LENGTH + 2) / LENGTH)
+    whole = prompt_cost(Prompt.from_toml(said + "[read]\nlayer = 0.5\n"))
+    assert whole == module.PromptCost(1, (LENGTH + 2) / LENGTH)
     auxiliary = "[contrast]\ntemplate = 'not {text}'\nblock = 7\n"  # blocks 0 to 7 of 32
-    contrast = cost(Prompt.from_toml(said + DENSE + auxiliary))
-    assert contrast == module.Cost(2, (LENGTH + 2 + LENGTH * 8 / 32) / LENGTH)
+    contrast = prompt_cost(Prompt.from_toml(said + DENSE + auxiliary))
+    assert contrast == module.PromptCost(2, (LENGTH + 2 + LENGTH * 8 / 32) / LENGTH)
 
 
 def test_rewritings_are_written_and_read() -> None:
     geneol = Prompt.load("geneol")
-    alone = cost(replace(geneol, rewrite=None))
-    told = cost(geneol)
+    alone = prompt_cost(replace(geneol, rewrite=None))
+    told = prompt_cost(geneol)
     assert told.passes == 9 + 8 * LENGTH  # four kinds, two of each
     assert told.tokens > 9 * alone.tokens + 8 * 2
 
@@ -121,6 +121,6 @@ def test_chat_markup_and_special_tokens_count_one_each() -> None:
     chat = PLAIN + "user = 'Say : {text} now'\nprefill = 'Word :'\n"
     # now <|im_end|> <|im_start|> assistant Word :
     [answer] = {module._count("assistant")}
-    assert cost(Prompt.from_toml(chat)).tokens * LENGTH == LENGTH + 5 + answer
+    assert prompt_cost(Prompt.from_toml(chat)).tokens * LENGTH == LENGTH + 5 + answer
     marked = PLAIN + "template = '<|start_header_id|>{text}<|eot_id|></s>{eos}'\n"
-    assert cost(Prompt.from_toml(marked)).tokens * LENGTH == LENGTH + 3
+    assert prompt_cost(Prompt.from_toml(marked)).tokens * LENGTH == LENGTH + 3

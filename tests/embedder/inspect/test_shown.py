@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from embedder.encoders.llm import LLMEncoder
-from embedder.inspect.preview import PLACEHOLDER, Shown, shortened, show
+from embedder.inspect.preview import PLACEHOLDER, Preview, preview_prompt, shortened
 from embedder.models.loading import LLMOptions
 from embedder.prompts.prompt import Prompt
-from embedder.text.words import words
+from embedder.text.words import find_words
 from embedder.types import Role
 from lastword.commands.prompts.prompts_view import fed as written
 from tests.models import LINES, save_llama
@@ -22,9 +22,9 @@ def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_shape("llama", tmp_path_factory.mktemp("deep"))
 
 
-def shown(folder: Path, name: str, text: str = LINES[0]) -> tuple[Shown, LLMEncoder]:
+def shown(folder: Path, name: str, text: str = LINES[0]) -> tuple[Preview, LLMEncoder]:
     encoder = LLMEncoder.load(folder, Prompt.load(name), LLMOptions(dtype="float32"))
-    return show(encoder, text, Role.QUERY), encoder
+    return preview_prompt(encoder, text, Role.QUERY), encoder
 
 
 def test_the_tokens_are_those_that_are_fed(deep: Path) -> None:
@@ -54,7 +54,7 @@ def test_what_stands_before_the_wording_is_told(deep: Path) -> None:
     assert "The tokenizer's own <s> stands first (specials = model)." in told.rules
     prompt = replace(Prompt.load("prompteol"), text_specials="control")
     acting = LLMEncoder.load(deep, prompt, LLMOptions(dtype="float32"))
-    rules = show(acting, "</s>", Role.QUERY).rules
+    rules = preview_prompt(acting, "</s>", Role.QUERY).rules
     assert "Special tokens that a text spells act (text_specials = control)." in rules
     told, _ = shown(deep, "echo-retrieval")
     assert [name for _, name in told.wordings[0].tokens].count("<s>") == 1
@@ -96,10 +96,10 @@ def test_words_of_sparse_rows_keep_their_weights(tmp_path: Path) -> None:
     row = encoder.encode([LINES[0]], Role.QUERY).sparse
     assert row is not None and told.amount == "weight"
     weights = sorted(row.data.tolist(), reverse=True)
-    pieces = show(encoder, LINES[0], Role.QUERY, pieces=True).words
+    pieces = preview_prompt(encoder, LINES[0], Role.QUERY, pieces=True).words
     assert [n for _, n in pieces] == weights[:10]
     assert told.words[0][1] == weights[0] and len(told.words) < len(weights)
-    assert {word for word, _ in told.words} <= set(words(LINES[0]))
+    assert {word for word, _ in told.words} <= set(find_words(LINES[0]))
 
 
 def test_what_is_fed_is_shown_as_text_or_as_tokens(tmp_path: Path) -> None:

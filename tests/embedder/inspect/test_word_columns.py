@@ -9,7 +9,7 @@ import pytest
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.encoders.llm import LLMEncoder
 from embedder.inspect.word_columns import WordColumns, piece_words, whole_words
-from embedder.text.words import words
+from embedder.text.words import find_words
 from embedder.types import Role
 from lastword.main import main
 from tests.embedder.encoders.test_bm25 import counts
@@ -44,7 +44,7 @@ def test_a_word_has_the_largest_weight_of_its_pieces(encoder: LLMEncoder) -> Non
 def test_all_words_are_words_of_the_text(encoder: LLMEncoder) -> None:
     for line in LINES:
         named = whole_words(encoder, weights(encoder, line), [line])
-        assert {word for word, _ in named} <= set(words(line))
+        assert {word for word, _ in named} <= set(find_words(line))
         assert [weight for _, weight in named] == sorted((w for _, w in named), reverse=True)
         assert max(weights(encoder, line).values()) == named[0][1]
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from embedder.inputs.tokenized import Row
-from embedder.methods.interventions import Prepend, contrasted
+from embedder.inputs.tokenized import TokenizedText
+from embedder.methods.interventions import TokenPrepending, contrasted
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Contrast, Prepending, Reading
-from embedder.prompts.template import Form, Template
+from embedder.prompts.readout_rules import ContrastRules, PrependingRules, ReadoutRules
+from embedder.prompts.template import PromptVariant, Template
 from embedder.types import Role
 from tests.models import save_tokenizer
 from tests.shapes import DEPTH, SHAPES, SPREAD, save_shape
@@ -25,29 +25,31 @@ THREE = '{placeholder}This {placeholder} sentence : "{text}{placeholder}" in one
 # It ends unlike the others: else all that a short window shows the last token were the same, and
 # the length of v would be given to a difference of rounding errors.
 OTHER = 'The irrelevant information of this sentence : "{text}" said in one word :"'
-MEAN = Reading(span="text", pool="mean", layer=-2, sparse=None)
+MEAN = ReadoutRules(span="text", pool="mean", layer=-2, sparse=None)
 
 
 def asks(wording: str, tokens: Any = "whole", **rules: Any) -> Prompt:  # noqa: ANN401
     template = (Template(wording, tokens=tokens),)
-    reading = rules.pop("reading", Reading(sparse=None))
-    return Prompt("asks", (Form("own", template, template),), reading, **rules)
+    reading = rules.pop("reading", ReadoutRules(sparse=None))
+    return Prompt("asks", (PromptVariant("own", template, template),), reading, **rules)
 
 
-def against(restore: bool = False, block: int | float = 2) -> Contrast:
-    return Contrast(Template(OTHER, tokens="whole"), block, 1.5, restore)
+def against(restore: bool = False, block: int | float = 2) -> ContrastRules:
+    return ContrastRules(Template(OTHER, tokens="whole"), block, 1.5, restore)
 
 
 PROMPTS = {
-    "tp": asks(ONE, prepend=Prepending(1, 4)),
-    "tp in pieces": asks(ONE, tokens="pieces", prepend=Prepending(1, 4)),
-    "tp inside": asks(ONE, prepend=Prepending(1, 4), reading=Reading(layer=3, sparse=None)),
-    "tp from the embeddings": asks(ONE, prepend=Prepending(0, 2)),
-    "tp after two blocks": asks(ONE, prepend=Prepending(2, 4)),
-    "tp through all blocks": asks(ONE, prepend=Prepending(1, DEPTH)),
-    "tp thrice": asks(THREE, prepend=Prepending(1, 4)),
-    "tp thrice in pieces": asks(THREE, tokens="pieces", prepend=Prepending(1, 4)),
-    "tp, mean": asks(ONE, prepend=Prepending(1, 4), reading=MEAN),
+    "tp": asks(ONE, prepend=PrependingRules(1, 4)),
+    "tp in pieces": asks(ONE, tokens="pieces", prepend=PrependingRules(1, 4)),
+    "tp inside": asks(
+        ONE, prepend=PrependingRules(1, 4), reading=ReadoutRules(layer=3, sparse=None)
+    ),
+    "tp from the embeddings": asks(ONE, prepend=PrependingRules(0, 2)),
+    "tp after two blocks": asks(ONE, prepend=PrependingRules(2, 4)),
+    "tp through all blocks": asks(ONE, prepend=PrependingRules(1, DEPTH)),
+    "tp thrice": asks(THREE, prepend=PrependingRules(1, 4)),
+    "tp thrice in pieces": asks(THREE, tokens="pieces", prepend=PrependingRules(1, 4)),
+    "tp, mean": asks(ONE, prepend=PrependingRules(1, 4), reading=MEAN),
     "cp": asks(PLAIN, contrast=against()),
     "cp restored": asks(PLAIN, contrast=against(restore=True)),
     "cp at the first block": asks(PLAIN, contrast=against(block=0)),
@@ -56,15 +58,15 @@ PROMPTS = {
     "htp": asks(
         "{bos}Text:{front}{sentences} {eos}",
         tokens="pieces",
-        prepend=Prepending(1, 4),
+        prepend=PrependingRules(1, 4),
         reading=MEAN,
     ),
     "htp without a front": asks(
-        "{sentences}", tokens="pieces", prepend=Prepending(1, 4), reading=MEAN
+        "{sentences}", tokens="pieces", prepend=PrependingRules(1, 4), reading=MEAN
     ),
-    "tp and cp": asks(ONE, prepend=Prepending(1, 4), contrast=against()),
+    "tp and cp": asks(ONE, prepend=PrependingRules(1, 4), contrast=against()),
     "tp and cp restored": asks(
-        ONE, prepend=Prepending(1, 4), contrast=against(restore=True, block=4)
+        ONE, prepend=PrependingRules(1, 4), contrast=against(restore=True, block=4)
     ),
 }
 
@@ -121,7 +123,7 @@ def test_a_rule_changes_what_is_read(pair: Pair, name: str) -> None:
     prompt = PROMPTS[name]
     got = pair.encoder(prompt).states(TEXTS, Role.QUERY)
     weaker = (
-        replace(prompt, prepend=Prepending(1, 3))
+        replace(prompt, prepend=PrependingRules(1, 3))
         if prompt.prepend
         else replace(prompt, contrast=None)
     )
@@ -152,7 +154,7 @@ def hooks(module: nn.Module) -> int:
 
 
 def test_a_fraction_of_a_flat_model_is_one_block_at_least(llama: Pair) -> None:
-    small, one = (asks(ONE, prepend=Prepending(1, end)) for end in (0.1, 2))
+    small, one = (asks(ONE, prepend=PrependingRules(1, end)) for end in (0.1, 2))
     got, want = (llama.encoder(prompt).states(TEXTS, Role.QUERY) for prompt in (small, one))
     assert np.array_equal(got, want)
 
@@ -167,21 +169,21 @@ def test_an_empty_text_can_be_read(llama: Pair) -> None:
 
 def test_an_exit_beyond_the_last_block_means_the_last(llama: Pair) -> None:
     """The published program's own default is 99, for models of any depth; it was an error here."""
-    beyond, last = (asks(ONE, prepend=Prepending(1, end)) for end in (99, 6))
+    beyond, last = (asks(ONE, prepend=PrependingRules(1, end)) for end in (99, 6))
     got, want = (llama.encoder(prompt).states(TEXTS, Role.QUERY) for prompt in (beyond, last))
     assert np.array_equal(got, want)
 
 
 def test_blocks_that_a_model_lacks_are_refused(llama: Pair) -> None:
     with pytest.raises(ValueError, match=r"prepend.start 6 does not exist: the model has 6 blocks"):
-        llama.encoder(asks(ONE, prepend=Prepending(6, 7)))  # before a text is encoded
+        llama.encoder(asks(ONE, prepend=PrependingRules(6, 7)))  # before a text is encoded
     with pytest.raises(ValueError, match=r"contrast.block 6 does not exist: the model has 6"):
         llama.encoder(asks(PLAIN, contrast=against(block=6)))
 
 
 def test_a_prefix_that_holds_a_placeholder_is_refused(llama: Pair) -> None:
-    row = Row([5, 6, 7, 8], copies=[(3, 1)])
-    prepend = Prepend(llama.backbone, Prepending(1, 4), [row], placeholder=6)
+    row = TokenizedText([5, 6, 7, 8], copies=[(3, 1)])
+    prepend = TokenPrepending(llama.backbone, PrependingRules(1, 4), [row], placeholder=6)
     with pytest.raises(ValueError, match="the first placeholder stands at 1"):
         prepend.attach(llama.backbone, seen=2)
 
@@ -190,8 +192,8 @@ def test_a_contrast_by_hand() -> None:
     # v - v_aux = (3, 0), and v is 5 long.
     v, other = torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 4.0]])
     template = Template("{text}")
-    assert contrasted(v, other, Contrast(template, 2, 2.0)).tolist() == [[6.0, 0.0]]
-    restored = contrasted(v, other, Contrast(template, 2, 1.0, restore=True))
+    assert contrasted(v, other, ContrastRules(template, 2, 2.0)).tolist() == [[6.0, 0.0]]
+    restored = contrasted(v, other, ContrastRules(template, 2, 1.0, restore=True))
     assert torch.allclose(restored, torch.tensor([[5.0, 0.0]]))
-    nothing = contrasted(v, v, Contrast(template, 2, 1.0, restore=True))
+    nothing = contrasted(v, v, ContrastRules(template, 2, 1.0, restore=True))
     assert nothing.tolist() == [[0.0, 0.0]]

@@ -8,7 +8,7 @@ import torch
 from transformers import DynamicCache
 
 from embedder.encoders.llm import LLMEncoder
-from embedder.methods.selection import kept
+from embedder.methods.selection import select_tokens
 from embedder.models.loading import LLMOptions
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role
@@ -37,7 +37,7 @@ def test_the_mean_is_over_the_kept_tokens(tmp_path: Path, shape: str, name: str)
         if fed.chunks:
             ask = encoder.backbone.tokenizer(prompt.select.ask, add_special_tokens=False).input_ids
             chunks = [(one.start, one.stop) for one in fed.chunks]
-            keep = kept(encoder.backbone.model, cache, chunks, ask, prompt.select)
+            keep = select_tokens(encoder.backbone.model, cache, chunks, ask, prompt.select)
             slot = fed.slots[-1][0]
             at = [i for i in slot if keep[i]]
             assert 0 < len(at) < len(slot) or len(slot) < 4

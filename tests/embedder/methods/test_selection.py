@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedModel
 
-from embedder.methods.selection import Selection, importance, kept
+from embedder.methods.selection import SelectionRules, select_tokens, token_importance
 from tests.shapes import SHAPES, WINDOW, save_shape
 
 LENGTH = 40
@@ -101,7 +101,7 @@ def naive(model: PreTrainedModel, chunks: list[tuple[int, int]]) -> list[list[fl
 def test_importance_is_that_of_one_pass_over_text_and_asks(name: str, folder: Path) -> None:
     expected = naive(loaded(name, folder, "eager"), CHUNKS)
     model = loaded(name, folder)
-    found = importance(model, read(model), CHUNKS, ASK)
+    found = token_importance(model, read(model), CHUNKS, ASK)
     for weights, others in zip(found, expected, strict=True):
         assert weights.dtype == torch.float32
         assert torch.allclose(weights, torch.tensor(others), rtol=0, atol=1e-5)
@@ -118,7 +118,7 @@ def test_tokens_above_the_share_are_kept_and_never_none(alpha: float, folder: Pa
             above = weight > alpha / (end - start)
             expected[start + token] = above or weight == max(weights)
     model = loaded("llama", folder)
-    found = kept(model, read(model), CHUNKS, ASK, Selection(alpha=alpha))
+    found = select_tokens(model, read(model), CHUNKS, ASK, SelectionRules(alpha=alpha))
     assert found.tolist() == expected
     assert sum(expected) > len(CHUNKS) or alpha == 1000.0
 
@@ -131,8 +131,8 @@ def test_a_chunk_does_not_care_which_others_are_asked_beside_it(
     model = loaded("llama", folder)
     cache = read(model)
     chunks = list(pairwise(cuts))
-    for chunk, together in zip(chunks, importance(model, cache, chunks, ASK), strict=True):
-        (alone,) = importance(model, cache, [chunk], ASK)
+    for chunk, together in zip(chunks, token_importance(model, cache, chunks, ASK), strict=True):
+        (alone,) = token_importance(model, cache, [chunk], ASK)
         assert torch.allclose(alone, together, rtol=0, atol=1e-6)
         assert float(together.sum()) == pytest.approx(1.0, abs=1e-5)
 
@@ -141,10 +141,10 @@ def test_model_and_cache_stay_as_they_were(folder: Path) -> None:
     model = loaded("qwen3", folder)
     cache = read(model)
     before = [(layer.keys.clone(), layer.values.clone()) for layer in cache.layers]
-    kept(model, cache, CHUNKS, ASK, Selection())
+    select_tokens(model, cache, CHUNKS, ASK, SelectionRules())
     assert model.config._attn_implementation == "sdpa"
     with pytest.raises(IndexError):  # fails inside the model
-        kept(model, cache, CHUNKS, [10**6], Selection())
+        select_tokens(model, cache, CHUNKS, [10**6], SelectionRules())
     assert model.config._attn_implementation == "sdpa"
     for layer, (keys, values) in zip(cache.layers, before, strict=True):
         assert torch.equal(layer.keys, keys) and torch.equal(layer.values, values)
@@ -152,24 +152,24 @@ def test_model_and_cache_stay_as_they_were(folder: Path) -> None:
 
 def test_a_text_without_chunks_keeps_nothing(folder: Path) -> None:
     model = loaded("llama", folder)
-    assert not kept(model, read(model), [], ASK, Selection()).any()
+    assert not select_tokens(model, read(model), [], ASK, SelectionRules()).any()
 
 
 def test_what_cannot_be_asked_is_refused(folder: Path) -> None:
     model = loaded("mistral", folder)
     cache = read(model)
     with pytest.raises(ValueError, match="no tokens"):
-        importance(model, cache, CHUNKS, [])
+        token_importance(model, cache, CHUNKS, [])
     for chunk in [(3, 3), (-1, 3), (39, 41)]:
         with pytest.raises(ValueError, match="empty or outside the text's 40 tokens"):
-            importance(model, cache, [chunk], ASK)
+            token_importance(model, cache, [chunk], ASK)
     with pytest.raises(ValueError, match="of one text"):
-        importance(model, read(model, TEXT.expand(2, -1)), CHUNKS, ASK)
+        token_importance(model, read(model, TEXT.expand(2, -1)), CHUNKS, ASK)
     short = DynamicCache(config=model.config)  # keeps a window only
     with torch.no_grad():
         model.base_model(input_ids=TEXT, past_key_values=short, use_cache=True)
     with pytest.raises(ValueError, match="without a config"):
-        importance(model, short, CHUNKS, ASK)
+        token_importance(model, short, CHUNKS, ASK)
 
 
 def test_a_model_that_hides_its_attention_is_refused(
@@ -178,7 +178,7 @@ def test_a_model_that_hides_its_attention_is_refused(
     model = loaded("llama", folder)
     monkeypatch.setattr(model, "set_attn_implementation", lambda _: None)  # as remote code may
     with pytest.raises(ValueError, match="does not tell its attention"):
-        importance(model, read(model), CHUNKS, ASK)
+        token_importance(model, read(model), CHUNKS, ASK)
 
 
 @pytest.mark.parametrize(
@@ -187,4 +187,4 @@ def test_a_model_that_hides_its_attention_is_refused(
 )
 def test_impossible_selections_are_refused(ask: str, chunk_tokens: int, alpha: float) -> None:
     with pytest.raises(ValueError, match=r"(ask|chunk_tokens|alpha) must"):
-        Selection(ask, chunk_tokens, alpha)
+        SelectionRules(ask, chunk_tokens, alpha)

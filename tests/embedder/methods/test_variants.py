@@ -11,26 +11,32 @@ from numpy.typing import NDArray
 
 from embedder.encoders.llm import LLMEncoder
 from embedder.inputs.conversation import Turn
-from embedder.methods.geneol import BUNDLED, Instruction, VariantEncoder, Variants, rewrite
-from embedder.models.generation import Writer, Writing
+from embedder.methods.geneol import (
+    BUNDLED,
+    Instruction,
+    RewritingEncoder,
+    RewritingPrompts,
+    write_rewritings,
+)
+from embedder.models.generation import GenerationOptions, Generator
 from embedder.models.loading import LLMOptions
 from embedder.types import Counted, Encoder, Role, fingerprint_differences, fingerprint_of
 from tests.models import LINES, save_llama
 
 SHOWN = (("A cat sat.", "A cat was sitting."), ("It rains.", "Rain falls."), ("Go!", "Leave!"))
-RULES = Variants(
+RULES = RewritingPrompts(
     (Instruction("again", "Again: {text}", SHOWN), Instruction("short", "Short: {text}", SHOWN)),
     Instruction("summary", "Sum up: {text}", SHOWN),
     shots=2,
     max_text_tokens=40,
-    writing=Writing(max_new_tokens=6, temperature=0.7),
+    writing=GenerationOptions(max_new_tokens=6, temperature=0.7),
 )
 TEXTS = [LINES[0], "", LINES[2], LINES[0]]
 
 
 @pytest.fixture(scope="module")
-def writer(llama: Path) -> Writer:
-    return Writer.load(llama, LLMOptions(dtype="float32"))
+def writer(llama: Path) -> Generator:
+    return Generator.load(llama, LLMOptions(dtype="float32"))
 
 
 class Letters:
@@ -52,13 +58,13 @@ def letters(text: str) -> list[int]:
 
 
 @pytest.mark.parametrize("unit", [False, True])
-def test_a_row_is_the_unit_mean_of_the_text_and_its_variants(writer: Writer, unit: bool) -> None:
+def test_a_row_is_the_unit_mean_of_the_text_and_its_variants(writer: Generator, unit: bool) -> None:
     rules = replace(RULES, unit=unit)
-    encoder = VariantEncoder(Letters(), writer, rules)
+    encoder = RewritingEncoder(Letters(), writer, rules)
     got = encoder.encode(TEXTS, Role.QUERY)
     assert got.dense is not None and got.sparse is None and got.owner.tolist() == [0, 1, 2, 3]
     for row, text in zip(got.dense, TEXTS, strict=True):
-        among = [text, *(one for one in rewrite([text], rules, writer)[0] if text and one)]
+        among = [text, *(one for one in write_rewritings([text], rules, writer)[0] if text and one)]
         states = np.array([letters(one) for one in among], dtype=np.float64)
         if unit:
             states /= np.linalg.norm(states, axis=1, keepdims=True)
@@ -69,12 +75,12 @@ def test_a_row_is_the_unit_mean_of_the_text_and_its_variants(writer: Writer, uni
     assert none.dense is not None and none.dense.shape == (0, 3)
 
 
-class Reticent(Writer):
+class Reticent(Generator):
     """A real writer that keeps to itself what it would say about rain, and counts questions."""
 
     asked = 0
 
-    def write(self, conversations: Sequence[Sequence[Turn]], rule: Writing) -> list[str]:
+    def write(self, conversations: Sequence[Sequence[Turn]], rule: GenerationOptions) -> list[str]:
         self.asked += len(conversations)
         said = super().write(conversations, rule)
         return [
@@ -83,9 +89,9 @@ class Reticent(Writer):
         ]
 
 
-def test_empty_variants_are_left_out_and_equal_texts_written_once(writer: Writer) -> None:
+def test_empty_variants_are_left_out_and_equal_texts_written_once(writer: Generator) -> None:
     used = Reticent(writer.backbone)
-    encoder = VariantEncoder(Letters(), used, RULES)
+    encoder = RewritingEncoder(Letters(), used, RULES)
     got = encoder.encode(TEXTS, Role.DOCUMENT)
     assert used.asked == 8  # two texts that are not blank, two kinds, two of each
     own = np.array(letters(LINES[2])) / np.linalg.norm(letters(LINES[2]))
@@ -96,12 +102,12 @@ def test_empty_variants_are_left_out_and_equal_texts_written_once(writer: Writer
     assert counts["tokens"] == encoder.inner.counts["tokens"] > 0
 
 
-def test_variants_do_not_depend_on_the_other_texts(writer: Writer) -> None:
-    together = rewrite(LINES, RULES, writer)
-    assert together == [rewrite([line], RULES, writer)[0] for line in LINES]
+def test_variants_do_not_depend_on_the_other_texts(writer: Generator) -> None:
+    together = write_rewritings(LINES, RULES, writer)
+    assert together == [write_rewritings([line], RULES, writer)[0] for line in LINES]
     assert all(len(row) == 4 for row in together)
-    assert rewrite(LINES, replace(RULES, seed=1), writer) != together
-    assert rewrite([], RULES, writer) == []
+    assert write_rewritings(LINES, replace(RULES, seed=1), writer) != together
+    assert write_rewritings([], RULES, writer) == []
 
 
 def test_the_writer_is_asked_by_demonstration() -> None:
@@ -118,16 +124,16 @@ def test_the_writer_is_asked_by_demonstration() -> None:
     assert len({tuple(pairs) for pairs in drawn}) > 1
 
 
-class Echoing(Writer):
+class Echoing(Generator):
     """Answers with the question, so that what was asked can be read."""
 
-    def write(self, conversations: Sequence[Sequence[Turn]], rule: Writing) -> list[str]:
+    def write(self, conversations: Sequence[Sequence[Turn]], rule: GenerationOptions) -> list[str]:
         return [f"{turns[-1].text}/{rule.seed}/{len(turns)}" for turns in conversations]
 
 
-def test_the_second_pass_sums_up_what_the_first_wrote(writer: Writer) -> None:
+def test_the_second_pass_sums_up_what_the_first_wrote(writer: Generator) -> None:
     rules = replace(RULES, compose=True, seed=7)
-    (row,) = rewrite(["x"], rules, Echoing(writer.backbone))
+    (row,) = write_rewritings(["x"], rules, Echoing(writer.backbone))
     assert row == [
         "Sum up: Again: x/7/5/7/5",
         "Sum up: Short: x/7/5/7/5",
@@ -136,22 +142,24 @@ def test_the_second_pass_sums_up_what_the_first_wrote(writer: Writer) -> None:
     ]
 
 
-def test_a_long_text_is_cut_for_the_writer(writer: Writer) -> None:
-    (row,) = rewrite(["word " * 400], replace(RULES, max_text_tokens=6), Echoing(writer.backbone))
+def test_a_long_text_is_cut_for_the_writer(writer: Generator) -> None:
+    (row,) = write_rewritings(
+        ["word " * 400], replace(RULES, max_text_tokens=6), Echoing(writer.backbone)
+    )
     assert all(len(one) < 60 and "word" in one for one in row)
 
 
-def test_the_fingerprint_holds_all_that_changes_a_row(writer: Writer, tmp_path: Path) -> None:
-    def of(rules: Variants, writer: Writer = writer) -> str:
-        return VariantEncoder(Letters(), writer, rules).fingerprint
+def test_the_fingerprint_holds_all_that_changes_a_row(writer: Generator, tmp_path: Path) -> None:
+    def of(rules: RewritingPrompts, writer: Generator = writer) -> str:
+        return RewritingEncoder(Letters(), writer, rules).fingerprint
 
-    other = Writer.load(save_llama(tmp_path, seed=5), LLMOptions(dtype="float32"))
+    other = Generator.load(save_llama(tmp_path, seed=5), LLMOptions(dtype="float32"))
     changed = [
         *(of(replace(RULES, **{name: 1})) for name in ("seed", "per_instruction", "shots")),  # type: ignore[arg-type]
         of(replace(RULES, unit=True)),
         of(replace(RULES, compose=True)),
         of(replace(RULES, max_text_tokens=9)),
-        of(replace(RULES, writing=Writing())),
+        of(replace(RULES, writing=GenerationOptions())),
         of(replace(RULES, instructions=RULES.instructions[:1])),
         of(RULES, other),
     ]
@@ -163,7 +171,7 @@ def test_the_fingerprint_holds_all_that_changes_a_row(writer: Writer, tmp_path: 
 
 
 def test_the_bundled_file_has_the_paper_s_kinds_and_ten_demonstrations() -> None:
-    rules = Variants.load()
+    rules = RewritingPrompts.load()
     names = [one.name for one in rules.instructions]
     assert names == ["paraphrase", "restructure", "entailment", "concise"]
     for one in (*rules.instructions, rules.summary):
@@ -179,8 +187,10 @@ def test_a_model_writes_and_reads_with_the_bundled_rules(tmp_path: Path) -> None
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 4096}))
     inner = LLMEncoder.load(folder, options=LLMOptions(dtype="float32"))
-    rules = replace(Variants.load(), per_instruction=1, writing=Writing(max_new_tokens=4))
-    encoder = VariantEncoder(inner, Writer(inner.backbone), rules)
+    rules = replace(
+        RewritingPrompts.load(), per_instruction=1, writing=GenerationOptions(max_new_tokens=4)
+    )
+    encoder = RewritingEncoder(inner, Generator(inner.backbone), rules)
     texts = ["A man is smoking.", "Meat from a deer."]
     got = encoder.encode(texts, Role.DOCUMENT)
     written = encoder.variants(texts)
@@ -208,5 +218,5 @@ def test_a_wrong_file_is_named_with_its_fault(
     path = tmp_path / "mine.toml"
     path.write_text(BUNDLED.read_text(encoding="utf-8").replace(before, after, 1))
     with pytest.raises(ValueError, match=complaint) as caught:
-        Variants.load(path)
+        RewritingPrompts.load(path)
     assert str(path) in str(caught.value)

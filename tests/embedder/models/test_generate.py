@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from embedder.models.greedy import Said, pool
+from embedder.models.greedy import GreedyAnswer, pool_answers
 from embedder.prompts.readout_rules import Mode
 
-SAID = Said(
+SAID = GreedyAnswer(
     tokens=("big", "gest", " city"),
     hidden=torch.tensor([[2.0, 0.0], [0.0, 4.0], [6.0, 8.0]]),
     logits=torch.tensor([[1.0, 5.0], [3.0, 2.0], [0.0, 7.0]]),
@@ -29,6 +29,6 @@ SAID = Said(
 def test_pooling(
     mode: Mode, last: int, hidden: list[list[float]], logits: list[list[float]]
 ) -> None:
-    states, scores = pool(SAID, mode, last)
+    states, scores = pool_answers(SAID, mode, last)
     assert torch.allclose(states, torch.tensor(hidden))
     assert torch.allclose(scores, torch.tensor(logits))

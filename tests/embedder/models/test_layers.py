@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from embedder.encoders.llm import LLMEncoder
-from embedder.methods.embed_filter import Filter
+from embedder.methods.embed_filter import FilterRules
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Reading
+from embedder.prompts.readout_rules import ReadoutRules
 from embedder.types import Role
 from tests.models import LINES, save_llama
 from tests.shapes import DEPTH, SHAPES, save_shape
@@ -25,7 +25,7 @@ TOPS |= {"opt": "model.decoder.final_layer_norm", "opt-post": "model.decoder.pro
 
 def states(folder: Path, **rules: object) -> tuple[NDArray[np.float32], LLMEncoder]:
     backbone, options = load_backbone(folder, LLMOptions(dtype="float32"))
-    reading = replace(Reading(sparse=None), **rules)  # type: ignore[arg-type]
+    reading = replace(ReadoutRules(sparse=None), **rules)  # type: ignore[arg-type]
     prompt = replace(Prompt.load("prompteol"), reading=reading, text_rules="")
     encoder = LLMEncoder(backbone, prompt, options)
     return encoder.states(TEXTS, Role.QUERY), encoder
@@ -108,6 +108,6 @@ def test_a_spectral_filter_that_asks_for_too_much_is_refused_before_a_text_is_re
 ) -> None:
     """An index folder was begun, and the filter refused at the first row."""
     backbone, options = load_backbone(save_llama(tmp_path), LLMOptions(dtype="float32"))
-    prompt = replace(Prompt.load("prompteol-filter"), filter=Filter(0.99, 999))
+    prompt = replace(Prompt.load("prompteol-filter"), filter=FilterRules(0.99, 999))
     with pytest.raises(ValueError, match=r"filter\.skip 0\.99 and filter\.dim 999 ask for"):
         LLMEncoder(backbone, prompt, options)

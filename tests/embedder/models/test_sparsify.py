@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from embedder.inputs.vocabulary import TermTable, content_words, stop_words
+from embedder.inputs.vocabulary import TermVocabulary, content_words, stop_words
 from embedder.models.sparse import merge_forms, select, term_weights, to_rows, top_allowed
 from embedder.prompts.readout_rules import SparseRules
 from tests.models import save_tokenizer
 
 
-def table(folder: Path, **rules: int | bool) -> TermTable:
+def table(folder: Path, **rules: int | bool) -> TermVocabulary:
     size = save_tokenizer(folder)
-    return TermTable(AutoTokenizer.from_pretrained(folder), size, SparseRules(**rules))  # type: ignore[arg-type]
+    return TermVocabulary(AutoTokenizer.from_pretrained(folder), size, SparseRules(**rules))  # type: ignore[arg-type]
 
 
 def test_words_that_may_be_added_are_letters_alone() -> None:
@@ -27,7 +27,7 @@ def test_words_that_may_be_added_are_letters_alone() -> None:
     names = {"<unk>": 0, "a1": 1, "ab": 2, "\u2581cd": 3, "7": 4, "Ab": 5, "\u2581": 6}
     inner = Tokenizer(models.WordLevel(names, unk_token="<unk>"))
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="<unk>")
-    table = TermTable(tokenizer, 9, SparseRules())
+    table = TermVocabulary(tokenizer, 9, SparseRules())
     assert np.flatnonzero(table.expandable).tolist() == [2, 3]
 
 

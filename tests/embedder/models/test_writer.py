@@ -9,28 +9,28 @@ import pytest
 import torch
 
 from embedder.inputs.conversation import Turn, ends, prompt_ids
-from embedder.models.generation import Writer, Writing, own_seed
+from embedder.models.generation import GenerationOptions, Generator, own_seed
 from embedder.models.loading import LLMOptions, load_backbone
-from embedder.models.start import alike, pad
+from embedder.models.start import pad, shared_length
 from tests.models import LINES, save_llama
 from tests.shapes import save_shape
 
 ASKED = [[Turn("user", line)] for line in [*LINES, "a", "Why is the sky blue? " * 4]]
-DRAWN = Writing(max_new_tokens=12, temperature=0.8, top_p=0.9, seed=3)
+DRAWN = GenerationOptions(max_new_tokens=12, temperature=0.8, top_p=0.9, seed=3)
 
 
 @pytest.fixture(scope="module")
-def writer(llama: Path) -> Writer:
-    return Writer.load(llama, LLMOptions(dtype="float32"))
+def writer(llama: Path) -> Generator:
+    return Generator.load(llama, LLMOptions(dtype="float32"))
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Writer:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Generator:
     folder = save_llama(tmp_path_factory.mktemp("plain"), seed=2, chat=False)
-    return Writer.load(folder, LLMOptions(dtype="float32"))
+    return Generator.load(folder, LLMOptions(dtype="float32"))
 
 
-def by_hand(writer: Writer, turns: list[Turn], rule: Writing) -> str:
+def by_hand(writer: Generator, turns: list[Turn], rule: GenerationOptions) -> str:
     """One conversation, no padding, no cache, the whole sequence again for every token."""
     tokenizer, model = writer.backbone.tokenizer, writer.backbone.model
     ids = prompt_ids(turns, tokenizer)
@@ -46,7 +46,7 @@ def by_hand(writer: Writer, turns: list[Turn], rule: Writing) -> str:
     return text.split("\n\n")[0].strip() if not tokenizer.chat_template else text.strip()
 
 
-def drawn(logits: np.ndarray, rule: Writing, numbers: np.random.Generator) -> int:
+def drawn(logits: np.ndarray, rule: GenerationOptions, numbers: np.random.Generator) -> int:
     chances = np.exp((logits - logits.max()) / rule.temperature)
     chances /= chances.sum()
     order = np.argsort(-chances, kind="stable")
@@ -63,25 +63,25 @@ def drawn(logits: np.ndarray, rule: Writing, numbers: np.random.Generator) -> in
     return kept[-1]
 
 
-@pytest.mark.parametrize("rule", [Writing(max_new_tokens=12), DRAWN])
+@pytest.mark.parametrize("rule", [GenerationOptions(max_new_tokens=12), DRAWN])
 @pytest.mark.parametrize("which", ["writer", "plain"])
 def test_it_writes_what_a_plain_loop_writes(
-    which: str, rule: Writing, request: pytest.FixtureRequest
+    which: str, rule: GenerationOptions, request: pytest.FixtureRequest
 ) -> None:
-    used: Writer = request.getfixturevalue(which)
+    used: Generator = request.getfixturevalue(which)
     assert used.write(ASKED, rule) == [by_hand(used, turns, rule) for turns in ASKED]
 
 
 @pytest.mark.parametrize("shape", ["gpt2", "opt", "gemma2"])
 def test_positions_survive_padding_on_the_left(shape: str, tmp_path: Path) -> None:
-    used = Writer.load(save_shape(shape, tmp_path), LLMOptions(dtype="float32"))
-    for rule in (Writing(max_new_tokens=6), replace(DRAWN, max_new_tokens=6)):
+    used = Generator.load(save_shape(shape, tmp_path), LLMOptions(dtype="float32"))
+    for rule in (GenerationOptions(max_new_tokens=6), replace(DRAWN, max_new_tokens=6)):
         assert used.write(ASKED[2:], rule) == [by_hand(used, turns, rule) for turns in ASKED[2:]]
 
 
 @pytest.mark.parametrize("shape", ["llama", "gpt2", "opt", "gemma2", "mistral"])
 def test_a_shared_beginning_is_read_once_and_changes_nothing(shape: str, tmp_path: Path) -> None:
-    used = Writer.load(save_shape(shape, tmp_path), LLMOptions(dtype="float32"))
+    used = Generator.load(save_shape(shape, tmp_path), LLMOptions(dtype="float32"))
     shown = [Turn("user", LINES[3]), Turn("assistant", LINES[4])]
     asked = [[*shown, *turns] for turns in ASKED[2:]]
     fed: list[int] = []
@@ -90,11 +90,11 @@ def test_a_shared_beginning_is_read_once_and_changes_nothing(shape: str, tmp_pat
         lambda _, args, kwargs: fed.append((args or tuple(kwargs.values()))[0].shape[:2].numel()),
         with_kwargs=True,
     )
-    for rule in (Writing(max_new_tokens=6), replace(DRAWN, max_new_tokens=6)):
+    for rule in (GenerationOptions(max_new_tokens=6), replace(DRAWN, max_new_tokens=6)):
         fed.clear()
         got = used.write(asked, rule)
         rows = [len(prompt_ids(turns, used.backbone.tokenizer)) for turns in asked]
-        start = alike([prompt_ids(turns, used.backbone.tokenizer) for turns in asked])
+        start = shared_length([prompt_ids(turns, used.backbone.tokenizer) for turns in asked])
         own = len(rows) * (max(rows) - start)
         windowed = shape in ("gemma2", "mistral")  # padding inside of a row would take its place
         assert fed[:2] == ([len(rows) * max(rows), len(rows)] if windowed else [start, own])
@@ -102,37 +102,37 @@ def test_a_shared_beginning_is_read_once_and_changes_nothing(shape: str, tmp_pat
 
 
 def test_what_rows_share_is_found_and_padded_after() -> None:
-    assert [alike(rows) for rows in ([], [[1, 2]], [[1, 2], [1, 3]], [[1, 2], [1, 2]])] == [
+    assert [shared_length(rows) for rows in ([], [[1, 2]], [[1, 2], [1, 3]], [[1, 2], [1, 2]])] == [
         0,
         1,
         1,
         1,
     ]
-    assert alike([[1, 2, 9, 4], [1, 2, 3], [1, 2, 9]]) == 2
+    assert shared_length([[1, 2, 9, 4], [1, 2, 3], [1, 2, 9]]) == 2
     ids, mask = pad([[1, 2, 3], [1, 2, 4, 5]], 2)
     assert ids.tolist() == [[1, 2, 0, 3], [1, 2, 4, 5]]
     assert mask.tolist() == [[1, 1, 0, 1], [1, 1, 1, 1]]
 
 
-def test_a_text_is_written_alike_alone_and_among_others(writer: Writer) -> None:
+def test_a_text_is_written_alike_alone_and_among_others(writer: Generator) -> None:
     together = writer.write(ASKED, DRAWN)
     assert together == [writer.write([turns], DRAWN)[0] for turns in ASKED]
     assert together == writer.write(ASKED[::-1], DRAWN)[::-1]
-    small = Writer(writer.backbone, token_budget=1)
+    small = Generator(writer.backbone, token_budget=1)
     assert small.write(ASKED, DRAWN) == together
     assert len(set(together)) == len(ASKED)
     assert writer.write(ASKED, replace(DRAWN, seed=4)) != together
     assert writer.write([], DRAWN) == []
 
 
-def test_a_tiny_nucleus_is_greedy(writer: Writer) -> None:
-    greedy = Writing(max_new_tokens=8)
-    narrow = Writing(max_new_tokens=8, temperature=1.0, top_p=1e-9)
+def test_a_tiny_nucleus_is_greedy(writer: Generator) -> None:
+    greedy = GenerationOptions(max_new_tokens=8)
+    narrow = GenerationOptions(max_new_tokens=8, temperature=1.0, top_p=1e-9)
     assert writer.write(ASKED, narrow) == writer.write(ASKED, greedy)
 
 
-def test_a_stop_string_ends_an_answer_and_is_no_part_of_it(writer: Writer) -> None:
-    rule = Writing(max_new_tokens=16, temperature=0.5, seed=1)
+def test_a_stop_string_ends_an_answer_and_is_no_part_of_it(writer: Generator) -> None:
+    rule = GenerationOptions(max_new_tokens=16, temperature=0.5, seed=1)
     whole = writer.write(ASKED, rule)
     middle = whole[0][len(whole[0]) // 2 :][:2]
     stopped = writer.write(ASKED, replace(rule, stop=(middle,)))
@@ -148,10 +148,10 @@ def test_what_a_model_says_first_may_be_its_end(tmp_path: Path) -> None:
     with torch.no_grad():
         head.weight.zero_()
     head.register_forward_hook(lambda _, __, out: out.index_fill(-1, torch.tensor([end]), 9.0))
-    assert Writer(backbone).write(ASKED[:2], Writing()) == ["", ""]
+    assert Generator(backbone).write(ASKED[:2], GenerationOptions()) == ["", ""]
 
 
-def test_the_end_of_a_turn_ends_an_answer(writer: Writer) -> None:
+def test_the_end_of_a_turn_ends_an_answer(writer: Generator) -> None:
     tokenizer = writer.backbone.tokenizer
     wanted = [tokenizer.convert_tokens_to_ids(token) for token in ("</s>", "<|end|>")]
     assert set(wanted) <= set(ends(writer.backbone.model, tokenizer))
@@ -159,20 +159,20 @@ def test_the_end_of_a_turn_ends_an_answer(writer: Writer) -> None:
 
 def test_a_model_s_own_penalties_and_sampling_do_not_count(llama: Path) -> None:
     backbone, _ = load_backbone(llama, LLMOptions(dtype="float32"))
-    rule = Writing(max_new_tokens=12)
-    want = Writer(backbone).write(ASKED, rule)
+    rule = GenerationOptions(max_new_tokens=12)
+    want = Generator(backbone).write(ASKED, rule)
     config = backbone.model.generation_config
     config.repetition_penalty, config.do_sample, config.temperature = 5.0, True, 0.3
-    assert Writer(backbone).write(ASKED, rule) == want
+    assert Generator(backbone).write(ASKED, rule) == want
 
 
-def shown(writer: Writer, *turns: Turn) -> str:
+def shown(writer: Generator, *turns: Turn) -> str:
     tokenizer = writer.backbone.tokenizer
     return str(tokenizer.decode(prompt_ids(turns, tokenizer)))
 
 
 def test_turns_are_shown_through_the_template_or_as_a_transcript(
-    writer: Writer, plain: Writer
+    writer: Generator, plain: Generator
 ) -> None:
     turns = (Turn("user", "A cat."), Turn("assistant", "One cat."), Turn("user", "A dog."))
     assert shown(writer, *turns) == (
@@ -191,22 +191,22 @@ def test_a_template_without_a_system_role_shows_it_to_the_user(llama: Path, refu
         + refusal
         + "{% else %}[{{ m['role'] }}]{{ m['content'] }}{% endif %}{% endfor %}"
     )
-    got = shown(Writer(backbone), Turn("system", "Be brief."), Turn("user", "A cat."))
+    got = shown(Generator(backbone), Turn("system", "Be brief."), Turn("user", "A cat."))
     assert got == "<s>[user]Be brief.\n\nA cat."
 
 
 @pytest.mark.parametrize(
     "roles", [[], ["assistant"], ["system"], ["user", "assistant"], ["user", "user"]]
 )
-def test_turns_that_nobody_would_answer_are_refused(writer: Writer, roles: list[str]) -> None:
+def test_turns_that_nobody_would_answer_are_refused(writer: Generator, roles: list[str]) -> None:
     turns = [Turn(role, "x") for role in roles]  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="the user last; got"):
-        writer.write([turns], Writing())
+        writer.write([turns], GenerationOptions())
 
 
-def test_a_conversation_must_fit_with_its_answer(writer: Writer) -> None:
+def test_a_conversation_must_fit_with_its_answer(writer: Generator) -> None:
     with pytest.raises(ValueError, match=r"take \d+ tokens, the model's context has 512"):
-        writer.write([[Turn("user", "word " * 300)]], Writing(max_new_tokens=300))
+        writer.write([[Turn("user", "word " * 300)]], GenerationOptions(max_new_tokens=300))
     assert writer.cut("a b", 100) == "a b"
     assert writer.cut("one two three", 3) == "one two three"[: len(writer.cut("one two three", 3))]
 
@@ -214,9 +214,9 @@ def test_a_conversation_must_fit_with_its_answer(writer: Writer) -> None:
 def test_impossible_rules_are_refused() -> None:
     for wrong in ({"max_new_tokens": 0}, {"temperature": -1.0}, {"top_p": 0.0}, {"stop": ("",)}):
         with pytest.raises(ValueError, match=r"writing needs|empty stop"):
-            Writing(**wrong)
+            GenerationOptions(**wrong)
 
 
-def test_facts_are_json_and_tell_models_apart(writer: Writer, plain: Writer) -> None:
+def test_facts_are_json_and_tell_models_apart(writer: Generator, plain: Generator) -> None:
     assert json.dumps(writer.facts) != json.dumps(plain.facts)
-    assert json.dumps(writer.facts) == json.dumps(Writer(writer.backbone).facts)
+    assert json.dumps(writer.facts) == json.dumps(Generator(writer.backbone).facts)

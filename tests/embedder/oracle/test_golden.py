@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from embedder.encoders.llm import LLMEncoder
 from embedder.inputs.vocabulary import content_words, stop_words
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Reading, SparseRules
-from embedder.prompts.template import Form, Template
+from embedder.prompts.readout_rules import ReadoutRules, SparseRules
+from embedder.prompts.template import PromptVariant, Template
 from embedder.types import Representation, Role
 from index.channels.inverted import (
     InvertedChannel,
@@ -80,14 +80,14 @@ def test_first_token_single(case: Path, side: str) -> None:
 @pytest.mark.parametrize("case", cases("promptreps"))
 @pytest.mark.parametrize("side", SIDES)
 def test_log_saturated_logits(case: Path, side: str) -> None:
-    from embedder.models.request import Wanted
+    from embedder.models.request import ReadRequest
     from embedder.models.sparse import term_weights
 
     settings, arrays = read(case), np.load(case / "expected.npz")
     plain, role = encoder(settings), SIDES[side]
     window = plain.prepare(list(texts(settings, side).values())[:6], role)
     rows = [fed.rows[0].ids for fed in window.fed]
-    step = plain.backbone.read((), rows, Wanted())
+    step = plain.backbone.read((), rows, ReadRequest())
     assert step.logits is not None
     got = term_weights(step.logits).numpy()
     assert np.abs(got - arrays[f"{side}_w_first6"]).max() <= UNIT
@@ -96,7 +96,7 @@ def test_log_saturated_logits(case: Path, side: str) -> None:
 @pytest.mark.parametrize("case", cases("promptreps_multi"))
 @pytest.mark.parametrize("side", SIDES)
 def test_generated_representations(case: Path, side: str) -> None:
-    from embedder.models.greedy import say
+    from embedder.models.greedy import greedy_answers
 
     settings, expected = read(case), read(case, "expected.json")[side]
     arrays = np.load(case / "expected.npz")
@@ -107,7 +107,7 @@ def test_generated_representations(case: Path, side: str) -> None:
     exact = exact_weights(using, list(given.values()), role)
     window = using.prepare(list(given.values()), role)
     limit = settings["num_pooled_tokens"]
-    said = [say(using.backbone, (), [one.rows[0].ids], limit)[0] for one in window.fed]
+    said = [greedy_answers(using.backbone, (), [one.rows[0].ids], limit)[0] for one in window.fed]
     start = 0
     for position, (name, count) in enumerate(zip(given, arrays[f"{side}_count"], strict=True)):
         want, mine = expected[name], np.flatnonzero(got.owner == position)
@@ -138,8 +138,8 @@ def test_chat_template_with_open_answer(case: Path) -> None:
         tokens="whole",
     )
     rules = SparseRules(words="nltk", scale=100)
-    form = Form("chat", (turn,), (turn,), "chat")
-    prompt = Prompt("snippet", (form,), Reading(sparse=rules), specials="none")
+    form = PromptVariant("chat", (turn,), (turn,), "chat")
+    prompt = Prompt("snippet", (form,), ReadoutRules(sparse=rules), specials="none")
     model, options = backbone(settings["model"])
     using = LLMEncoder(model, prompt, options)
     arrays = np.load(case / "expected.npz")

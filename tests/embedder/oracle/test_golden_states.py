@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from embedder.encoders.llm import LLMEncoder
-from embedder.models.pooling import Take
-from embedder.models.request import Pass, Wanted
+from embedder.models.pooling import TokenPooling
+from embedder.models.request import ForwardOutput, ReadRequest
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Contrast, Prepending, Reading
-from embedder.prompts.template import Form, Template
+from embedder.prompts.readout_rules import ContrastRules, PrependingRules, ReadoutRules
+from embedder.prompts.template import PromptVariant, Template
 from embedder.text import sts_rules as text_rules
 from embedder.types import Role
 from tests.folders import GOLDEN
@@ -52,10 +52,10 @@ def same_states(got: NDArray[np.float32], want: NDArray[np.float32]) -> None:
     assert (np.abs(got - want) / largest).max() <= RAW
 
 
-def reads(name: str, layer: int, **rules: Prepending | Contrast | None) -> Prompt:
+def reads(name: str, layer: int, **rules: PrependingRules | ContrastRules | None) -> Prompt:
     """A library prompt, read at the layer of a case and nothing else."""
     plain = Prompt.load(name)
-    return replace(plain, reading=Reading(layer=layer, sparse=None), **rules)  # type: ignore[arg-type]
+    return replace(plain, reading=ReadoutRules(layer=layer, sparse=None), **rules)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("case", cases("prompteol"))
@@ -68,7 +68,7 @@ def test_prompteol_with_and_without_demonstration(case: Path) -> None:
         templates = (Template(worded, tokens="whole"),)
         prompt = replace(
             reads("prompteol", settings["output_layer"]),
-            forms=(Form("case", templates, templates),),
+            forms=(PromptVariant("case", templates, templates),),
         )
         if name in Prompt.library():
             assert Prompt.load(name).forms[0].query == templates
@@ -95,7 +95,7 @@ def test_token_prepending(case: Path) -> None:
     arrays = np.load(case / "expected.npz")
     for run in expected["runs"]:
         plan = run["plan"]
-        rule = Prepending(run["start"], run["exit"]) if plan == "tp" else None
+        rule = PrependingRules(run["start"], run["exit"]) if plan == "tp" else None
         name = FAMILY[run["prompt"]] + ("-tp" if plan == "tp" else "")
         encoder = using(settings, reads(name, run["output_layer"], prepend=rule))
         encoder.backbone.placeholder_row = torch.from_numpy(arrays["pst_row"])
@@ -115,13 +115,13 @@ def trace(encoder: LLMEncoder, settings: dict[str, Any], where: str) -> NDArray[
     fed = [encoder.fed(text, Role.QUERY) for text in settings["sentences"][:3]]
     rows = [one.rows[0] for one in fed]
     at = [r.ids.index(settings["pst_id"]) if where == "pst" else len(r.ids) - 1 for r in rows]
-    take = Take(np.arange(len(rows)), np.array(at))
+    take = TokenPooling(np.arange(len(rows)), np.array(at))
     changed = encoder.reader._interventions(encoder.reader.frames[Role.QUERY][0], rows, None)
-    steps: list[Pass] = [
+    steps: list[ForwardOutput] = [
         encoder.backbone.read(
             (),
             [row.ids for row in rows],
-            Wanted(layer, logits=False, take=take),
+            ReadRequest(layer, logits=False, take=take),
             interventions=changed,
         )
         for layer in range(len(encoder.backbone.layers) + 1)
@@ -136,7 +136,7 @@ def test_contrastive_prompting(case: Path) -> None:
     arrays = np.load(case / "expected.npz")
     worded = settings["aux_prompt"].replace("*sent 0*", "{text}")
     for run in expected["runs"]:
-        rule = Contrast(
+        rule = ContrastRules(
             Template(worded, tokens="whole"),
             run["act_layer"],
             1.0 if run["strategy"] == "norm" else run["coeff"],
@@ -155,9 +155,9 @@ def test_echo(case: Path) -> None:
     arrays = np.load(case / "expected.npz")
     for run in expected["runs"]:
         limit = run["max_length"]
-        reading = Reading(span="copy", pool=run["pooling"], sparse=None)
+        reading = ReadoutRules(span="copy", pool=run["pooling"], sparse=None)
         template = echo_template(run["template"], run["prompt"], settings["eos"])
-        form = Form("echo", (template,), (template,))
+        form = PromptVariant("echo", (template,), (template,))
         prompt = Prompt("echo", (form,), reading, specials="none")
         model, options = backbone(settings["model"])
         encoder = LLMEncoder(model, prompt, replace(options, max_text_tokens=limit))

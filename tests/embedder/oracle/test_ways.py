@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedder.methods.embed_filter import Filter
+from embedder.methods.embed_filter import FilterRules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Contrast, Prepending, Reading
-from embedder.prompts.template import Form, Template
+from embedder.prompts.readout_rules import ContrastRules, PrependingRules, ReadoutRules
+from embedder.prompts.template import PromptVariant, Template
 from embedder.types import Role
 from tests.shapes import SHAPES, save_shape
 from tests.slow import TEXTS, TOLERANCE, Pair, far
@@ -22,7 +22,9 @@ LAYERS = (-1, -1, -2, 0, 3, 5, 0.5, 0.84, -7)
 
 def asks(*wordings: str, tokens: Any = "pieces", **reading: Any) -> Prompt:  # noqa: ANN401
     templates = tuple(Template(wording, tokens=tokens) for wording in wordings)
-    return Prompt("asks", (Form("own", templates, templates),), Reading(**reading, sparse=None))
+    return Prompt(
+        "asks", (PromptVariant("own", templates, templates),), ReadoutRules(**reading, sparse=None)
+    )
 
 
 BOTH_WAYS = {"attention": "bidirectional", "span": "text"}
@@ -80,8 +82,8 @@ def random_prompt(draw: random.Random) -> Prompt:
     other = Template(
         'What does not matter of : "{text}" is :"', tokens=draw.choice(["pieces", "whole"])
     )
-    contrast = Contrast(other, draw.choice([0, 2, 5, 0.125]), 1.5, draw.random() < 0.3)
-    reading = Reading(
+    contrast = ContrastRules(other, draw.choice([0, 2, 5, 0.125]), 1.5, draw.random() < 0.3)
+    reading = ReadoutRules(
         span=draw.choice(["prompt", "text", "copy"]),
         pool=draw.choice(["last", "mean", "max"]),
         layer=draw.choice(LAYERS),
@@ -90,12 +92,12 @@ def random_prompt(draw: random.Random) -> Prompt:
     )
     return Prompt(
         "drawn",
-        (Form("own", templates, templates),),
+        (PromptVariant("own", templates, templates),),
         reading,
         text_rules=draw.choice(["", "sts"]),
-        prepend=Prepending(draw.choice([0, 1, 2]), draw.choice([3, 6, 0.22])) if fed else None,
+        prepend=PrependingRules(draw.choice([0, 1, 2]), draw.choice([3, 6, 0.22])) if fed else None,
         contrast=contrast if draw.random() < 0.25 else None,
-        filter=Filter(0.1, 0.5) if draw.random() < 0.15 else None,
+        filter=FilterRules(0.1, 0.5) if draw.random() < 0.15 else None,
     )
 
 

@@ -5,44 +5,44 @@ from dataclasses import replace
 
 import pytest
 
-from embedder.methods.embed_filter import Filter
-from embedder.methods.selection import Selection
+from embedder.methods.embed_filter import FilterRules
+from embedder.methods.selection import SelectionRules
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.readout_rules import (
-    Contrast,
+    ContrastRules,
     Example,
-    Prepending,
-    Reading,
-    Rewriting,
-    Sampling,
+    ExampleRules,
+    PrependingRules,
+    ReadoutRules,
+    RewritingRules,
 )
-from embedder.prompts.template import Form, Template
+from embedder.prompts.template import PromptVariant, Template
 
-CAUSAL = Reading(sparse=None)
-BOTH_WAYS = Reading(attention="bidirectional", span="text", pool="mean", sparse=None)
-SAYS = Reading(mode="multi-token-single")
-MEAN = Reading(span="text", pool="mean", sparse=None)
-CONTRAST = Contrast(Template("not {text}"))
-FED = Prepending(1, 3)
+CAUSAL = ReadoutRules(sparse=None)
+BOTH_WAYS = ReadoutRules(attention="bidirectional", span="text", pool="mean", sparse=None)
+SAYS = ReadoutRules(mode="multi-token-single")
+MEAN = ReadoutRules(span="text", pool="mean", sparse=None)
+CONTRAST = ContrastRules(Template("not {text}"))
+FED = PrependingRules(1, 3)
 MARKED = "say {placeholder} {text}"
 
 
 def prompt(
-    reading: Reading, *wordings: str, tokens: str = "pieces", others: tuple[str, ...] = ()
+    reading: ReadoutRules, *wordings: str, tokens: str = "pieces", others: tuple[str, ...] = ()
 ) -> Prompt:
     query, document = (
         tuple(Template(wording, tokens=tokens) for wording in given)  # type: ignore[arg-type]
         for given in (wordings, others or wordings)
     )
-    return Prompt("mine", (Form("own", query, document),), reading)
+    return Prompt("mine", (PromptVariant("own", query, document),), reading)
 
 
-def fed(reading: Reading, *wordings: str, others: tuple[str, ...] = ()) -> Prompt:
+def fed(reading: ReadoutRules, *wordings: str, others: tuple[str, ...] = ()) -> Prompt:
     """Ask for token prepending together with the wording, since neither stands alone."""
     query, document = (
         tuple(Template(wording) for wording in given) for given in (wordings, others or wordings)
     )
-    return Prompt("mine", (Form("own", query, document),), reading, prepend=FED)
+    return Prompt("mine", (PromptVariant("own", query, document),), reading, prepend=FED)
 
 
 BROKEN: dict[str, tuple[Callable[[], Prompt], str]] = {
@@ -83,7 +83,7 @@ BROKEN: dict[str, tuple[Callable[[], Prompt], str]] = {
         "a generating read.mode reads one wording at the top",
     ),
     "largest logits and sparse rows": (
-        lambda: prompt(Reading(span="text", pool="max"), "{text}"),
+        lambda: prompt(ReadoutRules(span="text", pool="max"), "{text}"),
         "read.pool = max turns logits into a dense row",
     ),
     "largest logits below the top": (
@@ -91,7 +91,9 @@ BROKEN: dict[str, tuple[Callable[[], Prompt], str]] = {
         "read.pool = max",
     ),
     "a filter of logits": (
-        lambda: replace(prompt(replace(BOTH_WAYS, pool="max"), "{text}"), filter=Filter(0.1, 0.5)),
+        lambda: replace(
+            prompt(replace(BOTH_WAYS, pool="max"), "{text}"), filter=FilterRules(0.1, 0.5)
+        ),
         "read.pool = max",
     ),
     "prepending to nothing": (
@@ -129,43 +131,45 @@ BROKEN: dict[str, tuple[Callable[[], Prompt], str]] = {
         "contrastive prompting changes one pass",
     ),
     "a filter of nothing": (
-        lambda: replace(prompt(Reading(dense=False), "{text}"), filter=Filter(0.1, 0.5)),
+        lambda: replace(prompt(ReadoutRules(dense=False), "{text}"), filter=FilterRules(0.1, 0.5)),
         "[filter] and [select] act on dense rows",
     ),
     "a selection of nothing": (
-        lambda: replace(prompt(Reading(dense=False), "{text}"), select=Selection()),
+        lambda: replace(prompt(ReadoutRules(dense=False), "{text}"), select=SelectionRules()),
         "[filter] and [select] act on dense rows",
     ),
     "a selection from the prompt": (
-        lambda: replace(prompt(replace(CAUSAL, pool="mean"), "{text}"), select=Selection()),
+        lambda: replace(prompt(replace(CAUSAL, pool="mean"), "{text}"), select=SelectionRules()),
         "[select] chooses among the tokens of a text",
     ),
     "a selection of one token": (
-        lambda: replace(prompt(replace(CAUSAL, span="text"), "{text}"), select=Selection()),
+        lambda: replace(prompt(replace(CAUSAL, span="text"), "{text}"), select=SelectionRules()),
         "[select] chooses among the tokens of a text",
     ),
     "a selection both ways": (
-        lambda: replace(prompt(BOTH_WAYS, "{text}"), select=Selection()),
+        lambda: replace(prompt(BOTH_WAYS, "{text}"), select=SelectionRules()),
         "[select] reads the attention of causal models",
     ),
     "a selection and sparse rows": (
-        lambda: replace(prompt(Reading(span="text", pool="mean"), "{text}"), select=Selection()),
+        lambda: replace(
+            prompt(ReadoutRules(span="text", pool="mean"), "{text}"), select=SelectionRules()
+        ),
         "[select] reads the attention of causal models",
     ),
     "a selection in a whole string": (
-        lambda: replace(prompt(MEAN, "{text}", tokens="whole"), select=Selection()),
+        lambda: replace(prompt(MEAN, "{text}", tokens="whole"), select=SelectionRules()),
         "[select] cuts a {text} into sentences of its own",
     ),
     "a selection among sentences": (
-        lambda: replace(fed(MEAN, "{sentences}"), select=Selection()),
+        lambda: replace(fed(MEAN, "{sentences}"), select=SelectionRules()),
         "[select] cuts a {text} into sentences of its own",
     ),
     "a selection and prepending": (
-        lambda: replace(fed(MEAN, "{placeholder}{text}"), select=Selection()),
+        lambda: replace(fed(MEAN, "{placeholder}{text}"), select=SelectionRules()),
         "[select] ",
     ),
     "rewritings and sparse rows": (
-        lambda: replace(prompt(Reading(), "{text}"), rewrite=Rewriting()),
+        lambda: replace(prompt(ReadoutRules(), "{text}"), rewrite=RewritingRules()),
         "[rewrite] averages dense rows",
     ),
     "a task that is not given": (
@@ -179,7 +183,7 @@ BROKEN: dict[str, tuple[Callable[[], Prompt], str]] = {
         "templates need tokens = pieces",
     ),
     "drawn examples in a whole string": (
-        lambda: replace(prompt(CAUSAL, "{text}", tokens="whole"), sample=Sampling()),
+        lambda: replace(prompt(CAUSAL, "{text}", tokens="whole"), sample=ExampleRules()),
         "templates need tokens = pieces",
     ),
 }
@@ -203,7 +207,7 @@ def test_what_does_not_contradict_itself_is_taken() -> None:
     prompt(replace(CAUSAL, layer=-2), "one {text}", "two {text}", tokens="whole")
     fed(CAUSAL, MARKED, others=("{front}{sentences}",))
     fed(MEAN, "{sentences}")
-    replace(prompt(MEAN, "{text}"), select=Selection(), filter=Filter(0.1, 0.5))
-    replace(prompt(CAUSAL, "{text}"), rewrite=Rewriting())
-    replace(fed(CAUSAL, MARKED), contrast=CONTRAST, filter=Filter(0.1, 0.5))
-    replace(prompt(CAUSAL, "{text}"), examples=(Example("a text", "word"),), sample=Sampling())
+    replace(prompt(MEAN, "{text}"), select=SelectionRules(), filter=FilterRules(0.1, 0.5))
+    replace(prompt(CAUSAL, "{text}"), rewrite=RewritingRules())
+    replace(fed(CAUSAL, MARKED), contrast=CONTRAST, filter=FilterRules(0.1, 0.5))
+    replace(prompt(CAUSAL, "{text}"), examples=(Example("a text", "word"),), sample=ExampleRules())

@@ -27,7 +27,7 @@ from transformers import (
 from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.sbert import SbertEncoder
 from embedder.models.loading import LLMOptions
-from embedder.models.pooling import positions
+from embedder.models.pooling import read_positions
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role
 from tests.models import LINES
@@ -180,7 +180,7 @@ def test_the_string_the_end_and_what_is_pooled(load: Load, name: str, appended: 
         want = pooled(tokenizer, row.ids, marked)
         if prompt.reading.pool == "max":
             want = [place - 1 for place in want]
-        assert positions(row, prompt.reading).tolist() == want
+        assert read_positions(row, prompt.reading).tolist() == want
 
 
 def test_lens_reads_from_query_to_the_last_but_two(load: Load) -> None:
@@ -188,10 +188,10 @@ def test_lens_reads_from_query_to_the_last_but_two(load: Load) -> None:
     encoder = load(Prompt.load("lens"), "mistral")
     (row,) = encoder.fed(QUERY, Role.QUERY).rows
     first = row.ids.index(encoder.backbone.tokenizer.convert_tokens_to_ids("<query>"))
-    got = positions(row, encoder.prompt.reading).tolist()
+    got = read_positions(row, encoder.prompt.reading).tolist()
     assert got == list(range(first, len(row.ids) - 2))
     (row,) = encoder.fed(DOCUMENT, Role.DOCUMENT).rows
-    got = positions(row, encoder.prompt.reading).tolist()
+    got = read_positions(row, encoder.prompt.reading).tolist()
     assert got == list(range(len(row.ids) - 2))
 
 
@@ -209,7 +209,7 @@ def test_examples_may_be_written_into_a_prompt(load: Load) -> None:
     head += f"<instruct>{ASK}\n<query>who is cold\n<response>winter\n\n"
     want = f"{head}<instruct>{ASK}\n<query>{QUERY}\n<response></s>"
     assert encoder.backbone.tokenizer.decode(row.ids) == want
-    assert positions(row, encoder.prompt.reading).tolist() == [len(row.ids) - 1]
+    assert read_positions(row, encoder.prompt.reading).tolist() == [len(row.ids) - 1]
 
 
 def save_instructor(folder: Path) -> Path:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Reading, SparseRules
-from embedder.prompts.template import Form, Template
+from embedder.prompts.readout_rules import ReadoutRules, SparseRules
+from embedder.prompts.template import PromptVariant, Template
 
 PLAIN = "[query]\ntemplate = 'q {text}'\n[document]\ntemplate = 'd {text}'\n"
 
@@ -37,11 +37,11 @@ def test_any_prompt_survives_toml(
     before, after = before.replace("{text}", ""), after.replace("{text}", "")
     turn = Template(f"{before}{{text}}{after}", "", prefill, chat=True)
     plain = Template(f"{after}{{text}}")
-    reading = Reading(layer=layer, sparse=SparseRules(top=top))
-    prompt = Prompt("p", (Form("f", (turn,), (plain,), "chat"),), reading)
+    reading = ReadoutRules(layer=layer, sparse=SparseRules(top=top))
+    prompt = Prompt("p", (PromptVariant("f", (turn,), (plain,), "chat"),), reading)
     assert Prompt.from_toml(prompt.to_toml()) == prompt
     whole = Template(f"{before}{{text}}", tokens="whole")
-    prompt = Prompt("p", (Form("f", (turn, plain, whole), (plain, whole)),), reading)
+    prompt = Prompt("p", (PromptVariant("f", (turn, plain, whole), (plain, whole)),), reading)
     assert Prompt.from_toml(prompt.to_toml()) == prompt
 
 

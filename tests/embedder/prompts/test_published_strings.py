@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from embedder.inputs.prompt_tokenizer import Frame
+from embedder.inputs.prompt_tokenizer import PromptTokenizer
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.template import Template
 from embedder.text import sts_rules as text_rules
@@ -72,7 +72,7 @@ def test_library_prompts_are_cut_as_published(kind: str, ends: str) -> None:
     )
     authors.add_tokens([PLACE])
     for template, prompt in worded().items():
-        frame = Frame(template, prompt, tokenizer)
+        frame = PromptTokenizer(template, prompt, tokenizer)
         place = authors.convert_tokens_to_ids(PLACE)
         for text, row in zip(TEXTS, frame.rows(TEXTS), strict=True):
             ids = [place if one == frame.placeholder else one for one in row.ids]
@@ -85,7 +85,7 @@ def test_chat_prompts_are_cut_as_published(kind: str, name: str) -> None:
     """PromptReps' README cuts the chat in one go, its program cuts before, in and after a text."""
     tokenizer, prompt = tokenizer_of(kind), Prompt.load(name)
     template = prompt.forms[0].document[0]
-    frame = Frame(template, prompt, tokenizer)
+    frame = PromptTokenizer(template, prompt, tokenizer)
     for text in TEXTS:
         turns = [
             {"role": "system", "content": template.system},

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedder.text.sentences import groups, sentences
+from embedder.text.sentences import pack_sentences, split_sentences
 
 # "|" marks the boundaries; it stands in no text itself.
 BY_HAND = [
@@ -36,7 +36,7 @@ BY_HAND = [
 
 @pytest.mark.parametrize("marked", BY_HAND)
 def test_sentences_by_hand(marked: str) -> None:
-    assert sentences(marked.replace("|", "")) == [part for part in marked.split("|") if part]
+    assert split_sentences(marked.replace("|", "")) == [part for part in marked.split("|") if part]
 
 
 pieces = st.text() | st.sampled_from(
@@ -57,14 +57,14 @@ pieces = st.text() | st.sampled_from(
 
 @given(st.lists(pieces, max_size=30).map("".join))
 def test_sentences_join_to_the_text_and_none_is_blank(text: str) -> None:
-    found = sentences(text)
+    found = split_sentences(text)
     assert "".join(found) == text
     assert text.isspace() or all(piece.strip() for piece in found)
 
 
 @given(st.lists(st.sampled_from(["It is late.", "Why?", "Dr. No ran", "语。"]), max_size=8))
 def test_paragraphs_are_cut_apart_from_each_other(paragraphs: list[str]) -> None:
-    assert sentences("\n\n".join(paragraphs)) == [
+    assert split_sentences("\n\n".join(paragraphs)) == [
         f"{text}\n\n" if position + 1 < len(paragraphs) else text
         for position, text in enumerate(paragraphs)
     ]
@@ -76,7 +76,7 @@ def test_paragraphs_are_cut_apart_from_each_other(paragraphs: list[str]) -> None
 def test_long_runs_of_marks_take_no_long_time(part: str, end: str) -> None:
     # Half a second where every position is looked at a few times; hours where they are paired.
     text = part * 100_000 + end
-    assert "".join(sentences(text)) == text
+    assert "".join(split_sentences(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,12 @@ def test_long_runs_of_marks_take_no_long_time(part: str, end: str) -> None:
     ],
 )
 def test_groups_by_hand(lengths: list[int], limit: int, expected: list[tuple[int, int]]) -> None:
-    assert groups(lengths, limit) == expected
+    assert pack_sentences(lengths, limit) == expected
 
 
 @given(st.lists(st.integers(0, 9)), st.integers(1, 20))
 def test_groups_are_whole_within_the_limit_and_greedy(lengths: list[int], limit: int) -> None:
-    chunks = groups(lengths, limit)
+    chunks = pack_sentences(lengths, limit)
     assert [i for start, end in chunks for i in range(start, end)] == list(range(len(lengths)))
     for start, end in chunks:
         assert end - start == 1 or sum(lengths[start:end]) <= limit
@@ -105,4 +105,4 @@ def test_groups_are_whole_within_the_limit_and_greedy(lengths: list[int], limit:
 
 def test_a_limit_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1 token"):
-        groups([1], 0)
+        pack_sentences([1], 0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedder.text.words import is_unspaced, words
+from embedder.text.words import find_words, is_unspaced
 
 
 @pytest.mark.parametrize(
@@ -31,21 +31,26 @@ from embedder.text.words import is_unspaced, words
     ],
 )
 def test_words_by_hand(text: str, expected: list[str]) -> None:
-    assert words(text) == expected
+    assert find_words(text) == expected
 
 
 def test_unspaced_scripts_are_told_apart() -> None:
-    assert [is_unspaced(word) for word in words("GPT模型 한국어 ไทย")] == [False, True, False, True]
+    assert [is_unspaced(word) for word in find_words("GPT模型 한국어 ไทย")] == [
+        False,
+        True,
+        False,
+        True,
+    ]
 
 
 @given(st.text())
 def test_words_stand_in_the_text_in_order(text: str) -> None:
     position = 0
-    for word in words(text):
+    for word in find_words(text):
         assert word
         position = text.index(word, position) + len(word)
 
 
 @given(st.lists(st.text(), max_size=4))
 def test_lines_do_not_change_each_others_words(lines: list[str]) -> None:
-    assert words("\n".join(lines)) == [word for line in lines for word in words(line)]
+    assert find_words("\n".join(lines)) == [word for line in lines for word in find_words(line)]

@@ -5,13 +5,13 @@ from itertools import chain
 import numpy as np
 import torch
 
-from embedder.train.data.corpus import Texts
+from embedder.train.data.corpus import TokenizedTexts
 from embedder.train.data.nearness import _information, _pairs, near_directions
 
 
-def texts(*rows: list[int]) -> Texts:
+def texts(*rows: list[int]) -> TokenizedTexts:
     starts = np.cumsum([0, *(len(row) for row in rows)])
-    return Texts(np.array([*chain(*rows)], dtype=np.uint16), starts)
+    return TokenizedTexts(np.array([*chain(*rows)], dtype=np.uint16), starts)
 
 
 def test_pairs_by_hand() -> None:

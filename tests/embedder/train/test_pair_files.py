@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from embedder.train.data.pair_files import Pair, PairFiles
+from embedder.train.data.pair_files import PairFiles, TrainingPair
 
 TOPICS = "whale oyster falcon glacier copper violin harbour orchard lantern compass".split()
 
@@ -41,7 +41,9 @@ def test_pairs_are_read_from_the_middle_of_any_file(tmp_path: Path) -> None:
         wanted = lines[number % 24]
         got = files[number]
         if number < 48:
-            assert got == Pair(wanted["query"], wanted["positive"], tuple(wanted["negatives"]))
+            assert got == TrainingPair(
+                wanted["query"], wanted["positive"], tuple(wanted["negatives"])
+            )
         assert got.query == wanted["query"].replace("whale", "walé" if number >= 48 else "whale")
     assert files[48].query == "where is the walé number 0"
     assert PairFiles([pairs], tmp_path).digest == PairFiles([pairs], tmp_path).digest
@@ -88,7 +90,7 @@ def test_marks_ends_and_null_are_no_part_of_a_pair(tmp_path: Path) -> None:
     ]
     path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
     files = PairFiles([path], tmp_path)
-    assert [files[0], files[1]] == [Pair("a", "b"), Pair("c", "d")]
+    assert [files[0], files[1]] == [TrainingPair("a", "b"), TrainingPair("c", "d")]
     path.write_bytes(lines[0].encode("utf-16"))
     with pytest.raises(ValueError, match=r"pairs\.jsonl:1: .*UTF-16"):
         PairFiles([path], tmp_path)

@@ -17,15 +17,22 @@ from transformers import AutoModelForCausalLM
 
 from embedder.train.data.corpus import read_corpus
 from embedder.train.data.topics import topical_order
-from embedder.train.loss import Vectors, dense_scores, info_nce, sparse_scores
+from embedder.train.loss import TextVectors, dense_scores, info_nce, sparse_scores
 from embedder.train.pretrain.bag import RESERVED
 from embedder.train.pretrain.decoder import decoder_config, decoder_from_bag
 from embedder.train.pretrain.export import export
 from embedder.train.pretrain.objective import BagObjective, DecoderObjective
-from embedder.train.pretrain.run import Folders, Material, Run, prepare, train, train_bag
+from embedder.train.pretrain.run import (
+    Material,
+    PretrainFolders,
+    PretrainRun,
+    prepare,
+    train,
+    train_bag,
+)
 from embedder.train.pretrain.settings import PHRASINGS, Settings, Shape, Stage
 from embedder.train.pretrain.states import states_at
-from embedder.train.pretrain.wording import Wording
+from embedder.train.pretrain.wording import PromptIds
 from embedder.types import Role
 
 SETTINGS = Settings(
@@ -74,7 +81,7 @@ def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def material(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Material:
     work = tmp_path_factory.mktemp("work")
-    return prepare(Folders(corpus_folder, work, work), SETTINGS)
+    return prepare(PretrainFolders(corpus_folder, work, work), SETTINGS)
 
 
 def weights(out: Path) -> dict[str, Tensor]:
@@ -123,10 +130,10 @@ def test_passages_of_one_query_are_no_rivals(material: Material) -> None:
         assert not batch.same[i, i]
 
 
-def idle_run(material: Material, work: Path) -> Run:
+def idle_run(material: Material, work: Path) -> PretrainRun:
     """A run whose bag takes no steps."""
     still = replace(SETTINGS, bag=replace(SETTINGS.bag, steps=0))
-    return Run(Folders(work, work, work), still)
+    return PretrainRun(PretrainFolders(work, work, work), still)
 
 
 def test_topical_order_puts_like_with_like() -> None:
@@ -141,13 +148,13 @@ def test_topical_order_puts_like_with_like() -> None:
 
 
 def test_contrast_by_hand() -> None:
-    queries = Vectors(
+    queries = TextVectors(
         dense=torch.tensor([[3.0, 4.0], [0.0, 2.0]]),
         rows=torch.tensor([0, 0]),
         terms=torch.tensor([1, 4]),
         logits=torch.tensor([math.e - 1, 5.0]),
     )
-    passages = Vectors(
+    passages = TextVectors(
         dense=torch.tensor([[1.0, 0.0], [0.0, 1.0]]),
         rows=torch.tensor([0, 1, 1]),
         terms=torch.tensor([1, 1, 2]),
@@ -165,7 +172,7 @@ def test_contrast_by_hand() -> None:
 def test_decoder_begins_as_the_bag_and_reads_as_llama(
     material: Material, tmp_path: Path, phrasing: int
 ) -> None:
-    run = Run(Folders(tmp_path, tmp_path, tmp_path), SETTINGS)
+    run = PretrainRun(PretrainFolders(tmp_path, tmp_path, tmp_path), SETTINGS)
     bag, finished = train_bag(run, material)
     assert finished
     config = decoder_config(SETTINGS.shape, material.tokenizer)
@@ -194,7 +201,7 @@ def test_loss_falls(material: Material, tmp_path: Path) -> None:
     bag, _ = train_bag(idle_run(material, tmp_path), material)
     batches = list(islice(material.pairs(SETTINGS.bag, bag).batches(4, seed=9), 30))
     before = mean_loss(BagObjective(bag, material.wording, SETTINGS.bag, seed=0))
-    run = Run(Folders(tmp_path, tmp_path / "bag", tmp_path), SETTINGS)
+    run = PretrainRun(PretrainFolders(tmp_path, tmp_path / "bag", tmp_path), SETTINGS)
     run.folders.work.mkdir()
     bag, _ = train_bag(run, material)
     after = mean_loss(BagObjective(bag, material.wording, SETTINGS.bag, seed=0))
@@ -209,13 +216,13 @@ def test_loss_falls(material: Material, tmp_path: Path) -> None:
 def test_runs_repeat_and_resume_to_the_bit(corpus_folder: Path, tmp_path: Path) -> None:
     brief = replace(SETTINGS, bag=replace(SETTINGS.bag, steps=9))
 
-    def folders(name: str) -> Folders:
-        return Folders(corpus_folder, tmp_path / f"{name}.work", tmp_path / name)
+    def folders(name: str) -> PretrainFolders:
+        return PretrainFolders(corpus_folder, tmp_path / f"{name}.work", tmp_path / name)
 
-    assert train(Run(folders("whole"), brief))
-    assert train(Run(folders("again"), brief))
+    assert train(PretrainRun(folders("whole"), brief))
+    assert train(PretrainRun(folders("again"), brief))
     calls = 0
-    while not train(Run(folders("parts"), brief, late=lambda: True)):  # one step a call
+    while not train(PretrainRun(folders("parts"), brief, late=lambda: True)):  # one step a call
         calls += 1
         assert calls < 20
     assert calls >= 13
@@ -226,7 +233,7 @@ def test_runs_repeat_and_resume_to_the_bit(corpus_folder: Path, tmp_path: Path) 
         assert all(torch.equal(whole[key].float(), other[key].float()) for key in whole)
     other_seed = replace(brief, seed=1)
     with pytest.raises(ValueError, match="other settings"):
-        train(Run(folders("whole"), other_seed))
+        train(PretrainRun(folders("whole"), other_seed))
 
 
 def test_export_keeps_logits_and_directions(material: Material, tmp_path: Path) -> None:
@@ -249,7 +256,7 @@ def test_checkpoints_hold_no_pickles(corpus_folder: Path, tmp_path: Path) -> Non
         bag=replace(SETTINGS.bag, steps=1),
         decoder=replace(SETTINGS.decoder, steps=1),
     )
-    train(Run(Folders(corpus_folder, tmp_path / "work", tmp_path / "out"), short))
+    train(PretrainRun(PretrainFolders(corpus_folder, tmp_path / "work", tmp_path / "out"), short))
     kept = {path.name for path in (tmp_path / "work").iterdir()}
     learnt = {"bag.safetensors", "bag.jsonl", "decoder.safetensors", "decoder.jsonl"}
     assert kept == {"tokenizer.json", "corpus.npz", *learnt}
@@ -266,7 +273,7 @@ def test_every_phrasing_ends_where_it_can_be_read(
 
 
 def test_prompt_surrounds_the_text(material: Material) -> None:
-    wording = Wording.of(material.tokenizer)
+    wording = PromptIds.of(material.tokenizer)
     text = material.corpus.passages[0]
     ids, last = wording.put([text, text[:3]], Role.QUERY)
     assert ids[0, last[0]] == ids[1, last[1]] == wording.after[Role.QUERY][0][-1]

@@ -7,7 +7,7 @@ import pytest
 
 from embedder.encoders.llm import LLMEncoder
 from embedder.files.config_file import read_config
-from embedder.train.contrast.finetune_settings import Lora, Tuning
+from embedder.train.contrast.finetune_settings import FineTuneSettings, Lora
 from embedder.train.pretrain.settings import Settings
 from lastword.main import main
 from tests.embedder.train.test_pair_files import write_pairs
@@ -133,7 +133,7 @@ def test_pretrain_names_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFi
 def test_shipped_settings_are_those_of_the_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert read_config(CONFIGS / "tiny.toml", Settings) == Settings()
     names = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-    assert read_config(CONFIGS / "contrast.toml", Tuning) == Tuning(
+    assert read_config(CONFIGS / "contrast.toml", FineTuneSettings) == FineTuneSettings(
         model="Qwen/Qwen3-0.6B",
         pairs=("pairs.jsonl",),
         prompts=("promptreps",),

@@ -21,9 +21,9 @@ from embedder.models import sparse as sparsify
 from embedder.models.loading import LLMOptions
 from embedder.prompts.prompt import Prompt
 from embedder.train.contrast.adapted import load_adapted
-from embedder.train.contrast.finetune_settings import Lora, Tuning
+from embedder.train.contrast.finetune_settings import FineTuneSettings, Lora
 from embedder.train.contrast.last_tokens import LastTokens
-from embedder.train.contrast.run import ContrastObjective, Workshop, check_trainable, fine_tune
+from embedder.train.contrast.run import ContrastObjective, FineTuneRun, check_trainable, fine_tune
 from embedder.train.contrast.worded import WordedPairs, same_answers, worded
 from embedder.train.data.pair_files import PairFiles
 from embedder.train.device import Device
@@ -43,8 +43,8 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tuning(llama: Path, pairs: Path) -> Tuning:
-    return Tuning(
+def tuning(llama: Path, pairs: Path) -> FineTuneSettings:
+    return FineTuneSettings(
         model=str(llama),
         pairs=(str(pairs),),
         prompts=PROMPTS,
@@ -117,7 +117,9 @@ def test_answers_of_an_equal_query_are_no_rivals() -> None:
     ]
 
 
-def test_batches_cover_the_pairs_and_can_be_taken_up(tuning: Tuning, tmp_path: Path) -> None:
+def test_batches_cover_the_pairs_and_can_be_taken_up(
+    tuning: FineTuneSettings, tmp_path: Path
+) -> None:
     files = PairFiles([Path(path) for path in tuning.pairs], tmp_path)
     options = LLMOptions(dtype="float32")
     encoders = [LLMEncoder.load(tuning.model, Prompt.load(name), options) for name in PROMPTS]
@@ -135,7 +137,7 @@ def test_batches_cover_the_pairs_and_can_be_taken_up(tuning: Tuning, tmp_path: P
     assert list(again.passages) == list(turns[13].passages)
 
 
-def test_loss_is_that_of_the_rows(tuning: Tuning, tmp_path: Path) -> None:
+def test_loss_is_that_of_the_rows(tuning: FineTuneSettings, tmp_path: Path) -> None:
     files = PairFiles([Path(path) for path in tuning.pairs], tmp_path)
     encoder = LLMEncoder.load(tuning.model, Prompt.load("promptreps"), LLMOptions(dtype="float32"))
     batch = next(WordedPairs(files, [encoder], tuning).batches())
@@ -162,7 +164,7 @@ def test_loss_is_that_of_the_rows(tuning: Tuning, tmp_path: Path) -> None:
     assert float(loss.total) == pytest.approx(dense + sparse, rel=1e-4)
 
 
-def test_recomputing_gives_the_same_slopes(tuning: Tuning, tmp_path: Path) -> None:
+def test_recomputing_gives_the_same_slopes(tuning: FineTuneSettings, tmp_path: Path) -> None:
     files = PairFiles([Path(path) for path in tuning.pairs], tmp_path)
     slopes = []
     for settings in (tuning, replace(tuning, recompute=True)):
@@ -191,9 +193,9 @@ def final_bytes(out: Path) -> list[bytes]:
     ]
 
 
-def test_killed_run_ends_in_the_same_bytes(tuning: Tuning, tmp_path: Path) -> None:
+def test_killed_run_ends_in_the_same_bytes(tuning: FineTuneSettings, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    outcome = fine_tune(tuning, Workshop(whole, tmp_path / "w", "cpu"))
+    outcome = fine_tune(tuning, FineTuneRun(whole, tmp_path / "w", "cpu"))
     assert (outcome.steps, outcome.of, outcome.pairs) == (24, 24, 24)
     code = f"""
 import time
@@ -211,7 +213,7 @@ fine_tune({tuning!r}, Workshop(Path({str(killed)!r}), Path({str(tmp_path / "k")!
     run.send_signal(signal.SIGKILL)
     assert run.wait() == -signal.SIGKILL
     assert not killed.exists()
-    fine_tune(tuning, Workshop(killed, tmp_path / "k", "cpu"))
+    fine_tune(tuning, FineTuneRun(killed, tmp_path / "k", "cpu"))
     assert final_bytes(whole) == final_bytes(killed)
     log = [
         json.loads(line) for line in (tmp_path / "k" / "contrast.jsonl").read_text().splitlines()
@@ -219,30 +221,32 @@ fine_tune({tuning!r}, Workshop(Path({str(killed)!r}), Path({str(tmp_path / "k")!
     assert [line["step"] for line in log] == [24]
     assert {"dense", "left_out", "pairs_per_second", "seconds"} <= log[0].keys()
     with pytest.raises(ValueError, match="other settings"):
-        fine_tune(replace(tuning, rate=2e-3), Workshop(killed, tmp_path / "k", "cpu"))
+        fine_tune(replace(tuning, rate=2e-3), FineTuneRun(killed, tmp_path / "k", "cpu"))
 
 
-def losses(settings: Tuning, folder: Path, device: str) -> list[float]:
+def losses(settings: FineTuneSettings, folder: Path, device: str) -> list[float]:
     """Fine-tune, and return the smoothed loss of each step."""
     seen: list[float] = []
-    shop = Workshop(folder / "out", folder / "work", device, report=lambda p: seen.append(p.loss))
+    shop = FineTuneRun(
+        folder / "out", folder / "work", device, report=lambda p: seen.append(p.loss)
+    )
     fine_tune(settings, shop)
     return seen
 
 
-def test_loss_falls(tuning: Tuning, tmp_path: Path) -> None:
+def test_loss_falls(tuning: FineTuneSettings, tmp_path: Path) -> None:
     lora = Lora(r=8, alpha=16)
     longer = replace(tuning, prompts=("promptreps",), epochs=8, rate=2e-2, lora=lora)
     seen = losses(longer, tmp_path, "cpu")
     assert seen[-1] < 0.7 * seen[4]
 
 
-def test_finished_folder_is_a_plain_model(tuning: Tuning, tmp_path: Path) -> None:
+def test_finished_folder_is_a_plain_model(tuning: FineTuneSettings, tmp_path: Path) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
     out = tmp_path / "out"
-    fine_tune(replace(tuning, epochs=1), Workshop(out, tmp_path / "work", "cpu"))
+    fine_tune(replace(tuning, epochs=1), FineTuneRun(out, tmp_path / "work", "cpu"))
     encoder = LLMEncoder.load(out)  # with the prompt.toml beside the weights
     assert encoder.prompt.hash == Prompt.load("promptreps").hash
     base = AutoModelForCausalLM.from_pretrained(tuning.model, dtype=torch.float32)
@@ -255,10 +259,10 @@ def test_finished_folder_is_a_plain_model(tuning: Tuning, tmp_path: Path) -> Non
     assert not torch.allclose(got, before, atol=1e-3)
 
 
-def test_without_adapters_all_weights_learn(tuning: Tuning, tmp_path: Path) -> None:
+def test_without_adapters_all_weights_learn(tuning: FineTuneSettings, tmp_path: Path) -> None:
     out = tmp_path / "out"
     whole = replace(tuning, lora=None, epochs=0.5, hybrid=False)
-    outcome = fine_tune(whole, Workshop(out, tmp_path / "work", "cpu"))
+    outcome = fine_tune(whole, FineTuneRun(out, tmp_path / "work", "cpu"))
     before, after = (load_file(Path(f) / "model.safetensors") for f in (tuning.model, out))
     assert before.keys() == after.keys()
     # Everything but the head, which the dense loss does not see.
@@ -268,12 +272,12 @@ def test_without_adapters_all_weights_learn(tuning: Tuning, tmp_path: Path) -> N
     assert not (out / "adapter").exists()
 
 
-def test_minutes_stop_a_run_that_is_taken_up(tuning: Tuning, tmp_path: Path) -> None:
-    shop = Workshop(tmp_path / "out", tmp_path / "work", "cpu", minutes=0.0)
+def test_minutes_stop_a_run_that_is_taken_up(tuning: FineTuneSettings, tmp_path: Path) -> None:
+    shop = FineTuneRun(tmp_path / "out", tmp_path / "work", "cpu", minutes=0.0)
     assert [fine_tune(replace(tuning, epochs=0.25), shop).steps for _ in range(3)] == [1, 2, 2]
 
 
-def test_targets_that_are_not_there_are_named(tuning: Tuning) -> None:
+def test_targets_that_are_not_there_are_named(tuning: FineTuneSettings) -> None:
     settings = replace(tuning, lora=Lora(targets=("query_key_value",)))
     with pytest.raises(ValueError, match=r"lora\.targets do not fit"):
         load_adapted(settings.model, settings, Device())
@@ -282,7 +286,7 @@ def test_targets_that_are_not_there_are_named(tuning: Tuning) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("compiled", [False, True])
-def test_a_gpu_goes_the_same_way(tuning: Tuning, compiled: bool, tmp_path: Path) -> None:
+def test_a_gpu_goes_the_same_way(tuning: FineTuneSettings, compiled: bool, tmp_path: Path) -> None:
     still = replace(tuning, lora=Lora(r=2, dropout=0.0))
     here = losses(still, tmp_path / "cpu", "cpu")
     there = losses(replace(still, compile=compiled), tmp_path / "cuda", "cuda")

@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from embedder.train.device import Device
-from embedder.train.loop import LOG_EVERY, Learner, Plan, learn
+from embedder.train.loop import LOG_EVERY, Learner, StagePlan, train_stage
 from embedder.train.loss import Loss
-from embedder.train.progress import LogFile, Meter, Progress
+from embedder.train.progress import LogFile, TrainingMeter, TrainingProgress
 from tests.folders import ROOT
 
 SLOW = 0.004  # seconds that a step of the killed run takes
@@ -58,8 +58,8 @@ def learner(pause: float = 0.0) -> Learner[Points]:
     return Learner({"v": 0.1, "f": 0.01}, {"v": vector, "f": factor}, loss, points)
 
 
-def plan(folder: Path, steps: int = 80) -> Plan:
-    return Plan(steps, folder / "points.safetensors", every=10, settings="the same")
+def plan(folder: Path, steps: int = 80) -> StagePlan:
+    return StagePlan(steps, folder / "points.safetensors", every=10, settings="the same")
 
 
 def logged(folder: Path) -> list[dict[str, float]]:
@@ -82,7 +82,7 @@ def test_rate_rises_and_falls() -> None:
 
 def test_steps_are_those_of_adam(tmp_path: Path) -> None:
     taught = learner()
-    assert learn(taught, plan(tmp_path, steps=3)) == 3
+    assert train_stage(taught, plan(tmp_path, steps=3)) == 3
     vector = torch.full((6,), 5.0, dtype=torch.float64)
     first, second = torch.zeros_like(vector), torch.zeros_like(vector)
     factor = torch.ones((), dtype=torch.float64)
@@ -104,8 +104,8 @@ def test_steps_are_those_of_adam(tmp_path: Path) -> None:
 
 
 def test_log_and_reports_say_what_happened(tmp_path: Path) -> None:
-    told: list[Progress] = []
-    learn(learner(), replace(plan(tmp_path), report=told.append))
+    told: list[TrainingProgress] = []
+    train_stage(learner(), replace(plan(tmp_path), report=told.append))
     assert [progress.step for progress in told] == list(range(1, 81))
     assert told[-1].seconds_left == 0 and told[0].of == 80
     assert told[40].tokens_per_second == pytest.approx(told[40].items_per_second * (3 + 5))
@@ -119,11 +119,13 @@ def test_log_and_reports_say_what_happened(tmp_path: Path) -> None:
 def test_meter_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([100.0, 102.0, 103.0])
     monkeypatch.setattr("embedder.train.progress.time.monotonic", lambda: next(clock))
-    meter = Meter("bag", of=10)
+    meter = TrainingMeter("bag", of=10)
     meter.begin()
     meter.measure(4, 2.0, 1.0, items=8, tokens=50)
     got = meter.measure(5, 4.0, 0.5, items=10, tokens=40)
-    assert got == Progress("bag", 5, 10, 0.95 * 2 + 0.05 * 4, 0.5, 18 / 3, 90 / 3, 5 * 3 / 2)
+    assert got == TrainingProgress(
+        "bag", 5, 10, 0.95 * 2 + 0.05 * 4, 0.5, 18 / 3, 90 / 3, 5 * 3 / 2
+    )
 
 
 def test_stopped_and_taken_up_is_the_same_run(tmp_path: Path) -> None:
@@ -131,7 +133,7 @@ def test_stopped_and_taken_up_is_the_same_run(tmp_path: Path) -> None:
     whole.mkdir()
     parts.mkdir()
     told: list[float] = []
-    learn(learner(), replace(plan(whole), report=lambda progress: told.append(progress.loss)))
+    train_stage(learner(), replace(plan(whole), report=lambda progress: told.append(progress.loss)))
     again: list[float] = []
     asked = 0
 
@@ -141,7 +143,7 @@ def test_stopped_and_taken_up_is_the_same_run(tmp_path: Path) -> None:
         return asked % 33 == 0
 
     halting = replace(plan(parts), stop=enough, report=lambda progress: again.append(progress.loss))
-    assert [learn(learner(), halting) for _ in range(4)] == [33, 66, 80, 80]
+    assert [train_stage(learner(), halting) for _ in range(4)] == [33, 66, 80, 80]
     assert told == again
     assert same_weights(whole, parts)
     assert [line["loss"] for line in logged(whole)] == [line["loss"] for line in logged(parts)]
@@ -151,7 +153,7 @@ def test_killed_run_goes_on_to_the_bit(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
     killed.mkdir()
-    learn(learner(), plan(whole, steps=400))
+    train_stage(learner(), plan(whole, steps=400))
     run = subprocess.Popen(
         [sys.executable, "-m", "tests.embedder.train.test_train_loop", killed], cwd=ROOT
     )
@@ -164,23 +166,23 @@ def test_killed_run_goes_on_to_the_bit(tmp_path: Path) -> None:
     assert run.wait() == -signal.SIGKILL
     with log.open("a") as file:  # what a kill in the middle of a line leaves
         file.write('{"step": 2')
-    assert learn(learner(), plan(killed, steps=400)) == 400
+    assert train_stage(learner(), plan(killed, steps=400)) == 400
     assert same_weights(whole, killed)
     steps = [line["step"] for line in logged(killed)]
     assert steps == list(range(LOG_EVERY, 401, LOG_EVERY))
 
 
 def test_other_settings_are_refused(tmp_path: Path) -> None:
-    learn(learner(), plan(tmp_path, steps=2))
+    train_stage(learner(), plan(tmp_path, steps=2))
     with pytest.raises(ValueError, match="other settings"):
-        learn(learner(), replace(plan(tmp_path, steps=2), settings="others"))
+        train_stage(learner(), replace(plan(tmp_path, steps=2), settings="others"))
 
 
 def test_infinite_loss_is_refused(tmp_path: Path) -> None:
     taught = learner()
     taught.tensors["v"][0] = float("inf")
     with pytest.raises(ValueError, match="step 1; lower the learning rate"):
-        learn(taught, plan(tmp_path))
+        train_stage(taught, plan(tmp_path))
     assert not (tmp_path / "points.safetensors").exists()
 
 
@@ -188,7 +190,7 @@ def test_log_forgets_what_is_taken_anew(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "log.jsonl")
     log.cut(5)  # there is none yet
     for step in (1, 2, 3):
-        log.add(Progress("bag", step, 9, 1.0, 1.0, 1.0, 1.0, 1.0), {"dense": 0.5})
+        log.add(TrainingProgress("bag", step, 9, 1.0, 1.0, 1.0, 1.0, 1.0), {"dense": 0.5})
     log.cut(2)
     assert [json.loads(line)["step"] for line in log.path.read_text().splitlines()] == [1, 2]
 
@@ -215,7 +217,7 @@ def test_half_is_bfloat16_inside_only() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_takes_the_same_steps(tmp_path: Path) -> None:
     taught = learner()
-    learn(taught, plan(tmp_path, steps=20))
+    train_stage(taught, plan(tmp_path, steps=20))
     moved = learner()
     tensors = {name: tensor.cuda() for name, tensor in moved.tensors.items()}
 
@@ -226,13 +228,13 @@ def test_a_gpu_takes_the_same_steps(tmp_path: Path) -> None:
     there = Learner(moved.rates, tensors, loss, points, Device("cuda"))
     folder = tmp_path / "cuda"
     folder.mkdir()
-    learn(there, replace(plan(folder, steps=20), stop=lambda: True))
-    assert learn(there, plan(folder, steps=20)) == 20
+    train_stage(there, replace(plan(folder, steps=20), stop=lambda: True))
+    assert train_stage(there, plan(folder, steps=20)) == 20
     assert torch.allclose(tensors["v"].cpu(), taught.tensors["v"], atol=1e-4)
 
 
 if __name__ == "__main__":
-    learn(learner(SLOW), plan(Path(sys.argv[1]), steps=400))
+    train_stage(learner(SLOW), plan(Path(sys.argv[1]), steps=400))
 
 
 def test_a_checkpoint_leaves_nothing_beside_it(tmp_path: Path) -> None:
@@ -240,7 +242,7 @@ def test_a_checkpoint_leaves_nothing_beside_it(tmp_path: Path) -> None:
     left = tmp_path / ".lastword-0123456789abcdef.partial"
     left.mkdir()
     (left / ".tmpAbCdEf").write_bytes(bytes(1000))
-    learn(learner(), plan(tmp_path, steps=20))
+    train_stage(learner(), plan(tmp_path, steps=20))
     assert {path.name for path in tmp_path.iterdir()} == {"points.jsonl", "points.safetensors"}
     (tmp_path / "new").touch()
     modes = {path.stat().st_mode for path in tmp_path.iterdir()}
@@ -248,10 +250,10 @@ def test_a_checkpoint_leaves_nothing_beside_it(tmp_path: Path) -> None:
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
-    learn(learner(), plan(tmp_path, steps=20))
+    train_stage(learner(), plan(tmp_path, steps=20))
     path = tmp_path / "points.safetensors"
     whole = path.read_bytes()
     for data in (b"", whole[:30], whole[:-1], whole.replace(b'"step":"20"', b'"step":"2x"')):
         path.write_bytes(data)
         with pytest.raises(ValueError, match=r"points\.safetensors is damaged .*; remove it"):
-            learn(learner(), plan(tmp_path, steps=20))
+            train_stage(learner(), plan(tmp_path, steps=20))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.data.labelled import Labelled, Task, read_labelled, read_tasks, sentences
+from eval.data.labelled import LabelledItems, LabelledTask, read_labelled, read_tasks, sentences
 from eval.data.tables import tsv_files
 
 ONE = 'label\ttext\n1\tgood "film"\n0\tbad film\n'
@@ -66,12 +66,12 @@ def test_a_broken_file_says_what_was_expected(text: str, said: str, tmp_path: Pa
 
 
 def test_parts_must_fit_together() -> None:
-    one = Labelled((("a",), ("b",)), ("0", "1"))
-    two = Labelled((("a", "b"),), ("0",))
+    one = LabelledItems((("a",), ("b",)), ("0", "1"))
+    two = LabelledItems((("a", "b"),), ("0",))
     with pytest.raises(ValueError, match="one sentence an item, others two"):
-        Task("x", {"train": one, "test": two})
+        LabelledTask("x", {"train": one, "test": two})
     with pytest.raises(ValueError, match="needs two labels"):
-        Task("x", {"all": two})
+        LabelledTask("x", {"all": two})
 
 
 def test_folders_are_looked_into(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from eval.data.mteb_pairs import NAMES, open_pairs, task_pairs
 from eval.runs.record import Record
-from eval.tasks.sts import Pair
+from eval.tasks.sts import SentencePair
 from lastword.main import FAILED, main
 
 SMALL = "score\tsentence1\tsentence2\n5\ta cat\tthe cat\n1\ta cat\tlava\n2\tlava\tthe black rock\n"
@@ -28,7 +28,7 @@ def task_by_hand() -> Any:  # noqa: ANN401
 def test_a_task_of_mteb_becomes_a_set() -> None:
     got = task_pairs(task_by_hand())
     assert got.name == "STSBenchmark"
-    assert got.pairs == (Pair(5, "a", "c"), Pair(0.25, "b", "d"))
+    assert got.pairs == (SentencePair(5, "a", "c"), SentencePair(0.25, "b", "d"))
 
 
 def test_names_are_those_of_mteb() -> None:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from eval.fusion.study import Study, StudyOptions, Swept, study
+from eval.fusion.study import Study, StudyOptions, SweptSettings, study
 from eval.fusion.sweep import Setting, grid
 
 RUNS = ("a", "b")
@@ -15,7 +15,7 @@ FAST = StudyOptions(resamples=400)
 
 
 def studied(values: np.ndarray, settings: tuple[Setting, ...] = GRID) -> Study:
-    return study(Swept(RUNS, settings, values), ("minmax", values[EQUAL]), FAST)
+    return study(SweptSettings(RUNS, settings, values), ("minmax", values[EQUAL]), FAST)
 
 
 def position(weight: float) -> int:
@@ -69,7 +69,7 @@ def test_gains_and_folds_by_hand() -> None:
 def test_a_curve_takes_the_other_weights_at_their_best() -> None:
     settings = grid(3, ("minmax", "rrf:k=60"), 0.5)
     values = np.tile(np.arange(len(settings), dtype=float)[:, None], (1, 12))
-    found = study(Swept(("a", "b", "c"), settings, values), ("minmax", values[0]), FAST)
+    found = study(SweptSettings(("a", "b", "c"), settings, values), ("minmax", values[0]), FAST)
     curve = found.curves()["b"]["minmax"]
     best = {
         share: max(at for at in range(7) if round(settings[at].shares[1], 9) == share)
@@ -91,4 +91,4 @@ def test_too_few_queries_are_refused() -> None:
     with pytest.raises(ValueError, match="10 folds needs at least as many judged queries"):
         studied(np.zeros((len(GRID), 9)))
     with pytest.raises(ValueError, match="need a row of values each"):
-        Swept(RUNS, GRID, np.zeros((3, 9)))
+        SweptSettings(RUNS, GRID, np.zeros((3, 9)))

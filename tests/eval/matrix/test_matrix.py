@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from embedder.encoders.llm import LLMEncoder
-from embedder.encoders.shared_prefix import encode_each
+from embedder.encoders.shared_prefix import encode_prompts_together
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.prompt import Prompt
 from embedder.types import Representation, Role
 from eval.data.local import BeirFolder
-from eval.matrix.cells import Asked
+from eval.matrix.cells import MatrixRequest
 from eval.matrix.ledger import Ledger
 from eval.matrix.run import LEDGER, WORK, Data, Matrix, run_matrix
 from eval.runs.run_folder import RunFolder
-from eval.tasks.sts import Pair, PairSet, judge
+from eval.tasks.sts import PairSet, SentencePair, judge
 from tests.models import save_llama
 from tests.synthetic import documents, queries
 
@@ -64,12 +64,12 @@ def collection(folder: Path) -> BeirFolder:
 
 def pairs() -> PairSet:
     texts = [one.text for one in documents(30, seed=5)]
-    made = (Pair(float(at % 6), texts[at], texts[at + 1]) for at in range(29))
+    made = (SentencePair(float(at % 6), texts[at], texts[at + 1]) for at in range(29))
     return PairSet("pairs", tuple(made))
 
 
-def asked(models: dict[str, str], **more: object) -> Asked:
-    return replace(Asked(PROMPTS, models, options=OPTIONS), **more)  # type: ignore[arg-type]
+def asked(models: dict[str, str], **more: object) -> MatrixRequest:
+    return replace(MatrixRequest(PROMPTS, models, options=OPTIONS), **more)  # type: ignore[arg-type]
 
 
 def figures(matrix: Matrix) -> dict[tuple[str, str, str], object]:
@@ -89,7 +89,7 @@ class Spy:
             self.calls += 1
             if self.calls > stop_at:
                 raise KeyboardInterrupt
-            return encode_each(encoders, texts, role)
+            return encode_prompts_together(encoders, texts, role)
 
         monkeypatch.setattr("eval.matrix.shared_encoder.encode_each", spied)
 

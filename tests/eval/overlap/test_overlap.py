@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.overlap import search as overlap_search
-from eval.overlap.report import Report, find_overlap, seek
-from eval.overlap.search import Search, words_of
+from eval.overlap.report import OverlapReport, find_overlap, seek
+from eval.overlap.search import OverlapSearch, words_of
 from eval.overlap.texts import (
     EvaluationSet,
-    Place,
     Text,
+    TrainingPlace,
     open_sets,
     read_training,
     training_files,
@@ -27,14 +27,16 @@ WORDS = st.sampled_from(["a", "b", "c", "unseen"])
 TEXTS = st.lists(st.lists(WORDS, max_size=12).map(" ".join), max_size=8)
 
 
-def check(sets: dict[str, Sequence[str]], training: Iterable[str], n: int) -> Report:
+def check(sets: dict[str, Sequence[str]], training: Iterable[str], n: int) -> OverlapReport:
     """Look for sentences; training texts stand on lines 1, 2, ... of a file."""
 
     def opened(name: str) -> EvaluationSet:
         texts = [Text("sentence", f"row {row}", text) for row, text in enumerate(sets[name], 1)]
         return EvaluationSet(name, lambda: iter(texts))
 
-    placed = [(Place("t.jsonl", line, "", "text"), text) for line, text in enumerate(training, 1)]
+    placed = [
+        (TrainingPlace("t.jsonl", line, "", "text"), text) for line, text in enumerate(training, 1)
+    ]
     return find_overlap(seek(map(opened, sets), n), placed)
 
 
@@ -52,7 +54,7 @@ def longest_run(one: Sequence[str], other: Sequence[str]) -> int:
 @given(TEXTS, st.lists(TEXTS, max_size=3), st.integers(1, 5))
 def test_search_equals_sets_of_tuples(texts: list[str], blocks: list[list[str]], n: int) -> None:
     """Blocks, repeated words and repeated texts included: all of them come often here."""
-    search = Search(texts, n)
+    search = OverlapSearch(texts, n)
     for block in blocks:
         search.read(block)
     training = [words_of(text) for block in blocks for text in block]
@@ -79,7 +81,7 @@ def test_equal_hashes_of_other_words_do_not_count(
     texts: list[str], block: list[str], n: int
 ) -> None:
     """With codes of 0 all n-grams collide, and what is found stays the same."""
-    honest, colliding = Search(texts, n), _colliding(texts, n)
+    honest, colliding = OverlapSearch(texts, n), _colliding(texts, n)
     honest.read(block)
     colliding.read(block)
     assert honest.found.tolist() == colliding.found.tolist()
@@ -87,10 +89,10 @@ def test_equal_hashes_of_other_words_do_not_count(
     assert honest.rejected == 0
 
 
-def _colliding(texts: list[str], n: int) -> Search:
+def _colliding(texts: list[str], n: int) -> OverlapSearch:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(overlap_search, "_random_codes", lambda count: np.zeros(count, np.uint64))
-        return Search(texts, n)
+        return OverlapSearch(texts, n)
 
 
 def test_rejected_pairs_are_counted() -> None:
@@ -150,7 +152,7 @@ def test_ten_are_named_longest_run_first_then_largest_share() -> None:
 
 def test_evaluation_texts_serve_once() -> None:
     sought = seek([EvaluationSet("s", lambda: iter([Text("query", "1", "a b")]))], 2)
-    find_overlap(sought, [(Place("t", 1, "", "text"), "a b")])
+    find_overlap(sought, [(TrainingPlace("t", 1, "", "text"), "a b")])
     with pytest.raises(ValueError, match="seek them anew"):
         find_overlap(sought, [])
 
@@ -264,4 +266,4 @@ def test_a_torn_file_is_named(tmp_path: Path, suffix: str) -> None:
 def test_an_n_gram_has_a_most() -> None:
     """A run of 2^63 words was hashed word by word, which no machine ends."""
     with pytest.raises(ValueError, match="1 to 1,000 words; got n = 9223372036854775808"):
-        Search(["a b c"], 2**63)
+        OverlapSearch(["a b c"], 2**63)

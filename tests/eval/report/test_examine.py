@@ -9,8 +9,8 @@ from embedder.encoders.bm25 import BM25Encoder
 from eval.data.qrels import write_qrels
 from eval.measures.measures import evaluate
 from eval.report.examine import examine
-from eval.report.judged_share import Pool, overlap, pool
-from eval.report.largest_differences import Texts, furthest
+from eval.report.judged_share import JudgedPool, overlap, pool
+from eval.report.largest_differences import DocumentTexts, largest_differences
 from eval.runs.systems import Evidence, FileSystem, best, gathered
 from eval.statistics.compare import CompareOptions, compare
 from eval.statistics.paired import pair
@@ -48,7 +48,7 @@ def test_a_pool_by_hand() -> None:
         "q2": {f"d{at:02}": 1.0 if at in (9, 10) else 20.0 - at for at in range(11)},
     }
     found = pool("set", "s", evidence(run))
-    assert found == Pool("set", "s", queries=3, unanswered=1, documents=13, judged=2, tied=1)
+    assert found == JudgedPool("set", "s", queries=3, unanswered=1, documents=13, judged=2, tied=1)
     assert found.judged_share == 2 / 13
     assert found.to_json()["depth"] == 10
     assert pool("set", "s", evidence({})).judged_share is None
@@ -74,9 +74,11 @@ def test_the_furthest_items_come_first_and_ties_never() -> None:
         ),
         pair("y", ("a", {"q1": 0.0}), ("b", {"q1": 0.75})),
     ]
-    places = [(one.paired.dataset, one.paired.items[one.at]) for one in furthest(held, 10)]
+    places = [
+        (one.paired.dataset, one.paired.items[one.at]) for one in largest_differences(held, 10)
+    ]
     assert places == [("x", "q2"), ("y", "q1"), ("x", "q1")]
-    assert len(furthest(held, 2)) == 2 and furthest(held, 0) == []
+    assert len(largest_differences(held, 2)) == 2 and largest_differences(held, 0) == []
 
 
 def test_documents_stand_side_by_side_with_gains(tmp_path: Path) -> None:
@@ -115,10 +117,10 @@ def test_every_pair_is_looked_at_where_every_pair_is_compared(tmp_path: Path) ->
 def test_texts_come_from_the_first_index_that_is_there(tmp_path: Path) -> None:
     documents = [Document("a", "Lava", "flows\ndown " + "slowly " * 100), Document("b", "", "rock")]
     build_index(documents, {"bm25": BM25Encoder()}, tmp_path / "x.index")
-    with Texts([None, tmp_path / "gone.index", tmp_path / "x.index"]) as texts:
+    with DocumentTexts([None, tmp_path / "gone.index", tmp_path / "x.index"]) as texts:
         assert texts.of("a").startswith("Lava flows down slowly") and len(texts.of("a")) <= 200
         assert (texts.of("b"), texts.of("c")) == ("rock", "")
-    with Texts([tmp_path / "gone.index"]) as texts:
+    with DocumentTexts([tmp_path / "gone.index"]) as texts:
         assert texts.of("a") == ""
 
 

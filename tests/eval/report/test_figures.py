@@ -10,7 +10,7 @@ import pytest
 
 from eval.report.figures.drawing import COLOURS, INK, standalone
 from eval.report.figures.figures import (
-    Pair,
+    SystemPair,
     WeightCurve,
     cost_quality,
     differences,
@@ -30,9 +30,11 @@ SECOND = {"q1": 0.4, "q2": 0.2, "q3": 0.2, "q4": 0.0}
 
 def pair(
     key: str = "p", first: dict[str, float] = FIRST, second: dict[str, float] = SECOND
-) -> Pair:
+) -> SystemPair:
     links = {item: f"q-{item}" for item in first}
-    return Pair(key, NAMES, "nDCG@10", first, second, links, {item: f"<{item}>" for item in first})
+    return SystemPair(
+        key, NAMES, "nDCG@10", first, second, links, {item: f"<{item}>" for item in first}
+    )
 
 
 DRAWINGS: dict[str, Callable[[], str]] = {

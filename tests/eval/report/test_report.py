@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from eval.measures.measures import evaluate
-from eval.report.dataset import judged_sets, names_of
+from eval.report.dataset import judged_datasets, names_of
 from eval.report.gather import Report, ReportOptions, gather
 from eval.report.queries import furthest
 from eval.report.tables import column, verdict
@@ -129,7 +129,7 @@ def test_losses_pools_and_costs_are_told(report: Report) -> None:
 
 
 def test_only_some_queries_in_full(folder: Path) -> None:
-    sets = judged_sets([RunFolder.open(folder)])
+    sets = judged_datasets([RunFolder.open(folder)])
     assert furthest(sets, 0) == set()
     assert len(furthest(sets, 4)) == 4
     report = gather([folder], ReportOptions(queries=1))
@@ -141,7 +141,7 @@ def test_only_some_queries_in_full(folder: Path) -> None:
 
 
 def test_weights_are_fused_as_a_search_would(single: Path) -> None:
-    (judged,) = judged_sets([RunFolder.open(single)])
+    (judged,) = judged_datasets([RunFolder.open(single)])
     curve = weight_curves(judged, judged.counted[0])["bm25"]
     for weight, value in zip(curve.weights, curve.values, strict=True):
         fuse = fusion_by_name(f"promptreps:bm25={weight},sparse={1 - weight}", ["bm25", "sparse"])

@@ -9,12 +9,12 @@ import pytest
 
 from embedder.train.progress import LogFile
 from eval.matrix.ledger import Ledger
-from eval.runs.record import Cost, Record
+from eval.runs.record import Record, RunCost
 from eval.runs.run_folder import read_config
-from lastword.cli.recipes import LLMRecipe, from_json, to_json
+from lastword.cli.recipes import LLMSpec, from_json, to_json
 from tuning.search.journal import Journal
 
-COST = Cost({"search": 0.5}, {"bm25": {"texts": 2}}, 1000, (1.5,))
+COST = RunCost({"search": 0.5}, {"bm25": {"texts": 2}}, 1000, (1.5,))
 RECORD = Record(
     *("retrieval", "tiny", {"bm25": {"AP": {"q1": 1.0}}}, "bm25", {"bm25": '{"kind":"bm25"}'}),
     COST,
@@ -133,5 +133,5 @@ def test_a_journal_names_the_record_that_was_changed(tmp_path: Path) -> None:
 )
 def test_a_recipe_of_another_program_is_refused(text: str, said: str) -> None:
     assert said in fault(lambda: from_json(text, "dense"))
-    recipe = LLMRecipe("gpt2", 'name = "a"', ("dense",))
+    recipe = LLMSpec("gpt2", 'name = "a"', ("dense",))
     assert from_json(to_json(recipe), "dense") == recipe

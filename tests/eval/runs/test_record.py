@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from eval.runs.record import FUSED, Cost, Record, peak_bytes
+from eval.runs.record import FUSED, Record, RunCost, peak_bytes
 from eval.runs.run_config import open_run
-from eval.runs.run_folder import Judgement, RunFolder
+from eval.runs.run_folder import RetrievalRecordFiles, RunFolder
 
-COST = Cost({"search": 0.5}, {"bm25": {"texts": 2, "tokens": 9}}, 1000, (1.5, 2.5))
+COST = RunCost({"search": 0.5}, {"bm25": {"texts": 2, "tokens": 9}}, 1000, (1.5, 2.5))
 VALUES = {"bm25": {"AP": {"q1": 1.0, "q2": 0.5}}, FUSED: {"AP": {"q1": 0.25, "q2": 0.5}}}
 
 
@@ -70,7 +70,9 @@ def test_a_run_folder_is_opened(tmp_path: Path) -> None:
         RunFolder.open(tmp_path)
     runs = {"bm25": {"q1": {"a": 2.0}, "q2": {}}, FUSED: {"q1": {"b": 1.0}, "q2": {}}}
     queries = {"q1": "line\u2028break", "q2": "two"}
-    Judgement(record(), runs, {"q1": {"a": 1, "b": 0}, "q2": {"a": -1}}, queries).write(tmp_path)
+    RetrievalRecordFiles(record(), runs, {"q1": {"a": 1, "b": 0}, "q2": {"a": -1}}, queries).write(
+        tmp_path
+    )
     (tmp_path / "sweep.json").write_text('{"weights": [1]}')  # of another program
     folder = RunFolder.open(tmp_path)
     assert folder.records == {"tiny": record()}

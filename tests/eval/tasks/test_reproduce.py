@@ -11,7 +11,7 @@ from embedder.prompts.prompt import Prompt
 from eval.data.beir import CQADUPSTACK_PARTS, WHOLE
 from eval.tasks import published
 from eval.tasks.published import Configuration, Figure, compared, configurations, named
-from lastword.cli.options import Reading
+from lastword.cli.options import EncoderOptions
 from lastword.commands.evaluate.reproduce import OUTSIDE
 from lastword.main import FAILED, main
 from tests.eval.tasks.test_beir import write_collection
@@ -76,7 +76,7 @@ def test_every_configuration_can_be_asked_for() -> None:
     found = configurations()
     assert {"bm25-scifact", "bundled-scifact", "minilm-sts", "tp-llama2-7b"} <= found.keys()
     for configuration in found.values():
-        reading = Reading(**configuration.reading)
+        reading = EncoderOptions(**configuration.reading)
         if reading.prompt:
             assert Prompt.load(reading.prompt).name == reading.prompt
         assert configuration.needs and configuration.source and configuration.what

@@ -17,7 +17,15 @@ from sentence_transformers import SentenceTransformer
 from embedder.prompts.prompt import Prompt
 from embedder.types import Representation, Role, fingerprint_of
 from eval.runs.record import Record
-from eval.tasks.sts import JudgedPairs, Pair, PairSet, correlation, judge, pair_values, read_pairs
+from eval.tasks.sts import (
+    JudgedPairs,
+    PairSet,
+    SentencePair,
+    correlation,
+    judge,
+    pair_values,
+    read_pairs,
+)
 from lastword.main import FAILED, main
 from tests.folders import DATA
 
@@ -51,7 +59,7 @@ class Compass:
 
 
 def pairs(*given: tuple[float, str, str], name: str = "hand") -> PairSet:
-    return PairSet(name, tuple(Pair(*one) for one in given))
+    return PairSet(name, tuple(SentencePair(*one) for one in given))
 
 
 def test_correlations_with_a_tie_by_hand() -> None:
@@ -146,9 +154,9 @@ def test_a_file_is_read_whole(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf" + SMALL.replace("\n", "\r\n").encode() + b"\r\n")
     got = read_pairs(path)
     assert got.name == "small" and len(got.pairs) == 4 and got.subsets == ["pets", "rocks"]
-    assert got.pairs[0] == Pair(4.5, 'a "small" cat', "a cat", "pets")
+    assert got.pairs[0] == SentencePair(4.5, 'a "small" cat', "a cat", "pets")
     path.write_text("sentence2\tentailment\tscore\tsentence1\nb\tno\t1\ta\nc\tno\t2\t\n")
-    assert read_pairs(path).pairs == (Pair(1, "a", "b"), Pair(2, "", "c"))
+    assert read_pairs(path).pairs == (SentencePair(1, "a", "b"), SentencePair(2, "", "c"))
 
 
 def test_a_subset_is_judged_alone(tmp_path: Path) -> None:

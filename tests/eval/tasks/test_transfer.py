@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_pre
 import eval.tasks.transfer
 from embedder.encoders.sbert import SbertEncoder
 from embedder.types import Representation, Role, fingerprint_of
-from eval.data.labelled import Labelled, Part, Task, read_labelled
+from eval.data.labelled import DataPart, LabelledItems, LabelledTask, read_labelled
 from eval.runs.record import Record
 from eval.tasks.sentence_vectors import SentenceRows
 from eval.tasks.transfer import MORE, SOME, Classes, Protocol, f1, features, judge_task
@@ -48,13 +48,13 @@ class Drawn:
         return np.asarray(row / np.linalg.norm(row), dtype=np.float32)
 
 
-def labelled(count: int, classes: int, start: int = 0) -> Labelled:
+def labelled(count: int, classes: int, start: int = 0) -> LabelledItems:
     labels = [number % classes for number in range(count)]
     items = tuple((f"{start + number}/{label}",) for number, label in enumerate(labels))
-    return Labelled(items, tuple(map(str, labels)))
+    return LabelledItems(items, tuple(map(str, labels)))
 
 
-def arrays(part: Labelled, encoder: Drawn) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
+def arrays(part: LabelledItems, encoder: Drawn) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
     rows = np.stack([encoder.row(item[0]) for item in part.items]).astype(np.float64)
     return rows * math.sqrt(DIM), np.array(part.labels)
 
@@ -72,7 +72,7 @@ def hits(record: Record) -> list[float]:
 @pytest.mark.parametrize("classes", [2, 3])
 def test_a_whole_set_is_judged_as_a_grid_search_inside_cross_validation(classes: int) -> None:
     encoder, part = Drawn(), labelled(90, classes)
-    got = judge_task(Task("set", {"all": part}), SentenceRows(encoder), Protocol(folds=3))
+    got = judge_task(LabelledTask("set", {"all": part}), SentenceRows(encoder), Protocol(folds=3))
     x, y = arrays(part, encoder)
     outer = StratifiedKFold(3, shuffle=True, random_state=1111)
     want = cross_val_predict(grid_search(SOME, 3), x, y, cv=outer)
@@ -83,8 +83,11 @@ def test_a_whole_set_is_judged_as_a_grid_search_inside_cross_validation(classes:
 
 def test_a_test_part_is_judged_as_a_grid_search_on_train() -> None:
     encoder = Drawn()
-    parts: dict[Part, Labelled] = {"train": labelled(80, 2), "test": labelled(50, 2, start=500)}
-    got = judge_task(Task("set", parts), SentenceRows(encoder), Protocol(folds=4))
+    parts: dict[DataPart, LabelledItems] = {
+        "train": labelled(80, 2),
+        "test": labelled(50, 2, start=500),
+    }
+    got = judge_task(LabelledTask("set", parts), SentenceRows(encoder), Protocol(folds=4))
     search = grid_search(MORE, 4).fit(*arrays(parts["train"], encoder))
     x, y = arrays(parts["test"], encoder)
     assert hits(got) == (search.predict(x) == y).astype(float).tolist()
@@ -94,12 +97,12 @@ def test_a_test_part_is_judged_as_a_grid_search_on_train() -> None:
 
 def test_a_dev_part_chooses_the_strength() -> None:
     encoder = Drawn(pull=0.4)
-    parts: dict[Part, Labelled] = {
+    parts: dict[DataPart, LabelledItems] = {
         "train": labelled(60, 2),
         "dev": labelled(41, 2, start=500),
         "test": labelled(40, 2, start=900),
     }
-    got = judge_task(Task("set", parts), SentenceRows(encoder), Protocol())
+    got = judge_task(LabelledTask("set", parts), SentenceRows(encoder), Protocol())
     x, y = arrays(parts["train"], encoder)
     fitted = [LogisticRegression(C=c, tol=1e-8, max_iter=10_000).fit(x, y) for c in SOME]
     best = max(fitted, key=lambda model: model.score(*arrays(parts["dev"], encoder)))
@@ -116,7 +119,9 @@ def test_labels_without_meaning_are_learnt_by_chance() -> None:
             row = np.random.default_rng(int(text.split("/")[0])).normal(size=300)
             return np.asarray(row / np.linalg.norm(row), dtype=np.float32)
 
-    got = judge_task(Task("set", {"all": labelled(200, 2)}), SentenceRows(Wide()), Protocol(3))
+    got = judge_task(
+        LabelledTask("set", {"all": labelled(200, 2)}), SentenceRows(Wide()), Protocol(3)
+    )
     # A fair coin thrown 200 times is outside .5 +- .15 once in 50,000 trials.
     assert abs(got.measures["accuracy"] - 0.5) < 0.15
 
@@ -126,7 +131,7 @@ def test_features_of_pairs_by_hand() -> None:
         def row(self, text: str) -> NDArray[np.float32]:
             return np.array({"east": [1, 0], "slant": [0.6, 0.8]}[text], dtype=np.float32)
 
-    part = Labelled((("east", "slant"), ("slant", "slant")), ("0", "1"))
+    part = LabelledItems((("east", "slant"), ("slant", "slant")), ("0", "1"))
     got = features(part, SentenceRows(Compass()))
     # Rows times the root of 2: |u - v| has that factor once, u * v twice.
     root = math.sqrt(2)
@@ -147,26 +152,31 @@ def test_a_sentence_is_encoded_once_over_all_tasks() -> None:
     encoder = Drawn()
     rows, told = SentenceRows(encoder), list[int]()
     for name, count in (("one", 30), ("two", 40)):
-        got = judge_task(Task(name, {"all": labelled(count, 2)}), rows, Protocol(2), told.append)
-        assert told[-1] == Protocol(2).fits(Task(name, {"all": labelled(count, 2)}))
+        got = judge_task(
+            LabelledTask(name, {"all": labelled(count, 2)}), rows, Protocol(2), told.append
+        )
+        assert told[-1] == Protocol(2).fits(LabelledTask(name, {"all": labelled(count, 2)}))
     assert len(encoder.asked) == len(set(encoder.asked)) == 40
     assert sorted(told[:26]) == list(range(1, 27)) and set(got.cost.seconds) == {"encode", "fit"}
 
 
 def test_fits_that_do_not_converge_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(eval.tasks.transfer, "STEPS", 1)
-    parts: dict[Part, Labelled] = {"train": labelled(80, 2), "test": labelled(50, 2, start=500)}
-    got = judge_task(Task("set", parts), SentenceRows(Drawn()), Protocol(folds=2))
+    parts: dict[DataPart, LabelledItems] = {
+        "train": labelled(80, 2),
+        "test": labelled(50, 2, start=500),
+    }
+    got = judge_task(LabelledTask("set", parts), SentenceRows(Drawn()), Protocol(folds=2))
     assert 0 < got.details["not_converged"] <= got.details["fits"] == 15
 
 
 def test_a_label_too_rare_for_the_folds_is_refused() -> None:
-    rare = Labelled(tuple((f"{n}/0",) for n in range(30)), ("a",) * 26 + ("b",) * 4)
+    rare = LabelledItems(tuple((f"{n}/0",) for n in range(30)), ("a",) * 26 + ("b",) * 4)
     with pytest.raises(ValueError, match="set: 4 with label 'b' are too few for 5 folds"):
-        Protocol(folds=5).check(Task("set", {"train": rare, "test": rare}))
-    Protocol(folds=4).check(Task("set", {"train": rare, "test": rare}))
+        Protocol(folds=5).check(LabelledTask("set", {"train": rare, "test": rare}))
+    Protocol(folds=4).check(LabelledTask("set", {"train": rare, "test": rare}))
     with pytest.raises(ValueError, match="too few for 3 folds"):  # 2 remain to choose by
-        Protocol(folds=3).check(Task("set", {"all": rare}))
+        Protocol(folds=3).check(LabelledTask("set", {"all": rare}))
     with pytest.raises(ValueError, match="at least 2 folds"):
         Protocol(folds=1)
 
@@ -175,7 +185,7 @@ def test_a_label_too_rare_for_the_folds_is_refused() -> None:
 def test_a_real_model_tells_subjective_sentences_from_objective_ones() -> None:
     whole = read_labelled(SHARED / "subj.tsv")
     some = slice(0, None, 100)
-    part = Labelled(whole.items[some], whole.labels[some])
+    part = LabelledItems(whole.items[some], whole.labels[some])
     rows = SentenceRows(SbertEncoder.load(str(MINILM), "cpu"))
-    got = judge_task(Task("subj", {"all": part}), rows, Protocol(3))
+    got = judge_task(LabelledTask("subj", {"all": part}), rows, Protocol(3))
     assert got.size == 100 and got.measures["accuracy"] > 0.75

@@ -10,8 +10,8 @@ import pytest
 from embedder.encoders.bm25 import BM25Encoder
 from eval.data.qrels import write_qrels
 from eval.measures.measures import Values, evaluate
-from eval.runs.record import Cost, Record
-from eval.runs.run_folder import CONFIG, Judgement
+from eval.runs.record import Record, RunCost
+from eval.runs.run_folder import CONFIG, RetrievalRecordFiles
 from index.documents import Document
 from lastword.main import main
 from retrieval.build import build_index
@@ -21,7 +21,7 @@ QUERIES = {f"q{at}": f"what does lava of kind {at} do" for at in range(1, 9)}
 QRELS = {query: {"a": 1, "b": 0} for query in QUERIES}
 GOOD = {query: {"a": 2.0, "b": 1.0} for query in QUERIES}
 BAD = {**GOOD, "q1": {"x": 2.0, "a": 1.0}, "q2": {"b": 1.0}, "q3": {}}
-COST = Cost({}, {}, 0)
+COST = RunCost({}, {}, 0)
 
 
 def ran(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
@@ -36,7 +36,7 @@ def save(folder: Path, runs: Mapping[str, Run], dataset: str = "lava", index: st
     prints = {name: "{}" for name in runs}
     details = {"index": index} if index else {}
     record = Record("retrieval", dataset, values, [*runs][-1], prints, COST, details)
-    Judgement(record, runs, QRELS, QUERIES).write(folder)
+    RetrievalRecordFiles(record, runs, QRELS, QUERIES).write(folder)
     (folder / CONFIG).write_text("{}")
     return folder
 

@@ -10,8 +10,8 @@ import pytest
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role
 from index.folder import Index
-from lastword.cli.encoders import readers_again
-from lastword.cli.options import Output, Running
+from lastword.cli.encoders import remake_encoders
+from lastword.cli.options import DeviceOptions, Output
 from lastword.cli.screen import Screen
 from lastword.commands.prompts.tune import seconds_spent
 from lastword.commands.prompts.tune_choose_proposers import NAMES
@@ -19,7 +19,7 @@ from lastword.commands.prompts.tune_view import estimate_table
 from lastword.main import main
 from retrieval.fusion import fusion_by_name
 from retrieval.retriever import Retriever
-from tuning.objectives.index_objective import IndexObjective, Judged
+from tuning.objectives.index_objective import IndexObjective, JudgedQueries
 from tuning.objectives.pooled_objective import PooledObjective, all_documents
 
 TOPICS = (
@@ -123,8 +123,8 @@ def objective(index: Index, place: Path) -> IndexObjective:
     from eval.data.queries import read_queries
 
     recipes = {name: spec.recipe for name, spec in index.channels.items()}
-    encoders = readers_again(recipes, list(index.channels), Running())
-    data = Judged.of(read_queries(place / "queries.jsonl"), read_qrels(place / "dev.tsv"))
+    encoders = remake_encoders(recipes, list(index.channels), DeviceOptions())
+    data = JudgedQueries.of(read_queries(place / "queries.jsonl"), read_qrels(place / "dev.tsv"))
     base: Any = getattr(encoders["dense"], "inner", encoders["dense"])
     remade = lambda prompt: encoder_of(base.backbone, prompt, base.options)  # noqa: E731
     return IndexObjective(index, encoders, data, remade)
@@ -163,15 +163,15 @@ def test_a_prompt_is_applied_where_the_index_allows_it(
 ) -> None:
     from dataclasses import replace
 
-    from lastword.cli.options import Running as Where
-    from lastword.commands.prompts.tune import Tuning
+    from lastword.cli.options import DeviceOptions as Where
+    from lastword.commands.prompts.tune import TuneOptions
     from lastword.commands.prompts.tune_outcome import apply
     from lastword.commands.prompts.tune_setup import set_up
 
     path = place / "some.index"
     with Index.open(path) as index:
         data = objective(index, place).data
-        tuning = Tuning(place / "queries.jsonl", place / "dev.tsv")
+        tuning = TuneOptions(place / "queries.jsonl", place / "dev.tsv")
         setup = set_up(index, data, tuning, Where(), tmp_path)
         prompt = setup.task.pool[1].prompt
         with pytest.raises(ValueError, match="--free-query-prompt"):
@@ -195,17 +195,17 @@ def test_soft_tokens_are_applied_and_go_with_the_index(
 ) -> None:
     from dataclasses import replace
 
-    from embedder.encoders.adapted import Adaptation
-    from lastword.commands.prompts.tune import Tuning
+    from embedder.encoders.adapted import QueryAdapter
+    from lastword.commands.prompts.tune import TuneOptions
     from lastword.commands.prompts.tune_outcome import apply
     from lastword.commands.prompts.tune_setup import set_up
 
     path = place / "some.index"
-    files = Tuning(place / "queries.jsonl", place / "dev.tsv")
+    files = TuneOptions(place / "queries.jsonl", place / "dev.tsv")
     offset = np.full(512, 0.01, np.float32)
     with Index.open(path) as index:
-        setup = set_up(index, objective(index, place).data, files, Running(), tmp_path)
-        named = Adaptation(offset=offset).save(tmp_path / "vectors")
+        setup = set_up(index, objective(index, place).data, files, DeviceOptions(), tmp_path)
+        named = QueryAdapter(offset=offset).save(tmp_path / "vectors")
         apply(path, setup, replace(setup.space.default, adapt=named), free=True)
     for file in (tmp_path / "vectors").iterdir():
         file.unlink()
@@ -213,8 +213,8 @@ def test_soft_tokens_are_applied_and_go_with_the_index(
     assert json.loads(capsys.readouterr().out)["hits"]
     assert main(["check", str(path)]) == 0
     with Index.open(path) as index:  # tuned again from there
-        again = set_up(index, objective(index, place).data, files, Running(), tmp_path)
-        assert again.space.default.adapt.endswith(Adaptation(offset=offset).digest)
+        again = set_up(index, objective(index, place).data, files, DeviceOptions(), tmp_path)
+        assert again.space.default.adapt.endswith(QueryAdapter(offset=offset).digest)
 
 
 def test_all_proposers_run_on_the_bundled_model(
