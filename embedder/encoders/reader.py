@@ -13,16 +13,15 @@ from embedder.inputs.prompt_tokenizer import PromptTokenizer
 from embedder.inputs.render import choose_form
 from embedder.inputs.tokenized import TokenizedText
 from embedder.locks import lock_of
-from embedder.methods.embed_filter import filter_basis
-from embedder.methods.interventions import (
+from embedder.methods.contrastive import (
     CaptureAttentionOutput,
     ContrastiveSubtraction,
-    TokenPrepending,
     contrast_block,
-    prepend_blocks,
 )
+from embedder.methods.embed_filter import filter_basis
 from embedder.methods.scsp import read_selected
 from embedder.methods.selection import SelectionRules
+from embedder.methods.token_prepending import TokenPrepending, prepend_blocks
 from embedder.models.backbone import Backbone
 from embedder.models.batching import plan
 from embedder.models.greedy import greedy_answers, pool_answers
@@ -228,7 +227,8 @@ class PromptReader:
                 TokenPrepending(self.backbone, self.prompt.prepend, rows, frame.placeholder)
             )
         if self.prompt.contrast is not None and other is not None:
-            done.append(ContrastiveSubtraction(self.prompt.contrast, self.block, rows, other))
+            compared = self.backbone.attention_output(self.block)
+            done.append(ContrastiveSubtraction(self.prompt.contrast, compared, rows, other))
         return done
 
     def _other_states(self, texts: Sequence[ModelInput]) -> "Tensor | None":
@@ -236,7 +236,7 @@ class PromptReader:
         rows = [text.other for text in texts if text.other is not None]
         if self.other is None or not rows:
             return None
-        capture = CaptureAttentionOutput(self.block, rows)
+        capture = CaptureAttentionOutput(self.backbone.attention_output(self.block), rows)
         prefix = self._prefix(self.other, rows)
         ids = [row.ids[len(prefix) :] for row in rows]
         self.backbone.read(prefix, ids, ReadRequest(hidden=False, logits=False), False, [capture])

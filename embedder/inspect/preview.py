@@ -222,7 +222,7 @@ def _layer(encoder: LLMEncoder) -> str:
 
 
 def _prepended(encoder: LLMEncoder, rule: PrependingRules) -> str:
-    from embedder.methods.interventions import TokenPrepending
+    from embedder.methods.token_prepending import TokenPrepending
 
     frame = encoder.reader.frames[Role.DOCUMENT][0]
     blocks = TokenPrepending(encoder.backbone, rule, [], frame.placeholder).blocks

@@ -19,11 +19,17 @@ from torch import Tensor, nn
 
 from embedder.checkpoints.checkpoint import not_causal
 from embedder.locks import lock_of
-from embedder.models.anatomy import after_blocks, before_block, decoder_layers, hooked
+from embedder.models.anatomy import (
+    after_blocks,
+    attention_output,
+    before_block,
+    decoder_layers,
+    hooked,
+)
 from embedder.models.batching import right_pad
 from embedder.models.kv_cache import growing_cache, is_plain, new_cache, read_only_cache
+from embedder.models.pooling import StateReader
 from embedder.models.request import ForwardOutput, Intervention, LayerReachedError, ReadRequest
-from embedder.models.state_reader import StateReader
 from embedder.prompts.readout_rules import at_depth
 
 if TYPE_CHECKING:
@@ -54,7 +60,6 @@ class Backbone:
         layers: the decoder blocks.
         vocab: width of the logits.
         shares_prefix: whether keys and values of a prefix can be computed apart.
-        attention_outputs: projections of attention outputs that were looked for, by block.
         missing_head: names of the LM head's weights that the checkpoint lacks; they are random.
         causal: whether a token's state stays as it is, whatever tokens come after it.
     """
@@ -72,7 +77,7 @@ class Backbone:
         self.layers = decoder_layers(model)
         self.vocab = int(model.config.get_text_config().vocab_size)
         self.shares_prefix = is_plain(model)
-        self.attention_outputs: dict[int, nn.Module] = {}
+        self._attention_outputs: dict[int, nn.Module] = {}
         self.missing_head = missing_head
         self.causal = causal
         self._accepted = set(inspect.signature(model.forward).parameters)
@@ -125,6 +130,12 @@ class Backbone:
             )
         return depth
 
+    def attention_output(self, block: int) -> nn.Module:
+        """Return the projection of a block's attention output, looked for once."""
+        if block not in self._attention_outputs:
+            self._attention_outputs[block] = attention_output(self.model, block)
+        return self._attention_outputs[block]
+
     @_alone
     @torch.inference_mode()
     def read(
@@ -160,7 +171,7 @@ class Backbone:
             cache = new_cache()
         with ExitStack() as hooks:
             for intervention in interventions:
-                hooks.enter_context(hooked(intervention.attach(self, shared)))
+                hooks.enter_context(hooked(intervention.attach(shared)))
             return self._pass(self._here(ids), last, wanted, shared, cache)
 
     @_alone

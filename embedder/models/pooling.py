@@ -1,17 +1,16 @@
-"""Hidden states -> rows: which positions are read, and how they become one row (pure functions)."""
+"""Hidden states -> rows: which positions are read, and how they become one row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from embedder.inputs.tokenized import TokenizedText
+from embedder.models.request import ReadRequest
 from embedder.prompts.readout_rules import ReadoutRules
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +25,7 @@ class TokenPooling:
     rows: NDArray[np.int64]
     positions: NDArray[np.int64]
 
-    def mean(self, states: "Tensor", seen: int) -> "Tensor":
+    def mean(self, states: Tensor, seen: int) -> Tensor:
         """Average the states at the positions.
 
         Args:
@@ -36,8 +35,6 @@ class TokenPooling:
         Returns:
             (n, dim) float32; the state itself, untouched, where each row has one position.
         """
-        import torch
-
         rows, places = self._on(states, seen)
         taken = states[rows, places]  # (m, dim)
         if len(rows) == len(states) and len(np.unique(self.rows)) == len(states):
@@ -46,22 +43,18 @@ class TokenPooling:
         count = torch.bincount(rows, minlength=len(states))
         return total.index_add_(0, rows, taken.float()) / count.clamp(min=1)[:, None]
 
-    def peak(self, logits: "Tensor", seen: int) -> "Tensor":
+    def peak(self, logits: Tensor, seen: int) -> Tensor:
         """Return the largest ln(1 + relu(logit)) over the positions, (n, vocab) float32.
 
         The pooling of LENS (Lei et al., 2025) and SPLADE (Formal et al., SIGIR 2021).
         """
-        import torch
-
         rows, places = self._on(logits, seen)
         taken = torch.log1p(torch.relu(logits[rows, places].float()))  # (m, vocab)
         index = rows[:, None].expand_as(taken)
         start = torch.zeros((len(logits), taken.shape[1]), device=logits.device)
         return start.scatter_reduce(0, index, taken, "amax")
 
-    def _on(self, states: "Tensor", seen: int) -> tuple["Tensor", "Tensor"]:
-        import torch
-
+    def _on(self, states: Tensor, seen: int) -> tuple[Tensor, Tensor]:
         if len(self.positions) and self.positions.min() < seen:
             raise ValueError(
                 "positions of the shared prefix cannot be read: its states were computed before"
@@ -77,12 +70,12 @@ class KeepStates:
         self.states: Tensor | None = None
         self.seen = 0
 
-    def mean(self, states: "Tensor", seen: int) -> "Tensor":
+    def mean(self, states: Tensor, seen: int) -> Tensor:
         """Keep states (n, length, dim), the first at position `seen`; give back the last ones."""
         self.states, self.seen = states.clone(), seen
         return states[:, -1]
 
-    def peak(self, logits: "Tensor", seen: int) -> "Tensor":
+    def peak(self, logits: Tensor, seen: int) -> Tensor:
         """Logits are not held: they would take vocab / dim times the memory."""
         raise ValueError("tokens are selected by their states, not by their logits")
 
@@ -123,3 +116,28 @@ def span_positions(row: TokenizedText, reading: ReadoutRules) -> NDArray[np.int6
     wanted = row.slots[1:2] if reading.span == "copy" else row.slots[:1]
     stretches = [np.arange(one.start, one.stop) for slot in wanted for one in slot]
     return np.concatenate(stretches) if stretches else np.zeros(0, np.int64)
+
+
+class StateReader:
+    """Take what is wanted of states (n, length, dim) -> (n, dim)."""
+
+    def __init__(self, last: Tensor, wanted: ReadRequest, seen: int) -> None:
+        self._last, self._take, self._seen = last, wanted.take, seen
+
+    def __call__(self, states: Tensor) -> Tensor:
+        """Take each row's last state, or what is pooled."""
+        return self._take.mean(states, self._seen) if self._take else self.last(states)
+
+    def last(self, states: Tensor) -> Tensor:
+        """Take each row's last state."""
+        return states[torch.arange(len(self._last), device=states.device), self._last]
+
+    def last_only(self) -> "StateReader":
+        """Return a reader of last states: what was wanted is read further down already."""
+        return StateReader(self._last, ReadRequest(), self._seen)
+
+    def peak(self, logits: Tensor) -> Tensor:
+        """Take the largest logits, log-saturated."""
+        if self._take is None:
+            raise ValueError("the largest logits over which positions? Wanted.take is missing")
+        return self._take.peak(logits, self._seen)

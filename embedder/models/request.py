@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
     from transformers import DynamicCache
 
-    from embedder.models.backbone import Backbone
-
 
 class StatePooling(Protocol):
     """What makes one row of the states that it is shown."""
@@ -29,7 +27,7 @@ class StatePooling(Protocol):
 class Intervention(Protocol):
     """Something that is done to states on their way up."""
 
-    def attach(self, backbone: "Backbone", seen: int) -> list["RemovableHandle"]:
+    def attach(self, seen: int) -> list["RemovableHandle"]:
         """Hook a pass whose first token stands at position `seen`."""
         ...
 

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from embedder.inputs.tokenized import TokenizedText
-from embedder.methods.interventions import TokenPrepending, contrasted
+from embedder.methods.contrastive import contrasted
+from embedder.methods.token_prepending import TokenPrepending
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.readout_rules import ContrastRules, PrependingRules, ReadoutRules
 from embedder.prompts.template import PromptVariant, Template
@@ -185,7 +186,7 @@ def test_a_prefix_that_holds_a_placeholder_is_refused(llama: Pair) -> None:
     row = TokenizedText([5, 6, 7, 8], copies=[(3, 1)])
     prepend = TokenPrepending(llama.backbone, PrependingRules(1, 4), [row], placeholder=6)
     with pytest.raises(ValueError, match="the first placeholder stands at 1"):
-        prepend.attach(llama.backbone, seen=2)
+        prepend.attach(seen=2)
 
 
 def test_a_contrast_by_hand() -> None:
