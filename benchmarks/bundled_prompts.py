@@ -12,11 +12,11 @@ from embedder.prompts.prompt import Prompt
 from embedder.train.pretrain import settings
 from embedder.types import Role
 from eval.data.collections import open_collection
+from eval.data.pairs import read_pairs
 from eval.matrix.cells import OWN, MatrixRequest
 from eval.matrix.run import Data, Matrix, run_matrix
 from eval.runs.record import Record
 from eval.statistics.sensitivity import PromptStanding, PromptValues, spread, standings
-from eval.tasks.sts import read_pairs
 
 FOLDER = Path(__file__).parent / "prompts10"
 LABEL = "model"

@@ -11,7 +11,8 @@ from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.readout_rules import PrependingRules
 from embedder.prompts.template import Template
-from eval.tasks.sts import PairSet, judge, read_pairs
+from eval.data.pairs import PairSet, read_pairs
+from eval.tasks.sts import judge
 
 DEV = "stsb-dev"
 PUBLISHED = ("prompteol-tp", "representative-tp", "summarise-tp")

@@ -30,7 +30,8 @@ from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role
-from eval.tasks.sts import PairSet, judge, read_pairs, sentences
+from eval.data.pairs import PairSet, read_pairs, sentences
+from eval.tasks.sts import judge
 from lastword.cli.screen import table
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -20,8 +20,9 @@ import numpy as np
 
 from benchmarks.record import append
 from eval.data.collections import open_collection
+from eval.data.qrels import Qrels
 from eval.fusion.sweep import METHODS, Setting, grid, sweep
-from eval.measures.measures import Qrels, Values, evaluate
+from eval.measures.measures import Values, evaluate
 from eval.statistics.compare import Difference, compare
 from index.folder import Index
 from lastword.cli.encoders import channel_options, make_encoders

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Encoder
-from eval.measures.measures import Qrels
+from eval.data.qrels import Qrels
 from eval.runs.record import Record, RunCost, file_stem
 from eval.runs.run_config import open_run
 from eval.tasks.retrieval import JudgeOptions, judge

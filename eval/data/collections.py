@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from eval.data.beir import BEIR, CQADUPSTACK, CQADUPSTACK_PARTS, BeirSet, split_name
 from eval.data.local import KINDS, BeirFolder, TextFolder, is_beir_folder
-from eval.measures.measures import Qrels
+from eval.data.qrels import Qrels
 from index.documents import Document
 
 

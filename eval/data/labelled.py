@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from embedder.prompts.prompt import content_hash
-from eval.data.tables import columns, read_rows
-from eval.tasks.sentence_vectors import distinct
+from eval.data.tables import columns, distinct, read_rows
 
 DataPart = Literal["all", "train", "dev", "test"]
 """What a file holds: the whole set, to be cross-validated, or a part that is always the same."""

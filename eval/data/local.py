@@ -8,9 +8,8 @@ from embedder.files.lines import decode_text, open_binary, shorten
 from eval.data.beir import reported_split, split_name
 from eval.data.files_below import FilesBelow, files_below
 from eval.data.json_texts import checked_document, read_texts, unique
-from eval.data.qrels import read_qrels
+from eval.data.qrels import Qrels, read_qrels
 from eval.data.queries import placed_queries
-from eval.measures.measures import Qrels
 from index.documents import Document
 
 TEXT_KINDS = (".txt", ".md")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from eval.data.collections import is_written_as_path
+from eval.data.pairs import PairSet, SentencePair, read_pairs
 from eval.data.tables import tsv_files
-from eval.tasks.sts import PairSet, SentencePair, read_pairs
 
 NAMES = ("STS12", "STS13", "STS14", "STS15", "STS16", "STSBenchmark", "SICK-R")
 SPLIT = "test"  # what papers report, and the only split that MTEB judges

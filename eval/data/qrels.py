@@ -6,8 +6,13 @@ from pathlib import Path
 
 from embedder.files.durable import replace_file
 from embedder.files.lines import read_lines, read_number, shorten
-from eval.measures.measures import LARGEST_GAIN, Qrels
 from retrieval.trec_ids import EscapedIds, is_header, split_fields, unescape_id
+
+Qrels = dict[str, dict[str, int]]
+"""Query id -> document id -> gain; 0 or less is judged and not relevant, absent is not judged."""
+
+LARGEST_GAIN = 100_000
+"""Of a judgement, up or down: trec_eval makes a table as long as the largest gain of a query."""
 
 _TABLE, _TREC = 3, 4  # fields of a line
 

@@ -1,6 +1,6 @@
 """Read tab-separated files whose first line names the columns."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from embedder.files.lines import read_lines
@@ -60,6 +60,11 @@ def tsv_files(source: Path, of: str) -> list[Path]:
     if not found:
         raise ValueError(f"{source} holds no .tsv files of {of}")
     return found
+
+
+def distinct(texts: Iterable[str]) -> list[str]:
+    """Return every text once, in the order of first appearance."""
+    return list(dict.fromkeys(texts))
 
 
 def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from eval.data.beir import BEIR, WHOLE, holds_queries, reported_split
 from eval.data.collections import open_collection
-from eval.data.qrels import read_qrels
-from eval.measures.measures import Qrels
+from eval.data.qrels import Qrels, read_qrels
 from eval.runs.record import FUSED, SUFFIX, Record, file_stem, is_record
 from eval.runs.run_folder import RunFolder
 from retrieval.run import Run, drop_self

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.measures.measures import Qrels
+from eval.data.qrels import Qrels
 from retrieval.fusion import DEFAULT, fusion_by_name
 from retrieval.run import Run
 

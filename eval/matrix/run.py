@@ -10,6 +10,7 @@ from typing import Any
 from embedder.encoders.llm import LLMEncoder
 from embedder.types import Encoder, Role
 from eval.data.collections import Collection
+from eval.data.pairs import PairSet, sentences
 from eval.matrix.cells import MatrixCell, MatrixRequest, ModelPrompts, load_model_prompts
 from eval.matrix.ledger import Ledger, LedgerTexts, decide, side_digest
 from eval.matrix.shared_encoder import SharedEncoder, SharedRows, digest
@@ -17,7 +18,6 @@ from eval.runs.collection_index import source_facts
 from eval.runs.record import Record, peak_bytes
 from eval.runs.run_config import open_run
 from eval.runs.run_folder import CONFIG, read_records
-from eval.tasks.sts import PairSet, sentences
 from eval.tasks.sts import judge as judge_pairs
 
 Data = Collection | PairSet

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.measures.measures import Qrels, evaluate, means
+from eval.data.qrels import Qrels
+from eval.measures.measures import evaluate, means
 from retrieval.run import Run
 
 RECALLS = tuple(level / 10 for level in range(11))

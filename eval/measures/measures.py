@@ -5,16 +5,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from eval.data.qrels import LARGEST_GAIN, Qrels
 from retrieval.run import Run
-
-Qrels = dict[str, dict[str, int]]
-"""Query id -> document id -> gain; 0 or less is judged and not relevant, absent is not judged."""
 
 Values = dict[str, dict[str, float]]
 """Measure -> query id -> value."""
-
-LARGEST_GAIN = 100_000
-"""Of a judgement, up or down: trec_eval makes a table as long as the largest gain of a query."""
 
 STANDARD = ("nDCG@10", "R@100", "R@1000", "RR@10", "AP")
 

@@ -12,8 +12,8 @@ from eval.data.json_texts import parse_object
 from eval.data.labelled import read_labelled
 from eval.data.local import is_beir_folder
 from eval.data.mteb_pairs import NAMES, open_pairs
+from eval.data.pairs import PairSet, read_pairs
 from eval.data.tables import SUFFIX, columns
-from eval.tasks.sts import PairSet, read_pairs
 
 TextKind = Literal["query", "document", "sentence"]
 Progress = Callable[[int], None]

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 
-from eval.measures.measures import Qrels
+from eval.data.qrels import Qrels
 from eval.runs.record import Record
 from eval.runs.run_folder import RunFolder
 from eval.runs.systems import Evidence, FolderSystem, best

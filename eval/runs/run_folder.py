@@ -17,8 +17,7 @@ from embedder.files.config_file import read_json
 from embedder.files.durable import replace_file
 from embedder.files.typed_values import check_fields
 from eval.data.json_texts import read_objects
-from eval.data.qrels import read_qrels, write_qrels
-from eval.measures.measures import Qrels
+from eval.data.qrels import Qrels, read_qrels, write_qrels
 from eval.runs.collection_index import manifest_digest
 from eval.runs.record import SUFFIX, Record, is_record
 from index.folder import MANIFEST, Index, read_manifest

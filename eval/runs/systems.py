@@ -8,8 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
-from eval.data.qrels import read_qrels
-from eval.measures.measures import Qrels, Values, evaluate
+from eval.data.qrels import Qrels, read_qrels
+from eval.measures.measures import Values, evaluate
 from eval.runs.run_folder import RunFolder
 from retrieval.run import Run, read_trec
 

@@ -22,7 +22,7 @@ from embedder.inputs.conversation import Turn
 from embedder.models.chat_client import Chat
 from embedder.text.sentences import split_sentences
 from embedder.types import Encoder, Role
-from eval.measures.measures import Qrels
+from eval.data.qrels import Qrels
 from index.documents import Document
 from index.folder import Index
 from retrieval.build import build_index

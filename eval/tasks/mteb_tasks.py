@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from eval.data.beir import holds_queries
 from eval.data.collections import Collection, is_written_as_path, open_collection
 from eval.data.local import is_beir_folder
+from eval.data.pairs import PairSet, read_pairs
 from eval.measures.measures import means
-from eval.tasks.sts import PairSet, read_pairs
 
 if TYPE_CHECKING:
     from mteb import ResultCache

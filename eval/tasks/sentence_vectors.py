@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from embedder.progress import Told, added, silent, watching
 from embedder.types import Counted, Encoder, Role
+from eval.data.tables import distinct
 from eval.runs.record import RunCost, peak_bytes
 
 WINDOW = 1024  # sentences that an encoder gets at once
@@ -85,8 +86,3 @@ class SentenceRows:
                 f"for {len(window)} sentences: take a prompt whose mode reads one"
             )
         return read.dense
-
-
-def distinct(sentences: Iterable[str]) -> list[str]:
-    """Return every sentence once, in the order of first appearance."""
-    return list(dict.fromkeys(sentences))

@@ -11,7 +11,7 @@ from lastword.cli.screen import Screen, counted
 if TYPE_CHECKING:
     from eval.data.collections import Collection
     from eval.data.local import BeirFolder, TextFolder
-    from eval.measures.measures import Qrels
+    from eval.data.qrels import Qrels
     from eval.runs.record import Record
 
 OnEmpty = Literal["error", "skip", "keep"]

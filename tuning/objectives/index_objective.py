@@ -16,7 +16,8 @@ from embedder.encoders.adapted import AdaptedEncoder
 from embedder.encoders.llm import LLMEncoder
 from embedder.prompts.prompt import Prompt
 from embedder.types import Encoder, Representation, Role
-from eval.measures.measures import Qrels, evaluate
+from eval.data.qrels import Qrels
+from eval.measures.measures import evaluate
 from index.folder import Index
 from retrieval.fusion import fusion_by_name
 from retrieval.fusion_choice import AUTO, choose_fusion

@@ -160,7 +160,8 @@ def _settings(
 def _judge_sts(
     configuration: "Configuration", repeating: ReproduceOptions, screen: Screen
 ) -> "dict[str, ByRun]":
-    from eval.tasks.sts import judge, read_pairs, sentences
+    from eval.data.pairs import read_pairs, sentences
+    from eval.tasks.sts import judge
 
     sets = [read_pairs(_pair_file(repeating.data, name)) for name in configuration.datasets]
     with screen.waiting("Loading the model"):

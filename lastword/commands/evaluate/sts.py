@@ -52,8 +52,9 @@ def sts(
     Both sentences are read with the prompt's wording for queries, each sentence once.
     """
     from eval.data.mteb_pairs import open_pairs
+    from eval.data.pairs import sentences
     from eval.tasks.sentence_vectors import SentenceRows
-    from eval.tasks.sts import JudgedPairs, judge_set, sentences
+    from eval.tasks.sts import JudgedPairs, judge_set
 
     screen = Screen(output)
     sets = [pair_set for source in sources for pair_set in open_pairs(source)]

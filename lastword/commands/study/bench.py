@@ -193,7 +193,7 @@ def _asked(choice: BenchOptions, running: BenchOutput, models: BenchModels) -> "
 
 def _data(sources: Sequence[str], screen: Screen) -> "tuple[list[Data], list[Survey]]":
     from eval.data.collections import open_collections
-    from eval.tasks.sts import read_pairs
+    from eval.data.pairs import read_pairs
 
     found: list[Data] = []
     surveys: list[Survey] = []

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.data.qrels import read_qrels, write_qrels
-from eval.measures.measures import LARGEST_GAIN, evaluate
+from eval.data.qrels import LARGEST_GAIN, read_qrels, write_qrels
+from eval.measures.measures import evaluate
 
 JUDGED = {"q 1": {"d 1": 2, "d2": 0}}
 

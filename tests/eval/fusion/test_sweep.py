@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eval.data.qrels import Qrels
 from eval.fusion.sweep import METHODS, Setting, grid, sweep
-from eval.measures.measures import Qrels, evaluate
+from eval.measures.measures import evaluate
 from retrieval.fusion import fusion_by_name
 from retrieval.run import Run
 

@@ -12,11 +12,12 @@ from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.prompt import Prompt
 from embedder.types import Representation, Role
 from eval.data.local import BeirFolder
+from eval.data.pairs import PairSet, SentencePair
 from eval.matrix.cells import MatrixRequest
 from eval.matrix.ledger import Ledger
 from eval.matrix.run import LEDGER, WORK, Data, Matrix, run_matrix
 from eval.runs.run_folder import RunFolder
-from eval.tasks.sts import PairSet, SentencePair, judge
+from eval.tasks.sts import judge
 from tests.models import save_llama
 from tests.synthetic import documents, queries
 

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eval.measures.measures import STANDARD, Qrels, evaluate, means
+from eval.data.qrels import Qrels
+from eval.measures.measures import STANDARD, evaluate, means
 from retrieval.run import Run
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eval.measures.measures import Qrels, evaluate
+from eval.data.qrels import Qrels
+from eval.measures.measures import evaluate
 from retrieval.run import Run
 
 RUNS = 200

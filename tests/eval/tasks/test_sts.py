@@ -16,16 +16,9 @@ from sentence_transformers import SentenceTransformer
 
 from embedder.prompts.prompt import Prompt
 from embedder.types import Representation, Role, fingerprint_of
+from eval.data.pairs import PairSet, SentencePair, read_pairs
 from eval.runs.record import Record
-from eval.tasks.sts import (
-    JudgedPairs,
-    PairSet,
-    SentencePair,
-    correlation,
-    judge,
-    pair_values,
-    read_pairs,
-)
+from eval.tasks.sts import JudgedPairs, correlation, judge, pair_values
 from lastword.main import FAILED, main
 from tests.folders import DATA
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from eval.data.mteb_pairs import NAMES, open_pairs, task_pairs
+from eval.data.pairs import SentencePair
 from eval.runs.record import Record
-from eval.tasks.sts import SentencePair
 from lastword.main import FAILED, main
 
 SMALL = "score\tsentence1\tsentence2\n5\ta cat\tthe cat\n1\ta cat\tlava\n2\tlava\tthe black rock\n"
