@@ -15,7 +15,7 @@ from embedder.encoders.llm import LLMEncoder, PreparedTexts
 from embedder.encoders.reader import BatchAnswer
 from embedder.files.durable import filling
 from embedder.models.loading import LLMOptions
-from embedder.models.soft_prompt import check_plain, soft_logits, soft_states
+from embedder.models.soft_prompt import soft_logits, soft_states
 from embedder.prompts.prompt import Prompt
 from embedder.types import Representation, Role, fingerprint_of, list_texts
 
@@ -220,6 +220,27 @@ def encoder_of(
     if not prompt.adapt:
         return inner
     return AdaptedEncoder(inner, QueryAdapter.load(prompt.adapt), prompt.adapt)
+
+
+def check_plain(encoder: LLMEncoder) -> None:
+    """Refuse a prompt that is not one wording read at its last token, at the top.
+
+    Raises:
+        ValueError: it is another; says what.
+    """
+    prompt, reading = encoder.prompt, encoder.prompt.reading
+    top = encoder.backbone.depth_of(reading.layer) == len(encoder.backbone.layers)
+    extras = (prompt.prepend, prompt.contrast, prompt.filter, prompt.select, prompt.rewrite)
+    plain = reading.mode == "first-token" and reading.at_last_token and reading.norm != "never"
+    if not (plain and top and reading.attention == "causal" and extras == (None,) * 5):
+        raise ValueError(
+            f"prompt {prompt.name!r} is not read at its last token at the top, without further "
+            "rules; soft tokens and gradients need that"
+        )
+    if len(encoder.reader.frames[Role.QUERY]) != 1 or not hasattr(
+        encoder.backbone.model, "lm_head"
+    ):
+        raise ValueError("soft tokens and gradients need one wording, and a model with lm_head")
 
 
 def _check_room(backbone: "Backbone", ids: Sequence[Sequence[int]], soft_tokens: int) -> None:

@@ -1,19 +1,16 @@
 """Rows of batches: from the device to the host, in the order of their texts, checked for NaN."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.progress import tell_encoded
 from embedder.types import Representation
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,50 +21,6 @@ class BatchRows:
     states: "Tensor | None"
     terms: "Tensor | None"
     weights: "Tensor | None"
-
-
-class AdaptiveBudget:
-    """How many tokens go through a model together; halved, and so remembered, where it is full."""
-
-    def __init__(self, tokens: int) -> None:
-        self.tokens = tokens
-
-    def read_all(
-        self,
-        lengths: Sequence[int],
-        choose: Callable[[list[int]], NDArray[np.int64]],
-        read: Callable[[NDArray[np.int64]], Read],
-    ) -> list[Read]:
-        """Read texts batch by batch.
-
-        Args:
-            lengths: tokens of each text, to be named where one does not fit.
-            choose: places of texts that wait -> which of them are read next, places in that list.
-            read: places of texts -> what they gave.
-
-        Raises:
-            MemoryError: one text alone does not fit.
-        """
-        import torch
-
-        waiting = list(range(len(lengths)))
-        done: list[Read] = []
-        while waiting:
-            batch = np.array(waiting)[choose(waiting)]
-            try:
-                done.append(read(batch))
-            except (torch.OutOfMemoryError, MemoryError):
-                if len(batch) == 1:
-                    raise MemoryError(
-                        f"one text of {lengths[batch[0]]} tokens does not fit in memory; "
-                        "lower --max-text-tokens or use a smaller model"
-                    ) from None
-                self.tokens = max(1, self.tokens // 2)
-                continue
-            tell_encoded(len(batch))
-            finished = set(batch.tolist())
-            waiting = [i for i in waiting if i not in finished]
-        return done
 
 
 def join(parts: Sequence[Representation], texts: int) -> Representation:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from embedder.checkpoints.bundled import BUNDLED_MODEL, BUNDLED_NAME
 from embedder.encoders.batch_output import (
-    AdaptiveBudget,
     BatchRows,
     in_order,
     join,
@@ -24,7 +23,9 @@ from embedder.encoders.token_limits import within_context
 from embedder.inputs.vocabulary import TermVocabulary
 from embedder.locks import lock_of
 from embedder.models import sparse as sparsify
+from embedder.models.batching import AdaptiveBudget
 from embedder.models.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
+from embedder.progress import tell_encoded
 from embedder.prompts.prompt import NOTES, Prompt, content_hash
 from embedder.types import Representation, Role, fingerprint_of, list_texts
 
@@ -179,9 +180,11 @@ class LLMEncoder:
 
         def read(batch: NDArray[np.int64]) -> BatchRows:
             answer = self.reader.read([window.fed[i] for i in batch], role)
-            return self.select(window, batch[answer.owner], answer)
+            rows = self.select(window, batch[answer.owner], answer)
+            tell_encoded(len(batch))
+            return rows
 
-        return self.room.read_all([text.tokens for text in window.fed], choose, read)
+        return self.room.run_batches([text.tokens for text in window.fed], choose, read)
 
     def select(
         self, window: PreparedTexts, owner: NDArray[np.int64], answer: "BatchAnswer"

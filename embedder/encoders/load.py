@@ -13,7 +13,8 @@ from embedder.prompts.readout_rules import RewritingRules
 
 if TYPE_CHECKING:
     from embedder.encoders.adapted import AdaptedEncoder
-    from embedder.methods.geneol import RewritingEncoder, RewritingPrompts
+    from embedder.encoders.rewriting import RewritingEncoder
+    from embedder.methods.geneol import RewritingPrompts
 
 
 def open_encoder(
@@ -47,7 +48,7 @@ def open_encoder(
     encoder = LLMEncoder(backbone, plain, resolved)
     if chosen.rewrite is None:
         return encoder
-    from embedder.methods.geneol import RewritingEncoder
+    from embedder.encoders.rewriting import RewritingEncoder
     from embedder.models.generation import Generator
 
     rule = chosen.rewrite

@@ -12,6 +12,7 @@ from embedder.encoders.batch_output import BatchRows, join
 from embedder.encoders.llm import WINDOW, LLMEncoder, PreparedTexts
 from embedder.inputs.render import text_ids
 from embedder.models.batching import plan
+from embedder.progress import tell_encoded
 from embedder.types import Representation, Role
 
 if TYPE_CHECKING:
@@ -195,10 +196,12 @@ def _read_window(
         return batch[: max(1, budget // max(1, longest))]
 
     def read(batch: NDArray[np.int64]) -> list[BatchRows]:
-        return _read(group, role, windows, batch, heads[batch[0]])
+        rows = _read(group, role, windows, batch, heads[batch[0]])
+        tell_encoded(len(batch))
+        return rows
 
     lengths = [sum(len(row.ids) for row in of) for of in rows]
-    done = group[0].room.read_all(lengths, choose, read)
+    done = group[0].room.run_batches(lengths, choose, read)
     return [one.collect([batch[at] for batch in done]) for at, one in enumerate(group)]
 
 

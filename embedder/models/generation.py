@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from embedder.inputs import conversation
 from embedder.inputs.conversation import Turn
 from embedder.inputs.text_tokens import TextTokenizer
 from embedder.locks import lock_of
-from embedder.models.batching import plan
+from embedder.models.batching import AdaptiveBudget, plan
 from embedder.models.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
 from embedder.models.start import SharedPrefix, pad, read_shared_prefix
 
 if TYPE_CHECKING:
-    from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
     from embedder.models.backbone import Backbone
@@ -75,7 +77,10 @@ class Generator:
         backbone.check_causal()
         self.backbone = backbone
         self.chat = bool(backbone.tokenizer.chat_template)
-        self._budget = token_budget or (8192 if backbone.device.type == "cpu" else 65536)
+        self._budget = AdaptiveBudget(
+            token_budget or (8192 if backbone.device.type == "cpu" else 65536),
+            "writing after {} tokens does not fit in memory; use shorter texts or a smaller model",
+        )
         self._ends = conversation.ends(backbone.model, backbone.tokenizer)
 
     @staticmethod
@@ -109,34 +114,26 @@ class Generator:
                 the model's context together with its answer.
             MemoryError: one conversation alone is too much for the device.
         """
-        import torch
-
         tokenizer = self.backbone.tokenizer
         with lock_of(tokenizer):
             rows = [conversation.prompt_ids(turns, tokenizer) for turns in conversations]
         self._check_room(rows, rule)
         seeds = [own_seed(turns, rule.seed) for turns in conversations]
         start = read_shared_prefix(self.backbone, rows, rule.max_new_tokens)
-        answers = [""] * len(rows)
-        waiting = list(range(len(rows)))
-        while waiting:
-            lengths = [len(rows[i]) for i in waiting]
-            batch = np.array(waiting)[plan(lengths, rule.max_new_tokens, self._budget)[0]]
-            try:
-                chosen, own = [rows[i] for i in batch], [seeds[i] for i in batch]
-                written = self._generate(start, chosen, own, rule)
-            except (torch.OutOfMemoryError, MemoryError):
-                if len(batch) == 1:
-                    raise MemoryError(
-                        f"writing after {len(rows[batch[0]])} tokens does not fit in memory; "
-                        "use shorter texts or a smaller model"
-                    ) from None
-                self._budget = max(1, self._budget // 2)
-                continue
-            for i, answer in zip(batch.tolist(), written, strict=True):
-                answers[i] = answer
-            waiting = [i for i in waiting if i not in set(batch.tolist())]
-        return answers
+
+        def choose(waiting: list[int]) -> NDArray[np.int64]:
+            lengths = [len(rows[place]) for place in waiting]
+            return plan(lengths, rule.max_new_tokens, self._budget.tokens)[0]
+
+        def run(batch: NDArray[np.int64]) -> dict[int, str]:
+            written = self._generate(
+                start, [rows[i] for i in batch], [seeds[i] for i in batch], rule
+            )
+            return dict(zip(batch.tolist(), written, strict=True))
+
+        batches = self._budget.run_batches([len(row) for row in rows], choose, run)
+        answers = {place: answer for batch in batches for place, answer in batch.items()}
+        return [answers[place] for place in range(len(rows))]
 
     def cut(self, text: str, limit: int) -> str:
         """Return a text, or what its first `limit` tokens say where it has more."""
@@ -149,8 +146,6 @@ class Generator:
     def _generate(
         self, start: SharedPrefix, rows: list[list[int]], seeds: list[int], rule: GenerationOptions
     ) -> list[str]:
-        import torch
-
         ids, mask = pad(rows, start.length)
         device = self.backbone.device
         stop = (*rule.stop, conversation.BLANK_LINE) if not self.chat else rule.stop
@@ -208,9 +203,7 @@ class _Draws:
         self.rule = rule
         self.prompt = prompt
 
-    def __call__(self, input_ids: "Tensor", scores: "Tensor") -> "Tensor":
-        import torch
-
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         step = input_ids.shape[1] - self.prompt
         numbers = torch.from_numpy(self.numbers[:, step]).to(scores.device)
         probabilities = (scores.float() / self.rule.temperature).softmax(dim=-1)
@@ -234,9 +227,7 @@ class _StopStrings:
         self.prompt = prompt
         self.stop = stop
 
-    def __call__(self, input_ids: "Tensor", scores: object, **_: object) -> "Tensor":
-        import torch
-
+    def __call__(self, input_ids: Tensor, scores: object, **_: object) -> Tensor:
         texts = [_said(self.tokenizer, row) for row in input_ids[:, self.prompt :].tolist()]
         found = [any(string in text for string in self.stop) for text in texts]
         return torch.tensor(found, device=input_ids.device)

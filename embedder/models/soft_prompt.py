@@ -1,25 +1,21 @@
 """Soft tokens before the rows of a batch: embedded, and read at each row's last token."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
 
 from embedder.locks import lock_of
 from embedder.models.anatomy import hooked
-from embedder.types import Role
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from embedder.encoders.llm import LLMEncoder
-    from embedder.models.backbone import Backbone
+from embedder.models.backbone import Backbone
 
 
 def soft_states(
-    backbone: "Backbone",
+    backbone: Backbone,
     ids: Sequence[Sequence[int]],
-    soft: "Tensor | None",
-    router: "Tensor | None" = None,
-) -> "Tensor":
+    soft: Tensor | None,
+    router: Tensor | None = None,
+) -> Tensor:
     """Read states at last tokens, at the top, with soft tokens before each row; differentiable.
 
     Args:
@@ -31,8 +27,6 @@ def soft_states(
     Returns:
         (n, dim) states.
     """
-    import torch
-
     embedded, mask = _embedded(backbone, ids, soft, router)
     with lock_of(backbone.model):
         base = backbone.model.base_model(
@@ -44,23 +38,21 @@ def soft_states(
 
 
 def soft_logits(
-    backbone: "Backbone",
+    backbone: Backbone,
     ids: Sequence[Sequence[int]],
-    soft: "Tensor | None",
-    router: "Tensor | None" = None,
-) -> "tuple[Tensor, Tensor]":
+    soft: Tensor | None,
+    router: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
     """Read states as `soft_states` does, and the logits that the model gives there.
 
     Returns:
         (n, dim) states and (n, vocab) logits.
     """
-    import torch
-
     embedded, mask = _embedded(backbone, ids, soft, router)
     at = (torch.arange(len(ids), device=embedded.device), mask.sum(1) - 1)
     kept: list[Tensor] = []
 
-    def last_only(_: "nn.Module", states: "tuple[Tensor]") -> "tuple[Tensor]":
+    def last_only(_: nn.Module, states: tuple[Tensor]) -> tuple[Tensor]:
         kept.append(states[0][at])
         return (kept[0][:, None],)
 
@@ -73,14 +65,12 @@ def soft_logits(
 
 
 def _embedded(
-    backbone: "Backbone",
+    backbone: Backbone,
     ids: Sequence[Sequence[int]],
-    soft: "Tensor | None",
-    router: "Tensor | None",
-) -> "tuple[Tensor, Tensor]":
+    soft: Tensor | None,
+    router: Tensor | None,
+) -> tuple[Tensor, Tensor]:
     """Return (n, length, dim) input embeddings, padded on the right, and their mask."""
-    import torch
-
     table = backbone.model.get_input_embeddings()
     device = table.weight.device
     length = max(len(row) for row in ids)
@@ -107,24 +97,3 @@ def _embedded(
     ones = mask.new_ones(len(ids), put.shape[1])
     mask = torch.cat([mask[:, :head], ones, mask[:, head:]], dim=1)
     return embedded, mask
-
-
-def check_plain(encoder: "LLMEncoder") -> None:
-    """Refuse a prompt that is not one wording read at its last token, at the top.
-
-    Raises:
-        ValueError: it is another; says what.
-    """
-    prompt, reading = encoder.prompt, encoder.prompt.reading
-    top = encoder.backbone.depth_of(reading.layer) == len(encoder.backbone.layers)
-    extras = (prompt.prepend, prompt.contrast, prompt.filter, prompt.select, prompt.rewrite)
-    plain = reading.mode == "first-token" and reading.at_last_token and reading.norm != "never"
-    if not (plain and top and reading.attention == "causal" and extras == (None,) * 5):
-        raise ValueError(
-            f"prompt {prompt.name!r} is not read at its last token at the top, without further "
-            "rules; soft tokens and gradients need that"
-        )
-    if len(encoder.reader.frames[Role.QUERY]) != 1 or not hasattr(
-        encoder.backbone.model, "lm_head"
-    ):
-        raise ValueError("soft tokens and gradients need one wording, and a model with lm_head")

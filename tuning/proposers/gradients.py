@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.encoders.adapted import check_plain
 from embedder.encoders.llm import LLMEncoder
-from embedder.models.soft_prompt import check_plain, soft_states
+from embedder.models.soft_prompt import soft_states
 from embedder.types import Role
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.load import open_encoder
-from embedder.methods.geneol import RewritingEncoder
+from embedder.encoders.rewriting import RewritingEncoder
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.readout_rules import RewritingRules
 from embedder.types import Role

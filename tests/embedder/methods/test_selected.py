@@ -8,7 +8,7 @@ import torch
 from transformers import DynamicCache
 
 from embedder.encoders.llm import LLMEncoder
-from embedder.methods.selection import select_tokens
+from embedder.methods.scsp import select_tokens
 from embedder.models.loading import LLMOptions
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedModel
 
-from embedder.methods.selection import SelectionRules, select_tokens, token_importance
+from embedder.methods.scsp import select_tokens, token_importance
+from embedder.methods.selection import SelectionRules
 from tests.shapes import SHAPES, WINDOW, save_shape
 
 LENGTH = 40

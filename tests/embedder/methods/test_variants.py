@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from embedder.encoders.llm import LLMEncoder
+from embedder.encoders.rewriting import RewritingEncoder
 from embedder.inputs.conversation import Turn
 from embedder.methods.geneol import (
     BUNDLED,
     Instruction,
-    RewritingEncoder,
     RewritingPrompts,
     write_rewritings,
 )
