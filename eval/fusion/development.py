@@ -1,14 +1,14 @@
-"""What may be chosen on: development judgements, never those whose figures are reported."""
+"""Runs and development judgements, from which a way of fusing is chosen."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.data.beir import BEIR, WHOLE, holds_queries, reported_split
+from eval.data.beir import holds_queries
 from eval.data.collections import open_collection
 from eval.data.qrels import Qrels, read_qrels
-from eval.runs.record import FUSED, SUFFIX, Record, file_stem, is_record
+from eval.runs.record import FUSED
+from eval.runs.reported_splits import check_development, check_judgements
 from eval.runs.run_folder import RunFolder
 from retrieval.run import Run, drop_self
 
@@ -90,24 +90,6 @@ def judged_by_file(runs: Mapping[str, Run], path: Path) -> Development:
     return Development(path.stem, runs, read_qrels(path))
 
 
-def check_judgements(path: Path) -> None:
-    """Refuse a file of judgements whose figures are the reported ones.
-
-    Raises:
-        ValueError: its name, or the record beside it, says that it is of such a split.
-    """
-    beside = path.with_suffix(SUFFIX)
-    if beside != path and beside.is_file() and is_record(beside):
-        check_development(Record.read(beside).dataset)
-    folder = path.resolve().parent.parent.name  # BEIR keeps judgements in NAME/qrels/SPLIT.tsv
-    words = re.split(r"[^a-z0-9]+", path.stem.lower())
-    if "test" in words or path.stem == reported_split(folder):
-        raise ValueError(_refusal(f"{path} is of the split that figures are reported on", folder))
-    for name in BEIR:
-        if path.stem == file_stem(name):
-            check_development(name)
-
-
 def judged_by_dataset(runs: Mapping[str, Run], source: str, split: str) -> Development:
     """Judge runs by a split of a collection, a BEIR folder or a BEIR name.
 
@@ -120,25 +102,3 @@ def judged_by_dataset(runs: Mapping[str, Run], source: str, split: str) -> Devel
     if holds_queries(collection.name):
         held = {name: drop_self(run) for name, run in runs.items()}
     return Development(collection.name, held, collection.qrels())
-
-
-def check_development(dataset: str) -> None:
-    """Refuse a data set whose name says that its figures are the reported ones.
-
-    Raises:
-        ValueError: it is, e.g. "scifact" and not "scifact/train".
-    """
-    name, _, split = dataset.rpartition("/")
-    if dataset in BEIR or dataset in WHOLE or not name or split == reported_split(name):
-        raise ValueError(_refusal(f"{dataset} is the split that figures are reported on", dataset))
-
-
-def _refusal(what: str, dataset: str) -> str:
-    held = BEIR.get(dataset) or WHOLE.get(dataset)
-    others = [split for split in held.splits if split != held.reported] if held else ["train"]
-    advice = (
-        f"take judgements of another split, e.g. lastword eval retrieval --split {others[0]}"
-        if others
-        else "it has no other split: choose on another data set, or on judgements of your own"
-    )
-    return f"{what}, and what is chosen there would flatter it; {advice}"

@@ -104,7 +104,7 @@ def tune(
     """
     from eval.data.qrels import read_qrels
     from eval.data.queries import read_queries
-    from eval.fusion.development import check_judgements
+    from eval.runs.reported_splits import check_judgements
     from index.folder import Index
     from lastword.commands.prompts.tune_outcome import apply, write_outcome
     from lastword.commands.prompts.tune_setup import estimate, set_up
