@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.data.qrels import Qrels
+from eval.measures.ranking import rank_columns, sort_ties
 from retrieval.fusion import DEFAULT, fusion_by_name
 from retrieval.run import Run
 
@@ -149,24 +150,20 @@ def _ranks(
     parts: Sequence[Mapping[str, float]], relevant: Mapping[str, int], weights: Float64Array
 ) -> Float64Array:
     """Return (relevant, settings) ranks from 1 of one query, infinite where it is not found."""
-    docs = sorted(set().union(*parts), reverse=True)  # of equal scores the first comes first
+    docs = sort_ties(set().union(*parts))
     place = {doc: at for at, doc in enumerate(docs)}
-    total = np.zeros((len(weights), len(docs)))
-    found = np.zeros(total.shape, bool)  # a run of weight 0 finds nothing
+    scores = np.zeros((len(weights), len(docs)))
+    returned = np.zeros(scores.shape, bool)  # a run of weight 0 returns nothing
     for part, weight in zip(parts, weights.T, strict=True):
         at = np.fromiter((place[doc] for doc in part), np.int64, len(part))
         row = np.zeros(len(docs))
         row[at] = np.fromiter(part.values(), np.float64, len(part))
-        total += weight[:, None] * row  # in the order of runs, as fusion adds: rounds alike
-        found[:, at] |= weight[:, None] > 0
-    scores = np.where(found, total, -np.inf).astype(np.float32)
+        scores += weight[:, None] * row  # in the order of runs, as fusion adds: rounds alike
+        returned[:, at] |= weight[:, None] > 0
+    scores[~returned] = -np.inf
     ranks = np.full((len(relevant), len(weights)), np.inf)
-    for rank, doc in zip(ranks, relevant, strict=True):
-        if doc in place:
-            first = place[doc]
-            own = scores[:, first : first + 1]
-            before = (scores > own).sum(axis=1) + (scores[:, :first] == own).sum(axis=1)
-            rank[:] = np.where(np.isfinite(own[:, 0]), 1.0 + before, np.inf)
+    known = [doc in place for doc in relevant]
+    ranks[known] = rank_columns(scores, [place[doc] for doc in relevant if doc in place])
     return ranks
 
 

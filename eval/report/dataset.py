@@ -8,9 +8,10 @@ from pathlib import Path
 from statistics import fmean
 
 from eval.data.qrels import Qrels
+from eval.measures.ranking import cut_run
 from eval.runs.record import Record
 from eval.runs.run_folder import RunFolder
-from eval.runs.systems import Evidence, FolderSystem, best
+from eval.runs.systems import Evidence, FolderSystem
 from eval.statistics.paired import Items
 from retrieval.run import Run
 
@@ -99,7 +100,7 @@ class JudgedDataset:
     def evidence(self, system: FolderSystem) -> Evidence:
         """Return the beginning of a run."""
         return Evidence(
-            run=best(
+            run=cut_run(
                 {query_id: self.runs[system.name].get(query_id, {}) for query_id in self.qrels}
             ),
             qrels=self.qrels,

@@ -3,7 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from eval.runs.systems import DEPTH, Evidence
+from eval.measures.ranking import DEPTH
+from eval.runs.systems import Evidence
 
 
 @dataclass(frozen=True, slots=True)

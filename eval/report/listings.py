@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eval.measures.ranking import DEPTH
 from eval.report.dataset import JudgedDataset
 from eval.report.judged_share import pool
 from eval.runs.record import Record
-from eval.runs.systems import DEPTH
 
 _SPOKEN = {"truncated": "cut", "without_words": "without words", "skipped_empty": "left out, empty"}
 

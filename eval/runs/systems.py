@@ -2,18 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from heapq import nlargest
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from eval.data.qrels import Qrels, read_qrels
 from eval.measures.measures import Values, evaluate
+from eval.measures.ranking import DEPTH, cut_run
 from eval.runs.run_folder import RunFolder
 from retrieval.run import Run, read_trec
-
-DEPTH = 10  # documents of a query that are looked at
 
 
 @dataclass(frozen=True)
@@ -21,7 +17,7 @@ class Evidence:
     """What a system found on one retrieval set, and what was judged.
 
     Attributes:
-        run: every judged query -> its DEPTH + 1 best documents, see `best`; the last one tells
+        run: every judged query -> its DEPTH + 1 best documents, see `cut_run`; the last one tells
             of a tie at the cut.
         qrels: the judgements.
         queries: id -> text; empty where it is not known.
@@ -88,7 +84,7 @@ class FolderSystem:
         if self.folder.records[dataset].benchmark != "retrieval":
             return None
         return Evidence(
-            run=best(self.folder.run(dataset, self.run)),
+            run=cut_run(self.folder.run(dataset, self.run)),
             qrels=self.folder.qrels(dataset),
             queries=self.folder.queries(dataset),
             index=self.folder.index_path(dataset),
@@ -102,7 +98,7 @@ class FileSystem:
     Attributes:
         name: what it is called.
         dataset: what the judgements are called.
-        run: every judged query -> its DEPTH + 1 best documents, see `best`.
+        run: every judged query -> its DEPTH + 1 best documents, see `cut_run`.
         qrels: the judgements.
         judged: measure -> query id -> value.
     """
@@ -126,7 +122,7 @@ class FileSystem:
                 f"{path} answers no query that {qrels} judges: its first query is "
                 f"{next(iter(run), None)!r}, the first judged one {next(iter(held))!r}"
             )
-        answered = best({query_id: run.get(query_id, {}) for query_id in held})
+        answered = cut_run({query_id: run.get(query_id, {}) for query_id in held})
         return FileSystem(name, qrels.stem, answered, held, evaluate(run, held, measures))
 
     @property
@@ -158,23 +154,3 @@ def gathered(systems: Sequence[System], dataset: str) -> dict[str, Evidence]:
                     f"of query {query_id!r}; judge both by the same"
                 )
     return held
-
-
-def best(run: Run, k: int = DEPTH + 1) -> Run:
-    """Keep the k best documents of each query, in the order in which measures take them.
-
-    That is trec_eval's: scores are compared in single precision, and of equal ones the document
-    whose id sorts last comes first. The scores returned are in single precision.
-    """
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, as in trec_eval
-        single = {
-            query_id: np.array([*scores.values()], np.float32).tolist()
-            for query_id, scores in run.items()
-        }
-    return {
-        query_id: {
-            document: score
-            for score, document in nlargest(k, zip(single[query_id], scores, strict=True))
-        }
-        for query_id, scores in run.items()
-    }

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from embedder.progress import watching
 from embedder.prompts.prompt import content_hash
 from embedder.types import Encoder, Role
+from eval.measures.ranking import rank_documents
 from eval.runs.collection_index import open_or_build
 from index.documents import Document
 from index.folder import Index
@@ -269,7 +270,5 @@ def _best(query_id: str, scores: Mapping[str, float], k: int) -> dict[str, float
 
     The query's own document comes on top of that: mteb drops it later where it does not count.
     """
-    order = sorted(scores, key=lambda doc_id: (scores[doc_id], doc_id), reverse=True)
-    others = [doc_id for doc_id in order if doc_id != query_id]
-    kept = {*others[:k], query_id}
-    return {doc_id: scores[doc_id] for doc_id in order[: k + 1] if doc_id in kept}
+    best = list(rank_documents(scores, k + 1))
+    return {doc_id: scores[doc_id] for doc_id in (best if query_id in best else best[:k])}

@@ -1,0 +1,55 @@
+"""The order in which trec_eval takes the documents of a query, on which every measure rests.
+
+Scores are compared in single precision, and of equal ones the document whose id sorts last comes
+first.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from heapq import nlargest
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.run import Run
+
+DEPTH = 10  # documents of a query that are looked at
+
+
+def rank_documents(scores: Mapping[str, float], k: int) -> dict[str, float]:
+    """Keep the k best documents of a query, best first; scores come in single precision."""
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, as in trec_eval
+        single = np.array([*scores.values()], np.float32).tolist()
+    best = nlargest(k, zip(single, scores, strict=True))
+    return {document: score for score, document in best}
+
+
+def cut_run(run: Run, k: int = DEPTH + 1) -> Run:
+    """Keep the k best documents of every query, see `rank_documents`."""
+    return {query_id: rank_documents(scores, k) for query_id, scores in run.items()}
+
+
+def sort_ties(documents: Iterable[str]) -> list[str]:
+    """Sort documents as they are taken where all scores are equal."""
+    return sorted(documents, reverse=True)
+
+
+def rank_columns(scores: NDArray[np.float64], columns: Sequence[int]) -> NDArray[np.float64]:
+    """Rank some documents under many scorings at once, without sorting any of them.
+
+    Args:
+        scores: (n, documents), documents in the order of `sort_ties`; -inf where a scoring does
+            not return a document.
+        columns: of the documents that are ranked.
+
+    Returns:
+        (len(columns), n) ranks from 1, infinite where the document is not returned.
+    """
+    with np.errstate(over="ignore"):
+        single = scores.astype(np.float32)
+    ranks = np.full((len(columns), len(scores)), np.inf)
+    for rank, column in zip(ranks, columns, strict=True):
+        own = single[:, column : column + 1]
+        before = (single > own).sum(axis=1) + (single[:, :column] == own).sum(axis=1)
+        returned = np.isfinite(scores[:, column])
+        rank[returned] = 1.0 + before[returned]
+    return ranks
