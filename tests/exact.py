@@ -1,4 +1,4 @@
-"""Brute force with torch on any device: the oracle, and the fastest choice on a GPU."""
+"""Brute force over exact inner products: an oracle for the channels of an index."""
 
 import numpy as np
 import torch

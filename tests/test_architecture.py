@@ -1,37 +1,23 @@
-"""The rooms and the arrows between them, as the design has them."""
+"""The house: which package may import which, how large its folders are, and what is light."""
 
 import ast
 import subprocess
 import sys
+from collections import Counter
 from importlib.metadata import packages_distributions
-from pathlib import Path
 
 import pytest
 
 from tests.folders import ROOT
+from tests.imports import PACKAGES, graph, imported, modules, sources, tree
 
-LAYERS = ("embedder", "index", "retrieval", "eval", "tuning", "lastword")
 HEAVY = {
     *("torch", "transformers", "sentence_transformers", "faiss", "numba"),
     *("ir_datasets", "ir_measures", "mteb", "pandas", "sklearn", "datasets"),
 }
 NOT_FOR_HELP = {*HEAVY, "numpy", "scipy", "safetensors"}
-LONGEST = 300  # lines
-
-
-def sources(folder: str) -> list[Path]:
-    return sorted((ROOT / folder).rglob("*.py"))
-
-
-def imported(path: Path) -> list[str]:
-    """Name every module that a file imports, wherever in the file."""
-    names = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names.append(node.module)
-    return names
+LONGEST = 300  # lines of a file
+MOST = 16  # modules of a folder
 
 
 def modules_after(code: str) -> set[str]:
@@ -45,33 +31,61 @@ def modules_after(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-def test_imports_point_left(layer: str) -> None:
-    forbidden = {*LAYERS[LAYERS.index(layer) + 1 :], "tests", "benchmarks"}
-    found = sources(layer)
-    assert found
-    for path in found:
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_point_left(package: str) -> None:
+    forbidden = {*PACKAGES[PACKAGES.index(package) + 1 :], "tests", "benchmarks"}
+    assert sources(package)
+    for path in sources(package):
         roots = {name.split(".")[0] for name in imported(path)}
         assert not roots & forbidden, f"{path.relative_to(ROOT)} imports {roots & forbidden}"
 
 
-def test_an_index_knows_only_what_vectors_and_files_are() -> None:
-    for path in sources("index"):
-        ours = {name for name in imported(path) if name.split(".")[0] == "embedder"}
-        allowed = {"embedder.types", "embedder.files.durable", "embedder.files.config_file"}
-        assert ours <= allowed, f"{path.name} imports {ours}"
+@pytest.mark.parametrize(
+    ("importer", "allowed"),
+    [
+        # An index knows only what vectors and files are.
+        ("index", ("embedder.types", "embedder.files")),
+        # The search for prompts knows no retrieval.
+        ("tuning.search", ("embedder", "eval.statistics", "tuning.search")),
+        (
+            "tuning.proposers",
+            ("embedder", "eval.statistics", "tuning.search", "tuning.proposers"),
+        ),
+    ],
+)
+def test_what_may_be_known(importer: str, allowed: tuple[str, ...]) -> None:
+    allowed = (*allowed, importer)
+    importers = [name for name in graph() if f"{name}.".startswith(f"{importer}.")]
+    assert importers
+    for name in importers:
+        for other in graph()[name]:
+            assert f"{other}.".startswith(tuple(f"{one}." for one in allowed)), f"{name}: {other}"
+
+
+@pytest.mark.parametrize("folder", ["embedder/text", "embedder/prompts", "eval/data"])
+def test_rules_and_texts_are_read_without_torch(folder: str) -> None:
+    assert sources(folder)
+    for path in sources(folder):
+        roots = {name.split(".")[0] for name in imported(path)}
+        assert not roots & {"torch", "transformers"}, f"{path.relative_to(ROOT)}"
+
+
+def test_no_folder_is_crowded() -> None:
+    folders = Counter(path.parent for path in modules().values() if path.name != "__init__.py")
+    crowded = {str(folder.relative_to(ROOT)): n for folder, n in folders.items() if n > MOST}
+    assert not crowded
 
 
 def test_text_rules_and_models_are_reached_through_no_private_name() -> None:
-    for layer in LAYERS:
-        for path in sources(layer):
-            for node in ast.walk(ast.parse(path.read_bytes())):
-                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(LAYERS):
+    for package in PACKAGES:
+        for path in sources(package):
+            for node in ast.walk(tree(path)):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGES):
                     private = [alias.name for alias in node.names if alias.name.startswith("_")]
                     assert not private, f"{path.relative_to(ROOT)} imports {private}"
 
 
-@pytest.mark.parametrize("folder", [*LAYERS, "tests", "benchmarks"])
+@pytest.mark.parametrize("folder", [*PACKAGES, "tests", "benchmarks"])
 def test_every_file_is_short_and_says_its_job(folder: str) -> None:
     for path in sources(folder):
         text = path.read_text(encoding="utf-8")
@@ -81,9 +95,9 @@ def test_every_file_is_short_and_says_its_job(folder: str) -> None:
             assert ast.get_docstring(ast.parse(text)), f"{path.relative_to(ROOT)} says no job"
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-def test_importing_a_package_is_light(layer: str) -> None:
-    assert not modules_after(f"import {layer}") & HEAVY
+@pytest.mark.parametrize("package", PACKAGES)
+def test_importing_a_package_is_light(package: str) -> None:
+    assert not modules_after(f"import {package}") & HEAVY
 
 
 @pytest.mark.parametrize(
@@ -109,17 +123,17 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 def test_nobody_else_owns_our_package_names() -> None:
     """A wheel that brings a top-level `eval` or `index` would shadow ours, or be shadowed."""
     owners = packages_distributions()
-    for layer in LAYERS:
-        assert set(owners.get(layer, [])) <= {"lastword"}, f"{layer}: {owners[layer]}"
-        assert layer not in sys.stdlib_module_names
+    for package in PACKAGES:
+        assert set(owners.get(package, [])) <= {"lastword"}, f"{package}: {owners[package]}"
+        assert package not in sys.stdlib_module_names
 
 
 def test_no_pickle_and_no_evaluation_of_data() -> None:
-    for layer in LAYERS:
-        for path in sources(layer):
+    for package in PACKAGES:
+        for path in sources(package):
             roots = {name.split(".")[0] for name in imported(path)}
             assert not roots & {"pickle", "marshal", "shelve", "dill", "joblib"}, path
-            for node in ast.walk(ast.parse(path.read_bytes())):
+            for node in ast.walk(tree(path)):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                     assert node.func.id not in {"eval", "exec"}, path
                 if isinstance(node, ast.keyword) and node.arg == "allow_pickle":

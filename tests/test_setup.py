@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.folders import ROOT
+from tests.imports import PACKAGES, imported, modules
 
 PLAIN = {"PATH": os.environ.get("PATH", "")}  # no VENV, PYTHON or MAKEFLAGS of a make around us
 
@@ -66,7 +67,7 @@ def test_changed_requirements_are_installed(installed: Path, changed: str) -> No
 
 
 def test_other_extras_are_installed_beside(installed: Path) -> None:
-    assert '".[cpu,dev,serve]"' in made(installed, "test", "EXTRAS=cpu,dev,serve")
+    assert '".[cpu,dev,train]"' in made(installed, "test", "EXTRAS=cpu,dev,train")
 
 
 def test_a_python_that_does_not_fit_is_named_with_the_way_out(tmp_path: Path) -> None:
@@ -110,7 +111,16 @@ def test_the_torch_that_was_tested_is_pinned_apart_from_its_range() -> None:
 def test_the_wheel_lists_our_packages_and_their_data() -> None:
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     packages = wheel["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    assert packages == ["embedder", "index", "retrieval", "eval", "lastword"]
-    assert set(wheel["project"]["optional-dependencies"]) >= {
-        *("cpu", "gpu", "lucene", "milvus", "ray", "serve", "mteb", "dev")
-    }
+    assert packages == list(PACKAGES)
+
+
+def test_every_package_of_an_extra_is_used() -> None:
+    """Extras named lucene, milvus, ray and serve once promised features that had no code."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    assert {"cpu", "gpu", "mteb", "train", "dev"} <= extras.keys()
+    used = {name.split(".")[0] for path in modules().values() for name in imported(path)}
+    for extra in extras.keys() - {"cpu", "gpu", "dev"}:  # faiss has other names; dev is for tests
+        for need in extras[extra]:
+            package = re.split(r"[><=!;\[ ]", need)[0].replace("-", "_")
+            assert package in used, f"no code imports {package} of the extra {extra}"
