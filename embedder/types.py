@@ -4,11 +4,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
+
+from embedder.files.durable import replacing
 
 UNIT_TOLERANCE = 1e-3  # bf16 rounding of a unit row stays well inside this
 
@@ -71,6 +74,77 @@ class Representation:
 
     def __len__(self) -> int:
         return len(self.owner)
+
+    @staticmethod
+    def concatenate(parts: "Sequence[Representation]", texts: int) -> "Representation":
+        """Put the rows of several calls one under another.
+
+        Args:
+            parts: at least one, all with the same channels.
+            texts: number of texts behind every part but the last.
+        """
+        dense = [part.dense for part in parts if part.dense is not None]
+        sparse = [part.sparse for part in parts if part.sparse is not None]
+        return Representation(
+            dense=np.concatenate(dense) if dense else None,
+            sparse=vstack(sparse, format="csr") if sparse else None,
+            owner=np.concatenate([part.owner + at * texts for at, part in enumerate(parts)]),
+        )
+
+    def of_text(self, text: int) -> "Representation":
+        """Return the rows of the text at a position, as those of a single text."""
+        start, stop = np.searchsorted(self.owner, [text, text + 1])
+        return self._slice(int(start), int(stop))
+
+    def of_row(self, row: int) -> "Representation":
+        """Return one row, as that of a single text."""
+        return self._slice(row, row + 1)
+
+    def _slice(self, start: int, stop: int) -> "Representation":
+        return Representation(
+            dense=None if self.dense is None else self.dense[start:stop],
+            sparse=None if self.sparse is None else self.sparse[start:stop],
+            owner=np.zeros(stop - start, np.int64),
+        )
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return plain arrays by name; the sparse rows are named as parts of a CSR matrix."""
+        arrays: dict[str, NDArray[Any]] = {"owner": self.owner}
+        if self.dense is not None:
+            arrays["dense"] = self.dense
+        if self.sparse is not None:
+            names = ("data", "indices", "indptr", "shape")
+            arrays |= {f"sparse_{name}": np.asarray(getattr(self.sparse, name)) for name in names}
+        return arrays
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> "Representation":
+        """Make a representation of what `to_arrays` returns."""
+        sparse = None
+        if "sparse_data" in arrays:
+            parts = tuple(arrays[f"sparse_{name}"] for name in ("data", "indices", "indptr"))
+            sparse = csr_matrix(parts, shape=tuple(arrays["sparse_shape"].tolist()))
+        dense = arrays["dense"] if "dense" in arrays else None
+        return Representation(dense, sparse, arrays["owner"])
+
+    def save(self, path: Path, **more: NDArray[Any]) -> None:
+        """Write a .npz file of these rows and of `more` arrays, in place of the file at `path`."""
+        arrays: dict[str, Any] = {**self.to_arrays(), **more}
+        with replacing(path) as file:
+            np.savez(file, **arrays)
+
+    @staticmethod
+    def load(path: Path) -> "Representation":
+        """Read the rows that `save` wrote."""
+        with np.load(path, allow_pickle=False) as arrays:
+            return Representation.from_arrays(arrays)
+
+
+def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale rows (..., dim) to unit length; a row of zeros has no direction and stays."""
+    lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
+    scaled: NDArray[np.float32] = rows / np.maximum(lengths, np.float32(1e-12))
+    return scaled
 
 
 def _check_dense(dense: NDArray[np.float32], rows: int) -> None:

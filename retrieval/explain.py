@@ -5,8 +5,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from embedder.inspect.word_columns import piece_words, whole_words
 from embedder.types import Encoder, Representation
 from index.channel import Match
@@ -71,7 +69,7 @@ def matched(index: Index, channel: str, query: Representation, document_id: str)
     """
     best: list[Match] = []
     for at in range(len(query)):
-        matches = index.matches(channel, _row(query, at), document_id)
+        matches = index.matches(channel, query.of_row(at), document_id)
         if matches:
             best.append(max(matches, key=lambda match: (match.score, -match.row)))
     if not best:
@@ -99,11 +97,3 @@ def named(
     if pieces:
         return tuple(piece_words(encoder, terms, texts)[:limit])
     return tuple(whole_words(encoder, terms, texts, join=math.fsum)[:limit])
-
-
-def _row(query: Representation, at: int) -> Representation:
-    return Representation(
-        dense=None if query.dense is None else query.dense[at : at + 1],
-        sparse=None if query.sparse is None else query.sparse[at : at + 1],
-        owner=np.zeros(1, np.int64),
-    )

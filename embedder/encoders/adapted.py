@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.encoders.batch_output import BatchRows, unit_rows
-from embedder.encoders.llm import LLMEncoder, PreparedTexts
+from embedder.encoders.batch_output import BatchRows
+from embedder.encoders.llm import WINDOW, LLMEncoder, PreparedTexts
 from embedder.encoders.reader import BatchAnswer
 from embedder.files.durable import filling
 from embedder.models.loading import LLMOptions
 from embedder.models.soft_prompt import soft_logits, soft_states
 from embedder.prompts.prompt import Prompt
-from embedder.types import Representation, Role, fingerprint_of, list_texts
+from embedder.types import Representation, Role, fingerprint_of, list_texts, unit_rows
 
 if TYPE_CHECKING:
     from embedder.models.backbone import Backbone
 
 Float32Array = NDArray[np.float32]
 BATCH = 64  # queries
-WINDOW = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,17 +177,14 @@ class AdaptedEncoder:
     def _soft(self, texts: Sequence[str]) -> Representation:
         import torch
 
-        done = []
-        for start in range(0, max(1, len(texts)), WINDOW):
+        parts = []
+        for start in range(0, len(texts), WINDOW):
             window = self.inner.prepare(texts[start : start + WINDOW], Role.QUERY)
             order = np.argsort([-one.tokens for one in window.fed], kind="stable")
-            rows = []
+            batches = [order[at : at + BATCH] for at in range(0, len(order), BATCH)]
             with torch.inference_mode():
-                for at in range(0, len(order), BATCH):
-                    rows.append(self._read(window, order[at : at + BATCH]))
-            done.append((rows, len(window.fed), start))
-        parts = [self.inner.collect(rows) for rows, _, _ in done if rows]
-        return _joined(parts) if parts else self.inner.encode([], Role.QUERY)
+                parts.append(self.inner.collect([self._read(window, one) for one in batches]))
+        return Representation.concatenate(parts or [self.inner.encode([], Role.QUERY)], WINDOW)
 
     def _read(self, window: PreparedTexts, batch: NDArray[np.int64]) -> BatchRows:
         import torch
@@ -266,18 +262,3 @@ def _check_widths(inner: LLMEncoder, adaptation: QueryAdapter) -> None:
                 f"the adaptation's {name} is {array.shape}, and the model's width is "
                 f"{widths[name]}: it was made for another model"
             )
-
-
-def _joined(parts: Sequence[Representation]) -> Representation:
-    """Put the rows of several windows below each other."""
-    from scipy.sparse import vstack
-
-    dense = [one.dense for one in parts if one.dense is not None]
-    sparse = [one.sparse for one in parts if one.sparse is not None]
-    starts = np.cumsum([0, *(len(one) for one in parts)])
-    owners = [one.owner + start for one, start in zip(parts, starts, strict=False)]
-    return Representation(
-        np.concatenate(dense) if dense else None,
-        vstack(sparse, format="csr") if sparse else None,
-        np.concatenate(owners),
-    )

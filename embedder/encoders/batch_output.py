@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.types import Representation
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -21,28 +19,6 @@ class BatchRows:
     states: "Tensor | None"
     terms: "Tensor | None"
     weights: "Tensor | None"
-
-
-def join(parts: Sequence[Representation], texts: int) -> Representation:
-    """Put the rows of windows together; every window but the last is of `texts` texts."""
-    from scipy.sparse import vstack
-
-    starts = np.arange(len(parts)) * texts
-    owner = np.concatenate([part.owner + at for part, at in zip(parts, starts, strict=True)])
-    dense = [part.dense for part in parts if part.dense is not None]
-    sparse = [part.sparse for part in parts if part.sparse is not None]
-    return Representation(
-        dense=np.concatenate(dense) if dense else None,
-        sparse=vstack(sparse, format="csr") if sparse else None,
-        owner=owner,
-    )
-
-
-def unit_rows(states: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale rows (..., dim) to unit length; a row of zeros has no direction and stays."""
-    length = np.linalg.norm(states, axis=-1, keepdims=True)
-    scaled: NDArray[np.float32] = states / np.maximum(length, np.float32(1e-12))
-    return scaled
 
 
 def in_order(done: Sequence[BatchRows]) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:

@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from embedder.files.durable import replacing
 from embedder.types import Counted, Encoder, NamesTerms, Representation, Role, list_texts
 
 _DIGEST = 32  # bytes
+_NAMES = {name: f"sparse_{name}" for name in ("data", "indices", "indptr")}
 
 
 class CachedEncoder:
@@ -84,17 +83,15 @@ class CachedEncoder:
 
 
 def _write(path: Path, rows: Representation, counts: Counter[str]) -> None:
-    arrays: dict[str, NDArray[np.generic]] = {
-        "owner": rows.owner,
+    parts = rows.to_arrays()
+    arrays = {
+        "owner": parts.pop("owner"),
         "counted": np.array(list(counts), dtype=np.str_),
         "counts": np.array(list(counts.values()), dtype=np.int64),
     }
-    if rows.dense is not None:
-        arrays["dense"] = rows.dense
     if rows.sparse is not None:
-        sparse = rows.sparse
-        arrays |= {"data": sparse.data, "indices": sparse.indices, "indptr": sparse.indptr}
-        arrays["columns"] = np.array(sparse.shape[1], dtype=np.int64)
+        parts["columns"] = parts.pop("sparse_shape")[1]
+    arrays |= {name.removeprefix("sparse_"): part for name, part in parts.items()}
     if path.is_symlink():
         path.unlink()
     with replacing(path) as file:
@@ -128,11 +125,8 @@ def _read(path: Path) -> tuple[Representation, Counter[str]] | None:
 
 def _unpack(packed: bytes) -> tuple[Representation, Counter[str]]:
     with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-        sparse = None
-        if "data" in arrays:
-            shape = (len(arrays["owner"]), int(arrays["columns"]))
-            parts = (arrays["data"], arrays["indices"], arrays["indptr"])
-            sparse = csr_matrix(parts, shape=shape)
-        dense = arrays["dense"] if "dense" in arrays else None
+        parts = {_NAMES.get(name, name): arrays[name] for name in arrays}
+        if "columns" in parts:
+            parts["sparse_shape"] = np.array([len(parts["owner"]), int(parts["columns"])])
         counts = zip(arrays["counted"].tolist(), arrays["counts"].tolist(), strict=True)
-        return Representation(dense, sparse, arrays["owner"]), Counter(dict(counts))
+        return Representation.from_arrays(parts), Counter(dict(counts))

@@ -14,10 +14,8 @@ from embedder.checkpoints.bundled import BUNDLED_MODEL, BUNDLED_NAME
 from embedder.encoders.batch_output import (
     BatchRows,
     in_order,
-    join,
     refuse_nan,
     to_host,
-    unit_rows,
 )
 from embedder.encoders.token_limits import within_context
 from embedder.inputs.vocabulary import TermVocabulary
@@ -27,7 +25,7 @@ from embedder.models.batching import AdaptiveBudget
 from embedder.models.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
 from embedder.progress import tell_encoded
 from embedder.prompts.prompt import NOTES, Prompt, content_hash
-from embedder.types import Representation, Role, fingerprint_of, list_texts
+from embedder.types import Representation, Role, fingerprint_of, list_texts, unit_rows
 
 if TYPE_CHECKING:
     from embedder.encoders.reader import BatchAnswer, ModelInput
@@ -104,7 +102,8 @@ class LLMEncoder:
 
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Encode texts in order; the empty string is legal."""
-        return join([self.collect(done) for done in self._windows(texts, role)], WINDOW)
+        windows = [self.collect(done) for done in self._windows(texts, role)]
+        return Representation.concatenate(windows, WINDOW)
 
     def states(self, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
         """Return what is read of each text before it gets unit length, (n, dim) float32.

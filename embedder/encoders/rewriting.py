@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.methods.geneol import RewritingPrompts, write_rewritings
-from embedder.types import Representation, Role, fingerprint_of, list_texts
+from embedder.types import Representation, Role, fingerprint_of, list_texts, unit_rows
 
 if TYPE_CHECKING:
     from embedder.models.generation import Generator
@@ -81,12 +81,12 @@ class RewritingEncoder:
         wanted = {one: None for text in texts for one in (text, *variants[text])}
         states = self.inner.states(list(wanted), role)
         if self.rules.unit:
-            states = _unit(states)
+            states = unit_rows(states)
         place = {text: row for row, text in enumerate(wanted)}
         rows = np.zeros((len(texts), states.shape[1]), dtype=np.float32)
         for at, text in enumerate(texts):
             rows[at] = states[[place[one] for one in (text, *variants[text])]].mean(axis=0)
-        return Representation(_unit(rows), None, np.arange(len(texts), dtype=np.int64))
+        return Representation(unit_rows(rows), None, np.arange(len(texts), dtype=np.int64))
 
     def variants(self, texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Write the variants of texts, without empty ones, and count them."""
@@ -99,9 +99,3 @@ class RewritingEncoder:
             self._counts["variants"] += sum(map(len, kept.values()))
             self._counts["empty_variants"] += total - sum(map(len, kept.values()))
         return kept
-
-
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = rows / np.maximum(lengths, np.finfo(np.float32).tiny)
-    return unit

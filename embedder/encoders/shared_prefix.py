@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.encoders.batch_output import BatchRows, join
+from embedder.encoders.batch_output import BatchRows
 from embedder.encoders.llm import WINDOW, LLMEncoder, PreparedTexts
 from embedder.inputs.render import text_ids
 from embedder.models.batching import plan
@@ -174,7 +174,7 @@ def _encode_group(
         _read_window(group, texts[start : start + WINDOW], role)
         for start in range(0, max(1, len(texts)), WINDOW)
     ]
-    return [join(parts, WINDOW) for parts in zip(*windows, strict=True)]
+    return [Representation.concatenate(parts, WINDOW) for parts in zip(*windows, strict=True)]
 
 
 def _read_window(

@@ -5,8 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from embedder.encoders.bm25 import ANALYSIS, BM25Encoder
 from embedder.inspect.word_columns import WordColumns, piece_words, whole_words
 from embedder.text.words import is_unspaced, words_and_emoji
@@ -62,7 +60,7 @@ class Marker:
             for name, encoder in self._encoders.items()
         }
         self._rows = {
-            name: {query_id: _of(rows, at) for query_id, at in places.items()}
+            name: {query_id: rows.of_text(at) for query_id, at in places.items()}
             for name, rows in read.items()
         }
 
@@ -207,13 +205,6 @@ def _placed(text: str) -> Iterator[tuple[str, int]]:
         for part in parts:
             yield part, at
             at += len(part)
-
-
-def _of(rows: Representation, at: int) -> Representation:
-    """Return the sparse rows of the text at a place."""
-    assert rows.sparse is not None
-    mine = np.flatnonzero(rows.owner == at)
-    return Representation(None, rows.sparse[mine], np.zeros(len(mine), np.int64))
 
 
 def _summed(rows: Representation) -> dict[int, float]:

@@ -66,14 +66,14 @@ class Corpus:
 
     def save(self, path: Path) -> None:
         """Write everything to one .npz file."""
-        arrays: dict[str, NDArray[Any]] = {}
+        arrays: dict[str, Any] = {}
         for name in NUMBERS:
             arrays[name] = getattr(self, name)
         for name in TEXTS:
             texts: TokenizedTexts = getattr(self, name)
             arrays |= {f"{name}_tokens": texts.tokens, f"{name}_starts": texts.starts}
         with replacing(path) as file:
-            np.savez(file, allow_pickle=False, **arrays)
+            np.savez(file, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> "Corpus":

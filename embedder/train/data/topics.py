@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from embedder.train.data.corpus import TokenIds
+from embedder.types import unit_rows
 
 
 def text_vectors(texts: Sequence[TokenIds], rows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -21,9 +22,7 @@ def text_vectors(texts: Sequence[TokenIds], rows: NDArray[np.float32]) -> NDArra
     counts = csr_matrix(
         (np.ones(len(tokens), dtype=np.float32), tokens, starts), (len(texts), len(rows))
     )
-    sums = counts @ rows
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    return np.asarray(sums / np.maximum(lengths, 1e-9), dtype=np.float32)
+    return unit_rows((counts @ rows).astype(np.float32))
 
 
 def topical_order(

@@ -1,10 +1,9 @@
 """The command that writes vectors to a file, for other programs."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from typer import Option, Typer
 
@@ -13,11 +12,6 @@ from lastword.cli.options import EncoderOptions, Output, command
 from lastword.cli.recipes import describe_spec
 from lastword.cli.screen import Screen, counted, size
 from lastword.cli.sources import check_folder_of
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from embedder.types import Representation
 
 app = Typer()
 
@@ -54,7 +48,7 @@ def embed(files: EmbedFiles, reading: EncoderOptions, output: Output) -> None:
     import numpy as np
 
     from embedder.progress import added, watching
-    from embedder.types import Role
+    from embedder.types import Representation, Role
     from eval.data.local import TextFolder
     from retrieval.named_texts import encode_named
 
@@ -76,42 +70,14 @@ def embed(files: EmbedFiles, reading: EncoderOptions, output: Output) -> None:
             with watching(partial(added, advance, start), len(texts[some])):
                 parts.append(encode_named(encoder, texts[some], Role(files.role), names[some]))
             advance(min(start + WINDOW, len(texts)))
-    arrays = _arrays(parts) | {
+    rows = Representation.concatenate(parts, WINDOW)
+    about = {
         "ids": np.array([document.id for document in documents]),
         "fingerprint": np.array(encoder.fingerprint),
     }
-    _write_whole(files.out, arrays)
+    rows.save(files.out, **about)
     screen.result({"out": str(files.out), "texts": len(texts), "bytes": files.out.stat().st_size})
     screen.remark(
         f"{files.out}: {counted(len(texts), 'text')}, {size(files.out.stat().st_size)}, "
-        f"with {', '.join(arrays)}; read by {describe_spec(recipe)}."
+        f"with {', '.join((*rows.to_arrays(), *about))}; read by {describe_spec(recipe)}."
     )
-
-
-def _arrays(parts: "Sequence[Representation]") -> "dict[str, NDArray[Any]]":
-    """Put the windows one under another; `owner` then counts from the first text of all."""
-    import numpy as np
-    from scipy.sparse import vstack
-
-    starts = range(0, WINDOW * len(parts), WINDOW)
-    owner = np.concatenate([part.owner + at for part, at in zip(parts, starts, strict=True)])
-    arrays: dict[str, NDArray[Any]] = {"owner": owner}
-    dense = [part.dense for part in parts if part.dense is not None]
-    if dense:
-        arrays["dense"] = np.concatenate(dense)
-    sparse = [part.sparse for part in parts if part.sparse is not None]
-    if sparse:
-        rows = vstack(sparse, format="csr")
-        arrays |= {"sparse_data": rows.data, "sparse_indices": rows.indices}
-        arrays |= {"sparse_indptr": rows.indptr, "sparse_shape": np.array(rows.shape)}
-    return arrays
-
-
-def _write_whole(path: Path, arrays: "Mapping[str, NDArray[Any]]") -> None:
-    """Replace the file in one step, so that nobody ever reads half of it."""
-    import numpy as np
-
-    from embedder.files.durable import replacing
-
-    with replacing(path) as file:
-        np.savez(file, allow_pickle=False, **arrays)
