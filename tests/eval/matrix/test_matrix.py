@@ -16,8 +16,10 @@ from eval.data.pairs import PairSet, SentencePair
 from eval.matrix.cells import MatrixRequest
 from eval.matrix.ledger import Ledger
 from eval.matrix.run import LEDGER, WORK, Data, Matrix, run_matrix
+from eval.runs.record import Record
 from eval.runs.run_folder import RunFolder
-from eval.tasks.sts import judge
+from eval.tasks.retrieval import JudgeOptions, judge
+from eval.tasks.sts import judge as judge_pairs
 from tests.models import save_llama
 from tests.synthetic import documents, queries
 
@@ -53,12 +55,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> list[Data]:
 
 def collection(folder: Path) -> BeirFolder:
     (folder / "qrels").mkdir(parents=True)
-    held, asked = list(documents(40)), queries(8)
-    lines = [{"_id": one.id, "title": one.title, "text": one.text} for one in held]
+    texts, asked = list(documents(40)), queries(8)
+    lines = [{"_id": one.id, "title": one.title, "text": one.text} for one in texts]
     (folder / "corpus.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     lines = [{"_id": name, "text": text} for name, text in asked.items()]
     (folder / "queries.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    judged = [f"{name}\t{one.id}\t1\n" for at, name in enumerate(asked) for one in held[at::8]]
+    judged = [f"{name}\t{one.id}\t1\n" for at, name in enumerate(asked) for one in texts[at::8]]
     (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(judged))
     return BeirFolder(folder)
 
@@ -71,6 +73,15 @@ def pairs() -> PairSet:
 
 def asked(models: dict[str, str], **more: object) -> MatrixRequest:
     return replace(MatrixRequest(PROMPTS, models, options=OPTIONS), **more)  # type: ignore[arg-type]
+
+
+def assert_equal_values(record: Record, apart: Record) -> None:
+    """Compare every item of every measure and run; passes together round unlike passes apart."""
+    assert list(record.values) == list(apart.values)
+    for run, measures in apart.values.items():
+        assert list(record.values[run]) == list(measures)
+        for measure, values in measures.items():
+            assert record.values[run][measure] == pytest.approx(values, abs=1e-4)
 
 
 def figures(matrix: Matrix) -> dict[tuple[str, str, str], object]:
@@ -92,7 +103,7 @@ class Spy:
                 raise KeyboardInterrupt
             return encode_prompts_together(encoders, texts, role)
 
-        monkeypatch.setattr("eval.matrix.shared_encoder.encode_each", spied)
+        monkeypatch.setattr("eval.matrix.shared_encoder.encode_prompts_together", spied)
 
 
 def test_cells_are_those_of_judging_apart(
@@ -105,14 +116,19 @@ def test_cells_are_those_of_judging_apart(
     refused = {cell.refused for cell in matrix.cells if cell.refused}
     assert len(refused) == 1 and "collection" in refused.pop()
     backbone, options = load_backbone(models["two"], OPTIONS)
-    for name, held in PROMPTS.items():
-        if name == "sampled" or held is None:
+    small = data[0]
+    assert isinstance(small, BeirFolder)
+    for name, rules in PROMPTS.items():
+        if name == "sampled" or rules is None:
             continue
-        encoder = LLMEncoder(backbone, held.reading_only(dense=True, sparse=False), options)
-        want = judge([pairs()], encoder)[0].record().measures["spearman"]
+        encoder = LLMEncoder(backbone, rules.reading_only(dense=True, sparse=False), options)
         folder = RunFolder.open(tmp_path / "two" / name)
         assert set(folder.records) == {"small", "pairs"}
-        assert folder.records["pairs"].measures["spearman"] == pytest.approx(want, abs=1e-4)
+        [apart] = judge_pairs([pairs()], encoder)
+        assert_equal_values(folder.records["pairs"], apart.record())
+        index = tmp_path / "apart" / f"{name}.index"
+        record = judge(small, {"dense": encoder}, index, JudgeOptions(latencies=0))
+        assert_equal_values(folder.records["small"], record)
         assert len(folder.queries("small")) == 8 and folder.index_path("small") is not None
     assert matrix.ledger.spent < matrix.ledger.apart
     json.dumps(matrix.to_json(), allow_nan=False)
