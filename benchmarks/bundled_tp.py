@@ -8,8 +8,8 @@ from benchmarks.bundled_section import Figure, Section, Subject, markdown
 from embedder.encoders.llm import LLMEncoder, own_prompt
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.method_rules import PrependingRules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import PrependingRules
 from embedder.prompts.template import Template
 from eval.data.pairs import PairSet, read_pairs
 from eval.tasks.sts import judge

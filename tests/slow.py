@@ -15,8 +15,9 @@ from embedder.encoders.llm import LLMEncoder
 from embedder.inputs.tokenized import TokenizedText
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.method_rules import ContrastRules, PrependingRules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import ContrastRules, PrependingRules, ReadoutRules
+from embedder.prompts.readout_rules import ReadoutRules
 from embedder.types import Role
 from tests import oracle
 from tests.shapes import DEPTH
@@ -24,7 +25,7 @@ from tests.shapes import DEPTH
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from embedder.encoders.reader import ModelInput
+    from embedder.inputs.tokenized import ModelInput
 
 OPTIONS = LLMOptions(dtype="float32", device="cpu")
 TOLERANCE = 1e-5  # of a row's largest entry

@@ -12,8 +12,8 @@ from benchmarks.bundled_retrieval import judged
 from benchmarks.bundled_section import Figure, Section, Subject
 from benchmarks.bundled_tp import Choice, as_chosen, choices, with_placeholder
 from benchmarks.results import RUNS
+from embedder.prompts.method_rules import PrependingRules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import PrependingRules
 from embedder.train.pretrain.settings import TEMPLATES
 from embedder.types import Role
 from eval.measures.measures import Values

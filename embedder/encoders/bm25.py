@@ -14,9 +14,9 @@ import snowballstemmer
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from embedder.inputs.vocabulary import stop_words as read_stop_words
-from embedder.prompts.readout_rules import STOP_WORDS
 from embedder.text.emoji import emoji_terms, is_emoji, without_selectors
+from embedder.text.stop_words import STOP_WORDS
+from embedder.text.stop_words import stop_words as read_stop_words
 from embedder.text.words import find_words, hangul_terms, has_hangul, is_unspaced, words_and_emoji
 from embedder.types import Representation, Role, fingerprint_of, list_texts
 
@@ -39,8 +39,8 @@ class BM25Encoder:
     Args:
         language: a Snowball algorithm ("english", "german", "porter", ...), or "none" for text
             that is not to be stemmed.
-        stop_words: name of a list in embedder/stopwords, "" for none; by default the language's
-            own list where there is one.
+        stop_words: a list in embedder/text/stop_words, "" for none; by default the language's own
+            where there is one.
         analysis: 1 for an index that was made by the first rules, which knew neither pairs in
             Hangul nor emoji; text without these has the same terms by both.
     """

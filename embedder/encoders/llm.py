@@ -18,17 +18,19 @@ from embedder.encoders.batch_output import (
     to_host,
 )
 from embedder.encoders.token_limits import within_context
+from embedder.files.content_hash import content_hash
 from embedder.inputs.vocabulary import TermVocabulary
 from embedder.locks import lock_of
 from embedder.models import sparse as sparsify
 from embedder.models.batching import AdaptiveBudget
 from embedder.models.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
 from embedder.progress import tell_encoded
-from embedder.prompts.prompt import NOTES, Prompt, content_hash
+from embedder.prompts.prompt import NOTES, Prompt
 from embedder.types import Representation, Role, fingerprint_of, list_texts, unit_rows
 
 if TYPE_CHECKING:
-    from embedder.encoders.reader import BatchAnswer, ModelInput
+    from embedder.encoders.reader import BatchAnswer
+    from embedder.inputs.tokenized import ModelInput
     from embedder.models.backbone import Backbone
 
 WINDOW = 256  # texts that are sorted by length together, while the next are tokenised

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from embedder.encoders.llm import LLMEncoder, own_prompt
 from embedder.encoders.rice import draw_examples, show_examples
 from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.method_rules import RewritingRules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import RewritingRules
 
 if TYPE_CHECKING:
     from embedder.encoders.adapted import AdaptedEncoder

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from embedder.inputs.prompt_tokenizer import PromptTokenizer
 from embedder.inputs.render import choose_form
-from embedder.inputs.tokenized import TokenizedText
+from embedder.inputs.tokenized import ModelInput, TokenizedText
 from embedder.locks import lock_of
 from embedder.methods.contrastive import (
     CaptureAttentionOutput,
@@ -20,36 +20,18 @@ from embedder.methods.contrastive import (
 )
 from embedder.methods.embed_filter import filter_basis
 from embedder.methods.scsp import read_selected
-from embedder.methods.selection import SelectionRules
 from embedder.methods.token_prepending import TokenPrepending, prepend_blocks
 from embedder.models.backbone import Backbone
 from embedder.models.batching import plan
 from embedder.models.greedy import greedy_answers, pool_answers
 from embedder.models.pooling import find_pooling, read_positions
 from embedder.models.request import Intervention, ReadRequest
+from embedder.prompts.method_rules import SelectionRules
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ModelInput:
-    """One text as a model is fed it.
-
-    Attributes:
-        rows: one for each wording.
-        other: the text in the auxiliary prompt of contrastive prompting, or None.
-    """
-
-    rows: tuple[TokenizedText, ...]
-    other: TokenizedText | None = None
-
-    @property
-    def tokens(self) -> int:
-        """Tokens fed in all."""
-        return sum(len(row.ids) for row in self.rows) + (len(self.other.ids) if self.other else 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

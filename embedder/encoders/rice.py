@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from embedder.models.loading import LLMOptions
+from embedder.prompts.method_rules import Example, ExampleRules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Example, ExampleRules
 from embedder.text.words import find_words
 from embedder.types import Role
 

@@ -16,8 +16,8 @@ from embedder.progress import tell_encoded
 from embedder.types import Representation, Role
 
 if TYPE_CHECKING:
-    from embedder.encoders.reader import BatchAnswer, ModelInput
-    from embedder.inputs.tokenized import TokenizedText
+    from embedder.encoders.reader import BatchAnswer
+    from embedder.inputs.tokenized import ModelInput, TokenizedText
     from embedder.models.request import ForwardOutput, ReadRequest
 
 

@@ -6,10 +6,10 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from embedder.inputs.render import leading_specials, rendered
-from embedder.inputs.text_tokens import TextRun, TextTokenizer
+from embedder.inputs.text_tokens import TextTokenizer
 from embedder.inputs.tokenized import TokenizedText
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.template import TEXT_SLOTS, Template, TemplatePart
+from embedder.prompts.template import TEXT_SLOTS, Template, TemplatePart, TextRun
 from embedder.text import sts_rules as text_rules
 from embedder.text.sentences import pack_sentences, split_sentences
 

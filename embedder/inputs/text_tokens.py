@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from embedder.inputs.marked_tokenizer import (
@@ -17,6 +17,7 @@ from embedder.inputs.marked_tokenizer import (
     unspelled,
 )
 from embedder.locks import lock_of
+from embedder.prompts.template import TextRun
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -25,20 +26,6 @@ if TYPE_CHECKING:
 # Private characters around the number of a control token.
 _OPEN, _SHUT = "\ue002", "\ue003"
 _STAND_IN = re.compile(f"{_OPEN}([0-9]{{1,9}}){_SHUT}")
-
-
-@dataclass(frozen=True, slots=True)
-class TextRun:
-    """A stretch of a string.
-
-    Attributes:
-        kind: "wording", whose spelled special tokens act; "text", which stays text whatever it
-            spells; or "placeholder", one token that no string spells.
-        text: the characters; "" for a placeholder.
-    """
-
-    kind: Literal["wording", "text", "placeholder"]
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,3 +27,21 @@ class TokenizedText:
         start = len(self.ids)
         self.ids.extend(ids)
         return range(start, len(self.ids))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelInput:
+    """One text as a model is fed it.
+
+    Attributes:
+        rows: one for each wording.
+        other: the text in the auxiliary prompt of contrastive prompting, or None.
+    """
+
+    rows: tuple[TokenizedText, ...]
+    other: TokenizedText | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Tokens fed in all."""
+        return sum(len(row.ids) for row in self.rows) + (len(self.other.ids) if self.other else 0)

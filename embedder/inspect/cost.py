@@ -6,8 +6,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from embedder.checkpoints.bundled import BUNDLED_MODEL
+from embedder.prompts.method_rules import RewritingRules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import RewritingRules, at_depth
+from embedder.prompts.readout_rules import at_depth
 from embedder.prompts.template import SLOT, TEXT_SLOTS, Template, template_parts
 from embedder.types import Role
 

@@ -10,8 +10,9 @@ from embedder.inputs.tokenized import TokenizedText
 from embedder.inspect.preview_words import words_of
 from embedder.inspect.readable import cut_stretches, join_tokens
 from embedder.models.pooling import read_positions
+from embedder.prompts.method_rules import ContrastRules, PrependingRules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import ContrastRules, PrependingRules, ReadoutRules
+from embedder.prompts.readout_rules import ReadoutRules
 from embedder.types import Role
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from embedder.inputs.tokenized import TokenizedText
 from embedder.models.backbone import Backbone
 from embedder.models.request import LayerReachedError
-from embedder.prompts.readout_rules import ContrastRules, at_depth
+from embedder.prompts.method_rules import ContrastRules
+from embedder.prompts.readout_rules import at_depth
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle

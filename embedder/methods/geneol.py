@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedder.files.config_file import read_config
+from embedder.files.content_hash import content_hash
 from embedder.inputs.conversation import Turn
 from embedder.models.generation import GenerationOptions
-from embedder.prompts.prompt import content_hash
 
 if TYPE_CHECKING:
     from embedder.models.generation import Generator

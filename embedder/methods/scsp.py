@@ -16,11 +16,11 @@ from transformers import DynamicCache
 
 from embedder.inputs.tokenized import TokenizedText
 from embedder.locks import lock_of
-from embedder.methods.selection import SelectionRules
 from embedder.models.backbone import Backbone
 from embedder.models.batching import plan
 from embedder.models.pooling import KeepStates, TokenPooling, span_positions
 from embedder.models.request import ReadRequest
+from embedder.prompts.method_rules import SelectionRules
 from embedder.prompts.readout_rules import ReadoutRules
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from embedder.inputs.tokenized import TokenizedText
 from embedder.models.anatomy import before_block, embedding_scale
 from embedder.models.backbone import Backbone
-from embedder.prompts.readout_rules import PrependingRules, at_depth
+from embedder.prompts.method_rules import PrependingRules
+from embedder.prompts.readout_rules import at_depth
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle

@@ -8,8 +8,9 @@ from typing import Any
 
 from embedder.files.config_file import parse_toml, read_toml
 from embedder.files.typed_values import fill_value, in_short, unknown_key
+from embedder.prompts.method_rules import ContrastRules, Example
 from embedder.prompts.prompt import NOTES, Prompt
-from embedder.prompts.readout_rules import ContrastRules, Example, ReadoutRules, SparseRules
+from embedder.prompts.readout_rules import ReadoutRules, SparseRules
 from embedder.prompts.template import PromptVariant, Template, Tokenization
 from embedder.types import Role
 

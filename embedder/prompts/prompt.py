@@ -1,26 +1,25 @@
 """Prompt: the wording per role and the rules of reading, as one value with a content hash."""
 
 import difflib
-import hashlib
-import json
 import math
 import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
+from embedder.files.content_hash import content_hash
 from embedder.files.typed_values import in_short
-from embedder.methods.embed_filter import FilterRules
-from embedder.methods.selection import SelectionRules
 from embedder.prompts.combination import check_together
-from embedder.prompts.readout_rules import (
+from embedder.prompts.method_rules import (
     ContrastRules,
     Example,
     ExampleRules,
+    FilterRules,
     PrependingRules,
-    ReadoutRules,
     RewritingRules,
+    SelectionRules,
 )
+from embedder.prompts.readout_rules import ReadoutRules
 from embedder.prompts.template import PromptVariant
 
 LIBRARY = Path(__file__).parent / "library"
@@ -186,9 +185,3 @@ def _check_fusion(text: str) -> None:
                 f"fusion needs settings like dense=0.5, a number of at least 0; "
                 f"got {in_short(f'{key}={number}')}"
             )
-
-
-def content_hash(facts: object) -> str:
-    """Return 16 hex digits that stand for JSON-like facts."""
-    data = json.dumps(facts, sort_keys=True, ensure_ascii=True).encode()
-    return hashlib.sha256(data).hexdigest()[:16]

@@ -5,13 +5,10 @@ used with models of many depths.
 """
 
 from dataclasses import dataclass
-from math import isfinite
-from pathlib import Path
 from typing import Literal, get_args
 
-from embedder.prompts.template import Template
+from embedder.text.stop_words import STOP_WORDS, Segmentation
 
-Segmentation = Literal["unicode", "nltk"]
 Mode = Literal[
     "first-token",
     "first-word-single",
@@ -24,16 +21,13 @@ Pooling = Literal["last", "mean", "max"]
 Norm = Literal["top", "always", "never"]
 Attention = Literal["causal", "bidirectional"]
 
-STOP_WORDS = Path(__file__).parent.parent / "text" / "stop_words"
 MAX_TERMS = 1_000_000  # more than any vocabulary has
 MAX_SCALE = 1_000_000  # beyond it, products of weights leave the range of float32
 MAX_GENERATED = 1000  # tokens; a pass each
-MAX_FACTOR = 1000.0
-MAX_SHOWN = 10_000  # documents that are drawn, rewritings and demonstrations of one text
-MAX_SEED = 2**63 - 1
 
 
-def _check_range(name: str, value: int, least: int, most: int) -> None:
+def check_range(name: str, value: int, least: int, most: int) -> None:
+    """Refuse a number outside a range; `name` is named in the error."""
     if not least <= value <= most:
         raise ValueError(f"{name} lies between {least} and {most}; got {value}")
 
@@ -45,7 +39,7 @@ class SparseRules:
     Attributes:
         top: most terms of the text itself kept per row.
         words: "unicode" needs no data; "nltk" is the paper's exact form and needs punkt_tab data.
-        stop_words: a list in embedder/stopwords, or "" for none.
+        stop_words: a list in embedder/text/stop_words, or "" for none.
         scale: weights become rint(scale * weight) as in the paper (100); 0 keeps them as they are.
         merge_forms: "what", "What" and " what" share one column, which takes the largest weight.
         expansion: terms from outside the text that are added, strongest first.
@@ -67,10 +61,10 @@ class SparseRules:
         if self.stop_words not in known:
             listed = ", ".join(f'"{name}"' for name in known)
             raise ValueError(f"sparse.stop_words must be one of {listed}; got {self.stop_words!r}")
-        _check_range("sparse.top", self.top, 1, MAX_TERMS)
-        _check_range("sparse.expansion", self.expansion, 0, MAX_TERMS)
-        _check_range("sparse.fallback", self.fallback, 0, MAX_TERMS)
-        _check_range("sparse.scale", self.scale, 0, MAX_SCALE)
+        check_range("sparse.top", self.top, 1, MAX_TERMS)
+        check_range("sparse.expansion", self.expansion, 0, MAX_TERMS)
+        check_range("sparse.fallback", self.fallback, 0, MAX_TERMS)
+        check_range("sparse.scale", self.scale, 0, MAX_SCALE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +109,9 @@ class ReadoutRules:
                 raise ValueError(f"read.{name} must be one of {known}; got {getattr(self, name)!r}")
         if not self.dense and self.sparse is None:
             raise ValueError("a prompt must read dense rows, sparse rows or both; got neither")
-        _check_range("read.generated_tokens", self.generated_tokens, 1, MAX_GENERATED)
-        _check_range("read.last_generated", self.last_generated, 0, MAX_GENERATED)
-        _check_depth("read.layer", self.layer)
+        check_range("read.generated_tokens", self.generated_tokens, 1, MAX_GENERATED)
+        check_range("read.last_generated", self.last_generated, 0, MAX_GENERATED)
+        check_depth("read.layer", self.layer)
 
     @property
     def at_last_token(self) -> bool:
@@ -138,114 +132,6 @@ class ReadoutRules:
 _CLOSED = {"mode": Mode, "span": ReadSpan, "pool": Pooling, "norm": Norm, "attention": Attention}
 
 
-@dataclass(frozen=True, slots=True)
-class PrependingRules:
-    """Token Prepending (Fu et al., ACL 2025) and its hierarchical form (HTP, ACL 2026).
-
-    Before every block i, start <= i < exit, counted from 0, the state at a placeholder becomes a
-    copy of the state at the last token; at a sentence's placeholders, of its own last token.
-
-    Attributes:
-        start: first block that is fed the copy.
-        exit: first block that is not fed it any more; a fraction is one of the model's depth, and
-            a number beyond the last block feeds all of them.
-    """
-
-    start: int = 1
-    exit: int | float = 7
-
-    def __post_init__(self) -> None:
-        _check_depth("prepend.exit", self.exit)
-        if self.start < 0 or (not isinstance(self.exit, float) and self.exit <= self.start):
-            raise ValueError(
-                f"prepend needs 0 <= start < exit; got start {self.start}, exit {self.exit}"
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class ContrastRules:
-    """Contrastive Prompting (Cheng et al., ACL 2025).
-
-    The last token's attention output v (before its projection) becomes strength * (v - v_aux),
-    v_aux being that of an auxiliary prompt which asks for what does not matter.
-
-    Attributes:
-        template: the auxiliary prompt.
-        block: block whose attention output is changed, counted from 0; or a fraction of depth.
-        strength: factor on the difference.
-        restore: whether the difference is first brought to the length of v.
-    """
-
-    template: Template
-    block: int | float = 4
-    strength: float = 0.5
-    restore: bool = False
-
-    def __post_init__(self) -> None:
-        _check_depth("contrast.block", self.block)
-        if not (isfinite(self.strength) and abs(self.strength) <= MAX_FACTOR):
-            raise ValueError(
-                f"contrast.strength lies between {-MAX_FACTOR:g} and {MAX_FACTOR:g}; "
-                f"got {self.strength}"
-            )
-        if self.template.has_placeholder:
-            raise ValueError("the auxiliary prompt of contrast takes no placeholder")
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A text and the word that stands for it, shown to the model before it is asked."""
-
-    text: str
-    word: str
-
-
-@dataclass(frozen=True, slots=True)
-class ExampleRules:
-    """Examples drawn from the collection that is indexed (RICE, 2026).
-
-    Attributes:
-        count: documents that are shown.
-        seed: which ones; the same seed draws the same documents from the same collection.
-        max_tokens: tokens of each that are shown.
-    """
-
-    count: int = 10
-    seed: int = 0
-    max_tokens: int = 64
-
-    def __post_init__(self) -> None:
-        _check_range("sample.count", self.count, 1, MAX_SHOWN)
-        _check_range("sample.max_tokens", self.max_tokens, 1, MAX_TERMS)
-        _check_range("sample.seed", self.seed, 0, MAX_SEED)
-
-
-@dataclass(frozen=True, slots=True)
-class RewritingRules:
-    """Rewritings of a text by a generating model, averaged with it (GenEOL, NAACL 2025).
-
-    Attributes:
-        writer: the model that writes, by name or folder; "" is the one that reads.
-        per_instruction: rewritings of each of the four kinds.
-        shots: demonstrations that the writer is shown each time.
-        compose: whether every rewriting is then summarised.
-        seed: of demonstrations and answers.
-        unit: whether states have unit length before they are averaged.
-    """
-
-    writer: str = ""
-    per_instruction: int = 2
-    shots: int = 5
-    compose: bool = False
-    seed: int = 0
-    unit: bool = False
-
-    def __post_init__(self) -> None:
-        _check_range("rewrite.per_instruction", self.per_instruction, 1, MAX_SHOWN)
-        _check_range("rewrite.shots", self.shots, 0, MAX_SHOWN)
-        _check_range("rewrite.seed", self.seed, 0, MAX_SEED)
-
-
 def at_depth(value: int | float, depth: int) -> int:
     """Turn a number or a fraction of depth into a number of blocks, 0..depth."""
     if isinstance(value, float):
@@ -253,6 +139,7 @@ def at_depth(value: int | float, depth: int) -> int:
     return value if value >= 0 else depth + 1 + value
 
 
-def _check_depth(name: str, value: int | float) -> None:
+def check_depth(name: str, value: int | float) -> None:
+    """Refuse a fraction of depth that is none; `name` is named in the error."""
     if isinstance(value, float) and not 0 <= value <= 1:
         raise ValueError(f"{name} as a fraction of depth lies between 0.0 and 1.0; got {value}")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, get_args
 
-from embedder.inputs.text_tokens import TextRun
 from embedder.types import Role
 
 SLOT = "{text}"
@@ -16,6 +15,20 @@ Tokenization = Literal["pieces", "whole"]
 _NAMES = ("text", "reversed", "sentences", "front", "placeholder", "task", "bos", "eos")
 _PART = re.compile(rf"\{{({'|'.join(_NAMES)}|\|)\}}")
 _NEARLY = re.compile(r"\{\s*(\w{2,20})\s*\}")
+
+
+@dataclass(frozen=True, slots=True)
+class TextRun:
+    """A stretch of a string.
+
+    Attributes:
+        kind: "wording", whose spelled special tokens act; "text", which stays text whatever it
+            spells; or "placeholder", one token that no string spells.
+        text: the characters; "" for a placeholder.
+    """
+
+    kind: Literal["wording", "text", "placeholder"]
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

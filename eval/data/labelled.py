@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal, get_args
 
-from embedder.prompts.prompt import content_hash
+from embedder.files.content_hash import content_hash
 from eval.data.tables import columns, distinct, read_rows
 
 DataPart = Literal["all", "train", "dev", "test"]

@@ -6,8 +6,8 @@ from dataclasses import astuple, dataclass
 from itertools import chain
 from pathlib import Path
 
+from embedder.files.content_hash import content_hash
 from embedder.files.lines import read_number, shorten
-from embedder.prompts.prompt import content_hash
 from eval.data.tables import distinct, read_rows
 
 COLUMNS = ("score", "sentence1", "sentence2")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from embedder.files.config_file import read_json
+from embedder.files.content_hash import content_hash
 from embedder.files.durable import replace_file
-from embedder.prompts.prompt import content_hash
 from embedder.types import Encoder
 from eval.data.collections import Collection
 from index.documents import Document

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.files.content_hash import content_hash
 from embedder.progress import watching
-from embedder.prompts.prompt import content_hash
 from embedder.types import Encoder, Role
 from eval.measures.ranking import rank_documents
 from eval.runs.collection_index import open_or_build

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from embedder.prompts.method_rules import RewritingRules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import RewritingRules
 from lastword.cli.encoders import model_channels, remake_encoders
 from lastword.cli.options import DeviceOptions, EncoderOptions
 from lastword.cli.recipes import EncoderSpec, LLMSpec, SbertSpec, to_json

@@ -123,7 +123,7 @@ def _sparse_top(prompt: Prompt, value: int) -> Prompt:
 
 
 def _prepend(prompt: Prompt, value: tuple[int, int] | None) -> Prompt:
-    from embedder.prompts.readout_rules import PrependingRules
+    from embedder.prompts.method_rules import PrependingRules
 
     return replace(prompt, prepend=PrependingRules(*value) if value else None)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.inputs.vocabulary import stop_words
+from embedder.text.stop_words import stop_words
 from embedder.train.data.corpus import TokenIds
 from embedder.train.pretrain.settings import PHRASINGS
 from embedder.train.pretrain.tokenizer import BOS, PAD

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embedder.prompts.prompt import Prompt, content_hash
+from embedder.files.content_hash import content_hash
+from embedder.prompts.prompt import Prompt
 from embedder.types import Role
 from lastword.cli.encoders import ChannelEncoders, channel_options, remake_encoders
 from lastword.cli.options import DeviceOptions

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from embedder.encoders.adapted import AdaptedEncoder, encoder_of
 from embedder.encoders.llm import LLMEncoder, own_prompt
-from embedder.prompts.prompt import Prompt, content_hash
+from embedder.files.content_hash import content_hash
+from embedder.prompts.prompt import Prompt
 from embedder.types import Role
 from eval.runs.collection_index import manifest_digest
 from lastword.cli.encoders import remake_encoders

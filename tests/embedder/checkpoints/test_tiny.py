@@ -10,8 +10,8 @@ import torch
 from safetensors import safe_open
 
 from embedder.checkpoints.bundled import BUNDLED_MODEL
-from embedder.inputs.vocabulary import stop_words
 from embedder.prompts.prompt import Prompt
+from embedder.text.stop_words import stop_words
 from embedder.train.pretrain.export import prompt_toml
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from embedder.encoders.adapted import AdaptedEncoder, QueryAdapter, encoder_of
 from embedder.encoders.llm import LLMEncoder
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.method_rules import RewritingRules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import RewritingRules
 from embedder.types import Role
 from tests.models import save_llama, save_tokenizer
 from tests.planted import PlantedObjective, plain_prompt

@@ -12,8 +12,8 @@ from embedder.encoders.load import open_encoder
 from embedder.encoders.rice import draw_examples, first_word, show_examples
 from embedder.models.greedy import greedy_answers
 from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.method_rules import ExampleRules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import ExampleRules
 from embedder.types import Role
 from tests.models import LINES, save_llama
 

@@ -9,8 +9,8 @@ import pytest
 from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.load import open_encoder
 from embedder.encoders.rewriting import RewritingEncoder
+from embedder.prompts.method_rules import RewritingRules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import RewritingRules
 from embedder.types import Role
 from tests.models import LINES, save_llama
 

@@ -11,9 +11,9 @@ from embedder.checkpoints.bundled import BUNDLED_MODEL
 from embedder.inputs.prompt_tokenizer import PromptTokenizer
 from embedder.inputs.render import text_ids
 from embedder.inputs.tokenized import TokenizedText
-from embedder.methods.selection import SelectionRules
+from embedder.prompts.method_rules import Example, PrependingRules, SelectionRules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import Example, PrependingRules, ReadoutRules
+from embedder.prompts.readout_rules import ReadoutRules
 from embedder.prompts.template import PromptVariant, Template, Tokenization
 from tests.models import save_tokenizer
 

@@ -6,7 +6,8 @@ from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
 from embedder.inputs.conversation import Turn, prompt_ids
 from embedder.inputs.marked_tokenizer import control_tokens
-from embedder.inputs.text_tokens import TextRun, TextTokenizer
+from embedder.inputs.text_tokens import TextTokenizer
+from embedder.prompts.template import TextRun
 from tests.tokenizer_kinds import KINDS, TEXTS, tokenizer_of
 
 SPELLED = [

@@ -12,8 +12,9 @@ from torch import nn
 from embedder.inputs.tokenized import TokenizedText
 from embedder.methods.contrastive import contrasted
 from embedder.methods.token_prepending import TokenPrepending
+from embedder.prompts.method_rules import ContrastRules, PrependingRules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import ContrastRules, PrependingRules, ReadoutRules
+from embedder.prompts.readout_rules import ReadoutRules
 from embedder.prompts.template import PromptVariant, Template
 from embedder.types import Role
 from tests.models import save_tokenizer

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedModel
 
 from embedder.methods.scsp import select_tokens, token_importance
-from embedder.methods.selection import SelectionRules
+from embedder.prompts.method_rules import SelectionRules
 from tests.shapes import SHAPES, WINDOW, save_shape
 
 LENGTH = 40

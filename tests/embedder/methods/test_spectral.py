@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedder.methods import embed_filter as spectral
-from embedder.methods.embed_filter import FilterRules, filter_basis
+from embedder.methods.embed_filter import filter_basis
+from embedder.prompts.method_rules import FilterRules
 
 WIDTH = 12
 

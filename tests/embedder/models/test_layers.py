@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from embedder.encoders.llm import LLMEncoder
-from embedder.methods.embed_filter import FilterRules
 from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.method_rules import FilterRules
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.readout_rules import ReadoutRules
 from embedder.types import Role

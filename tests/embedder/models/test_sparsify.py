@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from embedder.inputs.vocabulary import TermVocabulary, content_words, stop_words
+from embedder.inputs.vocabulary import TermVocabulary
 from embedder.models.sparse import merge_forms, select, term_weights, to_rows, top_allowed
 from embedder.prompts.readout_rules import SparseRules
+from embedder.text.stop_words import content_words, stop_words
 from tests.models import save_tokenizer
 
 

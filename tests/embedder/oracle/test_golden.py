@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from embedder.encoders.llm import LLMEncoder
-from embedder.inputs.vocabulary import content_words, stop_words
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.readout_rules import ReadoutRules, SparseRules
 from embedder.prompts.template import PromptVariant, Template
+from embedder.text.stop_words import content_words, stop_words
 from embedder.types import Representation, Role
 from index.channels.inverted import (
     InvertedChannel,

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from embedder.encoders.llm import LLMEncoder
 from embedder.models.pooling import TokenPooling
 from embedder.models.request import ForwardOutput, ReadRequest
+from embedder.prompts.method_rules import ContrastRules, PrependingRules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import ContrastRules, PrependingRules, ReadoutRules
+from embedder.prompts.readout_rules import ReadoutRules
 from embedder.prompts.template import PromptVariant, Template
 from embedder.text import sts_rules as text_rules
 from embedder.types import Role

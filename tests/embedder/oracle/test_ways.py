@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedder.methods.embed_filter import FilterRules
+from embedder.prompts.method_rules import ContrastRules, FilterRules, PrependingRules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import ContrastRules, PrependingRules, ReadoutRules
+from embedder.prompts.readout_rules import ReadoutRules
 from embedder.prompts.template import PromptVariant, Template
 from embedder.types import Role
 from tests.shapes import SHAPES, save_shape

@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from embedder.methods.embed_filter import FilterRules
-from embedder.methods.selection import SelectionRules
-from embedder.prompts.prompt import Prompt
-from embedder.prompts.readout_rules import (
+from embedder.prompts.method_rules import (
     ContrastRules,
     Example,
     ExampleRules,
+    FilterRules,
     PrependingRules,
-    ReadoutRules,
     RewritingRules,
+    SelectionRules,
 )
+from embedder.prompts.prompt import Prompt
+from embedder.prompts.readout_rules import ReadoutRules
 from embedder.prompts.template import PromptVariant, Template
 
 CAUSAL = ReadoutRules(sparse=None)
