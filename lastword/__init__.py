@@ -2,6 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from lastword.shadowing import load_own_packages
+
+load_own_packages()
+
 if TYPE_CHECKING:
     from lastword.cli.opening import open_retriever
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from embedder.inputs.template_worker import SECONDS
+from embedder.inputs import template_worker
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -20,7 +20,7 @@ WAIT = 60  # seconds by the clock, for a machine that has little time for the pr
 KEPT = 256  # conversations; several encoders ask for the same
 
 
-_LATE = f"it did not end within {SECONDS} seconds of processor time"
+_LATE = f"it did not end within {template_worker.SECONDS} seconds of processor time"
 _ENDED = {getattr(signal, name): _LATE for name in ("SIGPROF", "SIGKILL") if hasattr(signal, name)}
 
 
@@ -96,7 +96,7 @@ class _Process:
         # The modules that this process would import, and none from the working directory.
         where = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)  # noqa: PTH100
         self._running = subprocess.Popen(
-            [sys.executable, "-P", "-m", "embedder.inputs.template_worker"],
+            [sys.executable, "-P", template_worker.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
