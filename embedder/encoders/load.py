@@ -1,4 +1,4 @@
-"""Open an encoder: a model with a prompt, its examples drawn, its writer beside it."""
+"""Open an encoder: a model with a prompt, its examples drawn, its generator beside it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 from embedder.encoders.llm import LLMEncoder, own_prompt
 from embedder.encoders.rice import draw_examples, show_examples
 from embedder.models.loading import LLMOptions, load_backbone
-from embedder.prompts.method_rules import RewritingRules
 from embedder.prompts.prompt import Prompt
 
 if TYPE_CHECKING:
     from embedder.encoders.adapted import AdaptedEncoder
     from embedder.encoders.rewriting import RewritingEncoder
-    from embedder.methods.geneol import RewritingPrompts
 
 
 def open_encoder(
@@ -49,22 +47,9 @@ def open_encoder(
     if chosen.rewrite is None:
         return encoder
     from embedder.encoders.rewriting import RewritingEncoder
+    from embedder.methods.geneol import Rewriter
     from embedder.models.generation import Generator
 
-    rule = chosen.rewrite
-    writer = Generator.load(rule.writer, options) if rule.writer else Generator(backbone)
-    return RewritingEncoder(encoder, writer, variants_of(rule))
-
-
-def variants_of(rule: RewritingRules) -> "RewritingPrompts":
-    """Return the wordings that come with lastword, with the numbers of a prompt."""
-    from embedder.methods.geneol import RewritingPrompts
-
-    return replace(
-        RewritingPrompts.load(),
-        per_instruction=rule.per_instruction,
-        shots=rule.shots,
-        compose=rule.compose,
-        seed=rule.seed,
-        unit=rule.unit,
-    )
+    rules = chosen.rewrite
+    generator = Generator.load(rules.writer, options) if rules.writer else Generator(backbone)
+    return RewritingEncoder(encoder, Rewriter(generator, rules))

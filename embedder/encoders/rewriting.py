@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.methods.geneol import RewritingPrompts, write_rewritings
+from embedder.methods.geneol import Rewriter
 from embedder.types import Representation, Role, fingerprint_of, list_texts, unit_rows
 
 if TYPE_CHECKING:
-    from embedder.models.generation import Generator
     from embedder.prompts.prompt import Prompt
 
 
@@ -36,66 +35,61 @@ class StateEncoder(Protocol):
 
 
 class RewritingEncoder:
-    """An Encoder: the unit mean of the states of a text and of its variants.
+    """An Encoder: the unit mean of the states of a text and of its rewritings.
 
-    An empty variant is left out of the mean and counted. A blank text has no variants.
+    An empty rewriting is left out of the mean and counted. A blank text has no rewritings.
     """
 
-    def __init__(
-        self, inner: StateEncoder, writer: "Generator", rules: RewritingPrompts | None = None
-    ) -> None:
-        self.inner = inner
-        self.writer = writer
-        self.rules = rules or RewritingPrompts.load()
+    def __init__(self, inner: StateEncoder, rewriter: Rewriter) -> None:
+        self.inner, self.rewriter = inner, rewriter
         self._counting = Lock()
         self._counts: Counter[str] = Counter(texts=0, variants=0, empty_variants=0)
-        self._fingerprint = fingerprint_of(
-            **json.loads(inner.fingerprint), variants=self.rules.facts | {"writer": writer.facts}
-        )
+        self._fingerprint = fingerprint_of(**json.loads(inner.fingerprint), variants=rewriter.facts)
 
     @property
     def fingerprint(self) -> str:
-        """The fingerprint of the encoder inside, with writer and rules as one more fact."""
+        """The fingerprint of the inner encoder, with generator and rules as one more fact."""
         return self._fingerprint
 
     @property
     def prompt(self) -> "Prompt | None":
-        """The prompt of the encoder inside."""
+        """The prompt of the inner encoder."""
         return getattr(self.inner, "prompt", None)
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Counts of the encoder inside, over texts and variants, with three of its own.
+        """Counts of the inner encoder, over texts and rewritings, with three of its own.
 
-        `texts` are those that were given, `variants` those that were written for them, and
-        `empty_variants` those that the writer left empty.
+        `texts` are those that were given, `variants` the rewritings of them, and `empty_variants`
+        those in which the generator said nothing.
         """
         return {**self.inner.counts, **self._counts}
 
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Encode texts in order; equal texts are rewritten once per call."""
         role, texts = Role(role), list_texts(texts)
-        variants = self.variants(texts)
+        rewritings = self.rewrite(texts)
         with self._counting:
             self._counts["texts"] += len(texts)
-        wanted = {one: None for text in texts for one in (text, *variants[text])}
-        states = self.inner.states(list(wanted), role)
-        if self.rules.unit:
+        distinct = {version: None for text in texts for version in (text, *rewritings[text])}
+        states = self.inner.states(list(distinct), role)
+        if self.rewriter.rules.unit:
             states = unit_rows(states)
-        place = {text: row for row, text in enumerate(wanted)}
+        place = {text: row for row, text in enumerate(distinct)}
         rows = np.zeros((len(texts), states.shape[1]), dtype=np.float32)
         for at, text in enumerate(texts):
-            rows[at] = states[[place[one] for one in (text, *variants[text])]].mean(axis=0)
+            versions = [place[version] for version in (text, *rewritings[text])]
+            rows[at] = states[versions].mean(axis=0)
         return Representation(unit_rows(rows), None, np.arange(len(texts), dtype=np.int64))
 
-    def variants(self, texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """Write the variants of texts, without empty ones, and count them."""
+    def rewrite(self, texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Write the rewritings of texts, without empty ones, and count them."""
         distinct = dict.fromkeys(texts)
         asked = [text for text in distinct if text.strip()]
-        written = dict(zip(asked, write_rewritings(asked, self.rules, self.writer), strict=True))
-        kept = {text: tuple(filter(None, written.get(text, ()))) for text in distinct}
-        total = sum(map(len, written.values()))
+        answers = dict(zip(asked, self.rewriter.rewrite(asked), strict=True))
+        kept = {text: tuple(filter(None, answers.get(text, ()))) for text in distinct}
+        total, full = (sum(map(len, lists.values())) for lists in (answers, kept))
         with self._counting:
-            self._counts["variants"] += sum(map(len, kept.values()))
-            self._counts["empty_variants"] += total - sum(map(len, kept.values()))
+            self._counts["variants"] += full
+            self._counts["empty_variants"] += total - full
         return kept

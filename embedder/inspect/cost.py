@@ -47,7 +47,8 @@ class PromptCost:
 def prompt_cost(prompt: Prompt) -> PromptCost:
     """Count what a sentence of average length costs, with the bundled tokenizer's tokens.
 
-    A rewriting is taken to be as long as its text, and its writer to be as large as the reader.
+    A rewriting is taken to be as long as its text, and the generator to be as large as the model
+    that reads.
     """
     templates = prompt.forms[0].templates(Role.DOCUMENT)
     reading = prompt.reading
@@ -100,9 +101,9 @@ def _with_rewritings(passes: int, tokens: float, rule: RewritingRules) -> tuple[
     """Add what is written about a text, token by token, and the reading of it."""
     from embedder.methods.geneol import RewritingPrompts
 
-    rules = RewritingPrompts.load()
-    asks = [instruction.ask for instruction in rules.instructions] * rule.per_instruction
-    written = asks + [rules.summary.ask] * (len(asks) if rule.compose else 0)
+    prompts = RewritingPrompts.load()
+    asks = [instruction.ask for instruction in prompts.instructions] * rule.per_instruction
+    written = asks + [prompts.summary.ask] * (len(asks) if rule.compose else 0)
     length = _count(SENTENCE)
     read = len(asks) + 1
     # Demonstrations and instruction come before the text, alike for all texts.

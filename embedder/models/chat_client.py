@@ -6,14 +6,12 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlparse
 
 from embedder.files.config_file import parse_json
 from embedder.inputs.conversation import Turn
-
-if TYPE_CHECKING:
-    from embedder.models.generation import Generator
+from embedder.models.generation import GenerationOptions, Generator
 
 KEYS = ("LASTWORD_API_KEY", "OPENAI_API_KEY")
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -43,15 +41,13 @@ class Chat(Protocol):
 class GeneratorChat:
     """A causal LM in this process."""
 
-    def __init__(self, writer: "Generator", name: str) -> None:
-        self._writer, self.name = writer, name
+    def __init__(self, generator: Generator, name: str) -> None:
+        self._generator, self.name = generator, name
 
     def answer(self, turns: Sequence[Turn], seed: int, most_tokens: int) -> str:
         """Return the answer; the same seed gives the same."""
-        from embedder.models.generation import GenerationOptions
-
-        rule = GenerationOptions(max_new_tokens=most_tokens, temperature=TEMPERATURE, seed=seed)
-        return self._writer.write([turns], rule)[0]
+        options = GenerationOptions(max_new_tokens=most_tokens, temperature=TEMPERATURE, seed=seed)
+        return self._generator.generate([turns], options)[0]
 
 
 class AddressChat:
@@ -132,6 +128,4 @@ def open_chat(named: str) -> Chat:
     model, _, address = named.partition("@")
     if address.startswith(_SCHEMES):
         return AddressChat(address, model)
-    from embedder.models.generation import Generator
-
     return GeneratorChat(Generator.load(named), named)

@@ -1,4 +1,4 @@
-"""Writer: a causal LM that answers conversations; a text's sample is its own in every batch."""
+"""Generator: a causal LM that answers conversations, each with random numbers of its own."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class GenerationOptions:
-    """How an answer is written.
+    """How an answer is generated.
 
     Attributes:
         max_new_tokens: most tokens of an answer.
@@ -56,18 +56,18 @@ class GenerationOptions:
 
 
 class Generator:
-    """A causal LM that writes.
+    """A causal LM that answers conversations.
 
     A model with a chat template is asked through it. Others continue a transcript: the user's
     text, a new line, the assistant's, a blank line; there a blank line ends the answer. Penalties
-    that a model's generation_config asks for are not applied: `GenerationOptions` is the rule.
+    that a model's generation_config asks for are not applied: `GenerationOptions` alone counts.
 
     Every conversation has its own stream of random numbers, made of the seed and its own turns,
-    so that what is written does not depend on the batch, up to the rounding of the model.
+    so that an answer does not depend on the batch, up to the rounding of the model.
     """
 
     def __init__(self, backbone: "Backbone", token_budget: int = 0) -> None:
-        """Write with a loaded model, which may be an encoder's.
+        """Take a loaded model, which may be an encoder's.
 
         Args:
             backbone: model and tokenizer.
@@ -92,7 +92,7 @@ class Generator:
 
     @property
     def facts(self) -> dict[str, object]:
-        """What changes an answer besides conversation and rule, for a fingerprint."""
+        """What changes an answer besides conversation and options, for a fingerprint."""
         return {
             "weights": weights_digest(self.backbone.model, self.backbone.missing_head),
             "tokenizer": tokenizer_digest(self.backbone.tokenizer),
@@ -101,7 +101,9 @@ class Generator:
             "special_tokens_in_texts": "text",
         }
 
-    def write(self, conversations: Sequence[Sequence[Turn]], rule: GenerationOptions) -> list[str]:
+    def generate(
+        self, conversations: Sequence[Sequence[Turn]], options: GenerationOptions
+    ) -> list[str]:
         """Answer conversations, in order.
 
         What all of them begin with, such as demonstrations, is read once.
@@ -117,17 +119,17 @@ class Generator:
         tokenizer = self.backbone.tokenizer
         with lock_of(tokenizer):
             rows = [conversation.prompt_ids(turns, tokenizer) for turns in conversations]
-        self._check_room(rows, rule)
-        seeds = [own_seed(turns, rule.seed) for turns in conversations]
-        start = read_shared_prefix(self.backbone, rows, rule.max_new_tokens)
+        self._check_room(rows, options)
+        seeds = [own_seed(turns, options.seed) for turns in conversations]
+        start = read_shared_prefix(self.backbone, rows, options.max_new_tokens)
 
         def choose(waiting: list[int]) -> NDArray[np.int64]:
             lengths = [len(rows[place]) for place in waiting]
-            return plan(lengths, rule.max_new_tokens, self._budget.tokens)[0]
+            return plan(lengths, options.max_new_tokens, self._budget.tokens)[0]
 
         def run(batch: NDArray[np.int64]) -> dict[int, str]:
             written = self._generate(
-                start, [rows[i] for i in batch], [seeds[i] for i in batch], rule
+                start, [rows[i] for i in batch], [seeds[i] for i in batch], options
             )
             return dict(zip(batch.tolist(), written, strict=True))
 
@@ -135,7 +137,7 @@ class Generator:
         answers = {place: answer for batch in batches for place, answer in batch.items()}
         return [answers[place] for place in range(len(rows))]
 
-    def cut(self, text: str, limit: int) -> str:
+    def truncate(self, text: str, limit: int) -> str:
         """Return a text, or what its first `limit` tokens say where it has more."""
         with lock_of(self.backbone.tokenizer):
             (ids,) = TextTokenizer(self.backbone.tokenizer).ids([text])
@@ -144,13 +146,17 @@ class Generator:
         return _said(self.backbone.tokenizer, ids[:limit])
 
     def _generate(
-        self, start: SharedPrefix, rows: list[list[int]], seeds: list[int], rule: GenerationOptions
+        self,
+        start: SharedPrefix,
+        rows: list[list[int]],
+        seeds: list[int],
+        options: GenerationOptions,
     ) -> list[str]:
         ids, mask = pad(rows, start.length)
         device = self.backbone.device
-        stop = (*rule.stop, conversation.BLANK_LINE) if not self.chat else rule.stop
+        stop = (*options.stop, conversation.BLANK_LINE) if not self.chat else options.stop
         ending = _StopStrings(self.backbone.tokenizer, ids.shape[1], stop)
-        drawing = [_Draws(seeds, rule, ids.shape[1])] if rule.temperature else []
+        drawing = [_Draws(seeds, options, ids.shape[1])] if options.temperature else []
         with lock_of(self.backbone.model), torch.inference_mode():
             out = self.backbone.model.generate(
                 input_ids=torch.from_numpy(ids).to(device),
@@ -158,7 +164,7 @@ class Generator:
                 past_key_values=start.cache(len(rows)),
                 logits_processor=drawing,
                 stopping_criteria=[ending] if stop else [],
-                max_new_tokens=rule.max_new_tokens,
+                max_new_tokens=options.max_new_tokens,
                 eos_token_id=self._ends or None,
                 pad_token_id=self._ends[0] if self._ends else 0,
                 **_PLAIN,
@@ -172,10 +178,10 @@ class Generator:
             text = text.split(string, 1)[0]
         return text.strip()
 
-    def _check_room(self, rows: list[list[int]], rule: GenerationOptions) -> None:
+    def _check_room(self, rows: list[list[int]], options: GenerationOptions) -> None:
         config = self.backbone.model.config.get_text_config()
         context = getattr(config, "max_position_embeddings", None)
-        longest = max(map(len, rows), default=0) + rule.max_new_tokens
+        longest = max(map(len, rows), default=0) + options.max_new_tokens
         if context and longest > context:
             raise ValueError(
                 f"a conversation and its answer take {longest} tokens, the model's context has "
@@ -197,19 +203,19 @@ _PLAIN: dict[str, Any] = {
 class _Draws:
     """A logits processor that leaves each row one token: the one its own numbers draw."""
 
-    def __init__(self, seeds: list[int], rule: GenerationOptions, prompt: int) -> None:
-        streams = [np.random.default_rng(seed).random(rule.max_new_tokens) for seed in seeds]
+    def __init__(self, seeds: list[int], options: GenerationOptions, prompt: int) -> None:
+        streams = [np.random.default_rng(seed).random(options.max_new_tokens) for seed in seeds]
         self.numbers = np.stack(streams).astype(np.float32)  # (n, max_new_tokens)
-        self.rule = rule
+        self.options = options
         self.prompt = prompt
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         step = input_ids.shape[1] - self.prompt
         numbers = torch.from_numpy(self.numbers[:, step]).to(scores.device)
-        probabilities = (scores.float() / self.rule.temperature).softmax(dim=-1)
+        probabilities = (scores.float() / self.options.temperature).softmax(dim=-1)
         ordered, tokens = probabilities.sort(dim=-1, descending=True, stable=True)
         sums = ordered.cumsum(dim=-1)  # (n, vocab)
-        inside = sums - ordered < self.rule.top_p  # the first token always is
+        inside = sums - ordered < self.options.top_p  # the first token always is
         mass = (ordered * inside).sum(dim=-1)
         place = torch.searchsorted(sums, (numbers * mass)[:, None], right=True)
         place = place.minimum(inside.sum(dim=-1, keepdim=True) - 1)  # rounding at the far end

@@ -23,7 +23,7 @@ def test_a_prompt_that_rewrites_gets_a_writer(tmp_path: Path) -> None:
     (text,) = LINES[:1]
     got = encoder.encode([text], Role.QUERY).dense
     plain = LLMEncoder.load(folder, replace(prompt, rewrite=None))
-    texts = [text, *encoder.variants([text])[text]]
+    texts = [text, *encoder.rewrite([text])[text]]
     assert len(texts) > 1
     mean = plain.states(texts, Role.QUERY).mean(axis=0)
     assert got is not None and np.abs(got[0] - mean / np.linalg.norm(mean)).max() < 1e-5

@@ -1,4 +1,4 @@
-"""A writer against a plain loop of its own: alone, in batches, greedy and drawn."""
+"""A generator against a plain loop of its own: alone, in batches, greedy and drawn."""
 
 import json
 from dataclasses import replace
@@ -20,7 +20,7 @@ DRAWN = GenerationOptions(max_new_tokens=12, temperature=0.8, top_p=0.9, seed=3)
 
 
 @pytest.fixture(scope="module")
-def writer(llama: Path) -> Generator:
+def generator(llama: Path) -> Generator:
     return Generator.load(llama, LLMOptions(dtype="float32"))
 
 
@@ -30,9 +30,9 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Generator:
     return Generator.load(folder, LLMOptions(dtype="float32"))
 
 
-def by_hand(writer: Generator, turns: list[Turn], rule: GenerationOptions) -> str:
+def by_hand(generator: Generator, turns: list[Turn], rule: GenerationOptions) -> str:
     """One conversation, no padding, no cache, the whole sequence again for every token."""
-    tokenizer, model = writer.backbone.tokenizer, writer.backbone.model
+    tokenizer, model = generator.backbone.tokenizer, generator.backbone.model
     ids = prompt_ids(turns, tokenizer)
     numbers = np.random.default_rng(own_seed(turns, rule.seed))
     said: list[int] = []
@@ -64,19 +64,19 @@ def drawn(logits: np.ndarray, rule: GenerationOptions, numbers: np.random.Genera
 
 
 @pytest.mark.parametrize("rule", [GenerationOptions(max_new_tokens=12), DRAWN])
-@pytest.mark.parametrize("which", ["writer", "plain"])
+@pytest.mark.parametrize("which", ["generator", "plain"])
 def test_it_writes_what_a_plain_loop_writes(
     which: str, rule: GenerationOptions, request: pytest.FixtureRequest
 ) -> None:
     used: Generator = request.getfixturevalue(which)
-    assert used.write(ASKED, rule) == [by_hand(used, turns, rule) for turns in ASKED]
+    assert used.generate(ASKED, rule) == [by_hand(used, turns, rule) for turns in ASKED]
 
 
 @pytest.mark.parametrize("shape", ["gpt2", "opt", "gemma2"])
 def test_positions_survive_padding_on_the_left(shape: str, tmp_path: Path) -> None:
     used = Generator.load(save_shape(shape, tmp_path), LLMOptions(dtype="float32"))
     for rule in (GenerationOptions(max_new_tokens=6), replace(DRAWN, max_new_tokens=6)):
-        assert used.write(ASKED[2:], rule) == [by_hand(used, turns, rule) for turns in ASKED[2:]]
+        assert used.generate(ASKED[2:], rule) == [by_hand(used, turns, rule) for turns in ASKED[2:]]
 
 
 @pytest.mark.parametrize("shape", ["llama", "gpt2", "opt", "gemma2", "mistral"])
@@ -92,7 +92,7 @@ def test_a_shared_beginning_is_read_once_and_changes_nothing(shape: str, tmp_pat
     )
     for rule in (GenerationOptions(max_new_tokens=6), replace(DRAWN, max_new_tokens=6)):
         fed.clear()
-        got = used.write(asked, rule)
+        got = used.generate(asked, rule)
         rows = [len(prompt_ids(turns, used.backbone.tokenizer)) for turns in asked]
         start = shared_length([prompt_ids(turns, used.backbone.tokenizer) for turns in asked])
         own = len(rows) * (max(rows) - start)
@@ -114,28 +114,28 @@ def test_what_rows_share_is_found_and_padded_after() -> None:
     assert mask.tolist() == [[1, 1, 0, 1], [1, 1, 1, 1]]
 
 
-def test_a_text_is_written_alike_alone_and_among_others(writer: Generator) -> None:
-    together = writer.write(ASKED, DRAWN)
-    assert together == [writer.write([turns], DRAWN)[0] for turns in ASKED]
-    assert together == writer.write(ASKED[::-1], DRAWN)[::-1]
-    small = Generator(writer.backbone, token_budget=1)
-    assert small.write(ASKED, DRAWN) == together
+def test_a_text_is_written_alike_alone_and_among_others(generator: Generator) -> None:
+    together = generator.generate(ASKED, DRAWN)
+    assert together == [generator.generate([turns], DRAWN)[0] for turns in ASKED]
+    assert together == generator.generate(ASKED[::-1], DRAWN)[::-1]
+    small = Generator(generator.backbone, token_budget=1)
+    assert small.generate(ASKED, DRAWN) == together
     assert len(set(together)) == len(ASKED)
-    assert writer.write(ASKED, replace(DRAWN, seed=4)) != together
-    assert writer.write([], DRAWN) == []
+    assert generator.generate(ASKED, replace(DRAWN, seed=4)) != together
+    assert generator.generate([], DRAWN) == []
 
 
-def test_a_tiny_nucleus_is_greedy(writer: Generator) -> None:
+def test_a_tiny_nucleus_is_greedy(generator: Generator) -> None:
     greedy = GenerationOptions(max_new_tokens=8)
     narrow = GenerationOptions(max_new_tokens=8, temperature=1.0, top_p=1e-9)
-    assert writer.write(ASKED, narrow) == writer.write(ASKED, greedy)
+    assert generator.generate(ASKED, narrow) == generator.generate(ASKED, greedy)
 
 
-def test_a_stop_string_ends_an_answer_and_is_no_part_of_it(writer: Generator) -> None:
+def test_a_stop_string_ends_an_answer_and_is_no_part_of_it(generator: Generator) -> None:
     rule = GenerationOptions(max_new_tokens=16, temperature=0.5, seed=1)
-    whole = writer.write(ASKED, rule)
+    whole = generator.generate(ASKED, rule)
     middle = whole[0][len(whole[0]) // 2 :][:2]
-    stopped = writer.write(ASKED, replace(rule, stop=(middle,)))
+    stopped = generator.generate(ASKED, replace(rule, stop=(middle,)))
     assert stopped == [text.split(middle)[0].strip() for text in whole]
     assert middle and len(stopped[0]) < len(whole[0])
 
@@ -148,34 +148,34 @@ def test_what_a_model_says_first_may_be_its_end(tmp_path: Path) -> None:
     with torch.no_grad():
         head.weight.zero_()
     head.register_forward_hook(lambda _, __, out: out.index_fill(-1, torch.tensor([end]), 9.0))
-    assert Generator(backbone).write(ASKED[:2], GenerationOptions()) == ["", ""]
+    assert Generator(backbone).generate(ASKED[:2], GenerationOptions()) == ["", ""]
 
 
-def test_the_end_of_a_turn_ends_an_answer(writer: Generator) -> None:
-    tokenizer = writer.backbone.tokenizer
+def test_the_end_of_a_turn_ends_an_answer(generator: Generator) -> None:
+    tokenizer = generator.backbone.tokenizer
     wanted = [tokenizer.convert_tokens_to_ids(token) for token in ("</s>", "<|end|>")]
-    assert set(wanted) <= set(ends(writer.backbone.model, tokenizer))
+    assert set(wanted) <= set(ends(generator.backbone.model, tokenizer))
 
 
 def test_a_model_s_own_penalties_and_sampling_do_not_count(llama: Path) -> None:
     backbone, _ = load_backbone(llama, LLMOptions(dtype="float32"))
     rule = GenerationOptions(max_new_tokens=12)
-    want = Generator(backbone).write(ASKED, rule)
+    want = Generator(backbone).generate(ASKED, rule)
     config = backbone.model.generation_config
     config.repetition_penalty, config.do_sample, config.temperature = 5.0, True, 0.3
-    assert Generator(backbone).write(ASKED, rule) == want
+    assert Generator(backbone).generate(ASKED, rule) == want
 
 
-def shown(writer: Generator, *turns: Turn) -> str:
-    tokenizer = writer.backbone.tokenizer
+def shown(generator: Generator, *turns: Turn) -> str:
+    tokenizer = generator.backbone.tokenizer
     return str(tokenizer.decode(prompt_ids(turns, tokenizer)))
 
 
 def test_turns_are_shown_through_the_template_or_as_a_transcript(
-    writer: Generator, plain: Generator
+    generator: Generator, plain: Generator
 ) -> None:
     turns = (Turn("user", "A cat."), Turn("assistant", "One cat."), Turn("user", "A dog."))
-    assert shown(writer, *turns) == (
+    assert shown(generator, *turns) == (
         "<s><|user|>\nA cat.<|end|>\n<|assistant|>\nOne cat.<|end|>\n"
         "<|user|>\nA dog.<|end|>\n<|assistant|>\n"
     )
@@ -198,17 +198,20 @@ def test_a_template_without_a_system_role_shows_it_to_the_user(llama: Path, refu
 @pytest.mark.parametrize(
     "roles", [[], ["assistant"], ["system"], ["user", "assistant"], ["user", "user"]]
 )
-def test_turns_that_nobody_would_answer_are_refused(writer: Generator, roles: list[str]) -> None:
+def test_turns_that_nobody_would_answer_are_refused(generator: Generator, roles: list[str]) -> None:
     turns = [Turn(role, "x") for role in roles]  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="the user last; got"):
-        writer.write([turns], GenerationOptions())
+        generator.generate([turns], GenerationOptions())
 
 
-def test_a_conversation_must_fit_with_its_answer(writer: Generator) -> None:
+def test_a_conversation_must_fit_with_its_answer(generator: Generator) -> None:
     with pytest.raises(ValueError, match=r"take \d+ tokens, the model's context has 512"):
-        writer.write([[Turn("user", "word " * 300)]], GenerationOptions(max_new_tokens=300))
-    assert writer.cut("a b", 100) == "a b"
-    assert writer.cut("one two three", 3) == "one two three"[: len(writer.cut("one two three", 3))]
+        generator.generate([[Turn("user", "word " * 300)]], GenerationOptions(max_new_tokens=300))
+    assert generator.truncate("a b", 100) == "a b"
+    assert (
+        generator.truncate("one two three", 3)
+        == "one two three"[: len(generator.truncate("one two three", 3))]
+    )
 
 
 def test_impossible_rules_are_refused() -> None:
@@ -217,6 +220,6 @@ def test_impossible_rules_are_refused() -> None:
             GenerationOptions(**wrong)
 
 
-def test_facts_are_json_and_tell_models_apart(writer: Generator, plain: Generator) -> None:
-    assert json.dumps(writer.facts) != json.dumps(plain.facts)
-    assert json.dumps(writer.facts) == json.dumps(Generator(writer.backbone).facts)
+def test_facts_are_json_and_tell_models_apart(generator: Generator, plain: Generator) -> None:
+    assert json.dumps(generator.facts) != json.dumps(plain.facts)
+    assert json.dumps(generator.facts) == json.dumps(Generator(generator.backbone).facts)
