@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from embedder.files.config_file import parse_json
-from embedder.files.durable import replace_file
+from embedder.files.json_file import write_json
 from index.manifest import Manifest
 from index.storage.checksums import open_own
 
@@ -57,8 +57,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Commit: from here on readers see this generation. Everything in it is already flushed."""
     content = manifest.to_json()
     data = {"format": FORMAT, "checksum": content_checksum(content), "content": content}
-    text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
-    replace_file(folder / MANIFEST, text.encode())
+    write_json(folder / MANIFEST, data)
 
 
 def content_checksum(content: Any) -> str:  # noqa: ANN401 - JSON

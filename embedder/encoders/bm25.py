@@ -1,6 +1,5 @@
 """BM25 text analysis: a text becomes the counts of its stemmed words; weighing is the index's."""
 
-import difflib
 import hashlib
 import threading
 import unicodedata
@@ -14,6 +13,7 @@ import snowballstemmer
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from embedder.files.name_lists import suggest_names
 from embedder.text.emoji import emoji_terms, is_emoji, without_selectors
 from embedder.text.stop_words import STOP_WORDS
 from embedder.text.stop_words import stop_words as read_stop_words
@@ -170,8 +170,7 @@ def _stemmer(language: str) -> Callable[[str], str]:
         return str
     known = snowballstemmer.algorithms()
     if language not in known:
-        near = difflib.get_close_matches(language, known, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(known)}"
+        hint = suggest_names(language, known, f"there is {', '.join(known)}")
         raise ValueError(f'no stemmer is called {language!r} ("none" does not stem); {hint}')
     stem: Callable[[str], str] = snowballstemmer.stemmer(language).stemWord
     return stem

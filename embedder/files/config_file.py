@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
 
+from embedder.files.name_lists import first_repeated
 from embedder.files.typed_values import fill_value, in_short
 
 Kind = TypeVar("Kind")
@@ -212,9 +213,8 @@ def _check_texts(value: object, where: str) -> None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {in_short(twice)} comes twice in one object")
+        repeated = first_repeated(key for key, _ in pairs)
+        raise ValueError(f"the key {in_short(repeated)} comes twice in one object")
     return made
 
 

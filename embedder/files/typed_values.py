@@ -1,6 +1,5 @@
 """Turn what JSON and TOML hold into values of declared types; errors name the key."""
 
-import difflib
 import math
 import re
 import reprlib
@@ -12,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from embedder.files.name_lists import suggest_names
 
 _NAMES: Mapping[Any, str] = {
     bool: "true or false",
@@ -80,8 +81,7 @@ def check_fields(data: Mapping[str, object], kinds: Mapping[str, Any], key: str 
 
 def unknown_key(table: str, key: object, known: Sequence[str]) -> str:
     """Say that a table knows no such key, and which one may be meant."""
-    near = difflib.get_close_matches(str(key)[:60], known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    hint = suggest_names(str(key)[:60], known, f"known are {', '.join(known)}", most=1)
     return f"unknown key {_under(table, key)}; {hint}"
 
 

@@ -1,12 +1,12 @@
 """Collections to search and judge: what one is, and how it is found by path or name."""
 
-import difflib
 import os
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from embedder.files.name_lists import first_repeated, suggest_names
 from eval.data.beir import BEIR, CQADUPSTACK, CQADUPSTACK_PARTS, BeirSet, split_name
 from eval.data.local import KINDS, BeirFolder, TextFolder, is_beir_folder
 from eval.data.qrels import Qrels
@@ -102,9 +102,8 @@ def open_collections(sources: Iterable[str | Path], split: str | None = None) ->
     """
     opened = [collection for source in sources for collection in _parts(source, split)]
     names = [collection.name for collection in opened]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"two of the data sets are called {twice!r}; rename a folder")
+    if (repeated := first_repeated(names)) is not None:
+        raise ValueError(f"two of the data sets are called {repeated!r}; rename a folder")
     return opened
 
 
@@ -135,8 +134,7 @@ def open_collection(source: str | Path, split: str | None = None) -> Collection:
             f"{CQADUPSTACK} is twelve collections, judged one by one; "
             f"name one, e.g. {CQADUPSTACK_PARTS[0]}"
         )
-    near = difflib.get_close_matches(name.lower(), BEIR, n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"the names are {', '.join(BEIR)}"
+    hint = suggest_names(name, list(BEIR), f"the names are {', '.join(BEIR)}")
     raise ValueError(f"{str(source)!r} is neither a path here nor a BEIR name; {hint}")
 
 

@@ -1,6 +1,5 @@
 """A budget in tokens: what reading costs is counted and charged before anything is run."""
 
-import json
 from collections.abc import Hashable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.shared_prefix import GroupTokens, role_fingerprint, shared_head
 from embedder.files.config_file import read_json
-from embedder.files.durable import replace_file
+from embedder.files.json_file import write_json
 from embedder.files.typed_values import fill_value
 from embedder.types import Role
 from eval.matrix.shared_encoder import digest
@@ -74,8 +73,7 @@ class Ledger:
     def write(self, path: Path) -> None:
         """Write it, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps([asdict(charge) for charge in self.charges], indent=1) + "\n"
-        replace_file(path, text.encode())
+        write_json(path, [asdict(charge) for charge in self.charges])
 
     @staticmethod
     def read(path: Path) -> "Ledger":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from embedder.encoders.llm import LLMEncoder
+from embedder.files.name_lists import first_repeated
 from embedder.types import Encoder, Role
 from eval.data.collections import Collection
 from eval.data.pairs import PairSet, sentences
@@ -92,9 +93,8 @@ def run_matrix(
             results of other settings.
     """
     names = tuple(one.name for one in data)
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"two of the data sets are called {twice!r}; rename one")
+    if (repeated := first_repeated(names)) is not None:
+        raise ValueError(f"two of the data sets are called {repeated!r}; rename one")
     ledger = Ledger.read(out / WORK / LEDGER)
     cells: list[MatrixCell] = []
     changed: dict[str, None] = {}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from embedder.files.lines import read_lines
+from embedder.files.name_lists import first_repeated
 from eval.data.collections import BeirDownload, Collection, open_collection, open_collections
 from eval.data.json_texts import parse_object
 from eval.data.labelled import read_labelled
@@ -65,10 +66,9 @@ def open_sets(sources: Iterable[str]) -> tuple[list[EvaluationSet], list[Path]]:
     passed_over: list[Path] = []
     sets = [found for source in sources for found in _opened(source, passed_over)]
     names = [found.name for found in sets]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
+    if (repeated := first_repeated(names)) is not None:
         raise ValueError(
-            f"two of the evaluation sets are called {twice!r}; rename one, or leave it"
+            f"two of the evaluation sets are called {repeated!r}; rename one, or leave it"
         )
     return sets, passed_over
 
@@ -88,9 +88,8 @@ def training_files(sources: Iterable[Path]) -> list[Path]:
         if source.is_dir() and not kept:
             raise ValueError(f"{source} holds no {', '.join(_TRAINING_SUFFIXES)} files")
         found += kept or inside
-    twice = next((path for path in found if found.count(path) > 1), None)
-    if twice is not None:
-        raise ValueError(f"{twice} is given twice")
+    if (repeated := first_repeated(found)) is not None:
+        raise ValueError(f"{repeated} is given twice")
     return found
 
 

@@ -1,6 +1,5 @@
 """The index of a collection: used again where it is of the same documents, else built."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any, Literal
 
 from embedder.files.config_file import read_json
 from embedder.files.content_hash import content_hash
-from embedder.files.durable import replace_file
+from embedder.files.json_file import write_json
 from embedder.types import Encoder
 from eval.data.collections import Collection
 from index.documents import Document
@@ -110,7 +109,7 @@ def build_report(path: Path) -> dict[str, Any] | None:
 def replace_report(path: Path, facts: Mapping[str, Any]) -> None:
     """Write the report of a build beside the index, which holds no reports."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(_report_path(path), (json.dumps(facts, indent=1) + "\n").encode())
+    write_json(_report_path(path), facts)
 
 
 def _built(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from embedder.files.config_file import read_json
-from embedder.files.durable import replace_file
+from embedder.files.json_file import write_json
 from embedder.files.typed_values import check_fields, fill_value, in_short
 from eval.measures.measures import Values, means
 
@@ -154,8 +154,7 @@ class Record:
         """Write DATASET.json, whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.stem}{SUFFIX}"
-        text = json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        replace_file(path, text.encode())
+        write_json(path, self.to_json())
         return path
 
     @staticmethod

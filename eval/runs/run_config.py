@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from embedder.files.durable import replace_file
+from embedder.files.json_file import write_json
 from eval.runs.environment import describe_environment
 from eval.runs.record import Record
 from eval.runs.run_folder import CONFIG, read_config, read_records
@@ -47,14 +47,19 @@ def open_run(folder: Path, settings: Mapping[str, Any], resume: bool) -> dict[st
     folder.mkdir(parents=True, exist_ok=True)
     config = {
         "format": FORMAT,
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": [_program_name(sys.argv[0]), *sys.argv[1:]],
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "settings": wanted,
         **describe_environment(),
     }
-    text = json.dumps(config, indent=1, ensure_ascii=False) + "\n"
-    replace_file(folder / CONFIG, text.encode())
+    write_json(folder / CONFIG, config)
     return finished
+
+
+def _program_name(path: str) -> str:
+    """Return the name of the command: that of the package where Python was called with -m."""
+    program = Path(path)
+    return program.parent.name if program.name == "__main__.py" else program.name
 
 
 def _compared(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Tasks for the mteb library, local ones and its own by name, and how a model is judged on one."""
 
-import difflib
 import hashlib
 import json
 import logging
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embedder.files.name_lists import suggest_names
 from eval.data.beir import holds_queries
 from eval.data.collections import Collection, is_written_as_path, open_collection
 from eval.data.local import is_beir_folder
@@ -268,8 +268,5 @@ def known_names() -> list[str]:
 
 def near(name: str, known: Iterable[str]) -> str:
     """Write what an error about a name goes on with: those that are like it."""
-    lowered = {one.lower(): one for one in known}
-    found = difflib.get_close_matches(name.lower(), lowered, n=3)
-    if not found:
-        return "; https://embeddings-benchmark.github.io/mteb lists them"
-    return f"; did you mean {' or '.join(lowered[one] for one in found)}?"
+    otherwise = "https://embeddings-benchmark.github.io/mteb lists them"
+    return f"; {suggest_names(name, known, otherwise)}"

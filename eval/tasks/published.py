@@ -1,6 +1,5 @@
 """Published figures and how they were made: the configurations that `reproduce` repeats."""
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +7,7 @@ from statistics import fmean
 from typing import Any, Literal, get_args
 
 from embedder.files.config_file import fill, read_config
+from embedder.files.name_lists import suggest_names
 from eval.data.beir import BEIR, CQADUPSTACK, CQADUPSTACK_PARTS, WHOLE
 
 FOLDER = Path(__file__).parent / "reproductions"
@@ -127,8 +127,7 @@ def named(names: Sequence[str]) -> list[Configuration]:
     for name in names:
         members = [known[name]] if name in known else families.get(name)
         if members is None:
-            near = difflib.get_close_matches(name, [*known, *families], n=3)
-            hint = f"did you mean {' or '.join(near)}?" if near else "`reproduce --list` has all"
+            hint = suggest_names(name, [*known, *families], "`reproduce --list` has all")
             raise ValueError(f"no configuration is called {name!r}; {hint}")
         chosen |= {one.name: one for one in members}
     return list(chosen.values())

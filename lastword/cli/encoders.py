@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedder.checkpoints.bundled import BUNDLED_NAME
 from lastword.cli.options import DeviceOptions, EncoderOptions
+from lastword.cli.parse import choose_names, full_path
 from lastword.cli.recipes import (
     CHANNELS,
     BM25Spec,
@@ -98,11 +99,7 @@ def channel_names(text: str) -> list[str]:
     Raises:
         ValueError: an unknown channel, or one that comes twice.
     """
-    names = [name.strip() for name in text.split(",")] if text else []
-    unknown = [name for name in names if name not in CHANNELS]
-    if unknown or len(set(names)) != len(names):
-        raise ValueError(f"--channels takes some of {','.join(CHANNELS)}, each once; got {text!r}")
-    return names
+    return choose_names("--channels", text, CHANNELS)
 
 
 def channel_options(recipes: Mapping[str, EncoderSpec]) -> "dict[str, ChannelOptions]":
@@ -226,4 +223,4 @@ def _placed(prompt: "Prompt") -> "Prompt":
 
 def _place(model: str) -> str:
     """Return a model's folder in full, since an index is searched from anywhere."""
-    return str(Path(model).resolve()) if model != BUNDLED_NAME and Path(model).exists() else model
+    return model if model == BUNDLED_NAME else full_path(model)

@@ -10,7 +10,8 @@ from embedder.text.printable import printable
 
 MOST = 2000  # characters: messages of libraries can hold a whole file
 
-_UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer does not export it
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+"""UsageError of click, of which newer versions of typer bring a private copy along."""
 _EXPECTED = (ValueError, OSError, MemoryError, ImportError, sqlite3.Error)
 """What a user, a file or a machine can cause; anything else is a fault of ours or a library's."""
 

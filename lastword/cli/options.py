@@ -1,15 +1,15 @@
-"""Options that several commands share, and how a command takes them as one value."""
+"""Groups of options that several commands share."""
 
-import inspect
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Option, Typer
+from typer import Argument, Option
 
 from embedder.checkpoints.bundled import BUNDLED_NAME
+
+if TYPE_CHECKING:
+    from embedder.models.loading import LLMOptions
 
 AUTO = "auto"
 """Fusion that the prompt was measured with, where it weighs just the channels at hand."""
@@ -41,38 +41,12 @@ class Output:
     ] = False
 
 
-def typed_text(what: str) -> Any:  # noqa: ANN401  (typer's type)
-    """Return a callback that takes a word of the command line, or a list of them, as text.
-
-    Where the locale is not UTF-8, Python hands on bytes as halves of characters.
-    """
-
-    def decode(text: str) -> str:
-        try:
-            return text.encode(sys.getfilesystemencoding(), "surrogateescape").decode()
-        except UnicodeError:
-            return text
-
-    def check(text: str) -> str:
-        if not any("\ud800" <= character <= "\udfff" for character in text):
-            return text
-        text = decode(text)
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            raise ValueError(f"{what} is not legal Unicode text: {text!r}")
-        return text
-
-    def callback(value: str | list[str] | None) -> str | list[str] | None:
-        return list(map(check, value)) if isinstance(value, list) else value and check(value)
-
-    return callback
+def model_option(text: str, *names: str, **settings: Any) -> Any:  # noqa: ANN401  (typer's type)
+    """Describe an option of the model, which help lists apart."""
+    return Option(*names, help=text, rich_help_panel="Model options", **settings)
 
 
-def reading_option(text: str, *names: str, **settings: Any) -> Any:  # noqa: ANN401  (typer's type)
-    """Describe an option of how texts are read, which help lists apart."""
-    return Option(*names, help=text, rich_help_panel="How texts are read", **settings)
-
-
-_TRUST = reading_option(
+_TRUST = model_option(
     "Run Python code that comes with the model. Only if you trust its source.",
     "--trust-remote-code",
 )
@@ -84,20 +58,31 @@ class ModelChoice:
 
     model: Annotated[
         str,
-        reading_option(
+        model_option(
             "Language model: a Hugging Face name or a folder. "
             f'"{BUNDLED_NAME}" is the small one that comes with lastword.'
         ),
     ] = BUNDLED_NAME
     max_text_tokens: Annotated[
         int,
-        reading_option(
+        model_option(
             "Tokens of a text that the model reads; what is longer is cut and counted.", min=1
         ),
     ] = 512
-    dtype: Annotated[str, reading_option("auto, float32, bfloat16 or float16.")] = "auto"
-    device: Annotated[str, reading_option(_DEVICE)] = "auto"
+    dtype: Annotated[str, model_option("auto, float32, bfloat16 or float16.")] = "auto"
+    device: Annotated[str, model_option(_DEVICE)] = "auto"
     trust_remote_code: Annotated[bool, _TRUST] = False
+
+    def llm_options(self) -> "LLMOptions":
+        """Return how the model is loaded and run."""
+        from embedder.models.loading import LLMOptions
+
+        return LLMOptions(
+            max_text_tokens=self.max_text_tokens,
+            dtype=self.dtype,
+            device=self.device,
+            trust_remote_code=self.trust_remote_code,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +91,18 @@ class EncoderOptions(ModelChoice):
 
     embedder: Annotated[
         str,
-        reading_option("Instead of a language model: sbert:NAME, any sentence-transformers model."),
+        model_option("Instead of a language model: sbert:NAME, any sentence-transformers model."),
     ] = ""
     prompt: Annotated[
         str,
-        reading_option(
+        model_option(
             "A name from `lastword prompts list`, or a .toml file. "
             "By default the model's own, else promptreps."
         ),
     ] = ""
     task: Annotated[
         str,
-        reading_option(
+        model_option(
             "What embeddings are for, in a sentence; stands for {task} in the wording of "
             "instruction embedders such as e5-mistral and qwen3-embedding.",
             metavar="TEXT",
@@ -125,11 +110,11 @@ class EncoderOptions(ModelChoice):
     ] = ""
     channels: Annotated[
         str,
-        reading_option("Some of dense,sparse,bm25. By default all that the model has, and bm25."),
+        model_option("Some of dense,sparse,bm25. By default all that the model has, and bm25."),
     ] = ""
     language: Annotated[
         str,
-        reading_option('Stemming and stop words of bm25: a Snowball language, or "none".'),
+        model_option('Stemming and stop words of bm25: a Snowball language, or "none".'),
     ] = "english"
 
 
@@ -139,73 +124,18 @@ class DeviceOptions:
 
     model: Annotated[
         str,
-        reading_option(
+        model_option(
             "Where the language model of the index lies now, if it has moved. "
             "It must be the same model: the fingerprint is compared."
         ),
     ] = ""
-    device: Annotated[str, reading_option(_DEVICE)] = "auto"
+    device: Annotated[str, model_option(_DEVICE)] = "auto"
     trust_remote_code: Annotated[bool, _TRUST] = False
     allow_model: Annotated[
         str,
-        reading_option(
+        model_option(
             "A model of the Hugging Face hub that the index names and that you trust; asked for "
             "once, where no command of yours has used it before.",
             metavar="NAME",
         ),
     ] = ""
-
-
-def command(
-    app: Typer, examples: Sequence[str], name: str | None = None
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a function as a command of `app`, with examples under its help.
-
-    A parameter whose type is a dataclass takes the options that the fields of it describe.
-    """
-
-    def register(function: Callable[..., None]) -> Callable[..., None]:
-        lines = (line.replace("[", r"\[") for line in examples)  # brackets are markup
-        epilog = "\n".join(["[bold]Examples[/bold]", *lines])
-        app.command(name, epilog=epilog)(_spelled_out(function))
-        return function
-
-    return register
-
-
-def _spelled_out(function: Callable[..., None]) -> Callable[..., None]:
-    """Return the function with every dataclass parameter replaced by its fields."""
-    groups: dict[str, type[Any]] = {}
-    spelled: list[inspect.Parameter] = []
-    for parameter in inspect.signature(function, eval_str=True).parameters.values():
-        if not is_dataclass(parameter.annotation):
-            spelled.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
-            continue
-        kind = parameter.annotation
-        assert isinstance(kind, type)
-        groups[parameter.name] = kind
-        spelled.extend(_parameters(kind))
-
-    def call(**given: Any) -> None:  # noqa: ANN401  (typer has checked the types)
-        for group, kind in groups.items():
-            taken = {field.name: given.pop(field.name) for field in fields(kind)}
-            given[group] = kind(**taken)
-        function(**given)
-
-    call.__name__, call.__doc__ = function.__name__, function.__doc__
-    call.__annotations__ = {parameter.name: parameter.annotation for parameter in spelled}
-    vars(call)["__signature__"] = inspect.Signature(spelled)
-    return call
-
-
-def _parameters(kind: type[Any]) -> list[inspect.Parameter]:
-    hints = get_type_hints(kind, include_extras=True)
-    return [
-        inspect.Parameter(
-            field.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=inspect.Parameter.empty if field.default is MISSING else field.default,
-            annotation=hints[field.name],
-        )
-        for field in fields(kind)
-    ]

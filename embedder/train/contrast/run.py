@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from embedder.encoders.llm import LLMEncoder, own_prompt
-from embedder.files.durable import replace_file
+from embedder.files.json_file import write_json
 from embedder.models import sparse as sparsify
 from embedder.prompts.prompt import Prompt
 from embedder.train.contrast.adapted import Adapted, export, load_adapted
@@ -105,7 +105,7 @@ def fine_tune(settings: FineTuneSettings, workshop: FineTuneRun) -> FineTuneOutc
     )
     export(adapted, prompts[0], workshop.out)
     facts = json.loads(deciding) | {"steps": done, "of": steps}
-    replace_file(workshop.out / FACTS, (json.dumps(facts, indent=2) + "\n").encode())
+    write_json(workshop.out / FACTS, facts, indent=2)
     log.info("%s is written after %d of %d steps", workshop.out, done, steps)
     return outcome
 

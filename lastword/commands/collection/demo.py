@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option, Typer
 
+from lastword.cli.command import command
 from lastword.cli.encoders import ChannelEncoders, channel_options, make_encoders
-from lastword.cli.options import EncoderOptions, Output, Pieces, command
+from lastword.cli.options import EncoderOptions, Output, Pieces
 from lastword.cli.recipes import describe_specs, to_json
 from lastword.cli.screen import Screen, counted, one_line, shell, table, visible
 from lastword.cli.tables import on_terminal

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Option, Typer
 
-from lastword.cli.options import IndexPath, Output, command
+from lastword.cli.command import command
+from lastword.cli.options import IndexPath, Output
 from lastword.cli.screen import Screen, table
 from lastword.cli.sources import tell_escaped
 
@@ -53,6 +54,7 @@ def devset(path: IndexPath, making: DevsetOutput, output: Output) -> None:
     alone are dropped and counted.
     """
     from embedder.files.durable import replace_file
+    from embedder.files.json_file import write_json
     from eval.data.qrels import write_qrels
     from eval.synthesis.devset import DevsetOptions, Maker
     from index.folder import Index
@@ -71,7 +73,7 @@ def devset(path: IndexPath, making: DevsetOutput, output: Output) -> None:
     replace_file(making.out / "queries.jsonl", "".join(lines).encode())
     escaped = write_qrels(made.qrels, folder / "devset.tsv")
     facts = dict(made.counts)
-    replace_file(making.out / "devset.json", (json.dumps(facts, indent=1) + "\n").encode())
+    write_json(making.out / "devset.json", facts)
     rows = [[name, f"{count:,}"] for name, count in facts.items()]
     screen.result(facts | {"out": str(making.out)}, table("what", ">number", rows=rows))
     tell_escaped(escaped, folder / "devset.tsv", screen)

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from typer import Option, Typer
 
+from lastword.cli.command import command
 from lastword.cli.encoders import model_channels
-from lastword.cli.options import EncoderOptions, Output, command
+from lastword.cli.options import EncoderOptions, Output
 from lastword.cli.recipes import describe_spec
 from lastword.cli.screen import Screen, counted, size
 from lastword.cli.sources import check_folder_of

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Argument, Option, Typer
 
+from lastword.cli.command import command
 from lastword.cli.encoders import channel_options, make_encoders, remake_encoders
-from lastword.cli.options import DeviceOptions, EncoderOptions, IndexPath, Output, command
+from lastword.cli.options import DeviceOptions, EncoderOptions, IndexPath, Output
 from lastword.cli.recipes import EncoderSpec, describe_specs
 from lastword.cli.screen import Screen, counted, duration, shell
 from lastword.cli.sources import Survey, look_through

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Typer
 
-from lastword.cli.options import IndexPath, Output, command, typed_text
+from lastword.cli.command import command
+from lastword.cli.options import IndexPath, Output
+from lastword.cli.parse import typed_text
 from lastword.cli.recipes import describe_spec, from_json
 from lastword.cli.screen import Screen, counted, size, table
 

@@ -10,17 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option, Typer
 
+from embedder.files.name_lists import split_names
+from lastword.cli.command import command
 from lastword.cli.opening import open_retriever, unfinished_text
-from lastword.cli.options import (
-    AUTO,
-    FUSION_HELP,
-    DeviceOptions,
-    IndexPath,
-    Output,
-    Pieces,
-    command,
-    typed_text,
-)
+from lastword.cli.options import AUTO, FUSION_HELP, DeviceOptions, IndexPath, Output, Pieces
+from lastword.cli.parse import typed_text
 from lastword.cli.screen import Screen, counted, duration, one_line, table, visible
 from lastword.cli.sources import check_folder_of, tell_escaped
 
@@ -135,7 +129,7 @@ def explain(
 @contextmanager
 def opened(path: Path, fusing: SearchOptions, screen: Screen) -> "Iterator[Retriever]":
     """Open an index and make the encoders of the channels that are asked."""
-    names = [name.strip() for name in fusing.channels.split(",")] if fusing.channels else []
+    names = split_names(fusing.channels)
     with ExitStack() as stack:
         with screen.loading(fusing.channels), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".* is not finished")  # it is said below

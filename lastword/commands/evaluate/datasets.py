@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from typer import Typer
 
-from lastword.cli.options import Output, command
+from lastword.cli.command import command
+from lastword.cli.options import Output
 from lastword.cli.screen import Screen, table
 
 if TYPE_CHECKING:

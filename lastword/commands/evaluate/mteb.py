@@ -13,8 +13,9 @@ from typer import Argument, Option, Typer
 
 from embedder.files.config_file import read_toml
 from embedder.files.typed_values import in_short
+from lastword.cli.command import command
 from lastword.cli.encoders import ChannelEncoders, make_encoders
-from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output, command
+from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output
 from lastword.cli.recipes import describe_specs, fusion_for
 from lastword.cli.screen import Screen, table
 from lastword.cli.sources import tell_rebuilt

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Exit, Option, Typer
 
+from lastword.cli.command import command
 from lastword.cli.encoders import ChannelEncoders, channel_options, make_encoders
-from lastword.cli.options import EncoderOptions, Output, command
+from lastword.cli.options import EncoderOptions, Output
 from lastword.cli.recipes import fusion_for, to_json
 from lastword.cli.screen import Screen, table
 from lastword.cli.sources import look_through, tell_rebuilt

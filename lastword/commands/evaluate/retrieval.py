@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option, Typer
 
+from lastword.cli.command import command
 from lastword.cli.encoders import ChannelEncoders, channel_options, make_encoders
-from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output, command
+from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output
 from lastword.cli.recipes import describe_specs, fusion_for, to_json
 from lastword.cli.screen import Screen, counted, duration, table
 from lastword.cli.sources import keep_unchanged, look_through, tell_escaped, tell_rebuilt

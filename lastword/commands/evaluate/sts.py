@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Typer
 
-from lastword.cli.options import EncoderOptions, Output, command
+from lastword.cli.command import command
+from lastword.cli.options import EncoderOptions, Output
 from lastword.cli.recipes import EncoderSpec, describe_spec
 from lastword.cli.screen import Screen, counted, table
 from lastword.cli.sources import keep_unchanged

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option, Typer
 
-from lastword.cli.options import ModelChoice, Output, Pieces, command
+from lastword.cli.command import command
+from lastword.cli.options import ModelChoice, Output, Pieces
 from lastword.cli.screen import Screen, shell
 
 if TYPE_CHECKING:
@@ -72,8 +73,9 @@ def list_prompts(
         'lastword prompts show promptreps "Keys are rotated yearly."',
         'lastword prompts show mine.toml "a key" --role query --model Qwen/Qwen3-0.6B',
     ],
+    name="show",
 )
-def preview_prompt(name: Name, trial: TrialOptions, output: Output) -> None:
+def show_prompt(name: Name, trial: TrialOptions, output: Output) -> None:
     """Print a prompt; with a text, what a model is fed, what is read, and the words it says."""
     from lastword.cli.recipes import read_prompt
     from lastword.commands.prompts.prompts_view import shown_prompt
@@ -157,19 +159,10 @@ def _costs(prompt_cost: "PromptCost") -> dict[str, object]:
 
 def _tried(prompt: "Prompt", trial: TrialOptions) -> "tuple[Preview, tuple[str, ...]]":
     from embedder.encoders.llm import LLMEncoder
-    from embedder.inspect.preview import preview_prompt as shown_to
-    from embedder.inspect.preview import shortened
-    from embedder.models.loading import LLMOptions
+    from embedder.inspect.preview import preview_prompt, shortened
     from embedder.types import Role
 
-    options = LLMOptions(
-        max_text_tokens=trial.max_text_tokens,
-        dtype=trial.dtype,
-        device=trial.device,
-        trust_remote_code=trial.trust_remote_code,
-    )
     prompt, left_out = shortened(prompt)
-    encoder = LLMEncoder.load(trial.model, prompt, options)
-    return shown_to(
-        encoder, trial.text or "", Role(trial.role), trial.words, trial.pieces
-    ), left_out
+    encoder = LLMEncoder.load(trial.model, prompt, trial.llm_options())
+    text, role = trial.text or "", Role(trial.role)
+    return preview_prompt(encoder, text, role, trial.words, trial.pieces), left_out

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option, Typer
 
-from lastword.cli.options import DeviceOptions, IndexPath, Output, command
+from lastword.cli.command import command
+from lastword.cli.options import DeviceOptions, IndexPath, Output
 from lastword.cli.screen import Screen, shell
 
 if TYPE_CHECKING:

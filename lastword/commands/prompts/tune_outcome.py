@@ -1,12 +1,12 @@
 """What a search for prompts leaves: a prompt file, a report, and perhaps a changed index."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedder.encoders.adapted import QueryAdapter
 from embedder.files.durable import replace_file
+from embedder.files.json_file import write_json
 from embedder.prompts.prompt import Prompt
 from lastword.cli.recipes import LLMSpec, from_json, to_json
 from lastword.commands.prompts.tune import PROMPT_FILE, REPORT
@@ -41,7 +41,7 @@ def write_outcome(
         "report": str(out / REPORT),
         "journal": str(out / "journal.jsonl"),
     }
-    replace_file(out / OUTCOME, (json.dumps(told, indent=1) + "\n").encode())
+    write_json(out / OUTCOME, told)
     facts = TuningFacts(
         outcome=outcome,
         space=setup.space,

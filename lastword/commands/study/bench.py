@@ -1,6 +1,5 @@
 """The command that judges prompts against prompts: bench prompts."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option, Typer
 
 from embedder.checkpoints.bundled import BUNDLED_NAME
+from embedder.files.json_file import write_json
+from embedder.files.name_lists import first_repeated
+from lastword.cli.command import command
 from lastword.cli.encoders import channel_names
-from lastword.cli.options import Output, command, reading_option
+from lastword.cli.options import Output, model_option
+from lastword.cli.parse import full_path, split_all
 from lastword.cli.screen import Advance, Screen
 from lastword.cli.sources import Survey, look_through
 from lastword.commands.study.bench_view import shown
@@ -98,16 +101,16 @@ class BenchModels:
 
     channels: Annotated[
         str,
-        reading_option("Some of dense,sparse,bm25, fused for collections; pairs take dense."),
+        model_option("Some of dense,sparse,bm25, fused for collections; pairs take dense."),
     ] = "dense"
-    max_text_tokens: Annotated[
-        int, reading_option("Tokens of a text that a model reads.", min=1)
-    ] = 512
-    dtype: Annotated[str, reading_option("auto, float32, bfloat16 or float16.")] = "auto"
-    device: Annotated[str, reading_option("auto, cpu, cuda, cuda:1, ...")] = "auto"
+    max_text_tokens: Annotated[int, model_option("Tokens of a text that a model reads.", min=1)] = (
+        512
+    )
+    dtype: Annotated[str, model_option("auto, float32, bfloat16 or float16.")] = "auto"
+    device: Annotated[str, model_option("auto, cpu, cuda, cuda:1, ...")] = "auto"
     trust_remote_code: Annotated[
         bool,
-        reading_option(
+        model_option(
             "Run Python code that comes with the models. Only if you trust its source.",
             "--trust-remote-code",
         ),
@@ -143,7 +146,8 @@ def prompts(
     matrix = run_matrix(asked, data, running.out, watch, running.dry_run)
     told = _told(matrix, running.seed)
     if not running.dry_run:
-        _write(running.out / RESULT, told)
+        running.out.mkdir(parents=True, exist_ok=True)
+        write_json(running.out / RESULT, told)
     screen.result(told, *shown(matrix, told))
     for survey in surveys:
         survey.tell(screen)
@@ -164,12 +168,12 @@ def _asked(choice: BenchOptions, running: BenchOutput, models: BenchModels) -> "
     from eval.matrix.cells import MatrixRequest
     from eval.matrix.run import WORK
 
-    wanted = _split(choice.prompts)
+    wanted = split_all(choice.prompts)
     if choice.side != "both" and choice.base not in ("", *wanted):
         wanted.insert(0, choice.base)
     named = dict(_named_prompt(source) for source in wanted)
     _refuse_twins([_named_prompt(source)[0] for source in wanted], "prompts")
-    sources = _split(choice.models)
+    sources = split_all(choice.models)
     labels = [_label(source) for source in sources]
     _refuse_twins([*labels, WORK], "models")
     if choice.side == "both" and choice.base:
@@ -197,7 +201,7 @@ def _data(sources: Sequence[str], screen: Screen) -> "tuple[list[Data], list[Sur
 
     found: list[Data] = []
     surveys: list[Survey] = []
-    for source in _split(sources):
+    for source in split_all(sources):
         if source.endswith(".tsv"):
             found.append(read_pairs(Path(source)))
             continue
@@ -208,12 +212,6 @@ def _data(sources: Sequence[str], screen: Screen) -> "tuple[list[Data], list[Sur
     return found, surveys
 
 
-def _split(given: Sequence[str]) -> list[str]:
-    """Take values apart at commas; each once."""
-    named = (name.strip() for one in given for name in one.split(","))
-    return list(dict.fromkeys(name for name in named if name))
-
-
 def _named_prompt(source: str) -> "tuple[str, Prompt | None]":
     from embedder.prompts.prompt import Prompt
     from eval.matrix.cells import OWN
@@ -222,14 +220,12 @@ def _named_prompt(source: str) -> "tuple[str, Prompt | None]":
 
 
 def _label(model: str) -> str:
-    place = Path(model).resolve() if Path(model).exists() else Path(model)
-    return re.sub(r"[^A-Za-z0-9._]+", "-", place.name)
+    return re.sub(r"[^A-Za-z0-9._]+", "-", Path(full_path(model)).name)
 
 
 def _refuse_twins(names: Sequence[str], what: str) -> None:
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"two of the {what} would be filed under {twice!r}; rename one")
+    if (repeated := first_repeated(names)) is not None:
+        raise ValueError(f"two of the {what} would be filed under {repeated!r}; rename one")
 
 
 def _told(matrix: "Matrix", seed: int) -> dict[str, Any]:
@@ -244,11 +240,3 @@ def _told(matrix: "Matrix", seed: int) -> dict[str, Any]:
         for dataset in matrix.datasets
     }
     return matrix.to_json() | sensitivity(columns, (matrix.asked.default,), seed)
-
-
-def _write(path: Path, told: dict[str, Any]) -> None:
-    from embedder.files.durable import replace_file
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    replace_file(path, text.encode())

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option, Typer
 
-from lastword.cli.options import Output, command
+from lastword.cli.command import command
+from lastword.cli.options import Output
+from lastword.cli.parse import split_all
 from lastword.cli.screen import Screen
 
 if TYPE_CHECKING:
@@ -83,9 +85,9 @@ def compare(
     from lastword.commands.study.compare_view import shown
 
     screen = Screen(output)
-    measures = _listed(comparing.measures)
+    measures = split_all([comparing.measures])
     systems = _systems(names, comparing.qrels, measures)
-    values = _values(systems, _listed(comparing.datasets))
+    values = _values(systems, split_all([comparing.datasets]))
     options = CompareOptions(comparing.level, comparing.seed, comparing.all_pairs)
     asked: list[str | None] = [*measures] or [None]
     with screen.waiting("Testing"):
@@ -94,10 +96,6 @@ def compare(
         behind = examine(systems, found[0], comparing.differ, advance)
     data = {"comparisons": [one.to_json() for one in found], **behind.to_json()}
     screen.result(data, *shown(found, behind))
-
-
-def _listed(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _systems(

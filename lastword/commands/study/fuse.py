@@ -1,14 +1,16 @@
 """The command that fuses runs, and finds how to: fuse."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option, Typer
 
-from lastword.cli.options import AUTO, Output, command
+from embedder.files.json_file import write_json
+from embedder.files.name_lists import split_names
+from lastword.cli.command import command
+from lastword.cli.options import AUTO, Output
 from lastword.cli.screen import Screen
 from lastword.cli.sources import check_folder_of, tell_escaped
 from lastword.commands.study.fuse_sources import FuseSources, development, read_runs
@@ -175,7 +177,7 @@ def _sweep(
         "into": into,
     }
     if place is not None:
-        _write(data, place)
+        write_json(place, data)
     screen.result(data, *shown(held, found, sweeping.measure))
     if place is not None:
         screen.remark(f"Every setting, and the measure over each weight, is in {place}.")
@@ -187,13 +189,6 @@ def _said_of(index: Path, written: bool, chosen: str) -> str:
     if written:
         return f"Searches of {index} fuse by {chosen} from now on."
     return f'{index} was left as it was; lastword fuse --fusion "{chosen}" --into {index} insists.'
-
-
-def _write(data: Mapping[str, Any], place: Path) -> None:
-    from embedder.files.durable import replace_file
-
-    text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    replace_file(place, text.encode())
 
 
 def _studied(
@@ -209,8 +204,8 @@ def _studied(
     runs = [*held.runs.values()]
     in_use = fusing.fusion if fusing.fusion != AUTO else held.fusion or DEFAULT
     fuse_so = fusion_by_name(in_use, list(held.runs))
-    asked = [name.strip() for name in sweeping.methods.split(",")] if sweeping.methods else METHODS
-    settings = grid(len(runs), tuple(dict.fromkeys(asked)), sweeping.step)
+    methods = split_names(sweeping.methods) or METHODS
+    settings = grid(len(runs), tuple(dict.fromkeys(methods)), sweeping.step)
     with screen.progress("SweepOptions", len(settings), "settings") as advance:
         values = sweep(held.runs, held.qrels, sweeping.measure, settings, advance)
     before = evaluate(fuse_so(runs), held.qrels, [sweeping.measure])[sweeping.measure]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from embedder.files.name_lists import first_repeated
+
 if TYPE_CHECKING:
     from eval.fusion.development import Development
     from eval.runs.run_folder import RunFolder
@@ -71,8 +73,8 @@ def read_runs(sources: FuseSources) -> "dict[str, Run]":
         return folder_runs(*_folder(sources.folder, sources.dataset))
     placed = [_placed(name) for name in sources.runs]
     called = [name for name, _ in placed]
-    if twice := next((name for name in called if called.count(name) > 1), None):
-        raise ValueError(f"two runs are called {twice!r}; call one otherwise: NAME=FILE")
+    if repeated := first_repeated(called):
+        raise ValueError(f"two runs are called {repeated!r}; call one otherwise: NAME=FILE")
     if len(called) < 2:
         raise ValueError(f"fusing needs at least two runs; got {', '.join(called) or 'none'}")
     return {name: read_trec(path) for name, path in placed}

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option, Typer
 
+from lastword.cli.command import command
 from lastword.cli.encoders import remake_encoders
-from lastword.cli.options import DeviceOptions, Output, Pieces, command
+from lastword.cli.options import DeviceOptions, Output, Pieces
 from lastword.cli.screen import Screen, counted, size
 
 if TYPE_CHECKING:

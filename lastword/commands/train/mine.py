@@ -7,8 +7,9 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
+from lastword.cli.command import command
 from lastword.cli.encoders import make_encoders
-from lastword.cli.options import EncoderOptions, Output, command
+from lastword.cli.options import EncoderOptions, Output
 from lastword.cli.screen import Screen, table
 from lastword.cli.sources import check_folder_of, look_through, tell_rebuilt
 

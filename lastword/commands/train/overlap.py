@@ -1,12 +1,12 @@
 """The command that looks for evaluation texts among training texts: train overlap."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option, Typer
 
-from lastword.cli.options import Output, command
+from lastword.cli.command import command
+from lastword.cli.options import Output
 from lastword.cli.screen import Screen, counted, table
 from lastword.cli.sources import check_folder_of
 
@@ -57,7 +57,7 @@ def overlap(
     Words are lower-cased runs of letters and digits. Evaluation texts shorter than n words are
     counted apart, and sought as a whole.
     """
-    from embedder.files.durable import replace_file
+    from embedder.files.json_file import write_json
     from eval.overlap.report import find_overlap, seek
     from eval.overlap.texts import open_sets, read_training, training_files
 
@@ -74,9 +74,7 @@ def overlap(
     names = {"training": list(map(str, files)), "passed_over": list(map(str, passed_over))}
     facts = names | report.to_json()
     if out is not None:
-        written = json.dumps(facts, ensure_ascii=False, indent=2) + "\n"
-        # Half a surrogate pair, which ids in JSON may hold, goes back to how JSON writes it.
-        replace_file(out, written.encode(errors="backslashreplace"))
+        write_json(out, facts, indent=2)
     screen.result(facts, _counts(report), *_worst(report))
     _remark(screen, report, passed_over)
 

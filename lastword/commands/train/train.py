@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option, Typer
 
-from lastword.cli.options import Output, command
+from lastword.cli.command import command
+from lastword.cli.options import Output
 from lastword.cli.screen import Screen, shell, table
 
 if TYPE_CHECKING:

@@ -1,0 +1,63 @@
+"""How a function becomes a command that takes groups of options as values."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, get_type_hints
+
+from typer import Typer
+
+
+def command(
+    app: Typer, examples: Sequence[str], name: str | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as a command of `app`, with examples under its help.
+
+    A parameter whose type is a dataclass takes the options that the fields of it describe.
+    """
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        lines = (line.replace("[", r"\[") for line in examples)  # brackets are markup
+        epilog = "\n".join(["[bold]Examples[/bold]", *lines])
+        app.command(name, epilog=epilog)(_spelled_out(function))
+        return function
+
+    return register
+
+
+def _spelled_out(function: Callable[..., None]) -> Callable[..., None]:
+    """Return the function with every dataclass parameter replaced by its fields."""
+    groups: dict[str, type[Any]] = {}
+    spelled: list[inspect.Parameter] = []
+    for parameter in inspect.signature(function, eval_str=True).parameters.values():
+        if not is_dataclass(parameter.annotation):
+            spelled.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        kind = parameter.annotation
+        assert isinstance(kind, type)
+        groups[parameter.name] = kind
+        spelled.extend(_parameters(kind))
+
+    def call(**given: Any) -> None:  # noqa: ANN401  (typer has checked the types)
+        for group, kind in groups.items():
+            taken = {field.name: given.pop(field.name) for field in fields(kind)}
+            given[group] = kind(**taken)
+        function(**given)
+
+    call.__name__, call.__doc__ = function.__name__, function.__doc__
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in spelled}
+    vars(call)["__signature__"] = inspect.Signature(spelled)
+    return call
+
+
+def _parameters(kind: type[Any]) -> list[inspect.Parameter]:
+    hints = get_type_hints(kind, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.default is MISSING else field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(kind)
+    ]
