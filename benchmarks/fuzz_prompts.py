@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.fuzz_trial import Outcome, Trial
+from embedder.checkpoints.bundled import BUNDLED_MODEL
 from embedder.prompts.prompt import LIBRARY
 
 FILE = "p.toml"
 _TEXTS = b'{"_id": "a", "text": "green tea"}\n{"_id": "b", "text": "hot lava"}\n'
 _SHOW = ("prompts", "show", FILE, "green tea")
 _SEARCH = (("index", "a.jsonl", "-o", "x", "--prompt", FILE, "-q"), ("search", "x", "tea"))
-_SOURCES = (*sorted(LIBRARY.glob("*.toml")), LIBRARY.parent / "tiny/prompt.toml")
+_SOURCES = (*sorted(LIBRARY.glob("*.toml")), BUNDLED_MODEL / "prompt.toml")
 _SLOTS = (
     *("{text}", "{text}", "{reversed}", "{sentences}", "{front}", "{placeholder}", "{task}"),
     *("{bos}", "{eos}", "{|}", "{what}", "{}", "{{", '"', "Summary:", " ", "\n", "\u00e9", "</s>"),

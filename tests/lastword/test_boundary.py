@@ -176,13 +176,13 @@ def test_warnings_of_libraries_are_for_developers() -> None:
     """An error was the last of several lines where a library had warned before it."""
     script = (
         "import logging, sys, warnings\n"
-        "from lastword import app, cli\n"
+        "from lastword import app, main\n"
         "def fail(**_):\n"
         "    warnings.warn('overflow')\n"
         "    logging.getLogger('a.library').warning('deprecated')\n"
         "    raise ValueError('wrong')\n"
         "app.app = fail\n"
-        "sys.exit(cli.main())\n"
+        "sys.exit(main.main())\n"
     )
     for traceback, lines in (("", 1), ("1", 5)):
         environment = {**os.environ, TRACEBACK: traceback}
