@@ -5,7 +5,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -50,6 +50,8 @@ class Retriever:
             for the index, else what a prompt was measured with, else the default, as the commands
             have it. One channel stays as it is.
         depth: documents that each channel contributes to fusion.
+        any_query_prompt: queries may be encoded with other prompts than the index allows, to find
+            out what such a prompt is worth.
 
     Warns:
         UserWarning: the index is not finished, so that it lacks documents.
@@ -68,6 +70,7 @@ class Retriever:
         encoders: Mapping[str, Encoder],
         fusion: str | Fusion = AUTO,
         depth: int = 1000,
+        any_query_prompt: bool = False,
     ) -> None:
         if not encoders or depth < 1:
             raise ValueError(
@@ -78,7 +81,9 @@ class Retriever:
         for name, encoder in encoders.items():
             if name not in specs:
                 raise ValueError(f"{index.path} has no channel {name!r}; it has {', '.join(specs)}")
-            specs[name].check_encoder(encoder.fingerprint, querying=True)
+            free = any_query_prompt or specs[name].query_prompt_free
+            spec = replace(specs[name], query_prompt_free=free)
+            spec.check_encoder(encoder.fingerprint, querying=True)
         if index.unfinished is not None:
             warnings.warn(
                 f"{index.path} is not finished, it holds {index.documents} documents; give the "

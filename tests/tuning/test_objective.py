@@ -1,6 +1,10 @@
-"""What tuning scores is what a search ranks, with passages and without a measured fusion too."""
+"""What tuning scores is what a search ranks: passages, several rows a text, documents read anew."""
 
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+import pytest
 
 from embedder.encoders.adapted import AdaptedEncoder, encoder_of
 from embedder.encoders.bm25 import BM25Encoder
@@ -13,24 +17,120 @@ from retrieval.build import BuildOptions, build_index
 from retrieval.retriever import Retriever
 from tests.synthetic import documents, queries
 from tuning.objectives.index_objective import IndexObjective, JudgedQueries
+from tuning.objectives.pooled_objective import PooledDocuments, PooledObjective, pool_documents
 
 DEPTH = 5
+PLAIN = """
+name = "plain"
+[query]
+template = 'Query: {text} Word: '
+[document]
+template = 'Passage: {text} Word: '
+"""
+SEVERAL_ROWS = f"""{PLAIN}
+[read]
+mode = "multi-token-multi"
+generated_tokens = 3
+"""
+PROMPTS = {"one row": PLAIN, "several rows": SEVERAL_ROWS}
 
 
-def test_channels_are_cut_to_the_depth_that_a_search_fuses(tmp_path: Path) -> None:
-    """Of documents in several rows more came, so that scores were normalised over longer lists."""
-    dense = LLMEncoder.load("bundled", channels=["dense"])
-    encoders: dict[str, Encoder] = {"dense": dense, "bm25": BM25Encoder()}
-    build_index(documents(40), encoders, tmp_path / "i", BuildOptions(passages=Passages(4)))
-    asked = queries(4)
-    data = JudgedQueries(asked, {query: {"d1": 1} for query in asked})
+def read_prompt(text: str) -> LLMEncoder:
+    return LLMEncoder.load("bundled", Prompt.from_toml(text))
 
-    def remade(prompt: Prompt) -> LLMEncoder | AdaptedEncoder:
-        return encoder_of(dense.backbone, prompt, dense.options)
 
+def build(encoder: LLMEncoder, path: Path, passages: Passages | None) -> dict[str, Encoder]:
+    encoders: dict[str, Encoder] = {"dense": encoder, "sparse": encoder, "bm25": BM25Encoder()}
+    build_index(documents(40), encoders, path, BuildOptions(passages=passages))
+    return encoders
+
+
+def objective_of(
+    index: Index, encoders: dict[str, Encoder], encoder: LLMEncoder, depth: int = DEPTH
+) -> IndexObjective:
+    def make_encoder(prompt: Prompt) -> LLMEncoder | AdaptedEncoder:
+        return encoder_of(encoder.backbone, prompt, encoder.options)
+
+    data = JudgedQueries(queries(4), {query: {"d1": 1} for query in queries(4)})
+    return IndexObjective(index, encoders, data, make_encoder, depth)
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_channels_are_cut_to_the_depth_that_a_search_fuses(prompt: str, tmp_path: Path) -> None:
+    """Of documents in several rows more came, so that scores were normalised over longer lists.
+
+    Queries of several rows ended in "expected 12 distinct query ids".
+    """
+    encoder = read_prompt(PROMPTS[prompt])
+    encoders = build(encoder, tmp_path / "i", Passages(4))
     with Index.open(tmp_path / "i") as index:
-        objective = IndexObjective(index, encoders, data, remade, DEPTH)
+        objective = objective_of(index, encoders, encoder)
         retriever = Retriever(index, encoders, depth=DEPTH)
-        runs = [*retriever.channel_runs(asked, DEPTH).values()]
-        assert objective.run(dense.prompt, list(asked)) == retriever.fuse(runs)
-        assert all(len(found) == DEPTH for run in runs for found in run.values())
+        runs = [*retriever.channel_runs(queries(4), DEPTH).values()]
+        assert objective.run(encoder.prompt, list(queries(4))) == retriever.fuse(runs)
+        assert all(len(scores) == DEPTH for scores in runs[0].values())
+
+
+@pytest.mark.parametrize("passages", [None, Passages(4)])
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_documents_encoded_anew_score_as_an_index_of_them(
+    prompt: str, passages: Passages | None, tmp_path: Path
+) -> None:
+    """They were one row each, refused several, and were never cut into passages."""
+    encoder, old = read_prompt(PROMPTS[prompt]), read_prompt(PLAIN.replace("Passage", "Text"))
+    encoders = build(old, tmp_path / "old", passages)
+    new_encoders = build(encoder, tmp_path / "new", passages)
+    with Index.open(tmp_path / "old") as index, Index.open(tmp_path / "new") as rebuilt:
+        inner = objective_of(index, encoders, old)
+        assert not inner.holds(encoder.prompt)
+        every = PooledDocuments(frozenset(f"d{at}" for at in range(40)), True, 512)
+        run = PooledObjective(inner, every).run(encoder.prompt, list(queries(4)))
+        retriever = Retriever(rebuilt, new_encoders, depth=DEPTH)
+        assert run == retriever.fuse([*retriever.channel_runs(queries(4), DEPTH).values()])
+
+
+def test_a_pool_holds_the_relevant_and_is_all_that_is_returned(tmp_path: Path) -> None:
+    encoder = read_prompt(PLAIN)
+    encoders = build(encoder, tmp_path / "i", None)
+    with Index.open(tmp_path / "i") as index:
+        inner = objective_of(index, encoders, encoder, depth=40)
+        pool = pool_documents(inner, encoder.prompt, seed=0)
+        assert "d1" in pool.ids and len(pool.ids) == 40  # what is not near is drawn: all of it
+        some = PooledDocuments(frozenset({"d1", "d2", "d3"}), False, 512)
+        run = PooledObjective(inner, some).run(encoder.prompt, list(queries(4)))
+        assert all(set(scores) == some.ids for scores in run.values())
+
+
+def test_prompts_that_read_documents_otherwise_share_no_vectors(tmp_path: Path) -> None:
+    """The key left out the filter, contrast, text rules and all wordings but the first."""
+    plain = f"{PLAIN}[sparse]\nenabled = false\n"
+    two = "[[document]]\ntemplate = '{text}:'\n[[document]]\ntemplate = 'It says {text}:'\n"
+    texts = {
+        "filter": f"{plain}[filter]\nskip = 2\ndim = 64\n",
+        "contrast": f"{plain}[contrast]\ntemplate = 'The word of {{text}} is:'\nblock = 1\n",
+        "text rules": plain.replace('name = "plain"', 'name = "plain"\ntext_rules = "sts"'),
+        "further wordings": plain.replace("[document]\ntemplate = 'Passage: {text} Word: '\n", two),
+    }
+    encoder = read_prompt(plain)
+    encoders: dict[str, Encoder] = {"dense": encoder}
+    build_index(documents(40), encoders, tmp_path / "i")
+    with Index.open(tmp_path / "i") as index:
+        some = PooledDocuments(frozenset({"d1", "d2"}), False, 64)
+        objective = PooledObjective(objective_of(index, encoders, encoder), some)
+        prompts = {name: Prompt.from_toml(text) for name, text in texts.items()}
+        first = prompts["further wordings"]
+        variant = first.forms[0]
+        prompts["first wording"] = replace(
+            first, forms=(replace(variant, document=variant.document[:1]),)
+        )
+        prompts["plain"] = encoder.prompt
+        keys = {name: objective.preparation(prompt)[0] for name, prompt in prompts.items()}
+        assert len(set(keys.values())) == len(keys)
+        wording = encoder.prompt.forms[0]
+        query = replace(encoder.prompt, forms=(replace(wording, query=wording.document),))
+        assert objective.preparation(query)[0] == keys["plain"]  # documents are read alike
+        for prompt in prompts.values():
+            np.testing.assert_array_equal(
+                objective([prompt], list(queries(4))),
+                PooledObjective(objective.inner, some)([prompt], list(queries(4))),
+            )

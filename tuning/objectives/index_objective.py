@@ -3,8 +3,8 @@
 Documents are not encoded again, so a candidate costs the tokens of the queries alone.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Protocol
@@ -15,18 +15,22 @@ from numpy.typing import NDArray
 from embedder.encoders.adapted import AdaptedEncoder
 from embedder.encoders.llm import LLMEncoder
 from embedder.prompts.prompt import Prompt
-from embedder.types import Encoder, Representation, Role
+from embedder.types import Encoder, Role
 from eval.data.qrels import Qrels
 from eval.measures.measures import evaluate
 from index.folder import Index
-from retrieval.fusion import fusion_by_name
 from retrieval.fusion_choice import AUTO, choose_fusion
-from retrieval.run import Run, cut, ranked, to_run
+from retrieval.retriever import Retriever
+from retrieval.run import Run, ranked
 from tuning.search.budget import Cost
 from tuning.search.types import Failure, Scores
 
 SHOWN_FAILURES = 20
 KEPT_ENCODERS = 8
+DEPTH = 1000
+
+PromptEncoder = LLMEncoder | AdaptedEncoder
+"""An encoder that reads texts through a prompt, which can be tuned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +54,19 @@ class JudgedQueries:
         Raises:
             ValueError: there is none, or a judged query has no text.
         """
-        wanted = {query for query, held in qrels.items() if max(held.values(), default=0) > 0}
-        missing = sorted(wanted - queries.keys())
+        judged = {query for query, gains in qrels.items() if max(gains.values(), default=0) > 0}
+        missing = sorted(judged - queries.keys())
         if missing:
             raise ValueError(
                 f"{len(missing)} judged queries have no text, e.g. {missing[0]!r}; "
                 "give the queries that the judgements are of"
             )
-        if not wanted:
+        if not judged:
             raise ValueError("no query is judged to have a relevant document")
-        held = {query: text for query, text in queries.items() if query in wanted}
-        return JudgedQueries(held, {query: qrels[query] for query in held}, measure)
+        texts = {query: text for query, text in queries.items() if query in judged}
+        return JudgedQueries(texts, {query: qrels[query] for query in texts}, measure)
 
-    def found_in(self, index: Index) -> "JudgedQueries":
+    def answered_in(self, index: Index) -> "JudgedQueries":
         """Keep the queries that have a relevant document in an index; the others score 0 always.
 
         Raises:
@@ -82,18 +86,18 @@ class JudgedQueries:
 
     def relevant_of(self, query_id: str) -> frozenset[str]:
         """Return the relevant documents of a query."""
-        held = self.qrels[query_id].items()
-        return frozenset(document for document, gain in held if gain > 0)
+        gains = self.qrels[query_id].items()
+        return frozenset(document for document, gain in gains if gain > 0)
 
 
 class EncoderFactory(Protocol):
     """Makes the encoder of a prompt, for the model that an index was made with."""
 
-    def __call__(self, prompt: Prompt) -> LLMEncoder | AdaptedEncoder:
+    def __call__(self, prompt: Prompt) -> PromptEncoder:
         """Return the encoder.
 
         Raises:
-            ValueError: the model cannot be read so.
+            ValueError: the model cannot be read with this prompt.
         """
         ...
 
@@ -105,6 +109,9 @@ class IndexObjective:
         index: opened; nothing of it is changed.
         data: queries and judgements.
         channels: searched and fused, in this order.
+        tuned: those of the channels whose encoder reads a prompt.
+        encoder: prompt -> encoder; the last ones are kept.
+        depth: documents of each channel that are fused.
     """
 
     def __init__(
@@ -112,8 +119,8 @@ class IndexObjective:
         index: Index,
         encoders: Mapping[str, Encoder],
         data: JudgedQueries,
-        remade: EncoderFactory,
-        depth: int = 1000,
+        make_encoder: EncoderFactory,
+        depth: int = DEPTH,
     ) -> None:
         """Take an index and the encoders of its channels.
 
@@ -121,18 +128,20 @@ class IndexObjective:
             index: opened.
             encoders: channel -> encoder; those of words (bm25) have no prompt.
             data: queries and judgements.
-            remade: gives the encoder of another prompt, of the model that made dense and sparse.
+            make_encoder: makes the encoder of another prompt, of the model that reads the index.
             depth: documents of each channel that are fused.
         """
         self.index, self.data, self.channels = index, data, tuple(encoders)
+        self.tuned = tuple(
+            name for name, encoder in encoders.items() if isinstance(encoder, PromptEncoder)
+        )
+        self.encoder = lru_cache(KEPT_ENCODERS)(make_encoder)
+        self.depth = depth
         self._encoders = dict(encoders)
-        self.encoder = lru_cache(KEPT_ENCODERS)(remade)
-        self._depth = depth
-        self._ids = {name: index.row_ids(name) for name in self.channels}
 
     def __call__(self, prompts: Sequence[Prompt], query_ids: Sequence[str]) -> Scores:
         """Return (prompts, queries) scores."""
-        return np.array([self._judge(prompt, query_ids) for prompt in prompts])
+        return np.array([self.judge(self.run(prompt, query_ids), query_ids) for prompt in prompts])
 
     def cost(self, prompt: Prompt, query_ids: Sequence[str]) -> Cost:
         """Count the tokens of queries in their prompt.
@@ -140,98 +149,114 @@ class IndexObjective:
         Raises:
             ValueError: the documents of the index belong to another prompt.
         """
-        encoder = self.encoder(prompt)
-        self._check(encoder)
-        return Cost(tokens=fed_tokens(encoder, self._texts(query_ids)), evaluations=len(query_ids))
+        self.retriever(prompt, self.index)
+        return self.query_cost(prompt, query_ids)
+
+    def query_cost(self, prompt: Prompt, query_ids: Sequence[str]) -> Cost:
+        """Count the tokens of queries in their prompt, whatever documents they are for."""
+        texts = [self.data.queries[query] for query in query_ids]
+        return Cost(tokens=fed_tokens(self.encoder(prompt), texts), evaluations=len(query_ids))
 
     def failures(self, prompt: Prompt, query_ids: Sequence[str]) -> list[Failure]:
         """Return what an unsuitable document was ranked first for, the worst first.
 
-        The queries are searched again, so that a run that is taken up is told the same.
+        The queries are searched again, so that a run that is taken up gets the same failures.
         """
         run = self.run(prompt, query_ids)
-        values = self._values(run, query_ids)
+        values = dict(zip(query_ids, self.judge(run, query_ids).tolist(), strict=True))
         order = sorted(query_ids, key=lambda query: (values[query], query))
-        found = (self._failure(query, run) for query in order if values[query] < 1)
-        return list(islice((one for one in found if one is not None), SHOWN_FAILURES))
+        failures = (self._failure(query, run) for query in order if values[query] < 1)
+        return list(islice((one for one in failures if one is not None), SHOWN_FAILURES))
 
     def run(self, prompt: Prompt, query_ids: Sequence[str]) -> Run:
-        """Search for queries under a prompt."""
-        encoder = self.encoder(prompt)
-        self._check(encoder)
-        texts = self._texts(query_ids)
-        rows = encoder.encode(texts, Role.QUERY) if self._reads else None
-        runs = [self._channel(name, query_ids, rows) for name in self.channels]
-        return self.fuse(prompt, runs)
+        """Search for queries under a prompt.
 
-    def fuse(self, prompt: Prompt, runs: Sequence[Run]) -> Run:
-        """Fuse the runs of the channels as a search with this prompt would."""
-        if len(runs) == 1:
-            return runs[0]
+        Raises:
+            ValueError: the documents of the index belong to another prompt.
+        """
+        return self.search(self.retriever(prompt, self.index), prompt, query_ids)
+
+    def retriever(self, prompt: Prompt, index: Index, encoder: Encoder | None = None) -> Retriever:
+        """Return what searches the tuned channels of an index for queries under a prompt.
+
+        Args:
+            prompt: of the queries.
+            index: the objective's, or one of the same documents under another prompt.
+            encoder: of the prompt; by default the objective's.
+
+        Raises:
+            ValueError: the documents of the index belong to another prompt.
+        """
+        encoders = dict.fromkeys(self.tuned, encoder or self.encoder(prompt))
+        return Retriever(index, encoders, depth=self.depth, any_query_prompt=True)
+
+    def search(
+        self,
+        retriever: Retriever,
+        prompt: Prompt,
+        query_ids: Sequence[str],
+        among: Set[str] | None = None,
+    ) -> Run:
+        """Search the tuned channels, and fuse them with the others as the prompt says.
+
+        Args:
+            retriever: of the tuned channels.
+            prompt: names the fusion.
+            query_ids: of the queries.
+            among: documents that the other channels may return; None is all.
+        """
+        queries = {query: self.data.queries[query] for query in query_ids}
+        runs = retriever.channel_runs(queries, self.depth)
+        for name, run in self.fixed_runs.items():
+            runs[name] = {
+                query: {
+                    document: score
+                    for document, score in run[query].items()
+                    if among is None or document in among
+                }
+                for query in query_ids
+            }
         fusion = choose_fusion(AUTO, self.channels, (prompt.fusion,))
-        return fusion_by_name(fusion, self.channels)(runs)
-
-    def _judge(self, prompt: Prompt, query_ids: Sequence[str]) -> NDArray[np.float64]:
-        values = self._values(self.run(prompt, query_ids), query_ids)
-        return np.array([values[query] for query in query_ids])
-
-    def _values(self, run: Run, query_ids: Sequence[str]) -> Mapping[str, float]:
-        qrels = {query: self.data.qrels[query] for query in query_ids}
-        return evaluate(run, qrels, [self.data.measure])[self.data.measure]
-
-    def _channel(self, name: str, query_ids: Sequence[str], rows: Representation | None) -> Run:
-        if name == "bm25":
-            return {query: self._words[query] for query in query_ids}
-        assert rows is not None
-        hits = self.index.search(name, rows, self._depth)
-        return cut(to_run(hits, query_ids, self._ids[name]), self._depth)
-
-    @property
-    def _reads(self) -> bool:
-        return any(name != "bm25" for name in self.channels)
-
-    def words_run(self) -> Run:
-        """Return what BM25 answers; it has no prompt."""
-        return self._words
+        whole = Retriever(self.index, self._encoders, fusion, self.depth, any_query_prompt=True)
+        return whole.fuse([runs[name] for name in self.channels])
 
     @cached_property
-    def _words(self) -> Run:
-        ids = list(self.data.queries)
-        rows = self._encoders["bm25"].encode(self._texts(ids), Role.QUERY)
-        hits = self.index.search("bm25", rows, self._depth)
-        return cut(to_run(hits, ids, self._ids["bm25"]), self._depth)
+    def fixed_runs(self) -> Mapping[str, Run]:
+        """Channel -> what it returns for all queries, of the channels without a prompt."""
+        fixed = {
+            name: encoder for name, encoder in self._encoders.items() if name not in self.tuned
+        }
+        if not fixed:
+            return {}
+        retriever = Retriever(self.index, fixed, depth=self.depth)
+        return retriever.channel_runs(self.data.queries, self.depth)
+
+    def judge(self, run: Run, query_ids: Sequence[str]) -> NDArray[np.float64]:
+        """Return the score of each query."""
+        qrels = {query: self.data.qrels[query] for query in query_ids}
+        values = evaluate(run, qrels, [self.data.measure])[self.data.measure]
+        return np.array([values[query] for query in query_ids])
 
     def holds(self, prompt: Prompt) -> bool:
         """Tell whether the index holds the documents as a prompt would read them."""
         try:
-            self._check(self.encoder(prompt))
+            self.retriever(prompt, self.index)
         except ValueError:
             return False
         return True
 
-    def _check(self, encoder: LLMEncoder | AdaptedEncoder) -> None:
-        """Refuse a prompt under which documents would be other vectors than the index holds."""
-        for name in self.channels:
-            if name != "bm25":
-                spec = self.index.channels[name]
-                free = replace(spec, query_prompt_free=True)
-                free.check_encoder(encoder.fingerprint, querying=True)
-
-    def _texts(self, query_ids: Sequence[str]) -> list[str]:
-        return [self.data.queries[query] for query in query_ids]
-
     def _failure(self, query: str, run: Run) -> Failure | None:
         judged = self.data.qrels[query]
         order = [document for document, _ in ranked(run[query])]
-        wanted = next((one for one in judged if judged[one] > 0 and self._known(one)), None)
+        right = next((one for one in judged if judged[one] > 0 and self._has(one)), None)
         wrong = next((one for one in order if judged.get(one, 0) <= 0), None)
-        if wanted is None or wrong is None:
+        if right is None or wrong is None:
             return None
-        rank = order.index(wanted) + 1 if wanted in order else None
-        answer, found = (self.index.document(one).content for one in (wanted, wrong))
-        return Failure(self.data.queries[query], answer, found, rank)
+        rank = order.index(right) + 1 if right in order else None
+        answer, mistake = (self.index.document(one).content for one in (right, wrong))
+        return Failure(self.data.queries[query], answer, mistake, rank)
 
-    def _known(self, document_id: str) -> bool:
+    def _has(self, document_id: str) -> bool:
         try:
             self.index.document(document_id)
         except ValueError:
@@ -239,10 +264,8 @@ class IndexObjective:
         return True
 
 
-def fed_tokens(
-    encoder: LLMEncoder | AdaptedEncoder, texts: Sequence[str], role: Role = Role.QUERY
-) -> int:
+def fed_tokens(encoder: PromptEncoder, texts: Sequence[str], role: Role = Role.QUERY) -> int:
     """Count the tokens that texts are fed as, soft ones among them."""
-    fed = encoder.reader.feed(texts, role, encoder.options.max_text_tokens)
+    inputs = encoder.reader.feed(texts, role, encoder.options.max_text_tokens)
     soft = encoder.soft_tokens if isinstance(encoder, AdaptedEncoder) and role is Role.QUERY else 0
-    return sum(text.tokens + soft for text in fed)
+    return sum(text.tokens + soft for text in inputs)

@@ -116,7 +116,7 @@ def tune(
     data = JudgedQueries.of(read_queries(tuning.queries), read_qrels(tuning.qrels), tuning.measure)
     screen, out = Screen(output), ending.out or path.with_name(f"{path.name}.tuned")
     with Index.open(path) as index:
-        asked, data = len(data.queries), data.found_in(index)
+        asked, data = len(data.queries), data.answered_in(index)
         if asked > len(data.queries):
             screen.remark(f"{asked - len(data.queries)} queries have no answer in the index.")
         with screen.waiting("Loading the model"):
