@@ -12,7 +12,8 @@ from eval.report.largest_differences import (
     described,
     largest_differences,
 )
-from eval.runs.systems import System, gathered
+from eval.runs.sources import SourceDifference, source_differences
+from eval.runs.systems import System, gather_evidence
 from eval.statistics.compare import Comparison
 from eval.statistics.paired import pair, pairs
 
@@ -27,18 +28,21 @@ class Examination:
         pools: of every system on every retrieval set.
         overlaps: of every pair that was compared, on every retrieval set.
         differing: pair by pair, the items on which it differs most, over all data sets.
+        sources: systems that were judged on other documents or judgements than the first.
     """
 
     pools: tuple[JudgedPool, ...]
     overlaps: tuple[SystemOverlap, ...]
     differing: tuple[LargeDifference, ...]
+    sources: tuple[SourceDifference, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it."""
         return {
-            "pools": [held.to_json() for held in self.pools],
-            "overlaps": [asdict(held) for held in self.overlaps],
-            "differing": [held.to_json() for held in self.differing],
+            "pools": [judged.to_json() for judged in self.pools],
+            "overlaps": [asdict(shared) for shared in self.overlaps],
+            "differing": [difference.to_json() for difference in self.differing],
+            "sources_differ": [asdict(difference) for difference in self.sources],
         }
 
 
@@ -51,34 +55,40 @@ def examine(
         systems: those that were compared, in the same order.
         comparison: of them.
         n: items shown of each pair.
-        progress: told the number of data sets read.
+        progress: called with the number of data sets read.
 
     Raises:
-        ValueError: systems were judged by different judgements.
+        ValueError: systems were judged by different judgements, or on different sentences.
     """
-    wanted = _wanted(systems, comparison, n)
+    sources = [
+        difference
+        for dataset in comparison.datasets
+        for difference in source_differences(systems, dataset)
+    ]
+    places = _largest_places(systems, comparison, n)
     pools: list[JudgedPool] = []
     overlaps: list[SystemOverlap] = []
-    told: dict[ItemPlace, LargeDifference] = {}
+    differing: dict[ItemPlace, LargeDifference] = {}
     for done, dataset in enumerate(comparison.datasets, start=1):
-        found = gathered(systems, dataset)
-        pools += [pool(dataset, name, evidence) for name, evidence in found.items()]
+        by_name = gather_evidence(systems, dataset)
+        pools += [pool(dataset, name, evidence) for name, evidence in by_name.items()]
         overlaps += [
-            overlap(dataset, (first, found[first]), (second, found[second]))
-            for first, second in pairs([*found], comparison.options.all_pairs)
+            overlap(dataset, (first, by_name[first]), (second, by_name[second]))
+            for first, second in pairs([*by_name], comparison.options.all_pairs)
         ]
-        with DocumentTexts([evidence.index for evidence in found.values()]) as texts:
-            for place in wanted:
-                held = place.paired
-                if held.dataset == dataset:
-                    both = [found[name] for name in (held.baseline, held.system) if found]
-                    told[place] = described(place, both, texts)
+        with DocumentTexts([evidence.index for evidence in by_name.values()]) as texts:
+            for place in places:
+                paired = place.paired
+                if paired.dataset == dataset:
+                    both = [by_name[name] for name in (paired.baseline, paired.system) if by_name]
+                    differing[place] = described(place, both, texts)
         if progress is not None:
             progress(done)
-    return Examination(tuple(pools), tuple(overlaps), tuple(told[place] for place in wanted))
+    ordered = tuple(differing[place] for place in places)
+    return Examination(tuple(pools), tuple(overlaps), ordered, tuple(sources))
 
 
-def _wanted(systems: Sequence[System], comparison: Comparison, n: int) -> list[ItemPlace]:
+def _largest_places(systems: Sequence[System], comparison: Comparison, n: int) -> list[ItemPlace]:
     values = {
         system.name: {
             dataset: system.values[dataset][comparison.measure] for dataset in comparison.datasets

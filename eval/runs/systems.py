@@ -48,6 +48,9 @@ class System(Protocol):
     def evidence(self, dataset: str) -> Evidence | None:
         """Read what it found on a data set; None where nothing was searched, as in STS."""
 
+    def source(self, dataset: str) -> Mapping[str, str]:
+        """Return digests of the data that was judged, by what they are of; none if not known."""
+
 
 @dataclass(frozen=True)
 class FolderSystem:
@@ -90,6 +93,11 @@ class FolderSystem:
             index=self.folder.index_path(dataset),
         )
 
+    def source(self, dataset: str) -> Mapping[str, str]:
+        """Return what the record holds; records from before it was kept lack it."""
+        source = self.folder.records[dataset].details.get("source")
+        return source if isinstance(source, dict) else {}
+
 
 @dataclass(frozen=True)
 class FileSystem:
@@ -116,14 +124,15 @@ class FileSystem:
         Raises:
             ValueError: a file is damaged, or the run answers no judged query.
         """
-        run, held = read_trec(path), read_qrels(qrels)
-        if not run.keys() & held.keys():
+        run, judgements = read_trec(path), read_qrels(qrels)
+        if not run.keys() & judgements.keys():
             raise ValueError(
                 f"{path} answers no query that {qrels} judges: its first query is "
-                f"{next(iter(run), None)!r}, the first judged one {next(iter(held))!r}"
+                f"{next(iter(run), None)!r}, the first judged one {next(iter(judgements))!r}"
             )
-        answered = cut_run({query_id: run.get(query_id, {}) for query_id in held})
-        return FileSystem(name, qrels.stem, answered, held, evaluate(run, held, measures))
+        answered = cut_run({query_id: run.get(query_id, {}) for query_id in judgements})
+        values = evaluate(run, judgements, measures)
+        return FileSystem(name, qrels.stem, answered, judgements, values)
 
     @property
     def values(self) -> Mapping[str, Values]:
@@ -134,23 +143,27 @@ class FileSystem:
         """Return the run."""
         return Evidence(self.run, self.qrels, {}, None) if dataset == self.dataset else None
 
+    def source(self, dataset: str) -> Mapping[str, str]:
+        """Return nothing: a TREC file does not say what was searched."""
+        return {}
 
-def gathered(systems: Sequence[System], dataset: str) -> dict[str, Evidence]:
+
+def gather_evidence(systems: Sequence[System], dataset: str) -> dict[str, Evidence]:
     """Read what each system found on a data set; nothing where nothing was searched.
 
     Raises:
         ValueError: they were judged by different judgements, so their values do not compare.
     """
-    found = {system.name: system.evidence(dataset) for system in systems}
-    held = {name: evidence for name, evidence in found.items() if evidence is not None}
-    if len(held) < len(systems):
+    read = {system.name: system.evidence(dataset) for system in systems}
+    by_name = {name: evidence for name, evidence in read.items() if evidence is not None}
+    if len(by_name) < len(systems):
         return {}
-    first = next(iter(held))
-    for name, other in held.items():
+    first = next(iter(by_name))
+    for name, other in by_name.items():
         for query_id, judged in other.qrels.items():
-            if held[first].qrels.get(query_id, judged) != judged:
+            if by_name[first].qrels.get(query_id, judged) != judged:
                 raise ValueError(
                     f"{first} and {name} were judged by different judgements of {dataset}, e.g. "
                     f"of query {query_id!r}; judge both by the same"
                 )
-    return held
+    return by_name

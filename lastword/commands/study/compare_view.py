@@ -25,6 +25,7 @@ def shown(comparisons: "Sequence[Comparison]", behind: "Examination") -> "Iterat
     first = comparisons[0]
     yield from _note()
     yield from _mismatches(first)
+    yield from _source_differences(behind)
     if behind.pools:
         yield "What the figures rest on, of the first 10 documents a query:"
         yield _pool_table(first, behind)
@@ -103,6 +104,17 @@ def _mismatches(comparison: "Comparison") -> Iterator[str]:
                 f"{row.baseline} and {len(row.only_system):,} only of {row.system} are left out. "
                 f"On these {row.baseline} has {row.baseline_mean:.4f}."
             )
+
+
+def _source_differences(behind: "Examination") -> Iterator[str]:
+    """Say where a difference is not of the systems alone."""
+    for difference in behind.sources:
+        first, other = difference.systems
+        parts = " and ".join(difference.parts)
+        yield (
+            f"{difference.dataset}: {first} and {other} were judged with different {parts}; the "
+            "difference is not of the systems alone."
+        )
 
 
 def _pool_table(comparison: "Comparison", behind: "Examination") -> "Table":

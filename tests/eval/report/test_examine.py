@@ -10,7 +10,7 @@ from eval.measures.ranking import cut_run
 from eval.report.examine import examine
 from eval.report.judged_share import JudgedPool, overlap, pool
 from eval.report.largest_differences import DocumentTexts, largest_differences
-from eval.runs.systems import Evidence, FileSystem, gathered
+from eval.runs.systems import Evidence, FileSystem, gather_evidence
 from eval.statistics.compare import CompareOptions, compare
 from eval.statistics.paired import pair
 from index.documents import Document
@@ -118,7 +118,7 @@ def test_other_judgements_are_refused(tmp_path: Path) -> None:
     write_qrels(other, tmp_path / "set.qrels")
     second = FileSystem.read("t", tmp_path / "s.trec", tmp_path / "set.qrels", ["AP"])
     with pytest.raises(ValueError, match=r"s and t were judged by different .* of set.*'q2'"):
-        gathered([first, second], "set")
+        gather_evidence([first, second], "set")
 
 
 def test_a_run_of_other_queries_is_refused(tmp_path: Path) -> None:

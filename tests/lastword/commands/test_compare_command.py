@@ -190,3 +190,20 @@ def test_long_names_are_folded_and_figures_are_not(
     letters = "".join(re.findall("[long]{2,}", figures[: figures.index("diff:")]))
     assert code == 0 and letters.count("long") >= 2 * 8 and "-2:bm25" in figures
     assert "…" not in out and max(map(len, out.splitlines())) <= 80
+
+
+def test_other_documents_under_one_name_are_said(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Run folders of a collection and of its successor were compared without a word."""
+    folders = [save(tmp_path / name, {"bm25": run}) for name, run in (("a", BAD), ("b", GOOD))]
+    for folder in folders:
+        path = folder / "lava.json"
+        source = {"documents": folder.name, "judgements": "same"}
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"source": source}))
+    code, out, _ = ran(capsys, *folders)
+    assert code == 0
+    assert "lava: a and b were judged with different documents; the" in " ".join(out.split())
+    _, out, _ = ran(capsys, *folders, "--json")
+    [difference] = json.loads(out)["sources_differ"]
+    assert difference == {"dataset": "lava", "systems": ["a", "b"], "parts": ["documents"]}
