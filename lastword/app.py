@@ -27,7 +27,7 @@ from lastword.commands.train import train as train_commands
 
 _EXIT_CODES = (
     "Exit codes: 0 done; 1 the reader of the output has left (a closed pipe), or of reproduce a "
-    "figure is out of its tolerance; 2 an error, told in one line on stderr; 130 Ctrl-C."
+    "figure is out of its tolerance; 2 an error, in one line on stderr; 130 Ctrl-C."
 )
 
 app = typer.Typer(
@@ -79,7 +79,7 @@ def _version(wanted: bool) -> None:
 @app.callback(epilog=_EXIT_CODES)
 def _options(
     version_wanted: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Turn any language model into a search engine, with no training."""

@@ -88,7 +88,7 @@ def look_through(
         raise ValueError(f"{source} holds no documents")
     counts = _passed_over(collection)
     remarks = [
-        f"{collection.name}: passed over {counted(count, _KINDS[kind][0])} {_KINDS[kind][1]}."
+        f"{collection.name}: skipped {counted(count, _KINDS[kind][0])} {_KINDS[kind][1]}."
         for kind, count in counts.items()
     ]
     if empty and on_empty == "keep":

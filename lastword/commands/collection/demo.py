@@ -90,7 +90,7 @@ def demo(
     screen.remark("Documents: the documentation strings of this machine's Python standard library.")
     with screen.waiting("Loading the model"):
         made = make_encoders(reading)
-    screen.remark(f"Reading with {describe_specs(made.recipes)}.")
+    screen.remark(f"Encoder: {describe_specs(made.recipes)}.")
     place = out or demo_place(made)
     built = _built(place, made, screen)
     answered = _answered(place, made, ask or QUESTIONS, pieces)

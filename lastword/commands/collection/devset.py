@@ -48,7 +48,7 @@ class DevsetOutput:
     ],
 )
 def devset(path: IndexPath, making: DevsetOutput, output: Output) -> None:
-    """Make queries from documents, to tune a prompt where nobody has judged anything.
+    """Make queries from documents, to tune a prompt where there are no judgements.
 
     Queries that copy their document, come twice, or do not find their document again by words
     alone are dropped and counted.

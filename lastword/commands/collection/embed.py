@@ -80,5 +80,5 @@ def embed(files: EmbedFiles, reading: EncoderOptions, output: Output) -> None:
     screen.result({"out": str(files.out), "texts": len(texts), "bytes": files.out.stat().st_size})
     screen.remark(
         f"{files.out}: {counted(len(texts), 'text')}, {size(files.out.stat().st_size)}, "
-        f"with {', '.join((*rows.to_arrays(), *about))}; read by {describe_spec(recipe)}."
+        f"with {', '.join((*rows.to_arrays(), *about))}; encoder: {describe_spec(recipe)}."
     )

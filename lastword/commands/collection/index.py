@@ -75,7 +75,7 @@ def index(
     storing: StorageOptions,
     output: Output,
 ) -> None:
-    """Read a collection with a model and make an index of it.
+    """Encode a collection with a model and make an index of it.
 
     An interrupted run goes on where it stopped when the same command is given again.
     """
@@ -92,7 +92,7 @@ def index(
         report = build_index(collection.documents(), made.encoders, out, options, advance)
     _tell(screen, out, report, survey)
     survey.tell(screen)
-    screen.remark(f"Read by {describe_specs(made.recipes)}.")
+    screen.remark(f"Encoder: {describe_specs(made.recipes)}.")
     screen.remark(f'Next: {shell("lastword", "search", out)} "your question"')
 
 
@@ -107,7 +107,7 @@ def add(
     running: DeviceOptions,
     output: Output,
 ) -> None:
-    """Add a collection to an index, read by the encoders that made it."""
+    """Add a collection to an index, with the encoders that made it."""
     from eval.data.collections import open_collection
     from index.folder import Index
     from retrieval.build import add_documents

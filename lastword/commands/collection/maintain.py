@@ -69,23 +69,23 @@ def check(path: IndexPath, output: Output) -> None:
 
 @command(app, ["lastword info my.index", "lastword info my.index --json"])
 def info(path: IndexPath, output: Output) -> None:
-    """Say what an index holds, and which models read it."""
+    """Show what an index holds, and which encoders made it."""
     from index.folder import Index
 
     with Index.open(path) as held:
         facts = _facts(held)
         rows = [
-            (name, _kept_as(spec, facts["channels"][name]), _read_by(spec))
+            (name, _kept_as(spec, facts["channels"][name]), _encoder(spec))
             for name, spec in held.channels.items()
         ]
     summary = (
         f"{path}: {counted(facts['documents'], 'document')} in "
         f"{counted(facts['segments'], 'segment')}, {size(facts['bytes'])}, "
-        f"{facts['deleted']:,} deleted, generation {facts['generation']}"
+        f"{facts['deleted']:,} deleted"
     )
     shown: list[RenderableType] = [
         summary,
-        table("channel", "kept as", "read by", rows=rows),
+        table("channel", "kept as", "encoder", rows=rows),
     ]
     if facts["fusion"]:
         shown.append(f"Searches fuse the channels by {facts['fusion']}, chosen by lastword fuse.")
@@ -105,7 +105,7 @@ def _kept_as(spec: "ChannelSpec", facts: Mapping[str, Any]) -> str:
     return f"postings, {spec.weighting.kind}"
 
 
-def _read_by(spec: "ChannelSpec") -> str:
+def _encoder(spec: "ChannelSpec") -> str:
     try:
         return describe_spec(from_json(spec.recipe, spec.name))
     except ValueError:

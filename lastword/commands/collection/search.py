@@ -107,7 +107,7 @@ def explain(
     output: Output,
     pieces: Pieces = False,
 ) -> None:
-    """Say which words, in which channel, brought a document its score.
+    """Show which words, in which channel, brought a document its score.
 
     A word's part is the sum of what its pieces add, so that the words add up to the score.
     """

@@ -81,7 +81,7 @@ def mteb(
         ),
     ] = None,
 ) -> None:
-    """Judge on tasks of MTEB with the mteb library, and write results as MTEB takes them.
+    """Evaluate on tasks of MTEB with the mteb library, and write results as MTEB takes them.
 
     Where a corpus is searched, the fused channels are judged; elsewhere dense rows are compared.
     A task that has a result is not judged again.
@@ -219,4 +219,4 @@ def _shown(outcomes: Sequence[dict[str, Any]]) -> "Table":
     scores = [one["score"] for one in outcomes if one["score"] is not None]
     if len(scores) > 1:
         rows.append((f"mean of {len(scores)}", "", "", "", f"{100 * fmean(scores):.2f}", ""))
-    return table("task", "type", "read by", "main measure", ">score x100", "", rows=rows)
+    return table("task", "type", "encoder", "main measure", ">score x100", "", rows=rows)

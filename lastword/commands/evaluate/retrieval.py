@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from eval.runs.record import Record
     from eval.tasks.retrieval import JudgeOptions
 
-app = Typer(help="Judge a model and a prompt on collections with known answers.")
+app = Typer(help="Evaluate a model and a prompt on collections with known answers.")
 for commands in (sts_command, transfer_command, mteb_command, datasets_command):
     app.add_typer(commands.app)
 
@@ -81,7 +81,7 @@ def retrieval(
     reading: EncoderOptions,
     output: Output,
 ) -> None:
-    """Index BEIR collections, search them, and judge every channel and their fusion.
+    """Index BEIR collections, search them, and evaluate every channel and their fusion.
 
     An index of the same documents is used again, one of others made anew; an interrupted one is
     finished.

@@ -48,7 +48,7 @@ def sts(
     reading: EncoderOptions,
     output: Output,
 ) -> None:
-    """Judge sentence similarity: correlate cosines with people's scores over all pairs.
+    """Evaluate sentence similarity: correlate cosines with people's scores over all pairs.
 
     Both sentences are read with the prompt's wording for queries, each sentence once.
     """
@@ -80,7 +80,7 @@ def sts(
     if len(waiting) < len(sets):
         screen.remark(f"{len(sets) - len(waiting)} of the sets were finished in {keeping.out}.")
     if waiting:
-        screen.remark(f"{counted(total, 'sentence')} read by {describe_spec(recipe)}.")
+        screen.remark(f"{counted(total, 'sentence')}; encoder: {describe_spec(recipe)}.")
     cut = sum(one.cost.counts["dense"].get("truncated", 0) for one in judged)
     if cut:
         screen.remark(

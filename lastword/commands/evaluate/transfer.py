@@ -65,7 +65,7 @@ def transfer(
     reading: EncoderOptions,
     output: Output,
 ) -> None:
-    """Judge frozen vectors by what a linear classifier learns from them (SentEval's protocol).
+    """Evaluate frozen vectors by what a linear classifier learns from them (SentEval's protocol).
 
     A whole set is cross-validated, the strength of regularisation chosen inside each fold; a
     test part is predicted from the train part, the strength chosen on dev or by
@@ -101,7 +101,7 @@ def transfer(
     if len(waiting) < len(tasks):
         screen.remark(f"{len(tasks) - len(waiting)} of the tasks were finished in {keeping.out}.")
     if waiting:
-        screen.remark(f"{counted(len(rows), 'sentence')} read by {describe_spec(recipe)}.")
+        screen.remark(f"{counted(len(rows), 'sentence')}; encoder: {describe_spec(recipe)}.")
     _tell_losses(records, protocol, screen)
     if keeping.out is not None:
         screen.remark(f"Figures per item are in {keeping.out}.")

@@ -73,7 +73,7 @@ class TuneOutput:
         Path | None,
         Option("--out", "-o", metavar="FOLDER", help="Journal, prompt and report; INDEX.tuned."),
     ] = None
-    dry_run: Annotated[bool, Option("--dry-run", help="Say what it would take, and end.")] = False
+    dry_run: Annotated[bool, Option("--dry-run", help="Print what it would take, and end.")] = False
     apply: Annotated[
         bool, Option("--apply", help="Write the new query prompt into the index, if one is taken.")
     ] = False
@@ -96,10 +96,10 @@ class TuneOutput:
 def tune(
     path: IndexPath, tuning: TuneOptions, ending: TuneOutput, running: DeviceOptions, output: Output
 ) -> None:
-    """Search for a better prompt, and say whether it is one.
+    """Search for a better prompt, and test whether it is one.
 
-    Queries are split into SEARCH, SELECT and CONFIRM. A prompt is taken only if it is surely
-    better on CONFIRM, which one candidate is judged on, once; else the answer is to keep the
+    Queries are split into SEARCH, SELECT and CONFIRM. A prompt is taken only if it is
+    significantly better on CONFIRM, which a single candidate is evaluated on, once; else the answer is to keep the
     default. Only the queries are encoded again, so the index stays as it is. The same command
     again takes up a run that was interrupted.
     """

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from eval.matrix.cells import MatrixRequest
     from eval.matrix.run import Data, Matrix
 
-app = Typer(help="Judge many ways of reading against each other.")
+app = Typer(help="Evaluate many prompts and models against each other.")
 
 RESULT = "matrix.json"
 
@@ -59,8 +59,8 @@ class BenchOptions:
     side: Annotated[
         str,
         Option(
-            help="query judges the wording of queries alone: documents are read once for each "
-            "model, as by --base. document is the other way round. both judges what a user of "
+            help="query evaluates the wording of queries alone: documents are read once for each "
+            "model, as by --base. document is the other way round. both evaluates what a user of "
             "the prompt gets; documents that prompts read alike are read once all the same."
         ),
     ] = "both"
@@ -129,7 +129,7 @@ class BenchModels:
 def prompts(
     choice: BenchOptions, running: BenchOutput, models: BenchModels, output: Output
 ) -> None:
-    """Judge every prompt with every model on every data set: the matrix, and how steady it is.
+    """Evaluate every prompt with every model on every data set, and how steady that is.
 
     What prompts have in common is read once. Every MODEL/PROMPT in the output folder is a run
     folder for `lastword compare` and `lastword report`.

@@ -109,7 +109,7 @@ def fuse(
 ) -> None:
     """Fuse runs into one, or find out how to: --sweep tries methods and weights.
 
-    A sweep chooses on development queries, never on those that are reported, and says how sure
+    A sweep chooses on development queries, never on those that are reported, and reports how sure
     the choice is: over bootstrap samples, and cross-validated against what is in use.
     """
     screen = Screen(output)

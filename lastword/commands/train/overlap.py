@@ -119,4 +119,4 @@ def _remark(screen: Screen, report: "OverlapReport", passed_over: "list[Path]") 
     )
     if passed_over:
         named = ", ".join(path.name for path in passed_over)
-        screen.remark(f"Passed over, as they hold no evaluation texts: {named}.")
+        screen.remark(f"Skipped, as they hold no evaluation texts: {named}.")

@@ -119,8 +119,8 @@ def test_what_is_passed_over_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     asked = ["index", str(tmp_path / "d"), "--channels", "bm25", "-o"]
     assert main([*asked, str(tmp_path / "x.index")]) == 0
     told = capsys.readouterr().err
-    assert "passed over 1 file of other kinds" in told and "passed over 1 link to nothing" in told
-    assert "passed over 2 links to what is read under another name" in told
+    assert "skipped 1 file of other kinds" in told and "skipped 1 link to nothing" in told
+    assert "skipped 2 links to what is read under another name" in told
     assert main([*asked, str(tmp_path / "y.index"), "--json"]) == 0
     counts = json.loads(capsys.readouterr().out)["passed_over"]
     assert counts == {"ignored": 1, "broken": 1, "repeated": 2}
