@@ -76,7 +76,7 @@ def list_prompts(
     name="show",
 )
 def show_prompt(name: Name, trial: TrialOptions, output: Output) -> None:
-    """Print a prompt; with a text, the tokens that a model is fed, those that are read, and its words."""
+    """Print a prompt; with a text, what a model is fed and which words it answers."""
     from lastword.cli.recipes import read_prompt
     from lastword.commands.prompts.prompts_view import shown_prompt
 

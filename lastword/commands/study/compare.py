@@ -74,7 +74,7 @@ def compare(
     comparing: ComparisonOptions,
     output: Output,
 ) -> None:
-    """Compare systems item by item: is one better than the first, and is the difference significant?
+    """Compare systems item by item: is one significantly better than the first?
 
     Differences are tested by flipping signs at random, two-sided; p is corrected by Holm over
     all tests of a measure, each run once. Intervals are bootstrapped.
