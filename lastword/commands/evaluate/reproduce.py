@@ -224,8 +224,8 @@ def _readers(configuration: "Configuration", repeating: ReproduceOptions) -> Cha
     except (ValueError, OSError) as error:
         if repeating.model:
             raise
-        told = str(error).rstrip(".")
-        raise ValueError(f"{told}; --model FOLDER says where weights are on this disk") from error
+        hint = "--model FOLDER says where weights are on this disk"
+        raise ValueError(f"{str(error).rstrip('.')}; {hint}") from error
 
 
 def _list(known: "Sequence[Configuration]", screen: Screen) -> None:
@@ -255,8 +255,7 @@ def _list(known: "Sequence[Configuration]", screen: Screen) -> None:
 def _facts(
     configuration: "Configuration", outcomes: "Sequence[Reproduction] | None", failure: str | None
 ) -> dict[str, Any]:
-    facts = asdict(configuration)
-    del facts["figures"]
+    facts = {name: value for name, value in asdict(configuration).items() if name != "figures"}
     if outcomes is None:
         return facts | {"failure": failure}
     return facts | {

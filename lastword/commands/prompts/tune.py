@@ -100,8 +100,8 @@ def tune(
 
     Queries are split into SEARCH, SELECT and CONFIRM. A prompt is taken only if it is
     significantly better on CONFIRM, which a single candidate is evaluated on, once; else the
-    answer is to keep the default. Only the queries are encoded again, so the index stays as it is. The same command
-    again takes up a run that was interrupted.
+    answer is to keep the default. Only the queries are encoded again, so the index stays as it
+    is. The same command again takes up a run that was interrupted.
     """
     from eval.data.qrels import read_qrels
     from eval.data.queries import read_queries
