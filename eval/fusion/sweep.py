@@ -27,7 +27,7 @@ Float64Array = NDArray[np.float64]
 Progress = Callable[[int], None]
 _Measure = Callable[
     [Float64Array, Float64Array], Float64Array
-]  # (found, s) ranks, (relevant,) gains -> (s,) values
+]  # (relevant, s) ranks, (relevant,) gains -> (s,) values
 
 _MEASURE = re.compile(r"(nDCG|RR|AP|R|P)(?:@([1-9]\d*))?")
 
@@ -80,7 +80,7 @@ def grid(runs: int, methods: Sequence[str], step: float | None = None) -> tuple[
         raise ValueError(f"fusing needs at least 2 runs; got {runs}")
     parts = round(1 / step) if step and 0 < step <= 1 else 0
     if step is None:
-        fits = [round(1 / one) for one in STEPS if _count(runs, round(1 / one)) <= FEW]
+        fits = [round(1 / step) for step in STEPS if _count(runs, round(1 / step)) <= FEW]
         parts = fits[0] if fits else 1
     elif not parts or abs(parts * step - 1) > 1e-9:
         raise ValueError(f"a step divides 1 evenly, e.g. 0.1, 0.05 or 0.25; got {step}")
@@ -114,7 +114,7 @@ def sweep(
         qrels: judgements; each judged query counts, answered or not.
         measure: nDCG, AP or RR, with or without a cutoff as in nDCG@10; R or P with one.
         settings: what to judge.
-        progress: told the number of settings judged.
+        progress: called with the number of settings judged.
 
     Returns:
         (settings, queries) values, queries in the order of `qrels`.
@@ -122,7 +122,7 @@ def sweep(
     Raises:
         ValueError: an unknown measure or method, or a score that is not finite.
     """
-    judge = _measure(measure)
+    _measure(measure)  # what is misspelt must not cost the time of fusing
     judged = {
         name: {query: run[query] for query in qrels if query in run} for name, run in runs.items()
     }
@@ -131,19 +131,50 @@ def sweep(
     for method in dict.fromkeys(setting.method for setting in settings):
         rows = [at for at, setting in enumerate(settings) if setting.method == method]
         weights = np.array([settings[at].weights for at in rows])
-        parts = [  # each run alone, of weight 1: what it would add
-            fusion_by_name(method, [name])([run]) for name, run in judged.items()
-        ]
-        for column, (query, gains) in enumerate(qrels.items()):
-            relevant = {doc: gain for doc, gain in gains.items() if gain > 0}
-            held = [part.get(query, {}) for part in parts]
-            if relevant and any(held):
-                ranks = _ranks(held, relevant, weights)
-                values[rows, column] = judge(ranks, np.array([*relevant.values()], np.float64))
+        values[rows] = judge_weights(fuse_alone(judged, method), qrels, measure, weights)
         done += len(rows)
         if progress is not None:
             progress(done)
     return values
+
+
+def fuse_alone(runs: Mapping[str, Run], method: str) -> list[Run]:
+    """Return what each run adds at weight 1: a fusion is the sum of these, times the weights."""
+    return [fusion_by_name(method, [name])([run]) for name, run in runs.items()]
+
+
+def judge_weights(
+    parts: Sequence[Run], qrels: Qrels, measure: str, weights: Float64Array
+) -> Float64Array:
+    """Judge weightings of one method.
+
+    Args:
+        parts: what each run adds, see `fuse_alone`.
+        qrels: as for `sweep`; likewise `measure`.
+        measure: one of those that `is_swept` knows.
+        weights: (n, runs).
+
+    Returns:
+        (n, queries) values, queries in the order of `qrels`.
+    """
+    judge = _measure(measure)
+    values = np.zeros((len(weights), len(qrels)))
+    for column, (query, gains) in enumerate(qrels.items()):
+        relevant = {doc: gain for doc, gain in gains.items() if gain > 0}
+        scores = [part.get(query, {}) for part in parts]
+        if relevant and any(scores):
+            ranks = _ranks(scores, relevant, weights)
+            values[:, column] = judge(ranks, np.array([*relevant.values()], np.float64))
+    return values
+
+
+def is_swept(measure: str) -> bool:
+    """Tell whether a measure is judged from ranks alone, as a sweep does."""
+    try:
+        _measure(measure)
+    except ValueError:
+        return False
+    return True
 
 
 def _ranks(
@@ -187,29 +218,29 @@ def _ndcg(ranks: Float64Array, gains: Float64Array, k: float) -> Float64Array:
     """Järvelin and Kekäläinen, TOIS 2002, in trec_eval's form: gain / log2(1 + rank)."""
     best = np.sort(gains)[::-1][: int(min(k, len(gains)))]
     ideal = float((best / np.log2(np.arange(len(best)) + 2)).sum())
-    found: Float64Array = (gains[:, None] / np.log2(1 + ranks)).sum(axis=0) / ideal
-    return found
+    gained: Float64Array = (gains[:, None] / np.log2(1 + ranks)).sum(axis=0) / ideal
+    return gained
 
 
 def _average_precision(ranks: Float64Array, gains: Float64Array, k: float) -> Float64Array:
     number = np.arange(1, len(ranks) + 1)[:, None]
-    found: Float64Array = (number / np.sort(ranks, axis=0)).sum(axis=0) / len(gains)
-    return found
+    values: Float64Array = (number / np.sort(ranks, axis=0)).sum(axis=0) / len(gains)
+    return values
 
 
 def _reciprocal_rank(ranks: Float64Array, gains: Float64Array, k: float) -> Float64Array:
-    found: Float64Array = (1 / ranks).max(axis=0)
-    return found
+    values: Float64Array = (1 / ranks).max(axis=0)
+    return values
 
 
 def _recall(ranks: Float64Array, gains: Float64Array, k: float) -> Float64Array:
-    found: Float64Array = np.isfinite(ranks).sum(axis=0) / len(gains)
-    return found
+    values: Float64Array = np.isfinite(ranks).sum(axis=0) / len(gains)
+    return values
 
 
 def _precision(ranks: Float64Array, gains: Float64Array, k: float) -> Float64Array:
-    found: Float64Array = np.isfinite(ranks).sum(axis=0) / k
-    return found
+    values: Float64Array = np.isfinite(ranks).sum(axis=0) / k
+    return values
 
 
 _KINDS: Mapping[str, Callable[[Float64Array, Float64Array, float], Float64Array]] = {

@@ -140,14 +140,26 @@ def test_only_some_queries_in_full(folder: Path) -> None:
     assert report.unmarked == ("sparse",)
 
 
-def test_weights_are_fused_as_a_search_would(single: Path) -> None:
-    (judged,) = judged_datasets([RunFolder.open(single)])
+@pytest.mark.parametrize("measure", ["nDCG@10", "AP", "Rprec"])
+def test_weights_are_fused_as_a_search_would(single: Path, tmp_path: Path, measure: str) -> None:
+    """A sweep judges the first two by ranks; the last it cannot, so each fusion is evaluated."""
+    copy = tmp_path / "copy"
+    shutil.copytree(single, copy)
+    path = copy / "tiny.json"
+    data = json.loads(path.read_text())
+    for run, measures in data["values"].items():
+        data["values"][run] = {measure: measures["nDCG@10"]}
+    path.write_text(json.dumps(data))
+    (judged,) = judged_datasets([RunFolder.open(copy)])
     curve = weight_curves(judged, judged.counted[0])["bm25"]
     for weight, value in zip(curve.weights, curve.values, strict=True):
         fuse = fusion_by_name(f"promptreps:bm25={weight},sparse={1 - weight}", ["bm25", "sparse"])
         fused = fuse([judged.runs["bm25"], judged.runs["sparse"]])
-        by_query = evaluate(fused, QRELS, ["nDCG@10"])["nDCG@10"]
+        by_query = evaluate(fused, QRELS, [measure])[measure]
         assert value == pytest.approx(sum(by_query.values()) / 3, abs=1e-12)
+
+
+def test_weights_of_the_rest_are_shared() -> None:
     assert shared({"a": 0.2, "b": 0.2, "c": 0.6}, "c", 0.4) == pytest.approx(
         {"a": 0.3, "b": 0.3, "c": 0.4}
     )
