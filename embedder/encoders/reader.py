@@ -184,8 +184,8 @@ class PromptReader:
             hidden=reading.dense,
             logits=reading.sparse is not None,
             norm=reading.norm,
-            take=None if reading.at_last_token else find_pooling(rows, reading),
-            peak=reading.pool == "max",
+            pooling=None if reading.at_last_token else find_pooling(rows, reading),
+            pool_logits=reading.pool == "max",
             bidirectional=reading.attention == "bidirectional",
         )
 

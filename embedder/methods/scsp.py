@@ -50,8 +50,8 @@ def read_selected(
     """
     kept = KeepStates()
     # Logits are asked for so that all blocks run: every layer's attention is looked at.
-    wanted = ReadRequest(reading.layer, norm=reading.norm, take=kept)
-    step = backbone.read(prefix, [row.ids[len(prefix) :]], wanted, keep_cache=True)
+    request = ReadRequest(reading.layer, norm=reading.norm, pooling=kept)
+    step = backbone.read(prefix, [row.ids[len(prefix) :]], request, keep_cache=True)
     if step.cache is None or kept.states is None or step.hidden is None:
         raise ValueError("[select] needs a model whose keys and values can be kept")
     if not row.chunks:
@@ -64,7 +64,7 @@ def read_selected(
     positions = span[chosen[span]]
     return (
         TokenPooling(np.zeros(len(positions), np.int64), positions)
-        .mean(kept.states, kept.seen)
+        .mean_pool(kept.states, kept.seen)
         .float()
     )
 

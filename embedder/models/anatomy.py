@@ -4,7 +4,7 @@ Nothing here knows an architecture by name. What a name cannot tell is found by 
 through the model and watching in which order its modules are called.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +92,41 @@ def _calls(model: "PreTrainedModel", watched: Sequence[nn.Module]) -> list[nn.Mo
         with hooked([module.register_forward_pre_hook(note) for module in watched]):
             model.base_model(torch.zeros((1, 1), dtype=torch.int64, device=device), use_cache=False)
     return called
+
+
+def last_token_outputs(
+    model: "PreTrainedModel",
+    inputs: Mapping[str, Any],
+    last: Tensor,
+    read: Callable[[Tensor], Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Run a causal LM with its LM head on last tokens only, with gradients where they are on.
+
+    The model's own forward gives the logits, with whatever it does to them (soft caps, scales);
+    the LM head is given the last tokens instead of all of them.
+
+    Args:
+        model: the LM.
+        inputs: arguments of its forward, for n rows.
+        last: (n,) int64 position of each row's last token.
+        read: called with the LM head's input (n, length, dim); what it returns is returned.
+
+    Returns:
+        What `read` returned, else the LM head's input at the last tokens (n, dim); and the logits
+        there, (n, vocab).
+    """
+    kept: list[Tensor] = []
+    rows = torch.arange(len(last), device=last.device)
+
+    def last_only(_: nn.Module, states: tuple[Tensor]) -> tuple[Tensor]:
+        ends = states[0][rows, last]
+        kept.append(ends if read is None else read(states[0]))
+        return (ends[:, None],)  # (n, 1, dim)
+
+    head = model.get_output_embeddings()
+    with lock_of(model), hooked([head.register_forward_pre_hook(last_only)]):
+        logits = model(**inputs).logits
+    return kept[0], logits[:, -1]
 
 
 def before_block(

@@ -9,7 +9,7 @@ found from the loaded module.
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from functools import cached_property, wraps
+from functools import cached_property, partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import numpy as np
@@ -25,10 +25,11 @@ from embedder.models.anatomy import (
     before_block,
     decoder_layers,
     hooked,
+    last_token_outputs,
 )
 from embedder.models.batching import right_pad
-from embedder.models.kv_cache import growing_cache, is_plain, new_cache, read_only_cache
-from embedder.models.pooling import StateReader
+from embedder.models.kv_cache import PrefixStore, is_plain, new_cache, read_only_cache
+from embedder.models.pooling import read_states
 from embedder.models.request import ForwardOutput, Intervention, LayerReachedError, ReadRequest
 from embedder.prompts.readout_rules import at_depth
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 Rest = ParamSpec("Rest")
-KEPT_PREFIXES = 20  # MetaEOL has 8, the same for both roles
 PLACEHOLDER_SEED = 3407  # the authors'; any row will do, since a copy soon takes its place
 
 
@@ -60,6 +60,7 @@ class Backbone:
         layers: the decoder blocks.
         vocab: width of the logits.
         shares_prefix: whether keys and values of a prefix can be computed apart.
+        prefixes: keys and values of prefixes that were read.
         missing_head: names of the LM head's weights that the checkpoint lacks; they are random.
         causal: whether a token's state stays as it is, whatever tokens come after it.
     """
@@ -82,7 +83,7 @@ class Backbone:
         self.causal = causal
         self._accepted = set(inspect.signature(model.forward).parameters)
         self._base_accepted = set(inspect.signature(model.base_model.forward).parameters)
-        self._prefixes: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = {}
+        self.prefixes = PrefixStore(model)
 
     @cached_property
     def placeholder_row(self) -> Tensor:
@@ -142,11 +143,11 @@ class Backbone:
         self,
         prefix: tuple[int, ...],
         rows: Sequence[Sequence[int]],
-        wanted: ReadRequest,
+        request: ReadRequest,
         keep_cache: bool = False,
         interventions: Sequence[Intervention] = (),
     ) -> ForwardOutput:
-        """Run prefix + row for every row and answer.
+        """Run prefix + row for every row.
 
         Rows are padded on the right: attention is causal, so no token sees the padding, no mask
         is needed, and distances inside a row stay true for sliding windows.
@@ -154,11 +155,11 @@ class Backbone:
         Args:
             prefix: ids shared by all rows; may be empty.
             rows: n non-empty id sequences.
-            wanted: what to answer.
+            request: which layer, logits and positions are returned.
             keep_cache: whether the pass shall be continued by `extend`; rows are then equally long.
             interventions: what is done to states on their way.
         """
-        shared = len(prefix) if self.shares_prefix and not wanted.bidirectional else 0
+        shared = len(prefix) if self.shares_prefix and not request.bidirectional else 0
         if not shared:
             rows = [[*prefix, *row] for row in rows]
         ids, last = right_pad(rows)
@@ -166,13 +167,14 @@ class Backbone:
             raise ValueError("rows that are continued must be equally long")
         cache: DynamicCache | None = None
         if shared:
-            cache = self._prefix_cache(prefix, len(rows), keep_cache)
+            read = self.prefixes.read(prefix)
+            cache = read.growing(len(rows)) if keep_cache else read_only_cache(read.layers)
         elif keep_cache:
             cache = new_cache()
         with ExitStack() as hooks:
             for intervention in interventions:
                 hooks.enter_context(hooked(intervention.attach(shared)))
-            return self._pass(self._here(ids), last, wanted, shared, cache)
+            return self._pass(self._here(ids), last, request, shared, cache)
 
     @_alone
     @torch.inference_mode()
@@ -180,7 +182,7 @@ class Backbone:
         self,
         before: ForwardOutput,
         rows: Sequence[Sequence[int]],
-        wanted: ReadRequest,
+        request: ReadRequest,
         each: int = 1,
     ) -> ForwardOutput:
         """Go on from a pass that kept its cache.
@@ -188,20 +190,20 @@ class Backbone:
         Args:
             before: the pass; its cache is used up.
             rows: n * each id sequences; `each` of them follow the same row of `before`.
-            wanted: what to answer.
+            request: which layer, logits and positions are returned.
             each: how many ways each row goes on.
         """
         ids, last = right_pad(rows)
         cache = before.cache
         if each > 1 and cache is not None:
             cache = read_only_cache((layer.keys, layer.values) for layer in cache.layers)
-        return self._pass(self._here(ids), last, wanted, before.seen, cache)
+        return self._pass(self._here(ids), last, request, before.seen, cache)
 
     def _pass(
         self,
         ids: Tensor,
         last: NDArray[np.int64],
-        wanted: ReadRequest,
+        request: ReadRequest,
         seen: int,
         cache: "DynamicCache | None",
     ) -> ForwardOutput:
@@ -212,64 +214,65 @@ class Backbone:
             "past_key_values": cache,
             "use_cache": cache is not None,
         }
-        if wanted.bidirectional:
+        if request.bidirectional:
             inputs["attention_mask"] = self._open_mask(last)
-        read = StateReader(self._here(last), wanted, seen)
-        if not wanted.hidden and not wanted.logits:
+        ends = self._here(last)
+        if not request.hidden and not request.logits:
             with suppress(LayerReachedError):
                 self.model.base_model(**_fitting(inputs, self._base_accepted))
             return ForwardOutput(None, None, length, cache)
-        if wanted.peak:
+        if request.pool_logits:
+            if request.pooling is None:
+                raise ValueError("the largest logits of which positions? request.pooling is None")
             self.check_head()
             logits = self.model(**_fitting(inputs, self._accepted)).logits
-            return ForwardOutput(read.peak(logits), None, length, cache)
-        hidden, logits = self._read(inputs, read, wanted)
-        return ForwardOutput(hidden if wanted.hidden else None, logits, length, cache)
+            largest = request.pooling.max_pool_logits(logits, seen)
+            return ForwardOutput(largest, None, length, cache)
+        read = partial(read_states, last=ends, pooling=request.pooling, seen=seen)
+        hidden, logits = self._read(inputs, ends, read, request)
+        return ForwardOutput(hidden if request.hidden else None, logits, length, cache)
 
     def _read(
-        self, inputs: dict[str, Any], read: StateReader, wanted: ReadRequest
+        self,
+        inputs: dict[str, Any],
+        last: Tensor,
+        read: Callable[[Tensor], Tensor],
+        request: ReadRequest,
     ) -> tuple[Tensor | None, Tensor | None]:
-        depth = self.depth_of(wanted.layer)
-        at_top = depth == len(self.layers) and wanted.norm != "never"
-        if at_top or not wanted.hidden:
-            return self._top(inputs, read, wanted.logits)
+        depth = self.depth_of(request.layer)
+        at_top = depth == len(self.layers) and request.norm != "never"
+        if at_top or not request.hidden:
+            return self._top(inputs, last, read, request.logits)
         kept: list[Tensor] = []
-        top = self.top if wanted.norm == "always" else []  # found before the model is hooked
+        top = self.top if request.norm == "always" else []  # found before the model is hooked
 
         def keep(states: Tensor) -> None:
             for module in top:
                 states = module(states)
             kept.append(read(states))
-            if not wanted.logits:
+            if not request.logits:
                 raise LayerReachedError
 
         with hooked([before_block(self.layers, depth, keep)]):
             try:
-                _, logits = self._top(inputs, read.last_only(), wanted.logits)
+                _, logits = self._top(inputs, last, None, request.logits)
             except LayerReachedError:
                 logits = None
         return kept[0], logits
 
     def _top(
-        self, inputs: dict[str, Any], read: StateReader, logits: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        """Read the LM head's input, and its output if asked."""
-        if not logits:
-            base = self.model.base_model(**_fitting(inputs, self._base_accepted))
-            return read(base.last_hidden_state), None
-        # The model's own forward gives the logits, with whatever it does to them (soft caps,
-        # scales); the LM head is handed the last tokens instead of all of them.
-        kept: list[Tensor] = []
-
-        def last_only(_: nn.Module, states: tuple[Tensor]) -> tuple[Tensor]:
-            kept.append(read(states[0]))
-            return (read.last(states[0])[:, None],)  # (n, 1, dim)
-
-        self.check_head()
-        head = self.model.get_output_embeddings()
-        with hooked([head.register_forward_pre_hook(last_only)]):
-            out = self.model(**_fitting(inputs, self._accepted))
-        return kept[0], out.logits[:, -1]
+        self,
+        inputs: dict[str, Any],
+        last: Tensor,
+        read: Callable[[Tensor], Tensor] | None,
+        logits: bool,
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Read the LM head's input, and its output where logits are returned."""
+        if logits:
+            self.check_head()
+            return last_token_outputs(self.model, _fitting(inputs, self._accepted), last, read)
+        states = self.model.base_model(**_fitting(inputs, self._base_accepted)).last_hidden_state
+        return None if read is None else read(states), None
 
     def _open_mask(self, last: NDArray[np.int64]) -> Tensor:
         """Let every token see all tokens of its row: (n, 1, length, length), 0 or -inf."""
@@ -278,20 +281,6 @@ class Backbone:
         mask = torch.zeros((len(last), 1, length, length), dtype=dtype, device=self.device)
         padding = torch.arange(length, device=self.device)[None] > self._here(last)[:, None]
         return mask.masked_fill(padding[:, None, None], torch.finfo(dtype).min)
-
-    def _prefix_cache(self, prefix: tuple[int, ...], n: int, keep: bool) -> "DynamicCache":
-        """Return a cache that n rows share, to read or to go on from."""
-        if prefix not in self._prefixes:
-            while len(self._prefixes) >= KEPT_PREFIXES:
-                self._prefixes.pop(next(iter(self._prefixes)))
-            cache = new_cache()
-            ids = torch.tensor([prefix], device=self.device)
-            self.model.base_model(input_ids=ids, past_key_values=cache, use_cache=True)
-            self._prefixes[prefix] = [(layer.keys, layer.values) for layer in cache.layers]
-        held = self._prefixes[prefix]
-        if not keep:
-            return read_only_cache(held)
-        return growing_cache((k.expand(n, -1, -1, -1), v.expand(n, -1, -1, -1)) for k, v in held)
 
     def _here(self, array: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(array).to(self.device)

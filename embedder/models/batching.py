@@ -55,6 +55,22 @@ def right_pad(rows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray
     return ids, last
 
 
+def left_pad(rows: Sequence[list[int]], shared: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Stack rows that end together, and begin with `shared` ids that are the same.
+
+    Returns:
+        ids and attention mask, both (n, length) int64; padding comes after the shared ids.
+    """
+    length = max(map(len, rows))
+    ids = np.zeros((len(rows), length), dtype=np.int64)
+    mask = np.zeros_like(ids)
+    for position, row in enumerate(rows):
+        own = length - len(row) + shared
+        ids[position, :shared], ids[position, own:] = row[:shared], row[shared:]
+        mask[position, :shared], mask[position, own:] = 1, 1
+    return ids, mask
+
+
 class AdaptiveBudget:
     """Tokens that go through a model together; halved for good where they do not fit in memory.
 

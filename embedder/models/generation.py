@@ -16,9 +16,9 @@ from embedder.inputs import conversation
 from embedder.inputs.conversation import Turn
 from embedder.inputs.text_tokens import TextTokenizer
 from embedder.locks import lock_of
-from embedder.models.batching import AdaptiveBudget, plan
+from embedder.models.batching import AdaptiveBudget, left_pad, plan
+from embedder.models.kv_cache import SharedPrefix
 from embedder.models.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
-from embedder.models.start import SharedPrefix, pad, read_shared_prefix
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -121,7 +121,9 @@ class Generator:
             rows = [conversation.prompt_ids(turns, tokenizer) for turns in conversations]
         self._check_room(rows, options)
         seeds = [own_seed(turns, options.seed) for turns in conversations]
-        start = read_shared_prefix(self.backbone, rows, options.max_new_tokens)
+        start = SharedPrefix()
+        if self.backbone.shares_prefix:
+            start = self.backbone.prefixes.read_shared(rows, options.max_new_tokens)
 
         def choose(waiting: list[int]) -> NDArray[np.int64]:
             lengths = [len(rows[place]) for place in waiting]
@@ -152,7 +154,7 @@ class Generator:
         seeds: list[int],
         options: GenerationOptions,
     ) -> list[str]:
-        ids, mask = pad(rows, start.length)
+        ids, mask = left_pad(rows, start.length)
         device = self.backbone.device
         stop = (*options.stop, conversation.BLANK_LINE) if not self.chat else options.stop
         ending = _StopStrings(self.backbone.tokenizer, ids.shape[1], stop)
@@ -161,7 +163,7 @@ class Generator:
             out = self.backbone.model.generate(
                 input_ids=torch.from_numpy(ids).to(device),
                 attention_mask=torch.from_numpy(mask).to(device),
-                past_key_values=start.cache(len(rows)),
+                past_key_values=start.growing(len(rows)),
                 logits_processor=drawing,
                 stopping_criteria=[ending] if stop else [],
                 max_new_tokens=options.max_new_tokens,

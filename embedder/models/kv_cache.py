@@ -1,15 +1,91 @@
-"""Keys and values that rows share: caches made of views, repeated, or refused."""
+"""Keys and values that rows share: prefixes read once, caches made of views, or refused."""
 
 import inspect
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
+from embedder.locks import lock_of
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+MOST_PREFIXES = 20  # MetaEOL has 8, the same for both roles
+WORTH = 16  # tokens; a shorter head is read again by every row
+
+
+@dataclass(frozen=True, slots=True)
+class SharedPrefix:
+    """Ids that rows begin with, as a model has read them.
+
+    Attributes:
+        length: number of the ids; 0 where nothing is shared.
+        layers: keys and values of every layer, (1, heads, length, dim) each.
+    """
+
+    length: int = 0
+    layers: tuple[tuple[Tensor, Tensor], ...] = ()
+
+    def growing(self, n: int) -> DynamicCache | None:
+        """Return a cache that n rows share and add to; views, so that no row owns a copy."""
+        if not self.layers:
+            return None
+        return growing_cache(
+            (k.expand(n, -1, -1, -1), v.expand(n, -1, -1, -1)) for k, v in self.layers
+        )
+
+
+class PrefixStore:
+    """Prefixes that a model has read; the one whose last use is longest ago is dropped first."""
+
+    def __init__(self, model: "PreTrainedModel", most: int = MOST_PREFIXES) -> None:
+        self.model, self.most = model, most
+        self._prefixes: OrderedDict[tuple[int, ...], SharedPrefix] = OrderedDict()
+
+    def read(self, ids: Sequence[int]) -> SharedPrefix:
+        """Return the keys and values of a prefix, computed only where they are not stored."""
+        key = tuple(ids)
+        with lock_of(self.model), torch.inference_mode():
+            if key not in self._prefixes:
+                while len(self._prefixes) >= self.most:
+                    self._prefixes.popitem(last=False)
+                cache = new_cache()
+                rows = torch.tensor([key], device=next(self.model.parameters()).device)
+                self.model.base_model(input_ids=rows, past_key_values=cache, use_cache=True)
+                layers = tuple((layer.keys, layer.values) for layer in cache.layers)
+                self._prefixes[key] = SharedPrefix(len(key), layers)
+            self._prefixes.move_to_end(key)
+            return self._prefixes[key]
+
+    def read_shared(self, rows: Sequence[list[int]], more: int) -> SharedPrefix:
+        """Read what all rows begin with, where that is worth a pass of its own.
+
+        Args:
+            rows: ids of each row.
+            more: tokens that may follow a row.
+        """
+        shared = shared_length(rows)
+        window = getattr(self.model.config.get_text_config(), "sliding_window", None)
+        # Padding will stand inside of rows, where a window that is too short would count it.
+        fits = not window or max(map(len, rows), default=0) + more <= window
+        if len(rows) < 2 or shared < WORTH or not fits:
+            return SharedPrefix()
+        return self.read(rows[0][:shared])
+
+
+def shared_length(rows: Sequence[list[int]]) -> int:
+    """Return how many ids all rows begin with, leaving every row at least one of its own."""
+    if not rows:
+        return 0
+    low, high = min(rows), max(rows)  # what these two share, those between them share too
+    most = min(map(len, rows)) - 1
+    return next((at for at in range(most) if low[at] != high[at]), most)
 
 
 class _ReadOnlyLayer(DynamicLayer):  # type: ignore[misc]
@@ -23,18 +99,17 @@ class _ReadOnlyLayer(DynamicLayer):  # type: ignore[misc]
     def update(
         self, key_states: Tensor, value_states: Tensor, *_: object, **__: object
     ) -> tuple[Tensor, Tensor]:
-        """Join the new states to those that are lent, for this layer's attention only."""
+        """Join the new states to the stored ones, for this layer's attention only."""
         return _joined(self.keys, key_states), _joined(self.values, value_states)
 
 
-def _joined(read_only_cache: Tensor, new: Tensor) -> Tensor:
-    """Put lent states (m, heads, length, dim) before those of n rows, copying them once."""
+def _joined(before: Tensor, new: Tensor) -> Tensor:
+    """Put states (m, heads, length, dim) before those of n rows, copying them once."""
     rows, heads, length, dim = new.shape
-    whole = new.new_empty(rows, heads, read_only_cache.shape[2] + length, dim)
-    whole.view(len(read_only_cache), -1, *whole.shape[1:])[:, :, :, : read_only_cache.shape[2]] = (
-        read_only_cache[:, None]
-    )
-    whole[:, :, read_only_cache.shape[2] :] = new
+    seen = before.shape[2]
+    whole = new.new_empty(rows, heads, seen + length, dim)
+    whole.view(len(before), -1, *whole.shape[1:])[:, :, :, :seen] = before[:, None]
+    whole[:, :, seen:] = new
     return whole
 
 

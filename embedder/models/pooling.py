@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from embedder.inputs.tokenized import TokenizedText
-from embedder.models.request import ReadRequest
+from embedder.models.request import StatePooling
 from embedder.prompts.readout_rules import ReadoutRules
 
 
@@ -25,7 +25,7 @@ class TokenPooling:
     rows: NDArray[np.int64]
     positions: NDArray[np.int64]
 
-    def mean(self, states: Tensor, seen: int) -> Tensor:
+    def mean_pool(self, states: Tensor, seen: int) -> Tensor:
         """Average the states at the positions.
 
         Args:
@@ -43,7 +43,7 @@ class TokenPooling:
         count = torch.bincount(rows, minlength=len(states))
         return total.index_add_(0, rows, taken.float()) / count.clamp(min=1)[:, None]
 
-    def peak(self, logits: Tensor, seen: int) -> Tensor:
+    def max_pool_logits(self, logits: Tensor, seen: int) -> Tensor:
         """Return the largest ln(1 + relu(logit)) over the positions, (n, vocab) float32.
 
         The pooling of LENS (Lei et al., 2025) and SPLADE (Formal et al., SIGIR 2021).
@@ -70,22 +70,22 @@ class KeepStates:
         self.states: Tensor | None = None
         self.seen = 0
 
-    def mean(self, states: Tensor, seen: int) -> Tensor:
-        """Keep states (n, length, dim), the first at position `seen`; give back the last ones."""
+    def mean_pool(self, states: Tensor, seen: int) -> Tensor:
+        """Keep states (n, length, dim), the first at position `seen`; return the last ones."""
         self.states, self.seen = states.clone(), seen
         return states[:, -1]
 
-    def peak(self, logits: Tensor, seen: int) -> Tensor:
-        """Logits are not held: they would take vocab / dim times the memory."""
+    def max_pool_logits(self, logits: Tensor, seen: int) -> Tensor:
+        """Refuse logits: to keep them would take vocab / dim times the memory."""
         raise ValueError("tokens are selected by their states, not by their logits")
 
 
 def find_pooling(rows: Sequence[TokenizedText], reading: ReadoutRules) -> TokenPooling:
-    """Find the positions that a reading wants; see `read_positions` for spans without tokens."""
-    found = [read_positions(row, reading) for row in rows]
+    """Find the positions that the rules read; see `read_positions` for spans without tokens."""
+    positions = [read_positions(row, reading) for row in rows]
     return TokenPooling(
-        np.repeat(np.arange(len(rows)), [len(one) for one in found]),
-        np.concatenate(found) if found else np.zeros(0, np.int64),
+        np.repeat(np.arange(len(rows)), [len(of_row) for of_row in positions]),
+        np.concatenate(positions) if positions else np.zeros(0, np.int64),
     )
 
 
@@ -113,31 +113,20 @@ def span_positions(row: TokenizedText, reading: ReadoutRules) -> NDArray[np.int6
     """Return the positions of the span; empty where the text has no tokens."""
     if reading.span == "prompt":
         return np.arange(len(row.ids))
-    wanted = row.slots[1:2] if reading.span == "copy" else row.slots[:1]
-    stretches = [np.arange(one.start, one.stop) for slot in wanted for one in slot]
+    slots = row.slots[1:2] if reading.span == "copy" else row.slots[:1]
+    stretches = [np.arange(part.start, part.stop) for slot in slots for part in slot]
     return np.concatenate(stretches) if stretches else np.zeros(0, np.int64)
 
 
-class StateReader:
-    """Take what is wanted of states (n, length, dim) -> (n, dim)."""
+def read_states(states: Tensor, last: Tensor, pooling: StatePooling | None, seen: int) -> Tensor:
+    """Take what is pooled of states (n, length, dim), or each row's last state: (n, dim).
 
-    def __init__(self, last: Tensor, wanted: ReadRequest, seen: int) -> None:
-        self._last, self._take, self._seen = last, wanted.take, seen
-
-    def __call__(self, states: Tensor) -> Tensor:
-        """Take each row's last state, or what is pooled."""
-        return self._take.mean(states, self._seen) if self._take else self.last(states)
-
-    def last(self, states: Tensor) -> Tensor:
-        """Take each row's last state."""
-        return states[torch.arange(len(self._last), device=states.device), self._last]
-
-    def last_only(self) -> "StateReader":
-        """Return a reader of last states: what was wanted is read further down already."""
-        return StateReader(self._last, ReadRequest(), self._seen)
-
-    def peak(self, logits: Tensor) -> Tensor:
-        """Take the largest logits, log-saturated."""
-        if self._take is None:
-            raise ValueError("the largest logits over which positions? Wanted.take is missing")
-        return self._take.peak(logits, self._seen)
+    Args:
+        states: of which the first stands at position `seen`.
+        last: (n,) int64 place of each row's last state.
+        pooling: of the positions that are read; None for the last ones.
+        seen: positions before the states.
+    """
+    if pooling is not None:
+        return pooling.mean_pool(states, seen)
+    return states[torch.arange(len(last), device=states.device), last]

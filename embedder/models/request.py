@@ -1,4 +1,4 @@
-"""What a forward pass is asked for, what it gives, and what may be done on the way."""
+"""The request of a forward pass, its output, and what may be done to states in between."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 
 class StatePooling(Protocol):
-    """What makes one row of the states that it is shown."""
+    """How the states or logits of a row's tokens become one row."""
 
-    def mean(self, states: Tensor, seen: int) -> Tensor:
+    def mean_pool(self, states: Tensor, seen: int) -> Tensor:
         """Turn states (n, length, dim), the first at position `seen`, into (n, dim)."""
         ...
 
-    def peak(self, logits: Tensor, seen: int) -> Tensor:
+    def max_pool_logits(self, logits: Tensor, seen: int) -> Tensor:
         """Turn logits (n, length, vocab) into (n, vocab)."""
         ...
 
 
 class Intervention(Protocol):
-    """Something that is done to states on their way up."""
+    """A change to states on their way up."""
 
     def attach(self, seen: int) -> list["RemovableHandle"]:
         """Hook a pass whose first token stands at position `seen`."""
@@ -34,16 +34,16 @@ class Intervention(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadRequest:
-    """What a pass is asked for.
+    """Which hidden layer, logits and positions one forward pass returns.
 
     Attributes:
         layer: hidden state: -1 is the top, i the output of block i, 0 the embeddings, -i counted
             from the end, a fraction one of the model's depth.
-        hidden: whether states are wanted.
-        logits: whether next-token logits are wanted.
+        hidden: whether states are returned.
+        logits: whether next-token logits are returned.
         norm: whether states pass the final norm: at the top only, always, or never.
-        take: the positions that are read, or None for each row's last token.
-        peak: the dense row is made of logits, not of states.
+        pooling: of the positions that are read, or None for each row's last token.
+        pool_logits: whether the dense row is made of logits, not of states.
         bidirectional: whether a token sees the ones after it.
     """
 
@@ -51,17 +51,17 @@ class ReadRequest:
     hidden: bool = True
     logits: bool = True
     norm: Norm = "top"
-    take: StatePooling | None = None
-    peak: bool = False
+    pooling: StatePooling | None = None
+    pool_logits: bool = False
     bidirectional: bool = False
 
 
 @dataclass(slots=True)
 class ForwardOutput:
-    """What a pass gave, and what a next one needs to go on.
+    """The output of a forward pass, and what the next one needs to go on.
 
     Attributes:
-        hidden: (n, dim) what was read of each row, or None.
+        hidden: (n, dim) the state of each row, or None.
         logits: (n, vocab) at each row's last token, or None.
         seen: positions that the longest row has taken.
         cache: keys and values so far, or None where the pass kept none.

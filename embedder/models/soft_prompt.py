@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from embedder.locks import lock_of
-from embedder.models.anatomy import hooked
+from embedder.models.anatomy import last_token_outputs
 from embedder.models.backbone import Backbone
 
 
@@ -22,7 +22,7 @@ def soft_states(
         backbone: of a causal LM with `base_model` and `lm_head`.
         ids: token ids of each row; a leading BOS stays in front.
         soft: (experts, m, dim) or (m, dim), or None.
-        router: (dim, experts), see Adaptation.
+        router: (dim, experts), see QueryAdapter.
 
     Returns:
         (n, dim) states.
@@ -49,19 +49,9 @@ def soft_logits(
         (n, dim) states and (n, vocab) logits.
     """
     embedded, mask = _embedded(backbone, ids, soft, router)
-    at = (torch.arange(len(ids), device=embedded.device), mask.sum(1) - 1)
-    kept: list[Tensor] = []
-
-    def last_only(_: nn.Module, states: tuple[Tensor]) -> tuple[Tensor]:
-        kept.append(states[0][at])
-        return (kept[0][:, None],)
-
-    # The model's own forward, since some cap or scale what the head says.
     backbone.check_head()
-    head = backbone.model.get_output_embeddings()
-    with lock_of(backbone.model), hooked([head.register_forward_pre_hook(last_only)]):
-        out = backbone.model(inputs_embeds=embedded, attention_mask=mask, use_cache=False)
-    return kept[0], out.logits[:, -1]
+    inputs = {"inputs_embeds": embedded, "attention_mask": mask, "use_cache": False}
+    return last_token_outputs(backbone.model, inputs, mask.sum(1) - 1)
 
 
 def _embedded(

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedder.locks import lock_of
-from embedder.models.anatomy import hooked
+from embedder.models.anatomy import last_token_outputs
 from embedder.models.batching import plan, right_pad
 from embedder.train.device import Device
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,15 +63,5 @@ class LastTokens:
             if not logits:
                 states = self.model.base_model(**inputs).last_hidden_state
                 return states[here, last].float(), None
-            # The model's own forward gives the logits, with whatever it does to them; the LM
-            # head is handed the last tokens only.
-            kept: list[Tensor] = []
-
-            def last_only(_: "nn.Module", given: "tuple[Tensor]") -> "tuple[Tensor]":
-                kept.append(given[0][here, last])
-                return (kept[0][:, None],)  # (n, 1, dim)
-
-            head = self.model.get_output_embeddings()
-            with lock_of(self.model), hooked([head.register_forward_pre_hook(last_only)]):
-                out = self.model(**inputs)
-        return kept[0].float(), out.logits[:, -1].float()
+            states, scores = last_token_outputs(self.model, inputs, last)
+        return states.float(), scores.float()

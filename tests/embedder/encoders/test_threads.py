@@ -110,11 +110,11 @@ def test_no_hook_stays_after_an_error(backbone: Backbone, fails: str) -> None:
     """One hook that stays would change every later answer."""
 
     class Hooked:
-        def attach(self, on: Backbone, seen: int) -> list[object]:
-            return [on.layers[0].register_forward_pre_hook(_raise(fails == "pass"))]
+        def attach(self, seen: int) -> list[object]:
+            return [backbone.layers[0].register_forward_pre_hook(_raise(fails == "pass"))]
 
     class Broken:
-        def attach(self, on: Backbone, seen: int) -> list[object]:
+        def attach(self, seen: int) -> list[object]:
             raise KeyError("attach")
 
     interventions = [Hooked(), *([Broken()] if fails == "attach" else [])]

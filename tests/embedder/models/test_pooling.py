@@ -48,17 +48,17 @@ def test_an_empty_copy_is_read_as_the_program_of_echo_reads_it() -> None:
         ([empty, full], [torch.zeros(3), states[1, 2:].mean(0)]),  # as many positions as rows
         ([full, empty], [states[0, 2:].mean(0), torch.zeros(3)]),
     ):
-        got = find_pooling(rows, reading("copy", "mean")).mean(states, 0)
+        got = find_pooling(rows, reading("copy", "mean")).mean_pool(states, 0)
         assert torch.equal(got, torch.stack(want))
 
 
 def test_means_and_peaks() -> None:
     states = torch.arange(24.0).reshape(2, 4, 3)
     chosen = TokenPooling(np.array([0, 0, 1]), np.array([11, 12, 13]))
-    got = chosen.mean(states, seen=10)
+    got = chosen.mean_pool(states, seen=10)
     assert torch.equal(got, torch.stack([(states[0, 1] + states[0, 2]) / 2, states[1, 3]]))
     logits = torch.tensor([[[0.0, -1.0], [1.0, -2.0], [3.0, -3.0], [9.0, 9.0]]])
-    peak = TokenPooling(np.array([0, 0]), np.array([1, 2])).peak(logits, seen=0)
+    peak = TokenPooling(np.array([0, 0]), np.array([1, 2])).max_pool_logits(logits, seen=0)
     assert torch.allclose(peak, torch.log1p(torch.tensor([[3.0, 0.0]])))
 
 
@@ -66,19 +66,19 @@ def test_one_position_each_is_the_state_itself() -> None:
     states = torch.randn(2, 3, 4, dtype=torch.bfloat16)
     got = find_pooling(
         [TokenizedText([1, 2]), TokenizedText([1, 2, 3])], reading("prompt", "last")
-    ).mean(states, 0)
+    ).mean_pool(states, 0)
     assert torch.equal(got, torch.stack([states[0, 1], states[1, 2]]))
 
 
 def test_positions_of_the_shared_prefix_are_refused() -> None:
     chosen = TokenPooling(np.array([0]), np.array([4]))
     with pytest.raises(ValueError, match="shared prefix cannot be read"):
-        chosen.mean(torch.zeros(1, 3, 2), seen=5)
+        chosen.mean_pool(torch.zeros(1, 3, 2), seen=5)
 
 
 def test_held_states_are_a_copy() -> None:
     states = torch.zeros(1, 2, 3)
     held = KeepStates()
-    held.mean(states, 7)
+    held.mean_pool(states, 7)
     states += 1
     assert held.states is not None and held.seen == 7 and not held.states.any()

@@ -122,7 +122,7 @@ def trace(encoder: LLMEncoder, settings: dict[str, Any], where: str) -> NDArray[
         encoder.backbone.read(
             (),
             [row.ids for row in rows],
-            ReadRequest(layer, logits=False, take=take),
+            ReadRequest(layer, logits=False, pooling=take),
             interventions=changed,
         )
         for layer in range(len(encoder.backbone.layers) + 1)
