@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.folders import ROOT
+from tests.folders import GOLDEN, ROOT
 from tests.imports import PACKAGES, imported, modules
 
 PLAIN = {"PATH": os.environ.get("PATH", "")}  # no VENV, PYTHON or MAKEFLAGS of a make around us
@@ -129,3 +129,12 @@ def test_every_package_of_an_extra_is_used() -> None:
         for need in extras[extra]:
             package = re.split(r"[><=!;\[ ]", need)[0].replace("-", "_")
             assert package in used, f"no code imports {package} of the extra {extra}"
+
+
+def test_goldens_are_small_and_stay_out_of_packages() -> None:
+    sizes = [path.stat().st_size for path in GOLDEN.rglob("*") if path.is_file()]
+    assert 1_000_000 < sum(sizes) <= 2_000_000
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    targets = project["tool"]["hatch"]["build"]["targets"]
+    assert targets["sdist"]["exclude"] == ["tests/data"]
+    assert "tests" not in targets["wheel"]["packages"]

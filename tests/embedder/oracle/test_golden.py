@@ -26,7 +26,7 @@ from retrieval.fusion import promptreps
 from retrieval.rows import best_of, sum_of
 from retrieval.run import Run, cut, drop_self, read_trec, to_run
 from tests.exact import ExactIndex
-from tests.folders import GOLDEN
+from tests.folders import GOLDENS
 from tests.golden import (
     SIDES,
     UNIT,
@@ -42,16 +42,12 @@ from tests.golden import (
     texts,
 )
 
-pytestmark = pytest.mark.skipif(
-    not GOLDEN.is_dir(), reason=f"no golden data at {GOLDEN}; set LASTWORD_GOLDEN"
-)
-
 
 @pytest.fixture(autouse=True)
 def punkt(monkeypatch: pytest.MonkeyPatch) -> None:
     import nltk
 
-    monkeypatch.setattr(nltk.data, "path", [str(GOLDEN / "nltk_data"), *nltk.data.path])
+    monkeypatch.setattr(nltk.data, "path", [str(GOLDENS[-1] / "nltk_data"), *nltk.data.path])
 
 
 @pytest.mark.parametrize("case", cases("promptreps"))
@@ -166,7 +162,7 @@ def test_search_and_hybrid_runs(case: Path) -> None:
         given = texts(settings, side)
         sides.append(Side(list(given), using.encode(list(given.values()), role)))
         if mode == "multi-word-multi":
-            vectors = GOLDEN / "cases" / "promptreps_multi" / case.name / "expected.npz"
+            vectors = case.parents[1] / "promptreps_multi" / case.name / "expected.npz"
             sides[-1].lengths = np.linalg.norm(np.load(vectors)[side], axis=1)
     for wanted in settings["runs"]:
         search = several if mode.endswith("-multi") else once

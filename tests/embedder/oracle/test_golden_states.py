@@ -1,7 +1,6 @@
 """Raw states of the original programs: PromptEOL's family, token prepending, contrast, echo."""
 
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,6 @@ from embedder.types import Role
 from tests.folders import GOLDEN
 from tests.golden import backbone, cases, cut_wording, echo_template, read, strings
 
-pytestmark = pytest.mark.skipif(
-    not GOLDEN.is_dir(), reason=f"no golden data at {GOLDEN}; set LASTWORD_GOLDEN"
-)
 RAW = 2e-5  # of the largest entry of a vector
 FAMILY = {"prompteol": "prompteol", "cot": "pretended-cot", "ke": "knowledge", "metaeol": "metaeol"}
 FAMILY |= {"PromptEOL": "prompteol", "Pretended_CoT": "pretended-cot"}
@@ -168,18 +164,13 @@ def test_echo(case: Path) -> None:
         same_states(encoder.states(settings["sentences"], Role.QUERY), arrays[run["key"]])
 
 
-@cache
-def _rules() -> list[dict[str, str]]:
-    path = GOLDEN / "cases" / "sts_text_rules"
-    rows: Any = read(path, "expected.json") if path.is_dir() else []
-    return list(rows)
-
-
 def test_sts_text_rules() -> None:
-    for row in _rules():
+    rules: Any = read(GOLDEN / "cases" / "sts_text_rules", "expected.json")
+    assert rules
+    for row in rules:
         assert text_rules.sts(row["input"]) == row["output"]
         prompt = reads("prompteol", -1)
-        encoder = using({"model": "models/llama"}, prompt)
+        encoder = using({"model": GOLDEN / "models" / "qwen2"}, prompt)
         frame = encoder.reader.frames[Role.QUERY][0]
         runs, _ = frame._fill(text_rules.sts(row["input"]))
         assert "".join(run.text for run in runs) == row["prompt"]

@@ -9,10 +9,6 @@ from hypothesis import strategies as st
 from embedder.text.sts_rules import sts
 from tests.folders import GOLDEN
 
-golden = pytest.mark.skipif(
-    not GOLDEN.is_dir(), reason=f"no golden data at {GOLDEN}; set LASTWORD_GOLDEN"
-)
-
 
 @pytest.mark.parametrize(
     ("sentence", "ruled"),
@@ -44,7 +40,6 @@ def test_what_leaves_can_stand_between_double_quotes(sentence: str) -> None:
     assert 0 <= len(ruled) - len(sentence) <= 1
 
 
-@golden
 def test_sentences_leave_as_from_the_original_program() -> None:
     cases = json.loads((GOLDEN / "cases" / "sts_text_rules" / "expected.json").read_text())
     assert len(cases) > 10
