@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.encoders.batch_output import BatchRows
-from embedder.encoders.llm import WINDOW, LLMEncoder, PreparedTexts
-from embedder.encoders.reader import BatchAnswer
+from embedder.encoders.batch_output import BatchOutput
+from embedder.encoders.llm import WINDOW, LLMEncoder
 from embedder.files.durable import filling
+from embedder.inputs.tokenized import ModelInput
 from embedder.models.loading import LLMOptions
 from embedder.models.soft_prompt import soft_logits, soft_states
 from embedder.prompts.prompt import Prompt
@@ -180,19 +180,19 @@ class AdaptedEncoder:
         parts = []
         for start in range(0, len(texts), WINDOW):
             window = self.inner.prepare(texts[start : start + WINDOW], Role.QUERY)
-            order = np.argsort([-one.tokens for one in window.fed], kind="stable")
+            order = np.argsort([-one.tokens for one in window], kind="stable")
             batches = [order[at : at + BATCH] for at in range(0, len(order), BATCH)]
             with torch.inference_mode():
                 parts.append(self.inner.collect([self._read(window, one) for one in batches]))
         return Representation.concatenate(parts or [self.inner.encode([], Role.QUERY)], WINDOW)
 
-    def _read(self, window: PreparedTexts, batch: NDArray[np.int64]) -> BatchRows:
+    def _read(self, window: list[ModelInput], batch: NDArray[np.int64]) -> BatchOutput:
         import torch
 
         soft, router = self.adaptation.soft, self.adaptation.router
         assert soft is not None
         tensors = [torch.from_numpy(one) if one is not None else None for one in (soft, router)]
-        ids = [window.fed[at].rows[0].ids for at in batch]
+        ids = [window[at].rows[0].ids for at in batch]
         _check_room(self.backbone, ids, self.soft_tokens)
         logits = None
         if self.inner.table is None:
@@ -200,8 +200,8 @@ class AdaptedEncoder:
         else:
             states, logits = soft_logits(self.backbone, ids, tensors[0], tensors[1])
         hidden = states.float()[None] if self.prompt.reading.dense else None
-        answer = BatchAnswer(np.arange(len(batch)), hidden, logits)
-        return self.inner.select(window, batch, answer)
+        answer = BatchOutput(np.arange(len(batch)), hidden, logits)
+        return self.inner.keep_terms(window, batch, answer)
 
 
 def encoder_of(

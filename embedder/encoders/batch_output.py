@@ -12,16 +12,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BatchRows:
-    """What one batch gave, still on the device; `owner` is a position inside the window."""
+class BatchOutput:
+    """What a model gives for one batch, still on the device.
+
+    Attributes:
+        owner: (r,) int64, position of the text that a row stands for: in the batch as a reader
+            returns it, in the window as an encoder keeps it.
+        states: (wordings, r, dim), or None where a prompt reads no dense rows.
+        logits: (r, vocab), averaged over wordings, or None; gone once the terms are chosen.
+        terms: (r, top) columns of the strongest terms, or None.
+        weights: (r, top) weights of the terms, 0 where there are fewer, or None.
+    """
 
     owner: NDArray[np.int64]
     states: "Tensor | None"
-    terms: "Tensor | None"
-    weights: "Tensor | None"
+    logits: "Tensor | None" = None
+    terms: "Tensor | None" = None
+    weights: "Tensor | None" = None
 
 
-def in_order(done: Sequence[BatchRows]) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
+def in_order(done: Sequence[BatchOutput]) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
     """Bring states to the host and back into the order of their texts: owner, (w, n, dim)."""
     if not done:
         return np.zeros(0, np.int64), None

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from embedder.checkpoints.bundled import BUNDLED_MODEL, BUNDLED_NAME
 from embedder.encoders.batch_output import (
-    BatchRows,
+    BatchOutput,
     in_order,
     refuse_nan,
     to_host,
 )
 from embedder.encoders.token_limits import within_context
 from embedder.files.content_hash import content_hash
+from embedder.inputs.tokenized import ModelInput
 from embedder.inputs.vocabulary import TermVocabulary
 from embedder.locks import lock_of
 from embedder.models import sparse as sparsify
@@ -29,19 +30,9 @@ from embedder.prompts.prompt import NOTES, Prompt
 from embedder.types import Representation, Role, fingerprint_of, list_texts, unit_rows
 
 if TYPE_CHECKING:
-    from embedder.encoders.reader import BatchAnswer
-    from embedder.inputs.tokenized import ModelInput
     from embedder.models.backbone import Backbone
 
 WINDOW = 256  # texts that are sorted by length together, while the next are tokenised
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PreparedTexts:
-    """Texts made ready for the model: what is fed, and the columns they may use."""
-
-    fed: list["ModelInput"]
-    allowed: list[NDArray[np.int64]]
 
 
 class LLMEncoder:
@@ -140,17 +131,17 @@ class LLMEncoder:
             raise ValueError(f"prompt {self.prompt.name!r} reads no sparse rows")
         return {int(term): self.table.readable(int(term)) for term in terms}
 
-    def fed(self, text: str, role: Role) -> "ModelInput":
+    def fed(self, text: str, role: Role) -> ModelInput:
         """Return the tokens that a text is fed as, cut at the limit, with their marks."""
         return self.reader.feed([text], role, self.options.max_text_tokens)[0]
 
-    def _windows(self, texts: Sequence[str], role: Role) -> Iterator[list[BatchRows]]:
+    def _windows(self, texts: Sequence[str], role: Role) -> Iterator[list[BatchOutput]]:
         role, listed = Role(role), list_texts(texts)
         windows = [listed[at : at + WINDOW] for at in range(0, len(listed), WINDOW)]
         for window in self._prepared(windows or [[]], role):
             yield self._read_window(window, role)
 
-    def _prepared(self, windows: list[list[str]], role: Role) -> Iterator[PreparedTexts]:
+    def _prepared(self, windows: list[list[str]], role: Role) -> Iterator[list[ModelInput]]:
         """Tokenise the next window while the model runs on this one."""
         if len(windows) == 1:
             yield self.prepare(windows[0], role)
@@ -163,40 +154,44 @@ class LLMEncoder:
                 yield ready
             yield coming.result()
 
-    def prepare(self, texts: Sequence[str], role: Role) -> PreparedTexts:
-        """Tokenise at most WINDOW texts, and count them."""
+    def prepare(self, texts: Sequence[str], role: Role) -> list[ModelInput]:
+        """Tokenise at most WINDOW texts, find the columns they may use, and count them."""
         with lock_of(self.backbone.tokenizer):
-            fed = self.reader.feed(texts, role, self.options.max_text_tokens)
+            inputs = self.reader.feed(texts, role, self.options.max_text_tokens)
             allowed = self.table.allowed(texts) if self.table else []
             self._counts["texts"] += len(texts)
-            self._counts["tokens"] += sum(text.tokens for text in fed)
-            self._counts["truncated"] += sum(text.rows[0].cut for text in fed)
-            self._counts["without_words"] += sum(len(ids) == 0 for ids in allowed)
-        return PreparedTexts(fed, allowed)
+            self._counts["tokens"] += sum(text.tokens for text in inputs)
+            self._counts["truncated"] += sum(text.truncated for text in inputs)
+            self._counts["without_words"] += sum(len(columns) == 0 for columns in allowed)
+        if not self.table:
+            return inputs
+        return [
+            replace(text, columns=columns) for text, columns in zip(inputs, allowed, strict=True)
+        ]
 
-    def _read_window(self, window: PreparedTexts, role: Role) -> list[BatchRows]:
+    def _read_window(self, window: list[ModelInput], role: Role) -> list[BatchOutput]:
         def choose(waiting: list[int]) -> NDArray[np.int64]:
-            fed = [window.fed[i] for i in waiting]
-            return self.reader.next_batch(fed, role, self.room.tokens)
+            return self.reader.next_batch([window[i] for i in waiting], role, self.room.tokens)
 
-        def read(batch: NDArray[np.int64]) -> BatchRows:
-            answer = self.reader.read([window.fed[i] for i in batch], role)
-            rows = self.select(window, batch[answer.owner], answer)
+        def read(batch: NDArray[np.int64]) -> BatchOutput:
+            output = self.reader.read([window[i] for i in batch], role)
+            rows = self.keep_terms(window, batch[output.owner], output)
             tell_encoded(len(batch))
             return rows
 
-        return self.room.run_batches([text.tokens for text in window.fed], choose, read)
+        return self.room.run_batches([text.tokens for text in window], choose, read)
 
-    def select(
-        self, window: PreparedTexts, owner: NDArray[np.int64], answer: "BatchAnswer"
-    ) -> BatchRows:
-        """Keep of an answer what this prompt reads; `owner` are places in the window."""
-        if self.table is None or answer.logits is None:
-            return BatchRows(owner, answer.hidden, None, None)
-        allowed = [window.allowed[i] for i in owner]
-        return BatchRows(owner, answer.hidden, *sparsify.select(answer.logits, allowed, self.table))
+    def keep_terms(
+        self, window: Sequence[ModelInput], owner: NDArray[np.int64], output: BatchOutput
+    ) -> BatchOutput:
+        """Keep the strongest terms of the logits; `owner` are the rows' texts in the window."""
+        if self.table is None or output.logits is None:
+            return BatchOutput(owner, output.states)
+        allowed = [columns for i in owner if (columns := window[i].columns) is not None]
+        terms, weights = sparsify.select(output.logits, allowed, self.table)
+        return BatchOutput(owner, output.states, None, terms, weights)
 
-    def collect(self, done: list[BatchRows]) -> Representation:
+    def collect(self, done: list[BatchOutput]) -> Representation:
         """Bring a window's rows to the host and back into the order of its texts."""
         if not done:
             return self._nothing()

@@ -1,7 +1,7 @@
 """Reader: a prompt on a model; rows of token ids become hidden states and logits."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from embedder.encoders.batch_output import BatchOutput
 from embedder.inputs.prompt_tokenizer import PromptTokenizer
 from embedder.inputs.render import choose_form
 from embedder.inputs.tokenized import ModelInput, TokenizedText
@@ -32,21 +33,6 @@ from embedder.types import Role
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BatchAnswer:
-    """What a model said about the texts of one batch.
-
-    Attributes:
-        owner: (r,) int64, the text in the batch that a row stands for.
-        hidden: (wordings, r, dim) or None.
-        logits: (r, vocab), averaged over wordings, or None.
-    """
-
-    owner: NDArray[np.int64]
-    hidden: "Tensor | None"
-    logits: "Tensor | None"
 
 
 class PromptReader:
@@ -136,14 +122,14 @@ class PromptReader:
         lengths = [max(len(row.ids) for row in text.rows) - prefix for text in texts]
         return plan(lengths, prefix, budget, equal=self.generates)[0]
 
-    def read(self, texts: Sequence[ModelInput], role: Role) -> BatchAnswer:
+    def read(self, texts: Sequence[ModelInput], role: Role) -> BatchOutput:
         """Run one batch through the model."""
         answer = self._read(texts, role)
-        if self.prompt.filter is None or answer.hidden is None:
+        if self.prompt.filter is None or answer.states is None:
             return answer
-        return replace(answer, hidden=answer.hidden @ self.spectrum)
+        return replace(answer, states=answer.states @ self.spectrum)
 
-    def _read(self, texts: Sequence[ModelInput], role: Role) -> BatchAnswer:
+    def _read(self, texts: Sequence[ModelInput], role: Role) -> BatchOutput:
         if self.generates:
             return self._generate(texts, role)
         if self.prompt.select is not None:
@@ -167,11 +153,11 @@ class PromptReader:
 
     def _answer(
         self, hidden: Sequence["Tensor | None"], logits: Sequence["Tensor | None"]
-    ) -> BatchAnswer:
+    ) -> BatchOutput:
         states = [one.float() for one in hidden if one is not None]
         scores = [one for one in logits if one is not None]
         n = len((states or scores)[0])
-        return BatchAnswer(
+        return BatchOutput(
             np.arange(n),
             torch.stack(states) if states else None,
             None if not scores else scores[0] if len(scores) == 1 else torch.stack(scores).mean(0),
@@ -224,27 +210,27 @@ class PromptReader:
         self.backbone.read(prefix, ids, ReadRequest(hidden=False, logits=False), False, [capture])
         return capture.states
 
-    def _generate(self, texts: Sequence[ModelInput], role: Role) -> BatchAnswer:
+    def _generate(self, texts: Sequence[ModelInput], role: Role) -> BatchOutput:
         (frame,) = self.frames[role]
         rows = [text.rows[0] for text in texts]
         prefix = self._prefix(frame, rows)
         ids = [row.ids[len(prefix) :] for row in rows]
         said = greedy_answers(self.backbone, prefix, ids, self.reading.generated_tokens)
         pooled = [pool_answers(one, self.reading.mode, self.reading.last_generated) for one in said]
-        return BatchAnswer(
+        return BatchOutput(
             np.repeat(np.arange(len(texts)), [len(states) for states, _ in pooled]),
             torch.cat([states for states, _ in pooled])[None],
             torch.cat([scores for _, scores in pooled]),
         )
 
-    def _select(self, texts: Sequence[ModelInput], role: Role, rule: SelectionRules) -> BatchAnswer:
+    def _select(self, texts: Sequence[ModelInput], role: Role, rule: SelectionRules) -> BatchOutput:
         states = []
         for at, frame in enumerate(self.frames[role]):
             rows = [text.rows[at] for text in texts]
             prefix = self._prefix(frame, rows)
             one = [read_selected(self.backbone, prefix, row, self.reading, rule) for row in rows]
             states.append(torch.cat(one))
-        return BatchAnswer(np.arange(len(texts)), torch.stack(states), None)
+        return BatchOutput(np.arange(len(texts)), torch.stack(states))
 
     def _fans_out(self, role: Role) -> bool:
         """Tell whether wordings differ after the text only, so that it is read once for all."""
@@ -262,7 +248,7 @@ class PromptReader:
         """Return the tokens before the wordings part."""
         return text.rows[0].slots[0][0].stop
 
-    def _fan(self, texts: Sequence[ModelInput], role: Role) -> BatchAnswer:
+    def _fan(self, texts: Sequence[ModelInput], role: Role) -> BatchOutput:
         """Read prefix and text once, and every ending after it."""
         frames, head = self.frames[role], self._head(texts[0])
         prefix = self._prefix(frames[0], [text.rows[0] for text in texts])
@@ -282,4 +268,4 @@ class PromptReader:
             hidden = hidden.view(*shape, -1).transpose(0, 1).float()
         if logits is not None:
             logits = logits.view(*shape, -1).mean(1)
-        return BatchAnswer(np.arange(len(texts)), hidden, logits)
+        return BatchOutput(np.arange(len(texts)), hidden, logits)

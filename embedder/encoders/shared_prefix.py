@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.encoders.batch_output import BatchRows
-from embedder.encoders.llm import WINDOW, LLMEncoder, PreparedTexts
+from embedder.encoders.batch_output import BatchOutput
+from embedder.encoders.llm import WINDOW, LLMEncoder
 from embedder.inputs.render import text_ids
+from embedder.inputs.tokenized import ModelInput, TokenizedText
 from embedder.models.batching import plan
 from embedder.progress import tell_encoded
 from embedder.types import Representation, Role
 
 if TYPE_CHECKING:
-    from embedder.encoders.reader import BatchAnswer
-    from embedder.inputs.tokenized import ModelInput, TokenizedText
     from embedder.models.request import ForwardOutput, ReadRequest
 
 
@@ -145,11 +144,11 @@ class GroupTokens:
         )
 
 
-def _feed(encoder: LLMEncoder, texts: Sequence[str], role: Role) -> "list[ModelInput]":
+def _feed(encoder: LLMEncoder, texts: Sequence[str], role: Role) -> list[ModelInput]:
     return encoder.reader.feed(texts, role, encoder.options.max_text_tokens)
 
 
-def _more(encoder: LLMEncoder, text: "ModelInput") -> int:
+def _more(encoder: LLMEncoder, text: ModelInput) -> int:
     """Return tokens beside those of the rows: the most that are written, and what is asked."""
     more = 0
     if encoder.reader.generates:
@@ -160,7 +159,7 @@ def _more(encoder: LLMEncoder, text: "ModelInput") -> int:
     return more
 
 
-def _common(first: "ModelInput", second: "ModelInput") -> int:
+def _common(first: ModelInput, second: ModelInput) -> int:
     """Count the ids that two rows begin with; each goes on by at least one."""
     a, b = first.rows[0].ids, second.rows[0].ids
     most = min(len(a), len(b)) - 1
@@ -182,9 +181,9 @@ def _read_window(
 ) -> list[Representation]:
     """Read texts whose prompts begin with equally many ids, batch by batch."""
     windows = [one.prepare(texts, role) for one in group]
-    rows = [[window.fed[at].rows[0] for window in windows] for at in range(len(texts))]
+    rows = [[window[at].rows[0] for window in windows] for at in range(len(texts))]
     heads = [
-        min(_common(windows[0].fed[at], window.fed[at]) for window in windows[1:])
+        min(_common(windows[0][at], window[at]) for window in windows[1:])
         for at in range(len(texts))
     ]
     endings = [sum(len(row.ids) - head for row in of) for of, head in zip(rows, heads, strict=True)]
@@ -195,7 +194,7 @@ def _read_window(
         longest = max(endings[waiting[at]] for at in batch)
         return batch[: max(1, budget // max(1, longest))]
 
-    def read(batch: NDArray[np.int64]) -> list[BatchRows]:
+    def read(batch: NDArray[np.int64]) -> list[BatchOutput]:
         rows = _read(group, role, windows, batch, heads[batch[0]])
         tell_encoded(len(batch))
         return rows
@@ -208,14 +207,14 @@ def _read_window(
 def _read(
     group: Sequence[LLMEncoder],
     role: Role,
-    windows: Sequence[PreparedTexts],
+    windows: Sequence[list[ModelInput]],
     batch: NDArray[np.int64],
     head: int,
-) -> list[BatchRows]:
+) -> list[BatchOutput]:
     """Read the first `head` ids of each text once, and the ending of every prompt after them."""
     wanted = _wanted(group)
     backbone = group[0].backbone
-    rows: list[TokenizedText] = [window.fed[at].rows[0] for at in batch for window in windows]
+    rows: list[TokenizedText] = [window[at].rows[0] for at in batch for window in windows]
     endings = [row.ids[head:] for row in rows]
     if head == 0:
         step = backbone.read((), endings, wanted)
@@ -227,15 +226,13 @@ def _read(
         step = backbone.read(prefix, begun, below, keep_cache=True)
         step = backbone.extend(step, endings, wanted, each=len(group))
     return [
-        one.select(window, batch, _answer(one, step, slice(at, None, len(group))))
+        one.keep_terms(window, batch, _answer(one, step, slice(at, None, len(group))))
         for at, (one, window) in enumerate(zip(group, windows, strict=True))
     ]
 
 
-def _answer(encoder: LLMEncoder, step: "ForwardOutput", mine: slice) -> "BatchAnswer":
+def _answer(encoder: LLMEncoder, step: "ForwardOutput", mine: slice) -> BatchOutput:
     """Take what one prompt reads out of what the model said about all."""
-    from embedder.encoders.reader import BatchAnswer
-
     reading = encoder.prompt.reading
     hidden = step.hidden[mine].float() if reading.dense and step.hidden is not None else None
     if hidden is not None and encoder.prompt.filter is not None:
@@ -244,7 +241,7 @@ def _answer(encoder: LLMEncoder, step: "ForwardOutput", mine: slice) -> "BatchAn
     some = hidden if hidden is not None else logits
     if some is None:
         raise AssertionError("a prompt reads dense rows, sparse rows or both")
-    return BatchAnswer(np.arange(len(some)), None if hidden is None else hidden[None], logits)
+    return BatchOutput(np.arange(len(some)), None if hidden is None else hidden[None], logits)
 
 
 def _wanted(group: Sequence[LLMEncoder]) -> "ReadRequest":

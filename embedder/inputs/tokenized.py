@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(slots=True)
 class TokenizedText:
@@ -36,12 +39,19 @@ class ModelInput:
     Attributes:
         rows: one for each wording.
         other: the text in the auxiliary prompt of contrastive prompting, or None.
+        columns: int64 columns that the text's sparse row may use, or None where there is none.
     """
 
     rows: tuple[TokenizedText, ...]
     other: TokenizedText | None = None
+    columns: NDArray[np.int64] | None = None
 
     @property
     def tokens(self) -> int:
         """Tokens fed in all."""
         return sum(len(row.ids) for row in self.rows) + (len(self.other.ids) if self.other else 0)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the text was longer than the limit in any wording."""
+        return any(row.cut for row in (*self.rows, self.other) if row is not None)

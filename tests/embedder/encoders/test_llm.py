@@ -1,6 +1,7 @@
 """LLMEncoder against a plain transformers loop, on decoder shapes of several families."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ from embedder.encoders.llm import LLMEncoder, own_prompt
 from embedder.models.anatomy import decoder_layers
 from embedder.models.backbone import Backbone
 from embedder.models.batching import plan, right_pad
-from embedder.models.loading import LLMOptions
+from embedder.models.loading import LLMOptions, load_backbone
 from embedder.models.request import ReadRequest
+from embedder.prompts.method_rules import PrependingRules
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.readout_rules import ReadoutRules, SparseRules
+from embedder.prompts.template import PromptVariant, Template
 from embedder.types import Role, fingerprint_differences
 from tests.models import LINES, save_llama, save_tokenizer
 
@@ -170,12 +173,31 @@ def test_without_memory_the_budget_is_halved_and_remembered(llama: Path) -> None
 def test_only_the_text_is_cut_and_the_cut_is_counted(llama: Path) -> None:
     encoder = LLMEncoder.load(llama, options=LLMOptions(max_text_tokens=4))
     long, short = " ".join(LINES), "the"
-    row = encoder.prepare([long, short], Role.QUERY).fed[0].rows[0]
+    row = encoder.prepare([long, short], Role.QUERY)[0].rows[0]
     frame = encoder.reader.frames[Role.QUERY][0]
     around = len(frame.prefix) + len(frame.ending)
     assert row.ids[-len(frame.ending) :] == frame.ending and len(row.ids) == 4 + around
     assert encoder.counts["truncated"] == 1 and encoder.counts["texts"] == 2
     assert encoder.counts["without_words"] == 1
+
+
+def test_a_text_that_is_cut_in_a_later_wording_only_is_counted(llama: Path) -> None:
+    """The placeholders of {sentences} take room: the first wording held the text, and none was
+    counted, while the second lost its end."""
+    backbone, options = load_backbone(llama, LLMOptions())
+    length = len(backbone.tokenizer("lava flows", add_special_tokens=False).input_ids)
+    options = replace(options, max_text_tokens=length)
+    wordings = (Template("{placeholder} {text} means"), Template("{sentences} means"))
+    prompt = Prompt(
+        "two",
+        (PromptVariant("plain", wordings, wordings),),
+        ReadoutRules(sparse=None),
+        prepend=PrependingRules(),
+    )
+    encoder = LLMEncoder(backbone, prompt, options)
+    (text,) = encoder.prepare(["lava flows"], Role.QUERY)
+    assert [row.cut for row in text.rows] == [False, True]
+    assert encoder.counts["truncated"] == 1
 
 
 def test_the_limit_leaves_room_for_the_prompt(llama: Path) -> None:
