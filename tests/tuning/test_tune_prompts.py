@@ -18,13 +18,14 @@ from embedder.types import Role
 from eval.data.qrels import read_qrels
 from eval.data.queries import read_queries
 from index.folder import Index
+from lastword.cli.encoders import remake_encoders
 from lastword.cli.options import DeviceOptions
-from lastword.commands.prompts.tune import TuneOptions
-from lastword.commands.prompts.tune_outcome import apply
-from lastword.commands.prompts.tune_setup import TuningSetup, set_up
 from lastword.main import main
 from tests.lastword.commands.test_tune_command import TOPICS
 from tuning.objectives.index_objective import JudgedQueries
+from tuning.options import TuningOptions
+from tuning.outcome import apply_prompt
+from tuning.setup import TuningSetup, prepare_tuning
 
 PLAIN = (
     "[query]\ntemplate = 'Query: {text} Word: '\n[document]\ntemplate = 'Passage: {text} Word: '\n"
@@ -85,10 +86,12 @@ def test_the_whole_command_runs(
 
 def setup_of(place: Path, kind: str, tmp_path: Path) -> TuningSetup:
     dev = place / "dev"
-    tuning = TuneOptions(dev / "queries.jsonl", dev / "qrels" / "devset.tsv")
-    data = JudgedQueries.of(read_queries(tuning.queries), read_qrels(tuning.qrels))
+    qrels = read_qrels(dev / "qrels" / "devset.tsv")
+    data = JudgedQueries.of(read_queries(dev / "queries.jsonl"), qrels)
     with Index.open(place / kind) as index:
-        return set_up(index, data, tuning, DeviceOptions(), tmp_path)
+        recipes = {name: spec.recipe for name, spec in index.channels.items()}
+        encoders = remake_encoders(recipes, list(index.channels), DeviceOptions())
+        return prepare_tuning(index, encoders, data, TuningOptions(), tmp_path)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -98,7 +101,7 @@ def test_a_mean_of_wordings_is_written_into_an_index(
     setup = setup_of(place, kind, tmp_path)
     mean = next(one for one in setup.task.pool if one.how.startswith("mean of"))
     assert len(mean.prompt.forms[0].query) == 4
-    apply(place / kind, setup, mean.prompt, free=True)
+    apply_prompt(place / kind, setup, mean.prompt, free=True)
     capsys.readouterr()
     assert main(["search", str(place / kind), "volcano lava number0", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["hits"]

@@ -1,8 +1,6 @@
 """The command that tunes prompts: tune."""
 
-import re
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,16 +9,15 @@ from typer import Option, Typer
 from lastword.cli.command import command
 from lastword.cli.options import DeviceOptions, IndexPath, Output
 from lastword.cli.screen import Screen, shell
+from tuning.options import TuningOptions
 
 if TYPE_CHECKING:
-    from lastword.commands.prompts.tune_setup import TuningSetup
-    from tuning.search.pipeline import TuningOutcome
-    from tuning.search.rounds import SearchState
+    from index.folder import Index
+    from tuning.objectives.index_objective import JudgedQueries
+    from tuning.setup import TuningSetup
 
 app = Typer()
-
-AUTO = "auto"
-PROMPT_FILE, REPORT, JOURNAL, CLOCK = "tuned.toml", "report.html", "journal.jsonl", "seconds.txt"
+_DEFAULTS = TuningOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +43,27 @@ class TuneOptions(JudgingOptions):
 
     budget: Annotated[
         str, Option(help="Amounts that are never exceeded: 2M-tokens,500-calls,600-seconds, ...")
-    ] = "2M-tokens"
+    ] = _DEFAULTS.budget
     proposer: Annotated[
         str,
         Option(help="auto, or some of evolve,llm,prune,tokens,pg,grad,soft, used in that order."),
-    ] = AUTO
+    ] = _DEFAULTS.proposer
     tune: Annotated[
         str, Option(help="What: query, document, both, reading; several with commas.")
-    ] = "query"
+    ] = _DEFAULTS.tune
     prompt: Annotated[
         str, Option(help="A prompt of yours that is tried beside the index's: a name or a .toml.")
     ] = ""
     writer: Annotated[
         str, Option(help="For llm: a chat model's name, folder or http(s) address.")
     ] = ""
-    seed: Annotated[int, Option(min=0, help="Of everything that is drawn.")] = 0
-    alpha: Annotated[float, Option(help="Level of the tests by which a prompt is accepted.")] = 0.05
-    min_effect: Annotated[float, Option(min=0, help="Smallest gain worth a change.")] = 0.0
+    seed: Annotated[int, Option(min=0, help="Of everything that is drawn.")] = _DEFAULTS.seed
+    alpha: Annotated[float, Option(help="Level of the tests that a prompt must pass.")] = (
+        _DEFAULTS.alpha
+    )
+    min_effect: Annotated[float, Option(min=0, help="Smallest gain worth a change.")] = (
+        _DEFAULTS.min_effect
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,80 +108,52 @@ def tune(
     from eval.data.queries import read_queries
     from eval.runs.reported_splits import check_judgements
     from index.folder import Index
-    from lastword.commands.prompts.tune_outcome import apply, write_outcome
-    from lastword.commands.prompts.tune_setup import estimate, set_up
-    from lastword.commands.prompts.tune_view import estimate_table, outcome_tables
+    from lastword.commands.prompts.tune_view import estimate_table, outcome_tables, watched
     from tuning.objectives.index_objective import JudgedQueries
+    from tuning.outcome import PROMPT_FILE, REPORT, apply_prompt, write_outcome
+    from tuning.run import default_folder, run_search
+    from tuning.setup import estimate_cost
 
     check_judgements(tuning.qrels)
     data = JudgedQueries.of(read_queries(tuning.queries), read_qrels(tuning.qrels), tuning.measure)
-    screen, out = Screen(output), ending.out or path.with_name(f"{path.name}.tuned")
+    screen, out = Screen(output), ending.out or default_folder(path)
     with Index.open(path) as index:
-        asked, data = len(data.queries), data.answered_in(index)
-        if asked > len(data.queries):
-            screen.remark(f"{asked - len(data.queries)} queries have no answer in the index.")
+        judged, data = len(data.queries), data.answered_in(index)
+        if judged > len(data.queries):
+            screen.remark(f"{judged - len(data.queries)} queries have no answer in the index.")
         with screen.waiting("Loading the model"):
-            setup = set_up(index, data, tuning, running, out)
+            setup = _prepare(index, data, tuning, running, out)
         if ending.dry_run:
-            shown = estimate(setup)
-            screen.result(shown, estimate_table(shown))
+            estimate = estimate_cost(setup)
+            screen.result(estimate, estimate_table(estimate))
             return
-        outcome, seconds = _run(setup, out, screen)
-        told = write_outcome(setup, outcome, out, seconds)
-    screen.result(told, *outcome_tables(outcome))
+        with watched(screen) as report:
+            outcome, seconds = run_search(setup, out, report)
+        figures = write_outcome(setup, outcome, out, seconds)
+    screen.result(figures, *outcome_tables(outcome))
     screen.remark(f"{outcome.verdict}: {outcome.reason}. Report: {out / REPORT}")
-    if not told["changed"]:
+    if not figures["changed"]:
         return
     if not ending.apply:
         screen.remark(
             f"Use it: the same command with --apply, or {shell('--prompt', out / PROMPT_FILE)}"
         )
         return
-    apply(path, setup, outcome.prompt, ending.free_query_prompt)
+    apply_prompt(path, setup, outcome.prompt, ending.free_query_prompt)
     screen.remark(f"{path} is searched with the new query prompt from now on.")
 
 
-def _run(setup: "TuningSetup", out: Path, screen: Screen) -> "tuple[TuningOutcome, float]":
-    """Search, or take a search up; return what came of it and the seconds of all sittings."""
-    from embedder.files.durable import replace_file
-    from lastword.commands.prompts.tune_view import watched
-    from tuning.search.budget import SpentError
-    from tuning.search.journal import Journal
-    from tuning.search.pipeline import tune as search
+def _prepare(
+    index: "Index", data: "JudgedQueries", tuning: TuneOptions, running: DeviceOptions, out: Path
+) -> "TuningSetup":
+    """Load the models of an index, and prepare its tuning."""
+    from lastword.cli.encoders import remake_encoders
+    from tuning.setup import check_tunable, choose_channels, prepare_tuning
 
-    out.mkdir(parents=True, exist_ok=True)
-    clock = out / CLOCK
-    before = seconds_spent(clock)
-    began = time.monotonic()
-
-    def spent() -> float:
-        return before + time.monotonic() - began
-
-    with Journal(out / JOURNAL, setup.heading) as journal, watched(screen) as show:
-
-        def report(state: "SearchState") -> None:
-            replace_file(clock, f"{spent():.1f}".encode())
-            show(state)
-
-        try:
-            outcome = search(setup.task, setup.budget, journal, report, before)
-        except SpentError as error:
-            raise ValueError(
-                f"the budget does not even pay for the default prompt: {error}; "
-                "see what is needed with --dry-run"
-            ) from error
-    return outcome, spent()
-
-
-def seconds_spent(clock: Path) -> float:
-    """Return how long earlier sittings took, 0 where there were none."""
-    try:
-        text = clock.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return 0.0
-    if not re.fullmatch(r"[0-9]{1,12}\.[0-9]", text):
-        raise ValueError(
-            f"{clock} should hold the seconds that were spent, such as 12.3; got {text[:40]!r}: "
-            "write them there, or remove the file to count from 0"
-        )
-    return float(text)
+    options = TuningOptions(
+        **{field.name: getattr(tuning, field.name) for field in fields(TuningOptions)}
+    )
+    check_tunable(index)
+    recipes = {name: spec.recipe for name, spec in index.channels.items()}
+    encoders = remake_encoders(recipes, choose_channels(index, tuning.channels), running)
+    return prepare_tuning(index, encoders, data, options, out)

@@ -13,14 +13,17 @@ from index.folder import Index
 from lastword.cli.encoders import remake_encoders
 from lastword.cli.options import DeviceOptions, Output
 from lastword.cli.screen import Screen
-from lastword.commands.prompts.tune import seconds_spent
-from lastword.commands.prompts.tune_choose_proposers import NAMES
 from lastword.commands.prompts.tune_view import estimate_table
 from lastword.main import main
 from retrieval.fusion import fusion_by_name
 from retrieval.retriever import Retriever
+from tuning.choose_proposers import NAMES
 from tuning.objectives.index_objective import IndexObjective, JudgedQueries
 from tuning.objectives.pooled_objective import PooledObjective, all_documents
+from tuning.options import TuningOptions
+from tuning.outcome import apply_prompt
+from tuning.run import read_seconds, tune_index
+from tuning.setup import TuningSetup, prepare_tuning
 
 TOPICS = (
     "volcano lava magma eruption",
@@ -130,6 +133,28 @@ def objective(index: Index, place: Path) -> IndexObjective:
     return IndexObjective(index, encoders, data, remade)
 
 
+def setup_of(index: Index, place: Path, folder: Path) -> TuningSetup:
+    inner = objective(index, place)
+    return prepare_tuning(index, inner._encoders, inner.data, TuningOptions(), folder)
+
+
+def test_python_tunes_as_the_command_does(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The journals of both are the same, byte for byte."""
+    command = asked(place, "--budget", "20k-tokens", "--out", str(tmp_path / "command"), "--json")
+    assert main(command) == 0
+    with Index.open(place / "some.index") as index:
+        inner = objective(index, place)
+        retriever = Retriever(index, inner._encoders)
+        outcome = tune_index(
+            retriever, inner.data, TuningOptions("20k-tokens"), tmp_path / "python"
+        )
+    assert outcome.to_json()["spent"] == json.loads(capsys.readouterr().out)["spent"]
+    journals = [(tmp_path / name / "journal.jsonl").read_bytes() for name in ("command", "python")]
+    assert journals[0] == journals[1]
+
+
 def test_the_objective_searches_as_the_retriever_does(place: Path) -> None:
     with Index.open(place / "some.index") as index:
         held = objective(index, place)
@@ -163,23 +188,16 @@ def test_a_prompt_is_applied_where_the_index_allows_it(
 ) -> None:
     from dataclasses import replace
 
-    from lastword.cli.options import DeviceOptions as Where
-    from lastword.commands.prompts.tune import TuneOptions
-    from lastword.commands.prompts.tune_outcome import apply
-    from lastword.commands.prompts.tune_setup import set_up
-
     path = place / "some.index"
     with Index.open(path) as index:
-        data = objective(index, place).data
-        tuning = TuneOptions(place / "queries.jsonl", place / "dev.tsv")
-        setup = set_up(index, data, tuning, Where(), tmp_path)
+        setup = setup_of(index, place, tmp_path)
         prompt = setup.task.pool[1].prompt
         with pytest.raises(ValueError, match="--free-query-prompt"):
-            apply(path, setup, prompt, free=False)
-        apply(path, setup, prompt, free=True)
+            apply_prompt(path, setup, prompt, free=False)
+        apply_prompt(path, setup, prompt, free=True)
         other = replace(prompt, reading=replace(prompt.reading, layer=-2))
         with pytest.raises(ValueError, match="it needs a new index"):
-            apply(path, setup, other, free=False)
+            apply_prompt(path, setup, other, free=False)
     capsys.readouterr()
     assert main(["search", str(path), "volcano number0", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["hits"][0]["id"] == "d0"
@@ -196,24 +214,20 @@ def test_soft_tokens_are_applied_and_go_with_the_index(
     from dataclasses import replace
 
     from embedder.encoders.adapted import QueryAdapter
-    from lastword.commands.prompts.tune import TuneOptions
-    from lastword.commands.prompts.tune_outcome import apply
-    from lastword.commands.prompts.tune_setup import set_up
 
     path = place / "some.index"
-    files = TuneOptions(place / "queries.jsonl", place / "dev.tsv")
     offset = np.full(512, 0.01, np.float32)
     with Index.open(path) as index:
-        setup = set_up(index, objective(index, place).data, files, DeviceOptions(), tmp_path)
+        setup = setup_of(index, place, tmp_path)
         named = QueryAdapter(offset=offset).save(tmp_path / "vectors")
-        apply(path, setup, replace(setup.space.default, adapt=named), free=True)
+        apply_prompt(path, setup, replace(setup.space.default, adapt=named), free=True)
     for file in (tmp_path / "vectors").iterdir():
         file.unlink()
     assert main(["search", str(path), "volcano number0", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["hits"]
     assert main(["check", str(path)]) == 0
     with Index.open(path) as index:  # tuned again from there
-        again = set_up(index, objective(index, place).data, files, DeviceOptions(), tmp_path)
+        again = setup_of(index, place, tmp_path)
         assert again.space.default.adapt.endswith(QueryAdapter(offset=offset).digest)
 
 
@@ -229,13 +243,13 @@ def test_all_proposers_run_on_the_bundled_model(
 
 def test_a_clock_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     clock = tmp_path / "seconds.txt"
-    assert seconds_spent(clock) == 0
+    assert read_seconds(clock) == 0
     clock.write_text("12.5")
-    assert seconds_spent(clock) == 12.5
+    assert read_seconds(clock) == 12.5
     for text in ("", "nan", "-1.0", "1e400", "\x00"):
         clock.write_text(text)
         with pytest.raises(ValueError, match=r"seconds\.txt should hold the seconds"):
-            seconds_spent(clock)
+            read_seconds(clock)
 
 
 def test_an_estimate_says_yes_and_no(capsys: pytest.CaptureFixture[str]) -> None:

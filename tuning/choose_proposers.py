@@ -1,26 +1,22 @@
-"""Which proposers a search uses: those that are asked for, or those that suit the model."""
+"""Which proposers a search uses: those that are named, or those that suit the model."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from embedder.encoders.llm import LLMEncoder
 from embedder.types import Role
+from index.folder import Index
 from tuning.objectives.document_vectors import IndexRows
 from tuning.objectives.index_objective import JudgedQueries
+from tuning.options import AUTO
 from tuning.proposers import baselines, evolve, grad, llm, pg, prune, soft, tokens
 from tuning.proposers.gradients import GradientModel
 from tuning.proposers.vocabulary import Vocabulary
 from tuning.search.space import Space
 from tuning.search.types import MakeProposer
 
-if TYPE_CHECKING:
-    from index.folder import Index
-    from lastword.commands.prompts.tune import TuneOptions
-
-AUTO = "auto"
 BASELINES = "baselines"
 NAMES = ("evolve", "llm", "prune", "tokens", "pg", "grad", "soft")
 
@@ -35,15 +31,13 @@ class ProposerMaterial:
         data: queries and judgements.
         space: what may be changed.
         folder: where files of vectors go.
-        tuning: what is asked.
     """
 
-    index: "Index"
+    index: Index
     encoder: LLMEncoder
     data: JudgedQueries
     space: Space
     folder: Path
-    tuning: "TuneOptions"
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -51,62 +45,76 @@ class ProposerMaterial:
         return Vocabulary.of(self.encoder.backbone)
 
     @cached_property
-    def box(self) -> GradientModel:
+    def gradients(self) -> GradientModel:
         """Gradients of the dense channel.
 
         Raises:
-            ValueError: there is none, or the prompt is read otherwise.
+            ValueError: there is no dense channel, or the prompt is not read at its last token.
         """
         return GradientModel(self.encoder, IndexRows(self.index, self.data))
 
     @property
-    def white(self) -> bool:
+    def has_gradients(self) -> bool:
         """Whether gradients can be had, for queries alone."""
         try:
-            return self.space.roles == (Role.QUERY,) and self.box is not None
+            return self.space.roles == (Role.QUERY,) and self.gradients is not None
         except ValueError:
             return False
 
 
-def makers(making: ProposerMaterial) -> dict[str, MakeProposer]:
-    """Return makers by name, in the order in which they are asked.
+def choose_proposers(
+    material: ProposerMaterial, proposer: str, chat_model: str
+) -> dict[str, MakeProposer]:
+    """Return makers of proposers by name, in the order in which they are used.
+
+    Args:
+        material: what they are made of.
+        proposer: "auto", or some of NAMES with commas.
+        chat_model: for llm; "" is none.
 
     Raises:
         ValueError: an unknown name, or one that cannot be used here.
     """
-    names = [name.strip() for name in making.tuning.proposer.split(",")]
+    names = [name.strip() for name in proposer.split(",")]
     if names == [AUTO]:
         names = ["evolve"]
-        names += ["llm"] if making.tuning.writer else []
-        names += ["prune"] if making.space.roles else []
-        names += ["grad", "soft"] if making.white else []
+        names += ["llm"] if chat_model else []
+        names += ["prune"] if material.space.roles else []
+        names += ["grad", "soft"] if material.has_gradients else []
     unknown = [name for name in names if name not in NAMES]
     if unknown or len(set(names)) != len(names):
         raise ValueError(
             f"--proposer takes auto or some of {', '.join(NAMES)}, each once; got {names}"
         )
-    if names != ["evolve"] and not making.space.roles:
+    if names != ["evolve"] and not material.space.roles:
         raise ValueError("only evolve tunes rules of reading alone: --proposer evolve")
-    known: dict[str, Callable[[ProposerMaterial], MakeProposer]] = {
-        "evolve": lambda held: evolve.make,
-        "llm": _chatting,
-        "prune": lambda held: prune.make,
-        "tokens": lambda held: partial(tokens.make, vocabulary=held.vocabulary),
-        "pg": lambda held: partial(pg.make, vocabulary=held.vocabulary),
-        "grad": lambda held: partial(grad.make, box=held.box, vocabulary=held.vocabulary),
-        "soft": lambda held: partial(
-            soft.make, box=held.box, vocabulary=held.vocabulary, folder=held.folder
+    makers: dict[str, MakeProposer] = {}
+    if material.has_gradients:
+        makers[BASELINES] = partial(baselines.make, box=material.gradients, folder=material.folder)
+    return makers | {name: _maker(name, material, chat_model) for name in names}
+
+
+def _maker(name: str, material: ProposerMaterial, chat_model: str) -> MakeProposer:
+    makers: dict[str, Callable[[], MakeProposer]] = {
+        "evolve": lambda: evolve.make,
+        "llm": lambda: _chat_maker(chat_model),
+        "prune": lambda: prune.make,
+        "tokens": lambda: partial(tokens.make, vocabulary=material.vocabulary),
+        "pg": lambda: partial(pg.make, vocabulary=material.vocabulary),
+        "grad": lambda: partial(grad.make, box=material.gradients, vocabulary=material.vocabulary),
+        "soft": lambda: partial(
+            soft.make,
+            box=material.gradients,
+            vocabulary=material.vocabulary,
+            folder=material.folder,
         ),
     }
-    found: dict[str, MakeProposer] = {}
-    if making.white:
-        found[BASELINES] = partial(baselines.make, box=making.box, folder=making.folder)
-    return found | {name: known[name](making) for name in names}
+    return makers[name]()
 
 
-def _chatting(making: ProposerMaterial) -> MakeProposer:
+def _chat_maker(chat_model: str) -> MakeProposer:
     from embedder.models.chat_client import open_chat
 
-    if not making.tuning.writer:
+    if not chat_model:
         raise ValueError("--proposer llm needs --writer: a chat model, a folder or an address")
-    return partial(llm.make, chat=open_chat(making.tuning.writer))
+    return partial(llm.make, chat=open_chat(chat_model))

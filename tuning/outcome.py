@@ -1,62 +1,59 @@
 """What a search for prompts leaves: a prompt file, a report, and perhaps a changed index."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from embedder.encoders.adapted import QueryAdapter
+from embedder.files.config_file import parse_json
 from embedder.files.durable import replace_file
 from embedder.files.json_file import write_json
 from embedder.prompts.prompt import Prompt
-from lastword.cli.recipes import LLMSpec, from_json, to_json
-from lastword.commands.prompts.tune import PROMPT_FILE, REPORT
+from index.writer import IndexWriter
+from tuning.report import TuningFacts, page
 from tuning.search.pipeline import CHANGE, TuningOutcome
+from tuning.setup import TuningSetup
 
-if TYPE_CHECKING:
-    from lastword.commands.prompts.tune_setup import TuningSetup
-
-OUTCOME = "outcome.json"
+PROMPT_FILE, REPORT, OUTCOME = "tuned.toml", "report.html", "outcome.json"
+JOURNAL = "journal.jsonl"
 
 
 def write_outcome(
-    setup: "TuningSetup", outcome: TuningOutcome, out: Path, seconds: float
+    setup: TuningSetup, outcome: TuningOutcome, folder: Path, seconds: float
 ) -> dict[str, Any]:
     """Write prompt, figures and report into a folder; return the figures."""
-    from tuning.report import TuningFacts, page
-
     named = replace(
         outcome.prompt, name="tuned", source="lastword tune", description=outcome.reason
     )
     if named.adapt:  # the file goes beside the prompt, which names it without a folder
-        saved, _, digest = QueryAdapter.load(named.adapt).save(out).rpartition("#")
+        saved, _, digest = QueryAdapter.load(named.adapt).save(folder).rpartition("#")
         named = replace(named, adapt=f"{Path(saved).name}#{digest}")
-    replace_file(out / PROMPT_FILE, named.to_toml().encode())
-    changed = outcome.verdict == CHANGE
-    path = setup.objective.index.path
-    told = outcome.to_json() | {
-        "changed": changed,
+    replace_file(folder / PROMPT_FILE, named.to_toml().encode())
+    figures = outcome.to_json() | {
+        "changed": outcome.verdict == CHANGE,
         "seconds": seconds,
-        "rebuild": rebuild(setup, outcome.prompt),
-        "prompt_file": str(out / PROMPT_FILE),
-        "report": str(out / REPORT),
-        "journal": str(out / "journal.jsonl"),
+        "rebuild": describe_rebuild(setup, outcome.prompt),
+        "prompt_file": str(folder / PROMPT_FILE),
+        "report": str(folder / REPORT),
+        "journal": str(folder / JOURNAL),
     }
-    write_json(out / OUTCOME, told)
+    write_json(folder / OUTCOME, figures)
     facts = TuningFacts(
         outcome=outcome,
         space=setup.space,
         data=setup.objective.data,
-        index=str(path),
+        index=str(setup.objective.index.path),
         budget=str(setup.budget),
         seconds=seconds,
-        rebuild=told["rebuild"],
+        rebuild=figures["rebuild"],
         rules=setup.task.rules,
     )
-    replace_file(out / REPORT, page(facts).encode())
-    return told
+    replace_file(folder / REPORT, page(facts).encode())
+    return figures
 
 
-def rebuild(setup: "TuningSetup", prompt: Prompt) -> str:
+def describe_rebuild(setup: TuningSetup, prompt: Prompt) -> str:
     """Say what of the index must be made again for a prompt."""
     if prompt == setup.space.default:
         return "nothing: the default stays"
@@ -66,17 +63,17 @@ def rebuild(setup: "TuningSetup", prompt: Prompt) -> str:
     return "nothing: only queries are read differently"
 
 
-def apply(path: Path, setup: "TuningSetup", prompt: Prompt, free: bool) -> None:
+def apply_prompt(path: Path, setup: TuningSetup, prompt: Prompt, free: bool) -> None:
     """Make a prompt the query prompt of an index, in one commit.
 
     Raises:
         ValueError: the index does not allow it, or its documents would have to be read again.
     """
-    from index.writer import IndexWriter
-
-    told = rebuild(setup, prompt)
-    if not told.startswith("nothing"):
-        raise ValueError(f"the prompt cannot be written into {path}; it needs a new index: {told}")
+    rebuild = describe_rebuild(setup, prompt)
+    if not rebuild.startswith("nothing"):
+        raise ValueError(
+            f"the prompt cannot be written into {path}; it needs a new index: {rebuild}"
+        )
     if prompt.adapt:  # the index keeps its own copy
         prompt = replace(prompt, adapt=QueryAdapter.load(prompt.adapt).save(path))
     encoder = setup.objective.encoder(prompt)
@@ -84,15 +81,16 @@ def apply(path: Path, setup: "TuningSetup", prompt: Prompt, free: bool) -> None:
         if free:
             writer.free_query_prompt()
         for name, spec in writer.manifest.channels.items():
-            recipe = from_json(spec.recipe, name)
-            if isinstance(recipe, LLMSpec):
+            stored = parse_json(spec.recipe, f"the recipe of channel {name!r}")
+            if stored.get("kind") == "llm":
                 if not (spec.query_prompt_free or free):
                     raise ValueError(
                         f"{path} was made without --free-query-prompt, so its query prompt stays; "
                         "give --free-query-prompt beside --apply to allow it from now on"
                     )
-                worded = replace(recipe, prompt=prompt.to_toml())
-                writer.read_queries_by(name, encoder.fingerprint, to_json(worded))
+                stored["prompt"] = prompt.to_toml()
+                recipe = json.dumps(stored, sort_keys=True, ensure_ascii=False)
+                writer.read_queries_by(name, encoder.fingerprint, recipe)
         if prompt.fusion != setup.space.default.fusion:
             writer.fuse_by(prompt.fusion)
         writer.commit()

@@ -1,0 +1,32 @@
+"""What a tuning takes beside an index, its encoders and judged queries."""
+
+from dataclasses import dataclass
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class TuningOptions:
+    """What is tuned, by which proposers, and how much it may take.
+
+    Attributes:
+        budget: limits that are never exceeded, as `Budget.parse` reads them.
+        proposer: "auto", or names from `choose_proposers.NAMES` with commas, used in that order.
+        tune: some of "query", "document", "both" and "reading", with commas.
+        channels: some of the index's channels, with commas; "" is all.
+        prompt: name or file of a prompt that is tried beside the index's; "" is none.
+        writer: name, folder or address of the chat model for the proposer "llm"; "" is none.
+        seed: of everything that is drawn.
+        alpha: level of the tests by which a prompt is accepted.
+        min_effect: smallest gain that is worth a change.
+    """
+
+    budget: str = "2M-tokens"
+    proposer: str = AUTO
+    tune: str = "query"
+    channels: str = ""
+    prompt: str = ""
+    writer: str = ""
+    seed: int = 0
+    alpha: float = 0.05
+    min_effect: float = 0.0

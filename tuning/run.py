@@ -1,0 +1,97 @@
+"""Run a whole tuning on an index: prepare, search or continue a search, write the outcome."""
+
+import re
+import time
+from pathlib import Path
+
+from embedder.files.durable import replace_file
+from retrieval.retriever import Retriever
+from tuning.objectives.index_objective import JudgedQueries
+from tuning.options import TuningOptions
+from tuning.outcome import JOURNAL, write_outcome
+from tuning.search.budget import SpentError
+from tuning.search.journal import Journal
+from tuning.search.pipeline import TuningOutcome, tune
+from tuning.search.rounds import ReportRound, SearchState
+from tuning.setup import TuningSetup, check_tunable, prepare_tuning
+
+CLOCK = "seconds.txt"
+
+
+def tune_index(
+    retriever: Retriever,
+    data: JudgedQueries,
+    options: TuningOptions | None = None,
+    folder: Path | None = None,
+    report: ReportRound = lambda state: None,
+) -> TuningOutcome:
+    """Search for a better prompt of an index, and write what came of it into a folder.
+
+    The index is not changed; `outcome.apply_prompt` does that. The same call again continues a
+    search that was interrupted.
+
+    Args:
+        retriever: the index with its encoders, whose channels are tuned together.
+        data: judged queries; those without a relevant document in the index are left out.
+        options: what is tuned, and how much it may take; its channels are the retriever's.
+        folder: journal, prompt and report; by default `default_folder` of the index.
+        report: called with the state of the search after every batch.
+
+    Raises:
+        ValueError: the index has no language model, options that do not go together, or a budget
+            that does not even pay for the default prompt.
+    """
+    index, options = retriever.index, options or TuningOptions()
+    folder = folder or default_folder(index.path)
+    check_tunable(index)
+    data = data.answered_in(index)
+    setup = prepare_tuning(index, retriever.encoders, data, options, folder)
+    outcome, seconds = run_search(setup, folder, report)
+    write_outcome(setup, outcome, folder, seconds)
+    return outcome
+
+
+def default_folder(path: Path) -> Path:
+    """Return the folder of an index's tuning, beside the index."""
+    return path.with_name(f"{path.name}.tuned")
+
+
+def run_search(
+    setup: TuningSetup, folder: Path, report: ReportRound
+) -> tuple[TuningOutcome, float]:
+    """Search, or continue a search; return its outcome and the seconds of all sittings."""
+    folder.mkdir(parents=True, exist_ok=True)
+    clock = folder / CLOCK
+    before = read_seconds(clock)
+    began = time.monotonic()
+
+    def seconds() -> float:
+        return before + time.monotonic() - began
+
+    def report_and_save(state: SearchState) -> None:
+        replace_file(clock, f"{seconds():.1f}".encode())
+        report(state)
+
+    with Journal(folder / JOURNAL, setup.heading) as journal:
+        try:
+            outcome = tune(setup.task, setup.budget, journal, report_and_save, before)
+        except SpentError as error:
+            raise ValueError(
+                f"the budget does not even pay for the default prompt: {error}; "
+                "see what is needed with --dry-run"
+            ) from error
+    return outcome, seconds()
+
+
+def read_seconds(clock: Path) -> float:
+    """Return how long earlier sittings took, 0 where there were none."""
+    try:
+        text = clock.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return 0.0
+    if not re.fullmatch(r"[0-9]{1,12}\.[0-9]", text):
+        raise ValueError(
+            f"{clock} should hold the seconds that were spent, such as 12.3; got {text[:40]!r}: "
+            "write them there, or remove the file to count from 0"
+        )
+    return float(text)

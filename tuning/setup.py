@@ -1,0 +1,211 @@
+"""Make of options what a search for prompts needs: objective, space, pool, proposers, budget."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from embedder.encoders.adapted import AdaptedEncoder, encoder_of
+from embedder.encoders.llm import LLMEncoder, own_prompt
+from embedder.files.config_file import parse_json
+from embedder.files.content_hash import content_hash
+from embedder.prompts.prompt import Prompt
+from embedder.types import Encoder, Role
+from eval.runs.collection_index import manifest_digest
+from index.folder import Index
+from retrieval.fusion_choice import choose_fusion, measured_fusion
+from tuning.choose_proposers import ProposerMaterial, choose_proposers
+from tuning.first_prompts import pool, space_of
+from tuning.objectives.index_objective import (
+    IndexObjective,
+    JudgedQueries,
+    PromptEncoder,
+    fed_tokens,
+)
+from tuning.objectives.pooled_objective import PooledObjective, all_documents, pool_documents
+from tuning.options import AUTO, TuningOptions
+from tuning.search.budget import Budget
+from tuning.search.space import Space, key_of
+from tuning.search.split import FEW, folds, three_parts
+from tuning.search.types import Rules, TuningTask
+
+SAMPLE = 200  # documents whose tokens are counted for an estimate
+
+
+@dataclass(frozen=True, slots=True)
+class TuningSetup:
+    """A search that is ready to run.
+
+    Attributes:
+        task: what is tuned, and how.
+        budget: never exceeded.
+        heading: everything that decides the run, for its journal.
+        objective: as in the task; also searches and counts.
+        encoder: of the index's prompt.
+        space: as in the task.
+    """
+
+    task: TuningTask
+    budget: Budget
+    heading: Mapping[str, Any]
+    objective: IndexObjective
+    encoder: LLMEncoder
+    space: Space
+
+
+def check_tunable(index: Index) -> None:
+    """Refuse an index that is empty or whose build was interrupted.
+
+    Raises:
+        ValueError: it is.
+    """
+    if not index.documents or index.unfinished is not None:
+        raise ValueError(
+            f"{index.path} holds {index.documents} documents"
+            f"{' and is not finished' if index.unfinished else ''}; "
+            "run the lastword index command that makes it to its end first"
+        )
+
+
+def choose_channels(index: Index, text: str) -> list[str]:
+    """Return the channels that are tuned: those named with commas, or all of the index."""
+    names = [name.strip() for name in text.split(",")] if text else list(index.channels)
+    unknown = [name for name in names if name not in index.channels]
+    if unknown or len(set(names)) != len(names):
+        raise ValueError(
+            f"--channels takes some of {', '.join(index.channels)}, each once; got {text!r}"
+        )
+    return names
+
+
+def prepare_tuning(
+    index: Index,
+    encoders: Mapping[str, Encoder],
+    data: JudgedQueries,
+    options: TuningOptions,
+    folder: Path,
+) -> TuningSetup:
+    """Prepare a search for the prompt of an index.
+
+    Args:
+        index: opened.
+        encoders: of the channels that are tuned together, in their order.
+        data: queries and judgements.
+        options: what is tuned, and how much it may take.
+        folder: of the run.
+
+    Raises:
+        ValueError: no channel is read by a language model, or options do not go together.
+    """
+    reader = _prompt_encoder(index, encoders)
+    encoder = reader.inner if isinstance(reader, AdaptedEncoder) else reader
+    kinds = [kind.strip() for kind in options.tune.split(",")]
+    measured = map(measured_fusion, encoders.values())
+    fusion = choose_fusion(AUTO, list(encoders), (index.manifest.fusion, *measured))
+    space = space_of(reader, kinds, list(encoders), fusion)
+    objective = IndexObjective(index, encoders, data, partial(_encoder_of, encoder))
+    material = ProposerMaterial(index, encoder, data, space, folder / "vectors")
+    task = TuningTask(
+        objective,
+        data.relevant,
+        space,
+        pool(space, list(_other_prompts(index, encoders, options.prompt))),
+        choose_proposers(material, options.proposer, options.writer),
+        Rules(seed=options.seed, alpha=options.alpha, min_effect=options.min_effect),
+    )
+    if Role.DOCUMENT in space.roles:
+        pooled = PooledObjective(objective, pool_documents(objective, space.default, options.seed))
+        whole = all_documents(objective, encoder.options.max_text_tokens)
+        task = replace(task, objective=pooled, final=PooledObjective(objective, whole))
+    budget = Budget.parse(options.budget)
+    heading = _heading(index, data, options, task)
+    return TuningSetup(task, budget, heading, objective, encoder, space)
+
+
+def _prompt_encoder(index: Index, encoders: Mapping[str, Encoder]) -> PromptEncoder:
+    for encoder in encoders.values():
+        if isinstance(encoder, PromptEncoder):
+            return encoder
+    raise ValueError(
+        f"{index.path} is not read by a language model in {', '.join(encoders)}; "
+        "only its prompts can be tuned"
+    )
+
+
+def _encoder_of(encoder: LLMEncoder, prompt: Prompt) -> PromptEncoder:
+    return encoder_of(encoder.backbone, prompt, encoder.options)
+
+
+def _other_prompts(
+    index: Index, encoders: Mapping[str, Encoder], name: str
+) -> Iterator[tuple[str, Prompt]]:
+    """Yield the model's own prompt, the user's, and those of the library that are for retrieval."""
+    stored = [
+        parse_json(index.channels[channel].recipe, f"the recipe of channel {channel!r}")
+        for channel in encoders
+    ]
+    models = [recipe["model"] for recipe in stored if recipe.get("kind") == "llm"]
+    if models:  # an index that was made in Python may not say
+        yield "the model's own prompt", own_prompt(models[0])
+    if name:
+        yield f"your prompt {name}", Prompt.load(name)
+    for each in Prompt.library():
+        yield f"{each} of the library", Prompt.load(each)
+
+
+def _heading(
+    index: Index, data: JudgedQueries, options: TuningOptions, task: TuningTask
+) -> dict[str, Any]:
+    """Return everything that decides a run; a journal refuses to go on under another."""
+    settings = {"measure": data.measure} | asdict(options)
+    return {
+        "index": {name: spec.fingerprint for name, spec in index.channels.items()},
+        "generation": index.generation,
+        "holds": manifest_digest(index.manifest),
+        "judged": content_hash([dict(data.queries), {q: dict(d) for q, d in data.qrels.items()}]),
+        "asked": {name: value for name, value in settings.items() if value != ""},
+        "pool": [key_of(one.prompt) for one in task.pool],
+    }
+
+
+def estimate_cost(setup: TuningSetup) -> dict[str, Any]:
+    """Return what a search would take: queries, tokens of one prompt, and how many fit."""
+    task, objective = setup.task, setup.objective
+    seed = task.rules.seed
+    few = len(task.relevant) < FEW
+    parts = (
+        folds(task.relevant, seed)
+        if few
+        else tuple(asdict(three_parts(task.relevant, seed)).values())
+    )
+    names = (
+        [f"fold {at + 1}" for at in range(len(parts))] if few else ["search", "select", "confirm"]
+    )
+    default = setup.space.default
+    costs = [objective.cost(default, part).tokens for part in parts]
+    ending = 0 if few else (task.rules.finalists + 1) * costs[1] + 2 * costs[2]
+    searching = sum(costs) - max(costs) if few else costs[0]
+    limit = setup.budget.tokens
+    documents = _document_tokens(setup)
+    return {
+        "queries": dict(zip(names, map(len, parts), strict=True)),
+        "tokens_of_one_prompt": dict(zip(names, costs, strict=True)),
+        "tokens_at_the_end": ending,
+        "budget": str(setup.budget),
+        "prompts_raced_to_the_end": None
+        if limit is None
+        else max(0, limit - ending) // max(1, searching),
+        "tokens_of_all_documents": documents,
+        "times_fewer_than_reading_documents_again": (documents + searching) / max(1, searching),
+        "too_few_queries_to_certify": few,
+    }
+
+
+def _document_tokens(setup: TuningSetup) -> int:
+    """Count the tokens of documents in their prompt; of many, on a sample."""
+    index = setup.objective.index
+    every = max(1, index.documents // SAMPLE)
+    texts = [one.content for at, one in enumerate(index.stream()) if at % every == 0]
+    counted = fed_tokens(setup.encoder, texts, Role.DOCUMENT)
+    return round(counted * index.documents / max(1, len(texts)))
