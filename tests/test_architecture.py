@@ -4,12 +4,14 @@ import ast
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from importlib.metadata import packages_distributions
+from pathlib import Path
 
 import pytest
 
 from tests.folders import ROOT
-from tests.imports import PACKAGES, graph, imported, modules, sources, tree
+from tests.imports import PACKAGES, circles, graph, imported, modules, sources, tree
 
 HEAVY = {
     *("torch", "transformers", "sentence_transformers", "faiss", "numba"),
@@ -18,6 +20,31 @@ HEAVY = {
 NOT_FOR_HELP = {*HEAVY, "numpy", "scipy", "safetensors"}
 LONGEST = 300  # lines of a file
 MOST = 16  # modules of a folder
+TO_MEND: set[object] = {  # only ever shrinks
+    ("lastword.commands.prompts.tune_view", "lastword.commands.train.train_view"),
+    "embedder.prompts.combination",  # starts a circle
+    "lastword.commands.prompts.tune",
+    *("Device", "Float32Array", "Float64Array", "Name", "Output", "Progress", "TaskEncoders"),
+}
+# Lowest first: a module may import its own part and lower ones; parts of one set are independent.
+ORDER: dict[str, list[str | set[str]]] = {
+    "embedder": [
+        *({"files", "locks", "progress"}, "types"),
+        *("text", "prompts", "inputs", "checkpoints", "models", "methods"),
+        *("encoders", "inspect", "train"),
+    ],
+    "index": ["storage", "base", "topk", "channels"],
+    "eval": [
+        *("data", "measures", "statistics", "runs", "tasks"),
+        {"fusion", "synthesis", "overlap"},
+        *("matrix", "report"),
+    ],
+    "tuning": [
+        *("search", "proposers", "objectives"),
+        {"first_prompts", "setup", "choose_proposers", "outcome", "report"},
+    ],
+    "lastword": ["engine", "cli", "commands", "app", "main"],
+}
 
 
 def modules_after(code: str) -> set[str]:
@@ -38,6 +65,38 @@ def test_imports_point_left(package: str) -> None:
     for path in sources(package):
         roots = {name.split(".")[0] for name in imported(path)}
         assert not roots & forbidden, f"{path.relative_to(ROOT)} imports {roots & forbidden}"
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_parts_of_a_package_import_downwards(package: str) -> None:
+    level = {
+        part: height
+        for height, parts in enumerate(ORDER[package])
+        for part in (parts if isinstance(parts, set) else {parts})
+    }
+    for name, others in graph().items():
+        for other in others:
+            (top, part), (there, lower) = name_and_part(name), name_and_part(other)
+            if top == there == package and part in level and lower in level and part != lower:
+                assert level[lower] < level[part], f"{name} imports {other}"
+
+
+def name_and_part(module: str) -> tuple[str, str]:
+    return module.split(".")[0], ".".join(module.split(".")[1:2])
+
+
+def test_groups_of_commands_do_not_import_each_other() -> None:
+    prefix = "lastword.commands."
+    for name, others in graph().items():
+        for other in others:
+            if name.startswith(prefix) and other.startswith(prefix):
+                same = name.split(".")[2] == other.split(".")[2]
+                assert same or (name, other) in TO_MEND, f"{name} imports {other}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert circles({"a": {"b"}, "b": {"c", "d"}, "c": {"a"}, "d": set()}) == [["a", "b", "c"]]
+    assert [circle for circle in circles(graph()) if circle[0] not in TO_MEND] == []
 
 
 @pytest.mark.parametrize(
@@ -70,10 +129,50 @@ def test_rules_and_texts_are_read_without_torch(folder: str) -> None:
         assert not roots & {"torch", "transformers"}, f"{path.relative_to(ROOT)}"
 
 
+def test_inputs_are_made_without_torch() -> None:
+    """They are given a tokenizer of transformers, which type checkers alone may import."""
+    for path in sources("embedder/inputs"):
+        assert "torch" not in {name.split(".")[0] for name in imported(path)}, path.name
+        for_types = {
+            inner
+            for node in ast.walk(tree(path))
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            for inner in ast.walk(node)
+        }
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ImportFrom) and node not in for_types:
+                # The worker is a process of its own, which renders as transformers does.
+                ours = not (node.module or "").startswith("transformers")
+                assert ours or path.name == "template_worker.py", path.name
+
+
 def test_no_folder_is_crowded() -> None:
     folders = Counter(path.parent for path in modules().values() if path.name != "__init__.py")
     crowded = {str(folder.relative_to(ROOT)): n for folder, n in folders.items() if n > MOST}
     assert not crowded
+
+
+def test_a_class_name_means_one_thing() -> None:
+    """A class, or an alias of a type, is named once in all packages; "_" makes no other name."""
+    places: dict[str, set[str]] = {}
+    for module, path in modules().items():
+        for name in class_names(path):
+            places.setdefault(name.lstrip("_"), set()).add(module)
+    twice = {name: where for name, where in places.items() if len(where) > 1}
+    assert not twice.keys() - TO_MEND, twice
+
+
+def class_names(path: Path) -> Iterator[str]:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+    for node in tree(path).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            if ast.unparse(node.value).startswith("TypeVar("):
+                continue  # a letter of its own module
+            if name.lstrip("_")[:1].isupper() and not name.isupper():
+                yield name
 
 
 def test_text_rules_and_models_are_reached_through_no_private_name() -> None:
