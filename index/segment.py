@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from index.channels.dense import FLAT, DenseChannel, open_dense
 from index.channels.inverted import Postings, open_inverted
-from index.documents import DocumentStore
+from index.document_store import DocumentStore
 from index.manifest import ChannelSpec, Manifest
 from index.segment_record import SegmentRecord
 from index.storage.arrays import ascends, open_array

@@ -14,7 +14,8 @@ from embedder.types import Representation
 from index.channels.approximate import TooFewRowsError
 from index.channels.dense import FLAT, build_dense
 from index.channels.inverted import build_inverted
-from index.documents import Document, DocumentWriter
+from index.document_store import DocumentWriter
+from index.documents import Document
 from index.garbage import remove_segment
 from index.manifest import ChannelSpec
 from index.segment_record import SegmentRecord
@@ -34,7 +35,7 @@ class SegmentBuilder:
     Args:
         folder: made anew; what lay there was never committed.
         channels: what is held, by name.
-        taken: tells which of some ids are live in the index already.
+        taken: tells which of some ids are live in the index already, and may not be added.
     """
 
     def __init__(
@@ -101,6 +102,11 @@ class SegmentBuilder:
                     "index already; delete it first to replace it"
                 )
         self._unchecked = []
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the documents so far."""
+        return list(self._numbers)
 
     def add_rows(self, channel: str, rows: Representation, texts: int) -> None:
         """Append the rows of the next `texts` passages of a channel."""

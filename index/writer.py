@@ -86,20 +86,26 @@ class IndexWriter:
         """The last commit."""
         return self._committed
 
-    def new_segment(self) -> SegmentBuilder:
-        """Begin a segment; hand it to `add` when it holds everything."""
-        with self._nothing_lost():
-            return SegmentBuilder(self._segment_folder(), self._staged.channels, self.find)
+    def new_segment(self, replacing: bool = False) -> SegmentBuilder:
+        """Begin a segment; hand it to `add` when it holds everything, and say the same there.
 
-    def add(self, builder: SegmentBuilder) -> SegmentRecord:
-        """Finish a segment and stage it behind the others.
+        With `replacing`, its documents take the place of live ones with the same ids.
+        """
+        with self._nothing_lost():
+            folder, channels = self._segment_folder(), self._staged.channels
+            return SegmentBuilder(folder, channels, (lambda _: ()) if replacing else self.find)
+
+    def add(self, builder: SegmentBuilder, replacing: bool = False) -> SegmentRecord:
+        """Finish a segment and stage it behind the others, and the deletion of what it replaces.
 
         Raises:
-            ValueError: it holds the id of a live document.
+            ValueError: it holds the id of a live document, and does not replace.
             OSError: the disk is full.
         """
         with self._nothing_lost():
             record = builder.finish()
+            if replacing:
+                self.delete(list(self.find(builder.ids)))
             dims = builder.dims()
             channels = {
                 name: replace(spec, dim=dims[name]) for name, spec in self._staged.channels.items()
@@ -111,16 +117,14 @@ class IndexWriter:
         """Return segment name and ordinal of those ids that are live, staged changes included."""
         found: dict[str, tuple[str, int]] = {}
         for documents in self._live_documents():
-            places = documents.find(ids)
-            found.update({one: (documents.name, at) for one, at in places.items()})
+            found |= {name: (documents.name, at) for name, at in documents.find(ids).items()}
         return found
 
     def delete(self, ids: Sequence[str]) -> None:
         """Stage the deletion of documents; their ids may be added again.
 
         Raises:
-            ValueError: an id is unknown, deleted already or comes twice, or a file in which it is
-                looked for is damaged; nothing is staged.
+            ValueError: an id is unknown or comes twice, or a file is damaged; nothing is staged.
         """
         found = self.find(ids)
         for one in ids:

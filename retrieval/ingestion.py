@@ -84,7 +84,8 @@ class Ingestion:
 
     def _segment(self, source: DocumentReader, done: Ingest, passages: Passages | None) -> Ingest:
         """Fill and stage one segment; return the totals with it."""
-        builder = self._writer.new_segment()
+        replacing = self._options.on_known == "replace"
+        builder = self._writer.new_segment(replacing)
         skipped = 0
         texts: list[tuple[str, str]] = []  # id of the document, and what is encoded
         try:
@@ -102,7 +103,7 @@ class Ingestion:
                     break
             self._encode(texts, builder, source.consumed)
             if builder.documents:
-                rows = self._writer.add(builder).rows
+                rows = self._writer.add(builder, replacing).rows
             else:
                 rows = {}
                 builder.abandon()

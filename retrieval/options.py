@@ -51,6 +51,8 @@ class BuildOptions:
         segment_documents: documents per segment, each of which is a commit.
         window: texts that an encoder gets at once.
         on_empty: a document without title and text is an error, left out, or kept.
+        on_known: a document whose id the index has is an error, or takes the place of that one;
+            the last commit before stays searchable until its segment is committed.
         passages: how long documents are cut; None encodes each whole. `add_documents` cuts as
             the index does.
         cache: keep what was encoded in INDEX/cache until its segment is committed, so that an
@@ -65,6 +67,7 @@ class BuildOptions:
     segment_documents: int = 50_000
     window: int = 256
     on_empty: Literal["error", "skip", "keep"] = "error"
+    on_known: Literal["error", "replace"] = "error"
     passages: Passages | None = None
     cache: bool = False
     resume: bool = True
@@ -78,6 +81,8 @@ class BuildOptions:
             )
         if self.on_empty not in ("error", "skip", "keep"):
             raise ValueError(f"on_empty is error, skip or keep; got {self.on_empty!r}")
+        if self.on_known not in ("error", "replace"):
+            raise ValueError(f"on_known is error or replace; got {self.on_known!r}")
 
     def channel(self, name: str) -> ChannelOptions:
         """Return the options of a channel.
@@ -95,11 +100,13 @@ class BuildOptions:
 
     def settings(self, passages: Passages | None) -> str:
         """Write what shapes the segments, so that a continued build can be held to it."""
+        replacing = {"on_known": self.on_known} if self.on_known != "error" else {}
         return fingerprint_of(
             segment_documents=self.segment_documents,
             window=self.window,
             on_empty=self.on_empty,
             passages=None if passages is None else [passages.words, passages.overlap],
+            **replacing,
         )
 
 

@@ -14,14 +14,15 @@ class SourceChangedError(ValueError):
 
 
 class DocumentsDigest:
-    """A running digest of documents: of their ids, titles and texts, in order."""
+    """A running digest of documents: of ids, titles, texts and perhaps metadata, in order."""
 
     def __init__(self) -> None:
         self._digest = hashlib.blake2b(digest_size=16)
 
     def add(self, document: Document) -> None:
         """Take the next document in."""
-        for field in (document.id, document.title, document.text):
+        metadata = [document.metadata_json] if document.metadata else []
+        for field in (document.id, document.title, document.text, *metadata):
             data = field.encode()
             self._digest.update(len(data).to_bytes(8, "little"))
             self._digest.update(data)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index.documents import Document, DocumentStore, DocumentWriter
+from index.document_store import DocumentStore, DocumentWriter
+from index.documents import Document
 
 LEGAL = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
@@ -116,7 +117,8 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from index.documents import Document, DocumentWriter
+from index.document_store import DocumentWriter
+from index.documents import Document
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 writer = DocumentWriter(Path(sys.argv[1]))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from embedder.types import Role
-from index.documents import DocumentStore
+from index.document_store import DocumentStore
 from index.folder import Index, check
 from index.manifest_file import MANIFEST, content_checksum
 from index.storage.arrays import open_array
