@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.bundled_section import Figure, Section, Subject, markdown
 from embedder.encoders.llm import own_prompt
+from embedder.prompts.files import load_prompt
 from embedder.prompts.prompt import Prompt
 from embedder.train.pretrain import settings
 from embedder.types import Role
@@ -26,7 +27,7 @@ LEAST, MOST = 2.0, 15.0
 
 def ten() -> dict[str, Prompt]:
     """Read the ten prompts."""
-    return {path.stem: Prompt.load(path) for path in sorted(FOLDER.glob("*.toml"))}
+    return {path.stem: load_prompt(path) for path in sorted(FOLDER.glob("*.toml"))}
 
 
 def sts(subject: Subject) -> Section:

@@ -8,6 +8,7 @@ from benchmarks.bundled_section import Figure, Section, Subject, markdown
 from embedder.encoders.llm import LLMEncoder, own_prompt
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.files import load_prompt
 from embedder.prompts.method_rules import PrependingRules
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.template import Template
@@ -45,7 +46,7 @@ def prepending(subject: Subject) -> Section:
     dev = read_pairs(subject.data / f"sts/{DEV}.tsv")
     backbone, options = load_backbone(subject.model, LLMOptions())
     wordings = {"own": with_placeholder(own_prompt(subject.model))}
-    wordings |= {name: Prompt.load(name) for name in PUBLISHED}
+    wordings |= {name: load_prompt(name) for name in PUBLISHED}
     every = list(choices(len(backbone.layers)))
     values = {
         (name, choice): _judged(backbone, options, as_chosen(prompt, choice), dev)

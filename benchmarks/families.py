@@ -28,6 +28,7 @@ from benchmarks.record import append
 from embedder.encoders.llm import LLMEncoder, own_prompt
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.files import load_prompt, parse_prompt, prompt_library
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role
 from eval.data.pairs import PairSet, read_pairs, sentences
@@ -62,8 +63,8 @@ def main() -> None:
         raise SystemExit(f"skipped: {args.data} holds no {missing[0]}.tsv; give a folder: --data")
     sets = [read_pairs(args.data / f"{name}.tsv") for name in SETS]
     own = own_prompt(args.model)
-    prompts = {MEAN: Prompt.from_toml(PLAIN), own.name: own}
-    prompts |= {name: Prompt.load(name) for name in args.prompts or Prompt.library()}
+    prompts = {MEAN: parse_prompt(PLAIN), own.name: own}
+    prompts |= {name: load_prompt(name) for name in args.prompts or prompt_library()}
     report = _measured(args.model, args.device, prompts, sets)
     _print(report)
     if args.dry:

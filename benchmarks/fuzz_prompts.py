@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.fuzz_trial import Outcome, Trial
 from embedder.checkpoints.bundled import BUNDLED_MODEL
-from embedder.prompts.prompt import LIBRARY
+from embedder.prompts.files import LIBRARY
 
 FILE = "p.toml"
 _TEXTS = b'{"_id": "a", "text": "green tea"}\n{"_id": "b", "text": "hot lava"}\n'

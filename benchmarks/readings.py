@@ -29,6 +29,7 @@ from benchmarks.record import append
 from embedder.encoders.llm import LLMEncoder
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.files import load_prompt
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.readout_rules import ReadoutRules
 from embedder.prompts.template import PromptVariant, Template
@@ -141,8 +142,8 @@ def _counted(layers: nn.ModuleList) -> Iterator[list[float]]:
 
 
 def _prepending(backbone: Backbone, options: LLMOptions, tokens: int = 20) -> Pair:
-    prompt = Prompt.load("prompteol-tp")
-    plain = replace(Prompt.load("prompteol"), reading=prompt.reading)
+    prompt = load_prompt("prompteol-tp")
+    plain = replace(load_prompt("prompteol"), reading=prompt.reading)
     texts = random_texts(backbone, 1280 // tokens, tokens)
     return Pair(
         f"token-prepending-{tokens}",
@@ -168,8 +169,8 @@ def _metaeol_shared(backbone: Backbone, options: LLMOptions) -> Pair:
     return Pair(
         "metaeol-beside-shared-prefix",
         "",
-        _states("metaeol", LLMEncoder(backbone, Prompt.load("metaeol"), options), texts),
-        _states("prompteol", LLMEncoder(backbone, Prompt.load("prompteol"), options), texts),
+        _states("metaeol", LLMEncoder(backbone, load_prompt("metaeol"), options), texts),
+        _states("prompteol", LLMEncoder(backbone, load_prompt("prompteol"), options), texts),
     )
 
 
@@ -192,7 +193,7 @@ def _unshared(backbone: Backbone, side: Side) -> Callable[[], Rows]:
 
 def _depth(backbone: Backbone, options: LLMOptions) -> Pair:
     texts = random_texts(backbone, 32, 60)
-    prompt = replace(Prompt.load("prompteol"), reading=DENSE)
+    prompt = replace(load_prompt("prompteol"), reading=DENSE)
     lower = replace(prompt, reading=replace(DENSE, layer=20))
     return Pair(
         "layer-20-of-30",
@@ -221,7 +222,7 @@ def _fan_out(backbone: Backbone, options: LLMOptions) -> Pair:
 
 
 def _contrast(backbone: Backbone, options: LLMOptions) -> Pair:
-    prompt = Prompt.load("prompteol-cp")
+    prompt = load_prompt("prompteol-cp")
     plain = replace(prompt, contrast=None)
     texts = random_texts(backbone, 64, 20)
     return Pair(
@@ -237,8 +238,8 @@ def _echo(backbone: Backbone, options: LLMOptions) -> Pair:
     return Pair(
         "echo",
         "",
-        _states("echo", LLMEncoder(backbone, Prompt.load("echo"), options), texts),
-        _states("mean", LLMEncoder(backbone, Prompt.load("mean"), options), texts),
+        _states("echo", LLMEncoder(backbone, load_prompt("echo"), options), texts),
+        _states("mean", LLMEncoder(backbone, load_prompt("mean"), options), texts),
     )
 
 

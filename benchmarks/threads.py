@@ -21,7 +21,7 @@ import torch
 from benchmarks.record import append
 from embedder.encoders.llm import LLMEncoder
 from embedder.models.loading import LLMOptions, load_backbone
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import load_prompt
 from embedder.types import Representation, Role
 from tests.models import LINES, save_llama
 
@@ -70,11 +70,11 @@ def make_encoders() -> list[LLMEncoder]:
     with tempfile.TemporaryDirectory() as folder:
         model = save_llama(Path(folder))
         backbone, options = load_backbone(model, LLMOptions(dtype="float32", device="cpu"))
-    reps = Prompt.load("promptreps")
+    reps = load_prompt("promptreps")
     reading = replace(reps.reading, mode="multi-token-single", generated_tokens=3)
     prompts = (
-        Prompt.load("prompteol-tp"),
-        Prompt.load("prompteol-cp"),
+        load_prompt("prompteol-tp"),
+        load_prompt("prompteol-cp"),
         replace(reps, reading=reading),
     )
     return [LLMEncoder(backbone, prompt, options) for prompt in prompts]

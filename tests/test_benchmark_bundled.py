@@ -12,8 +12,8 @@ from benchmarks.bundled_retrieval import judged
 from benchmarks.bundled_section import Figure, Section, Subject
 from benchmarks.bundled_tp import Choice, as_chosen, choices, with_placeholder
 from benchmarks.results import RUNS
+from embedder.prompts.files import parse_prompt
 from embedder.prompts.method_rules import PrependingRules
-from embedder.prompts.prompt import Prompt
 from embedder.train.pretrain.settings import TEMPLATES
 from embedder.types import Role
 from eval.measures.measures import Values
@@ -50,7 +50,7 @@ def test_what_was_seen_in_training_is_told_by_its_wording() -> None:
     for query, document, told in (("q", "d", "yes"), ("q", "x", "query"), ("x", "y", "no")):
         sides = {"query": query, "document": document}.items()
         worded = [f"[{side}]\ntemplate = '{start} {{text}}'" for side, start in sides]
-        prompt = Prompt.from_toml("\n".join(["name = 'p'", *worded]))
+        prompt = parse_prompt("\n".join(["name = 'p'", *worded]))
         assert seen(prompt, only) == told
 
 
@@ -97,7 +97,7 @@ def test_choices_of_layers_by_hand() -> None:
 
 
 def test_a_placeholder_goes_before_the_quote_and_leaves_no_trace() -> None:
-    own = Prompt.from_toml(OWN)
+    own = parse_prompt(OWN)
     placed = with_placeholder(own)
     assert placed.forms[0].query[0].text == 'text : {placeholder} "{text}" in one word : "'
     assert as_chosen(placed, Choice(0, 0, 1)).forms == own.forms

@@ -9,6 +9,7 @@ from embedder.encoders.adapted import QueryAdapter
 from embedder.files.config_file import parse_json
 from embedder.files.durable import replace_file
 from embedder.files.json_file import write_json
+from embedder.prompts.files import format_prompt
 from embedder.prompts.prompt import Prompt
 from index.writer import IndexWriter
 from tuning.report import TuningFacts, page
@@ -29,7 +30,7 @@ def write_outcome(
     if named.adapt:  # the file goes beside the prompt, which names it without a folder
         saved, _, digest = QueryAdapter.load(named.adapt).save(folder).rpartition("#")
         named = replace(named, adapt=f"{Path(saved).name}#{digest}")
-    replace_file(folder / PROMPT_FILE, named.to_toml().encode())
+    replace_file(folder / PROMPT_FILE, format_prompt(named).encode())
     figures = outcome.to_json() | {
         "changed": outcome.verdict == CHANGE,
         "seconds": seconds,
@@ -88,7 +89,7 @@ def apply_prompt(path: Path, setup: TuningSetup, prompt: Prompt, free: bool) -> 
                         f"{path} was made without --free-query-prompt, so its query prompt stays; "
                         "give --free-query-prompt beside --apply to allow it from now on"
                     )
-                stored["prompt"] = prompt.to_toml()
+                stored["prompt"] = format_prompt(prompt)
                 recipe = json.dumps(stored, sort_keys=True, ensure_ascii=False)
                 writer.read_queries_by(name, encoder.fingerprint, recipe)
         if prompt.fusion != setup.space.default.fusion:

@@ -10,6 +10,7 @@ from embedder.encoders.adapted import AdaptedEncoder, encoder_of
 from embedder.encoders.llm import LLMEncoder, own_prompt
 from embedder.files.config_file import parse_json
 from embedder.files.content_hash import content_hash
+from embedder.prompts.files import load_prompt, prompt_library
 from embedder.prompts.prompt import Prompt
 from embedder.types import Encoder, Role
 from eval.runs.collection_index import manifest_digest
@@ -149,9 +150,9 @@ def _other_prompts(
     if models:  # an index that was made in Python may not say
         yield "the model's own prompt", own_prompt(models[0])
     if name:
-        yield f"your prompt {name}", Prompt.load(name)
-    for each in Prompt.library():
-        yield f"{each} of the library", Prompt.load(each)
+        yield f"your prompt {name}", load_prompt(name)
+    for each in prompt_library():
+        yield f"{each} of the library", load_prompt(each)
 
 
 def _heading(

@@ -26,6 +26,7 @@ from embedder.models import sparse as sparsify
 from embedder.models.batching import AdaptiveBudget
 from embedder.models.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
 from embedder.progress import tell_encoded
+from embedder.prompts.files import load_prompt
 from embedder.prompts.prompt import NOTES, Prompt
 from embedder.types import Representation, Role, fingerprint_of, list_texts, unit_rows
 
@@ -275,4 +276,4 @@ def own_prompt(model: str | Path) -> Prompt:
     A model that was trained with a prompt works with that one only, so it carries it along.
     """
     own = (BUNDLED_MODEL if model == BUNDLED_NAME else Path(model)) / "prompt.toml"
-    return Prompt.load(own if own.is_file() else "promptreps")
+    return load_prompt(own if own.is_file() else "promptreps")

@@ -1,5 +1,6 @@
 """Prompts as TOML files: parse and write."""
 
+import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -13,6 +14,8 @@ from embedder.prompts.prompt import NOTES, Prompt
 from embedder.prompts.readout_rules import ReadoutRules, SparseRules
 from embedder.prompts.template import PromptVariant, Template, Tokenization
 from embedder.types import Role
+
+LIBRARY = Path(__file__).parent / "library"
 
 # Tables of rules that a prompt may have or lack.
 _TABLES = ("prepend", "filter", "select", "rewrite", "sample")
@@ -84,28 +87,46 @@ class _VariantTable:
         return PromptVariant(self.name, query=sides[0], document=sides[1], needs=self.needs)
 
 
-def read(path: Path) -> Prompt:
-    """Read a prompt file.
+def prompt_library() -> list[str]:
+    """Return the names of the prompts that come with lastword."""
+    return sorted(path.stem for path in LIBRARY.glob("*.toml"))
+
+
+def load_prompt(name: str | Path) -> Prompt:
+    """Read a library prompt by name, or a prompt file by a path that ends in .toml.
 
     Raises:
-        ValueError: names the file, the key, what was expected and what came.
+        ValueError: there is no such prompt; or names the file, the key, what was expected and
+            what came.
         OSError: it cannot be read.
     """
+    path = Path(name)
+    if path.suffix != ".toml":
+        if str(name) not in prompt_library():
+            near = difflib.get_close_matches(str(name), prompt_library(), n=3, cutoff=0.4)
+            known = ", ".join(near or prompt_library())
+            raise ValueError(
+                f"no prompt is called {str(name)!r}; nearest: {known} "
+                "(a prompt of your own is a path that ends in .toml)"
+            )
+        path = LIBRARY / f"{name}.toml"
+    if not path.is_file():
+        raise ValueError(f"no prompt file at {path}")
     return _prompt(read_toml(path), str(path), path.resolve().parent)
 
 
-def parse(text: str, where: str = "prompt") -> Prompt:
+def parse_prompt(text: str, where: str = "prompt") -> Prompt:
     """Parse a prompt; `where` is named in errors.
 
     Raises:
-        ValueError: as of `read`.
+        ValueError: names the key, what was expected and what came.
     """
     beside = Path(where).resolve().parent if where.endswith(".toml") else None
     return _prompt(parse_toml(text, where), where, beside)
 
 
-def write(prompt: Prompt) -> str:
-    """Write a prompt so that `parse` gives an equal one."""
+def format_prompt(prompt: Prompt) -> str:
+    """Write a prompt so that `parse_prompt` gives an equal one."""
     lines = [_line(key, getattr(prompt, key)) for key in _SCALARS]
     for form in prompt.forms:
         lines += ["", "[[form]]", _line("name", form.name), _line("needs", form.needs)]

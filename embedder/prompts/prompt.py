@@ -1,15 +1,14 @@
 """Prompt: the wording per role and the rules of reading, as one value with a content hash."""
 
-import difflib
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from itertools import chain
 from typing import Literal, get_args
 
 from embedder.files.content_hash import content_hash
 from embedder.files.typed_values import in_short
-from embedder.prompts.combination import check_together
 from embedder.prompts.method_rules import (
     ContrastRules,
     Example,
@@ -20,9 +19,8 @@ from embedder.prompts.method_rules import (
     SelectionRules,
 )
 from embedder.prompts.readout_rules import ReadoutRules
-from embedder.prompts.template import PromptVariant
+from embedder.prompts.template import PromptVariant, Template
 
-LIBRARY = Path(__file__).parent / "library"
 MAX_NAME = 200
 NOTES = ("name", "description", "source", "use", "fusion")
 
@@ -105,7 +103,18 @@ class Prompt:
                 f"got {in_short(self.name)}"
             )
         _check_fusion(self.fusion)
-        check_together(self)
+        for conflict in chain(
+            _reading_conflicts(self),
+            _prepend_conflicts(self),
+            _contrast_conflicts(self),
+            _method_conflicts(self),
+        ):
+            raise ValueError(f"prompt {self.name!r}: {conflict}")
+
+    @property
+    def templates(self) -> list[Template]:
+        """Every wording of every form."""
+        return [template for form in self.forms for template in form.all]
 
     @property
     def hash(self) -> str:
@@ -128,43 +137,6 @@ class Prompt:
             raise ValueError(f"prompt {self.name!r} reads no sparse rows")
         return replace(self, reading=replace(self.reading, dense=dense, sparse=rules))
 
-    @staticmethod
-    def library() -> list[str]:
-        """Return the names of the prompts that come with lastword."""
-        return sorted(path.stem for path in LIBRARY.glob("*.toml"))
-
-    @staticmethod
-    def load(name: str | Path) -> "Prompt":
-        """Read a library prompt by name, or a prompt file by a path that ends in .toml."""
-        path = Path(name)
-        if path.suffix != ".toml":
-            if str(name) not in Prompt.library():
-                near = difflib.get_close_matches(str(name), Prompt.library(), n=3, cutoff=0.4)
-                known = ", ".join(near or Prompt.library())
-                raise ValueError(
-                    f"no prompt is called {str(name)!r}; nearest: {known} "
-                    "(a prompt of your own is a path that ends in .toml)"
-                )
-            path = LIBRARY / f"{name}.toml"
-        if not path.is_file():
-            raise ValueError(f"no prompt file at {path}")
-        from embedder.prompts.files import read
-
-        return read(path)
-
-    @staticmethod
-    def from_toml(text: str, where: str = "prompt") -> "Prompt":
-        """Parse a prompt; `where` is named in errors."""
-        from embedder.prompts.files import parse
-
-        return parse(text, where)
-
-    def to_toml(self) -> str:
-        """Write the prompt so that `from_toml` gives an equal one."""
-        from embedder.prompts.files import write
-
-        return write(self)
-
 
 def _check_fusion(text: str) -> None:
     """Check how a fusion is written; which ones there are is known above, where they are used."""
@@ -185,3 +157,96 @@ def _check_fusion(text: str) -> None:
                 f"fusion needs settings like dense=0.5, a number of at least 0; "
                 f"got {in_short(f'{key}={number}')}"
             )
+
+
+def _reading_conflicts(prompt: Prompt) -> Iterator[str]:
+    """Yield why the rules of reading cannot go together."""
+    reading = prompt.reading
+    generates = reading.mode != "first-token"
+    at_top = reading.layer == -1 and reading.norm == "top"
+    if reading.attention == "bidirectional":
+        if reading.at_last_token:
+            yield (
+                "a causal prompt is read where the next word is about to be said, which a "
+                "bidirectional model does not do: read.span must be text, or read.pool mean"
+            )
+        if reading.sparse is not None or generates:
+            yield (
+                "next words need causal attention: with read.attention = bidirectional, switch "
+                "sparse rows off and read no generated tokens"
+            )
+    if reading.span == "copy" and any(template.texts != 2 for template in prompt.templates):
+        yield "read.span = copy needs a second {text} in every template (Echo)"
+    several = any(len(role) > 1 for form in prompt.forms for role in (form.query, form.document))
+    if generates and (several or not reading.at_last_token or not at_top):
+        yield (
+            "a generating read.mode reads one wording at the top of its last tokens; leave "
+            "read.span, pool, layer and norm as they are"
+        )
+    if reading.pool == "max":
+        if prompt.filter is not None or not at_top:
+            yield (
+                "read.pool = max reads logits, which are the top layer's; leave read.layer and "
+                "norm as they are, and [filter] out"
+            )
+        if reading.sparse is not None:
+            yield "read.pool = max turns logits into a dense row (LENS); switch sparse rows off"
+
+
+def _prepend_conflicts(prompt: Prompt) -> Iterator[str]:
+    """Yield why [prepend] and placeholders cannot go together, or not with the reading."""
+    marked = [template.has_placeholder for template in prompt.templates]
+    if prompt.prepend is None:
+        if any(marked):
+            yield "a {placeholder} is a token without meaning unless [prepend] feeds it"
+        return
+    if not all(marked):
+        yield "token prepending needs a {placeholder} (or {sentences}) in every template"
+    if prompt.reading.attention == "bidirectional":
+        yield "token prepending mends causal attention; a bidirectional model has no need of it"
+    if prompt.reading.mode != "first-token":
+        yield "token prepending feeds one pass; it does not go on into generated tokens"
+
+
+def _contrast_conflicts(prompt: Prompt) -> Iterator[str]:
+    """Yield why [contrast] cannot go together with the reading."""
+    if prompt.contrast is None:
+        return
+    if not (prompt.reading.at_last_token and prompt.reading.attention == "causal"):
+        yield "contrastive prompting changes the last token only, so that one must be read"
+    if prompt.reading.mode != "first-token":
+        yield "contrastive prompting changes one pass; it does not go on into generated tokens"
+
+
+def _method_conflicts(prompt: Prompt) -> Iterator[str]:
+    """Yield why the rules of other methods cannot go together, or not with the reading."""
+    reading, templates = prompt.reading, prompt.templates
+    auxiliary = [] if prompt.contrast is None else [prompt.contrast.template]
+    if (prompt.filter or prompt.select) is not None and not reading.dense:
+        yield "[filter] and [select] act on dense rows, which the prompt does not read"
+    if prompt.select is not None:
+        yield from _select_conflicts(prompt)
+    if prompt.rewrite is not None:
+        if reading.sparse is not None:
+            yield "[rewrite] averages dense rows; switch sparse rows off"
+        if prompt.adapt:
+            yield "[rewrite] averages rows that words alone change; leave it or adapt out"
+    if any("task" in template.kinds for template in (*templates, *auxiliary)) and not prompt.task:
+        yield "{task} stands in a template; give the instruction as task = ..."
+    if (prompt.examples or prompt.sample is not None) and any(
+        template.tokens == "whole" for template in templates
+    ):
+        yield "examples stand apart from the text, so templates need tokens = pieces"
+
+
+def _select_conflicts(prompt: Prompt) -> Iterator[str]:
+    """Yield why [select] cannot go together with the reading, the wording or [prepend]."""
+    reading = prompt.reading
+    if reading.span == "prompt" or reading.pool != "mean":
+        yield "[select] chooses among the tokens of a text: read.span = text or copy, pool = mean"
+    if reading.attention != "causal" or reading.sparse is not None:
+        yield "[select] reads the attention of causal models, and no sparse rows"
+    if any(t.tokens == "whole" or "sentences" in t.kinds for t in prompt.templates):
+        yield "[select] cuts a {text} into sentences of its own: templates need tokens = pieces"
+    if prompt.prepend is not None:
+        yield "[select] reads states that nothing was done to: leave [prepend] out"

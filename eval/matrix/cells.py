@@ -11,6 +11,7 @@ from embedder.encoders.bm25 import BM25Encoder
 from embedder.encoders.llm import LLMEncoder, own_prompt
 from embedder.encoders.shared_prefix import role_fingerprint
 from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.files import format_prompt
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.template import PromptVariant
 from embedder.types import Encoder, Role, fingerprint_differences
@@ -131,7 +132,7 @@ class ModelPrompts:
         return {
             "benchmark": "prompts",
             "model": asked.models[self.label],
-            "prompt": asked.own_or(prompt, self.label).to_toml(),
+            "prompt": format_prompt(asked.own_or(prompt, self.label)),
             "side": asked.side,
             "base": asked.base or None,
             "channels": list(asked.channels),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedder.checkpoints.bundled import BUNDLED_NAME
+from embedder.prompts.files import format_prompt, parse_prompt
 from lastword.cli.options import DeviceOptions, EncoderOptions
 from lastword.cli.parse import choose_names, full_path
 from lastword.cli.recipes import (
@@ -131,7 +132,7 @@ def model_channels(
     has = {"dense": prompt.reading.dense, "sparse": prompt.reading.sparse is not None}
     reads = wanted or tuple(name for name, read in has.items() if read)
     prompt = _placed(prompt)
-    asked = LLMSpec(model, prompt.to_toml(), reads, reading.dtype, reading.max_text_tokens)
+    asked = LLMSpec(model, format_prompt(prompt), reads, reading.dtype, reading.max_text_tokens)
     made = _made(asked, running, texts)
     remember_models(models_of(asked))
     return dict.fromkeys(reads, made)
@@ -150,7 +151,7 @@ def _sbert_channels(
     prompt = _asked_prompt(reading)
     if prompt is None and reading.task:
         raise ValueError("--task stands for {task} in a --prompt, and none is given")
-    recipe = SbertSpec(_place(name), prompt.to_toml() if prompt else "")
+    recipe = SbertSpec(_place(name), format_prompt(prompt) if prompt else "")
     encoder = _made(recipe, running)[0]
     remember_models(models_of(recipe))
     has = "sparse" if getattr(encoder, "sparse", False) else "dense"
@@ -185,14 +186,12 @@ def _made(
         return BM25Encoder(recipe.language, analysis=recipe.analysis), recipe
     if isinstance(recipe, SbertSpec):
         from embedder.encoders.sbert import SbertEncoder
-        from embedder.prompts.prompt import Prompt
 
-        prompt = Prompt.from_toml(recipe.prompt) if recipe.prompt else None
+        prompt = parse_prompt(recipe.prompt) if recipe.prompt else None
         trusted = running.trust_remote_code
         return SbertEncoder.load(recipe.model, running.device, prompt, trusted), recipe
     from embedder.encoders.load import open_encoder
     from embedder.models.loading import LLMOptions
-    from embedder.prompts.prompt import Prompt
 
     options = LLMOptions(
         max_text_tokens=recipe.max_text_tokens,
@@ -200,13 +199,15 @@ def _made(
         device=running.device,
         trust_remote_code=running.trust_remote_code,
     )
-    prompt = Prompt.from_toml(recipe.prompt)
+    prompt = parse_prompt(recipe.prompt)
     encoder = open_encoder(recipe.model, prompt, options, recipe.reads, texts)
     reader: Any = getattr(encoder, "inner", encoder)  # one that rewrites texts wraps a reader
     used = reader.options
     recipe = replace(recipe, dtype=used.dtype, max_text_tokens=used.max_text_tokens)
     if prompt.sample is not None:  # the index keeps what was drawn
-        recipe = replace(recipe, prompt=replace(prompt, examples=reader.prompt.examples).to_toml())
+        recipe = replace(
+            recipe, prompt=format_prompt(replace(prompt, examples=reader.prompt.examples))
+        )
     return encoder, recipe
 
 

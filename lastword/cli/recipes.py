@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from embedder.checkpoints.bundled import BUNDLED_NAME
 from embedder.files.config_file import fill, parse_json, parse_toml
 from embedder.files.typed_values import fill_value
+from embedder.prompts.files import load_prompt
 
 if TYPE_CHECKING:
     from embedder.prompts.prompt import Prompt
@@ -113,12 +114,11 @@ def read_prompt(name: str) -> "Prompt":
     """Read a prompt by name or file, whose fusion must be one of ours, of channels of ours.
 
     Raises:
-        ValueError: as of `Prompt.load`; or the fusion, which would be found out by a search.
+        ValueError: as of `load_prompt`; or the fusion, which would be found out by a search.
     """
-    from embedder.prompts.prompt import Prompt
     from retrieval.fusion import fusion_by_name
 
-    prompt = Prompt.load(name)
+    prompt = load_prompt(name)
     kind, _, written = prompt.fusion.partition(":")
     weighed = [part.partition("=")[0].strip() for part in written.split(",") if part]
     channels = [channel for channel in weighed if (kind, channel) != ("rrf", "k")]

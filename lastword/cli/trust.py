@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from embedder.checkpoints.bundled import BUNDLED_NAME
 from embedder.files.durable import open_new
+from embedder.prompts.files import parse_prompt
 from lastword.cli.recipes import BM25Spec, EncoderSpec, LLMSpec, SbertSpec
 
 if TYPE_CHECKING:
@@ -83,9 +84,8 @@ def models_of(recipe: EncoderSpec) -> list[str]:
 
 
 def _prompt_of(recipe: LLMSpec | SbertSpec) -> "Prompt | None":
-    from embedder.prompts.prompt import Prompt
 
-    return Prompt.from_toml(recipe.prompt) if recipe.prompt else None
+    return parse_prompt(recipe.prompt) if recipe.prompt else None
 
 
 def _check_model(name: str, allowed: str) -> None:

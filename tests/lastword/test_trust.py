@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from embedder.prompts.files import format_prompt, load_prompt
 from embedder.prompts.method_rules import RewritingRules
 from embedder.prompts.prompt import Prompt
 from lastword.cli.encoders import model_channels, remake_encoders
@@ -16,7 +17,7 @@ from lastword.cli.trust import check_recipe, is_hub_name, remember_models, state
 from lastword.main import main
 from tests.models import save_llama
 
-PLAIN = Prompt.load("prompteol")
+PLAIN = load_prompt("prompteol")
 HUB = "someone/model"
 
 
@@ -27,7 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def llm(model: str, prompt: Prompt = PLAIN) -> LLMSpec:
-    return LLMSpec(model, prompt.to_toml(), ("dense",))
+    return LLMSpec(model, format_prompt(prompt), ("dense",))
 
 
 def written_by(model: str) -> LLMSpec:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from embedder.encoders.bm25 import BM25Encoder
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import load_prompt
 from embedder.types import Encoder, Role
 from index.documents import Document
 from index.folder import Index
@@ -53,7 +53,7 @@ def test_without_a_fusion_a_search_follows_the_index_as_the_command_does(tmp_pat
     """A retriever had equal weights, whatever was chosen for the index or measured."""
 
     class Measured(SignEncoder):
-        prompt = replace(Prompt.load("promptreps"), fusion="zscore:dense=0.3,bm25=0.7")
+        prompt = replace(load_prompt("promptreps"), fusion="zscore:dense=0.3,bm25=0.7")
 
     build_index(documents(60), BOTH, tmp_path / "i")
     measured: dict[str, Encoder] = {"dense": Measured(), "bm25": BM25Encoder()}

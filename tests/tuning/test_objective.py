@@ -9,6 +9,7 @@ import pytest
 from embedder.encoders.adapted import AdaptedEncoder, encoder_of
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.encoders.llm import LLMEncoder
+from embedder.prompts.files import parse_prompt
 from embedder.prompts.prompt import Prompt
 from embedder.types import Encoder
 from index.folder import Index
@@ -36,7 +37,7 @@ PROMPTS = {"one row": PLAIN, "several rows": SEVERAL_ROWS}
 
 
 def read_prompt(text: str) -> LLMEncoder:
-    return LLMEncoder.load("bundled", Prompt.from_toml(text))
+    return LLMEncoder.load("bundled", parse_prompt(text))
 
 
 def build(encoder: LLMEncoder, path: Path, passages: Passages | None) -> dict[str, Encoder]:
@@ -117,7 +118,7 @@ def test_prompts_that_read_documents_otherwise_share_no_vectors(tmp_path: Path) 
     with Index.open(tmp_path / "i") as index:
         some = PooledDocuments(frozenset({"d1", "d2"}), False, 64)
         objective = PooledObjective(objective_of(index, encoders, encoder), some)
-        prompts = {name: Prompt.from_toml(text) for name, text in texts.items()}
+        prompts = {name: parse_prompt(text) for name, text in texts.items()}
         first = prompts["further wordings"]
         variant = first.forms[0]
         prompts["first wording"] = replace(

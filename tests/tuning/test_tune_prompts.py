@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from embedder.encoders.llm import LLMEncoder
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import format_prompt, load_prompt, parse_prompt
 from embedder.prompts.template import Template
 from embedder.types import Role
 from eval.data.qrels import read_qrels
@@ -80,7 +80,7 @@ def test_the_whole_command_runs(
     hows = {one["how"]: one["decision"] for one in told["proposals"]}
     assert hows["mean of 4 wordings"] != "the budget ended"
     assert not any(decision.startswith("cannot be used") for decision in hows.values())
-    assert Prompt.load(tmp_path / "run" / "tuned.toml").forms
+    assert load_prompt(tmp_path / "run" / "tuned.toml").forms
     assert "mean of 4 wordings" in (tmp_path / "run" / "journal.jsonl").read_text()
 
 
@@ -106,7 +106,7 @@ def test_a_mean_of_wordings_is_written_into_an_index(
     assert main(["search", str(place / kind), "volcano lava number0", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["hits"]
     with Index.open(place / kind) as index:
-        kept = Prompt.from_toml(json.loads(index.channels["dense"].recipe)["prompt"])
+        kept = parse_prompt(json.loads(index.channels["dense"].recipe)["prompt"])
     assert kept.forms == mean.prompt.forms and kept.reading == mean.prompt.reading
     again = setup_of(place, kind, tmp_path)  # tuned again from there
     assert len(again.space.default.forms[0].query) == 4
@@ -121,7 +121,7 @@ def test_chat_and_plain_wordings_of_one_role_are_averaged(place: Path, tmp_path:
     whole = Template("{text} in one word:", tokens="whole")
     wordings = (chat, plain, whole)
     mixed = replace(setup.space.default, forms=(replace(form, query=wordings),))
-    assert Prompt.from_toml(mixed.to_toml()) == mixed
+    assert parse_prompt(format_prompt(mixed)) == mixed
     each = [replace(mixed, forms=(replace(form, query=(one,)),)) for one in wordings]
     inner = setup.encoder
     mean, *states = (

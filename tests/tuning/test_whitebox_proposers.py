@@ -11,6 +11,7 @@ import pytest
 from embedder.encoders.adapted import AdaptedEncoder, QueryAdapter, encoder_of
 from embedder.encoders.llm import LLMEncoder
 from embedder.models.loading import LLMOptions
+from embedder.prompts.files import format_prompt, load_prompt
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role
 from tests.planted import PlantedObjective, plain_prompt
@@ -164,7 +165,7 @@ def test_a_prompt_file_finds_what_lies_beside_it(tmp_path: Path) -> None:
     held = QueryAdapter(offset=np.ones(4, np.float32))
     named = held.save(tmp_path)
     prompt = replace(plain_prompt(), adapt=Path(named).name)
-    (tmp_path / "tuned.toml").write_text(prompt.to_toml())
-    loaded = Prompt.load(tmp_path / "tuned.toml")
+    (tmp_path / "tuned.toml").write_text(format_prompt(prompt))
+    loaded = load_prompt(tmp_path / "tuned.toml")
     assert QueryAdapter.load(loaded.adapt).digest == held.digest
     assert loaded.hash == prompt.hash != plain_prompt().hash

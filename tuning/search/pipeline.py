@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from embedder.prompts.files import format_prompt
 from embedder.prompts.prompt import Prompt
 from tuning.search.budget import Budget, Cost, Meter, SpentError
 from tuning.search.choice import PromptGain, finalists, gain, select
@@ -52,7 +53,7 @@ class TuningOutcome:
         return {
             "verdict": self.verdict,
             "reason": self.reason,
-            "prompt": self.prompt.to_toml(),
+            "prompt": format_prompt(self.prompt),
             "selected": [one.to_json() for one in self.selected],
             "confirmed": self.confirmed.to_json() if self.confirmed else None,
             "proposals": [

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from embedder.prompts.files import format_prompt
 from tuning.search.budget import Cost, Meter, SpentError
 from tuning.search.racing import race
 from tuning.search.scorer import Scorer
@@ -139,7 +140,7 @@ def _heats(state: SearchState, coming: list[Proposal]) -> bool:
                 "made_by": one.proposal.made_by,
                 "how": one.proposal.how,
                 "parents": list(one.proposal.parents),
-                "prompt": one.proposal.prompt.to_toml(),
+                "prompt": format_prompt(one.proposal.prompt),
                 "queries": len(one.scores),
                 "mean": one.mean,
                 "decision": "raced to the end" if one.finished else one.reason,

@@ -10,6 +10,7 @@ from embedder.files.durable import filling
 from embedder.models.anatomy import decoder_layers
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
+from embedder.prompts.files import format_prompt
 from embedder.train.contrast.finetune_settings import ALL_LINEAR, FineTuneSettings, Lora
 from embedder.train.device import Device
 
@@ -90,7 +91,7 @@ def export(adapted: Adapted, prompt: "Prompt", folder: Path) -> None:
         model.to(getattr(torch, adapted.stored))
         model.save_pretrained(new)
         adapted.backbone.tokenizer.save_pretrained(new)
-        (new / "prompt.toml").write_text(prompt.to_toml(), encoding="utf-8")
+        (new / "prompt.toml").write_text(format_prompt(prompt), encoding="utf-8")
 
 
 def _stored(model: str | Path) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from embedder.encoders.llm import LLMEncoder, own_prompt
 from embedder.files.json_file import write_json
 from embedder.models import sparse as sparsify
+from embedder.prompts.files import load_prompt
 from embedder.prompts.prompt import Prompt
 from embedder.train.contrast.adapted import Adapted, export, load_adapted
 from embedder.train.contrast.finetune_settings import OWN, FineTuneSettings
@@ -198,4 +199,4 @@ def _learner(
 
 
 def _prompt(name: str, model: str) -> Prompt:
-    return own_prompt(model) if name == OWN else Prompt.load(name)
+    return own_prompt(model) if name == OWN else load_prompt(name)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from embedder.files.config_file import parse_toml
+from embedder.prompts.files import load_prompt
 from lastword.cli.encoders import model_channels
 from lastword.cli.options import EncoderOptions
 from lastword.cli.recipes import EncoderSpec, to_json
@@ -83,9 +84,8 @@ def dense_encoder(reading: EncoderOptions) -> "tuple[Encoder, EncoderSpec]":
             )
         return made["dense"]
     from embedder.encoders.llm import own_prompt
-    from embedder.prompts.prompt import Prompt
 
-    prompt = Prompt.load(reading.prompt) if reading.prompt else own_prompt(reading.model)
+    prompt = load_prompt(reading.prompt) if reading.prompt else own_prompt(reading.model)
     if not prompt.reading.dense:
         raise ValueError(
             f"prompt {prompt.name!r} reads no dense rows, by which sentences are judged; "

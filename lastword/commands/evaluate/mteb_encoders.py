@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedder.files.content_hash import content_hash
+from embedder.prompts.files import parse_prompt
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role
 from lastword.cli.encoders import ChannelEncoders, channel_options, remake_encoders
@@ -180,7 +181,7 @@ def _told(encoder: "Encoder", recipe: EncoderSpec, instruction: str, searched: b
 def _prompt(recipe: EncoderSpec) -> Prompt | None:
     """Return the prompt of a recipe; BM25 has none, and a sentence-transformers model its own."""
     text = "" if isinstance(recipe, BM25Spec) else recipe.prompt
-    return Prompt.from_toml(text) if text else None
+    return parse_prompt(text) if text else None
 
 
 def _name(made: ChannelEncoders) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option, Typer
 
+from embedder.prompts.files import format_prompt, load_prompt, parse_prompt, prompt_library
 from lastword.cli.command import command
 from lastword.cli.options import ModelChoice, Output, Pieces
 from lastword.cli.screen import Screen, shell
@@ -50,10 +51,9 @@ def list_prompts(
 ) -> None:
     """List the prompts that come with lastword, with what a text costs by each."""
     from embedder.inspect.cost import prompt_cost
-    from embedder.prompts.prompt import Prompt
     from lastword.commands.prompts.prompts_view import COST_NOTE, USES, library_table
 
-    prompts = [Prompt.load(name) for name in Prompt.library()]
+    prompts = [load_prompt(name) for name in prompt_library()]
     prompts = [prompt for prompt in prompts if use in (None, prompt.use)]
     costs = {prompt.name: prompt_cost(prompt) for prompt in prompts}
     screen = Screen(output)
@@ -118,16 +118,14 @@ def new(
 
 def _file(name: str) -> Path:
     """Return where a prompt that was loaded lies."""
-    from embedder.prompts.prompt import LIBRARY
+    from embedder.prompts.files import LIBRARY
 
     return Path(name) if Path(name).suffix == ".toml" else LIBRARY / f"{name}.toml"
 
 
 def _renamed(name: str, like: str) -> str:
     """Return the file of a prompt under another name, its comments kept."""
-    from embedder.prompts.prompt import Prompt
-
-    old = Prompt.load(like)
+    old = load_prompt(like)
     wanted = replace(
         old, name=name, source=": ".join(filter(None, (f"after {old.name}", old.source)))
     )
@@ -137,10 +135,10 @@ def _renamed(name: str, like: str) -> str:
         text = re.sub(rf"(?m)^{key}\s*=.*$", line.replace("\\", r"\\"), text, count=1)
     # A file that is laid out otherwise, e.g. with such a line in a wording, is written anew.
     try:
-        kept = Prompt.from_toml(text) == wanted
+        kept = parse_prompt(text) == wanted
     except ValueError:
         kept = False
-    return text if kept else wanted.to_toml()
+    return text if kept else format_prompt(wanted)
 
 
 def _facts(prompt: "Prompt") -> dict[str, object]:

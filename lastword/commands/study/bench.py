@@ -11,6 +11,7 @@ from typer import Option, Typer
 from embedder.checkpoints.bundled import BUNDLED_NAME
 from embedder.files.json_file import write_json
 from embedder.files.name_lists import first_repeated
+from embedder.prompts.files import load_prompt
 from lastword.cli.command import command
 from lastword.cli.encoders import channel_names
 from lastword.cli.options import Output, model_option
@@ -213,10 +214,9 @@ def _data(sources: Sequence[str], screen: Screen) -> "tuple[list[Data], list[Sur
 
 
 def _named_prompt(source: str) -> "tuple[str, Prompt | None]":
-    from embedder.prompts.prompt import Prompt
     from eval.matrix.cells import OWN
 
-    return (OWN, None) if source == OWN else (Path(source).stem, Prompt.load(source))
+    return (OWN, None) if source == OWN else (Path(source).stem, load_prompt(source))
 
 
 def _label(model: str) -> str:

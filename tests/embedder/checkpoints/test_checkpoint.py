@@ -11,13 +11,13 @@ from safetensors.numpy import load_file, save_file
 
 from embedder.encoders.llm import LLMEncoder
 from embedder.models.loading import LLMOptions
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import load_prompt
 from embedder.types import Role
 from lastword.main import main
 from tests.models import LINES, save_llama, save_tokenizer
 
 Arrays = dict[str, np.ndarray[Any, Any]]
-INSTRUCT = Prompt.load("e5-mistral")  # reads dense rows only
+INSTRUCT = load_prompt("e5-mistral")  # reads dense rows only
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_what_reads_words_needs_the_head(headless: Path, name: str) -> None:
     from embedder.encoders.load import open_encoder
 
     with pytest.raises(ValueError, match="no LM head"):
-        open_encoder(headless, Prompt.load(name))
+        open_encoder(headless, load_prompt(name))
 
 
 def test_a_missing_weight_is_named(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_a_model_without_causal_masks_is_read_in_both_directions_only(tmp_path: 
     """As sentence embedders made of causal models are published, with is_causal = false."""
     configure(save_llama(tmp_path, chat=False), is_causal=False)
     assert "is not a causal language model" in refusal(tmp_path)
-    prompt = Prompt.load("gritlm")
+    prompt = load_prompt("gritlm")
     assert prompt.reading.attention == "bidirectional"
     encoder = LLMEncoder.load(tmp_path, prompt)
     together = encoder.encode(LINES, Role.DOCUMENT).dense

@@ -12,7 +12,7 @@ from embedder.checkpoints import hub
 from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.sbert import SbertEncoder
 from embedder.models.loading import LLMOptions, load_backbone
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import load_prompt
 from tests.models import save_llama
 
 
@@ -51,7 +51,7 @@ def test_a_name_that_is_not_in_the_cache(offline: Path, kind: str) -> None:
 def test_a_cached_model_is_read(offline: Path, tmp_path: Path) -> None:
     folder = save_llama(tmp_path / "m")
     kept = keep(offline, "someone/model", folder)
-    prompt = Prompt.load("prompteol")
+    prompt = load_prompt("prompteol")
     got = LLMEncoder.load("someone/model", prompt)
     assert got.fingerprint == LLMEncoder.load(folder, prompt).fingerprint
     (kept / "model.safetensors").write_bytes(b"")

@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 
 from embedder.checkpoints.bundled import BUNDLED_MODEL
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import load_prompt, parse_prompt
 from embedder.text.stop_words import stop_words
 from embedder.train.pretrain.export import prompt_toml
 
@@ -79,8 +79,8 @@ def test_plain_loading_widens_every_weight(model: "LlamaForCausalLM") -> None:
 
 
 def test_prompt_is_the_one_it_was_trained_with() -> None:
-    bundled = Prompt.load(BUNDLED_MODEL / "prompt.toml")
-    assert replace(bundled, fusion="") == Prompt.from_toml(prompt_toml())  # measured afterwards
+    bundled = load_prompt(BUNDLED_MODEL / "prompt.toml")
+    assert replace(bundled, fusion="") == parse_prompt(prompt_toml())  # measured afterwards
 
 
 @pytest.mark.parametrize("sentence", SENTENCES)

@@ -15,6 +15,7 @@ from embedder.encoders.adapted import AdaptedEncoder, QueryAdapter, encoder_of
 from embedder.encoders.llm import LLMEncoder
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.files import load_prompt
 from embedder.prompts.method_rules import RewritingRules
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role
@@ -62,7 +63,7 @@ def test_sparse_rows_are_those_of_the_words_that_soft_tokens_equal(
     tmp_path: Path,
 ) -> None:
     backbone, options = load_backbone(save(tmp_path / "model"), LLMOptions(max_text_tokens=32))
-    prompt = Prompt.load("promptreps")
+    prompt = load_prompt("promptreps")
     encoder = worded(backbone, prompt, tmp_path)
     got = encoder.encode(TEXTS, Role.QUERY)
     inner = LLMEncoder(backbone, prompt, options)
@@ -86,7 +87,7 @@ def test_sparse_rows_are_those_of_the_words_that_soft_tokens_equal(
 def test_what_a_prompt_does_not_read_is_not_returned(tmp_path: Path) -> None:
     backbone, _ = load_backbone(save_llama(tmp_path / "model"), LLMOptions())
     for dense, sparse in ((True, False), (False, True)):
-        prompt = Prompt.load("promptreps").reading_only(dense=dense, sparse=sparse)
+        prompt = load_prompt("promptreps").reading_only(dense=dense, sparse=sparse)
         encoder = worded(backbone, prompt, tmp_path)
         for texts in (TEXTS, []):
             got = encoder.encode(texts, Role.QUERY)

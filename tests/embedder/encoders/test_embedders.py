@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from embedder.models.pooling import read_positions
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import load_prompt, prompt_library
 from embedder.types import Role
 from tests.shapes import save_shape
 from tests.slow import TEXTS, TOLERANCE, Pair, far
 
-LIBRARY = {name: Prompt.load(name) for name in Prompt.library()}
+LIBRARY = {name: load_prompt(name) for name in prompt_library()}
 
 
 @dataclass(frozen=True)

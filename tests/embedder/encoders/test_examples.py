@@ -12,8 +12,8 @@ from embedder.encoders.load import open_encoder
 from embedder.encoders.rice import draw_examples, first_word, show_examples
 from embedder.models.greedy import greedy_answers
 from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.files import format_prompt, load_prompt, parse_prompt
 from embedder.prompts.method_rules import ExampleRules
-from embedder.prompts.prompt import Prompt
 from embedder.types import Role
 from tests.models import LINES, save_llama
 
@@ -45,14 +45,14 @@ def test_a_collection_that_is_too_small_says_so() -> None:
 @pytest.mark.parametrize("chat", [True, False])
 def test_words_are_the_models_own(tmp_path: Path, chat: bool) -> None:
     folder = save_llama(tmp_path, chat=chat)
-    prompt = Prompt.load("rice")
+    prompt = load_prompt("rice")
     rule = ExampleRules(count=2, max_tokens=5)
     prompt = replace(prompt, sample=rule)
     opened = open_encoder(folder, prompt, texts=LINES)
     assert isinstance(opened, LLMEncoder)
     filled = opened.prompt
     assert len(filled.examples) == 2 and filled.sample == rule
-    assert Prompt.from_toml(filled.to_toml()) == filled
+    assert parse_prompt(format_prompt(filled)) == filled
     backbone, options = load_backbone(folder, LLMOptions())
     asked = LLMEncoder(backbone, replace(filled, sample=None, examples=()), options)
     for example in filled.examples:
@@ -72,12 +72,12 @@ def test_the_word_is_the_first() -> None:
 
 def test_an_unfilled_prompt_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"shows the model texts of your collection"):
-        LLMEncoder.load(save_llama(tmp_path), Prompt.load("rice"))
+        LLMEncoder.load(save_llama(tmp_path), load_prompt("rice"))
 
 
 def test_examples_that_do_not_fit_are_named(tmp_path: Path) -> None:
     backbone, options = load_backbone(save_llama(tmp_path), LLMOptions())
-    prompt = replace(Prompt.load("rice"), sample=ExampleRules(count=5, max_tokens=200))
+    prompt = replace(load_prompt("rice"), sample=ExampleRules(count=5, max_tokens=200))
     long = show_examples(prompt, [" ".join(LINES * 4)] * 5, backbone, options)
     with pytest.raises(ValueError, match="the prompt with its examples takes all"):
         LLMEncoder(backbone, long, options)

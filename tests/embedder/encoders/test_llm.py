@@ -15,6 +15,7 @@ from embedder.models.backbone import Backbone
 from embedder.models.batching import plan, right_pad
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.models.request import ReadRequest
+from embedder.prompts.files import load_prompt
 from embedder.prompts.method_rules import PrependingRules
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.readout_rules import ReadoutRules, SparseRules
@@ -88,7 +89,7 @@ def test_every_family_reads_as_a_plain_loop_does(tmp_path: Path, kind: str) -> N
 def test_inner_layers_are_read_with_and_without_the_rest(
     tmp_path: Path, kind: str, layer: int, logits: bool
 ) -> None:
-    prompt = Prompt.load("promptreps")
+    prompt = load_prompt("promptreps")
     reading = ReadoutRules(layer=layer, sparse=SparseRules() if logits else None)
     prompt = Prompt("inner", prompt.forms, reading)
     encoder = LLMEncoder.load(shaped(tmp_path, kind), prompt, LLMOptions(dtype="float32"))
@@ -100,7 +101,7 @@ def test_inner_layers_are_read_with_and_without_the_rest(
 
 
 def test_blocks_above_the_one_read_do_not_run(llama: Path) -> None:
-    prompt = Prompt("low", Prompt.load("promptreps").forms, ReadoutRules(layer=1, sparse=None))
+    prompt = Prompt("low", load_prompt("promptreps").forms, ReadoutRules(layer=1, sparse=None))
     encoder = LLMEncoder.load(llama, prompt)
     ran: list[int] = []
     for number, block in enumerate(encoder.backbone.layers):
@@ -112,7 +113,7 @@ def test_blocks_above_the_one_read_do_not_run(llama: Path) -> None:
 
 
 def test_a_layer_that_does_not_exist_is_named(llama: Path) -> None:
-    prompt = Prompt("high", Prompt.load("promptreps").forms, ReadoutRules(layer=7, sparse=None))
+    prompt = Prompt("high", load_prompt("promptreps").forms, ReadoutRules(layer=7, sparse=None))
     with pytest.raises(ValueError, match="layer 7 does not exist: the model has 3 blocks"):
         LLMEncoder.load(llama, prompt).encode(["x"], Role.QUERY)
 

@@ -9,15 +9,15 @@ import pytest
 from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.load import open_encoder
 from embedder.encoders.rewriting import RewritingEncoder
+from embedder.prompts.files import load_prompt
 from embedder.prompts.method_rules import RewritingRules
-from embedder.prompts.prompt import Prompt
 from embedder.types import Role
 from tests.models import LINES, save_llama
 
 
 def test_a_prompt_that_rewrites_gets_a_writer(tmp_path: Path) -> None:
     folder = save_llama(tmp_path)
-    prompt = replace(Prompt.load("geneol"), rewrite=RewritingRules(per_instruction=1, shots=0))
+    prompt = replace(load_prompt("geneol"), rewrite=RewritingRules(per_instruction=1, shots=0))
     encoder = open_encoder(folder, prompt)
     assert isinstance(encoder, RewritingEncoder)
     (text,) = LINES[:1]
@@ -32,10 +32,10 @@ def test_a_prompt_that_rewrites_gets_a_writer(tmp_path: Path) -> None:
 
 def test_another_prompt_opens_as_it_loads(tmp_path: Path) -> None:
     folder = save_llama(tmp_path)
-    opened = open_encoder(folder, Prompt.load("prompteol"))
-    assert opened.fingerprint == LLMEncoder.load(folder, Prompt.load("prompteol")).fingerprint
+    opened = open_encoder(folder, load_prompt("prompteol"))
+    assert opened.fingerprint == LLMEncoder.load(folder, load_prompt("prompteol")).fingerprint
 
 
 def test_without_its_writer_it_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="averages over rewritings"):
-        LLMEncoder.load(save_llama(tmp_path), Prompt.load("geneol"))
+        LLMEncoder.load(save_llama(tmp_path), load_prompt("geneol"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import parse_prompt
 from lastword.app import app
 from tests.models import LINES, save_llama
 
@@ -46,7 +46,7 @@ def test_the_index_keeps_what_was_drawn(place: Path) -> None:
     for name in ("a", "b"):
         held = json.loads(run("info", place / name, "--json"))
         recipes.append(held["channels"]["dense"]["recipe"]["prompt"])
-    prompt = Prompt.from_toml(recipes[0])
+    prompt = parse_prompt(recipes[0])
     assert recipes[0] == recipes[1]  # the same seed draws the same texts
     assert prompt.sample is not None and prompt.sample.seed == 3
     assert len(prompt.examples) == 2

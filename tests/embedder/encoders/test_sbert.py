@@ -17,6 +17,7 @@ from transformers import AutoTokenizer
 
 from embedder.encoders.sbert import SbertEncoder
 from embedder.encoders.sbert_prompt import SbertWording, token_counts
+from embedder.prompts.files import load_prompt, parse_prompt
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.readout_rules import ReadoutRules
 from embedder.prompts.template import PromptVariant, Template
@@ -121,7 +122,7 @@ def test_the_models_own_prompts_are_used_and_fingerprinted(minilm: SbertEncoder)
 
 def worded(query: str, document: str = "{text}", more: str = "") -> Prompt:
     """Read a prompt file as a user writes it."""
-    return Prompt.from_toml(
+    return parse_prompt(
         f'name = "mine"\n{more}\n[query]\ntemplate = "{query}"\n[document]\ntemplate = "{document}"'
     )
 
@@ -200,7 +201,7 @@ def test_a_prompt_with_more_than_a_wording_is_refused(
     minilm: SbertEncoder, name: str, rule: str
 ) -> None:
     with pytest.raises(ValueError, match="cannot follow") as caught:
-        SbertEncoder(minilm.model, False, Prompt.load(name))
+        SbertEncoder(minilm.model, False, load_prompt(name))
     assert rule in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -219,7 +220,7 @@ def test_a_prompt_with_more_than_a_wording_is_refused(
 def test_each_rule_is_named(minilm: SbertEncoder, rules: str, said: str) -> None:
     toml = f'name = "p"\n[both]\ntemplate = "{{text}}"\n{rules}'
     with pytest.raises(ValueError, match="cannot follow") as caught:
-        SbertEncoder(minilm.model, False, Prompt.from_toml(toml))
+        SbertEncoder(minilm.model, False, parse_prompt(toml))
     assert said in str(caught.value)
 
 

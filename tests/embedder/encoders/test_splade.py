@@ -11,7 +11,7 @@ from sentence_transformers.sparse_encoder.modules import MLMTransformer, SpladeP
 from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 
 from embedder.encoders.sbert import SbertEncoder
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import parse_prompt
 from embedder.types import Role
 from index.documents import Document
 from index.folder import Index
@@ -72,7 +72,7 @@ def test_sparse_rows_are_the_largest_saturated_logits(splade: Path) -> None:
 
 
 def test_a_prompt_is_read_with_the_text(splade: Path) -> None:
-    prompt = Prompt.from_toml(
+    prompt = parse_prompt(
         'name = "p"\n[query]\ntemplate = "query : {text}"\n[document]\ntemplate = "{text}"'
     )
     encoder = SbertEncoder.load(str(splade), prompt=prompt)

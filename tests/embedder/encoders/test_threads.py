@@ -16,7 +16,7 @@ from embedder.encoders.sbert import SbertEncoder
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.models.request import ReadRequest
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import load_prompt
 from embedder.types import Encoder, Representation, Role
 from tests.models import LINES, save_llama
 
@@ -61,11 +61,11 @@ def check(encoders: list[Encoder], texts: list[str] = TEXTS) -> None:
 @pytest.mark.parametrize("name", PROMPTS)
 def test_threads_share_an_encoder(backbone: Backbone, name: str) -> None:
     if name == "generated":
-        prompt = Prompt.load("promptreps")
+        prompt = load_prompt("promptreps")
         reading = replace(prompt.reading, mode="multi-token-single", generated_tokens=3)
         prompt = replace(prompt, reading=reading)
     else:
-        prompt = Prompt.load(name)
+        prompt = load_prompt(name)
     encoder = LLMEncoder(backbone, prompt, options())
     encoder.encode(LINES, Role.QUERY)
     before = hooks(backbone.model)  # transformers leaves those by which it tells attention
@@ -79,7 +79,7 @@ def test_encoders_share_a_model(backbone: Backbone) -> None:
     again = Backbone(backbone.model, backbone.tokenizer)
     check(
         [
-            LLMEncoder(of, Prompt.load(name), options())
+            LLMEncoder(of, load_prompt(name), options())
             for of, name in zip((backbone, again) * 2, PROMPTS[:4], strict=True)
         ]
     )
@@ -88,7 +88,7 @@ def test_encoders_share_a_model(backbone: Backbone) -> None:
 
 def test_soft_tokens_in_threads(backbone: Backbone) -> None:
     soft = np.random.default_rng(0).normal(size=(1, 3, 32)).astype(np.float32)
-    inner = LLMEncoder(backbone, Prompt.load("promptreps"), options())
+    inner = LLMEncoder(backbone, load_prompt("promptreps"), options())
     check([AdaptedEncoder(inner, QueryAdapter(soft=soft), "x#y"), inner])
 
 
@@ -99,7 +99,7 @@ def test_sentence_transformers_in_threads() -> None:
 
 
 def test_counts_are_whole(backbone: Backbone) -> None:
-    encoder = LLMEncoder(backbone, Prompt.load("promptreps"), options())
+    encoder = LLMEncoder(backbone, load_prompt("promptreps"), options())
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(lambda text: encoder.encode([text], Role.QUERY), TEXTS * 4))
     assert encoder.counts["texts"] == 4 * len(TEXTS)

@@ -16,6 +16,7 @@ from embedder.encoders.shared_prefix import (
     shared_head,
 )
 from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.files import load_prompt, parse_prompt
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.readout_rules import SparseRules
 from embedder.types import Representation, Role
@@ -44,7 +45,7 @@ def prompt(
 ) -> Prompt:
     escaped = template.replace('"', '\\"')
     side = f'template = "{escaped}"\ntokens = "{tokens}"\n'
-    made = Prompt.from_toml(f'name = "{name}"\n[query]\n{side}[document]\n{side}')
+    made = parse_prompt(f'name = "{name}"\n[query]\n{side}[document]\n{side}')
     return replace(made, reading=replace(made.reading, **rules))
 
 
@@ -96,7 +97,7 @@ def test_prompts_of_different_wants_and_depths(tmp_path: Path) -> None:
 
 
 def test_library_prompts_whether_or_not_they_share(tmp_path: Path) -> None:
-    prompts = [Prompt.load(name) for name in LIBRARY]
+    prompts = [load_prompt(name) for name in LIBRARY]
     encoders = load(save_shape("llama", tmp_path), prompts)
     alone = [one.encode(TEXTS, Role.QUERY) for one in encoders]
     for got, want in zip(encode_prompts_together(encoders, TEXTS, Role.QUERY), alone, strict=True):
@@ -121,7 +122,7 @@ def test_equal_sides_are_read_once(tmp_path: Path) -> None:
 
 def test_several_wordings_and_other_positions_are_read_alone(tmp_path: Path) -> None:
     names = ("metaeol", "mean", "echo", "prompteol-tp", "ck-cp")
-    for one in load(save_shape("llama", tmp_path), [Prompt.load(name) for name in names]):
+    for one in load(save_shape("llama", tmp_path), [load_prompt(name) for name in names]):
         assert shared_head(one, Role.QUERY) is None, one.prompt.name
 
 

@@ -9,7 +9,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from embedder.inputs.prompt_tokenizer import PromptTokenizer
 from embedder.inputs.render import choose_form, rendered, text_ids
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import load_prompt
 from embedder.prompts.template import Template
 from tests.models import save_tokenizer
 
@@ -37,7 +37,7 @@ def frame(template: Template, loaded: PreTrainedTokenizerBase) -> PromptTokenize
     return PromptTokenizer(template, PROMPT, loaded)
 
 
-PROMPT = Prompt.load("promptreps")
+PROMPT = load_prompt("promptreps")
 TURN = Template('Passage: "{text}". One word.', "Be brief.", 'The word is "', chat=True)
 
 
@@ -80,13 +80,13 @@ def test_a_tokenizer_without_bos_gets_none(tmp_path: Path) -> None:
 
 
 def test_the_first_form_that_fits_is_chosen(tmp_path: Path) -> None:
-    prompt = Prompt.load("promptreps")
+    prompt = load_prompt("promptreps")
     assert choose_form(prompt, tokenizer(tmp_path / "a")).name == "chat"
     assert choose_form(prompt, tokenizer(tmp_path / "b", chat=False)).name == "plain"
-    paper = Prompt.load("promptreps-paper")
+    paper = load_prompt("promptreps-paper")
     assert choose_form(paper, tokenizer(tmp_path / "c")).name == "phi-3"  # it has <|assistant|>
     with pytest.raises(ValueError, match="choose a prompt with a plain form"):
-        choose_form(Prompt.load("promptreps-paper-multi-word-multi"), tokenizer(tmp_path / "d"))
+        choose_form(load_prompt("promptreps-paper-multi-word-multi"), tokenizer(tmp_path / "d"))
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(text=st.text(max_size=40))
 def test_no_text_changes_what_stands_around_it(shared: PreTrainedTokenizerBase, text: str) -> None:
-    form = choose_form(Prompt.load("promptreps"), shared)
+    form = choose_form(load_prompt("promptreps"), shared)
     for template in form.all:
         around = frame(template, shared)
         (row,) = around.rows([text])

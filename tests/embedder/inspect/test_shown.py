@@ -9,7 +9,7 @@ import torch
 from embedder.encoders.llm import LLMEncoder
 from embedder.inspect.preview import PLACEHOLDER, Preview, preview_prompt, shortened
 from embedder.models.loading import LLMOptions
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import load_prompt
 from embedder.text.words import find_words
 from embedder.types import Role
 from lastword.commands.prompts.prompts_view import fed as written
@@ -23,7 +23,7 @@ def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shown(folder: Path, name: str, text: str = LINES[0]) -> tuple[Preview, LLMEncoder]:
-    encoder = LLMEncoder.load(folder, Prompt.load(name), LLMOptions(dtype="float32"))
+    encoder = LLMEncoder.load(folder, load_prompt(name), LLMOptions(dtype="float32"))
     return preview_prompt(encoder, text, Role.QUERY), encoder
 
 
@@ -52,7 +52,7 @@ def test_what_stands_before_the_wording_is_told(deep: Path) -> None:
     told, _ = shown(deep, "prompteol")
     assert told.wordings[0].tokens[0][1] == "<s>"
     assert "The tokenizer's own <s> stands first (specials = model)." in told.rules
-    prompt = replace(Prompt.load("prompteol"), text_specials="control")
+    prompt = replace(load_prompt("prompteol"), text_specials="control")
     acting = LLMEncoder.load(deep, prompt, LLMOptions(dtype="float32"))
     rules = preview_prompt(acting, "</s>", Role.QUERY).rules
     assert "Special tokens that a text spells act (text_specials = control)." in rules
@@ -119,5 +119,5 @@ def test_what_is_fed_is_shown_as_text_or_as_tokens(tmp_path: Path) -> None:
 
 def test_what_needs_a_collection_or_a_writer_is_left_out_aloud() -> None:
     for name, word in (("rice", "[sample]"), ("geneol", "[rewrite]")):
-        prompt, said = shortened(Prompt.load(name))
+        prompt, said = shortened(load_prompt(name))
         assert prompt.sample is None and prompt.rewrite is None and said[0].startswith(word)

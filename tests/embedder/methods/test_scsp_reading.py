@@ -10,7 +10,7 @@ from transformers import DynamicCache
 from embedder.encoders.llm import LLMEncoder
 from embedder.methods.scsp import select_tokens
 from embedder.models.loading import LLMOptions
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import load_prompt
 from embedder.types import Role
 from tests.models import LINES
 from tests.shapes import save_shape
@@ -21,7 +21,7 @@ TEXTS = [" ".join(LINES[:3]), LINES[0], "", "magma"]
 @pytest.mark.parametrize("shape", ["llama", "gemma2", "gpt2"])
 @pytest.mark.parametrize("name", ["scsp", "echo-scsp"])
 def test_the_mean_is_over_the_kept_tokens(tmp_path: Path, shape: str, name: str) -> None:
-    prompt = Prompt.load(name)
+    prompt = load_prompt(name)
     assert prompt.select is not None
     encoder = LLMEncoder.load(save_shape(shape, tmp_path), prompt, LLMOptions(dtype="float32"))
     got = encoder.states(TEXTS, Role.DOCUMENT)

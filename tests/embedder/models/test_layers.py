@@ -11,8 +11,8 @@ from torch import nn
 
 from embedder.encoders.llm import LLMEncoder
 from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.files import load_prompt
 from embedder.prompts.method_rules import FilterRules
-from embedder.prompts.prompt import Prompt
 from embedder.prompts.readout_rules import ReadoutRules
 from embedder.types import Role
 from tests.models import LINES, save_llama
@@ -26,7 +26,7 @@ TOPS |= {"opt": "model.decoder.final_layer_norm", "opt-post": "model.decoder.pro
 def states(folder: Path, **rules: object) -> tuple[NDArray[np.float32], LLMEncoder]:
     backbone, options = load_backbone(folder, LLMOptions(dtype="float32"))
     reading = replace(ReadoutRules(sparse=None), **rules)  # type: ignore[arg-type]
-    prompt = replace(Prompt.load("prompteol"), reading=reading, text_rules="")
+    prompt = replace(load_prompt("prompteol"), reading=reading, text_rules="")
     encoder = LLMEncoder(backbone, prompt, options)
     return encoder.states(TEXTS, Role.QUERY), encoder
 
@@ -67,7 +67,7 @@ def test_depth_is_a_number_or_a_share(tmp_path: Path, layer: int | float) -> Non
 def test_several_wordings_are_averaged_raw_or_as_unit_rows(tmp_path: Path) -> None:
     folder = save_llama(tmp_path)
     backbone, options = load_backbone(folder, LLMOptions())
-    prompt = Prompt.load("ck")
+    prompt = load_prompt("ck")
     apart = LLMEncoder(backbone, prompt, options).states_each(TEXTS, Role.QUERY)
     assert apart.shape == (2, len(TEXTS), 32)
     lengths = np.linalg.norm(apart, axis=2, keepdims=True)
@@ -81,7 +81,7 @@ def test_several_wordings_are_averaged_raw_or_as_unit_rows(tmp_path: Path) -> No
 
 def test_a_spectral_filter_needs_states_as_wide_as_the_head(tmp_path: Path) -> None:
     backbone, options = load_backbone(save_shape("opt-post", tmp_path), LLMOptions())
-    prompt = Prompt.load("prompteol-filter")
+    prompt = load_prompt("prompteol-filter")
     inner = replace(prompt, reading=replace(prompt.reading, layer=2))
     with pytest.raises(ValueError, match="head of width 24, and the states read have 32"):
         LLMEncoder(backbone, inner, options).states(TEXTS, Role.QUERY)
@@ -90,7 +90,7 @@ def test_a_spectral_filter_needs_states_as_wide_as_the_head(tmp_path: Path) -> N
 def test_a_spectral_filter_makes_rows_smaller(tmp_path: Path) -> None:
     folder = save_llama(tmp_path)
     backbone, options = load_backbone(folder, LLMOptions())
-    prompt = Prompt.load("prompteol-filter")
+    prompt = load_prompt("prompteol-filter")
     assert prompt.filter is not None
     encoder = LLMEncoder(backbone, prompt, options)
     whole = LLMEncoder(backbone, replace(prompt, filter=None), options)
@@ -108,6 +108,6 @@ def test_a_spectral_filter_that_asks_for_too_much_is_refused_before_a_text_is_re
 ) -> None:
     """An index folder was begun, and the filter refused at the first row."""
     backbone, options = load_backbone(save_llama(tmp_path), LLMOptions(dtype="float32"))
-    prompt = replace(Prompt.load("prompteol-filter"), filter=FilterRules(0.99, 999))
+    prompt = replace(load_prompt("prompteol-filter"), filter=FilterRules(0.99, 999))
     with pytest.raises(ValueError, match=r"filter\.skip 0\.99 and filter\.dim 999 ask for"):
         LLMEncoder(backbone, prompt, options)

@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from embedder.prompts.files import load_prompt, prompt_library
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role
 from tests.models import SPECIALS
 from tests.shapes import SHAPES, save_shape
 from tests.slow import TEXTS, TOLERANCE, Pair, far
 
-LIBRARY = {name: Prompt.load(name) for name in Prompt.library()}
+LIBRARY = {name: load_prompt(name) for name in prompt_library()}
 
 
 def fits(prompt: Prompt) -> bool:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from embedder.encoders.llm import LLMEncoder
 from embedder.models.pooling import TokenPooling
 from embedder.models.request import ForwardOutput, ReadRequest
+from embedder.prompts.files import load_prompt, prompt_library
 from embedder.prompts.method_rules import ContrastRules, PrependingRules
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.readout_rules import ReadoutRules
@@ -51,7 +52,7 @@ def same_states(got: NDArray[np.float32], want: NDArray[np.float32]) -> None:
 
 def reads(name: str, layer: int, **rules: PrependingRules | ContrastRules | None) -> Prompt:
     """A library prompt, read at the layer of a case and nothing else."""
-    plain = Prompt.load(name)
+    plain = load_prompt(name)
     return replace(plain, reading=ReadoutRules(layer=layer, sparse=None), **rules)  # type: ignore[arg-type]
 
 
@@ -67,8 +68,8 @@ def test_prompteol_with_and_without_demonstration(case: Path) -> None:
             reads("prompteol", settings["output_layer"]),
             forms=(PromptVariant("case", templates, templates),),
         )
-        if name in Prompt.library():
-            assert Prompt.load(name).forms[0].query == templates
+        if name in prompt_library():
+            assert load_prompt(name).forms[0].query == templates
         encoder = using(settings, prompt)
         same_ids(encoder, settings["sentences"], expected["input_ids"][run["fed"]])
         same_states(encoder.states(settings["sentences"], Role.QUERY), arrays[run["key"]])

@@ -28,6 +28,7 @@ from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.sbert import SbertEncoder
 from embedder.models.loading import LLMOptions
 from embedder.models.pooling import read_positions
+from embedder.prompts.files import format_prompt, load_prompt, parse_prompt
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role
 from tests.models import LINES
@@ -165,7 +166,7 @@ def pooled(tokenizer: PreTrainedTokenizerBase, ids: list[int], marked: str) -> l
 @pytest.mark.parametrize("appended", [False, True])
 @pytest.mark.parametrize("name", KNOWN)
 def test_the_string_the_end_and_what_is_pooled(load: Load, name: str, appended: bool) -> None:
-    known, prompt = KNOWN[name], Prompt.load(name)
+    known, prompt = KNOWN[name], load_prompt(name)
     if appended and not known.end:
         return  # such tokenizers append nothing
     encoder = load(prompt, known.shape, known.end if appended else "")
@@ -185,7 +186,7 @@ def test_the_string_the_end_and_what_is_pooled(load: Load, name: str, appended: 
 
 def test_lens_reads_from_query_to_the_last_but_two(load: Load) -> None:
     """Their mask is [place of <query> : -2], since each place speaks of the token after it."""
-    encoder = load(Prompt.load("lens"), "mistral")
+    encoder = load(load_prompt("lens"), "mistral")
     (row,) = encoder.fed(QUERY, Role.QUERY).rows
     first = row.ids.index(encoder.backbone.tokenizer.convert_tokens_to_ids("<query>"))
     got = read_positions(row, encoder.prompt.reading).tolist()
@@ -202,8 +203,8 @@ def test_examples_may_be_written_into_a_prompt(load: Load) -> None:
         "<instruct>{task}\\n<query>who is cold\\n<response>winter\\n\\n"
     )
     zero = '"<instruct>{task}\\n<query>{text}'
-    toml = Prompt.load("bge-en-icl").to_toml().replace(zero, zero[0] + shown + zero[1:])
-    encoder = load(Prompt.from_toml(toml), "mistral")
+    toml = format_prompt(load_prompt("bge-en-icl")).replace(zero, zero[0] + shown + zero[1:])
+    encoder = load(parse_prompt(toml), "mistral")
     (row,) = encoder.fed(QUERY, Role.QUERY).rows
     head = f"<s><instruct>{ASK}\n<query>what is lava\n<response>molten rock\n\n"
     head += f"<instruct>{ASK}\n<query>who is cold\n<response>winter\n\n"
@@ -253,7 +254,7 @@ def mean(folder: Path, string: str, unpooled: str) -> np.ndarray:
 
 def test_instructor_pools_the_text_and_its_end(tmp_path: Path) -> None:
     folder = save_instructor(tmp_path)
-    encoder = SbertEncoder.load(str(folder), "cpu", Prompt.load("instructor"))
+    encoder = SbertEncoder.load(str(folder), "cpu", load_prompt("instructor"))
     for role, prompt in (
         (Role.QUERY, "Represent the question for retrieving supporting documents:"),
         (Role.DOCUMENT, "Represent the document for retrieval:"),
@@ -270,7 +271,7 @@ def test_a_text_that_leaves_nothing_to_pool_is_read_with_its_prompt(tmp_path: Pa
     save_shape("mistral", tmp_path / "mistral")
     (tmp_path / "mistral" / "chat_template.jinja").unlink()
     folder = save_pooled(tmp_path / "mistral", tmp_path / "gritlm", 32)
-    encoder = SbertEncoder.load(str(folder), "cpu", Prompt.load("gritlm"))
+    encoder = SbertEncoder.load(str(folder), "cpu", load_prompt("gritlm"))
     rows = encoder.encode([DOCUMENT, ""], Role.DOCUMENT).dense
     assert rows is not None
     head = "<|embed|>\n"

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embedder.prompts.files import format_prompt, load_prompt, parse_prompt, prompt_library
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.readout_rules import ReadoutRules, SparseRules
 from embedder.prompts.template import PromptVariant, Template
@@ -14,15 +15,15 @@ from embedder.prompts.template import PromptVariant, Template
 PLAIN = "[query]\ntemplate = 'q {text}'\n[document]\ntemplate = 'd {text}'\n"
 
 
-@pytest.mark.parametrize("name", Prompt.library())
+@pytest.mark.parametrize("name", prompt_library())
 def test_library_prompts_survive_toml(name: str) -> None:
-    prompt = Prompt.load(name)
-    assert Prompt.from_toml(prompt.to_toml()) == prompt
+    prompt = load_prompt(name)
+    assert parse_prompt(format_prompt(prompt)) == prompt
     assert prompt.name == name and prompt.source and prompt.description
 
 
 def test_paper_prompts_keep_the_two_characters_backslash_n() -> None:
-    text = Prompt.load("promptreps-paper").forms[0].document[0].text
+    text = load_prompt("promptreps-paper").forms[0].document[0].text
     assert "\\n\\nPassage" in text and "\n" not in text
     assert text.endswith('The word is: "')
 
@@ -39,15 +40,15 @@ def test_any_prompt_survives_toml(
     plain = Template(f"{after}{{text}}")
     reading = ReadoutRules(layer=layer, sparse=SparseRules(top=top))
     prompt = Prompt("p", (PromptVariant("f", (turn,), (plain,), "chat"),), reading)
-    assert Prompt.from_toml(prompt.to_toml()) == prompt
+    assert parse_prompt(format_prompt(prompt)) == prompt
     whole = Template(f"{before}{{text}}", tokens="whole")
     prompt = Prompt("p", (PromptVariant("f", (turn, plain, whole), (plain, whole)),), reading)
-    assert Prompt.from_toml(prompt.to_toml()) == prompt
+    assert parse_prompt(format_prompt(prompt)) == prompt
 
 
 def test_wordings_of_any_kinds_stand_in_tables_of_one_name() -> None:
     both = "[[both]]\nuser = 'u {text}'\n[[both]]\ntemplate = '{text} t'\ntokens = 'whole'\n"
-    (form,) = Prompt.from_toml("name = 'p'\n" + both).forms
+    (form,) = parse_prompt("name = 'p'\n" + both).forms
     assert form.query == form.document
     assert form.query == (
         Template("u {text}", chat=True),
@@ -56,9 +57,9 @@ def test_wordings_of_any_kinds_stand_in_tables_of_one_name() -> None:
 
 
 def test_hash_is_of_content_not_of_names() -> None:
-    one = Prompt.from_toml("name = 'a'\ndescription = 'x'\n" + PLAIN)
-    other = Prompt.from_toml("name = 'b'\n" + PLAIN)
-    worded = Prompt.from_toml("name = 'a'\n" + PLAIN.replace("q {", "Q {"))
+    one = parse_prompt("name = 'a'\ndescription = 'x'\n" + PLAIN)
+    other = parse_prompt("name = 'b'\n" + PLAIN)
+    worded = parse_prompt("name = 'a'\n" + PLAIN.replace("q {", "Q {"))
     assert one.hash == other.hash != worded.hash
 
 
@@ -147,42 +148,42 @@ def test_a_wrong_prompt_says_where_and_what(tmp_path: Path, text: str, said: str
     path = tmp_path / "mine.toml"
     path.write_text("name = 'mine'\n" + text)
     with pytest.raises(ValueError, match=r"mine\.toml") as caught:
-        Prompt.load(path)
+        load_prompt(path)
     assert said in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", "x" * 300])
 def test_a_name_can_be_shown(name: str) -> None:
     with pytest.raises(ValueError, match="name must be at most 200 characters"):
-        Prompt.from_toml(f"name = {json.dumps(name)}\n{PLAIN}")
+        parse_prompt(f"name = {json.dumps(name)}\n{PLAIN}")
     with pytest.raises(ValueError, match="prompt: name is missing"):
-        Prompt.from_toml(PLAIN)
+        parse_prompt(PLAIN)
 
 
 def test_a_prompt_file_may_begin_with_a_mark_and_other_encodings_are_named(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     text = f"name = 'mine'\n# \u00e9\n{PLAIN}"
     path.write_bytes(text.encode("utf-8-sig"))
-    assert Prompt.load(path).name == "mine"
+    assert load_prompt(path).name == "mine"
     for encoding, said in (
         ("latin-1", "perhaps Latin-1: byte 0xe9 in line 2"),
         ("utf-16", "UTF-16"),
     ):
         path.write_bytes(text.encode(encoding))
         with pytest.raises(ValueError, match=said) as caught:
-            Prompt.load(path)
+            load_prompt(path)
         assert str(caught.value).startswith(f"{path}: ")
 
 
 def test_what_a_prompt_adapts_by_lies_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(f"name = 'mine'\nadapt = 'a.safetensors#00'\n{PLAIN}")
-    assert Prompt.load(path).adapt == str(tmp_path.resolve() / "a.safetensors#00")
-    assert Prompt.from_toml(path.read_text()).adapt == "a.safetensors#00"
+    assert load_prompt(path).adapt == str(tmp_path.resolve() / "a.safetensors#00")
+    assert parse_prompt(path.read_text()).adapt == "a.safetensors#00"
 
 
 def test_an_unknown_name_gets_near_ones() -> None:
     with pytest.raises(ValueError, match="nearest: promptreps"):
-        Prompt.load("promptrep")
+        load_prompt("promptrep")
     with pytest.raises(ValueError, match="no prompt file at"):
-        Prompt.load("nowhere.toml")
+        load_prompt("nowhere.toml")

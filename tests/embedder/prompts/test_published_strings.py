@@ -9,6 +9,7 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from embedder.inputs.prompt_tokenizer import PromptTokenizer
+from embedder.prompts.files import load_prompt, prompt_library
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.template import Template
 from embedder.text import sts_rules as text_rules
@@ -21,7 +22,7 @@ SLOTS = ("{sentences}", "{front}", "{reversed}")  # what is fed there is no stri
 @cache
 def worded() -> dict[Template, Prompt]:
     """Every plain wording of the library, with a prompt that has it."""
-    prompts = [Prompt.load(name) for name in Prompt.library()]
+    prompts = [load_prompt(name) for name in prompt_library()]
     return {
         template: prompt
         for prompt in prompts
@@ -83,7 +84,7 @@ def test_library_prompts_are_cut_as_published(kind: str, ends: str) -> None:
 @pytest.mark.parametrize("name", ["promptreps", "promptreps-snippet"])
 def test_chat_prompts_are_cut_as_published(kind: str, name: str) -> None:
     """PromptReps' README cuts the chat in one go, its program cuts before, in and after a text."""
-    tokenizer, prompt = tokenizer_of(kind), Prompt.load(name)
+    tokenizer, prompt = tokenizer_of(kind), load_prompt(name)
     template = prompt.forms[0].document[0]
     frame = PromptTokenizer(template, prompt, tokenizer)
     for text in TEXTS:

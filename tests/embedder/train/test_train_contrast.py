@@ -19,7 +19,7 @@ from torch.nn.functional import normalize
 from embedder.encoders.llm import LLMEncoder
 from embedder.models import sparse as sparsify
 from embedder.models.loading import LLMOptions
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import load_prompt
 from embedder.train.contrast.adapted import load_adapted
 from embedder.train.contrast.finetune_settings import FineTuneSettings, Lora
 from embedder.train.contrast.last_tokens import LastTokens
@@ -67,8 +67,8 @@ def tuning(llama: Path, pairs: Path) -> FineTuneSettings:
 def test_training_reads_as_the_engine_does(shape: str, prompt: str, tmp_path: Path) -> None:
     folder = save_shape(shape, tmp_path)
     options = LLMOptions(dtype="float32", max_text_tokens=40)
-    engine = LLMEncoder.load(folder, Prompt.load(prompt), options)
-    learning = LLMEncoder.load(folder, Prompt.load(prompt), options)
+    engine = LLMEncoder.load(folder, load_prompt(prompt), options)
+    learning = LLMEncoder.load(folder, load_prompt(prompt), options)
     learning.backbone.model.requires_grad_(True)
     reading = LastTokens(learning.backbone.model, Device("cpu", half=False), budget=150)
     for role in Role:
@@ -122,7 +122,7 @@ def test_batches_cover_the_pairs_and_can_be_taken_up(
 ) -> None:
     files = PairFiles([Path(path) for path in tuning.pairs], tmp_path)
     options = LLMOptions(dtype="float32")
-    encoders = [LLMEncoder.load(tuning.model, Prompt.load(name), options) for name in PROMPTS]
+    encoders = [LLMEncoder.load(tuning.model, load_prompt(name), options) for name in PROMPTS]
     stream = WordedPairs(files, encoders, tuning)
     turns = list(islice(stream.batches(), 16))
     for turn in (turns[:8], turns[8:]):
@@ -139,7 +139,7 @@ def test_batches_cover_the_pairs_and_can_be_taken_up(
 
 def test_loss_is_that_of_the_rows(tuning: FineTuneSettings, tmp_path: Path) -> None:
     files = PairFiles([Path(path) for path in tuning.pairs], tmp_path)
-    encoder = LLMEncoder.load(tuning.model, Prompt.load("promptreps"), LLMOptions(dtype="float32"))
+    encoder = LLMEncoder.load(tuning.model, load_prompt("promptreps"), LLMOptions(dtype="float32"))
     batch = next(WordedPairs(files, [encoder], tuning).batches())
     reading = LastTokens(encoder.backbone.model, Device("cpu", half=False), 500)
     loss = ContrastObjective(reading, replace(tuning, margin=None))(batch)
@@ -169,7 +169,7 @@ def test_recomputing_gives_the_same_slopes(tuning: FineTuneSettings, tmp_path: P
     slopes = []
     for settings in (tuning, replace(tuning, recompute=True)):
         adapted = load_adapted(settings.model, settings, Device("cpu", half=False))
-        encoder = LLMEncoder(adapted.backbone, Prompt.load("promptreps"), adapted.options)
+        encoder = LLMEncoder(adapted.backbone, load_prompt("promptreps"), adapted.options)
         reading = LastTokens(adapted.backbone.model.train(), Device("cpu", half=False), 500)
         batch = next(WordedPairs(files, [encoder], settings).batches())
         torch.autograd.backward(ContrastObjective(reading, settings)(batch).total)
@@ -184,7 +184,7 @@ def test_recomputing_gives_the_same_slopes(tuning: FineTuneSettings, tmp_path: P
 )
 def test_prompts_that_are_read_otherwise_are_refused(name: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        check_trainable(Prompt.load(name))
+        check_trainable(load_prompt(name))
 
 
 def final_bytes(out: Path) -> list[bytes]:
@@ -248,7 +248,7 @@ def test_finished_folder_is_a_plain_model(tuning: FineTuneSettings, tmp_path: Pa
     out = tmp_path / "out"
     fine_tune(replace(tuning, epochs=1), FineTuneRun(out, tmp_path / "work", "cpu"))
     encoder = LLMEncoder.load(out)  # with the prompt.toml beside the weights
-    assert encoder.prompt.hash == Prompt.load("promptreps").hash
+    assert encoder.prompt.hash == load_prompt("promptreps").hash
     base = AutoModelForCausalLM.from_pretrained(tuning.model, dtype=torch.float32)
     ids = torch.tensor([[5, 9, 30, 7]])
     with torch.no_grad():

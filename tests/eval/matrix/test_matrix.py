@@ -9,6 +9,7 @@ import pytest
 from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.shared_prefix import encode_prompts_together
 from embedder.models.loading import LLMOptions, load_backbone
+from embedder.prompts.files import load_prompt, parse_prompt
 from embedder.prompts.prompt import Prompt
 from embedder.types import Representation, Role
 from eval.data.local import BeirFolder
@@ -27,7 +28,7 @@ OPTIONS = LLMOptions(dtype="float32", max_text_tokens=60)
 
 
 def prompt(name: str, query: str, document: str) -> Prompt:
-    return Prompt.from_toml(
+    return parse_prompt(
         f"name = '{name}'\n[query]\ntemplate = '{query}'\n[document]\ntemplate = '{document}'\n"
     )
 
@@ -36,8 +37,8 @@ PROMPTS: dict[str, Prompt | None] = {
     "word": prompt("word", 'q: "{text}" in one word: "', 'd: "{text}" in one word: "'),
     "means": prompt("means", 'q: "{text}" means', 'd: "{text}" means'),
     "asked": prompt("asked", 'ask: "{text}" now', 'd: "{text}" means'),
-    "mean": Prompt.load("mean"),
-    "sampled": Prompt.load("rice"),
+    "mean": load_prompt("mean"),
+    "sampled": load_prompt("rice"),
 }
 
 

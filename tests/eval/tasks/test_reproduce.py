@@ -7,7 +7,7 @@ from statistics import fmean
 
 import pytest
 
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import load_prompt
 from eval.data.beir import CQADUPSTACK_PARTS, WHOLE
 from eval.tasks import published
 from eval.tasks.published import Configuration, Figure, compared, configurations, named
@@ -78,7 +78,7 @@ def test_every_configuration_can_be_asked_for() -> None:
     for configuration in found.values():
         reading = EncoderOptions(**configuration.reading)
         if reading.prompt:
-            assert Prompt.load(reading.prompt).name == reading.prompt
+            assert load_prompt(reading.prompt).name == reading.prompt
         assert configuration.needs and configuration.source and configuration.what
         assert all(0 < figure.tolerance < 0.02 for figure in configuration.figures)
 

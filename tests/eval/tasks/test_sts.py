@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.stats import pearsonr, spearmanr
 from sentence_transformers import SentenceTransformer
 
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import format_prompt, load_prompt
 from embedder.types import Representation, Role, fingerprint_of
 from eval.data.pairs import PairSet, SentencePair, read_pairs
 from eval.runs.record import Record
@@ -231,11 +231,11 @@ def test_the_command_gives_a_list(
 def test_what_cannot_be_judged_is_one_line(
     options: list[str], said: str, tmp_path: Path, llama: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    prompt = Prompt.load("promptreps")
+    prompt = load_prompt("promptreps")
     sparse = prompt.reading_only(dense=False, sparse=True)
-    (tmp_path / "sparse.toml").write_text(sparse.to_toml())
+    (tmp_path / "sparse.toml").write_text(format_prompt(sparse))
     several = replace(prompt, reading=replace(prompt.reading, mode="multi-token-multi"))
-    (tmp_path / "several.toml").write_text(several.to_toml())
+    (tmp_path / "several.toml").write_text(format_prompt(several))
     (tmp_path / "small.tsv").write_text(SMALL)
     options = [str(tmp_path / one) if one.endswith(".toml") else one for one in options]
     asked = ["eval", "sts", str(tmp_path / "small.tsv"), "--model", str(llama), *options]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import load_prompt
 from lastword.main import main
 from tests.models import save_llama
 
@@ -55,7 +55,7 @@ def test_a_copy_keeps_the_comments(capsys: pytest.CaptureFixture[str], tmp_path:
     out = tmp_path / "mine.toml"
     code, _, _ = ran(capsys, "prompts", "new", "mine", "--like", "prompteol-cp", "--out", out)
     assert code == 0 and "# Published: block 4" in out.read_text()
-    assert Prompt.load(out).hash == Prompt.load("prompteol-cp").hash
+    assert load_prompt(out).hash == load_prompt("prompteol-cp").hash
 
 
 WRONG = {

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedder.prompts.prompt import Prompt
+from embedder.prompts.files import load_prompt, parse_prompt
 from embedder.types import Role
 from index.folder import Index
 from lastword.cli.encoders import remake_encoders
@@ -69,7 +69,7 @@ def test_a_run_leaves_prompt_report_and_journal(
     assert told["spent"]["tokens"] <= 30_000
     assert told["queries"] == {"search": 50, "select": 25, "confirm": 25}
     assert {one["how"] for one in told["proposals"]} >= {"default", "no words at all"}
-    assert Prompt.load(out / "tuned.toml").forms
+    assert load_prompt(out / "tuned.toml").forms
     page = (out / "report.html").read_text()
     assert told["verdict"].capitalize() in page and "<script" not in page
     journal = (out / "journal.jsonl").read_bytes()
@@ -158,7 +158,7 @@ def test_python_tunes_as_the_command_does(
 def test_the_objective_searches_as_the_retriever_does(place: Path) -> None:
     with Index.open(place / "some.index") as index:
         held = objective(index, place)
-        prompt = Prompt.from_toml(json.loads(index.channels["dense"].recipe)["prompt"])
+        prompt = parse_prompt(json.loads(index.channels["dense"].recipe)["prompt"])
         fuse = fusion_by_name(prompt.fusion, held.channels)
         expected = Retriever(index, held._encoders, fuse).search(held.data.queries, 1000)
         assert held.run(prompt, list(held.data.queries)) == expected
@@ -173,7 +173,7 @@ def test_documents_that_are_encoded_anew_score_as_the_index_does(place: Path) ->
     """All documents, read in full under another name of the same prompt, give the same scores."""
     with Index.open(place / "some.index") as index:
         held = objective(index, place)
-        prompt = Prompt.from_toml(json.loads(index.channels["dense"].recipe)["prompt"])
+        prompt = parse_prompt(json.loads(index.channels["dense"].recipe)["prompt"])
         ids = list(held.data.queries)
         whole = PooledObjective(held, all_documents(held, 512))
         assert whole.preparation(prompt) == ("", type(held.cost(prompt, ids))())
@@ -205,7 +205,7 @@ def test_a_prompt_is_applied_where_the_index_allows_it(
     assert main(["add", str(path), str(tmp_path / "more.jsonl"), "--quiet"]) == 0
     with Index.open(path) as index:
         assert index.documents == 101
-        assert Prompt.from_toml(json.loads(index.channels["dense"].recipe)["prompt"]) == prompt
+        assert parse_prompt(json.loads(index.channels["dense"].recipe)["prompt"]) == prompt
 
 
 def test_soft_tokens_are_applied_and_go_with_the_index(
