@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-Told = Callable[[int], None]
-_watcher: ContextVar[Told | None] = ContextVar("watcher", default=None)
+Progress = Callable[[int], None]
+"""Called with the number of texts or documents that are done so far."""
+
+_watcher: ContextVar[Progress | None] = ContextVar("watcher", default=None)
 
 
 @contextmanager
-def watching(told: Told, texts: int) -> Iterator[None]:
+def watching(told: Progress, texts: int) -> Iterator[None]:
     """Be told inside how many texts were encoded since the beginning, batch by batch.
 
     Args:
@@ -33,7 +35,7 @@ def watching(told: Told, texts: int) -> Iterator[None]:
         _watcher.reset(token)
 
 
-def added(told: Told, before: int, more: int) -> None:
+def added(told: Progress, before: int, more: int) -> None:
     """Tell a number on top of what was there before."""
     told(before + more)
 

@@ -4,12 +4,13 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from embedder.progress import Progress
 from embedder.types import Encoder, fingerprint_differences
 from index.documents import Document
 from index.folder import MANIFEST
 from index.manifest import Ingest, Passages
 from index.writer import IndexWriter
-from retrieval.ingestion import Ingestion, Progress
+from retrieval.ingestion import Ingestion
 from retrieval.options import DEFAULT_CHANNELS, BuildOptions, BuildReport, ChannelOptions
 from retrieval.source import EMPTY_DIGEST, DocumentReader
 

@@ -1,12 +1,12 @@
 """From documents to committed segments: windows, encoders, and how far it has come."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.encoders.cached import CachedEncoder
-from embedder.progress import watching
+from embedder.progress import Progress, watching
 from embedder.types import Counted, Encoder, Role
 from index.documents import Document
 from index.garbage import remove_cache
@@ -17,9 +17,6 @@ from retrieval.named_texts import encode_named
 from retrieval.options import BuildOptions
 from retrieval.passages import passage_text, spans
 from retrieval.source import DocumentReader
-
-Progress = Callable[[int], None]
-"""Told how many documents of the source have been read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

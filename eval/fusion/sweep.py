@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.progress import Progress
 from eval.data.qrels import Qrels
 from eval.measures.ranking import rank_columns, sort_ties
 from retrieval.fusion import DEFAULT, fusion_by_name
@@ -24,7 +25,6 @@ FEW = 300  # weightings of a method: the finest of STEPS that has no more is the
 MOST = 5000  # settings; more are hours of choosing between weights that no data set tells apart
 
 Float64Array = NDArray[np.float64]
-Progress = Callable[[int], None]
 _Measure = Callable[
     [Float64Array, Float64Array], Float64Array
 ]  # (relevant, s) ranks, (relevant,) gains -> (s,) values

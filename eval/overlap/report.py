@@ -1,6 +1,6 @@
 """Report which evaluation texts share runs of n words with training texts."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.progress import Progress
 from eval.overlap.search import OverlapSearch
 from eval.overlap.texts import EvaluationSet, TextKind, TrainingPlace
 
 WORST = 10
 _OFTEN = 1000  # texts between two movements of the bar
 _BLOCK = 1 << 20  # characters of training texts that are looked through at a time
-Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from embedder.files.lines import read_lines
 from embedder.files.name_lists import first_repeated
+from embedder.progress import Progress
 from eval.data.collections import BeirDownload, Collection, open_collection, open_collections
 from eval.data.json_texts import parse_object
 from eval.data.labelled import read_labelled
@@ -17,7 +18,6 @@ from eval.data.pairs import PairSet, read_pairs
 from eval.data.tables import SUFFIX, columns
 
 TextKind = Literal["query", "document", "sentence"]
-Progress = Callable[[int], None]
 
 _TRAINING_SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.xz")
 _IDS = ("id", "_id", "docid", "positive_id")

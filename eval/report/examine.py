@@ -1,9 +1,10 @@
 """Look behind a comparison: pools, overlaps, and the items on which systems differ most."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from embedder.progress import Progress
 from eval.report.judged_share import JudgedPool, SystemOverlap, overlap, pool
 from eval.report.largest_differences import (
     DocumentTexts,
@@ -16,8 +17,6 @@ from eval.runs.sources import SourceDifference, source_differences
 from eval.runs.systems import System, gather_evidence
 from eval.statistics.compare import Comparison
 from eval.statistics.paired import pair, pairs
-
-Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from embedder.files.config_file import read_json
 from embedder.files.content_hash import content_hash
 from embedder.files.json_file import write_json
+from embedder.progress import Progress
 from embedder.types import Encoder
 from eval.data.collections import Collection
 from index.documents import Document
@@ -16,7 +17,6 @@ from index.manifest import Manifest
 from retrieval.build import BuildOptions, build_index
 from retrieval.source import DocumentsDigest, SourceChangedError, documents_digest
 
-Progress = Callable[[int], None]
 StreamDocuments = Callable[[], Iterable[Document]]
 """Streams the documents of a source, from the start at every call."""
 

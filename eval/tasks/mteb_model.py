@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.files.content_hash import content_hash
-from embedder.progress import watching
+from embedder.progress import Progress, watching
 from embedder.types import Encoder, Role
 from eval.measures.ranking import rank_documents
 from eval.runs.collection_index import open_or_build
@@ -36,7 +36,6 @@ SEARCHED = ("Retrieval", "InstructionRetrieval")
 
 TaskEncoders = Callable[["TaskMetadata"], Mapping[str, Encoder]]
 """Gives the encoders, by channel, that read the texts of a task."""
-Progress = Callable[[int], None]
 
 
 def instruction(task: "TaskMetadata") -> str:

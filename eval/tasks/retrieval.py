@@ -1,13 +1,14 @@
 """Judge one collection: build or reuse its index, search, measure every channel and the fusion."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from embedder.progress import Progress
 from embedder.types import Counted, Encoder
 from eval.data.beir import holds_queries
 from eval.data.collections import Collection
@@ -26,8 +27,6 @@ from retrieval.fusion import fusion_by_name
 from retrieval.fusion_choice import AUTO, choose_fusion
 from retrieval.retriever import Retriever
 from retrieval.run import drop_self
-
-Progress = Callable[[int], None]
 
 LATENCY_SECONDS = 5.0  # a large model on a slow machine must not be asked for minutes
 

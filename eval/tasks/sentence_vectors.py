@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.progress import Told, added, silent, watching
+from embedder.progress import Progress, added, silent, watching
 from embedder.types import Counted, Encoder, Role
 from eval.data.tables import distinct
 from eval.runs.record import RunCost, peak_bytes
@@ -16,8 +16,6 @@ WINDOW = 1024  # sentences that an encoder gets at once
 
 CHANNEL = "dense"
 """Name of the one run and channel of a benchmark that judges rows of sentences."""
-
-Progress = Told
 
 
 class SentenceRows:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.progress import Progress
 from embedder.types import Encoder
 from eval.data.pairs import PairSet, sentences
 from eval.measures.measures import Values, means
 from eval.runs.record import Record, RunCost
-from eval.tasks.sentence_vectors import CHANNEL, Progress, SentenceRows
+from eval.tasks.sentence_vectors import CHANNEL, SentenceRows
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import math
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.progress import Progress
 from eval.data.labelled import DataPart, LabelledItems, LabelledTask
 from eval.runs.record import Record
 from eval.tasks.sentence_vectors import CHANNEL, SentenceRows
@@ -35,7 +36,6 @@ in 70 was another than the optimum's.
 FOLDS = 10  # of papers
 STEPS = 5000  # of L-BFGS; a fit that needs more is counted
 
-Progress = Callable[[int], None]
 Features = NDArray[np.float64]
 Classes = NDArray[np.int64]
 IndexSplit = tuple[NDArray[np.int64], NDArray[np.int64]]  # rows to fit on, rows held out
