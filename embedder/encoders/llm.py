@@ -20,11 +20,11 @@ from embedder.encoders.batch_output import (
 from embedder.encoders.token_limits import within_context
 from embedder.files.content_hash import content_hash
 from embedder.inputs.tokenized import ModelInput
-from embedder.inputs.vocabulary import TermVocabulary
 from embedder.locks import lock_of
 from embedder.models import sparse as sparsify
 from embedder.models.batching import AdaptiveBudget
-from embedder.models.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
+from embedder.models.digests import weights_digest
+from embedder.models.loading import LLMOptions, load_backbone
 from embedder.progress import tell_encoded
 from embedder.prompts.files import load_prompt
 from embedder.prompts.prompt import NOTES, Prompt
@@ -54,9 +54,7 @@ class LLMEncoder:
         with lock_of(backbone.tokenizer):
             self.reader = PromptReader(backbone, prompt)
             self.options = within_context(options, self.reader)
-            self.table = (
-                TermVocabulary(backbone.tokenizer, backbone.vocab, rules) if rules else None
-            )
+            self.table = backbone.vocabulary(rules) if rules else None
         self.room = AdaptiveBudget(self.options.token_budget)
         self._counts: Counter[str] = Counter(texts=0, tokens=0, truncated=0, without_words=0)
         with lock_of(backbone.tokenizer):
@@ -243,7 +241,7 @@ class LLMEncoder:
             kind="llm",
             architecture=type(self.backbone.model).__name__,
             weights=weights_digest(self.backbone.model, self.backbone.missing_head),
-            tokenizer=tokenizer_digest(self.backbone.tokenizer),
+            tokenizer=self.backbone.tokenizer_digest,
             dtype=self.options.dtype,
             max_text_tokens=self.options.max_text_tokens,
             **rules.pop("reading"),  # beside the others, so that a difference names one rule

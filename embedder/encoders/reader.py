@@ -76,7 +76,10 @@ class PromptReader:
         """The directions that a spectral filter keeps, (dim, kept) float32."""
         if self.prompt.filter is None:
             raise ValueError(f"prompt {self.prompt.name!r} has no [filter]")
-        return filter_basis(self._filtered_head(), self.prompt.filter)
+        head, rules = self._filtered_head(), self.prompt.filter
+        # A weight's version changes with every step of training.
+        key = ("filter", rules, id(head), head._version)
+        return self.backbone.compute_once(key, lambda: filter_basis(head, rules))
 
     def _filtered_head(self) -> "Tensor":
         head: Tensor = self.backbone.model.get_output_embeddings().weight

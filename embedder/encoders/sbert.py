@@ -19,12 +19,8 @@ from embedder.encoders.sbert_prompt import SbertWording, own_wordings, sbert_wor
 from embedder.encoders.sbert_texts import texts_as_text
 from embedder.inputs.chat_template import ChatTemplateError, render_chat
 from embedder.locks import lock_of
-from embedder.models.loading import (
-    named_errors,
-    quiet_transformers,
-    tokenizer_digest,
-    weights_digest,
-)
+from embedder.models.digests import tokenizer_digest, weights_digest
+from embedder.models.loading import named_errors, quiet_transformers
 from embedder.progress import tell_encoded
 from embedder.prompts.prompt import Prompt
 from embedder.types import Representation, Role, fingerprint_of, list_texts

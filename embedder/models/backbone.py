@@ -1,16 +1,15 @@
 """Backbone: a causal language model that reads states and logits off last tokens.
 
-One forward pass gives both answers. The LM head runs on last positions only, keys and values of
-a shared prefix are computed once, and layers above the one that is read are not run when nobody
-asks for logits. Nothing here knows an architecture by name: layers, LM head and cache layout are
-found from the loaded module.
+The LM head runs on last positions only, keys and values of a shared prefix are computed once, and
+layers above the one that is read are not run without logits. Nothing here knows an architecture
+by name: layers, LM head and cache layout are found from the loaded module.
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack, suppress
 from functools import cached_property, partial, wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from embedder.checkpoints.checkpoint import not_causal
+from embedder.inputs.vocabulary import TermVocabulary
 from embedder.locks import lock_of
 from embedder.models.anatomy import (
     after_blocks,
@@ -27,16 +27,18 @@ from embedder.models.anatomy import (
     hooked,
     last_token_outputs,
 )
-from embedder.models.batching import right_pad
+from embedder.models.batching import open_mask, right_pad
+from embedder.models.digests import tokenizer_digest
 from embedder.models.kv_cache import PrefixStore, is_plain, new_cache, read_only_cache
 from embedder.models.pooling import read_states
 from embedder.models.request import ForwardOutput, Intervention, LayerReachedError, ReadRequest
-from embedder.prompts.readout_rules import at_depth
+from embedder.prompts.readout_rules import SparseRules, at_depth
 
 if TYPE_CHECKING:
     from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 Rest = ParamSpec("Rest")
+Result = TypeVar("Result")
 PLACEHOLDER_SEED = 3407  # the authors'; any row will do, since a copy soon takes its place
 
 
@@ -78,12 +80,12 @@ class Backbone:
         self.layers = decoder_layers(model)
         self.vocab = int(model.config.get_text_config().vocab_size)
         self.shares_prefix = is_plain(model)
-        self._attention_outputs: dict[int, nn.Module] = {}
         self.missing_head = missing_head
         self.causal = causal
         self._accepted = set(inspect.signature(model.forward).parameters)
         self._base_accepted = set(inspect.signature(model.base_model.forward).parameters)
         self.prefixes = PrefixStore(model)
+        self._computed: dict[Hashable, object] = {}
 
     @cached_property
     def placeholder_row(self) -> Tensor:
@@ -97,6 +99,16 @@ class Backbone:
     def top(self) -> list[nn.Module]:
         """What a state passes after the last block: the final norm, where there is one."""
         return after_blocks(self.model)
+
+    @cached_property
+    def tokenizer_digest(self) -> str:
+        """16 hex digits of the tokenizer, computed for the first encoder of this backbone."""
+        return tokenizer_digest(self.tokenizer)
+
+    def vocabulary(self, rules: SparseRules) -> TermVocabulary:
+        """Return the terms that rules choose from, built for their first encoder."""
+        make = partial(TermVocabulary, self.tokenizer, self.vocab, rules)
+        return self.compute_once(("vocabulary", rules), make)
 
     def check_causal(self) -> None:
         """Refuse to read from left to right a model whose tokens see those after them.
@@ -131,11 +143,16 @@ class Backbone:
             )
         return depth
 
+    def compute_once(self, key: Hashable, compute: Callable[[], Result]) -> Result:
+        """Compute what depends on the model and a key alone; the first encoder does it for all."""
+        if key not in self._computed:
+            self._computed[key] = compute()
+        return cast("Result", self._computed[key])
+
     def attention_output(self, block: int) -> nn.Module:
         """Return the projection of a block's attention output, looked for once."""
-        if block not in self._attention_outputs:
-            self._attention_outputs[block] = attention_output(self.model, block)
-        return self._attention_outputs[block]
+        find = partial(attention_output, self.model, block)
+        return self.compute_once(("attention output", block), find)
 
     @_alone
     @torch.inference_mode()
@@ -215,7 +232,7 @@ class Backbone:
             "use_cache": cache is not None,
         }
         if request.bidirectional:
-            inputs["attention_mask"] = self._open_mask(last)
+            inputs["attention_mask"] = open_mask(self._here(last), self.model.dtype)
         ends = self._here(last)
         if not request.hidden and not request.logits:
             with suppress(LayerReachedError):
@@ -273,14 +290,6 @@ class Backbone:
             return last_token_outputs(self.model, _fitting(inputs, self._accepted), last, read)
         states = self.model.base_model(**_fitting(inputs, self._base_accepted)).last_hidden_state
         return None if read is None else read(states), None
-
-    def _open_mask(self, last: NDArray[np.int64]) -> Tensor:
-        """Let every token see all tokens of its row: (n, 1, length, length), 0 or -inf."""
-        length = int(last.max()) + 1
-        dtype = self.model.dtype
-        mask = torch.zeros((len(last), 1, length, length), dtype=dtype, device=self.device)
-        padding = torch.arange(length, device=self.device)[None] > self._here(last)[:, None]
-        return mask.masked_fill(padding[:, None, None], torch.finfo(dtype).min)
 
     def _here(self, array: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(array).to(self.device)

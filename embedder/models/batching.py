@@ -6,6 +6,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 Output = TypeVar("Output")
 
@@ -69,6 +70,22 @@ def left_pad(rows: Sequence[list[int]], shared: int) -> tuple[NDArray[np.int64],
         ids[position, :shared], ids[position, own:] = row[:shared], row[shared:]
         mask[position, :shared], mask[position, own:] = 1, 1
     return ids, mask
+
+
+def open_mask(last: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a mask by which every token sees all tokens of its row, and no padding.
+
+    Args:
+        last: (n,) int64 position of each row's last token; padding follows it.
+        dtype: of the model.
+
+    Returns:
+        (n, 1, length, length), 0 or the lowest number.
+    """
+    length = int(last.max()) + 1
+    mask = torch.zeros((len(last), 1, length, length), dtype=dtype, device=last.device)
+    padding = torch.arange(length, device=last.device)[None] > last[:, None]
+    return mask.masked_fill(padding[:, None, None], torch.finfo(dtype).min)
 
 
 class AdaptiveBudget:

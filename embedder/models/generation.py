@@ -17,8 +17,9 @@ from embedder.inputs.conversation import Turn
 from embedder.inputs.text_tokens import TextTokenizer
 from embedder.locks import lock_of
 from embedder.models.batching import AdaptiveBudget, left_pad, plan
+from embedder.models.digests import weights_digest
 from embedder.models.kv_cache import SharedPrefix
-from embedder.models.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
+from embedder.models.loading import LLMOptions, load_backbone
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -95,7 +96,7 @@ class Generator:
         """What changes an answer besides conversation and options, for a fingerprint."""
         return {
             "weights": weights_digest(self.backbone.model, self.backbone.missing_head),
-            "tokenizer": tokenizer_digest(self.backbone.tokenizer),
+            "tokenizer": self.backbone.tokenizer_digest,
             "dtype": str(self.backbone.model.dtype).removeprefix("torch."),
             "template": str(self.backbone.tokenizer.chat_template or ""),
             "special_tokens_in_texts": "text",

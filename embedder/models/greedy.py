@@ -4,13 +4,13 @@ The alternative representations of PromptReps (Zhuang et al., EMNLP 2024).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from embedder.models.backbone import Backbone
-from embedder.models.request import ReadRequest
+from embedder.models.request import ForwardOutput, ReadRequest
 from embedder.prompts.readout_rules import Mode
 
 STOP = '"'
@@ -18,7 +18,7 @@ STOP = '"'
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GreedyAnswer:
-    """What the model said about one text.
+    """The tokens that a model generates after one text.
 
     Attributes:
         tokens: (t,) strings of the generated tokens before the stop.
@@ -41,52 +41,77 @@ def greedy_answers(
     """Generate greedily after every row until a token holds a quote, at most `limit` tokens.
 
     The stopping token contributes nothing. A text whose first token stops keeps that first
-    position, so that no text is left without an answer.
+    position, so that no text is left without an answer. Generation ends when every text has
+    stopped.
     """
-    wanted = ReadRequest()
-    step = backbone.read(prefix, rows, wanted, keep_cache=True)
-    hidden, logits, chosen = [], [], []
+    request = ReadRequest()
+    answers = [_OpenAnswer() for _ in rows]
+    step = backbone.read(prefix, rows, request, keep_cache=True)
     for position in range(limit):
         if step.hidden is None or step.logits is None:
             raise AssertionError("a pass that was asked for states and logits gave none")
-        hidden.append(step.hidden)
-        logits.append(step.logits)
-        chosen.append(step.logits.argmax(dim=1))
-        if position + 1 < limit:
-            step = backbone.extend(step, chosen[-1][:, None].tolist(), wanted)
-    tokens = torch.stack(chosen, dim=1).tolist()  # (n, limit)
-    return [
-        _cut(backbone, ids, torch.stack(hidden, dim=1)[row], torch.stack(logits, dim=1)[row])
-        for row, ids in enumerate(tokens)
-    ]
+        chosen = step.logits.argmax(dim=1).tolist()
+        _extend_answers(answers, backbone, step, chosen)
+        if position + 1 == limit or all(answer.stopped for answer in answers):
+            break
+        step = backbone.extend(step, [[token] for token in chosen], request)
+    return [answer.close() for answer in answers]
 
 
-def pool_answers(said: GreedyAnswer, mode: Mode, last: int = 0) -> tuple[Tensor, Tensor]:
+@dataclass(slots=True)
+class _OpenAnswer:
+    """A `GreedyAnswer` that tokens are still added to."""
+
+    tokens: list[str] = field(default_factory=list)
+    hidden: list[Tensor] = field(default_factory=list)
+    logits: list[Tensor] = field(default_factory=list)
+    stopped: bool = False
+    ids: list[int] = field(default_factory=list)
+
+    def close(self) -> GreedyAnswer:
+        """Return the answer."""
+        hidden, logits = torch.stack(self.hidden), torch.stack(self.logits)
+        return GreedyAnswer(tuple(self.tokens), hidden, logits, self.stopped, tuple(self.ids))
+
+
+def _extend_answers(
+    answers: Sequence[_OpenAnswer], backbone: Backbone, step: ForwardOutput, chosen: Sequence[int]
+) -> None:
+    """Add a token to every answer that has not stopped; a text's first position is always kept."""
+    assert step.hidden is not None and step.logits is not None
+    kept: list[int] = []
+    for row, (answer, token) in enumerate(zip(answers, chosen, strict=True)):
+        if answer.stopped:
+            continue
+        string = backbone.tokenizer.decode([token])
+        answer.stopped = STOP in string
+        if not answer.stopped:
+            answer.tokens.append(string)
+            answer.ids.append(token)
+        if not answer.stopped or not answer.hidden:
+            kept.append(row)
+    # Copies, so that the batch's own logits, of the whole vocabulary, can be freed.
+    for row, hidden, logits in zip(kept, step.hidden[kept], step.logits[kept], strict=True):
+        answers[row].hidden.append(hidden)
+        answers[row].logits.append(logits)
+
+
+def pool_answers(answer: GreedyAnswer, mode: Mode, last: int = 0) -> tuple[Tensor, Tensor]:
     """Turn one text's tokens into rows; `last` keeps only so many at the end, 0 keeps all.
 
     Returns:
         hidden (r, dim) and logits (r, vocab); r is 1 for the single modes.
     """
-    hidden, logits = said.hidden[-last:].float(), said.logits[-last:].float()
+    hidden, logits = answer.hidden[-last:].float(), answer.logits[-last:].float()
     if mode == "multi-word-multi":  # the paper's code: unit states are averaged inside a word
         hidden = torch.nn.functional.normalize(hidden)
-    if mode in ("first-word-single", "multi-word-multi") and said.stopped:
-        groups = _words(said.tokens[-last:])
+    if mode in ("first-word-single", "multi-word-multi") and answer.stopped:
+        groups = _words(answer.tokens[-last:])
         hidden = torch.stack([hidden[group].mean(dim=0) for group in groups])
         logits = torch.stack([logits[group].amax(dim=0) for group in groups])
     if mode in ("first-word-single", "multi-token-single"):
         return hidden.mean(dim=0, keepdim=True), logits.amax(dim=0, keepdim=True)
     return hidden, logits
-
-
-def _cut(backbone: Backbone, ids: list[int], hidden: Tensor, logits: Tensor) -> GreedyAnswer:
-    tokens = [backbone.tokenizer.decode([i]) for i in ids]
-    end = next((at for at, token in enumerate(tokens) if STOP in token), len(tokens))
-    kept = max(end, 1)  # an empty answer falls back to the first position
-    stopped = end < len(tokens)
-    return GreedyAnswer(
-        tuple(tokens[:end]), hidden[:kept], logits[:kept], stopped, tuple(ids[:end])
-    )
 
 
 def _words(tokens: tuple[str, ...]) -> list[list[int]]:

@@ -9,7 +9,8 @@ from embedder.checkpoints.bundled import BUNDLED_MODEL, BUNDLED_NAME
 from embedder.files.durable import filling
 from embedder.models.anatomy import decoder_layers
 from embedder.models.backbone import Backbone
-from embedder.models.loading import LLMOptions, load_backbone, tokenizer_digest, weights_digest
+from embedder.models.digests import tokenizer_digest, weights_digest
+from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.files import format_prompt
 from embedder.train.contrast.finetune_settings import ALL_LINEAR, FineTuneSettings, Lora
 from embedder.train.device import Device
