@@ -107,7 +107,7 @@ def _measure(
 def _plain(encoder: LLMEncoder, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
     """Encode as the paper's code does; returns unit rows, and makes the sparse rows too."""
     model = encoder.backbone.model
-    rows = [encoder.fed(text, role).rows[0].ids for text in texts]
+    rows = [encoder.fed(text, role).wordings[0].ids for text in texts]
     allowed = encoder.table.allowed(texts) if encoder.table else []
     dense = []
     for start in range(0, len(rows), BATCH):

@@ -109,7 +109,7 @@ def texts(settings: dict[str, Any], side: str) -> dict[str, str]:
 
 
 def fed(using: LLMEncoder, text: str, role: Role) -> list[int]:
-    return using.fed(text, role).rows[0].ids
+    return using.fed(text, role).wordings[0].ids
 
 
 def strings(using: LLMEncoder, text: str, role: Role, placeholder: str) -> list[str]:

@@ -61,16 +61,16 @@ class Pair:
     ) -> NDArray[np.float32]:
         """Read each wording apart and average them, (n, dim)."""
         fed, prompt = [encoder.fed(text, role) for text in texts], encoder.prompt
-        worded = [self._worded(prompt, fed, at, padding) for at in range(len(fed[0].rows))]
+        worded = [self._worded(prompt, fed, at, padding) for at in range(len(fed[0].wordings))]
         averaged: NDArray[np.float32] = torch.stack(worded).mean(0).numpy()
         return averaged
 
     def _worded(
         self, prompt: Prompt, fed: Sequence["ModelInput"], at: int, padding: oracle.Padding
     ) -> Tensor:
-        rows, reading = [one.rows[at] for one in fed], prompt.reading
+        rows, reading = [one.wordings[at] for one in fed], prompt.reading
         layer = -1 if reading.pool == "max" else _layer(reading.layer)
-        others = [one.other.ids for one in fed if one.other is not None]
+        others = [one.auxiliary.ids for one in fed if one.auxiliary is not None]
         with _contrasting(self.model, prompt.contrast, [row.ids for row in rows], others, padding):
             states = self._states(prompt, rows, layer, padding)
         pooled = torch.stack(
@@ -88,7 +88,7 @@ class Pair:
             return oracle.states(self.model, ids, layer, padding)
         first, end = _blocks(prompt.prepend)
         plan = oracle.Copying(
-            [row.copies for row in rows], first, end, self.backbone.placeholder_row
+            [row.state_copies for row in rows], first, end, self.backbone.placeholder_row
         )
         return oracle.prepended(self.model, ids, layer, plan, padding)
 
@@ -96,7 +96,7 @@ class Pair:
         """Turn the states of one row, (len, dim), into what is read of it."""
         span = list(range(len(row.ids)))
         if reading.span != "prompt":
-            slot = row.slots[1 if reading.span == "copy" else 0]
+            slot = row.text_spans[1 if reading.span == "copy" else 0]
             span = [at for stretch in slot for at in stretch]
         if reading.pool == "max":  # what is said of a token is said one token before it
             span = [at - 1 for at in span if at]

@@ -192,7 +192,7 @@ class AdaptedEncoder:
         soft, router = self.adaptation.soft, self.adaptation.router
         assert soft is not None
         tensors = [torch.from_numpy(one) if one is not None else None for one in (soft, router)]
-        ids = [window[at].rows[0].ids for at in batch]
+        ids = [window[at].wordings[0].ids for at in batch]
         _check_room(self.backbone, ids, self.soft_tokens)
         logits = None
         if self.inner.table is None:

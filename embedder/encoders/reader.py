@@ -110,8 +110,8 @@ class PromptReader:
     def feed(self, texts: Sequence[str], role: Role, limit: int) -> list[ModelInput]:
         """Tokenise texts, each cut to at most `limit` tokens of its own."""
         with lock_of(self.backbone.tokenizer):
-            by_frame = [frame.rows(texts, limit) for frame in self.frames[role]]
-            others = self.other.rows(texts, limit) if self.other else [None] * len(texts)
+            by_frame = [frame.tokenize(texts, limit) for frame in self.frames[role]]
+            others = self.other.tokenize(texts, limit) if self.other else [None] * len(texts)
         rows = list(zip(*by_frame, strict=True))
         return [ModelInput(mine, other) for mine, other in zip(rows, others, strict=True)]
 
@@ -122,7 +122,7 @@ class PromptReader:
             endings = sum(len(frame.ending) for frame in self.frames[role])
             return batch[: max(1, budget // max(1, endings))]
         prefix = max(len(frame.prefix) for frame in self.frames[role])
-        lengths = [max(len(row.ids) for row in text.rows) - prefix for text in texts]
+        lengths = [max(len(row.ids) for row in text.wordings) - prefix for text in texts]
         return plan(lengths, prefix, budget, equal=self.generates)[0]
 
     def read(self, texts: Sequence[ModelInput], role: Role) -> BatchOutput:
@@ -142,7 +142,7 @@ class PromptReader:
         hidden, logits = [], []
         other = self._other_states(texts)
         for at, frame in enumerate(self.frames[role]):
-            rows = [text.rows[at] for text in texts]
+            rows = [text.wordings[at] for text in texts]
             prefix = self._prefix(frame, rows)
             step = self.backbone.read(
                 prefix,
@@ -204,7 +204,7 @@ class PromptReader:
 
     def _other_states(self, texts: Sequence[ModelInput]) -> "Tensor | None":
         """Run the auxiliary prompt up to the block whose attention output is compared."""
-        rows = [text.other for text in texts if text.other is not None]
+        rows = [text.auxiliary for text in texts if text.auxiliary is not None]
         if self.other is None or not rows:
             return None
         capture = CaptureAttentionOutput(self.backbone.attention_output(self.block), rows)
@@ -215,7 +215,7 @@ class PromptReader:
 
     def _generate(self, texts: Sequence[ModelInput], role: Role) -> BatchOutput:
         (frame,) = self.frames[role]
-        rows = [text.rows[0] for text in texts]
+        rows = [text.wordings[0] for text in texts]
         prefix = self._prefix(frame, rows)
         ids = [row.ids[len(prefix) :] for row in rows]
         said = greedy_answers(self.backbone, prefix, ids, self.reading.generated_tokens)
@@ -229,7 +229,7 @@ class PromptReader:
     def _select(self, texts: Sequence[ModelInput], role: Role, rule: SelectionRules) -> BatchOutput:
         states = []
         for at, frame in enumerate(self.frames[role]):
-            rows = [text.rows[at] for text in texts]
+            rows = [text.wordings[at] for text in texts]
             prefix = self._prefix(frame, rows)
             one = [read_selected(self.backbone, prefix, row, self.reading, rule) for row in rows]
             states.append(torch.cat(one))
@@ -249,13 +249,13 @@ class PromptReader:
 
     def _head(self, text: ModelInput) -> int:
         """Return the tokens before the wordings part."""
-        return text.rows[0].slots[0][0].stop
+        return text.wordings[0].text_spans[0][0].stop
 
     def _fan(self, texts: Sequence[ModelInput], role: Role) -> BatchOutput:
         """Read prefix and text once, and every ending after it."""
         frames, head = self.frames[role], self._head(texts[0])
-        prefix = self._prefix(frames[0], [text.rows[0] for text in texts])
-        ids = [text.rows[0].ids[len(prefix) : head] for text in texts]
+        prefix = self._prefix(frames[0], [text.wordings[0] for text in texts])
+        ids = [text.wordings[0].ids[len(prefix) : head] for text in texts]
         # Only keys and values are wanted here, up to the block that is read at the end.
         below = ReadRequest(layer=self.reading.layer, logits=False, norm=self.reading.norm)
         top = self.reading.sparse is not None
@@ -263,7 +263,7 @@ class PromptReader:
             prefix, ids, ReadRequest(hidden=False, logits=False) if top else below, keep_cache=True
         )
         endings = [list(frame.ending) for frame in frames] * len(texts)
-        wanted = self._wanted([row for text in texts for row in text.rows])
+        wanted = self._wanted([row for text in texts for row in text.wordings])
         step = self.backbone.extend(step, endings, wanted, each=len(frames))
         shape = (len(texts), len(frames))
         hidden, logits = step.hidden, step.logits

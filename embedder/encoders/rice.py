@@ -74,8 +74,8 @@ def show_examples(
     frame = reader.frames[Role.DOCUMENT][0]
     limit = min(rule.max_tokens, options.max_text_tokens)
     examples = []
-    for row in frame.rows(texts, limit):
-        kept = [row.ids[at] for stretch in row.slots[0] for at in stretch]
+    for row in frame.tokenize(texts, limit):
+        kept = [row.ids[at] for stretch in row.text_spans[0] for at in stretch]
         (said,) = greedy_answers(backbone, (), [row.ids], WORD_TOKENS)
         examples.append(Example(_decoded(backbone, kept), first_word(_decoded(backbone, said.ids))))
     return replace(prompt, examples=tuple(examples))

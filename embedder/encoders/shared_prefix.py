@@ -116,7 +116,7 @@ class GroupTokens:
         for start in range(0, len(texts), WINDOW):
             fed = _feed(encoder, texts[start : start + WINDOW], role)
             lengths += [text.tokens + _more(encoder, text) for text in fed]
-            heads += [len(text.rows[0].ids) - 1 for text in fed]
+            heads += [len(text.wordings[0].ids) - 1 for text in fed]
         return GroupTokens(role, (encoder,), np.array(lengths, np.int64), np.array(heads, np.int64))
 
     @property
@@ -152,16 +152,16 @@ def _more(encoder: LLMEncoder, text: ModelInput) -> int:
     """Return tokens beside those of the rows: the most that are written, and what is asked."""
     more = 0
     if encoder.reader.generates:
-        more += encoder.prompt.reading.generated_tokens * len(text.rows)
+        more += encoder.prompt.reading.generated_tokens * len(text.wordings)
     if encoder.prompt.select is not None:
         ask = len(text_ids(encoder.backbone.tokenizer, encoder.prompt.select.ask))
-        more += ask * sum(len(row.chunks) for row in text.rows)
+        more += ask * sum(len(row.chunks) for row in text.wordings)
     return more
 
 
 def _common(first: ModelInput, second: ModelInput) -> int:
     """Count the ids that two rows begin with; each goes on by at least one."""
-    a, b = first.rows[0].ids, second.rows[0].ids
+    a, b = first.wordings[0].ids, second.wordings[0].ids
     most = min(len(a), len(b)) - 1
     return next((at for at in range(most) if a[at] != b[at]), most)
 
@@ -181,7 +181,7 @@ def _read_window(
 ) -> list[Representation]:
     """Read texts whose prompts begin with equally many ids, batch by batch."""
     windows = [one.prepare(texts, role) for one in group]
-    rows = [[window[at].rows[0] for window in windows] for at in range(len(texts))]
+    rows = [[window[at].wordings[0] for window in windows] for at in range(len(texts))]
     heads = [
         min(_common(windows[0][at], window[at]) for window in windows[1:])
         for at in range(len(texts))
@@ -214,7 +214,7 @@ def _read(
     """Read the first `head` ids of each text once, and the ending of every prompt after them."""
     wanted = _wanted(group)
     backbone = group[0].backbone
-    rows: list[TokenizedText] = [window[at].rows[0] for at in batch for window in windows]
+    rows: list[TokenizedText] = [window[at].wordings[0] for at in batch for window in windows]
     endings = [row.ids[head:] for row in rows]
     if head == 0:
         step = backbone.read((), endings, wanted)

@@ -49,7 +49,7 @@ class PromptTokenizer:
             self._lead = []  # the wording spells it out
         self.prefix = self._find_prefix()
 
-    def rows(self, texts: Sequence[str], limit: int = UNLIMITED) -> list[TokenizedText]:
+    def tokenize(self, texts: Sequence[str], limit: int = UNLIMITED) -> list[TokenizedText]:
         """Tokenise texts inside the frame, each cut to at most `limit` tokens of its own."""
         if not texts:
             return []
@@ -60,7 +60,7 @@ class PromptTokenizer:
     def __len__(self) -> int:
         """Tokens around an empty text, and what a joint of it may add."""
         slack = 8 if self.template.tokens == "whole" else 0
-        return len(self.rows([""])[0].ids) + slack
+        return len(self.tokenize([""])[0].ids) + slack
 
     @property
     def content(self) -> list[object]:
@@ -97,7 +97,7 @@ class PromptTokenizer:
         if self.template.tokens == "pieces":
             first = self._literals[0]
             return (*self._lead, *first)
-        rows = [row.ids for row in self.rows(_PROBES)]
+        rows = [row.ids for row in self.tokenize(_PROBES)]
         shared = min(rows, key=len)
         for row in rows:
             alike = [a == b for a, b in zip(shared, row, strict=False)]
@@ -119,7 +119,7 @@ class PromptTokenizer:
         ]
 
     def _assemble(self, of: dict[str, list[int]], text: str, limit: int) -> TokenizedText:
-        row = TokenizedText(cut=any(len(ids) > limit for ids in of.values()))
+        row = TokenizedText(truncated=any(len(ids) > limit for ids in of.values()))
         row.add(self._lead)
         spoken = self._sentences(text, limit, row) if "sentences" in self.template.kinds else []
         placeholders: list[int] = []
@@ -134,19 +134,19 @@ class PromptTokenizer:
             elif part.kind == "front":
                 front += row.add([self.placeholder] * len(spoken))
             elif part.kind == "sentences":
-                row.slots.append([])
+                row.text_spans.append([])
                 for number, sentence in enumerate(spoken):
                     (target,) = row.add([self.placeholder])
-                    row.slots[-1].append(row.add(sentence))
+                    row.text_spans[-1].append(row.add(sentence))
                     last = len(row.ids) - 1
-                    row.copies += [
+                    row.state_copies += [
                         (last, target),
                         *((last, at) for at in front[number : number + 1]),
                     ]
             else:
-                row.slots.append([row.add(of[part.kind][:limit])])
+                row.text_spans.append([row.add(of[part.kind][:limit])])
         if self._select is not None:
-            row.chunks = self._chunks(text, row.slots[-1][0], self._select.chunk_tokens)
+            row.chunks = self._chunks(text, row.text_spans[-1][0], self._select.chunk_tokens)
         return self._finish(row, placeholders)
 
     def _chunks(self, text: str, slot: range, most: int) -> list[range]:
@@ -166,15 +166,19 @@ class PromptTokenizer:
         if not row.ids:  # an empty text in an empty wording: the model must be fed something
             some = (self._tokenizer.bos_token_id, self._tokenizer.eos_token_id, 0)
             row.add([next(int(one) for one in some if one is not None)])
-        row.copies += [(len(row.ids) - 1, at) for at in placeholders]
+        row.state_copies += [(len(row.ids) - 1, at) for at in placeholders]
         return row
 
     def _end(self, row: TokenizedText) -> None:
         """Append EOS; where it touches a text it is read with it."""
-        touches = bool(row.slots) and bool(row.slots[-1]) and row.slots[-1][-1].stop == len(row.ids)
+        touches = (
+            bool(row.text_spans)
+            and bool(row.text_spans[-1])
+            and row.text_spans[-1][-1].stop == len(row.ids)
+        )
         where = row.add([self._eos()[0]])
         if touches:
-            row.slots[-1].append(where)
+            row.text_spans[-1].append(where)
 
     def _eos(self) -> tuple[int, str]:
         if self._tokenizer.eos_token_id is None:
@@ -191,9 +195,9 @@ class PromptTokenizer:
         room = limit
         for ids in self._cutter.ids([one for s in split_sentences(text) if (one := s.strip())]):
             if room < fed + 1:
-                row.cut = True
+                row.truncated = True
                 break
-            row.cut = row.cut or len(ids) > room - fed
+            row.truncated = row.truncated or len(ids) > room - fed
             kept.append(ids[: room - fed])
             room -= fed + len(kept[-1])
         return kept
@@ -204,11 +208,11 @@ class PromptTokenizer:
         rows = []
         for at, cut in enumerate(self._cutter.encode([runs for runs, _ in strings])):
             lead = [] if cut.ids[: len(self._lead)] == self._lead else self._lead
-            row = TokenizedText([*lead, *cut.ids], cut=shortened[at] != texts[at])
+            row = TokenizedText([*lead, *cut.ids], truncated=shortened[at] != texts[at])
             for runs in strings[at][1] if cut.offsets is not None else []:
                 inside = cut.stretch(runs)
                 slot = range(len(lead) + inside.start, len(lead) + inside.stop)
-                row.slots.append([slot] if inside else [])
+                row.text_spans.append([slot] if inside else [])
             held = [p for p, one in enumerate(row.ids) if one == self.placeholder]
             rows.append(self._finish(row, held))
         return rows

@@ -1,4 +1,4 @@
-"""Row: one text as token ids, with marks at what is read, copied and chosen."""
+"""TokenizedText: one text as token ids, with marks at what is read, copied and chosen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 
 @dataclass(slots=True)
 class TokenizedText:
-    """One text in one frame.
+    """Token ids of one text in one wording.
 
     Attributes:
         ids: every token fed, the prefix included.
-        slots: for each text slot in order, the stretches of positions that its tokens take.
-        copies: (from, to) positions for token prepending.
+        text_spans: for each text slot in order, the stretches of positions that its tokens take.
+        state_copies: (from, to) positions for token prepending.
         chunks: stretches of whole sentences of the last slot, where tokens are to be selected.
-        cut: whether the text was longer than the limit.
+        truncated: whether the text was longer than the limit.
     """
 
     ids: list[int] = field(default_factory=list)
-    slots: list[list[range]] = field(default_factory=list)
-    copies: list[tuple[int, int]] = field(default_factory=list)
+    text_spans: list[list[range]] = field(default_factory=list)
+    state_copies: list[tuple[int, int]] = field(default_factory=list)
     chunks: list[range] = field(default_factory=list)
-    cut: bool = False
+    truncated: bool = False
 
     def add(self, ids: Sequence[int]) -> range:
         """Append ids, and say where they stand."""
@@ -34,24 +34,26 @@ class TokenizedText:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelInput:
-    """One text as a model is fed it.
+    """Token ids of one text under every wording of the prompt.
 
     Attributes:
-        rows: one for each wording.
-        other: the text in the auxiliary prompt of contrastive prompting, or None.
+        wordings: the text in each wording.
+        auxiliary: the text in the auxiliary prompt of contrastive prompting, or None.
         columns: int64 columns that the text's sparse row may use, or None where there is none.
     """
 
-    rows: tuple[TokenizedText, ...]
-    other: TokenizedText | None = None
+    wordings: tuple[TokenizedText, ...]
+    auxiliary: TokenizedText | None = None
     columns: NDArray[np.int64] | None = None
 
     @property
     def tokens(self) -> int:
         """Tokens fed in all."""
-        return sum(len(row.ids) for row in self.rows) + (len(self.other.ids) if self.other else 0)
+        return sum(len(row.ids) for row in self.wordings) + (
+            len(self.auxiliary.ids) if self.auxiliary else 0
+        )
 
     @property
     def truncated(self) -> bool:
         """Whether the text was longer than the limit in any wording."""
-        return any(row.cut for row in (*self.rows, self.other) if row is not None)
+        return any(row.truncated for row in (*self.wordings, self.auxiliary) if row is not None)

@@ -89,17 +89,19 @@ def preview_prompt(
     """
     fed, reading = encoder.fed(text, role), encoder.prompt.reading
     rules = [*_rules(encoder, role)]
-    if reading.pool == "mean" and not all(len(read_positions(row, reading)) for row in fed.rows):
+    if reading.pool == "mean" and not all(
+        len(read_positions(row, reading)) for row in fed.wordings
+    ):
         rules.append("The copy has no tokens to read, so the row is zeros.")
-    if any(row.cut for row in fed.rows):
+    if any(row.truncated for row in fed.wordings):
         rules.append(f"The text was cut at {encoder.options.max_text_tokens} tokens.")
     words, silent = words_of(encoder, text, role, top, pieces), ""
     if not words:
         silent = _silence(reading)
     return Preview(
         form=encoder.reader.form.name,
-        wordings=tuple(_wording(encoder, row, reading) for row in fed.rows),
-        auxiliary=None if fed.other is None else _wording(encoder, fed.other, None),
+        wordings=tuple(_wording(encoder, row, reading) for row in fed.wordings),
+        auxiliary=None if fed.auxiliary is None else _wording(encoder, fed.auxiliary, None),
         blocks=encoder.backbone.depth_of(reading.layer),
         depth=len(encoder.backbone.layers),
         rules=tuple(rules),
@@ -129,7 +131,7 @@ def _wording(
     tokenizer = encoder.backbone.tokenizer
     name = tokenizer.convert_ids_to_tokens
     names = [PLACEHOLDER if one == held else str(name(one)) for one in row.ids]
-    slots = tuple(tuple((one.start, one.stop) for one in slot) for slot in row.slots)
+    slots = tuple(tuple((one.start, one.stop) for one in slot) for slot in row.text_spans)
     placeholders = tuple(at for at, one in enumerate(row.ids) if one == held)
     read = tuple(read_positions(row, reading).tolist()) if reading is not None else ()
     borders = [end for slot in slots for span in slot for end in span]

@@ -36,7 +36,7 @@ class TokenPrepending:
         self.backbone = backbone
         self.blocks = prepend_blocks(rule, backbone)
         self.placeholder = placeholder
-        pairs = [(row, *pair) for row, text in enumerate(rows) for pair in text.copies]
+        pairs = [(row, *pair) for row, text in enumerate(rows) for pair in text.state_copies]
         self.pairs = torch.tensor(pairs, dtype=torch.int64, device=backbone.device).reshape(-1, 3)
 
     def attach(self, seen: int) -> list["RemovableHandle"]:

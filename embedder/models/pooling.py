@@ -113,7 +113,7 @@ def span_positions(row: TokenizedText, reading: ReadoutRules) -> NDArray[np.int6
     """Return the positions of the span; empty where the text has no tokens."""
     if reading.span == "prompt":
         return np.arange(len(row.ids))
-    slots = row.slots[1:2] if reading.span == "copy" else row.slots[:1]
+    slots = row.text_spans[1:2] if reading.span == "copy" else row.text_spans[:1]
     stretches = [np.arange(part.start, part.stop) for slot in slots for part in slot]
     return np.concatenate(stretches) if stretches else np.zeros(0, np.int64)
 

@@ -65,7 +65,9 @@ class GradientModel:
         """Return the token ids of queries in the default prompt."""
         texts = [self.documents.text(one) for one in query_ids]
         limit = self.encoder.options.max_text_tokens
-        return [list(one.rows[0].ids) for one in self.encoder.reader.feed(texts, Role.QUERY, limit)]
+        return [
+            list(one.wordings[0].ids) for one in self.encoder.reader.feed(texts, Role.QUERY, limit)
+        ]
 
     def tokens(self, query_ids: Sequence[str], extra: int) -> int:
         """Count what a forward and a backward pass are charged: each token twice."""

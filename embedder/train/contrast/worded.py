@@ -118,7 +118,7 @@ def worded(encoder: "LLMEncoder", texts: Sequence[str], role: Role, limit: int) 
     limit = min(limit, encoder.options.max_text_tokens)
     fed = encoder.reader.feed(texts, role, limit)
     allowed = encoder.table.allowed(texts) if encoder.table else []
-    return Worded([text.rows[0].ids for text in fed], allowed)
+    return Worded([text.wordings[0].ids for text in fed], allowed)
 
 
 def same_answers(queries: Sequence[str], passages: Sequence[str]) -> NDArray[np.bool_]:

@@ -69,13 +69,13 @@ def test_sparse_rows_are_those_of_the_words_that_soft_tokens_equal(
     inner = LLMEncoder(backbone, prompt, options)
     window = inner.prepare(TEXTS, Role.QUERY)
     ids = backbone.tokenizer(" city lava", add_special_tokens=False).input_ids
-    rows = [one.rows[0] for one in window]
+    rows = [one.wordings[0] for one in window]
     head = [int(row.ids[0] == backbone.tokenizer.bos_token_id) for row in rows]
     put = [
         replace(row, ids=[*row.ids[:at], *ids, *row.ids[at:]])
         for row, at in zip(rows, head, strict=True)
     ]
-    fed = [replace(one, rows=(row,)) for one, row in zip(window, put, strict=True)]
+    fed = [replace(one, wordings=(row,)) for one, row in zip(window, put, strict=True)]
     answer = inner.reader.read(fed, Role.QUERY)
     expected = inner.collect([inner.keep_terms(window, np.arange(len(TEXTS)), answer)])
     assert got.dense is not None and expected.dense is not None

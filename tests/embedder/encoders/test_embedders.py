@@ -110,7 +110,7 @@ def test_an_instruction_embedder_is_fed_and_read_as_its_authors_do(
     encoder = pair.encoder(prompt)
     for role, string in ((Role.QUERY, known.query), (Role.DOCUMENT, known.document)):
         for text in TEXTS:
-            (row,) = encoder.fed(text, role).rows
+            (row,) = encoder.fed(text, role).wordings
             assert said(pair, row.ids) == string.format(task=prompt.task, text=text)
             read = read_positions(row, prompt.reading) + (prompt.reading.pool == "max")
             # A space before the text may be in the text's first token.

@@ -56,7 +56,7 @@ def test_words_are_the_models_own(tmp_path: Path, chat: bool) -> None:
     backbone, options = load_backbone(folder, LLMOptions())
     asked = LLMEncoder(backbone, replace(filled, sample=None, examples=()), options)
     for example in filled.examples:
-        row = asked.fed(example.text, Role.DOCUMENT).rows[0]
+        row = asked.fed(example.text, Role.DOCUMENT).wordings[0]
         (said,) = greedy_answers(backbone, (), [row.ids], 8)
         assert example.word == first_word(backbone.tokenizer.decode(list(said.ids)))
     encoder = LLMEncoder(backbone, filled, options)

@@ -73,7 +73,10 @@ def test_the_text_goes_through_the_blocks_once(tmp_path: Path) -> None:
     )
     text = "lava flows down and cools"
     together.encode([text], Role.QUERY)
-    row = together.fed(text, Role.QUERY).rows[0]
+    row = together.fed(text, Role.QUERY).wordings[0]
     frames = together.reader.frames[Role.QUERY]
     longest = max(len(frame.ending) for frame in frames)
-    assert entered == [len(row.slots[0][0]), len(frames) * longest]  # endings padded to one length
+    assert entered == [
+        len(row.text_spans[0][0]),
+        len(frames) * longest,
+    ]  # endings padded to one length

@@ -174,7 +174,7 @@ def test_without_memory_the_budget_is_halved_and_remembered(llama: Path) -> None
 def test_only_the_text_is_cut_and_the_cut_is_counted(llama: Path) -> None:
     encoder = LLMEncoder.load(llama, options=LLMOptions(max_text_tokens=4))
     long, short = " ".join(LINES), "the"
-    row = encoder.prepare([long, short], Role.QUERY)[0].rows[0]
+    row = encoder.prepare([long, short], Role.QUERY)[0].wordings[0]
     frame = encoder.reader.frames[Role.QUERY][0]
     around = len(frame.prefix) + len(frame.ending)
     assert row.ids[-len(frame.ending) :] == frame.ending and len(row.ids) == 4 + around
@@ -197,7 +197,7 @@ def test_a_text_that_is_cut_in_a_later_wording_only_is_counted(llama: Path) -> N
     )
     encoder = LLMEncoder(backbone, prompt, options)
     (text,) = encoder.prepare(["lava flows"], Role.QUERY)
-    assert [row.cut for row in text.rows] == [False, True]
+    assert [row.truncated for row in text.wordings] == [False, True]
     assert encoder.counts["truncated"] == 1
 
 

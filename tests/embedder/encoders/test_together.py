@@ -137,7 +137,7 @@ def test_tally_by_hand_and_against_what_enters_the_model(tmp_path: Path) -> None
     both = alone[0]
     for one in encoders[1:]:
         both = both.joined(one, TEXTS)
-    rows = [[one.fed(text, Role.QUERY).rows[0].ids for one in encoders] for text in TEXTS]
+    rows = [[one.fed(text, Role.QUERY).wordings[0].ids for one in encoders] for text in TEXTS]
     heads = [shared(of) for of in rows]
     by_hand = sum(h + sum(len(ids) - h for ids in of) for h, of in zip(heads, rows, strict=True))
     assert both.tokens == by_hand < sum(tally.tokens for tally in alone)

@@ -100,7 +100,7 @@ def test_no_text_changes_what_stands_around_it(shared: PreTrainedTokenizerBase, 
     form = choose_form(load_prompt("promptreps"), shared)
     for template in form.all:
         around = frame(template, shared)
-        (row,) = around.rows([text])
+        (row,) = around.tokenize([text])
         assert row.ids == [*around.prefix, *text_ids(shared, text), *around.ending]
-        assert [row.ids[at] for at in row.slots[0][0]] == text_ids(shared, text)
+        assert [row.ids[at] for at in row.text_spans[0][0]] == text_ids(shared, text)
         assert shared.decode(around.ending).endswith('The word is "')

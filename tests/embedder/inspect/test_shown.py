@@ -31,8 +31,10 @@ def test_the_tokens_are_those_that_are_fed(deep: Path) -> None:
     for name in ("prompteol-tp", "metaeol", "htp", "echo", "prompteol-cp"):
         told, encoder = shown(deep, name)
         fed = encoder.fed(LINES[0], Role.QUERY)
-        assert [[one for one, _ in w.tokens] for w in told.wordings] == [r.ids for r in fed.rows]
-        assert (told.auxiliary is None) == (fed.other is None)
+        assert [[one for one, _ in w.tokens] for w in told.wordings] == [
+            r.ids for r in fed.wordings
+        ]
+        assert (told.auxiliary is None) == (fed.auxiliary is None)
 
 
 def test_placeholders_and_depths_are_named(deep: Path) -> None:
@@ -76,7 +78,7 @@ def test_contrast_says_where_it_acts(deep: Path) -> None:
 
 def test_next_words_are_the_models_own(deep: Path) -> None:
     told, encoder = shown(deep, "prompteol")
-    ids = encoder.fed(LINES[0], Role.QUERY).rows[0].ids
+    ids = encoder.fed(LINES[0], Role.QUERY).wordings[0].ids
     with torch.no_grad():
         logits = encoder.backbone.model(torch.tensor([ids])).logits[0, -1]
     likely = torch.softmax(logits, 0).topk(10).values

@@ -184,7 +184,7 @@ def test_blocks_that_a_model_lacks_are_refused(llama: Pair) -> None:
 
 
 def test_a_prefix_that_holds_a_placeholder_is_refused(llama: Pair) -> None:
-    row = TokenizedText([5, 6, 7, 8], copies=[(3, 1)])
+    row = TokenizedText([5, 6, 7, 8], state_copies=[(3, 1)])
     prepend = TokenPrepending(llama.backbone, PrependingRules(1, 4), [row], placeholder=6)
     with pytest.raises(ValueError, match="the first placeholder stands at 1"):
         prepend.attach(seen=2)

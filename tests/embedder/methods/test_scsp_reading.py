@@ -26,7 +26,7 @@ def test_the_mean_is_over_the_kept_tokens(tmp_path: Path, shape: str, name: str)
     encoder = LLMEncoder.load(save_shape(shape, tmp_path), prompt, LLMOptions(dtype="float32"))
     got = encoder.states(TEXTS, Role.DOCUMENT)
     for row, text in zip(got, TEXTS, strict=True):
-        fed = encoder.fed(text, Role.DOCUMENT).rows[0]
+        fed = encoder.fed(text, Role.DOCUMENT).wordings[0]
         cache = DynamicCache()
         with torch.inference_mode():
             out = encoder.backbone.model(
@@ -38,7 +38,7 @@ def test_the_mean_is_over_the_kept_tokens(tmp_path: Path, shape: str, name: str)
             ask = encoder.backbone.tokenizer(prompt.select.ask, add_special_tokens=False).input_ids
             chunks = [(one.start, one.stop) for one in fed.chunks]
             keep = select_tokens(encoder.backbone.model, cache, chunks, ask, prompt.select)
-            slot = fed.slots[-1][0]
+            slot = fed.text_spans[-1][0]
             at = [i for i in slot if keep[i]]
             assert 0 < len(at) < len(slot) or len(slot) < 4
         want = states[at].mean(0).numpy()

@@ -32,7 +32,7 @@ def states(folder: Path, **rules: object) -> tuple[NDArray[np.float32], LLMEncod
 
 
 def plain(encoder: LLMEncoder, text: str, layer: int) -> torch.Tensor:
-    ids = torch.tensor([encoder.fed(text, Role.QUERY).rows[0].ids])
+    ids = torch.tensor([encoder.fed(text, Role.QUERY).wordings[0].ids])
     with torch.no_grad():
         out = encoder.backbone.model(ids, output_hidden_states=True)
     return out.hidden_states[layer][0, -1]  # type: ignore[no-any-return]

@@ -13,7 +13,7 @@ def reading(span: str, pool: str) -> ReadoutRules:
     return ReadoutRules(span=span, pool=pool, sparse=None)  # type: ignore[arg-type]
 
 
-ROW = TokenizedText(list(range(10)), slots=[[range(2, 4)], [range(5, 7), range(8, 9)]])
+ROW = TokenizedText(list(range(10)), text_spans=[[range(2, 4)], [range(5, 7), range(8, 9)]])
 
 
 @pytest.mark.parametrize(
@@ -33,16 +33,16 @@ def test_positions(span: str, pool: str, want: list[int]) -> None:
 
 
 def test_an_empty_span_is_read_at_the_last_token() -> None:
-    empty = TokenizedText([1, 2, 3], slots=[[range(1, 1)]])
+    empty = TokenizedText([1, 2, 3], text_spans=[[range(1, 1)]])
     assert read_positions(empty, reading("text", "mean")).tolist() == [2]
 
 
 def test_an_empty_copy_is_read_as_the_program_of_echo_reads_it() -> None:
     """Its mean over no token was the prompt's last state here; there it is zeros."""
-    empty = TokenizedText([1, 2, 3, 4], slots=[[range(1, 1)], [range(3, 3)]])
+    empty = TokenizedText([1, 2, 3, 4], text_spans=[[range(1, 1)], [range(3, 3)]])
     assert read_positions(empty, reading("copy", "mean")).tolist() == []
     assert read_positions(empty, reading("copy", "last")).tolist() == [0]
-    full = TokenizedText([1, 2, 3, 4], slots=[[range(1, 2)], [range(2, 4)]])
+    full = TokenizedText([1, 2, 3, 4], text_spans=[[range(1, 2)], [range(2, 4)]])
     states = torch.arange(24.0).reshape(2, 4, 3)
     for rows, want in (
         ([empty, full], [torch.zeros(3), states[1, 2:].mean(0)]),  # as many positions as rows

@@ -75,5 +75,5 @@ def test_a_long_text_is_cut_to_fit(opt: Pair, name: str) -> None:
     encoder = opt.encoder(LIBRARY[name])
     text = "Why? Do. It! " * 300
     fed = encoder.fed(text, Role.QUERY)
-    assert all(row.cut and len(row.ids) <= 512 for row in fed.rows)
+    assert all(row.truncated and len(row.ids) <= 512 for row in fed.wordings)
     assert np.isfinite(encoder.states([text], Role.QUERY)).all()

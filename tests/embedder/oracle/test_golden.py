@@ -82,7 +82,7 @@ def test_log_saturated_logits(case: Path, side: str) -> None:
     settings, arrays = read(case), np.load(case / "expected.npz")
     plain, role = encoder(settings), SIDES[side]
     window = plain.prepare(list(texts(settings, side).values())[:6], role)
-    rows = [fed.rows[0].ids for fed in window]
+    rows = [fed.wordings[0].ids for fed in window]
     step = plain.backbone.read((), rows, ReadRequest())
     assert step.logits is not None
     got = term_weights(step.logits).numpy()
@@ -103,7 +103,7 @@ def test_generated_representations(case: Path, side: str) -> None:
     exact = exact_weights(using, list(given.values()), role)
     window = using.prepare(list(given.values()), role)
     limit = settings["num_pooled_tokens"]
-    said = [greedy_answers(using.backbone, (), [one.rows[0].ids], limit)[0] for one in window]
+    said = [greedy_answers(using.backbone, (), [one.wordings[0].ids], limit)[0] for one in window]
     start = 0
     for position, (name, count) in enumerate(zip(given, arrays[f"{side}_count"], strict=True)):
         want, mine = expected[name], np.flatnonzero(got.owner == position)

@@ -34,7 +34,7 @@ def using(settings: dict[str, Any], prompt: Prompt) -> LLMEncoder:
 
 
 def same_ids(encoder: LLMEncoder, sentences: list[str], want: list[list[int]]) -> None:
-    got = [row.ids for text in sentences for row in encoder.fed(text, Role.QUERY).rows]
+    got = [row.ids for text in sentences for row in encoder.fed(text, Role.QUERY).wordings]
     assert got == want
 
 
@@ -111,7 +111,7 @@ def test_token_prepending(case: Path) -> None:
 def trace(encoder: LLMEncoder, settings: dict[str, Any], where: str) -> NDArray[np.float32]:
     """The first three sentences' states at every layer, at the placeholder or the last token."""
     fed = [encoder.fed(text, Role.QUERY) for text in settings["sentences"][:3]]
-    rows = [one.rows[0] for one in fed]
+    rows = [one.wordings[0] for one in fed]
     at = [r.ids.index(settings["pst_id"]) if where == "pst" else len(r.ids) - 1 for r in rows]
     take = TokenPooling(np.arange(len(rows)), np.array(at))
     changed = encoder.reader._interventions(encoder.reader.frames[Role.QUERY][0], rows, None)

@@ -173,7 +173,7 @@ def test_the_string_the_end_and_what_is_pooled(load: Load, name: str, appended: 
     tokenizer = encoder.backbone.tokenizer
     both = (Role.QUERY, QUERY, known.query), (Role.DOCUMENT, DOCUMENT, known.document)
     for role, text, marked in both:
-        (row,) = encoder.fed(text, role).rows
+        (row,) = encoder.fed(text, role).wordings
         assert tokenizer.decode(row.ids) == marked.replace("[[", "").replace("]]", "")
         if known.end:
             end = tokenizer.convert_tokens_to_ids(known.end)
@@ -187,11 +187,11 @@ def test_the_string_the_end_and_what_is_pooled(load: Load, name: str, appended: 
 def test_lens_reads_from_query_to_the_last_but_two(load: Load) -> None:
     """Their mask is [place of <query> : -2], since each place speaks of the token after it."""
     encoder = load(load_prompt("lens"), "mistral")
-    (row,) = encoder.fed(QUERY, Role.QUERY).rows
+    (row,) = encoder.fed(QUERY, Role.QUERY).wordings
     first = row.ids.index(encoder.backbone.tokenizer.convert_tokens_to_ids("<query>"))
     got = read_positions(row, encoder.prompt.reading).tolist()
     assert got == list(range(first, len(row.ids) - 2))
-    (row,) = encoder.fed(DOCUMENT, Role.DOCUMENT).rows
+    (row,) = encoder.fed(DOCUMENT, Role.DOCUMENT).wordings
     got = read_positions(row, encoder.prompt.reading).tolist()
     assert got == list(range(len(row.ids) - 2))
 
@@ -205,7 +205,7 @@ def test_examples_may_be_written_into_a_prompt(load: Load) -> None:
     zero = '"<instruct>{task}\\n<query>{text}'
     toml = format_prompt(load_prompt("bge-en-icl")).replace(zero, zero[0] + shown + zero[1:])
     encoder = load(parse_prompt(toml), "mistral")
-    (row,) = encoder.fed(QUERY, Role.QUERY).rows
+    (row,) = encoder.fed(QUERY, Role.QUERY).wordings
     head = f"<s><instruct>{ASK}\n<query>what is lava\n<response>molten rock\n\n"
     head += f"<instruct>{ASK}\n<query>who is cold\n<response>winter\n\n"
     want = f"{head}<instruct>{ASK}\n<query>{QUERY}\n<response></s>"

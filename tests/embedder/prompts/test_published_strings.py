@@ -75,7 +75,7 @@ def test_library_prompts_are_cut_as_published(kind: str, ends: str) -> None:
     for template, prompt in worded().items():
         frame = PromptTokenizer(template, prompt, tokenizer)
         place = authors.convert_tokens_to_ids(PLACE)
-        for text, row in zip(TEXTS, frame.rows(TEXTS), strict=True):
+        for text, row in zip(TEXTS, frame.tokenize(TEXTS), strict=True):
             ids = [place if one == frame.placeholder else one for one in row.ids]
             assert ids == published(template, prompt, text, authors), (prompt.name, text)
 
@@ -98,4 +98,4 @@ def test_chat_prompts_are_cut_as_published(kind: str, name: str) -> None:
         pieces = [before, text, after] if name == "promptreps" else [before + text + after]
         want = [one for p in pieces for one in tokenizer(p, add_special_tokens=False).input_ids]
         own = [tokenizer.bos_token_id] if name == "promptreps" else []
-        assert frame.rows([text])[0].ids == [*own, *want], text
+        assert frame.tokenize([text])[0].ids == [*own, *want], text

@@ -73,7 +73,7 @@ def test_training_reads_as_the_engine_does(shape: str, prompt: str, tmp_path: Pa
     reading = LastTokens(learning.backbone.model, Device("cpu", half=False), budget=150)
     for role in Role:
         put = worded(learning, TEXTS, role, limit=40)
-        fed = [engine.fed(text, role).rows[0].ids for text in TEXTS]
+        fed = [engine.fed(text, role).wordings[0].ids for text in TEXTS]
         assert [list(row) for row in put.rows] == fed
         wanted = engine.encode(TEXTS, role)
         states, logits = reading.read(put.rows, logits=True)

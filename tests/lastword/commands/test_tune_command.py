@@ -165,7 +165,7 @@ def test_the_objective_searches_as_the_retriever_does(place: Path) -> None:
         encoder = held.encoder(prompt)
         fed = encoder.reader.feed(list(held.data.queries.values()), Role.QUERY, 512)
         cost = held.cost(prompt, list(held.data.queries))
-        assert cost.tokens == sum(len(one.rows[0].ids) for one in fed)
+        assert cost.tokens == sum(len(one.wordings[0].ids) for one in fed)
         assert cost.evaluations == 100
 
 
