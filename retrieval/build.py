@@ -1,5 +1,7 @@
 """Make an index of documents, or add documents to one; interrupted work continues."""
 
+import os
+import shutil
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,7 +11,8 @@ from embedder.types import Encoder, fingerprint_differences
 from index.documents import Document
 from index.folder import MANIFEST
 from index.manifest import Ingest, Passages
-from index.writer import IndexWriter
+from index.manifest_file import read_manifest
+from index.writer import CACHE, IndexWriter
 from retrieval.ingestion import Ingestion
 from retrieval.options import DEFAULT_CHANNELS, BuildOptions, BuildReport, ChannelOptions
 from retrieval.source import EMPTY_DIGEST, DocumentReader
@@ -52,20 +55,49 @@ def build_index(
         BlockingIOError: another writer is at work.
         OSError: the disk is full or cannot be written; the last commit stands.
     """
+    path = Path(path)
+    absent = not os.path.lexists(path)
+    try:
+        return _build(documents, encoders, path, options or BuildOptions(), progress)
+    except Exception:
+        if absent:
+            _remove_unbegun(path)
+        raise
+
+
+def refuse_complete(path: str | Path) -> None:
+    """Refuse a folder that holds a complete index, before a model is loaded for another one.
+
+    Raises:
+        ValueError: it does.
+    """
+    if not (Path(path) / MANIFEST).exists():
+        return
+    ingest = read_manifest(Path(path)).ingest
+    if ingest is None or ingest.kind != "build":
+        raise ValueError(
+            f"{path} holds a complete index; add documents to it, or build in another folder"
+        )
+
+
+def _build(
+    documents: Iterable[Document],
+    encoders: Mapping[str, Encoder],
+    path: Path,
+    options: BuildOptions,
+    progress: Progress | None,
+) -> BuildReport:
     started = time.perf_counter()
-    options = options or BuildOptions()
     specs = [
         options.channel(name).spec(name, encoder.fingerprint) for name, encoder in encoders.items()
     ]
     source = DocumentReader.begun(documents)  # before there is a folder
-    new = not (Path(path) / MANIFEST).exists()
+    new = not (path / MANIFEST).exists()
     with IndexWriter(path, specs if new else None) as writer:
         held = writer.manifest.ingest
         complete = not new and (held is None or held.kind != "build")
         if complete and not options.overwrite:
-            raise ValueError(
-                f"{path} holds a complete index; add documents to it, or build in another folder"
-            )
+            refuse_complete(path)
         done = Ingest("build", options.settings(options.passages), EMPTY_DIGEST)
         if complete or held is None or held.consumed == 0 or not options.resume:
             writer.start_over(specs, options.passages)
@@ -78,6 +110,19 @@ def build_index(
         total = Ingestion(writer, encoders, options, progress).run(source, done, options.passages)
         writer.compact()
     return BuildReport.of(total, resumed, time.perf_counter() - started)
+
+
+def _remove_unbegun(path: Path) -> None:
+    """Remove a folder that a failed build made, unless documents or encoded rows are in it."""
+    try:
+        ingest = read_manifest(path).ingest
+    except FileNotFoundError:
+        ingest = None
+    except ValueError:
+        return
+    rows = (file for file in (path / CACHE).rglob("*") if file.is_file())
+    if (ingest is None or ingest.consumed == 0) and next(rows, None) is None:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def add_documents(

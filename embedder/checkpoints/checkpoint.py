@@ -122,7 +122,7 @@ def _left_over(names: Iterable[str]) -> set[str]:
 
 
 def check_finite(model: "nn.Module", place: str) -> None:
-    """Refuse weights that hold NaN or infinity.
+    """Refuse weights that hold NaN or infinity, and NaN in what a configuration is made into.
 
     Raises:
         ValueError: names the first of them.
@@ -132,6 +132,12 @@ def check_finite(model: "nn.Module", place: str) -> None:
             raise ValueError(
                 f"{place}: weight {name} holds NaN or infinity as {_dtype(parameter)}; the file "
                 "is damaged, or the numbers need another --dtype"
+            )
+    for name, buffer in model.named_buffers():  # infinity may stand in a mask
+        if buffer.is_floating_point() and bool(buffer.isnan().any()):
+            raise ValueError(
+                f"{place}: {name}, which is computed from config.json, holds NaN; a number there, "
+                "such as rope_theta, is out of its range"
             )
 
 

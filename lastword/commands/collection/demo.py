@@ -126,28 +126,24 @@ def demo_place(made: ChannelEncoders) -> Path:
 
 
 def _built(place: Path, made: ChannelEncoders, screen: Screen) -> dict[str, Any]:
-    """Build the index, finish it, or find it; say how many documents and how fast."""
-    from index.folder import Index
-    from retrieval.build import build_index
-    from retrieval.options import BuildOptions
-
-    if place.exists():
-        with Index.open(place) as held:
-            if held.unfinished is None:
-                screen.remark(
-                    f"The index of an earlier run is used: {counted(held.documents, 'document')}."
-                )
-                return {"documents": held.documents, "reused": True, "documents_per_second": None}
+    """Build the index, finish it, or use it again where it is of the same documents."""
+    from eval.runs.collection_index import build_report, open_or_build
     from lastword.commands.collection.stdlib_docs import stdlib_documents
+    from retrieval.options import BuildOptions
 
     with screen.waiting("Collecting"):
         documents = stdlib_documents()
-    place.parent.mkdir(parents=True, exist_ok=True)
     options = BuildOptions(channels=channel_options(made.recipes), cache=True)
     with screen.progress("Indexing", len(documents), "documents") as advance:
-        report = build_index(documents, made.encoders, place, options, advance)
-    speed = (report.documents - report.resumed) / report.seconds
-    return {"documents": report.documents, "reused": False, "documents_per_second": speed}
+        indexed = open_or_build(lambda: iter(documents), made.encoders, place, options, advance)
+    count = indexed.index.documents
+    indexed.index.close()
+    if indexed.state == "reused":
+        screen.remark(f"The index of an earlier run is used: {counted(count, 'document')}.")
+        return {"documents": count, "reused": True, "documents_per_second": None}
+    report = build_report(place) or {}
+    speed = (count - report.get("resumed", 0)) / report["seconds"] if "seconds" in report else None
+    return {"documents": count, "reused": False, "documents_per_second": speed}
 
 
 def _answered(

@@ -80,8 +80,9 @@ def index(
     An interrupted run goes on where it stopped when the same command is given again.
     """
     from eval.data.collections import open_collection
-    from retrieval.build import build_index
+    from retrieval.build import build_index, refuse_complete
 
+    refuse_complete(out)
     screen = Screen(output)
     collection = open_collection(source)
     survey = look_through(collection, screen, storing.on_empty)

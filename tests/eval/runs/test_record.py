@@ -105,3 +105,13 @@ def test_a_run_folder_belongs_to_its_settings(tmp_path: Path) -> None:
 def test_peak_memory_is_in_bytes() -> None:
     held = bytearray(50_000_000)
     assert peak_bytes() > len(held)
+
+
+def test_a_run_names_its_command_where_python_was_called_with_m(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run folders said that __main__.py had made them."""
+    monkeypatch.setattr("sys.argv", ["/somewhere/lastword/__main__.py", "eval", "sts"])
+    open_run(tmp_path / "run", {}, resume=True)
+    config = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
+    assert config["command"] == ["lastword", "eval", "sts"]

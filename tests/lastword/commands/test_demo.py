@@ -105,6 +105,10 @@ def test_the_demo_answers_and_uses_its_index_again(
     assert [one["ranked"] for one in again["questions"]] == [
         one["ranked"] for one in first["questions"]
     ]
+    monkeypatch.setattr(stdlib_docs, "stdlib_documents", lambda: some[1:])
+    assert main(command) == 0  # other documents: the index was used again without a look at them
+    changed = json.loads(capsys.readouterr().out)
+    assert (changed["reused"], changed["documents"]) == (False, len(some) - 1)
 
 
 def test_the_demo_says_which_model_it_used_and_how_to_use_a_larger_one(
