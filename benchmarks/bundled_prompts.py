@@ -85,8 +85,9 @@ def sensitivity(subject: Subject) -> Section:
         "Prompt sensitivity: dense nDCG@10 on scifact",
         spread_figures(held, marks),
         (
-            "Seen: wordings that embedder/train/settings.py trains with. p: paired, Holm, against "
-            "the best of the ten. The model's own prompt is not one of the ten.",
+            "Seen: wordings that embedder/train/contrast/finetune_settings.py trains with. "
+            "p: paired, Holm, against the best of the ten. The model's own prompt is not one "
+            "of the ten.",
             "",
             *markdown(("prompt", "nDCG@10", "seen", "p to best", "query", "document"), rows),
         ),

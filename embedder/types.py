@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,22 +11,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
 from embedder.files.durable import replacing
+from embedder.role import Role as Role
 
 UNIT_TOLERANCE = 1e-3  # bf16 rounding of a unit row stays well inside this
-
-
-class Role(StrEnum):
-    """Which side of a search a text stands on; prompts differ by role.
-
-    Encoders take "query" and "document" as well; `Role(...)` refuses anything else.
-    """
-
-    QUERY = "query"
-    DOCUMENT = "document"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "Role":
-        raise ValueError(f'a role is "query" or "document"; got {value!r}')
 
 
 def list_texts(texts: Sequence[str]) -> list[str]:

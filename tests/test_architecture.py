@@ -28,7 +28,7 @@ TO_MEND: set[object] = {  # only ever shrinks
 # Lowest first: a module may import its own part and lower ones; parts of one set are independent.
 ORDER: dict[str, list[str | set[str]]] = {
     "embedder": [
-        *({"files", "locks", "progress"}, "types"),
+        *({"files", "locks", "progress", "role"}, "types"),
         *("text", "prompts", "inputs", "checkpoints", "models", "methods"),
         *("encoders", "inspect", "train"),
     ],
@@ -40,7 +40,7 @@ ORDER: dict[str, list[str | set[str]]] = {
     ],
     "tuning": [
         *("search", "proposers", "objectives"),
-        {"first_prompts", "setup", "choose_proposers", "outcome", "report"},
+        *({"options", "first_prompts", "report"}, "choose_proposers", "setup", "outcome", "run"),
     ],
     "lastword": ["engine", "cli", "commands", "app", "main"],
 }

@@ -13,7 +13,7 @@ from embedder.prompts.method_rules import ContrastRules, Example
 from embedder.prompts.prompt import NOTES, Prompt
 from embedder.prompts.readout_rules import ReadoutRules, SparseRules
 from embedder.prompts.template import PromptVariant, Template, Tokenization
-from embedder.types import Role
+from embedder.role import Role
 
 LIBRARY = Path(__file__).parent / "library"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, get_args
 
-from embedder.types import Role
+from embedder.role import Role
 
 SLOT = "{text}"
 TEXT_SLOTS = ("text", "reversed", "sentences")
