@@ -1,7 +1,6 @@
 """How people see prompts: the library as tables, and what one prompt feeds a model."""
 
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -9,12 +8,12 @@ from lastword.cli.screen import table, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
     from rich.text import Text
 
     from embedder.inspect.cost import PromptCost
     from embedder.inspect.preview import Preview, PreviewedWording
     from embedder.prompts.prompt import Prompt
+    from lastword.cli.tables import Table
 
 USES: Final = {
     "retrieval": "Retrieval: finding documents for a query",
@@ -27,33 +26,26 @@ COST_NOTE = (
 # Brackets that hardly a text holds, and arrows: seen without colour too.
 SLOT, READ = "⟦⟧", "▶◀"
 
-_NAME_WIDTH, _SOURCE_WIDTH, _WIDE = 24, 20, 100
 _STYLES = {"text": "bold green", "placeholder": "bold magenta", "read": "reverse", "": ""}
 
 
 def library_table(prompts: Sequence["Prompt"], costs: Mapping[str, "PromptCost"]) -> "Table":
-    """Lay out prompts, a row each; long cells go on below, and so do sources where it is narrow."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    wide = shutil.get_terminal_size().columns >= _WIDE
-    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    made.add_column("prompt" if wide else "prompt, source", width=_NAME_WIDTH)
-    made.add_column("passes", justify="right", no_wrap=True)
-    made.add_column("tokens", justify="right", no_wrap=True)
-    made.add_column("what it is", ratio=1)
-    if wide:
-        made.add_column("source", width=_SOURCE_WIDTH)
-    for prompt in prompts:
-        cost = costs[prompt.name]
-        name, source = Text(folded(prompt.name, _NAME_WIDTH)), Text(cited(prompt.source), "dim")
-        if not wide:
-            name.append("\n").append_text(source)
-        numbers = (str(cost.passes), f"{cost.tokens:.1f}x")
-        cells = (name, *map(Text, (*numbers, prompt.description)), source)
-        made.add_row(*cells[: 5 if wide else 4])
-    return made
+    """Lay out prompts, a row each, with names whole and descriptions as there is room."""
+    return table(
+        *("prompt", ">passes", ">tokens", "source", "what it is"),
+        rows=[
+            (
+                prompt.name,
+                str(costs[prompt.name].passes),
+                f"{costs[prompt.name].tokens:.1f}x",
+                cited(prompt.source),
+                prompt.description,
+            )
+            for prompt in prompts
+        ],
+        texts=["what it is"],
+        spare=["source"],
+    )
 
 
 def cited(source: str) -> str:
@@ -62,14 +54,6 @@ def cited(source: str) -> str:
     names = re.split(r", | \(", first)[0]
     year = re.search(r"\b(?:19|20)\d\d\b", first)
     return f"{names} {year[0]}" if year else names
-
-
-def folded(name: str, width: int) -> str:
-    """Break a name after a hyphen where it is longer than `width`."""
-    if len(name) <= width:
-        return name
-    at = name.rfind("-", 1, width) + 1 or width
-    return f"{name[:at]}\n{folded(name[at:], width)}"
 
 
 def shown_prompt(

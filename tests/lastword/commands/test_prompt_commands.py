@@ -1,11 +1,12 @@
 """The commands about prompts; a wrong rule is one line that names it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from embedder.prompts.files import load_prompt
+from embedder.prompts.files import load_prompt, prompt_library
 from lastword.main import main
 from tests.models import save_llama
 
@@ -24,15 +25,17 @@ def ran(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, s
     return code, out, err
 
 
-@pytest.mark.parametrize("columns", ["80", "120"])
-def test_the_list_is_grouped_and_fits(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: str
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_list_is_grouped_and_fits_with_names_whole(
+    capsys: pytest.CaptureFixture[str], terminal: Callable[[int], None], columns: int
 ) -> None:
-    monkeypatch.setenv("COLUMNS", columns)
+    """Names of more than 24 characters were broken over two lines."""
+    terminal(columns)
     code, out, _ = ran(capsys, "prompts", "list")
     assert code == 0 and out.index("Retrieval:") < out.index("promptreps")
     assert out.index("Similarity:") < out.index("metaeol")
-    assert max(map(len, out.splitlines())) <= int(columns)
+    assert max(map(len, out.splitlines())) <= columns
+    assert set(prompt_library()) <= set(out.split())
 
 
 def test_the_list_as_json_tells_cost_and_source(capsys: pytest.CaptureFixture[str]) -> None:
