@@ -90,7 +90,9 @@ def choose_proposers(
         raise ValueError("only evolve tunes rules of reading alone: --proposer evolve")
     makers: dict[str, MakeProposer] = {}
     if material.has_gradients:
-        makers[BASELINES] = partial(baselines.make, box=material.gradients, folder=material.folder)
+        makers[BASELINES] = partial(
+            baselines.make, gradients=material.gradients, folder=material.folder
+        )
     return makers | {name: _maker(name, material, chat_model) for name in names}
 
 
@@ -101,10 +103,12 @@ def _maker(name: str, material: ProposerMaterial, chat_model: str) -> MakePropos
         "prune": lambda: prune.make,
         "tokens": lambda: partial(tokens.make, vocabulary=material.vocabulary),
         "pg": lambda: partial(pg.make, vocabulary=material.vocabulary),
-        "grad": lambda: partial(grad.make, box=material.gradients, vocabulary=material.vocabulary),
+        "grad": lambda: partial(
+            grad.make, gradients=material.gradients, vocabulary=material.vocabulary
+        ),
         "soft": lambda: partial(
             soft.make,
-            box=material.gradients,
+            gradients=material.gradients,
             vocabulary=material.vocabulary,
             folder=material.folder,
         ),

@@ -11,9 +11,8 @@ from embedder.prompts.template import SLOT, Template
 from embedder.types import Role
 from eval.fusion.sweep import grid
 from tuning.search.space import Around, Space
-from tuning.search.types import Proposal
+from tuning.search.types import FIRST_PROMPTS, Proposal
 
-POOL = "pool"
 ENSEMBLE = 4  # wordings whose states are averaged
 FUSION_STEP = 0.2
 QUERY, DOCUMENT, BOTH, READING = "query", "document", "both", "reading"
@@ -73,14 +72,14 @@ def pool(space: Space, others: Sequence[tuple[str, Prompt]]) -> tuple[Proposal, 
         others: (what it is called, prompt): the model's own, the user's, the library's. Only the
             words around the text are taken of them.
     """
-    found = [Proposal(space.default, POOL, "default")]
+    found = [Proposal(space.default, FIRST_PROMPTS, "default")]
     if not space.roles:
         return tuple(found)
-    found.append(Proposal(space.empty(), POOL, "no words at all"))
+    found.append(Proposal(space.empty(), FIRST_PROMPTS, "no words at all"))
     for name, prompt in others:
         words = worded_as(space, prompt)
         if words is not None:
-            found.append(Proposal(words, POOL, name))
+            found.append(Proposal(words, FIRST_PROMPTS, name))
     unlike: dict[object, Proposal] = {}
     for one in found:
         unlike.setdefault(one.prompt.forms[0].all, one)
@@ -114,4 +113,4 @@ def _ensemble(space: Space, found: Sequence[Proposal]) -> Iterator[Proposal]:
     form = space.default.forms[0]
     several = tuple(one.forms[0].query[0] for one in worded)
     prompt = replace(space.default, forms=(replace(form, query=several),))
-    yield Proposal(prompt, POOL, f"mean of {len(several)} wordings", prompted=False)
+    yield Proposal(prompt, FIRST_PROMPTS, f"mean of {len(several)} wordings", prompted=False)

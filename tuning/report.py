@@ -13,7 +13,7 @@ from tuning.objectives.index_objective import JudgedQueries
 from tuning.search.choice import PromptGain
 from tuning.search.pipeline import CHANGE, TuningOutcome
 from tuning.search.space import Space
-from tuning.search.types import Rules
+from tuning.search.types import Rules, proposer_title
 
 TEMPLATE = "tuning.html.j2"
 SHOWN = 12  # queries won and lost most; and the best prompts
@@ -107,12 +107,12 @@ def _gains(outcome: TuningOutcome) -> Iterator[Listing]:
         "Gain over the default",
         (
             "on", "prompt", ">default", ">prompt", ">gain", "95 % interval", ">p",
-            ">won", ">tied", ">lost", ">worst ten", ">certified above", ">McAllester",
+            ">won", ">tied", ">lost", ">worst ten", ">lower bound", ">McAllester",
         ),
         tuple(
             (
                 where,
-                f"{one.proposal.made_by}: {one.proposal.how}",
+                one.proposal.title,
                 f"{one.default:.4f}",
                 f"{one.mean:.4f}",
                 f"{one.gain:+.4f}",
@@ -127,11 +127,11 @@ def _gains(outcome: TuningOutcome) -> Iterator[Listing]:
             )
             for where, one in tested
         ),
-        "p by sign flips; on SELECT corrected by Holm over finalists. Certified above: the mean "
+        "p by sign flips; on SELECT corrected by Holm over finalists. Lower bound: the mean "
         "gain on queries of the same kind is above it, by a betting bound that is wrong with "
         "probability 0.05; McAllester's bound beside it. Both hold for queries drawn "
         "independently: queries about one topic make them too sure. On SELECT they are of the "
-        "best of several, and no certificate.",
+        "best of several, and no lower bound.",
     )  # fmt: skip
 
 
@@ -157,7 +157,7 @@ def _prompts(facts: TuningFacts) -> Listing:
         tuple(
             (
                 f"{one.mean:.4f}",
-                one.proposal.made_by,
+                proposer_title(one.proposal.made_by),
                 one.proposal.how,
                 *(_wording(one.proposal.prompt.forms[0].templates(role)) for role in roles),
                 one.proposal.prompt.fusion,

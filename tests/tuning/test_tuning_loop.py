@@ -166,12 +166,12 @@ class Curious:
 
     name = "curious"
 
-    def __init__(self, bench: ProposerContext, forbidden: str) -> None:
-        self.bench, self.forbidden = bench, forbidden
+    def __init__(self, context: ProposerContext, forbidden: str) -> None:
+        self.context, self.forbidden = context, forbidden
 
     def ask(self, n: int) -> list[Proposal]:
         """Ask for a score of a query outside SEARCH."""
-        self.bench.scores(SPACE.default, [self.forbidden])
+        self.context.scores(SPACE.default, [self.forbidden])
         return []
 
     def tell(self, results: object) -> None:
@@ -281,3 +281,9 @@ def test_a_gain_is_accepted_by_enough_and_surely() -> None:
 def test_words_around_a_text_hold_no_slot() -> None:
     with pytest.raises(ValueError, match="hold no slot"):
         Around("say {text} again ", "")
+
+
+def test_first_prompts_are_named_in_plain_words() -> None:
+    """Tables had "pool: default", which is the name that journals keep."""
+    assert Proposal(SPACE.default, "pool", "default").title == "first prompts: default"
+    assert Proposal(SPACE.default, "evolve", "crossover").title == "evolve: crossover"

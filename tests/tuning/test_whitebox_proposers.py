@@ -29,12 +29,16 @@ FORMS = ("direct", "residual", "low_rank", "mixture")
 def makers(
     objective: PlantedObjective, folder: Path, form: str = "direct"
 ) -> dict[str, MakeProposer]:
-    box = GradientModel(LLMEncoder(objective.backbone, plain_prompt(), LLMOptions()), objective)
+    gradients = GradientModel(
+        LLMEncoder(objective.backbone, plain_prompt(), LLMOptions()), objective
+    )
     words = Vocabulary.of(objective.backbone)
     options = soft.SoftOptions(form=form, epochs=20, rate=0.2)  # type: ignore[arg-type]
     return {
-        "grad": partial(grad.make, box=box, vocabulary=words),
-        "soft": partial(soft.make, box=box, vocabulary=words, folder=folder, options=options),
+        "grad": partial(grad.make, gradients=gradients, vocabulary=words),
+        "soft": partial(
+            soft.make, gradients=gradients, vocabulary=words, folder=folder, options=options
+        ),
     }
 
 

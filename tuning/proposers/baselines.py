@@ -26,14 +26,14 @@ class Baselines:
     """Proposes once.
 
     Attributes:
-        bench: what it works with.
-        box: reads queries, and knows the documents.
+        context: what it works with.
+        gradients: reads queries, and knows the documents.
         folder: where files of vectors go.
         name: "baselines".
     """
 
-    bench: ProposerContext
-    box: GradientModel
+    context: ProposerContext
+    gradients: GradientModel
     folder: Path
     name: str = "baselines"
     _done: bool = False
@@ -43,11 +43,11 @@ class Baselines:
         if self._done:
             return []
         self._done = True
-        cost = Cost(tokens=self.box.tokens(self.bench.search, 0) // 2)
-        self.bench.once("baselines", len(self.bench.search), cost, lambda: None)
+        cost = Cost(tokens=self.gradients.tokens(self.context.search, 0) // 2)
+        self.context.once("baselines", len(self.context.search), cost, lambda: None)
         return [
             Proposal(
-                replace(self.bench.space.default, adapt=held.save(self.folder)),
+                replace(self.context.space.default, adapt=held.save(self.folder)),
                 self.name,
                 how,
                 prompted=False,
@@ -60,21 +60,27 @@ class Baselines:
 
     def _maps(self) -> Iterator[tuple[str, QueryAdapter]]:
         queries = self._queries()
-        answers = [self.box.documents.positives(one).mean(axis=0) for one in self.bench.search]
+        answers = [
+            self.gradients.documents.positives(one).mean(axis=0) for one in self.context.search
+        ]
         way = np.mean(answers, axis=0) - queries.mean(axis=0)
         for step in STEPS:
             yield f"{step:g} of the way to the answers (residual)", _moved(step * way)
         yield "learned offset", _moved(self._learned(queries))
-        rows = np.concatenate([self.box.documents.negatives(one) for one in self.bench.search])
+        rows = np.concatenate(
+            [self.gradients.documents.negatives(one) for one in self.context.search]
+        )
         for shrunk in SHRUNK:
             yield f"whitened, {shrunk:g} shrunk", whitening(rows, shrunk)
 
     def _queries(self) -> Float32Array:
         import torch
 
-        ids, size = list(self.bench.search), 64
+        ids, size = list(self.context.search), 64
         with torch.no_grad():
-            parts = [self.box.vectors(ids[at : at + size], None) for at in range(0, len(ids), size)]
+            parts = [
+                self.gradients.vectors(ids[at : at + size], None) for at in range(0, len(ids), size)
+            ]
         return np.asarray(torch.cat(parts).cpu().numpy(), dtype=np.float32)
 
     def _learned(self, queries: Float32Array) -> Float32Array:
@@ -86,7 +92,7 @@ class Baselines:
         offset = torch.zeros(queries.shape[1], requires_grad=True)
         optimizer = torch.optim.Adam([offset], lr=LEARNING)
         for _ in range(EPOCHS):
-            loss = self.box.loss(self.bench.search, normalize(rows + offset, dim=1))
+            loss = self.gradients.loss(self.context.search, normalize(rows + offset, dim=1))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -117,6 +123,6 @@ def _moved(offset: Float32Array) -> QueryAdapter:
     return QueryAdapter(offset=offset.astype(np.float32))
 
 
-def make(bench: ProposerContext, box: GradientModel, folder: Path) -> Baselines:
+def make(context: ProposerContext, gradients: GradientModel, folder: Path) -> Baselines:
     """Return the proposer."""
-    return Baselines(bench, box, folder)
+    return Baselines(context, gradients, folder)

@@ -82,12 +82,12 @@ class Evolve:
     """A population of genomes.
 
     Attributes:
-        bench: what it works with.
+        context: what it works with.
         library: phrases.
         name: "evolve".
     """
 
-    bench: ProposerContext
+    context: ProposerContext
     library: Phrases
     name: str = "evolve"
     _rng: np.random.Generator = field(init=False)
@@ -96,7 +96,7 @@ class Evolve:
     _stale: int = 0
 
     def __post_init__(self) -> None:
-        self._rng = np.random.default_rng([self.bench.seed, 11])
+        self._rng = np.random.default_rng([self.context.seed, 11])
 
     def ask(self, n: int) -> list[Proposal]:
         """Return children of the best."""
@@ -110,7 +110,7 @@ class Evolve:
         before = max(self._fitness.values(), default=-1.0)
         for one in results:
             key = key_of(one.proposal.prompt)
-            if one.proposal.prompt == self.bench.space.default:
+            if one.proposal.prompt == self.context.space.default:
                 self._known.setdefault(key, self._plain())
             if one.finished and key in self._known:
                 self._fitness[key] = one.mean
@@ -118,8 +118,8 @@ class Evolve:
         self._stale = 0 if better else self._stale + 1
 
     def _plain(self) -> Genome:
-        roles = self.bench.space.roles
-        return Genome(roles[0] if roles else None, genes=(-1,) * len(self.bench.space.genes))
+        roles = self.context.space.roles
+        return Genome(roles[0] if roles else None, genes=(-1,) * len(self.context.space.genes))
 
     def _parents(self) -> list[str]:
         def rank(key: str) -> tuple[float, int]:
@@ -140,7 +140,7 @@ class Evolve:
                 genome, done = self._mutated(genome)
                 how.append(done)
             prompt = self.express(genome)
-            if key_of(prompt) not in self._known and self.bench.space.holds(prompt):
+            if key_of(prompt) not in self._known and self.context.space.holds(prompt):
                 self._known[key_of(prompt)] = genome
                 lineage = (mother, father) if "crossover" in how else (mother,)
                 return Proposal(prompt, self.name, ", ".join(how), lineage)
@@ -148,7 +148,7 @@ class Evolve:
 
     def express(self, genome: Genome) -> Prompt:
         """Return the prompt that a genome stands for."""
-        space = self.bench.space
+        space = self.context.space
         prompt = space.default
         for (name, values), gene in zip(space.genes.items(), genome.genes, strict=True):
             if gene >= 0:
@@ -169,7 +169,7 @@ class Evolve:
 
     def _other_roles(self, genome: Genome, words: Around) -> dict[Role, Around]:
         """Word both roles alike where both are tuned, unless the frame is each one's own."""
-        space = self.bench.space
+        space = self.context.space
         if genome.frame >= 0:
             return dict.fromkeys(space.roles, words)
         own = space.around(space.default, space.roles[0])
@@ -213,12 +213,12 @@ class Evolve:
 
     def _with_gene(self, genome: Genome) -> tuple[Genome, str]:
         at = int(self._rng.integers(len(genome.genes)))
-        name, values = list(self.bench.space.genes.items())[at]
+        name, values = list(self.context.space.genes.items())[at]
         gene = int(self._rng.integers(-1, len(values)))
         genes = (*genome.genes[:at], gene, *genome.genes[at + 1 :])
         return replace(genome, genes=genes), f"another {name}"
 
 
-def make(bench: ProposerContext, library: Phrases | None = None) -> Evolve:
+def make(context: ProposerContext, library: Phrases | None = None) -> Evolve:
     """Return the proposer; by default with the library that comes with lastword."""
-    return Evolve(bench, library or Phrases.load())
+    return Evolve(context, library or Phrases.load())

@@ -43,15 +43,15 @@ class Gradient:
     """Words in front of the prompt, changed place by place.
 
     Attributes:
-        bench: what it works with.
-        box: gives gradients.
+        context: what it works with.
+        gradients: gives gradients.
         vocabulary: words to choose from.
         options: how.
         name: "grad".
     """
 
-    bench: ProposerContext
-    box: GradientModel
+    context: ProposerContext
+    gradients: GradientModel
     vocabulary: Vocabulary
     options: GradientOptions
     name: str = "grad"
@@ -76,7 +76,7 @@ class Gradient:
         ]
         proposals = []
         for words in (*put, *drop):
-            prompt = in_front(self.bench.space, words)
+            prompt = in_front(self.context.space, words)
             self._asked[key_of(prompt)] = words
             how = f"word {place + 1} by gradient"
             proposals.append(Proposal(prompt, self.name, how))
@@ -86,18 +86,18 @@ class Gradient:
         """Keep what is better."""
         for one in results:
             words = self._asked.get(key_of(one.proposal.prompt))
-            if one.proposal.prompt == self.bench.space.default:
+            if one.proposal.prompt == self.context.space.default:
                 words = ()
             if words is not None and one.finished and one.mean > self._best:
                 self._best, self._words, self._idle = one.mean, words, 0
 
     def _picked(self, place: int) -> list[str]:
         """Return the words of the steepest descent at a place; one more place grows the prompt."""
-        rng = np.random.default_rng([self.bench.seed, 51, len(self._asked)])
-        queries = batches(self.bench.search, self.options.queries, rng)[0]
-        cost = Cost(tokens=self.box.tokens(queries, len(self._words) + 1))
+        rng = np.random.default_rng([self.context.seed, 51, len(self._asked)])
+        queries = batches(self.context.search, self.options.queries, rng)[0]
+        cost = Cost(tokens=self.gradients.tokens(queries, len(self._words) + 1))
         key = [place, list(self._words), queries]
-        found: list[str] = self.bench.once(
+        found: list[str] = self.context.once(
             "gradient", key, cost, lambda: self._steepest(place, queries)
         )
         return found
@@ -122,16 +122,16 @@ class Gradient:
         import torch
 
         soft = embedded.clone().requires_grad_(True)
-        loss = self.box.loss(queries, self.box.vectors(queries, soft))
+        loss = self.gradients.loss(queries, self.gradients.vectors(queries, soft))
         (gradient,) = torch.autograd.grad(loss, soft)
         return gradient
 
 
 def make(
-    bench: ProposerContext,
-    box: GradientModel,
+    context: ProposerContext,
+    gradients: GradientModel,
     vocabulary: Vocabulary,
     options: GradientOptions | None = None,
 ) -> Gradient:
     """Return the proposer."""
-    return Gradient(bench, box, vocabulary, options or GradientOptions())
+    return Gradient(context, gradients, vocabulary, options or GradientOptions())

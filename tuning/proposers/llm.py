@@ -64,14 +64,14 @@ class Llm:
     """Induces, then improves.
 
     Attributes:
-        bench: what it works with.
+        context: what it works with.
         chat: is asked.
         options: how.
         name: "llm".
         rejected: why wordings of the chat model were not proposed -> how many.
     """
 
-    bench: ProposerContext
+    context: ProposerContext
     chat: Chat
     options: ChatOptions = field(default_factory=ChatOptions)
     name: str = "llm"
@@ -83,7 +83,7 @@ class Llm:
     _rng: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:
-        self._rng = np.random.default_rng([self.bench.seed, 71])
+        self._rng = np.random.default_rng([self.context.seed, 71])
 
     def ask(self, n: int) -> list[Proposal]:
         """Ask once, and propose what can be used."""
@@ -116,12 +116,12 @@ class Llm:
         if self._since >= self.options.restart:
             self._since = 0
             return held[int(self._rng.integers(len(held)))]
-        scores = np.array([[one.scores.get(q, 0.0) for q in self.bench.search] for one in held])
+        scores = np.array([[one.scores.get(q, 0.0) for q in self.context.search] for one in held])
         wins = (scores == scores.max(axis=0)).sum(axis=1).astype(float)
         return held[int(self._rng.choice(len(held), p=wins / wins.sum()))]
 
     def _induced(self) -> str:
-        default = self.bench.space.default
+        default = self.context.space.default
         failures = self._failures(default)
         order = self._rng.permutation(len(failures))[: self.options.pairs]
         pairs = [failures[at] for at in order]
@@ -149,7 +149,7 @@ class Llm:
 
     def _failures(self, prompt: Prompt) -> list[Failure]:
         """Return what a prompt got wrong, and note that none of it may be repeated."""
-        failures = list(self.bench.failures(prompt, self.bench.search))
+        failures = list(self.context.failures(prompt, self.context.search))
         for one in failures:
             self._seen |= _runs(one.query) | _runs(one.wanted) | _runs(one.found)
         return failures
@@ -157,16 +157,16 @@ class Llm:
     def _answer(self, kind: str, given: dict[str, str]) -> str:
         """Ask, once however often the run is taken up."""
         template = read_toml(ASKED)[kind].strip()
-        filled = {"{count}": str(self.options.count), "{words}": str(self.bench.space.most_words)}
+        filled = {"{count}": str(self.options.count), "{words}": str(self.context.space.most_words)}
         for slot, text in (filled | given).items():
             template = template.replace(slot, text)
         asked = template.replace("{{text}}", SLOT)
-        seed = self.bench.seed + self._calls
+        seed = self.context.seed + self._calls
         self._calls += 1
         key = [self.chat.name, hashlib.sha256(asked.encode()).hexdigest()[:16], seed]
         turns = [Turn("user", asked)]
         most = self.options.most_tokens
-        said: str = self.bench.once(
+        said: str = self.context.once(
             "chat", key, Cost(calls=1), lambda: self.chat.answer(turns, seed, most)
         )
         return said
@@ -182,7 +182,7 @@ class Llm:
                 self.rejected["more than were asked for"] += 1
             elif words.count(SLOT) > 1:
                 self.rejected["shows the text twice"] += 1
-            elif len(words.split()) > self.bench.space.most_words:
+            elif len(words.split()) > self.context.space.most_words:
                 self.rejected["too long"] += 1
             elif self._leaks(words):
                 self.rejected["repeats a query or a document"] += 1
@@ -197,19 +197,19 @@ class Llm:
         if SLOT in words:
             before, after = words.split(SLOT)
             return Around(before, after)
-        role = self.bench.space.roles[0]
-        own = self.bench.space.around(self.bench.space.default, role)
+        role = self.context.space.roles[0]
+        own = self.context.space.around(self.context.space.default, role)
         return Around(f"{words} {own.before}", own.after)
 
     def _leaks(self, words: str) -> bool:
         return not self._seen.isdisjoint(_runs(words.replace(SLOT, " ")))
 
     def _prompt(self, words: Around) -> Prompt:
-        space = self.bench.space
+        space = self.context.space
         return space.reworded(space.default, dict.fromkeys(space.roles, words))
 
     def _wording(self, one: Scored) -> str:
-        role = self.bench.space.roles[0]
+        role = self.context.space.roles[0]
         return one.proposal.prompt.forms[0].templates(role)[0].text
 
     def _cut(self, text: str) -> str:
@@ -229,6 +229,6 @@ def _runs(text: str) -> set[tuple[str, ...]]:
     return {tuple(words[at : at + RUN]) for at in range(len(words) - RUN + 1)}
 
 
-def make(bench: ProposerContext, chat: Chat, options: ChatOptions | None = None) -> Llm:
+def make(context: ProposerContext, chat: Chat, options: ChatOptions | None = None) -> Llm:
     """Return the proposer."""
-    return Llm(bench, chat, options or ChatOptions())
+    return Llm(context, chat, options or ChatOptions())

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tuning.proposers.vocabulary import Vocabulary, in_front, influential
+from tuning.proposers.vocabulary import Vocabulary, WordOptions, in_front, influential_words
 from tuning.search.space import key_of
 from tuning.search.types import Proposal, ProposerContext, Scored
 
@@ -20,14 +20,10 @@ Float64Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyOptions:
+class PolicyOptions(WordOptions):
     """How the policy learns.
 
     Attributes:
-        clusters: words that are tried for their influence.
-        share: of these, how many slots choose from.
-        least: that many at least.
-        slots: in front of the prompt.
         samples: prompts of a step.
         steps: at most.
         rate: of Adam, on logits.
@@ -35,9 +31,6 @@ class PolicyOptions:
     """
 
     clusters: int = 200
-    share: float = 0.1
-    least: int = 8
-    slots: int = 5
     samples: int = 8
     steps: int = 150
     rate: float = 0.3
@@ -49,13 +42,13 @@ class Policy:
     """A distribution over fillings.
 
     Attributes:
-        bench: what it works with.
+        context: what it works with.
         vocabulary: all words.
         options: how.
         name: "pg".
     """
 
-    bench: ProposerContext
+    context: ProposerContext
     vocabulary: Vocabulary
     options: PolicyOptions
     name: str = "pg"
@@ -68,7 +61,7 @@ class Policy:
     _rng: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:
-        self._rng = np.random.default_rng([self.bench.seed, 31])
+        self._rng = np.random.default_rng([self.context.seed, 31])
 
     def ask(self, n: int) -> list[Proposal]:
         """Draw fillings."""
@@ -76,8 +69,7 @@ class Policy:
         if self._step >= options.steps:
             return []
         if not self._words:
-            some = self.vocabulary.representatives(options.clusters, self.bench.seed)
-            self._words = influential(self.bench, some, options.share, options.least).words
+            self._words = influential_words(self.context, self.vocabulary, options)
             self._logits = np.zeros((options.slots, len(self._words) + 1))
             self._moments = [np.zeros_like(self._logits), np.zeros_like(self._logits)]
         self._asked = {}
@@ -85,7 +77,7 @@ class Policy:
         for _ in range(options.samples):
             drawn = np.array([self._rng.choice(len(p), p=p) for p in _softmax(self._logits)])
             words = [self._words[at] for at in drawn if at < len(self._words)]
-            prompt = in_front(self.bench.space, words)
+            prompt = in_front(self.context.space, words)
             self._asked[key_of(prompt)] = drawn
             proposals.append(Proposal(prompt, self.name, f"step {self._step + 1}"))
         return proposals
@@ -93,7 +85,7 @@ class Policy:
     def tell(self, results: Sequence[Scored]) -> None:
         """Learn from the drawn fillings, dropped early or not."""
         for one in results:
-            if one.proposal.prompt == self.bench.space.default:
+            if one.proposal.prompt == self.context.space.default:
                 self._default = dict(one.scores)
         told = [one for one in results if key_of(one.proposal.prompt) in self._asked]
         if not told:
@@ -135,7 +127,7 @@ def _softmax(logits: Float64Array) -> Float64Array:
 
 
 def make(
-    bench: ProposerContext, vocabulary: Vocabulary, options: PolicyOptions | None = None
+    context: ProposerContext, vocabulary: Vocabulary, options: PolicyOptions | None = None
 ) -> Policy:
     """Return the proposer."""
-    return Policy(bench, vocabulary, options or PolicyOptions())
+    return Policy(context, vocabulary, options or PolicyOptions())

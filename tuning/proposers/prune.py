@@ -39,11 +39,11 @@ class Prune:
     """Sweeps over words, then generations of masks.
 
     Attributes:
-        bench: what it works with.
+        context: what it works with.
         name: "prune".
     """
 
-    bench: ProposerContext
+    context: ProposerContext
     name: str = "prune"
     _held: Scored | None = None
     _words: PromptWords = ()
@@ -55,7 +55,7 @@ class Prune:
     _rng: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:
-        self._rng = np.random.default_rng([self.bench.seed, 41])
+        self._rng = np.random.default_rng([self.context.seed, 41])
 
     def ask(self, n: int) -> list[Proposal]:
         """Propose prompts that lack a word or several."""
@@ -76,7 +76,7 @@ class Prune:
         if self._held is None:
             rivals = [one for one in results if one.finished and self._plain(one.proposal.prompt)]
             self._held = max(rivals, key=lambda one: one.mean)
-            self._words = tuple(_words(self.bench, self._held.proposal.prompt))
+            self._words = tuple(_words(self.context, self._held.proposal.prompt))
             return
         for one in results:
             if key_of(one.proposal.prompt) in self._asked:
@@ -84,7 +84,7 @@ class Prune:
 
     def _plain(self, prompt: Prompt) -> bool:
         form = prompt.forms[0]
-        return all(len(form.templates(role)) == 1 for role in self.bench.space.roles)
+        return all(len(form.templates(role)) == 1 for role in self.context.space.roles)
 
     def _next(self) -> list[PromptWords]:
         if self._held is None or not self._words:
@@ -133,19 +133,19 @@ class Prune:
 
     def _worded(self, words: PromptWords) -> Prompt:
         changed = {}
-        for role in self.bench.space.roles:
+        for role in self.context.space.roles:
             before, after = (
                 " ".join(word.text for word in words if (word.role, word.side) == (role, side))
                 for side in ("before", "after")
             )
             changed[role] = Around(f"{before} " if before else "", f" {after}" if after else "")
-        base = self._held.proposal.prompt if self._held else self.bench.space.default
-        return self.bench.space.reworded(replace(base), changed)
+        base = self._held.proposal.prompt if self._held else self.context.space.default
+        return self.context.space.reworded(replace(base), changed)
 
 
-def _words(bench: ProposerContext, prompt: Prompt) -> Iterator[Word]:
-    for role in bench.space.roles:
-        around = bench.space.around(prompt, role)
+def _words(context: ProposerContext, prompt: Prompt) -> Iterator[Word]:
+    for role in context.space.roles:
+        around = context.space.around(prompt, role)
         for side in ("before", "after"):
             for text in getattr(around, side).split():
                 yield Word(role, side, text)
@@ -159,6 +159,6 @@ def _worse(child: Scored, parent: Scored) -> bool:
     return bool(lost.mean() > TOLERATED * error)
 
 
-def make(bench: ProposerContext) -> Prune:
+def make(context: ProposerContext) -> Prune:
     """Return the proposer."""
-    return Prune(bench)
+    return Prune(context)

@@ -68,16 +68,16 @@ class Soft:
     """Trains once, and proposes what came of it.
 
     Attributes:
-        bench: what it works with.
-        box: gives the loss.
+        context: what it works with.
+        gradients: gives the loss.
         vocabulary: words whose embeddings vectors begin at.
         folder: where files of vectors go.
         options: how.
         name: "soft".
     """
 
-    bench: ProposerContext
-    box: GradientModel
+    context: ProposerContext
+    gradients: GradientModel
     vocabulary: Vocabulary
     folder: Path
     options: SoftOptions = field(default_factory=SoftOptions)
@@ -90,12 +90,12 @@ class Soft:
             return []
         self._done = True
         options = self.options
-        tokens = self.box.tokens(self.bench.search, options.vectors)
+        tokens = self.gradients.tokens(self.context.search, options.vectors)
         if options.anchor or options.agreement:  # one more pass forward, without soft tokens
-            tokens += self.box.tokens(self.bench.search, 0) // 2
+            tokens += self.gradients.tokens(self.context.search, 0) // 2
         tokens *= options.epochs
-        key = [self.bench.seed, asdict(options)]
-        found = self.bench.once("soft", key, Cost(tokens=tokens), self._trained)
+        key = [self.context.seed, asdict(options)]
+        found = self.context.once("soft", key, Cost(tokens=tokens), self._trained)
         epochs = [_decoded(one) for one in found]
         weights = np.exp(-0.5 * ((np.arange(1, len(epochs) + 1) / len(epochs) - 1) / SPREAD) ** 2)
         mean = {
@@ -108,7 +108,7 @@ class Soft:
         chosen += [(f"epoch {at + 1}", epochs[at]) for at in range(len(epochs) - 1, 0, -3)]
         return [
             Proposal(
-                replace(self.bench.space.default, adapt=QueryAdapter(**one).save(self.folder)),
+                replace(self.context.space.default, adapt=QueryAdapter(**one).save(self.folder)),
                 self.name,
                 f"{options.vectors} soft tokens, {options.form}: {how}",
             )
@@ -122,15 +122,15 @@ class Soft:
         import torch
 
         options = self.options
-        rng = np.random.default_rng([self.bench.seed, 61])
-        generator = torch.Generator().manual_seed(self.bench.seed)
+        rng = np.random.default_rng([self.context.seed, 61])
+        generator = torch.Generator().manual_seed(self.context.seed)
         module = _SoftVectors(self._start(rng), options, generator)
         scale = float(np.linalg.norm(self.vocabulary.rows, axis=1).mean())
         unit = scale / self.vocabulary.rows.shape[1] ** 0.5
         optimizer = torch.optim.AdamW(module.tensors, lr=options.rate * unit, weight_decay=0.0)
         kept = []
         for _ in range(options.epochs):
-            for queries in batches(self.bench.search, options.batch, rng):
+            for queries in batches(self.context.search, options.batch, rng):
                 loss = self._loss(module, queries)
                 optimizer.zero_grad()
                 # To these tensors alone: the model's own weights keep no gradients.
@@ -144,16 +144,16 @@ class Soft:
         import torch
         from torch.nn.functional import kl_div
 
-        vectors = self.box.vectors(queries, module.soft(), module.router)
-        loss = self.box.loss(queries, vectors)
+        vectors = self.gradients.vectors(queries, module.soft(), module.router)
+        loss = self.gradients.loss(queries, vectors)
         if self.options.anchor or self.options.agreement:
             with torch.no_grad():
-                plain = self.box.vectors(queries, None)
+                plain = self.gradients.vectors(queries, None)
             loss = loss + self.options.anchor * (vectors - plain).abs().sum(1).mean()
             documents = torch.from_numpy(
-                np.concatenate([self.box.documents.positives(one)[:1] for one in queries])
+                np.concatenate([self.gradients.documents.positives(one)[:1] for one in queries])
             ).to(vectors.device)
-            warmth = self.box.options.temperature
+            warmth = self.gradients.options.temperature
             told = (vectors @ documents.T / warmth).log_softmax(1)
             wanted = (plain @ documents.T / warmth).softmax(1)
             loss = loss + self.options.agreement * kl_div(told, wanted, reduction="batchmean")
@@ -230,11 +230,11 @@ def _decoded(held: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
 
 
 def make(
-    bench: ProposerContext,
-    box: GradientModel,
+    context: ProposerContext,
+    gradients: GradientModel,
     vocabulary: Vocabulary,
     folder: Path,
     options: SoftOptions | None = None,
 ) -> Soft:
     """Return the proposer; files of vectors go into a folder."""
-    return Soft(bench, box, vocabulary, folder, options or SoftOptions())
+    return Soft(context, gradients, vocabulary, folder, options or SoftOptions())

@@ -9,26 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from tuning.proposers.vocabulary import Vocabulary, in_front, influential
+from tuning.proposers.vocabulary import Vocabulary, WordOptions, in_front, influential_words
 from tuning.search.space import key_of
 from tuning.search.types import Proposal, ProposerContext, Scored
-
-
-@dataclass(frozen=True, slots=True)
-class TokenOptions:
-    """How words are chosen.
-
-    Attributes:
-        clusters: words that are tried for their influence, one of each cluster.
-        share: of these, how many may fill slots.
-        least: that many at least.
-        slots: words in front of the prompt.
-    """
-
-    clusters: int = 400
-    share: float = 0.1
-    least: int = 8
-    slots: int = 5
 
 
 @dataclass(slots=True)
@@ -36,15 +19,15 @@ class Tokens:
     """Greedy filling of slots.
 
     Attributes:
-        bench: what it works with.
+        context: what it works with.
         vocabulary: all words.
         options: how.
         name: "tokens".
     """
 
-    bench: ProposerContext
+    context: ProposerContext
     vocabulary: Vocabulary
-    options: TokenOptions
+    options: WordOptions
     name: str = "tokens"
     _kept: tuple[str, ...] = ()
     _waiting: list[tuple[str, ...]] = field(default_factory=list)
@@ -56,15 +39,13 @@ class Tokens:
     def ask(self, n: int) -> list[Proposal]:
         """Propose fillings."""
         if not self._kept:
-            options = self.options
-            some = self.vocabulary.representatives(options.clusters, self.bench.seed)
-            self._kept = influential(self.bench, some, options.share, options.least).words
+            self._kept = influential_words(self.context, self.vocabulary, self.options)
         if not self._waiting:
             self._waiting = self._next()
         asked, self._waiting = self._waiting[:n], self._waiting[n:]
         proposals = []
         for words in asked:
-            prompt = in_front(self.bench.space, words)
+            prompt = in_front(self.context.space, words)
             self._asked[key_of(prompt)] = words
             proposals.append(Proposal(prompt, self.name, f"{len(words)} tokens"))
         return proposals
@@ -73,7 +54,7 @@ class Tokens:
         """Remember the best filling; the default fills nothing."""
         for one in results:
             words = self._asked.get(key_of(one.proposal.prompt))
-            if one.proposal.prompt == self.bench.space.default:
+            if one.proposal.prompt == self.context.space.default:
                 words = ()
             if words is not None and one.finished and one.mean > self._best[0]:
                 self._best = (one.mean, words)
@@ -99,7 +80,7 @@ class Tokens:
 
 
 def make(
-    bench: ProposerContext, vocabulary: Vocabulary, options: TokenOptions | None = None
+    context: ProposerContext, vocabulary: Vocabulary, options: WordOptions | None = None
 ) -> Tokens:
     """Return the proposer."""
-    return Tokens(bench, vocabulary, options or TokenOptions())
+    return Tokens(context, vocabulary, options or WordOptions())

@@ -19,6 +19,23 @@ ROUNDS = 8  # of k-means
 INFLUENCE_QUERIES = 32
 
 
+@dataclass(frozen=True, slots=True)
+class WordOptions:
+    """Which words may stand in front of a prompt.
+
+    Attributes:
+        clusters: words that are tried for their influence, one of each cluster.
+        share: of these, how many may fill slots.
+        least: that many at least.
+        slots: words in front of the prompt.
+    """
+
+    clusters: int = 400
+    share: float = 0.1
+    least: int = 8
+    slots: int = 5
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Vocabulary:
     """Words and their rows.
@@ -88,34 +105,34 @@ class Vocabulary:
 
 def in_front(space: Space, words: Sequence[str]) -> Prompt:
     """Return the default with words at the front of each tuned role's wording."""
-    said = " ".join(words)
+    front = " ".join(words)
     changed = {}
     for role in space.roles:
         around = space.around(space.default, role)
-        changed[role] = Around(f"{said} {around.before}" if said else around.before, around.after)
+        changed[role] = Around(f"{front} {around.before}" if front else around.before, around.after)
     return space.reworded(space.default, changed)
 
 
-def influential(
-    bench: ProposerContext, vocabulary: Vocabulary, share: float, least: int
-) -> Vocabulary:
-    """Keep the words that move scores most when they stand in front (ClaPS, step 3).
+def influential_words(
+    context: ProposerContext, vocabulary: Vocabulary, options: WordOptions
+) -> tuple[str, ...]:
+    """Return the words that raise scores most when they stand in front (ClaPS, steps 1 and 3).
 
     Zhou et al., Survival of the Most Influential Prompts, Findings of EMNLP 2023. Words that move
     them up count, since there is no use for the others here.
 
     Args:
-        bench: scores on the first INFLUENCE_QUERIES queries of SEARCH are charged.
-        vocabulary: what is tried.
-        share: of words that are kept.
-        least: that many at least.
+        context: scores on the first INFLUENCE_QUERIES queries of SEARCH are charged.
+        vocabulary: one word of each of its clusters is tried.
+        options: how many words are tried and kept.
     """
-    queries = bench.search[:INFLUENCE_QUERIES]
-    base = bench.scores(bench.space.default, queries)
+    tried = vocabulary.representatives(options.clusters, context.seed)
+    queries = context.search[:INFLUENCE_QUERIES]
+    base = context.scores(context.space.default, queries)
     moved = [
-        float((bench.scores(in_front(bench.space, [word]), queries) - base).mean())
-        for word in vocabulary.words
+        float((context.scores(in_front(context.space, [word]), queries) - base).mean())
+        for word in tried.words
     ]
-    kept = max(least, round(share * len(moved)))
+    kept = max(options.least, round(options.share * len(moved)))
     order = sorted(range(len(moved)), key=lambda at: (-moved[at], at))[:kept]
-    return vocabulary.take(order)
+    return tried.take(order).words

@@ -10,7 +10,15 @@ from tuning.search.budget import Cost, Meter, SpentError
 from tuning.search.racing import race
 from tuning.search.scorer import Scorer
 from tuning.search.space import key_of
-from tuning.search.types import Proposal, Proposer, ProposerContext, Rules, Scored, TuningTask
+from tuning.search.types import (
+    FIRST_PROMPTS,
+    Proposal,
+    Proposer,
+    ProposerContext,
+    Rules,
+    Scored,
+    TuningTask,
+)
 
 ReportRound = Callable[["SearchState"], None]
 IDLE = 6  # batches in a row of nothing new, after which a proposer is left
@@ -33,7 +41,7 @@ class SearchState:
     ids: tuple[str, ...]
     scorer: Scorer
     scored: list[Scored] = field(default_factory=list)
-    making: str = "pool"
+    making: str = FIRST_PROMPTS
     ended: str = ""
 
     @property
@@ -68,7 +76,7 @@ class SearchState:
 def search(
     task: TuningTask, ids: Sequence[str], scorer: Scorer, report: ReportRound
 ) -> SearchState:
-    """Try the pool, then each proposer in turn with an equal share of what is left.
+    """Try the first prompts, then each proposer in turn with an equal share of what is left.
 
     Raises:
         SpentError: not even the default could be scored.
@@ -78,12 +86,12 @@ def search(
     default = task.pool[0]
     scorer.scores(default.prompt, state.ids)
     state.scored.append(Scored(default, scorer.known(default.prompt), True))
-    _heats(state, list(task.pool[1:]))
+    _race_round(state, list(task.pool[1:]))
     reserved = state.meter.reserved
     for at, (name, make) in enumerate(task.proposers.items()):
         state.making = name
         state.meter.reserved = _kept(state.meter, reserved, len(task.proposers) - at)
-        _use(state, make(_bench(state, at)), report)
+        _use(state, make(_context(state, at)), report)
         state.meter.reserved = reserved
     state.ended = state.ended or "proposers had no more to propose"
     report(state)
@@ -106,7 +114,7 @@ def _use(state: SearchState, proposer: Proposer, report: ReportRound) -> None:
             known |= new.keys()
             idle = 0 if fresh else idle + 1
             began = len(state.scored)
-            spent = _heats(state, fresh)
+            spent = _race_round(state, fresh)
             held = {key_of(one.proposal.prompt): one for one in state.scored}
             again = [
                 held[key] for key in new if key in held and held[key] not in state.scored[began:]
@@ -120,7 +128,7 @@ def _use(state: SearchState, proposer: Proposer, report: ReportRound) -> None:
         state.ended = "the budget ended"
 
 
-def _heats(state: SearchState, coming: list[Proposal]) -> bool:
+def _race_round(state: SearchState, coming: list[Proposal]) -> bool:
     """Race proposals and note what became of them; return whether the budget ended."""
     if not coming:
         return False
@@ -149,7 +157,7 @@ def _heats(state: SearchState, coming: list[Proposal]) -> bool:
     return spent
 
 
-def _bench(state: SearchState, place: int) -> ProposerContext:
+def _context(state: SearchState, place: int) -> ProposerContext:
     """Give a proposer its tools; they reach no query outside SEARCH."""
     inside = frozenset(state.ids)
     scorer = state.scorer

@@ -1,4 +1,4 @@
-"""What the loop, proposers and objectives say to each other."""
+"""The types that the loop, proposers and objectives exchange."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,15 +12,21 @@ from tuning.search.budget import Cost
 from tuning.search.space import Space
 
 Scores = NDArray[np.float64]
+FIRST_PROMPTS = "pool"  # what made them, as journals and outcomes have it
+
+
+def proposer_title(name: str) -> str:
+    """Return what people read as the name of a proposer."""
+    return "first prompts" if name == FIRST_PROMPTS else name
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A prompt that somebody thinks worth trying.
+    """A prompt that a proposer wants to be tried.
 
     Attributes:
         prompt: as it would be used.
-        made_by: name of the proposer; "pool" for what is always tried.
+        made_by: name of the proposer; FIRST_PROMPTS for what is always tried.
         how: what was done, for people.
         parents: keys of the prompts that it comes from.
         prompted: False for what changes vectors rather than words (a baseline).
@@ -31,6 +37,11 @@ class Proposal:
     how: str = ""
     parents: tuple[str, ...] = ()
     prompted: bool = True
+
+    @property
+    def title(self) -> str:
+        """What made it and how, for people."""
+        return f"{proposer_title(self.made_by)}: {self.how}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +137,7 @@ class ProposerContext:
 class Proposer(Protocol):
     """Proposes prompts and is told how they did; owns no evaluation.
 
-    What it proposes may depend on nothing but its bench and what it was told.
+    What it proposes may depend on nothing but its context and the results that it was given.
     """
 
     @property
@@ -139,7 +150,7 @@ class Proposer(Protocol):
         ...
 
     def tell(self, results: Sequence[Scored]) -> None:
-        """Take in how proposals did: its own, and first of all those of the pool."""
+        """Take in how proposals did: its own, and first of all those of the first prompts."""
         ...
 
 
@@ -155,7 +166,7 @@ class Rules:
         block: queries that are raced over at a time.
         batch: prompts that are asked for at a time.
         length_penalty: taken from the mean of a prompt of the most words, when ranking.
-        delta: probability of a certificate that claims too much.
+        delta: probability of a lower bound that is too high.
     """
 
     seed: int = 0

@@ -35,31 +35,34 @@ def watched(screen: Screen) -> "Iterator[Callable[[SearchState], None]]":
         progress.TextColumn("Tuning", markup=False),
         progress.BarColumn(bar_width=20),
         progress.TaskProgressColumn(),
-        progress.TextColumn("{task.fields[said]}", markup=False, table_column=wrapped),
+        progress.TextColumn("{task.fields[status]}", markup=False, table_column=wrapped),
         progress.TimeRemainingColumn(),
         console=console,
         disable=not console.is_terminal,
     )
     with bar:
-        task = bar.add_task("", total=1.0, said="")
+        task = bar.add_task("", total=1.0, status="")
         last = time.monotonic()
 
         def report(state: "SearchState") -> None:
             nonlocal last
-            bar.update(task, completed=1 - state.meter.left, said=said(state))
+            bar.update(task, completed=1 - state.meter.left, status=describe_progress(state))
             if bar.disable and time.monotonic() - last > EVERY:
                 last = time.monotonic()
-                screen.remark(said(state))
+                screen.remark(describe_progress(state))
 
         yield report
 
 
-def said(state: "SearchState") -> str:
-    """Say in a line how a search stands."""
+def describe_progress(state: "SearchState") -> str:
+    """Describe in a line how a search stands."""
+    from tuning.search.types import proposer_title
+
     lost = sum(not one.finished for one in state.scored)
+    means = f"best {state.best.mean:.4f} (default {state.scored[0].mean:.4f})"
     return (
-        f"{state.making}: best {state.best.mean:.4f} (default {state.scored[0].mean:.4f}) on "
-        f"SEARCH, {len(state.scored)} prompts, {lost} races lost, {state.meter.left:.0%} left"
+        f"{proposer_title(state.making)}: {means} on SEARCH, "
+        f"{len(state.scored)} prompts, {lost} races lost, {state.meter.left:.0%} left"
     )
 
 
@@ -83,7 +86,7 @@ def outcome_tables(outcome: "TuningOutcome") -> "list[Table]":
     rows = [
         [
             f"{one.mean:.4f}",
-            f"{one.proposal.made_by}: {one.proposal.how}",
+            one.proposal.title,
             _wording(one.proposal.prompt),
         ]
         for one in finished[:SHOWN]
@@ -93,7 +96,7 @@ def outcome_tables(outcome: "TuningOutcome") -> "list[Table]":
     if outcome.confirmed is not None:
         tested.append(("CONFIRM", outcome.confirmed))
     if tested:
-        heads = ("on", "prompt", ">gain", "95 %", ">p", ">certified")
+        heads = ("on", "prompt", ">gain", "95 %", ">p", ">lower bound")
         shown.append(table(*heads, rows=[_row(where, one) for where, one in tested]))
     return shown
 
@@ -102,7 +105,7 @@ def _row(where: str, one: "PromptGain") -> list[str]:
     interval = one.interval
     return [
         where,
-        f"{one.proposal.made_by}: {one.proposal.how}",
+        one.proposal.title,
         f"{one.gain:+.4f}",
         f"{interval.low:+.4f}..{interval.high:+.4f}" if interval else "-",
         f"{one.p:.2g}",
