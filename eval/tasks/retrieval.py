@@ -1,8 +1,8 @@
-"""Judge one collection: build or reuse its index, search, measure every channel and the fusion."""
+"""Judge collections: build or reuse its index, search, measure every channel and the fusion."""
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,8 @@ from embedder.progress import Progress
 from embedder.types import Counted, Encoder
 from eval.data.beir import holds_queries
 from eval.data.collections import Collection
-from eval.measures.measures import STANDARD, evaluate
+from eval.data.qrels import Qrels
+from eval.measures.measures import STANDARD, Values, evaluate
 from eval.runs.collection_index import (
     IndexedDocuments,
     build_report,
@@ -22,11 +23,14 @@ from eval.runs.collection_index import (
 )
 from eval.runs.record import FUSED, Record, RunCost, peak_bytes
 from eval.runs.run_folder import RetrievalRecordFiles
+from index.folder import Index
 from retrieval.build import BuildOptions
 from retrieval.fusion import fusion_by_name
 from retrieval.fusion_choice import AUTO, choose_fusion
 from retrieval.retriever import Retriever
-from retrieval.run import drop_self
+from retrieval.run import Run, drop_self
+
+Watch = Callable[[Collection, int], AbstractContextManager[Progress]]
 
 LATENCY_SECONDS = 5.0  # a large model on a slow machine must not be asked for minutes
 
@@ -53,6 +57,46 @@ class JudgeOptions:
     latencies: int = 100
 
 
+def _unwatched(collection: Collection, queries: int) -> AbstractContextManager[Progress]:
+    return nullcontext(lambda documents: None)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What a search of all queries gave: every run, what it cost, and how runs were fused."""
+
+    runs: Mapping[str, Run]
+    fusion: str | None
+    counts: Mapping[str, Mapping[str, int]]
+    latencies: tuple[float, ...]
+
+
+def judge_collections(
+    collections: Iterable[tuple[Collection, Path]],
+    encoders: Mapping[str, Encoder],
+    options: JudgeOptions | None = None,
+    watch: Watch = _unwatched,
+) -> list[Record]:
+    """Judge collections one by one, each with its index, see `judge`.
+
+    Args:
+        collections: each with the place of its index.
+        encoders: channel name -> encoder.
+        options: see `JudgeOptions`.
+        watch: shows progress: gets the collection and the number of queries that have text, and
+            gives what is called with the number of documents consumed.
+
+    Raises:
+        ValueError: as `judge`; what was judged before is written.
+    """
+    records = []
+    for collection, index_path in collections:
+        queries = sum(bool(text.strip()) for text in collection.queries().values())
+        with watch(collection, queries) as progress:
+            records.append(judge(collection, encoders, index_path, options, progress))
+    return records
+
+
 def judge(
     collection: Collection,
     encoders: Mapping[str, Encoder],
@@ -60,7 +104,7 @@ def judge(
     options: JudgeOptions | None = None,
     progress: Progress | None = None,
 ) -> Record:
-    """Judge a collection: every judged query counts, answered or not.
+    """Judge a collection: every judged query counts, answered or not; see `_details` on details.
 
     Where the queries are documents too, a query's own document is dropped from each run, fused
     or not, after fusion and before it is measured, as PromptReps does.
@@ -68,77 +112,111 @@ def judge(
     Args:
         collection: with queries and judgements.
         encoders: channel name -> encoder; one encoder may serve two channels.
-        index_path: an index of this collection by these encoders, or where to build it, see
-            `open_or_build`; a build that was interrupted is continued.
+        index_path: of its index by these encoders, or where to build it, see `open_or_build`.
         options: see `JudgeOptions`.
-        progress: told the number of documents consumed while an index is built.
-
-    Returns:
-        The record. Its details: channels, in the order in which they are fused; fusion, None
-        with one channel; queries and documents, how many, and empty_queries, which find nothing
-        and count 0; source, digests of what was judged; index, where it is; index_state, whether
-        it was "reused", "built" or "rebuilt"; index_holds, a digest of its files; build, what
-        indexing did and took, None where that is not known.
+        progress: called with the number of documents consumed while an index is built.
 
     Raises:
         ValueError: nothing is judged, or the index is of other encoders or another collection.
     """
     options = options or JudgeOptions()
-    qrels, queries = collection.qrels(), collection.queries()
-    several = len(encoders) > 1
-    fusion = options.fusion if several else AUTO
-    # What is misspelt must not cost hours of encoding.
-    evaluate({}, qrels, options.measures)
-    fusion_by_name(choose_fusion(fusion, list(encoders)), list(encoders))
     seconds: dict[str, float] = {}
+    qrels, queries = collection.qrels(), collection.queries()
+    _check_options(qrels, encoders, options)
     with _timed(seconds, "index"):
-        made = open_or_build(collection.documents, encoders, index_path, options.build, progress)
-    asked = {query_id: text for query_id, text in queries.items() if text.strip()}
-    with made.index as index:
-        retriever = Retriever(index, encoders, fusion, options.depth)
-        before = _counts(encoders)
-        with _timed(seconds, "search"):
-            runs = dict(retriever.channel_runs(asked, options.depth))
-        counts = _counts(encoders, before)
-        latencies = _latencies(retriever, asked, options.latencies)
-        facts: dict[str, Any] = {"queries": len(queries)}
-        facts |= {"empty_queries": len(queries) - len(asked)}
-        facts |= _facts(made, encoders, retriever.fusion if several else None)
-        facts["source"] = {"documents": made.digest, "judgements": judgements_digest(collection)}
+        built = open_or_build(collection.documents, encoders, index_path, options.build, progress)
+    with built.index:
+        search = _search(built.index, encoders, queries, options, seconds)
+        details = _details(built, encoders, queries, search.fusion)
+    details["source"] = {"documents": built.digest, "judgements": judgements_digest(collection)}
+    runs = _drop_own(collection.name, search.runs)
+    with _timed(seconds, "evaluate"):
+        values = {name: evaluate(run, qrels, options.measures) for name, run in runs.items()}
+    cost = RunCost(seconds, search.counts, peak_bytes(), search.latencies)
+    record = _record(collection.name, encoders, values, cost, details)
+    if options.out is None:
+        return record
+    return RetrievalRecordFiles(record, runs, qrels, queries).write(options.out)
+
+
+def _check_options(qrels: Qrels, encoders: Mapping[str, Encoder], options: JudgeOptions) -> None:
+    """Refuse what is misspelt: it must not cost hours of encoding."""
+    evaluate({}, qrels, options.measures)
+    fusion = options.fusion if len(encoders) > 1 else AUTO
+    fusion_by_name(choose_fusion(fusion, list(encoders)), list(encoders))
+
+
+def _search(
+    index: Index,
+    encoders: Mapping[str, Encoder],
+    queries: Mapping[str, str],
+    options: JudgeOptions,
+    seconds: dict[str, float],
+) -> _Search:
+    """Search the queries that have text in every channel, and fuse where there are several."""
+    several = len(encoders) > 1
+    texts = {query_id: text for query_id, text in queries.items() if text.strip()}
+    retriever = Retriever(index, encoders, options.fusion if several else AUTO, options.depth)
+    before = _counts(encoders)
+    with _timed(seconds, "search"):
+        runs = dict(retriever.channel_runs(texts, options.depth))
+    counts = _counts(encoders, before)
+    latencies = _latencies(retriever, texts, options.latencies)
     if several:
         with _timed(seconds, "fuse"):
             runs[FUSED] = retriever.fuse([runs[channel] for channel in encoders])
-    if holds_queries(collection.name):
-        runs = {name: drop_self(run) for name, run in runs.items()}
-    with _timed(seconds, "evaluate"):
-        values = {name: evaluate(run, qrels, options.measures) for name, run in runs.items()}
-    record = Record(
-        benchmark="retrieval",
-        dataset=collection.name,
-        values=values,
-        counted=FUSED if several else next(iter(encoders)),
-        fingerprints={name: encoder.fingerprint for name, encoder in encoders.items()},
-        cost=RunCost(seconds, counts, peak_bytes(), latencies),
-        details=facts,
-    )
-    if options.out is not None:
-        return RetrievalRecordFiles(record, runs, qrels, queries).write(options.out)
-    return record
+    return _Search(runs, retriever.fusion if several else None, counts, latencies)
 
 
-def _facts(
-    made: IndexedDocuments, encoders: Mapping[str, Encoder], fusion: str | None
+def _drop_own(dataset: str, runs: Mapping[str, Run]) -> dict[str, Run]:
+    own = holds_queries(dataset)
+    return {name: drop_self(run) if own else run for name, run in runs.items()}
+
+
+def _details(
+    built: IndexedDocuments,
+    encoders: Mapping[str, Encoder],
+    queries: Mapping[str, str],
+    fusion: str | None,
 ) -> dict[str, Any]:
-    index = made.index
+    """Return what a record of retrieval has beside the fields of every record.
+
+    That is: queries, how many, and empty_queries, which find nothing and count 0; channels, in
+    the order in which they are fused; fusion, None with one channel; documents, how many; index,
+    where it is; index_state, whether it was "reused", "built" or "rebuilt"; index_holds, a digest
+    of its files; build, what indexing did and took, None where that is not known; and source,
+    which `judge` adds: digests of what was judged.
+    """
+    index = built.index
     return {
+        "queries": len(queries),
+        "empty_queries": sum(not text.strip() for text in queries.values()),
         "channels": list(encoders),
         "fusion": fusion,
         "documents": index.documents,
         "index": str(index.path.resolve()),
-        "index_state": made.state,
+        "index_state": built.state,
         "index_holds": manifest_digest(index.manifest),
         "build": build_report(index.path),
     }
+
+
+def _record(
+    dataset: str,
+    encoders: Mapping[str, Encoder],
+    values: Mapping[str, Values],
+    cost: RunCost,
+    details: Mapping[str, Any],
+) -> Record:
+    return Record(
+        benchmark="retrieval",
+        dataset=dataset,
+        values=values,
+        counted=FUSED if len(encoders) > 1 else next(iter(encoders)),
+        fingerprints={name: encoder.fingerprint for name, encoder in encoders.items()},
+        cost=cost,
+        details=details,
+    )
 
 
 def _counts(

@@ -1,6 +1,5 @@
 """The encoder of benchmarks that judge one dense row a sentence: eval sts, eval transfer."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,8 @@ from embedder.files.config_file import parse_toml
 from embedder.prompts.files import load_prompt
 from lastword.cli.encoders import model_channels
 from lastword.cli.options import EncoderOptions
-from lastword.cli.recipes import EncoderSpec, to_json
+from lastword.cli.recipes import EncoderSpec
+from lastword.commands.evaluate.collections import encoder_settings
 
 if TYPE_CHECKING:
     from embedder.types import Encoder
@@ -54,8 +54,7 @@ class RunOutput:
             return {}
         settings = {
             "benchmark": benchmark,
-            "recipes": {"dense": json.loads(to_json(recipe))},
-            "fingerprints": {"dense": json.loads(encoder.fingerprint)},
+            **encoder_settings({"dense": recipe}, {"dense": encoder}),
             **more,
         }
         return open_run(self.out, settings, self.resume)

@@ -1,19 +1,22 @@
 """The command that repeats published figures: reproduce."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Exit, Option, Typer
 
 from lastword.cli.command import command
-from lastword.cli.encoders import ChannelEncoders, channel_options, make_encoders
+from lastword.cli.encoders import ChannelEncoders, make_encoders
 from lastword.cli.options import EncoderOptions, Output
-from lastword.cli.recipes import fusion_for, to_json
+from lastword.cli.recipes import fusion_for
 from lastword.cli.screen import Screen, table
-from lastword.cli.sources import look_through, tell_rebuilt
+from lastword.commands.evaluate.collections import (
+    SurveyedCollections,
+    encoder_settings,
+    judge_options,
+)
 
 if TYPE_CHECKING:
     from eval.tasks.published import ByRun, Configuration, Reproduction
@@ -112,34 +115,26 @@ def _judge_retrieval(
     from eval.measures.measures import STANDARD, means
     from eval.runs.record import file_stem
     from eval.runs.run_config import open_run
-    from eval.tasks.retrieval import JudgeOptions, judge
+    from eval.tasks.retrieval import judge_collections
 
     sources = {name: _folder(repeating.data, name) for name in configuration.datasets}
-    collections = {name: open_collection(source) for name, source in sources.items()}
-    surveys = {}  # what is broken, or cannot be judged, must not cost hours of encoding
-    for name, collection in collections.items():
-        collection.queries()
-        surveys[name] = look_through(collection, screen, judged=collection.qrels())
+    collections = [open_collection(source) for source in sources.values()]
+    surveyed = SurveyedCollections.read(collections, screen)
     with screen.waiting("Loading the model"):
         made = _readers(configuration, repeating)
     out = repeating.out / configuration.name
     open_run(out, _settings(configuration, sources, made), resume=False)
-    options = JudgeOptions(
-        fusion=fusion_for(configuration.fusion, made.recipes),
-        measures=tuple(dict.fromkeys([configuration.measure, *STANDARD])),
-        out=out,
-        build=replace(JudgeOptions().build, channels=channel_options(made.recipes), cache=True),
-    )
-    found: dict[str, ByRun] = {}
-    for name, collection in collections.items():
-        place, total = out / "indexes" / f"{file_stem(name)}.index", surveys[name].documents
-        with screen.progress(f"Indexing {name}", total, "documents") as advance:
-            record = judge(collection, made.encoders, place, options, advance)
-        surveys[name].tell(screen)
-        tell_rebuilt(name, record.details["index_state"], screen)
-        found[name] = {run: means(values) for run, values in record.values.items()}
+    measures = dict.fromkeys([configuration.measure, *STANDARD])
+    options = judge_options(made, configuration.fusion, [*measures], out)
+    indexes = [out / "indexes" / f"{file_stem(name)}.index" for name in sources]
+    indexed = zip(collections, indexes, strict=True)
+    records = judge_collections(indexed, made.encoders, options, surveyed.watch)
+    surveyed.tell(records, out)
     screen.remark(f"{configuration.name}: figures per query and TREC runs are in {out}.")
-    return found
+    return {
+        name: {run: means(values) for run, values in record.values.items()}
+        for name, record in zip(sources, records, strict=True)
+    }
 
 
 def _settings(
@@ -151,10 +146,7 @@ def _settings(
         "reproduces": configuration.name,
         "datasets": [str(source) for source in sources.values()],
         "fusion": fusion_for(configuration.fusion, made.recipes),
-        "recipes": {name: json.loads(to_json(recipe)) for name, recipe in made.recipes.items()},
-        "fingerprints": {
-            name: json.loads(encoder.fingerprint) for name, encoder in made.encoders.items()
-        },
+        **encoder_settings(made.recipes, made.encoders),
     }
 
 

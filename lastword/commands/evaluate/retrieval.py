@@ -13,15 +13,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option, Typer
 
 from lastword.cli.command import command
-from lastword.cli.encoders import ChannelEncoders, channel_options, make_encoders
+from lastword.cli.encoders import ChannelEncoders, make_encoders
 from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output
-from lastword.cli.recipes import describe_specs, fusion_for, to_json
+from lastword.cli.recipes import describe_specs, fusion_for
 from lastword.cli.screen import Screen, counted, duration, table
-from lastword.cli.sources import keep_unchanged, look_through, tell_escaped, tell_rebuilt
+from lastword.cli.sources import keep_unchanged
 from lastword.commands.evaluate import datasets as datasets_command
 from lastword.commands.evaluate import mteb as mteb_command
 from lastword.commands.evaluate import sts as sts_command
 from lastword.commands.evaluate import transfer as transfer_command
+from lastword.commands.evaluate.collections import (
+    SurveyedCollections,
+    encoder_settings,
+    judge_options,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -86,50 +91,50 @@ def retrieval(
     An index of the same documents is used again, one of others made anew; an interrupted one is
     finished.
     """
-    from embedder.progress import added, watching
     from eval.data.collections import open_collections
-    from eval.runs.collection_index import source_facts
-    from eval.runs.run_config import open_run
-    from eval.tasks.retrieval import judge
+    from eval.tasks.retrieval import judge_collections
 
     screen = Screen(output)
     collections = open_collections(datasets, judging.split or None)
-    surveys = {}  # what is broken, or cannot be judged, must not cost hours of encoding
-    for collection in collections:
-        collection.queries()
-        surveys[collection.name] = look_through(collection, screen, judged=collection.qrels())
+    surveyed = SurveyedCollections.read(collections, screen)
     with screen.loading(reading.channels):
         made = make_encoders(reading, (document.content for document in collections[0].documents()))
     _refuse_foreign_examples(made, collections)
-    settings = _settings(judging, made) | {"datasets": [_place(source) for source in datasets]}
-    out = judging.out or Path("runs") / _label(made, _settings(judging, made))
-    facts = {one.name: partial(source_facts, one) for one in collections}
-    finished = keep_unchanged(open_run(out, settings, judging.resume), facts, screen)
+    settings = _settings(judging, made)
+    out = judging.out or Path("runs") / _label(made, settings)
+    settings["datasets"] = [_place(source) for source in datasets]
+    finished = _finished(judging, collections, settings, out, screen)
+    waiting = surveyed.without(finished)
+    indexed = _indexed(waiting.collections, judging.indexes / _label(made))
     options = _judge_options(judging, made, out)
-    waiting = [collection for collection in collections if collection.name not in finished]
-    if len(waiting) < len(collections):
-        screen.remark(f"{len(collections) - len(waiting)} of the datasets are finished in {out}.")
-    for collection in waiting:
-        place = judging.indexes / _label(made) / f"{_index_name(collection)}.index"
-        total = surveys[collection.name].documents
-        asked = sum(bool(text.strip()) for text in collection.queries().values())
-        with (
-            screen.progress(f"Reading {collection.name}", total + asked, "texts") as advance,
-            watching(partial(added, advance, total), asked),
-        ):
-            finished[collection.name] = judge(collection, made.encoders, place, options, advance)
+    judged = judge_collections(indexed, made.encoders, options, waiting.watch)
+    finished |= {record.dataset: record for record in judged}
     records = [finished[collection.name] for collection in collections]
     screen.result([record.summary() for record in records], *_shown_all(records))
     screen.remark(f"Read by {describe_specs(made.recipes)}.")
     for record in records:
         _tell_losses(record, screen)
-    for collection in waiting:
-        state = finished[collection.name].details["index_state"]
-        surveys[collection.name].tell(screen)
-        tell_rebuilt(collection.name, state, screen)
-        tell_escaped(finished[collection.name].details.get("escaped_ids", 0), out, screen)
+    waiting.tell(judged, out)
     page = _report(out, made, screen)
     screen.remark(f"Figures per query, TREC runs and the report are in {out}: open {page}.")
+
+
+def _finished(
+    judging: RetrievalOptions,
+    collections: "Sequence[Collection]",
+    settings: Mapping[str, Any],
+    out: Path,
+    screen: Screen,
+) -> "dict[str, Record]":
+    """Make the run folder or go on in it; return records of collections that are as they were."""
+    from eval.runs.collection_index import source_facts
+    from eval.runs.run_config import open_run
+
+    facts = {collection.name: partial(source_facts, collection) for collection in collections}
+    finished = keep_unchanged(open_run(out, settings, judging.resume), facts, screen)
+    if count := len(finished.keys() & facts.keys()):
+        screen.remark(f"{count} of the datasets are finished in {out}.")
+    return finished
 
 
 def _report(out: Path, made: ChannelEncoders, screen: Screen) -> Path:
@@ -147,10 +152,7 @@ def _settings(judging: RetrievalOptions, made: ChannelEncoders) -> dict[str, Any
     return {
         "benchmark": "retrieval",
         "channels": list(made.encoders),
-        "recipes": {name: json.loads(to_json(recipe)) for name, recipe in made.recipes.items()},
-        "fingerprints": {
-            name: json.loads(encoder.fingerprint) for name, encoder in made.encoders.items()
-        },
+        **encoder_settings(made.recipes, made.encoders),
         "fusion": fusion_for(judging.fusion, made.recipes) if len(made.encoders) > 1 else None,
         "depth": judging.depth,
         "measures": list(_measures(judging)),
@@ -161,6 +163,10 @@ def _settings(judging: RetrievalOptions, made: ChannelEncoders) -> dict[str, Any
 def _place(source: str) -> str:
     """Return a folder in full: a run is repeated from anywhere."""
     return str(Path(source).resolve()) if Path(source).exists() else source
+
+
+def _indexed(collections: "Sequence[Collection]", folder: Path) -> "list[tuple[Collection, Path]]":
+    return [(one, folder / f"{_index_name(one)}.index") for one in collections]
 
 
 def _index_name(collection: "Collection") -> str:
@@ -189,16 +195,8 @@ def _measures(judging: RetrievalOptions) -> tuple[str, ...]:
 
 
 def _judge_options(judging: RetrievalOptions, made: ChannelEncoders, out: Path) -> "JudgeOptions":
-    from eval.tasks.retrieval import JudgeOptions
-
-    kept = JudgeOptions().build
-    return JudgeOptions(
-        fusion=fusion_for(judging.fusion, made.recipes),
-        depth=judging.depth,
-        measures=_measures(judging),
-        out=out,
-        build=replace(kept, channels=channel_options(made.recipes), cache=True),
-    )
+    options = judge_options(made, judging.fusion, _measures(judging), out)
+    return replace(options, depth=judging.depth)
 
 
 def _label(made: ChannelEncoders, settings: Mapping[str, Any] | None = None) -> str:

@@ -1,0 +1,101 @@
+"""What commands that judge collections share: a look through them, options, progress."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lastword.cli.encoders import ChannelEncoders, channel_options
+from lastword.cli.recipes import EncoderSpec, fusion_for, to_json
+from lastword.cli.screen import Screen
+from lastword.cli.sources import Survey, look_through, tell_escaped, tell_rebuilt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from embedder.types import Encoder
+    from eval.data.collections import Collection
+    from eval.runs.record import Record
+    from eval.tasks.retrieval import JudgeOptions
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyedCollections:
+    """Collections that can be judged, each with what a look through it found.
+
+    Attributes:
+        surveys: one a collection, in order.
+        screen: where progress and remarks are shown.
+    """
+
+    collections: Sequence["Collection"]
+    surveys: Sequence[Survey]
+    screen: Screen
+
+    @staticmethod
+    def read(collections: Sequence["Collection"], screen: Screen) -> "SurveyedCollections":
+        """Look through collections: what is broken must not cost hours of encoding.
+
+        Raises:
+            ValueError: a file is broken, or there is nothing to judge by.
+        """
+        surveys = []
+        for collection in collections:
+            collection.queries()
+            surveys.append(look_through(collection, screen, judged=collection.qrels()))
+        return SurveyedCollections(collections, surveys, screen)
+
+    def without(self, names: Mapping[str, object]) -> "SurveyedCollections":
+        """Leave out the collections of some names."""
+        kept = [
+            (collection, survey)
+            for collection, survey in zip(self.collections, self.surveys, strict=True)
+            if collection.name not in names
+        ]
+        return replace(self, collections=[one for one, _ in kept], surveys=[one for _, one in kept])
+
+    @contextmanager
+    def watch(self, collection: "Collection", queries: int) -> Iterator["Callable[[int], None]"]:
+        """Show how many documents and queries of a collection have been read."""
+        from embedder.progress import added, watching
+
+        total = self.surveys[self.collections.index(collection)].documents
+        heading = f"Reading {collection.name}"
+        with (
+            self.screen.progress(heading, total + queries, "texts") as advance,
+            watching(partial(added, advance, total), queries),
+        ):
+            yield advance
+
+    def tell(self, records: Sequence["Record"], out: Path) -> None:
+        """Show what was remarkable about the sources, after they were judged into a folder."""
+        for survey, record in zip(self.surveys, records, strict=True):
+            survey.tell(self.screen)
+            tell_rebuilt(record.dataset, record.details["index_state"], self.screen)
+            tell_escaped(record.details.get("escaped_ids", 0), out, self.screen)
+
+
+def judge_options(
+    made: ChannelEncoders, fusion: str, measures: Sequence[str], out: Path
+) -> "JudgeOptions":
+    """Return how collections are judged; "auto" is the way that the prompts say."""
+    from eval.tasks.retrieval import JudgeOptions
+
+    build = replace(JudgeOptions().build, channels=channel_options(made.recipes), cache=True)
+    fusion = fusion_for(fusion, made.recipes)
+    return JudgeOptions(fusion=fusion, measures=tuple(measures), out=out, build=build)
+
+
+def encoder_settings(
+    recipes: Mapping[str, EncoderSpec], encoders: Mapping[str, "Encoder"]
+) -> dict[str, Any]:
+    """Return what the settings of every run say of its encoders, as JSON."""
+    return {
+        "recipes": {name: json.loads(to_json(recipe)) for name, recipe in recipes.items()},
+        "fingerprints": {
+            name: json.loads(encoder.fingerprint) for name, encoder in encoders.items()
+        },
+    }
