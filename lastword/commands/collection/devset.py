@@ -9,7 +9,7 @@ from typer import Option, Typer
 
 from lastword.cli.command import command
 from lastword.cli.options import IndexPath, Output
-from lastword.cli.screen import Screen, table
+from lastword.cli.screen import Screen, counted, table
 from lastword.cli.sources import tell_escaped
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def devset(path: IndexPath, making: DevsetOutput, output: Output) -> None:
     tell_escaped(escaped, folder / "devset.tsv", screen)
     if len(made.queries) < min(making.queries, FEW):
         screen.remark(
-            f"{len(made.queries)} queries were kept of {making.queries} that were wanted; fewer "
+            f"{len(made.queries):,} of {counted(making.queries, 'query')} were kept; fewer "
             f"than {FEW} cannot confirm a gain. The counts say what was dropped; try another "
             "--style, or a collection of more documents."
         )

@@ -273,7 +273,7 @@ def _shown(record: "Record") -> "list[RenderableType]":
     spent = ", ".join(f"{what} {duration(seconds)}" for what, seconds in cost.seconds.items())
     heading = (
         f"{record.dataset}: {counted(record.details['documents'], 'document')}, "
-        f"{record.size:,} queries ({spent})"
+        f"{counted(record.size, 'query')} ({spent})"
     )
     rows = [
         (run, *(f"{mean:.4f}" for mean in means(values).values()), "")

@@ -8,7 +8,7 @@ from typer import Option, Typer
 
 from lastword.cli.command import command
 from lastword.cli.options import DeviceOptions, IndexPath, Output
-from lastword.cli.screen import Screen, shell
+from lastword.cli.screen import Screen, counted, shell
 from tuning.options import TuningOptions
 
 if TYPE_CHECKING:
@@ -119,8 +119,8 @@ def tune(
     screen, out = Screen(output), ending.out or default_folder(path)
     with Index.open(path) as index:
         judged, data = len(data.queries), data.answered_in(index)
-        if judged > len(data.queries):
-            screen.remark(f"{judged - len(data.queries)} queries have no answer in the index.")
+        if lost := judged - len(data.queries):
+            screen.remark(f"{counted(lost, 'judged query')} without an answer in the index.")
         with screen.waiting("Loading the model"):
             setup = _prepare(index, data, tuning, running, out)
         if ending.dry_run:

@@ -11,7 +11,7 @@ from embedder.files.json_file import write_json
 from embedder.files.name_lists import split_names
 from lastword.cli.command import command
 from lastword.cli.options import AUTO, Output
-from lastword.cli.screen import Screen
+from lastword.cli.screen import Screen, counted
 from lastword.cli.sources import check_folder_of, tell_escaped
 from lastword.commands.study.fuse_sources import FuseSources, development, read_runs
 from lastword.commands.study.fuse_view import shown
@@ -146,7 +146,9 @@ def _fuse(runs: "Mapping[str, Run]", fusing: FuseOptions, screen: Screen) -> Non
     into = str(fusing.into) if fusing.into else None
     data = {"runs": list(runs), "fusion": fusion, "run": str(fusing.out), "into": into}
     screen.result(data | {"queries": len(fused)})
-    screen.remark(f"{fusing.out}: {', '.join(runs)} fused by {fusion}, {len(fused):,} queries.")
+    screen.remark(
+        f"{fusing.out}: {', '.join(runs)} fused by {fusion}, {counted(len(fused), 'query')}."
+    )
     tell_escaped(escaped, fusing.out, screen)
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from lastword.cli.screen import table
+from lastword.cli.screen import counted, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -18,7 +18,7 @@ def shown(held: "Development", study: "Study", measure: str) -> "list[Renderable
     runs = study.swept.runs
     kept = int(study.not_worse.sum())
     return [
-        f"{held.dataset}: {measure} of {len(held.qrels):,} queries, {len(runs)} runs, "
+        f"{held.dataset}: {measure} of {counted(len(held.qrels), 'query')}, {len(runs)} runs, "
         f"{len(study.swept.settings):,} settings",
         *_odd(held),
         "Each method at its best, and how often it has the best of all in bootstrap samples:",
