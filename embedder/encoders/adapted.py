@@ -14,6 +14,7 @@ from embedder.encoders.batch_output import BatchOutput
 from embedder.encoders.llm import WINDOW, LLMEncoder
 from embedder.files.durable import filling
 from embedder.inputs.tokenized import ModelInput
+from embedder.models.anatomy import context_length
 from embedder.models.loading import LLMOptions
 from embedder.models.soft_prompt import soft_logits, soft_states
 from embedder.prompts.prompt import Prompt
@@ -241,13 +242,13 @@ def check_plain(encoder: LLMEncoder) -> None:
 
 def _check_room(backbone: "Backbone", ids: Sequence[Sequence[int]], soft_tokens: int) -> None:
     """Refuse queries that do not fit in the context once soft tokens stand before them."""
-    context = getattr(backbone.model.config.get_text_config(), "max_position_embeddings", None)
+    context = context_length(backbone.model)
     longest = max(len(row) for row in ids)
-    if context and longest + soft_tokens > int(context):
+    if context and longest + soft_tokens > context:
         raise ValueError(
             f"a query takes {longest} tokens in its prompt, and {soft_tokens} soft tokens stand "
             f"before it, which is over the model's context of {context}; lower max_text_tokens "
-            f"by {longest + soft_tokens - int(context)}"
+            f"by {longest + soft_tokens - context}"
         )
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from embedder.inputs.render import text_ids
+from embedder.models.anatomy import context_length
 from embedder.models.loading import LLMOptions
 
 if TYPE_CHECKING:
@@ -13,14 +14,14 @@ if TYPE_CHECKING:
 def within_context(options: LLMOptions, reader: "PromptReader") -> LLMOptions:
     """Lower the text limit where prompt and text would not fit in the model's context."""
     config = reader.backbone.model.config.get_text_config()
-    context = getattr(config, "max_position_embeddings", None)
+    context = context_length(reader.backbone.model)
     if not context:
         return options
     frames = [frame for role in reader.frames.values() for frame in role]
     select, tokenizer = reader.prompt.select, reader.backbone.tokenizer
     asked = len(text_ids(tokenizer, select.ask)) if select else 0
     room = min(
-        (int(context) - len(frame) - asked) // frame.template.texts
+        (context - len(frame) - asked) // frame.template.texts
         for frame in (*frames, *([reader.other] if reader.other else []))
     )
     if room < 1:

@@ -6,17 +6,15 @@ little of any token; what lies between says more about the text, in fewer number
 arXiv 2606.07502).
 """
 
-from typing import TYPE_CHECKING
+import torch
+from torch import Tensor
 
 from embedder.prompts.method_rules import FilterRules
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _ROWS = 8192  # of the head that stand in float64 at a time: 256 MiB for a width of 4096
 
 
-def filter_basis(head: "Tensor", rule: FilterRules) -> "Tensor":
+def filter_basis(head: Tensor, rule: FilterRules) -> Tensor:
     """Find the directions that are kept, as orthonormal columns; states @ basis is the projection.
 
     They are eigenvectors of W^T W (dim, dim), which takes the memory of no second head. The sign
@@ -32,8 +30,6 @@ def filter_basis(head: "Tensor", rule: FilterRules) -> "Tensor":
     Raises:
         ValueError: the head is no matrix of finite floats, or narrower than the rule asks for.
     """
-    import torch  # late: prompts hold a Filter, and are read without it
-
     head = head.detach()
     if head.ndim != 2 or not head.is_floating_point():
         raise ValueError(

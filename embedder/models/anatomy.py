@@ -37,6 +37,12 @@ def decoder_layers(model: "PreTrainedModel") -> nn.ModuleList:
     raise ValueError(f"no list of {depth} decoder blocks was found in {type(model).__name__}")
 
 
+def context_length(model: "PreTrainedModel") -> int | None:
+    """Return the most tokens that a model can read at once; None where it sets no limit."""
+    length = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return int(length) if length else None
+
+
 def after_blocks(model: "PreTrainedModel") -> list[nn.Module]:
     """Find what a state passes between the last block and the LM head, in order.
 

@@ -16,6 +16,7 @@ from embedder.inputs import conversation
 from embedder.inputs.conversation import Turn
 from embedder.inputs.text_tokens import TextTokenizer
 from embedder.locks import lock_of
+from embedder.models.anatomy import context_length
 from embedder.models.batching import AdaptiveBudget, left_pad, plan
 from embedder.models.digests import weights_digest
 from embedder.models.kv_cache import SharedPrefix
@@ -182,8 +183,7 @@ class Generator:
         return text.strip()
 
     def _check_room(self, rows: list[list[int]], options: GenerationOptions) -> None:
-        config = self.backbone.model.config.get_text_config()
-        context = getattr(config, "max_position_embeddings", None)
+        context = context_length(self.backbone.model)
         longest = max(map(len, rows), default=0) + options.max_new_tokens
         if context and longest > context:
             raise ValueError(

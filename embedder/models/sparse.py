@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from torch import Tensor
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from embedder.inputs.vocabulary import TermVocabulary
 
 
-def term_weights(logits: "Tensor") -> "Tensor":
+def term_weights(logits: Tensor) -> Tensor:
     """Return ln(1 + relu(logit)), the log-saturation of SPLADE (Formal et al., SIGIR 2021).
 
     Args:
@@ -22,12 +22,10 @@ def term_weights(logits: "Tensor") -> "Tensor":
     Returns:
         (n, vocab) float32, non-negative.
     """
-    import torch
-
     return torch.log1p(torch.relu(logits.float()))
 
 
-def merge_forms(weights: "Tensor", canonical: "Tensor") -> "Tensor":
+def merge_forms(weights: Tensor, canonical: Tensor) -> Tensor:
     """Give each canonical column the largest weight of the ids that share it, and the rest none.
 
     Args:
@@ -37,13 +35,11 @@ def merge_forms(weights: "Tensor", canonical: "Tensor") -> "Tensor":
     Returns:
         (n, vocab) float32.
     """
-    import torch
-
     index = canonical.expand_as(weights)
     return torch.zeros_like(weights).scatter_reduce(1, index, weights, "amax")
 
 
-def top_allowed(weights: "Tensor", allowed: "Tensor", top: int) -> tuple["Tensor", "Tensor"]:
+def top_allowed(weights: Tensor, allowed: Tensor, top: int) -> tuple[Tensor, Tensor]:
     """Keep the `top` strongest allowed terms of each text.
 
     Args:
@@ -55,14 +51,12 @@ def top_allowed(weights: "Tensor", allowed: "Tensor", top: int) -> tuple["Tensor
         terms (n, t) int64 and their weights (n, t) float32, t = min(top, a). Weight 0 means none.
         Equal weights are kept in column order.
     """
-    import torch
-
     kept = weights.gather(1, allowed.clamp(min=0)).masked_fill(allowed < 0, -1.0)  # (n, a)
     order = torch.sort(kept, dim=1, descending=True, stable=True).indices[:, :top]
     return allowed.gather(1, order), kept.gather(1, order).clamp(min=0)
 
 
-def top_outside(weights: "Tensor", eligible: "Tensor", top: int) -> tuple["Tensor", "Tensor"]:
+def top_outside(weights: Tensor, eligible: Tensor, top: int) -> tuple[Tensor, Tensor]:
     """Keep the `top` strongest terms of each text among the eligible ones.
 
     Args:
@@ -78,8 +72,8 @@ def top_outside(weights: "Tensor", eligible: "Tensor", top: int) -> tuple["Tenso
 
 
 def select(
-    logits: "Tensor", allowed: Sequence[NDArray[np.int64]], table: "TermVocabulary"
-) -> tuple["Tensor", "Tensor"]:
+    logits: Tensor, allowed: Sequence[NDArray[np.int64]], table: "TermVocabulary"
+) -> tuple[Tensor, Tensor]:
     """Cut logits to each text's terms on the device, so that no full row reaches the host.
 
     Args:
@@ -91,8 +85,6 @@ def select(
         terms (n, t) int64 and weights (n, t) float32. Weight 0 means none; a term that stands
         twice in a row has the same weight both times.
     """
-    import torch
-
     rules, device = table.rules, logits.device
     weights = term_weights(logits)
     if table.canonical is not None:
