@@ -13,6 +13,8 @@ from scipy.sparse import csr_matrix, vstack
 from embedder.files.durable import replacing
 from embedder.role import Role as Role
 
+Float32Array = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
 UNIT_TOLERANCE = 1e-3  # bf16 rounding of a unit row stays well inside this
 
 

@@ -20,11 +20,6 @@ HEAVY = {
 NOT_FOR_HELP = {*HEAVY, "numpy", "scipy", "safetensors"}
 LONGEST = 300  # lines of a file
 MOST = 16  # modules of a folder
-TO_MEND: set[object] = {  # only ever shrinks
-    ("lastword.commands.prompts.tune_view", "lastword.commands.train.train_view"),
-    "lastword.commands.prompts.tune",  # starts a circle
-    *("Device", "Float32Array", "Float64Array", "Name", "Output", "TaskEncoders"),
-}
 # Lowest first: a module may import its own part and lower ones; parts of one set are independent.
 ORDER: dict[str, list[str | set[str]]] = {
     "embedder": [
@@ -89,13 +84,12 @@ def test_groups_of_commands_do_not_import_each_other() -> None:
     for name, others in graph().items():
         for other in others:
             if name.startswith(prefix) and other.startswith(prefix):
-                same = name.split(".")[2] == other.split(".")[2]
-                assert same or (name, other) in TO_MEND, f"{name} imports {other}"
+                assert name.split(".")[2] == other.split(".")[2], f"{name} imports {other}"
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
     assert circles({"a": {"b"}, "b": {"c", "d"}, "c": {"a"}, "d": set()}) == [["a", "b", "c"]]
-    assert [circle for circle in circles(graph()) if circle[0] not in TO_MEND] == []
+    assert circles(graph()) == []
 
 
 @pytest.mark.parametrize(
@@ -160,7 +154,7 @@ def test_a_class_name_means_one_thing() -> None:
         for name in class_names(path):
             places.setdefault(name.lstrip("_"), set()).add(module)
     twice = {name: where for name, where in places.items() if len(where) > 1}
-    assert not twice.keys() - TO_MEND, twice
+    assert twice == {}
 
 
 def class_names(path: Path) -> Iterator[str]:
@@ -171,7 +165,7 @@ def class_names(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             name = node.targets[0].id
             if ast.unparse(node.value).startswith("TypeVar("):
-                continue  # a letter of its own module
+                continue
             if name.lstrip("_")[:1].isupper() and not name.isupper():
                 yield name
 

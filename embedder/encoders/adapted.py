@@ -18,12 +18,11 @@ from embedder.models.anatomy import context_length
 from embedder.models.loading import LLMOptions
 from embedder.models.soft_prompt import soft_logits, soft_states
 from embedder.prompts.prompt import Prompt
-from embedder.types import Representation, Role, fingerprint_of, list_texts, unit_rows
+from embedder.types import Float32Array, Representation, Role, fingerprint_of, list_texts, unit_rows
 
 if TYPE_CHECKING:
     from embedder.models.backbone import Backbone
 
-Float32Array = NDArray[np.float32]
 BATCH = 64  # queries
 
 

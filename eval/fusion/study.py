@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.fusion.sweep import Float64Array, Setting
+from embedder.types import Float64Array
+from eval.fusion.sweep import Setting
 from eval.statistics.significance import Interval, mean_interval, sign_flip_test
 
 ROUNDING = 1e-12  # means this close are equal; the earlier setting is then the better one

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from embedder.progress import Progress
+from embedder.types import Float64Array
 from eval.data.qrels import Qrels
 from eval.measures.ranking import rank_columns, sort_ties
 from retrieval.fusion import DEFAULT, fusion_by_name
@@ -24,7 +24,6 @@ STEPS = (0.1, 0.2, 0.25, 0.5)
 FEW = 300  # weightings of a method: the finest of STEPS that has no more is the default
 MOST = 5000  # settings; more are hours of choosing between weights that no data set tells apart
 
-Float64Array = NDArray[np.float64]
 _Measure = Callable[
     [Float64Array, Float64Array], Float64Array
 ]  # (relevant, s) ranks, (relevant,) gains -> (s,) values

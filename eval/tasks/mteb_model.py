@@ -34,7 +34,7 @@ WINDOW = 256  # texts that an encoder gets at once
 SEARCHED = ("Retrieval", "InstructionRetrieval")
 """Types of tasks in which a corpus is searched, by all channels; others compare given texts."""
 
-TaskEncoders = Callable[["TaskMetadata"], Mapping[str, Encoder]]
+EncodersForTask = Callable[["TaskMetadata"], Mapping[str, Encoder]]
 """Gives the encoders, by channel, that read the texts of a task."""
 
 
@@ -63,7 +63,7 @@ class DenseModel:
         encoders: those of a task; its "dense" one is asked.
     """
 
-    def __init__(self, meta: "ModelMeta", encoders: TaskEncoders) -> None:
+    def __init__(self, meta: "ModelMeta", encoders: EncodersForTask) -> None:
         self.mteb_model_meta = meta
         self._encoders = encoders
         self._progress: Progress = lambda texts: None
@@ -155,7 +155,7 @@ class HybridModel(DenseModel):
         searching: see `Searching`.
     """
 
-    def __init__(self, meta: "ModelMeta", encoders: TaskEncoders, searching: Searching) -> None:
+    def __init__(self, meta: "ModelMeta", encoders: EncodersForTask, searching: Searching) -> None:
         super().__init__(meta, encoders)
         self._searching = searching
         self.rebuilt: list[str] = []

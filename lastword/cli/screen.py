@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 LONG = 2.0  # seconds that may pass without a word
+LINE_EVERY = 30.0  # seconds between two lines of progress where stderr is no terminal
 Advance = Callable[[int], None]
 """Called with how many items are finished by now."""
 

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from embedder.types import Float64Array
 from eval.statistics.significance import Interval
 
-Float64Array = NDArray[np.float64]
 THRESHOLD = 0.3
 RESAMPLES = 2000
 

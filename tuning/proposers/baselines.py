@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from embedder.encoders.adapted import QueryAdapter
+from embedder.types import Float32Array
 from tuning.proposers.gradients import GradientModel
 from tuning.search.budget import Cost
 from tuning.search.types import Proposal, ProposerContext, Scored
 
-Float32Array = NDArray[np.float32]
 STEPS = (0.05, 0.1, 0.2, 0.5)  # of the way from queries to their answers
 SHRUNK = (0.5, 0.9)  # towards no whitening
 LEARNING, EPOCHS = 0.01, 40

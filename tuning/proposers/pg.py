@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.types import Float64Array
 from tuning.proposers.vocabulary import Vocabulary, WordOptions, in_front, influential_words
 from tuning.search.space import key_of
 from tuning.search.types import Proposal, ProposerContext, Scored
-
-Float64Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lastword.cli.screen import Screen, table
-from lastword.commands.train.train_view import EVERY
+from lastword.cli.screen import LINE_EVERY, Screen, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +46,7 @@ def watched(screen: Screen) -> "Iterator[Callable[[SearchState], None]]":
         def report(state: "SearchState") -> None:
             nonlocal last
             bar.update(task, completed=1 - state.meter.left, status=describe_progress(state))
-            if bar.disable and time.monotonic() - last > EVERY:
+            if bar.disable and time.monotonic() - last > LINE_EVERY:
                 last = time.monotonic()
                 screen.remark(describe_progress(state))
 

@@ -22,7 +22,7 @@ _Minutes = Annotated[
     float | None,
     Option("--minutes", min=0, help="Stop after this time, and write what there is by then."),
 ]
-_Device = Annotated[str, Option(help="auto, cpu, cuda, cuda:1, ...")]
+_DeviceName = Annotated[str, Option(help="auto, cpu, cuda, cuda:1, ...")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class TrainOptions:
 def contrast(
     making: TrainOptions,
     output: Output,
-    device: _Device = "auto",
+    device: _DeviceName = "auto",
 ) -> None:
     """Fine-tune any causal language model on pairs of a query and its answer.
 
@@ -125,7 +125,7 @@ def pretrain(
             help="Holds passages.jsonl.xz, pairs.jsonl.xz, perhaps extra.jsonl.xz.",
         ),
     ] = None,
-    device: _Device = "auto",
+    device: _DeviceName = "auto",
     threads: Annotated[
         int | None, Option(min=1, help="CPU threads; by default PyTorch's choice.")
     ] = None,

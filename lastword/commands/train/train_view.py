@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lastword.cli.screen import Screen, duration
+from lastword.cli.screen import LINE_EVERY, Screen, duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from embedder.train.progress import TrainingProgress
 
-EVERY = 30.0  # seconds between two lines where stderr is no terminal
 
 ReportProgress = Callable[["TrainingProgress"], None]
 
@@ -49,7 +48,7 @@ def _lines(screen: Screen) -> ReportProgress:
 
     def report(progress: "TrainingProgress") -> None:
         nonlocal last
-        if time.monotonic() - last > EVERY or progress.step == progress.of:
+        if time.monotonic() - last > LINE_EVERY or progress.step == progress.of:
             last = time.monotonic()
             step = f"{progress.stage}: step {progress.step:,} of {progress.of:,}"
             screen.remark(f"{step}, {_said(progress)}")
