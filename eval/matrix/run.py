@@ -22,7 +22,7 @@ from eval.runs.run_folder import CONFIG, read_records
 from eval.tasks.sts import judge as judge_pairs
 
 Data = Collection | PairSet
-Watch = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+MatrixWatch = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 WORK = "work"  # beside the models' folders: rows, indexes and the ledger
 LEDGER = "budget.json"
@@ -76,7 +76,7 @@ def run_matrix(
     asked: MatrixRequest,
     data: Sequence[Data],
     out: Path,
-    watch: Watch | None = None,
+    watch: MatrixWatch | None = None,
     dry_run: bool = False,
 ) -> Matrix:
     """Judge every prompt with every model on every data set, and go on where that was begun.
@@ -165,7 +165,7 @@ class _ModelColumn:
         self.changed = True
         return None
 
-    def run(self, ledger: Ledger, watch: Watch | None, dry_run: bool) -> Ledger:
+    def run(self, ledger: Ledger, watch: MatrixWatch | None, dry_run: bool) -> Ledger:
         """Decide which cells are run, charge them, and run them."""
         if not self.encoders:
             return ledger
