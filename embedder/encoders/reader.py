@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from embedder.encoders.batch_output import BatchOutput
+from embedder.encoders.endings import choose_batch, read_endings
 from embedder.inputs.prompt_tokenizer import PromptTokenizer
 from embedder.inputs.render import choose_form
 from embedder.inputs.tokenized import ModelInput, TokenizedText
@@ -118,26 +119,35 @@ class PromptReader:
     def next_batch(self, texts: Sequence[ModelInput], role: Role, budget: int) -> NDArray[np.int64]:
         """Choose the texts that go through the model first: the longest that fit together."""
         if self._fans[role]:
-            batch = plan([self._head(text) for text in texts], 0, budget, equal=True)[0]
             endings = sum(len(frame.ending) for frame in self.frames[role])
-            return batch[: max(1, budget // max(1, endings))]
+            return choose_batch(
+                [self._head(text, role) for text in texts], [endings] * len(texts), budget
+            )
         prefix = max(len(frame.prefix) for frame in self.frames[role])
         lengths = [max(len(row.ids) for row in text.wordings) - prefix for text in texts]
         return plan(lengths, prefix, budget, equal=self.generates)[0]
 
     def read(self, texts: Sequence[ModelInput], role: Role) -> BatchOutput:
         """Run one batch through the model."""
-        answer = self._read(texts, role)
-        if self.prompt.filter is None or answer.states is None:
-            return answer
-        return replace(answer, states=answer.states @ self.spectrum)
+        return self._filtered(self._read(texts, role))
+
+    def combine(
+        self, hidden: Sequence["Tensor | None"], logits: Sequence["Tensor | None"]
+    ) -> BatchOutput:
+        """Combine what was read under each wording, (n, dim) and (n, vocab) each."""
+        return self._filtered(self._stacked(hidden, logits))
+
+    def _filtered(self, output: BatchOutput) -> BatchOutput:
+        if self.prompt.filter is None or output.states is None:
+            return output
+        return replace(output, states=output.states @ self.spectrum)
 
     def _read(self, texts: Sequence[ModelInput], role: Role) -> BatchOutput:
         if self.generates:
             return self._generate(texts, role)
         if self.prompt.select is not None:
             return self._select(texts, role, self.prompt.select)
-        if self._fans[role] and self._head(texts[0]) > len(self.frames[role][0].prefix):
+        if self._fans[role] and self._head(texts[0], role) > len(self.frames[role][0].prefix):
             return self._fan(texts, role)
         hidden, logits = [], []
         other = self._other_states(texts)
@@ -152,9 +162,9 @@ class PromptReader:
             )
             hidden.append(step.hidden)
             logits.append(step.logits)
-        return self._answer(hidden, logits)
+        return self._stacked(hidden, logits)
 
-    def _answer(
+    def _stacked(
         self, hidden: Sequence["Tensor | None"], logits: Sequence["Tensor | None"]
     ) -> BatchOutput:
         states = [one.float() for one in hidden if one is not None]
@@ -237,34 +247,26 @@ class PromptReader:
 
     def _fans_out(self, role: Role) -> bool:
         """Tell whether wordings differ after the text only, so that it is read once for all."""
-        first, *more = self.frames[role]
+        frames = self.frames[role]
+        heads = {frame.head for frame in frames}
         return (
-            bool(more)
+            len(frames) > 1
             and self.backbone.shares_prefix
-            and self.reading.at_last_token
-            and self.prompt.prepend is None
-            and self.prompt.contrast is None
-            and all(first.ends_alike(frame) for frame in more)
+            and self.prompt.reads_last_tokens_only
+            and frames[0].template.tokens == "pieces"
+            and len(heads) == 1
+            and None not in heads
         )
 
-    def _head(self, text: ModelInput) -> int:
-        """Return the tokens before the wordings part."""
-        return text.wordings[0].text_spans[0][0].stop
+    def _head(self, text: ModelInput, role: Role) -> int:
+        """Return the tokens up to the end of the text, which wordings that fan out share."""
+        return len(text.wordings[0].ids) - len(self.frames[role][0].ending)
 
     def _fan(self, texts: Sequence[ModelInput], role: Role) -> BatchOutput:
         """Read prefix and text once, and every ending after it."""
-        frames, head = self.frames[role], self._head(texts[0])
-        prefix = self._prefix(frames[0], [text.wordings[0] for text in texts])
-        ids = [text.wordings[0].ids[len(prefix) : head] for text in texts]
-        # Only keys and values are wanted here, up to the block that is read at the end.
-        below = ReadRequest(layer=self.reading.layer, logits=False, norm=self.reading.norm)
-        top = self.reading.sparse is not None
-        step = self.backbone.read(
-            prefix, ids, ReadRequest(hidden=False, logits=False) if top else below, keep_cache=True
-        )
-        endings = [list(frame.ending) for frame in frames] * len(texts)
-        wanted = self._wanted([row for text in texts for row in text.wordings])
-        step = self.backbone.extend(step, endings, wanted, each=len(frames))
+        frames, head = self.frames[role], self._head(texts[0], role)
+        rows = [[row.ids for row in text.wordings] for text in texts]
+        step = read_endings(self.backbone, frames[0].prefix, rows, head, self._wanted([]))
         shape = (len(texts), len(frames))
         hidden, logits = step.hidden, step.logits
         if hidden is not None:

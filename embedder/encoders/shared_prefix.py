@@ -2,17 +2,17 @@
 
 import json
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedder.encoders.batch_output import BatchOutput
+from embedder.encoders.endings import choose_batch, read_endings
 from embedder.encoders.llm import WINDOW, LLMEncoder
 from embedder.inputs.render import text_ids
-from embedder.inputs.tokenized import ModelInput, TokenizedText
-from embedder.models.batching import plan
+from embedder.inputs.tokenized import ModelInput, shared_length
 from embedder.progress import tell_encoded
 from embedder.types import Representation, Role
 
@@ -72,22 +72,13 @@ def shared_head(encoder: LLMEncoder, role: Role) -> Hashable | None:
     layer that is equal too. The rules of sparse rows and a filter may differ: they act on what
     the model has said.
     """
-    prompt, reading, frames = encoder.prompt, encoder.prompt.reading, encoder.reader.frames[role]
-    parts = frames[0].parts
-    fits = (
-        encoder.backbone.shares_prefix
-        and len(frames) == 1
-        and [part.kind for part in parts[-2:]] == ["text", "literal"]
-        and not frames[0].template.has_placeholder
-        and reading.at_last_token
-        and reading.attention == "causal"
-        and reading.mode == "first-token"
-        and not (prompt.prepend or prompt.contrast or prompt.select)
-    )
-    if not fits:
+    prompt, frames = encoder.prompt, encoder.reader.frames[role]
+    head = frames[0].head if len(frames) == 1 else None
+    if head is None or not (encoder.backbone.shares_prefix and prompt.reads_last_tokens_only):
         return None
-    how = (reading.layer, reading.norm, prompt.text_rules, encoder.options.max_text_tokens)
-    return (id(encoder.backbone), *how, frames[0].template.tokens, parts[:-1])
+    reading = prompt.reading
+    rules = (reading.layer, reading.norm, prompt.text_rules, encoder.options.max_text_tokens)
+    return (id(encoder.backbone), *rules, *head)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,7 +119,7 @@ class GroupTokens:
         """Return the tally with one more prompt that begins alike."""
         one = GroupTokens.of(encoder, texts, self.role)
         heads = [
-            _common(first, second)
+            shared_length([first.wordings[0].ids, second.wordings[0].ids])
             for start in range(0, len(texts), WINDOW)
             for first, second in zip(
                 _feed(self.encoders[0], texts[start : start + WINDOW], self.role),
@@ -159,13 +150,6 @@ def _more(encoder: LLMEncoder, text: ModelInput) -> int:
     return more
 
 
-def _common(first: ModelInput, second: ModelInput) -> int:
-    """Count the ids that two rows begin with; each goes on by at least one."""
-    a, b = first.wordings[0].ids, second.wordings[0].ids
-    most = min(len(a), len(b)) - 1
-    return next((at for at in range(most) if a[at] != b[at]), most)
-
-
 def _encode_group(
     group: Sequence[LLMEncoder], texts: Sequence[str], role: Role
 ) -> list[Representation]:
@@ -180,84 +164,48 @@ def _read_window(
     group: Sequence[LLMEncoder], texts: Sequence[str], role: Role
 ) -> list[Representation]:
     """Read texts whose prompts begin with equally many ids, batch by batch."""
-    windows = [one.prepare(texts, role) for one in group]
-    rows = [[window[at].wordings[0] for window in windows] for at in range(len(texts))]
-    heads = [
-        min(_common(windows[0][at], window[at]) for window in windows[1:])
-        for at in range(len(texts))
-    ]
-    endings = [sum(len(row.ids) - head for row in of) for of, head in zip(rows, heads, strict=True)]
+    windows = [encoder.prepare(texts, role) for encoder in group]
+    rows = [[window[at].wordings[0].ids for window in windows] for at in range(len(texts))]
+    heads = [shared_length(of_text) for of_text in rows]
+    lengths = [sum(map(len, of_text)) for of_text in rows]
+    endings = [length - len(group) * head for length, head in zip(lengths, heads, strict=True)]
+    backbone, prefix = group[0].backbone, group[0].reader.frames[role][0].prefix
+    request = _request(group)
 
     def choose(waiting: list[int]) -> NDArray[np.int64]:
-        budget = group[0].room.tokens
-        batch = plan([heads[at] for at in waiting], 0, budget, equal=True)[0]
-        longest = max(endings[waiting[at]] for at in batch)
-        return batch[: max(1, budget // max(1, longest))]
+        waits = ([heads[at] for at in waiting], [endings[at] for at in waiting])
+        return choose_batch(*waits, group[0].room.tokens)
 
     def read(batch: NDArray[np.int64]) -> list[BatchOutput]:
-        rows = _read(group, role, windows, batch, heads[batch[0]])
+        head = heads[batch[0]]
+        output = read_endings(backbone, prefix, [rows[at] for at in batch], head, request)
         tell_encoded(len(batch))
-        return rows
+        return [
+            encoder.keep_terms(window, batch, _own_rows(encoder, output, at, len(group)))
+            for at, (encoder, window) in enumerate(zip(group, windows, strict=True))
+        ]
 
-    lengths = [sum(len(row.ids) for row in of) for of in rows]
-    done = group[0].room.run_batches(lengths, choose, read)
-    return [one.collect([batch[at] for batch in done]) for at, one in enumerate(group)]
-
-
-def _read(
-    group: Sequence[LLMEncoder],
-    role: Role,
-    windows: Sequence[list[ModelInput]],
-    batch: NDArray[np.int64],
-    head: int,
-) -> list[BatchOutput]:
-    """Read the first `head` ids of each text once, and the ending of every prompt after them."""
-    wanted = _wanted(group)
-    backbone = group[0].backbone
-    rows: list[TokenizedText] = [window[at].wordings[0] for at in batch for window in windows]
-    endings = [row.ids[head:] for row in rows]
-    if head == 0:
-        step = backbone.read((), endings, wanted)
-    else:
-        prefix = _prefix(group[0].reader.frames[role][0].prefix, rows, head)
-        begun = [row.ids[len(prefix) : head] for row in rows[:: len(group)]]
-        # Keys and values alone are wanted here, up to the block that is read at the end.
-        below = replace(wanted, hidden=not wanted.logits, logits=False)
-        step = backbone.read(prefix, begun, below, keep_cache=True)
-        step = backbone.extend(step, endings, wanted, each=len(group))
+    outputs = group[0].room.run_batches(lengths, choose, read)
     return [
-        one.keep_terms(window, batch, _answer(one, step, slice(at, None, len(group))))
-        for at, (one, window) in enumerate(zip(group, windows, strict=True))
+        encoder.collect([of_batch[at] for of_batch in outputs]) for at, encoder in enumerate(group)
     ]
 
 
-def _answer(encoder: LLMEncoder, step: "ForwardOutput", mine: slice) -> BatchOutput:
-    """Take what one prompt reads out of what the model said about all."""
-    reading = encoder.prompt.reading
-    hidden = step.hidden[mine].float() if reading.dense and step.hidden is not None else None
-    if hidden is not None and encoder.prompt.filter is not None:
-        hidden = hidden @ encoder.reader.spectrum
-    logits = step.logits[mine] if reading.sparse and step.logits is not None else None
-    some = hidden if hidden is not None else logits
-    if some is None:
-        raise AssertionError("a prompt reads dense rows, sparse rows or both")
-    return BatchOutput(np.arange(len(some)), None if hidden is None else hidden[None], logits)
+def _own_rows(encoder: LLMEncoder, output: "ForwardOutput", at: int, group: int) -> BatchOutput:
+    """Take the rows of the prompt at a position out of those of the group; each text has one."""
+    reading, mine = encoder.prompt.reading, slice(at, None, group)
+    hidden = output.hidden[mine] if reading.dense and output.hidden is not None else None
+    logits = output.logits[mine] if reading.sparse and output.logits is not None else None
+    return encoder.reader.combine([hidden], [logits])
 
 
-def _wanted(group: Sequence[LLMEncoder]) -> "ReadRequest":
+def _request(group: Sequence[LLMEncoder]) -> "ReadRequest":
     from embedder.models.request import ReadRequest
 
-    readings = [one.prompt.reading for one in group]
+    readings = [encoder.prompt.reading for encoder in group]
     return ReadRequest(
         layer=readings[0].layer,
         hidden=any(reading.dense for reading in readings),
         logits=any(reading.sparse is not None for reading in readings),
         norm=readings[0].norm,
     )
-
-
-def _prefix(prefix: tuple[int, ...], rows: "Sequence[TokenizedText]", head: int) -> tuple[int, ...]:
-    """Return the ids that are computed once for all texts; none where a text merged with them."""
-    length = len(prefix)
-    apart = head > length and all(tuple(row.ids[:length]) == prefix for row in rows)
-    return prefix if apart else ()

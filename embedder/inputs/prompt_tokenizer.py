@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from embedder.inputs.render import leading_specials, rendered
 from embedder.inputs.text_tokens import TextTokenizer
-from embedder.inputs.tokenized import TokenizedText
+from embedder.inputs.tokenized import TokenizedText, common_start
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.template import TEXT_SLOTS, Template, TemplatePart, TextRun
+from embedder.prompts.template import TEXT_SLOTS, Template, TemplatePart, TextRun, head_parts
 from embedder.text import sts_rules as text_rules
 from embedder.text.sentences import pack_sentences, split_sentences
 
@@ -81,27 +81,17 @@ class PromptTokenizer:
         """The ids that follow the last slot."""
         return self._literals[-1]
 
-    def ends_alike(self, other: "PromptTokenizer") -> bool:
-        """Tell whether the two differ after the text only, so that texts can be read once."""
-        both = (self, other)
-        return (
-            all(frame.template.tokens == "pieces" for frame in both)
-            and all(
-                [part.kind for part in frame.parts[-2:]] == ["text", "literal"] for frame in both
-            )
-            and self.parts[:-1] == other.parts[:-1]
-            and not self.template.has_placeholder
-        )
+    @property
+    def head(self) -> tuple[str, tuple[TemplatePart, ...]] | None:
+        """What decides the ids up to the end of the text, where an ending alone follows it."""
+        parts = head_parts(self.parts)
+        return None if parts is None else (self.template.tokens, parts)
 
     def _find_prefix(self) -> tuple[int, ...]:
         if self.template.tokens == "pieces":
             first = self._literals[0]
             return (*self._lead, *first)
-        rows = [row.ids for row in self.tokenize(_PROBES)]
-        shared = min(rows, key=len)
-        for row in rows:
-            alike = [a == b for a, b in zip(shared, row, strict=False)]
-            shared = shared[: alike.index(False)] if False in alike else shared
+        shared = common_start([row.ids for row in self.tokenize(_PROBES)])
         if self.placeholder in shared:
             shared = shared[: shared.index(self.placeholder)]
         return tuple(shared)

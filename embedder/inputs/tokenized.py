@@ -57,3 +57,15 @@ class ModelInput:
     def truncated(self) -> bool:
         """Whether the text was longer than the limit in any wording."""
         return any(row.truncated for row in (*self.wordings, self.auxiliary) if row is not None)
+
+
+def common_start(rows: Sequence[list[int]]) -> list[int]:
+    """Return the ids that all of at least one row begin with."""
+    low, high = min(rows), max(rows)  # what these two share, those between them share too
+    length = min(len(low), len(high))
+    return low[: next((at for at in range(length) if low[at] != high[at]), length)]
+
+
+def shared_length(rows: Sequence[list[int]]) -> int:
+    """Return how many ids all rows begin with, leaving every row at least one of its own."""
+    return min(len(common_start(rows)), min(map(len, rows)) - 1) if rows else 0

@@ -9,7 +9,7 @@ from embedder.checkpoints.bundled import BUNDLED_MODEL
 from embedder.prompts.method_rules import RewritingRules
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.readout_rules import at_depth
-from embedder.prompts.template import SLOT, TEXT_SLOTS, Template, template_parts
+from embedder.prompts.template import SLOT, TEXT_SLOTS, Template, head_parts, template_parts
 from embedder.types import Role
 
 if TYPE_CHECKING:
@@ -84,16 +84,14 @@ def _depth(prompt: Prompt) -> float:
 
 
 def _fan_out(prompt: Prompt, templates: tuple[Template, ...]) -> bool:
-    """Tell whether wordings differ after the text only; as `Reader` has it."""
-    cut = [template_parts(template.text) for template in templates]
+    """Tell whether wordings differ after the text only; as `PromptReader` has it."""
+    heads = {head_parts(template_parts(template.text)) for template in templates}
     return (
         len(templates) > 1
-        and prompt.reading.at_last_token
-        and prompt.prepend is None
-        and prompt.contrast is None
+        and prompt.reads_last_tokens_only
         and all(template.tokens == "pieces" for template in templates)
-        and all([part.kind for part in one[-2:]] == ["text", "literal"] for one in cut)
-        and all(one[:-1] == cut[0][:-1] for one in cut)
+        and len(heads) == 1
+        and None not in heads
     )
 
 

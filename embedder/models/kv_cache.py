@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
+from embedder.inputs.tokenized import shared_length
 from embedder.locks import lock_of
 
 if TYPE_CHECKING:
@@ -77,15 +78,6 @@ class PrefixStore:
         if len(rows) < 2 or shared < WORTH or not fits:
             return SharedPrefix()
         return self.read(rows[0][:shared])
-
-
-def shared_length(rows: Sequence[list[int]]) -> int:
-    """Return how many ids all rows begin with, leaving every row at least one of its own."""
-    if not rows:
-        return 0
-    low, high = min(rows), max(rows)  # what these two share, those between them share too
-    most = min(map(len, rows)) - 1
-    return next((at for at in range(most) if low[at] != high[at]), most)
 
 
 class _ReadOnlyLayer(DynamicLayer):  # type: ignore[misc]

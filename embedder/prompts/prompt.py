@@ -130,6 +130,13 @@ class Prompt:
             facts["adapt"] = digest
         return content_hash(facts)
 
+    @property
+    def reads_last_tokens_only(self) -> bool:
+        """Whether a plain pass is read at each row's last token, whatever precedes it."""
+        rules = (self.prepend, self.contrast, self.select)
+        plain = self.reading.at_last_token and self.reading.mode == "first-token"
+        return plain and self.reading.attention == "causal" and rules == (None,) * 3
+
     def reading_only(self, *, dense: bool, sparse: bool) -> "Prompt":
         """Return the prompt with rows that nobody wants left out."""
         rules = self.reading.sparse if sparse else None

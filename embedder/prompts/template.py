@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, get_args
@@ -71,6 +72,16 @@ def template_parts(text: str) -> tuple[TemplatePart, ...]:
         for at, piece in enumerate(cut)
         if at % 2 or piece
     )
+
+
+def head_parts(parts: Sequence[TemplatePart]) -> tuple[TemplatePart, ...] | None:
+    """Return what precedes the ending of a wording, a literal right after the text; else None.
+
+    Wordings with equal heads differ after the text only, so that texts can be read once for all.
+    """
+    ends = [part.kind for part in parts[-2:]] == ["text", "literal"]
+    filled = any(part.kind in ("placeholder", "sentences") for part in parts)
+    return tuple(parts[:-1]) if ends and not filled else None
 
 
 @dataclass(frozen=True, slots=True)

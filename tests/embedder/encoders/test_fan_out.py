@@ -61,6 +61,21 @@ def test_logits_are_averaged(tmp_path: Path, shape: str) -> None:
     assert rows.sparse is not None and rows.sparse.shape[0] == len(TEXTS)
 
 
+def test_wordings_that_hold_the_text_twice_are_read_with_both(tmp_path: Path) -> None:
+    """The head once ended at the first text, and what stood between it and the ending was lost."""
+    backbone, options = load_backbone(save_shape("llama", tmp_path), LLMOptions(dtype="float32"))
+    templates = tuple(Template("{text} again: {text}" + ending) for ending in ENDINGS)
+    prompts = [
+        Prompt("twice", (PromptVariant("plain", some, some),), ReadoutRules(sparse=None))
+        for some in (templates, *((one,) for one in templates))
+    ]
+    together, *alone = [LLMEncoder(backbone, one, options) for one in prompts]
+    got = together.states_each(TEXTS, Role.QUERY)
+    for mine, one in zip(got, alone, strict=True):
+        want = one.states(TEXTS, Role.QUERY)
+        assert (np.abs(mine - want).max(axis=1) <= 1e-5 * np.abs(want).max(axis=1)).all()
+
+
 def test_the_text_goes_through_the_blocks_once(tmp_path: Path) -> None:
     together, _ = encoders(save_shape("llama", tmp_path), ReadoutRules(sparse=None))
     together.encode(["warm the prefix"], Role.QUERY)

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from embedder.inputs.conversation import Turn, ends, prompt_ids
+from embedder.inputs.tokenized import shared_length
 from embedder.models.batching import left_pad
 from embedder.models.generation import GenerationOptions, Generator, own_seed
-from embedder.models.kv_cache import shared_length
 from embedder.models.loading import LLMOptions, load_backbone
 from tests.models import LINES, save_llama
 from tests.shapes import save_shape

@@ -1,0 +1,56 @@
+"""Rows that begin alike: what they share is read once for each text, then every ending after it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.models.backbone import Backbone
+from embedder.models.batching import plan
+from embedder.models.request import ForwardOutput, ReadRequest
+
+
+def choose_batch(heads: Sequence[int], endings: Sequence[int], budget: int) -> NDArray[np.int64]:
+    """Return the positions of the texts that are read next: equally long heads, longest first.
+
+    Args:
+        heads: tokens that the rows of each text share.
+        endings: tokens of each text's endings together.
+        budget: tokens of a pass.
+    """
+    batch = plan(heads, 0, budget, equal=True)[0]
+    longest = max(endings[at] for at in batch)
+    return batch[: max(1, budget // max(1, longest))]
+
+
+def read_endings(
+    backbone: Backbone,
+    prefix: tuple[int, ...],
+    texts: Sequence[Sequence[list[int]]],
+    head: int,
+    request: ReadRequest,
+) -> ForwardOutput:
+    """Read the first `head` ids of each text once, and every ending after them.
+
+    Args:
+        backbone: one whose prefixes can be read apart.
+        prefix: what rows usually begin with, whose keys and values are kept; computed again where
+            a row has merged with it.
+        texts: the rows of each text, equally many, which agree in their first `head` ids.
+        head: ids read once; each row has more.
+        request: what is read of each row's last token.
+
+    Returns:
+        The output of all rows: those of the first text, those of the second, and so on.
+    """
+    endings = [row[head:] for rows in texts for row in rows]
+    if head == 0:
+        return backbone.read((), endings, request)
+    length = len(prefix)
+    apart = head > length and all(tuple(rows[0][:length]) == prefix for rows in texts)
+    begun = [rows[0][length if apart else 0 : head] for rows in texts]
+    # Keys and values alone are needed of the heads, up to the block that is read at the end.
+    below = replace(request, hidden=not request.logits, logits=False)
+    output = backbone.read(prefix if apart else (), begun, below, keep_cache=True)
+    return backbone.extend(output, endings, request, each=len(texts[0]))
