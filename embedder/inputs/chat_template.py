@@ -56,6 +56,48 @@ def render_chat(
     return text
 
 
+def render_turns(
+    tokenizer: "PreTrainedTokenizerBase",
+    turns: Sequence[tuple[str, str]],
+    joint: str,
+    *,
+    continues: bool = False,
+) -> str:
+    """Render turns, (role, text) each; a model that can think aloud is asked not to.
+
+    Args:
+        tokenizer: its chat template is used.
+        turns: an optional system turn, then user and assistant in turn.
+        joint: stands between system turn and user turn where the template refuses a system turn
+            or leaves it out, so that both are one user turn.
+        continues: leave the last turn, the assistant's, open; else a user's turn is followed by
+            what an answer begins with.
+
+    Raises:
+        ChatTemplateError: as of `render_chat`.
+    """
+    (role, text), *others = turns
+    system = text.strip() if role == "system" else ""
+    last, _ = turns[-1]
+    options = {"continue_final_message": True} if continues else {}
+    options |= {"add_generation_prompt": last == "user", "enable_thinking": False}
+
+    def render(turns: Sequence[tuple[str, str]]) -> str:
+        messages = [{"role": role, "content": content} for role, content in turns]
+        return render_chat(tokenizer, messages, **options)
+
+    if not system:
+        return render(turns)
+    try:
+        rendered = render(turns)
+    except ChatTemplateError:
+        rendered = ""
+    if system in rendered:
+        return rendered
+    (_, first), *others = others
+    return render([("user", f"{system}{joint}{first}"), *others])
+
+
 def prepare_rendering() -> None:
     """Start the process, so that it is ready once a conversation is to be rendered."""
     with _process.lock:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from embedder.inputs.chat_template import ChatTemplateError, render_chat
+from embedder.inputs.chat_template import render_turns
 from embedder.inputs.render import leading_specials, text_ids
 from embedder.inputs.text_tokens import TextTokenizer
 
@@ -38,7 +38,7 @@ def prompt_ids(turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerBase") -> l
     _check_turns(turns)
     cutter = TextTokenizer(tokenizer)
     turns = [replace(turn, text=cutter.disguise(turn.text)) for turn in turns]
-    shown = _chat(turns, tokenizer) if tokenizer.chat_template else _transcript(turns)
+    shown = _render(turns, tokenizer) if tokenizer.chat_template else _transcript(turns)
     ids = cutter.encode([cutter.runs(shown)])[0].ids
     leading = list(leading_specials(tokenizer))
     return ids if ids[: len(leading)] == leading else [*leading, *ids]
@@ -58,29 +58,8 @@ def _transcript(turns: Sequence[Turn]) -> str:
     return "".join(turn.text + ("\n" if turn.role == "user" else BLANK_LINE) for turn in turns)
 
 
-def _chat(turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerBase") -> str:
-    """Render turns; a system turn that the template does not show goes into the user's."""
-    system = turns[0].text.strip() if turns[0].role == "system" else ""
-    try:
-        rendered = _rendered(turns, tokenizer)
-    except ChatTemplateError:
-        if not system:
-            raise
-        rendered = ""
-    if system in rendered and rendered:
-        return rendered
-    first = Turn("user", f"{system}{BLANK_LINE}{turns[1].text}")
-    return _rendered([first, *turns[2:]], tokenizer)
-
-
-def _rendered(turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerBase") -> str:
-    # Templates of models that can think aloud know enable_thinking; others do not look at it.
-    return render_chat(
-        tokenizer,
-        [{"role": turn.role, "content": turn.text} for turn in turns],
-        add_generation_prompt=turns[-1].role == "user",
-        enable_thinking=False,
-    )
+def _render(turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerBase") -> str:
+    return render_turns(tokenizer, [(turn.role, turn.text) for turn in turns], BLANK_LINE)
 
 
 def ends(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> list[int]:
@@ -88,7 +67,7 @@ def ends(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> list
     known = getattr(model.generation_config, "eos_token_id", None)
     found = [*(known if isinstance(known, list) else [known]), tokenizer.eos_token_id]
     if tokenizer.chat_template:  # fine-tuned models often forget to say that it ends an answer
-        answered = _rendered([Turn("user", "a"), Turn("assistant", _SENTINEL)], tokenizer)
+        answered = _render([Turn("user", "a"), Turn("assistant", _SENTINEL)], tokenizer)
         after = text_ids(tokenizer, answered.rpartition(_SENTINEL)[2].lstrip())
         special = tokenizer.added_tokens_decoder
         found += [token for token in after[:1] if token in special and special[token].special]

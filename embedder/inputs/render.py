@@ -1,9 +1,9 @@
 """Render a template for one tokenizer: choose the form that fits, chat markup, examples, slots."""
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from embedder.inputs.chat_template import ChatTemplateError, render_chat
+from embedder.inputs.chat_template import render_turns
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.template import (
     TEXT_SLOTS,
@@ -114,21 +114,17 @@ def _plain(template: Template, examples: int) -> str:
 
 def _chat(template: Template, examples: int, tokenizer: "PreTrainedTokenizerBase") -> str:
     """Render the turns; the model is left about to go on with the prefilled answer."""
-    asked: list[tuple[str, str]] = []
+    turns: list[tuple[str, str]] = []
     for number in range(examples):
         answer = template.prefill + _said(template.prefill, number)
-        asked += [("user", _filled(template.text, number)), ("assistant", answer)]
-    asked.append(("user", template.text))
-    text = ""
+        turns += [("user", _filled(template.text, number)), ("assistant", answer)]
+    turns.append(("user", template.text))
+    if template.prefill:
+        turns.append(("assistant", template.prefill))
     if template.system:
-        try:
-            text = _apply(tokenizer, [("system", template.system), *asked], template.prefill)
-        except ChatTemplateError:
-            text = ""
-    if not template.system or template.system not in text:
-        if template.system:  # no system role: as the paper does for Mistral
-            asked[0] = ("user", f"{template.system} {asked[0][1]}")
-        text = _apply(tokenizer, asked, template.prefill)
+        turns.insert(0, ("system", template.system))
+    # Without a system role, one space parts the two, as the paper does for Mistral.
+    text = render_turns(tokenizer, turns, " ", continues=bool(template.prefill))
     shown = sum(part.kind in TEXT_SLOTS for part in template_parts(text))
     if shown != template.texts:
         raise ValueError(
@@ -149,14 +145,3 @@ def _filled(text: str, number: int) -> str:
 def _said(before: str, number: int) -> str:
     """Return an example's word, with the quote closed where the wording opened one."""
     return f"{_OPEN}{number}w{_SHUT}" + (QUOTE if before.endswith(QUOTE) else "")
-
-
-def _apply(tokenizer: "PreTrainedTokenizerBase", turns: list[tuple[str, str]], prefill: str) -> str:
-    options: dict[str, Any] = {}
-    said = [{"role": role, "content": content} for role, content in turns]
-    if prefill:
-        said.append({"role": "assistant", "content": prefill})
-        options["continue_final_message"] = True
-    else:
-        options["add_generation_prompt"] = True
-    return render_chat(tokenizer, said, **options)

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from embedder.inputs.conversation import Turn, prompt_ids
 from embedder.inputs.prompt_tokenizer import PromptTokenizer
 from embedder.inputs.render import choose_form, rendered, text_ids
 from embedder.prompts.files import load_prompt
@@ -37,6 +38,12 @@ def frame(template: Template, loaded: PreTrainedTokenizerBase) -> PromptTokenize
     return PromptTokenizer(template, PROMPT, loaded)
 
 
+THINKING = (
+    "{% for m in messages %}<|{{ m.role }}|>\n{{ m.content }}<|end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>\n"
+    "{% if enable_thinking is defined and not enable_thinking %}<think></think>{% endif %}"
+    "{% endif %}"
+)
 PROMPT = load_prompt("promptreps")
 TURN = Template('Passage: "{text}". One word.', "Be brief.", 'The word is "', chat=True)
 
@@ -50,6 +57,16 @@ def test_the_answer_stays_open(tmp_path: Path) -> None:
 def test_without_prefill_the_assistant_turn_is_opened(tmp_path: Path) -> None:
     _, after = split(Template("{text}", chat=True), tokenizer(tmp_path))
     assert after == "<|end|>\n<|assistant|>\n"
+
+
+def test_a_model_that_can_think_aloud_is_asked_not_to(tmp_path: Path) -> None:
+    """Prompts once left thinking on where conversations switched it off, for the same model."""
+    loaded = tokenizer(tmp_path)
+    loaded.chat_template = THINKING
+    _, after = split(Template("{text}", chat=True), loaded)
+    assert after == "<|end|>\n<|assistant|>\n<think></think>"
+    ids = prompt_ids([Turn("user", "a text")], loaded)
+    assert str(loaded.decode(ids)).endswith(after)
 
 
 def test_a_model_without_system_role_gets_it_in_the_user_turn(tmp_path: Path) -> None:
