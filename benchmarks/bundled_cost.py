@@ -12,6 +12,7 @@ import torch
 
 from benchmarks.bundled_section import Figure, Section, Subject, markdown
 from embedder.encoders.llm import LLMEncoder
+from embedder.encoders.load import load_encoder
 from embedder.types import Role
 from eval.data.collections import open_collection
 
@@ -24,10 +25,10 @@ _OURS = """
 import sys, time
 import torch
 started = time.perf_counter()
-from embedder.encoders.llm import LLMEncoder
-LLMEncoder.load(sys.argv[1])
+from embedder.encoders.load import load_encoder
+load_encoder(sys.argv[1])
 loaded = time.perf_counter()
-LLMEncoder.load(sys.argv[1])
+load_encoder(sys.argv[1])
 print(loaded - started, time.perf_counter() - loaded)
 """
 _PLAIN = """
@@ -46,7 +47,8 @@ def speed(subject: Subject) -> Section:
     collection = open_collection(subject.data / "retrieval/scifact")
     documents = [one.content for one in islice(collection.documents(), DOCUMENTS)]
     texts = {Role.DOCUMENT: documents, Role.QUERY: [*collection.queries().values()][:QUERIES]}
-    encoder = LLMEncoder.load(subject.model)
+    encoder = load_encoder(subject.model)
+    assert isinstance(encoder, LLMEncoder)
     seconds: dict[Role, list[float]] = {role: [] for role in Role}
     for turn in range(ROUNDS + 1):
         for role, held in texts.items():

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.bundled_section import Figure, Section, Subject, markdown
-from embedder.encoders.llm import own_prompt
+from embedder.encoders.load import own_prompt
 from embedder.prompts.files import load_prompt
 from embedder.prompts.prompt import Prompt
 from embedder.train.pretrain import settings

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from benchmarks.bundled_section import Figure, Section, Subject, markdown
-from embedder.encoders.llm import LLMEncoder, own_prompt
+from embedder.encoders.llm import LLMEncoder
+from embedder.encoders.load import own_prompt
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.files import load_prompt

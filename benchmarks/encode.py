@@ -28,6 +28,7 @@ from embedder.checkpoints.bundled import BUNDLED_MODEL
 from embedder.encoders.llm import LLMEncoder
 from embedder.models.loading import LLMOptions
 from embedder.types import Role
+from tests.models import load_llm
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared/data/retrieval/scifact"
 T = TypeVar("T")
@@ -59,7 +60,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in args.models:
             place = BUNDLED_MODEL if name == "bundled" else random_135m(folder)
-            encoder = LLMEncoder.load(place, options=LLMOptions(dtype="float32", device="cpu"))
+            encoder = load_llm(place, options=LLMOptions(dtype="float32", device="cpu"))
             for role, given in texts.items():
                 record = _measure(name, encoder, role, given, args.repeats)
                 append(record)

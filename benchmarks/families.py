@@ -25,7 +25,8 @@ from torch import Tensor, nn
 
 from benchmarks.families_report import HEADINGS, MEAN, ROUNDS, SETS, TIMED, Outcome, Report
 from benchmarks.record import append
-from embedder.encoders.llm import LLMEncoder, own_prompt
+from embedder.encoders.llm import LLMEncoder
+from embedder.encoders.load import own_prompt
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.files import load_prompt, parse_prompt, prompt_library

@@ -25,11 +25,12 @@ from eval.fusion.sweep import METHODS, Setting, grid, sweep
 from eval.measures.measures import Values, evaluate
 from eval.statistics.compare import Difference, compare
 from index.folder import Index
-from lastword.cli.encoders import channel_options, make_encoders
+from lastword.cli.encoders import make_encoders
 from lastword.cli.options import EncoderOptions
-from lastword.cli.recipes import fusion_for
-from retrieval.build import BuildOptions, build_index
+from retrieval.build import build_index
 from retrieval.fusion import fusion_by_name
+from retrieval.fusion_choice import fusion_for
+from retrieval.options import BuildOptions
 from retrieval.retriever import Retriever
 from retrieval.run import Run, read_trec, write_trec
 
@@ -88,7 +89,7 @@ def searched(source: Path, place: Path, reading: EncoderOptions) -> Searched:
     made = make_encoders(reading)
     kept = {name: place.with_name(f"{place.name}.{name}.trec") for name in made.encoders}
     if not all(path.exists() for path in kept.values()):
-        options = BuildOptions(channel_options(made.recipes), on_empty="skip")
+        options = BuildOptions(on_empty="skip")
         place.parent.mkdir(parents=True, exist_ok=True)
         if not place.exists():
             build_index(collection.documents(), made.encoders, place, options)

@@ -114,7 +114,8 @@ def make_index(folder: Path, name: str) -> Path:
     """Make an index of 360 documents in a folder."""
     from index.channels.weighting import Weighting
     from index.writer import IndexWriter
-    from retrieval.build import BuildOptions, ChannelOptions, build_index
+    from retrieval.build import build_index
+    from retrieval.options import BuildOptions, ChannelOptions
     from tests.synthetic import documents
 
     folder.mkdir()

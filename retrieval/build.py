@@ -10,23 +10,12 @@ from embedder.progress import Progress
 from embedder.types import Encoder, fingerprint_differences
 from index.documents import Document
 from index.folder import MANIFEST
-from index.manifest import Ingest, Passages
+from index.manifest import Ingest
 from index.manifest_file import read_manifest
 from index.writer import CACHE, IndexWriter
 from retrieval.ingestion import Ingestion
-from retrieval.options import DEFAULT_CHANNELS, BuildOptions, BuildReport, ChannelOptions
+from retrieval.options import BuildOptions, BuildReport
 from retrieval.source import EMPTY_DIGEST, DocumentReader
-
-__all__ = [
-    "DEFAULT_CHANNELS",
-    "BuildOptions",
-    "BuildReport",
-    "ChannelOptions",
-    "Passages",
-    "Progress",
-    "add_documents",
-    "build_index",
-]
 
 
 def build_index(
@@ -88,9 +77,8 @@ def _build(
     progress: Progress | None,
 ) -> BuildReport:
     started = time.perf_counter()
-    specs = [
-        options.channel(name).spec(name, encoder.fingerprint) for name, encoder in encoders.items()
-    ]
+    options = options or BuildOptions()
+    specs = [options.channel(name).spec(name, encoder) for name, encoder in encoders.items()]
     source = DocumentReader.begun(documents)  # before there is a folder
     new = not (path / MANIFEST).exists()
     with IndexWriter(path, specs if new else None) as writer:

@@ -1,7 +1,9 @@
 """Which fusion is meant where none is named: chosen for an index, or measured for a model."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from embedder.encoders.specs import CHANNELS, EncoderSpec
+from embedder.prompts.prompt import Prompt
 from embedder.types import Encoder
 from retrieval.fusion import DEFAULT, fusion_by_name
 
@@ -24,9 +26,39 @@ def choose_fusion(asked: str, channels: Sequence[str], known: Iterable[str] = ()
     return next((fusion for fusion in known if fusion and _fits(fusion, channels)), DEFAULT)
 
 
-def measured_fusion(encoder: Encoder) -> str:
+def fusion_for(asked: str, encoders: Mapping[str, Encoder | EncoderSpec], chosen: str = "") -> str:
+    """Return the fusion that is asked for, or what "auto" means for these channels.
+
+    That is `chosen`, the index's own, then what a prompt names (its model was measured beside
+    BM25), then the default. The first two are followed where they weigh exactly these channels.
+    """
+    measured = map(measured_fusion, encoders.values())
+    return choose_fusion(asked, list(encoders), (chosen, *measured))
+
+
+def measured_fusion(encoder: Encoder | EncoderSpec) -> str:
     """Return the fusion that the prompt of an encoder was measured with, "" for none."""
     return str(getattr(getattr(encoder, "prompt", None), "fusion", ""))
+
+
+def check_fusion(prompt: Prompt, name: str) -> None:
+    """Refuse a prompt whose fusion no search could use; errors begin with `name`.
+
+    Raises:
+        ValueError: there is no such fusion, or it weighs channels that no encoder feeds.
+    """
+    kind, _, written = prompt.fusion.partition(":")
+    weighed = [part.partition("=")[0].strip() for part in written.split(",") if part]
+    channels = [channel for channel in weighed if (kind, channel) != ("rrf", "k")]
+    if prompt.fusion:
+        try:
+            fusion_by_name(prompt.fusion, channels)
+        except ValueError as error:
+            raise ValueError(f"{name}: fusion: {error}") from error
+    if unknown := [channel for channel in channels if channel not in CHANNELS]:
+        raise ValueError(
+            f"{name}: fusion weighs {unknown[0]!r}; channels are {', '.join(CHANNELS)}"
+        )
 
 
 def _fits(fusion: str, channels: Sequence[str]) -> bool:

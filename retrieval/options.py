@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from embedder.types import fingerprint_of
+from embedder.encoders.specs import stored_spec
+from embedder.types import Encoder, fingerprint_of
 from index.channels.inverted import Weighting
 from index.manifest import ChannelSpec, Ingest, Passages
 
@@ -18,18 +19,17 @@ class ChannelOptions:
     factory: str | None = None
     weighting: Weighting | None = None
     query_prompt_free: bool = False
-    recipe: str = "{}"
 
-    def spec(self, name: str, fingerprint: str) -> ChannelSpec:
-        """Return what the manifest keeps of a channel."""
+    def spec(self, name: str, encoder: Encoder) -> ChannelSpec:
+        """Return what the manifest keeps of a channel and the encoder of its rows."""
         return ChannelSpec(
             name=name,
             kind=self.kind,
-            fingerprint=fingerprint,
+            fingerprint=encoder.fingerprint,
             factory=self.factory,
             weighting=self.weighting,
             query_prompt_free=self.query_prompt_free,
-            recipe=self.recipe,
+            recipe=stored_spec(encoder),
         )
 
 

@@ -13,11 +13,11 @@ from embedder.types import Encoder, Representation, Role
 from index.folder import Index
 from retrieval.explain import ChannelPart, Explanation, matched, named
 from retrieval.fusion import Fusion, fusion_by_name
-from retrieval.fusion_choice import AUTO, choose_fusion, measured_fusion
+from retrieval.fusion_choice import AUTO, fusion_for
 from retrieval.named_texts import encode_named
-from retrieval.rows import best_of, sum_of
-from retrieval.run import Run, cut, ranked, to_run
+from retrieval.run import Run, cut, ranked, sum_rows, to_run
 
+DEPTH = 1000  # documents that each channel contributes to the fusion, as in TREC
 _BATCH = 256  # queries at a time: bounds the hits in memory, and is plenty for any encoder
 _ONLY = "query"  # id of the one query that is explained
 
@@ -43,7 +43,7 @@ class Retriever:
     """Searches an index with the encoders that made it.
 
     Args:
-        index: opened; the caller closes it.
+        index: opened; closed by the caller, or by `close`.
         encoders: channel -> encoder, any of the index's channels; runs are fused in this order,
             and channels with the same object are encoded in one pass.
         fusion: as `fusion_by_name` reads it, or a function runs -> run; "auto" is what was chosen
@@ -69,7 +69,7 @@ class Retriever:
         index: Index,
         encoders: Mapping[str, Encoder],
         fusion: str | Fusion = AUTO,
-        depth: int = 1000,
+        depth: int = DEPTH,
         any_query_prompt: bool = False,
     ) -> None:
         if not encoders or depth < 1:
@@ -96,6 +96,16 @@ class Retriever:
         self._depth = depth
         self._row_ids = {name: index.row_ids(name) for name in encoders}
 
+    def __enter__(self) -> "Retriever":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the index."""
+        self.index.close()
+
     def search(self, queries: Mapping[str, str], k: int) -> Run:
         """Return the k best documents of every query; a query may have none.
 
@@ -118,7 +128,7 @@ class Retriever:
             raise ValueError(f"a search is for at least 1 document; got k={k}")
         seconds = Seconds(float)
         runs = self._channel_runs(queries, max(k, self._depth), seconds)
-        with _timed(seconds, "fuse"):
+        with timed(seconds, "fuse"):
             fused = self.fuse(list(runs.values()))
         return SearchResult(cut(fused, k), runs, dict(seconds))
 
@@ -130,9 +140,8 @@ class Retriever:
         """Return a fusion of the channels as it is written, and as a function."""
         if not isinstance(asked, str):
             return "", asked
-        measured = (measured_fusion(encoder) for encoder in self.encoders.values())
         channels = list(self.encoders)
-        text = choose_fusion(asked, channels, (self.index.manifest.fusion, *measured))
+        text = fusion_for(asked, self.encoders, self.index.manifest.fusion)
         kinds = self.index.channels
         lexical = [name for name in channels if kinds[name].kind == "inverted"]
         return text, fusion_by_name(text, channels, lexical)
@@ -152,9 +161,13 @@ class Retriever:
             ValueError: the document is unknown, or the query is empty.
         """
         document = self.index.document(document_id)
-        runs = self.answer({_ONLY: query}, self._depth).channels
+        _check_queries({_ONLY: query})
+        encoded = self._encoded({_ONLY: query}, Seconds(float))
+        runs = {
+            name: self._searched(name, rows, [_ONLY], self._depth) for name, rows in encoded.items()
+        }
         parts = []
-        for name, rows in self._encoded({_ONLY: query}, Seconds(float)).items():
+        for name, rows in encoded.items():
             found = matched(self.index, name, rows, document_id)
             texts = (query, document.content)
             order = [doc for doc, _ in ranked(runs[name][_ONLY])]
@@ -177,16 +190,14 @@ class Retriever:
         return self.fuse(alone)[_ONLY].get(document_id, 0.0)
 
     def _channel_runs(self, queries: Mapping[str, str], k: int, seconds: Seconds) -> dict[str, Run]:
-        for query_id, text in queries.items():
-            if not text.strip():
-                raise ValueError(f"query {query_id!r} is empty; give it a text")
+        _check_queries(queries)
         ids = list(queries)
         runs: dict[str, Run] = {name: {} for name in self.encoders}
         for start in range(0, len(ids), _BATCH):
             some = ids[start : start + _BATCH]
             encoded = self._encoded({name: queries[name] for name in some}, seconds)
             for name, rows in encoded.items():
-                with _timed(seconds, f"search {name}"):
+                with timed(seconds, f"search {name}"):
                     runs[name] |= self._searched(name, rows, some, k)
         return runs
 
@@ -198,7 +209,7 @@ class Retriever:
             groups.setdefault(id(encoder), []).append(name)
         encoded: dict[str, Representation] = {}
         for names in groups.values():
-            with _timed(seconds, f"encode {'+'.join(names)}"):
+            with timed(seconds, f"encode {'+'.join(names)}"):
                 rows = encode_named(self.encoders[names[0]], texts, Role.QUERY, titles)
             encoded |= dict.fromkeys(names, rows)
         return {name: encoded[name] for name in self.encoders}
@@ -214,13 +225,19 @@ class Retriever:
             found = to_run(hits, ids, self._row_ids[channel])
             return found if hits.rows.shape[1] == k else cut(found, k)
         by_row = to_run(hits, [str(at) for at in range(len(rows))], self._row_ids[channel])
-        scored = best_of([by_row]).values()
-        added = sum_of([{ids[at]: found} for at, found in zip(rows.owner, scored, strict=True)])
+        added = sum_rows(by_row, [ids[at] for at in rows.owner])
         return cut({query_id: added.get(query_id, {}) for query_id in ids}, k)
 
 
+def _check_queries(queries: Mapping[str, str]) -> None:
+    for query_id, text in queries.items():
+        if not text.strip():
+            raise ValueError(f"query {query_id!r} is empty; give it a text")
+
+
 @contextmanager
-def _timed(seconds: Seconds, step: str) -> Iterator[None]:
+def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    """Add the wall time of a block to that of a step."""
     start = time.perf_counter()
     yield
-    seconds[step] += time.perf_counter() - start
+    seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - start

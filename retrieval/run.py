@@ -24,6 +24,24 @@ def cut(run: Run, k: int) -> Run:
     return {query_id: dict(ranked(scores)[:k]) for query_id, scores in run.items()}
 
 
+def sum_rows(run: Run, owners: Sequence[str]) -> Run:
+    """Add up what the rows of a text give each document; no row gives less than 0.
+
+    An absent document gets 0 of a row, which is what an absent row scores (PromptReps, Zhuang
+    et al., EMNLP 2024, alternative representations).
+
+    Args:
+        run: row of a text -> document -> score of its best row.
+        owners: id of the text that each row stands for, in the order of the run.
+    """
+    total: Run = {}
+    for owner, scores in zip(owners, run.values(), strict=True):
+        summed = total.setdefault(owner, {})
+        for document, score in scores.items():
+            summed[document] = summed.get(document, 0.0) + max(score, 0.0)
+    return total
+
+
 def drop_self(run: Run) -> Run:
     """Remove the document that has the id of the query, for collections that hold their queries."""
     return {

@@ -18,7 +18,8 @@ from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Encoder
 from index.folder import MANIFEST, Index
 from index.writer import IndexWriter
-from retrieval.build import BuildOptions, add_documents, build_index
+from retrieval.build import add_documents, build_index
+from retrieval.options import BuildOptions
 from retrieval.retriever import Retriever
 from retrieval.run import Run
 from tests.folders import ROOT

@@ -1,6 +1,12 @@
 """Make small real models of several shapes, with a real tokenizer, for tests."""
 
+from collections.abc import Sequence
 from pathlib import Path
+
+from embedder.encoders.llm import LLMEncoder
+from embedder.encoders.load import load_encoder
+from embedder.models.loading import LLMOptions
+from embedder.prompts.prompt import Prompt
 
 LINES = [
     "What is the capital of France? Paris is the capital and the largest city of France.",
@@ -67,3 +73,15 @@ def save_llama(
             model.model.norm.weight[0] = float("nan")
     model.save_pretrained(folder)
     return folder
+
+
+def load_llm(
+    model: str | Path,
+    prompt: Prompt | None = None,
+    options: LLMOptions | None = None,
+    channels: Sequence[str] | None = None,
+) -> LLMEncoder:
+    """Load a model under a prompt that neither adapts nor rewrites."""
+    encoder = load_encoder(model, prompt, options, channels)
+    assert isinstance(encoder, LLMEncoder)
+    return encoder

@@ -1,12 +1,11 @@
 """What a search for prompts leaves: a prompt file, a report, and perhaps a changed index."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from embedder.encoders.adapted import QueryAdapter
-from embedder.files.config_file import parse_json
+from embedder.encoders.specs import NO_SPEC, LLMSpec, from_json, to_json
 from embedder.files.durable import replace_file
 from embedder.files.json_file import write_json
 from embedder.prompts.files import format_prompt
@@ -82,15 +81,14 @@ def apply_prompt(path: Path, setup: TuningSetup, prompt: Prompt, free: bool) -> 
         if free:
             writer.free_query_prompt()
         for name, spec in writer.manifest.channels.items():
-            stored = parse_json(spec.recipe, f"the recipe of channel {name!r}")
-            if stored.get("kind") == "llm":
+            stored = from_json(spec.recipe, name) if spec.recipe != NO_SPEC else None
+            if isinstance(stored, LLMSpec):
                 if not (spec.query_prompt_free or free):
                     raise ValueError(
                         f"{path} was made without --free-query-prompt, so its query prompt stays; "
                         "give --free-query-prompt beside --apply to allow it from now on"
                     )
-                stored["prompt"] = format_prompt(prompt)
-                recipe = json.dumps(stored, sort_keys=True, ensure_ascii=False)
+                recipe = to_json(replace(stored, prompt=prompt))
                 writer.read_queries_by(name, encoder.fingerprint, recipe)
         if prompt.fusion != setup.space.default.fusion:
             writer.fuse_by(prompt.fusion)

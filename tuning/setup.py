@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from embedder.encoders.adapted import AdaptedEncoder, encoder_of
-from embedder.encoders.llm import LLMEncoder, own_prompt
-from embedder.files.config_file import parse_json
+from embedder.encoders.llm import LLMEncoder
+from embedder.encoders.load import own_prompt
+from embedder.encoders.specs import LLMSpec, spec_of
 from embedder.files.content_hash import content_hash
 from embedder.prompts.files import load_prompt, prompt_library
 from embedder.prompts.prompt import Prompt
@@ -142,12 +143,9 @@ def _other_prompts(
     index: Index, encoders: Mapping[str, Encoder], name: str
 ) -> Iterator[tuple[str, Prompt]]:
     """Yield the model's own prompt, the user's, and those of the library that are for retrieval."""
-    stored = [
-        parse_json(index.channels[channel].recipe, f"the recipe of channel {channel!r}")
-        for channel in encoders
-    ]
-    models = [recipe["model"] for recipe in stored if recipe.get("kind") == "llm"]
-    if models:  # an index that was made in Python may not say
+    specs = [spec_of(encoder) for encoder in encoders.values()]
+    models = [spec.model for spec in specs if isinstance(spec, LLMSpec)]
+    if models:
         yield "the model's own prompt", own_prompt(models[0])
     if name:
         yield f"your prompt {name}", load_prompt(name)

@@ -21,6 +21,7 @@ from embedder.prompts.prompt import Prompt
 from embedder.types import Float32Array, Representation, Role, fingerprint_of, list_texts, unit_rows
 
 if TYPE_CHECKING:
+    from embedder.encoders.specs import LLMSpec
     from embedder.models.backbone import Backbone
 
 BATCH = 64  # queries
@@ -136,6 +137,7 @@ class AdaptedEncoder:
         """
         self.inner, self.adaptation = inner, adaptation
         self.prompt = replace(inner.prompt, adapt=named)
+        self.spec: LLMSpec | None = None
         self.backbone, self.options, self.reader = inner.backbone, inner.options, inner.reader
         if adaptation.soft is not None:
             check_plain(inner)

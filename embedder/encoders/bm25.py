@@ -13,6 +13,7 @@ import snowballstemmer
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from embedder.encoders.specs import BM25Spec
 from embedder.files.name_lists import suggest_names
 from embedder.text.emoji import emoji_terms, is_emoji, without_selectors
 from embedder.text.stop_words import STOP_WORDS
@@ -61,6 +62,12 @@ class BM25Encoder:
         self._columns: dict[str, int | None] = {}
         self._lock = threading.Lock()  # a Snowball stemmer keeps the word it works on
         self._texts = self._without_words = 0
+
+    @property
+    def spec(self) -> BM25Spec | None:
+        """What an index keeps of the encoder; a list of stop words of one's own has no place."""
+        own = self._stop_words == _own_list(self._language)
+        return BM25Spec(self._language, self._analysis) if own else None
 
     @property
     def fingerprint(self) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from embedder.encoders.specs import EncoderSpec, spec_of
 from embedder.files.durable import replacing
 from embedder.types import Counted, Encoder, NamesTerms, Representation, Role, list_texts
 
@@ -38,6 +39,11 @@ class CachedEncoder:
                 errno.ENOTDIR, "a link, and nothing is written through links", str(folder)
             )
         self._replayed: Counter[str] = Counter()
+
+    @property
+    def spec(self) -> EncoderSpec | None:
+        """The spec of the encoder inside."""
+        return spec_of(self.encoder)
 
     @property
     def fingerprint(self) -> str:

@@ -4,13 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.checkpoints.bundled import BUNDLED_MODEL, BUNDLED_NAME
 from embedder.encoders.batch_output import (
     BatchOutput,
     in_order,
@@ -24,13 +22,13 @@ from embedder.locks import lock_of
 from embedder.models import sparse as sparsify
 from embedder.models.batching import AdaptiveBudget
 from embedder.models.digests import weights_digest
-from embedder.models.loading import LLMOptions, load_backbone
+from embedder.models.loading import LLMOptions
 from embedder.progress import tell_encoded
-from embedder.prompts.files import load_prompt
 from embedder.prompts.prompt import NOTES, Prompt
 from embedder.types import Representation, Role, fingerprint_of, list_texts, unit_rows
 
 if TYPE_CHECKING:
+    from embedder.encoders.specs import LLMSpec
     from embedder.models.backbone import Backbone
 
 WINDOW = 256  # texts that are sorted by length together, while the next are tokenised
@@ -50,6 +48,7 @@ class LLMEncoder:
         _check_ready(prompt)
         self.backbone = backbone
         self.prompt = prompt
+        self.spec: LLMSpec | None = None  # `load_encoder` knows the model's name
         rules = prompt.reading.sparse
         with lock_of(backbone.tokenizer):
             self.reader = PromptReader(backbone, prompt)
@@ -59,28 +58,6 @@ class LLMEncoder:
         self._counts: Counter[str] = Counter(texts=0, tokens=0, truncated=0, without_words=0)
         with lock_of(backbone.tokenizer):
             self._fingerprint = self._describe()
-
-    @staticmethod
-    def load(
-        model: str | Path,
-        prompt: Prompt | None = None,
-        options: LLMOptions | None = None,
-        channels: Sequence[str] | None = None,
-    ) -> "LLMEncoder":
-        """Load a model by hub name or folder.
-
-        Args:
-            model: name, folder, or "bundled".
-            prompt: None takes the model folder's own prompt.toml, else "promptreps".
-            options: how to run it.
-            channels: what is wanted of "dense" and "sparse"; the other is not computed. None is
-                all that the prompt reads.
-        """
-        backbone, resolved = load_backbone(model, options or LLMOptions())
-        chosen = prompt or own_prompt(model)
-        if channels is not None:
-            chosen = chosen.reading_only(dense="dense" in channels, sparse="sparse" in channels)
-        return LLMEncoder(backbone, chosen, resolved)
 
     @property
     def fingerprint(self) -> str:
@@ -258,20 +235,11 @@ def _check_ready(prompt: Prompt) -> None:
         )
     if prompt.adapt:
         raise ValueError(
-            f"prompt {prompt.name!r} adapts query rows by {prompt.adapt}: open it with "
-            "embedder.encoders.load.open_encoder, which applies that"
+            f"prompt {prompt.name!r} adapts query rows by {prompt.adapt}: "
+            "embedder.encoders.load.load_encoder applies that"
         )
     if prompt.rewrite is not None:
         raise ValueError(
-            f"prompt {prompt.name!r} averages over rewritings: open it with "
-            "embedder.encoders.load.open_encoder, which brings the model that writes them"
+            f"prompt {prompt.name!r} averages over rewritings: "
+            "embedder.encoders.load.load_encoder brings the model that writes them"
         )
-
-
-def own_prompt(model: str | Path) -> Prompt:
-    """Return the prompt.toml that lies beside a model's weights, else "promptreps".
-
-    A model that was trained with a prompt works with that one only, so it carries it along.
-    """
-    own = (BUNDLED_MODEL if model == BUNDLED_NAME else Path(model)) / "prompt.toml"
-    return load_prompt(own if own.is_file() else "promptreps")

@@ -1,55 +1,112 @@
-"""Open an encoder: a model with a prompt, its examples drawn, its generator beside it."""
+"""The one door to an encoder: by the name of a model and a prompt, or again from its spec."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from embedder.encoders.llm import LLMEncoder, own_prompt
-from embedder.encoders.rice import draw_examples, show_examples
-from embedder.models.loading import LLMOptions, load_backbone
+from embedder.checkpoints.bundled import BUNDLED_MODEL, BUNDLED_NAME
+from embedder.checkpoints.trust import remember_models
+from embedder.encoders.specs import (
+    BM25Spec,
+    EncoderSpec,
+    LLMSpec,
+    SbertSpec,
+    full_place,
+    models_of,
+    with_full_paths,
+)
+from embedder.models.loading import LLMOptions
+from embedder.prompts.files import load_prompt
 from embedder.prompts.prompt import Prompt
+from embedder.types import Encoder
 
-if TYPE_CHECKING:
-    from embedder.encoders.adapted import AdaptedEncoder
-    from embedder.encoders.rewriting import RewritingEncoder
+SBERT = "sbert:"
+BM25 = "bm25"
 
 
-def open_encoder(
+def load_encoder(
     model: str | Path,
-    prompt: Prompt | None = None,
+    prompt: Prompt | str | Path | None = None,
     options: LLMOptions | None = None,
     channels: Sequence[str] | None = None,
     texts: Iterable[str] | None = None,
-) -> "LLMEncoder | RewritingEncoder | AdaptedEncoder":
-    """Load a model by hub name or folder as the encoder that a prompt describes.
+) -> Encoder:
+    """Load the encoder of a model with a prompt; it knows its `spec`, which an index keeps.
 
     Args:
-        model: name, folder, or "bundled".
-        prompt: None takes the model folder's own prompt.toml, else "promptreps".
-        options: how to run it.
-        channels: what is wanted of "dense" and "sparse"; None is all that the prompt reads.
+        model: a causal LM by hub name or folder, or "bundled"; "sbert:NAME", a
+            sentence-transformers model; "bm25" or "bm25:LANGUAGE".
+        prompt: a value, a library name or a .toml file. None takes the model folder's own
+            prompt.toml, else "promptreps"; for a sentence-transformers model, its own prompts.
+        options: how a model is run; of a sentence-transformers model the device and the trust
+            count only.
+        channels: some of "dense" and "sparse"; the other is not computed. None is all that the
+            prompt reads.
         texts: the collection that a prompt with a sample draws its examples from; read only then.
+
+    Raises:
+        ValueError: no such model can be loaded, or the arguments do not go together.
     """
-    chosen = prompt or own_prompt(model)
-    backbone, resolved = load_backbone(model, options or LLMOptions())
-    if chosen.sample is not None and not chosen.examples and texts is not None:
-        drawn = draw_examples(texts, chosen.sample)
-        chosen = show_examples(chosen, drawn, backbone, resolved)
-    plain = replace(chosen, rewrite=None)
-    if channels is not None:
-        plain = plain.reading_only(dense="dense" in channels, sparse="sparse" in channels)
-    if plain.adapt:
-        from embedder.encoders.adapted import encoder_of
+    name, options = str(model), options or LLMOptions()
+    if isinstance(prompt, str | Path):
+        prompt = load_prompt(prompt)
+    spec: EncoderSpec
+    if name == BM25 or name.startswith(f"{BM25}:"):
+        from embedder.encoders.bm25 import ANALYSIS
 
-        return encoder_of(backbone, plain, resolved)
-    encoder = LLMEncoder(backbone, plain, resolved)
-    if chosen.rewrite is None:
-        return encoder
-    from embedder.encoders.rewriting import RewritingEncoder
-    from embedder.methods.geneol import Rewriter
-    from embedder.models.generation import Generator
+        if prompt is not None:
+            raise ValueError(f"{name} reads texts without a prompt; leave out prompt")
+        spec = BM25Spec(name[len(BM25) + 1 :] or "english", ANALYSIS)
+    elif name.startswith(SBERT):
+        own = prompt and with_full_paths(prompt)
+        spec = SbertSpec(full_place(name.removeprefix(SBERT)), own)
+    else:
+        chosen = with_full_paths(prompt or own_prompt(name))
+        reads = _channels(chosen, channels)
+        place = full_place(name)
+        spec = LLMSpec(place, chosen, reads, options.dtype, options.max_text_tokens)
+    encoder = load_from_spec(spec, options, texts)
+    remember_models(models_of(spec))
+    return encoder
 
-    rules = chosen.rewrite
-    generator = Generator.load(rules.writer, options) if rules.writer else Generator(backbone)
-    return RewritingEncoder(encoder, Rewriter(generator, rules))
+
+def load_from_spec(
+    spec: EncoderSpec, options: LLMOptions | None = None, texts: Iterable[str] | None = None
+) -> Encoder:
+    """Load the encoder that a spec describes, whoever wrote it: see `retrieval.open` for trust.
+
+    Args:
+        spec: of `spec_of`, or read from an index.
+        options: where and how a model runs; dtype and max_text_tokens are the spec's.
+        texts: as for `load_encoder`.
+    """
+    options = options or LLMOptions()
+    if isinstance(spec, BM25Spec):
+        from embedder.encoders.bm25 import BM25Encoder
+
+        return BM25Encoder(spec.language, analysis=spec.analysis)
+    if isinstance(spec, SbertSpec):
+        from embedder.encoders.sbert import SbertEncoder
+
+        return SbertEncoder.load(spec.model, options.device, spec.prompt, options.trust_remote_code)
+    from embedder.encoders.prompted import load_prompted
+
+    return load_prompted(spec, options, texts)
+
+
+def own_prompt(model: str | Path) -> Prompt:
+    """Return the prompt.toml that lies beside a model's weights, else "promptreps".
+
+    A model that was trained with a prompt works with that one only, so it carries it along.
+    """
+    own = (BUNDLED_MODEL if model == BUNDLED_NAME else Path(model)) / "prompt.toml"
+    return load_prompt(own if own.is_file() else "promptreps")
+
+
+def _channels(prompt: Prompt, channels: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the channels that are computed, all that the prompt reads by default."""
+    if channels is None:
+        read = {"dense": prompt.reading.dense, "sparse": prompt.reading.sparse is not None}
+        return tuple(name for name, does in read.items() if does)
+    if not channels or set(channels) - {"dense", "sparse"}:
+        raise ValueError(f"a language model gives dense, sparse or both; got {list(channels)}")
+    return tuple(channels)

@@ -13,6 +13,7 @@ from embedder.methods.geneol import Rewriter
 from embedder.types import Representation, Role, fingerprint_of, list_texts, unit_rows
 
 if TYPE_CHECKING:
+    from embedder.encoders.specs import LLMSpec
     from embedder.prompts.prompt import Prompt
 
 
@@ -42,6 +43,7 @@ class RewritingEncoder:
 
     def __init__(self, inner: StateEncoder, rewriter: Rewriter) -> None:
         self.inner, self.rewriter = inner, rewriter
+        self.spec: LLMSpec | None = None
         self._counting = Lock()
         self._counts: Counter[str] = Counter(texts=0, variants=0, empty_variants=0)
         self._fingerprint = fingerprint_of(**json.loads(inner.fingerprint), variants=rewriter.facts)

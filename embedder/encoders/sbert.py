@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from embedder.checkpoints.load_report import complete_weights
 from embedder.checkpoints.model_folder import check_counts
 from embedder.encoders.sbert_prompt import SbertWording, own_wordings, sbert_wordings, token_counts
 from embedder.encoders.sbert_texts import texts_as_text
+from embedder.encoders.specs import SbertSpec, full_place, with_full_paths
 from embedder.inputs.chat_template import ChatTemplateError, render_chat
 from embedder.locks import lock_of
 from embedder.models.digests import tokenizer_digest, weights_digest
@@ -51,6 +52,7 @@ class SbertEncoder:
         self.model = model
         self.sparse = sparse
         self.prompt = prompt
+        self.spec: SbertSpec | None = None  # `load` knows the model's name
         self.wordings = own_wordings(model) if prompt is None else sbert_wordings(prompt, model)
         self._acting = prompt is not None and prompt.text_specials == "control"
         self._counts: Counter[str] = Counter(texts=0, truncated=0)
@@ -105,7 +107,15 @@ class SbertEncoder:
         with named_errors(name, "sentence-transformers model"):
             check_finite(model, name)
             _check_reading(model, name)
-        return SbertEncoder(model, sparse, prompt)
+        encoder = SbertEncoder(model, sparse, prompt)
+        encoder.spec = SbertSpec(full_place(name), prompt and with_full_paths(prompt))
+        return encoder
+
+    def with_prompt(self, prompt: Prompt) -> "SbertEncoder":
+        """Return the encoder of another prompt on the same model."""
+        encoder = SbertEncoder(self.model, self.sparse, prompt)
+        encoder.spec = self.spec and replace(self.spec, prompt=prompt)
+        return encoder
 
     @property
     def fingerprint(self) -> str:

@@ -121,7 +121,9 @@ def shortened(prompt: Prompt) -> tuple[Prompt, tuple[str, ...]]:
             f"[sample] puts {prompt.sample.count} texts of the collection before the text, "
             "which are not shown."
         )
-    return replace(prompt, rewrite=None, sample=None), tuple(said)
+    if prompt.adapt:
+        said.append("adapt changes the rows of queries beside words, which is not shown.")
+    return replace(prompt, rewrite=None, sample=None, adapt=""), tuple(said)
 
 
 def _wording(

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from embedder.encoders.bm25 import BM25Encoder
-from embedder.encoders.llm import LLMEncoder, own_prompt
+from embedder.encoders.llm import LLMEncoder
+from embedder.encoders.load import own_prompt
 from embedder.encoders.shared_prefix import role_fingerprint
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.files import format_prompt

@@ -14,7 +14,8 @@ from eval.data.collections import Collection
 from index.documents import Document
 from index.folder import MANIFEST, Index
 from index.manifest import Manifest
-from retrieval.build import BuildOptions, build_index
+from retrieval.build import build_index
+from retrieval.options import BuildOptions
 from retrieval.source import DocumentsDigest, SourceChangedError, documents_digest
 
 StreamDocuments = Callable[[], Iterable[Document]]

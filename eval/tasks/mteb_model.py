@@ -19,8 +19,8 @@ from eval.measures.ranking import rank_documents
 from eval.runs.collection_index import open_or_build
 from index.documents import Document
 from index.folder import Index
-from retrieval.build import BuildOptions
 from retrieval.fusion_choice import AUTO
+from retrieval.options import BuildOptions
 from retrieval.retriever import Retriever
 from retrieval.run import Run
 

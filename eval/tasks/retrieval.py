@@ -24,9 +24,9 @@ from eval.runs.collection_index import (
 from eval.runs.record import FUSED, Record, RunCost, peak_bytes
 from eval.runs.run_folder import RetrievalRecordFiles
 from index.folder import Index
-from retrieval.build import BuildOptions
 from retrieval.fusion import fusion_by_name
 from retrieval.fusion_choice import AUTO, choose_fusion
+from retrieval.options import BuildOptions
 from retrieval.retriever import Retriever
 from retrieval.run import Run, drop_self
 

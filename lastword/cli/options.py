@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from embedder.checkpoints.bundled import BUNDLED_NAME
+from embedder.checkpoints.trust import ModelAccess
 
 if TYPE_CHECKING:
     from embedder.models.loading import LLMOptions
@@ -119,7 +120,7 @@ class EncoderOptions(ModelChoice):
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceOptions:
+class DeviceOptions(ModelAccess):
     """Where the models of an index run when it is searched or added to."""
 
     model: Annotated[

@@ -15,7 +15,8 @@ from index.folder import Index
 from index.manifest import Manifest
 from index.segment import Segment, open_segments
 from index.writer import IndexWriter
-from retrieval.build import BuildOptions, ChannelOptions, add_documents, build_index
+from retrieval.build import add_documents, build_index
+from retrieval.options import BuildOptions, ChannelOptions
 from retrieval.run import Run, cut, to_run
 from tests.synthetic import SignEncoder, documents, queries
 

@@ -9,7 +9,8 @@ from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Encoder
 from index.documents import Document
 from index.folder import Index
-from retrieval.build import BuildOptions, add_documents, build_index
+from retrieval.build import add_documents, build_index
+from retrieval.options import BuildOptions
 from tests.retrieval.test_build import SMALL, both, contents
 from tests.synthetic import SignEncoder, documents
 

@@ -18,7 +18,8 @@ from eval.tasks.retrieval import JudgeOptions, judge
 from index.documents import Document
 from index.folder import Index
 from lastword.main import main
-from retrieval.build import BuildOptions, add_documents, build_index
+from retrieval.build import add_documents, build_index
+from retrieval.options import BuildOptions
 
 LINES = ['{"_id": "a", "text": "rotate the key"}', '{"_id": "b", "text": "bake the bread"}']
 KEEP = BuildOptions(on_empty="keep")

@@ -10,15 +10,9 @@ import numpy as np
 import pytest
 
 from embedder.encoders.bm25 import BM25Encoder
-from embedder.prompts.files import format_prompt, load_prompt, parse_prompt
+from embedder.encoders.specs import BM25Spec, LLMSpec, SbertSpec, from_json, to_json
+from embedder.prompts.files import load_prompt, parse_prompt
 from index.folder import Index
-from lastword.cli.recipes import (
-    BM25Spec,
-    LLMSpec,
-    SbertSpec,
-    from_json,
-    to_json,
-)
 from lastword.main import INTERRUPTED, main
 from retrieval.run import read_trec
 
@@ -272,7 +266,7 @@ def test_an_interruption_says_how_to_go_on(
 @pytest.mark.parametrize(
     "recipe",
     [
-        LLMSpec("bundled", format_prompt(load_prompt("promptreps")), ("dense", "sparse")),
+        LLMSpec("bundled", load_prompt("promptreps"), ("dense", "sparse")),
         SbertSpec("all-MiniLM-L6-v2"),
         BM25Spec("german"),
     ],

@@ -16,6 +16,7 @@ from eval.tasks.sentence_vectors import SentenceRows
 from index.documents import Document
 from retrieval.build import build_index
 from retrieval.options import BuildOptions
+from tests.models import load_llm
 
 TEXTS = [f"volcano lava number {at} " + "magma " * (at % 7) for at in range(60)]
 
@@ -23,7 +24,7 @@ TEXTS = [f"volcano lava number {at} " + "magma " * (at % 7) for at in range(60)]
 @pytest.fixture(scope="module")
 def encoder(llama: Path) -> LLMEncoder:
     """Make an encoder whose batches hold a few texts."""
-    return LLMEncoder.load(llama, options=LLMOptions(token_budget=200))
+    return load_llm(llama, options=LLMOptions(token_budget=200))
 
 
 def test_a_call_is_told_batch_by_batch_and_changes_nothing(encoder: LLMEncoder) -> None:
@@ -59,7 +60,7 @@ def test_prompts_that_are_read_together_move_within_a_window(llama: Path, tmp_pa
     plain = load_prompt("promptreps")
     whole = parse_prompt("name = 'w'\n[both]\ntemplate = 'say {text}'\n")
     options = LLMOptions(token_budget=200)
-    first = LLMEncoder.load(llama, plain, options)
+    first = load_llm(llama, plain, options)
     encoders = [first, LLMEncoder(first.backbone, whole, first.options)]
     told: list[int] = []
     shared = SharedRows(encoders, Role.DOCUMENT, tmp_path / "rows", told.append)

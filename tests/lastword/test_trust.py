@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from embedder.prompts.files import format_prompt, load_prompt
+from embedder.checkpoints.trust import ModelAccess, is_hub_name, remember_models, state_folder
+from embedder.encoders.specs import EncoderSpec, LLMSpec, SbertSpec, known_spec, to_json
+from embedder.prompts.files import load_prompt
 from embedder.prompts.method_rules import RewritingRules
 from embedder.prompts.prompt import Prompt
-from lastword.cli.encoders import model_channels, remake_encoders
-from lastword.cli.options import DeviceOptions, EncoderOptions
-from lastword.cli.recipes import EncoderSpec, LLMSpec, SbertSpec, to_json
-from lastword.cli.trust import check_recipe, is_hub_name, remember_models, state_folder
+from lastword.cli.encoders import model_channels
+from lastword.cli.options import EncoderOptions
 from lastword.main import main
+from retrieval.open import check_spec, load_specs, open_retriever
 from tests.models import save_llama
 
 PLAIN = load_prompt("prompteol")
@@ -28,7 +29,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def llm(model: str, prompt: Prompt = PLAIN) -> LLMSpec:
-    return LLMSpec(model, format_prompt(prompt), ("dense",))
+    return LLMSpec(model, prompt, ("dense",))
 
 
 def written_by(model: str) -> LLMSpec:
@@ -43,9 +44,9 @@ def test_a_name_on_the_hub_is_asked_for_once(kind: Callable[[str], EncoderSpec])
     recipe = kind(HUB)
     for allowed in ("", "someone/else"):
         with pytest.raises(ValueError, match="add --allow-model someone/model"):
-            check_recipe(recipe, allowed)
-    check_recipe(recipe, HUB)
-    check_recipe(recipe)
+            check_spec(recipe, ModelAccess(allow_model=allowed))
+    check_spec(recipe, ModelAccess(allow_model=HUB))
+    check_spec(recipe, ModelAccess())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -59,32 +60,32 @@ def test_a_folder_beside_the_index_is_never_read(
         Path(name).mkdir(parents=True, exist_ok=True)
     remember_models([name])
     with pytest.raises(ValueError, match="relative to the working directory"):
-        check_recipe(kind(name), name)
+        check_spec(kind(name), ModelAccess(allow_model=name))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_full_paths_and_the_bundled_model_need_no_question(
     kind: Callable[[str], EncoderSpec], tmp_path: Path
 ) -> None:
-    check_recipe(kind("bundled"))
-    check_recipe(kind(str(tmp_path)))
+    check_spec(kind("bundled"), ModelAccess())
+    check_spec(kind(str(tmp_path)), ModelAccess())
 
 
 def test_a_file_that_adapts_has_a_full_path(tmp_path: Path) -> None:
-    check_recipe(llm("bundled", replace(PLAIN, adapt=f"{tmp_path}/a.safetensors#0")))
+    check_spec(llm("bundled", replace(PLAIN, adapt=f"{tmp_path}/a.safetensors#0")), ModelAccess())
     with pytest.raises(ValueError, match="which is not read"):
-        check_recipe(llm("bundled", replace(PLAIN, adapt="a.safetensors#0")))
+        check_spec(llm("bundled", replace(PLAIN, adapt="a.safetensors#0")), ModelAccess())
 
 
 def test_a_model_that_the_user_names_instead_is_the_users() -> None:
-    check_recipe(llm(HUB), chosen="/models/m")
+    check_spec(llm(HUB), ModelAccess("/models/m"))
     with pytest.raises(ValueError, match="--allow-model"):  # --model is of language models
-        check_recipe(SbertSpec(HUB), chosen="/models/m")
+        check_spec(SbertSpec(HUB), ModelAccess("/models/m"))
 
 
 def test_recipes_are_checked_before_a_model_is_loaded() -> None:
     with pytest.raises(ValueError, match="--allow-model"):
-        remake_encoders({"dense": to_json(llm(HUB))}, ["dense"], DeviceOptions())
+        load_specs({"dense": to_json(llm(HUB))})
 
 
 def test_names_are_files_in_the_users_own_folder(
@@ -113,11 +114,10 @@ def test_a_model_that_this_machine_indexed_with_is_known(
     (place / "refs" / "main").write_text("0" * 40)
     save_llama(place / "snapshots" / ("0" * 40))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
-    recipe = model_channels(EncoderOptions(model=HUB, channels="dense", prompt="prompteol"))[
-        "dense"
-    ][1]
+    reading = EncoderOptions(model=HUB, channels="dense", prompt="prompteol")
+    recipe = known_spec(model_channels(reading)["dense"])
     assert isinstance(recipe, LLMSpec) and recipe.model == HUB
-    check_recipe(recipe)
+    check_spec(recipe, ModelAccess())
 
 
 def test_files_of_a_prompt_are_kept_by_full_path(
@@ -129,7 +129,7 @@ def test_files_of_a_prompt_are_kept_by_full_path(
         'name = "m"\n[both]\ntemplate = "{text} is"\n[sparse]\nenabled = false\n'
         '[rewrite]\nwriter = "writer"\n'
     )
-    recipe = model_channels(EncoderOptions(prompt="mine.toml"))["dense"][1]
+    recipe = known_spec(model_channels(EncoderOptions(prompt="mine.toml"))["dense"])
     assert str(tmp_path / "writer") in to_json(recipe)
 
 
@@ -153,3 +153,6 @@ def test_a_strangers_index_is_one_line(
         assert main(["search", "s.index", "tea", "-q"]) == 2
         err = capsys.readouterr().err
         assert said in err and model in err and err.count("\n") == 1
+        with pytest.raises(ValueError, match=said) as raised:
+            open_retriever("s.index")  # from Python, by the same line
+        assert str(raised.value) in err

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from embedder.encoders.bm25 import BM25Encoder
+from embedder.encoders.specs import NO_SPEC
 from embedder.types import Encoder, Representation, Role
 from index.channels.inverted import Weighting
 from index.documents import Document
 from index.folder import Index
 from index.writer import IndexWriter
-from retrieval.build import BuildOptions, ChannelOptions, add_documents, build_index
+from retrieval.build import add_documents, build_index
+from retrieval.options import BuildOptions, ChannelOptions
 from tests.synthetic import SignEncoder, WordRowsEncoder, documents
 
 SMALL = BuildOptions(segment_documents=30, window=7)
@@ -113,17 +115,17 @@ def test_channels_that_share_an_encoder_are_encoded_once(tmp_path: Path) -> None
     options = BuildOptions(
         channels={
             "first": ChannelOptions("dense", factory="Flat"),
-            "second": ChannelOptions("dense", factory="Flat", recipe='{"kind":"signs"}'),
+            "second": ChannelOptions("dense", factory="Flat"),
         }
     )
     build_index(documents(20), {"first": encoder, "second": encoder}, tmp_path / "i", options)
     assert encoder.texts == [doc.content for doc in documents(20)]
     with Index.open(tmp_path / "i") as index:
-        assert index.channels["second"].recipe == '{"kind":"signs"}'
+        assert index.channels["second"].recipe == NO_SPEC  # nothing could load it again
     with pytest.raises(ValueError, match="'third' needs ChannelOptions"):
         build_index(documents(20), {"third": encoder}, tmp_path / "j")
     with pytest.raises(ValueError, match="takes a factory and inverted a weighting"):
-        ChannelOptions("dense", weighting=Weighting("bm25")).spec("dense", "{}")
+        ChannelOptions("dense", weighting=Weighting("bm25")).spec("dense", encoder)
 
 
 def test_an_encoder_without_the_channels_rows_is_refused(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Representation, Role
 from index.documents import Document
 from index.folder import Index
-from retrieval.build import BuildOptions, build_index
+from retrieval.build import build_index
 from retrieval.named_texts import encode_named
+from retrieval.options import BuildOptions
 from retrieval.retriever import Retriever
 
 TEXTS = ["tea", "lava", "glass"]

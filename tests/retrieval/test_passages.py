@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from index.documents import Document
 from index.folder import Index
 from index.manifest import Passages
-from retrieval.build import BuildOptions, add_documents, build_index
+from retrieval.build import add_documents, build_index
+from retrieval.options import BuildOptions
 from retrieval.passages import passage_text, spans
 from retrieval.source import DocumentReader
 from tests.synthetic import SignEncoder, documents

@@ -14,8 +14,9 @@ from index.documents import Document
 from index.folder import Index
 from index.manifest import Passages
 from index.writer import IndexWriter
-from retrieval.build import DEFAULT_CHANNELS, BuildOptions, ChannelOptions, build_index
+from retrieval.build import build_index
 from retrieval.fusion import DEFAULT, fusion_by_name, min_max, reciprocal_rank, z_score
+from retrieval.options import DEFAULT_CHANNELS, BuildOptions, ChannelOptions
 from retrieval.retriever import Retriever
 from retrieval.run import Run, cut, ranked
 from tests.synthetic import SignEncoder, WordRowsEncoder, documents, queries, word_signs

@@ -14,8 +14,10 @@ from embedder.prompts.prompt import Prompt
 from embedder.types import Encoder
 from index.folder import Index
 from index.manifest import Passages
-from retrieval.build import BuildOptions, build_index
+from retrieval.build import build_index
+from retrieval.options import BuildOptions
 from retrieval.retriever import Retriever
+from tests.models import load_llm
 from tests.synthetic import documents, queries
 from tuning.objectives.index_objective import IndexObjective, JudgedQueries
 from tuning.objectives.pooled_objective import PooledDocuments, PooledObjective, pool_documents
@@ -37,7 +39,7 @@ PROMPTS = {"one row": PLAIN, "several rows": SEVERAL_ROWS}
 
 
 def read_prompt(text: str) -> LLMEncoder:
-    return LLMEncoder.load("bundled", parse_prompt(text))
+    return load_llm("bundled", parse_prompt(text))
 
 
 def build(encoder: LLMEncoder, path: Path, passages: Passages | None) -> dict[str, Encoder]:

@@ -18,9 +18,8 @@ from embedder.types import Role
 from eval.data.qrels import read_qrels
 from eval.data.queries import read_queries
 from index.folder import Index
-from lastword.cli.encoders import remake_encoders
-from lastword.cli.options import DeviceOptions
 from lastword.main import main
+from retrieval.open import load_encoders
 from tests.lastword.commands.test_tune_command import TOPICS
 from tuning.objectives.index_objective import JudgedQueries
 from tuning.options import TuningOptions
@@ -89,8 +88,7 @@ def setup_of(place: Path, kind: str, tmp_path: Path) -> TuningSetup:
     qrels = read_qrels(dev / "qrels" / "devset.tsv")
     data = JudgedQueries.of(read_queries(dev / "queries.jsonl"), qrels)
     with Index.open(place / kind) as index:
-        recipes = {name: spec.recipe for name, spec in index.channels.items()}
-        encoders = remake_encoders(recipes, list(index.channels), DeviceOptions())
+        encoders = load_encoders(index)
         return prepare_tuning(index, encoders, data, TuningOptions(), tmp_path)
 
 

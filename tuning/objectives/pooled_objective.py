@@ -21,7 +21,8 @@ from embedder.prompts.prompt import Prompt
 from embedder.types import Representation, Role
 from index.documents import Document
 from index.folder import Index
-from retrieval.build import BuildOptions, ChannelOptions, build_index
+from retrieval.build import build_index
+from retrieval.options import BuildOptions, ChannelOptions
 from retrieval.passages import passage_text, spans
 from retrieval.run import Run, ranked
 from tuning.objectives.index_objective import IndexObjective, PromptEncoder, fed_tokens

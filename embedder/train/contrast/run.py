@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from embedder.encoders.llm import LLMEncoder, own_prompt
+from embedder.encoders.llm import LLMEncoder
+from embedder.encoders.load import own_prompt
 from embedder.files.json_file import write_json
 from embedder.models import sparse as sparsify
 from embedder.prompts.files import load_prompt

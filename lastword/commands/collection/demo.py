@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option, Typer
 
 from lastword.cli.command import command
-from lastword.cli.encoders import ChannelEncoders, channel_options, make_encoders
+from lastword.cli.encoders import ChannelEncoders, describe_specs, make_encoders
 from lastword.cli.options import EncoderOptions, Output, Pieces
-from lastword.cli.recipes import describe_specs, to_json
 from lastword.cli.screen import Screen, counted, one_line, shell, table, visible
 from lastword.cli.tables import on_terminal
 
@@ -119,6 +118,8 @@ def _cache_folder() -> Path:
 
 def demo_place(made: ChannelEncoders) -> Path:
     """Name the index after all that it depends on: the library's version, encoders and fusion."""
+    from embedder.encoders.specs import to_json
+
     facts = [sys.version, *(encoder.fingerprint for encoder in made.encoders.values())]
     facts += [to_json(recipe) for recipe in made.recipes.values()]
     key = hashlib.blake2b(repr(facts).encode(), digest_size=4).hexdigest()
@@ -133,7 +134,8 @@ def _built(place: Path, made: ChannelEncoders, screen: Screen) -> dict[str, Any]
 
     with screen.waiting("Collecting"):
         documents = stdlib_documents()
-    options = BuildOptions(channels=channel_options(made.recipes), cache=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    options = BuildOptions(cache=True)
     with screen.progress("Indexing", len(documents), "documents") as advance:
         indexed = open_or_build(lambda: iter(documents), made.encoders, place, options, advance)
     count = indexed.index.documents

@@ -92,13 +92,13 @@ def devset(path: IndexPath, making: DevsetOutput, output: Output) -> None:
 def _words(index: "Index") -> "Encoder":
     """Return what analysed the texts of the bm25 channel, or what would."""
     from embedder.encoders.bm25 import BM25Encoder
-    from lastword.cli.encoders import remake_encoders
-    from lastword.cli.options import DeviceOptions
+    from embedder.encoders.specs import NO_SPEC
+    from retrieval.open import load_encoders
 
     spec = index.channels.get("bm25")
-    if spec is None or spec.recipe == "{}":  # made from Python, which keeps no recipe
+    if spec is None or spec.recipe == NO_SPEC:  # of an encoder of one's own, or an old version
         return BM25Encoder()
-    return remake_encoders({"bm25": spec.recipe}, ["bm25"], DeviceOptions())["bm25"]
+    return load_encoders(index, ["bm25"])["bm25"]
 
 
 def _chat(making: DevsetOutput) -> "Chat | None":

@@ -8,9 +8,8 @@ from typing import Annotated, Literal
 from typer import Option, Typer
 
 from lastword.cli.command import command
-from lastword.cli.encoders import model_channels
+from lastword.cli.encoders import describe_spec, model_channels
 from lastword.cli.options import EncoderOptions, Output
-from lastword.cli.recipes import describe_spec
 from lastword.cli.screen import Screen, counted, size
 from lastword.cli.sources import check_folder_of
 
@@ -48,6 +47,7 @@ def embed(files: EmbedFiles, reading: EncoderOptions, output: Output) -> None:
     """
     import numpy as np
 
+    from embedder.encoders.specs import known_spec
     from embedder.progress import added, watching
     from embedder.types import Representation, Role
     from eval.data.local import TextFolder
@@ -63,7 +63,7 @@ def embed(files: EmbedFiles, reading: EncoderOptions, output: Output) -> None:
     texts = [document.content for document in documents]
     names = [f"{files.role} {document.id!r}" for document in documents]
     with screen.loading(reading.channels):
-        encoder, recipe = next(iter(model_channels(reading).values()))
+        encoder = next(iter(model_channels(reading).values()))
     with screen.progress("Encoding", len(texts), "texts") as advance:
         parts = []
         for start in range(0, len(texts), WINDOW):
@@ -80,5 +80,6 @@ def embed(files: EmbedFiles, reading: EncoderOptions, output: Output) -> None:
     screen.result({"out": str(files.out), "texts": len(texts), "bytes": files.out.stat().st_size})
     screen.remark(
         f"{files.out}: {counted(len(texts), 'text')}, {size(files.out.stat().st_size)}, "
-        f"with {', '.join((*rows.to_arrays(), *about))}; encoder: {describe_spec(recipe)}."
+        f"with {', '.join((*rows.to_arrays(), *about))}; "
+        f"read by {describe_spec(known_spec(encoder))}."
     )

@@ -1,6 +1,6 @@
 """The commands that make an index and add to it."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from typer import Argument, Option, Typer
 
 from lastword.cli.command import command
-from lastword.cli.encoders import channel_options, make_encoders, remake_encoders
+from lastword.cli.encoders import describe_specs, make_encoders
 from lastword.cli.options import DeviceOptions, EncoderOptions, IndexPath, Output
-from lastword.cli.recipes import EncoderSpec, describe_specs
 from lastword.cli.screen import Screen, counted, duration, shell
 from lastword.cli.sources import Survey, look_through
 
@@ -88,7 +87,7 @@ def index(
     survey = look_through(collection, screen, storing.on_empty)
     with screen.loading(reading.channels):
         made = make_encoders(reading, (document.content for document in collection.documents()))
-    options = _build_options(storing, made.recipes)
+    options = _build_options(storing, list(made.encoders))
     with screen.progress("Indexing", survey.documents, "documents") as advance:
         report = build_index(collection.documents(), made.encoders, out, options, advance)
     _tell(screen, out, report, survey)
@@ -112,15 +111,16 @@ def add(
     from eval.data.collections import open_collection
     from index.folder import Index
     from retrieval.build import add_documents
+    from retrieval.open import load_specs
     from retrieval.options import BuildOptions
 
-    with Index.open(path) as held:
-        recipes = {name: spec.recipe for name, spec in held.channels.items()}
+    with Index.open(path) as opened:
+        specs = {name: spec.recipe for name, spec in opened.channels.items()}
     screen = Screen(output)
     collection = open_collection(source)
     survey = look_through(collection, screen, intake.on_empty)
-    with screen.loading(",".join(recipes)):
-        encoders = remake_encoders(recipes, list(recipes), running)
+    with screen.loading(",".join(specs)):
+        encoders = load_specs(specs, running)
     options = BuildOptions(on_empty=intake.on_empty, resume=not intake.restart, cache=True)
     with screen.progress("Adding", survey.documents, "documents") as advance:
         report = add_documents(collection.documents(), encoders, path, options, advance)
@@ -128,11 +128,11 @@ def add(
     survey.tell(screen)
 
 
-def _build_options(storing: StorageOptions, recipes: Mapping[str, EncoderSpec]) -> "BuildOptions":
+def _build_options(storing: StorageOptions, names: Sequence[str]) -> "BuildOptions":
     from index.manifest import Passages
-    from retrieval.options import BuildOptions
+    from retrieval.options import DEFAULT_CHANNELS, BuildOptions
 
-    channels = channel_options(recipes)
+    channels = {name: DEFAULT_CHANNELS[name] for name in names}
     if "dense" in channels:
         channels["dense"] = replace(channels["dense"], factory=storing.factory)
     if storing.free_query_prompt:

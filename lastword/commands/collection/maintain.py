@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Typer
 
 from lastword.cli.command import command
+from lastword.cli.encoders import describe_spec
 from lastword.cli.options import IndexPath, Output
 from lastword.cli.parse import typed_text
-from lastword.cli.recipes import describe_spec, from_json
 from lastword.cli.screen import Screen, counted, size, table
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ def _kept_as(spec: "ChannelSpec", facts: Mapping[str, Any]) -> str:
 
 
 def _encoder(spec: "ChannelSpec") -> str:
+    from embedder.encoders.specs import from_json
+
     try:
         return describe_spec(from_json(spec.recipe, spec.name))
     except ValueError:

@@ -1,5 +1,6 @@
 """The commands that search an index and explain what was found."""
 
+import shlex
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,7 +13,6 @@ from typer import Argument, Option, Typer
 
 from embedder.files.name_lists import split_names
 from lastword.cli.command import command
-from lastword.cli.opening import open_retriever, unfinished_text
 from lastword.cli.options import AUTO, FUSION_HELP, DeviceOptions, IndexPath, Output, Pieces
 from lastword.cli.parse import typed_text
 from lastword.cli.screen import Screen, counted, duration, one_line, table, visible
@@ -129,15 +129,31 @@ def explain(
 @contextmanager
 def opened(path: Path, fusing: SearchOptions, screen: Screen) -> "Iterator[Retriever]":
     """Open an index and make the encoders of the channels that are asked."""
+    from retrieval.open import open_retriever
+
     names = split_names(fusing.channels)
     with ExitStack() as stack:
         with screen.loading(fusing.channels), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".* is not finished")  # it is said below
-            found = open_retriever(path, names, fusing.fusion, fusing.depth, fusing)
-            retriever = stack.enter_context(found)
+            opening = open_retriever(path, names, fusing.fusion, fusing.depth, fusing)
+            retriever = stack.enter_context(opening)
         if said := unfinished_text(retriever.index):
             screen.remark(f"{said}.")
         yield retriever
+
+
+def unfinished_text(index: "Index") -> str:
+    """Say what was interrupted, with the command that finishes it; "" where nothing was."""
+    work = index.unfinished
+    if work is None:
+        return ""
+    path = shlex.quote(str(index.path))
+    again = f"index SOURCE -o {path}" if work.kind == "build" else f"add {path} SOURCE"
+    documents = counted(index.documents, "document")
+    return (
+        f"{index.path} is not finished: {documents} can be found so far; give the command of the "
+        f"interrupted {work.kind} again, lastword {again}"
+    )
 
 
 def answer_rows(answer: "SearchResult", query_id: str, documents: "Index") -> list[dict[str, Any]]:

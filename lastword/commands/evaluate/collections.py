@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lastword.cli.encoders import ChannelEncoders, channel_options
-from lastword.cli.recipes import EncoderSpec, fusion_for, to_json
+from lastword.cli.encoders import ChannelEncoders
 from lastword.cli.screen import Screen
 from lastword.cli.sources import Survey, look_through, tell_escaped, tell_rebuilt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from embedder.encoders.specs import EncoderSpec
     from embedder.types import Encoder
     from eval.data.collections import Collection
     from eval.runs.record import Record
@@ -83,16 +83,19 @@ def judge_options(
 ) -> "JudgeOptions":
     """Return how collections are judged; "auto" is the way that the prompts say."""
     from eval.tasks.retrieval import JudgeOptions
+    from retrieval.fusion_choice import fusion_for
 
-    build = replace(JudgeOptions().build, channels=channel_options(made.recipes), cache=True)
+    build = replace(JudgeOptions().build, cache=True)
     fusion = fusion_for(fusion, made.recipes)
     return JudgeOptions(fusion=fusion, measures=tuple(measures), out=out, build=build)
 
 
 def encoder_settings(
-    recipes: Mapping[str, EncoderSpec], encoders: Mapping[str, "Encoder"]
+    recipes: Mapping[str, "EncoderSpec"], encoders: Mapping[str, "Encoder"]
 ) -> dict[str, Any]:
     """Return what the settings of every run say of its encoders, as JSON."""
+    from embedder.encoders.specs import to_json
+
     return {
         "recipes": {name: json.loads(to_json(recipe)) for name, recipe in recipes.items()},
         "fingerprints": {

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from embedder.files.config_file import parse_toml
 from embedder.prompts.files import load_prompt
 from lastword.cli.encoders import model_channels
 from lastword.cli.options import EncoderOptions
-from lastword.cli.recipes import EncoderSpec
 from lastword.commands.evaluate.collections import encoder_settings
 
 if TYPE_CHECKING:
+    from embedder.encoders.specs import EncoderSpec
     from embedder.types import Encoder
     from eval.runs.record import Record
 
@@ -33,7 +32,7 @@ class RunOutput:
     ] = False
 
     def finished(
-        self, benchmark: str, recipe: EncoderSpec, encoder: "Encoder", more: dict[str, Any]
+        self, benchmark: str, recipe: "EncoderSpec", encoder: "Encoder", more: dict[str, Any]
     ) -> "dict[str, Record]":
         """Make the run folder that is asked for, or go on in it; return what need not be judged.
 
@@ -75,14 +74,16 @@ def dense_encoder(reading: EncoderOptions) -> "tuple[Encoder, EncoderSpec]":
         raise ValueError(
             f"sentences are judged by dense rows; leave out --channels {reading.channels}"
         )
+    from embedder.encoders.specs import known_spec
+
     if reading.embedder:
-        made = model_channels(replace(reading, channels=""))
-        if "dense" not in made:
+        encoders = model_channels(replace(reading, channels=""))
+        if "dense" not in encoders:
             raise ValueError(
                 f"{reading.embedder} gives sparse rows; sentences are judged by dense ones"
             )
-        return made["dense"]
-    from embedder.encoders.llm import own_prompt
+        return encoders["dense"], known_spec(encoders["dense"])
+    from embedder.encoders.load import own_prompt
 
     prompt = load_prompt(reading.prompt) if reading.prompt else own_prompt(reading.model)
     if not prompt.reading.dense:
@@ -90,13 +91,14 @@ def dense_encoder(reading: EncoderOptions) -> "tuple[Encoder, EncoderSpec]":
             f"prompt {prompt.name!r} reads no dense rows, by which sentences are judged; "
             "take another --prompt, or dense = true in its [read]"
         )
-    return model_channels(replace(reading, channels="dense"))["dense"]
+    encoder = model_channels(replace(reading, channels="dense"))["dense"]
+    return encoder, known_spec(encoder)
 
 
-def prompt_name(recipe: EncoderSpec) -> str | None:
+def prompt_name(spec: "EncoderSpec") -> str | None:
     """Return the name of the prompt; a sentence-transformers model may have none."""
-    prompt = getattr(recipe, "prompt", "")
-    return str(parse_toml(prompt, "the prompt")["name"]) if prompt else None
+    prompt = getattr(spec, "prompt", None)
+    return prompt.name if prompt else None
 
 
 def places(sources: Iterable[str]) -> list[str]:

@@ -14,15 +14,15 @@ from typer import Argument, Option, Typer
 from embedder.files.config_file import read_toml
 from embedder.files.typed_values import in_short
 from lastword.cli.command import command
-from lastword.cli.encoders import ChannelEncoders, make_encoders
+from lastword.cli.encoders import describe_specs, make_encoders
 from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output
-from lastword.cli.recipes import describe_specs, fusion_for
 from lastword.cli.screen import Screen, table
 from lastword.cli.sources import tell_rebuilt
 
 if TYPE_CHECKING:
     from mteb.abstasks import AbsTask
 
+    from embedder.types import Encoder
     from eval.tasks.mteb_model import DenseModel
     from lastword.cli.tables import Table
 
@@ -87,8 +87,10 @@ def mteb(
     A task that has a result is not judged again.
     """
     os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is imported; the bars are ours
+    from embedder.encoders.specs import specs_of
+    from eval.tasks.mteb_encoders import describe, make_model
     from eval.tasks.mteb_tasks import quietly
-    from lastword.commands.evaluate.mteb_encoders import describe, make_model
+    from retrieval.fusion_choice import fusion_for
 
     screen = Screen(output)
     with quietly():
@@ -96,18 +98,18 @@ def mteb(
         told = {"": reading.task} if reading.task else {}
         told |= _instructions(choice.instructions, tasks)
         with screen.loading(reading.channels):
-            made = make_encoders(reading)
-        _check(tasks, told, made)
-        fusion = fusion_for(choice.fusion, made.recipes)
-        meta = describe(made, told, fusion, choice.name)
-        model = make_model(made, told, fusion, meta, choice.out / "indexes")
+            encoders = make_encoders(reading).encoders
+        _check(tasks, told, encoders)
+        fusion = fusion_for(choice.fusion, encoders)
+        meta = describe(encoders, told, fusion, choice.name)
+        model = make_model(encoders, told, fusion, meta, choice.out / "indexes")
         outcomes = [_judge(task, model, choice.out, screen) for task in tasks]
     for name in getattr(model, "rebuilt", ()):
         tell_rebuilt(name, "rebuilt", screen)
     folder = choice.out / "results" / meta.model_name_as_path() / meta.revision
     data = {"model": meta.name, "revision": meta.revision, "results": str(folder)}
     screen.result(data | {"tasks": outcomes}, _shown(outcomes))
-    screen.remark(f"Read by {describe_specs(made.recipes)}.")
+    screen.remark(f"Read by {describe_specs(specs_of(encoders))}.")
     screen.remark(f"Results of {meta.name} in MTEB's format are in {folder}.")
 
 
@@ -161,21 +163,23 @@ def _instructions(path: Path | None, tasks: "Sequence[AbsTask]") -> dict[str, st
     return told
 
 
-def _check(tasks: "Sequence[AbsTask]", told: Mapping[str, str], made: ChannelEncoders) -> None:
+def _check(
+    tasks: "Sequence[AbsTask]", told: Mapping[str, str], encoders: "Mapping[str, Encoder]"
+) -> None:
     """Refuse what would fail after hours, or change nothing."""
+    from eval.tasks.mteb_encoders import takes_task
     from eval.tasks.mteb_model import SEARCHED
-    from lastword.commands.evaluate.mteb_encoders import takes_task
 
-    if told and not takes_task(made):
+    if told and not takes_task(encoders):
         raise ValueError(
             "instructions stand for {task} in a prompt, and this one has none; choose an "
             "instruction embedder's prompt, or write your own file"
         )
     compared = [task.metadata for task in tasks if task.metadata.type not in SEARCHED]
-    if compared and "dense" not in made.encoders:
+    if compared and "dense" not in encoders:
         raise ValueError(
             f"{compared[0].name} ({compared[0].type}) compares dense rows, and channels are "
-            f"{', '.join(made.encoders)}; leave out --channels, or take a model with dense rows"
+            f"{', '.join(encoders)}; leave out --channels, or take a model with dense rows"
         )
 
 

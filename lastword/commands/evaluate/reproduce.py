@@ -10,7 +10,6 @@ from typer import Argument, Exit, Option, Typer
 from lastword.cli.command import command
 from lastword.cli.encoders import ChannelEncoders, make_encoders
 from lastword.cli.options import EncoderOptions, Output
-from lastword.cli.recipes import fusion_for
 from lastword.cli.screen import Screen, table
 from lastword.commands.evaluate.collections import (
     SurveyedCollections,
@@ -141,6 +140,8 @@ def _settings(
     configuration: "Configuration", sources: Mapping[str, str | Path], made: ChannelEncoders
 ) -> dict[str, Any]:
     """Return everything that changes a figure, as JSON."""
+    from retrieval.fusion_choice import fusion_for
+
     return {
         "benchmark": configuration.benchmark,
         "reproduces": configuration.name,

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option, Typer
 
 from lastword.cli.command import command
-from lastword.cli.encoders import ChannelEncoders, make_encoders
+from lastword.cli.encoders import ChannelEncoders, describe_specs, make_encoders
 from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output
-from lastword.cli.recipes import describe_specs, fusion_for
 from lastword.cli.screen import Screen, counted, duration, table
 from lastword.cli.sources import keep_unchanged
 from lastword.commands.evaluate import datasets as datasets_command
@@ -149,6 +148,8 @@ def _report(out: Path, made: ChannelEncoders, screen: Screen) -> Path:
 
 def _settings(judging: RetrievalOptions, made: ChannelEncoders) -> dict[str, Any]:
     """Return everything that changes a figure, as JSON."""
+    from retrieval.fusion_choice import fusion_for
+
     return {
         "benchmark": "retrieval",
         "channels": list(made.encoders),
@@ -179,7 +180,8 @@ def _index_name(collection: "Collection") -> str:
 
 
 def _refuse_foreign_examples(made: ChannelEncoders, collections: Sequence["Collection"]) -> None:
-    drawn = any("[sample]" in getattr(recipe, "prompt", "") for recipe in made.recipes.values())
+    prompts = [getattr(spec, "prompt", None) for spec in made.recipes.values()]
+    drawn = any(prompt is not None and prompt.sample is not None for prompt in prompts)
     if drawn and len(collections) > 1:
         raise ValueError(
             "the prompt shows texts of the collection that is searched, so that each collection "

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Typer
 
 from lastword.cli.command import command
+from lastword.cli.encoders import describe_spec
 from lastword.cli.options import EncoderOptions, Output
-from lastword.cli.recipes import EncoderSpec, describe_spec
 from lastword.cli.screen import Screen, counted, table
 from lastword.cli.sources import keep_unchanged
 from lastword.commands.evaluate.keeping import (
@@ -20,6 +20,7 @@ from lastword.commands.evaluate.keeping import (
 )
 
 if TYPE_CHECKING:
+    from embedder.encoders.specs import EncoderSpec
     from eval.tasks.sts import Correlation, JudgedPairs
     from lastword.cli.tables import Table
 
@@ -91,7 +92,7 @@ def sts(
         screen.remark(f"Figures per pair are in {keeping.out}.")
 
 
-def _facts(judged: "JudgedPairs", recipe: EncoderSpec) -> dict[str, Any]:
+def _facts(judged: "JudgedPairs", recipe: "EncoderSpec") -> dict[str, Any]:
     return judged.to_json() | {"prompt": prompt_name(recipe)}
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option, Typer
 
 from lastword.cli.command import command
+from lastword.cli.encoders import describe_spec
 from lastword.cli.options import EncoderOptions, Output
-from lastword.cli.recipes import describe_spec
 from lastword.cli.screen import Screen, counted, duration, table
 from lastword.cli.sources import keep_unchanged
 from lastword.commands.evaluate.keeping import (

@@ -77,7 +77,7 @@ def list_prompts(
 )
 def show_prompt(name: Name, trial: TrialOptions, output: Output) -> None:
     """Print a prompt; with a text, what a model is fed and which words it answers."""
-    from lastword.cli.recipes import read_prompt
+    from lastword.cli.encoders import read_prompt
     from lastword.commands.prompts.prompts_view import shown_prompt
 
     prompt = read_prompt(name)
@@ -156,11 +156,13 @@ def _costs(prompt_cost: "PromptCost") -> dict[str, object]:
 
 
 def _tried(prompt: "Prompt", trial: TrialOptions) -> "tuple[Preview, tuple[str, ...]]":
-    from embedder.encoders.llm import LLMEncoder
+    from embedder.encoders.load import load_encoder
+    from embedder.encoders.prompted import language_model_of
     from embedder.inspect.preview import preview_prompt, shortened
     from embedder.types import Role
 
     prompt, left_out = shortened(prompt)
-    encoder = LLMEncoder.load(trial.model, prompt, trial.llm_options())
+    encoder = language_model_of(load_encoder(trial.model, prompt, trial.llm_options()))
+    assert encoder is not None, trial
     text, role = trial.text or "", Role(trial.role)
     return preview_prompt(encoder, text, role, trial.words, trial.pieces), left_out

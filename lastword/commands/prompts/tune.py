@@ -147,13 +147,13 @@ def _prepare(
     index: "Index", data: "JudgedQueries", tuning: TuneOptions, running: DeviceOptions, out: Path
 ) -> "TuningSetup":
     """Load the models of an index, and prepare its tuning."""
-    from lastword.cli.encoders import remake_encoders
+    from retrieval.open import load_encoders
     from tuning.setup import check_tunable, choose_channels, prepare_tuning
 
     options = TuningOptions(
         **{field.name: getattr(tuning, field.name) for field in fields(TuningOptions)}
     )
     check_tunable(index)
-    recipes = {name: spec.recipe for name, spec in index.channels.items()}
-    encoders = remake_encoders(recipes, choose_channels(index, tuning.channels), running)
+    names = choose_channels(index, tuning.channels)
+    encoders = load_encoders(index, names, running)
     return prepare_tuning(index, encoders, data, options, out)

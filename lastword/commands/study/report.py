@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option, Typer
 
 from lastword.cli.command import command
-from lastword.cli.encoders import remake_encoders
 from lastword.cli.options import DeviceOptions, Output, Pieces
 from lastword.cli.screen import Screen, counted, size
 
@@ -71,6 +70,8 @@ def _encoders(
     folders: "Sequence[RunFolder]", running: DeviceOptions, screen: Screen
 ) -> "dict[Path, Mapping[str, Encoder]]":
     """Load what found words besides BM25, folder by folder; a report can do without."""
+    from retrieval.open import load_specs
+
     made: dict[Path, Mapping[str, Encoder]] = {}
     loaded: dict[str, Mapping[str, Encoder]] = {}
     for folder in folders:
@@ -81,7 +82,7 @@ def _encoders(
         try:
             if key not in loaded:
                 with screen.waiting(f"Loading what reads {folder.name}"):
-                    loaded[key] = remake_encoders(recipes, list(recipes), running)
+                    loaded[key] = load_specs(recipes, running)
         except (ValueError, OSError) as error:
             screen.remark(
                 f"{folder.path}: words of {', '.join(recipes)} are not marked, as the model "

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from embedder.encoders.llm import LLMEncoder
 from embedder.models.loading import LLMOptions
 from embedder.prompts.files import load_prompt
 from embedder.types import Role
 from lastword.main import main
-from tests.models import LINES, save_llama, save_tokenizer
+from tests.models import LINES, load_llm, save_llama, save_tokenizer
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 INSTRUCT = load_prompt("e5-mistral")  # reads dense rows only
@@ -42,15 +41,15 @@ def configure(folder: Path, **values: object) -> None:
 def refusal(folder: Path, options: LLMOptions | None = None) -> str:
     """Load for dense rows and return the line that says why that is not done."""
     with pytest.raises(ValueError) as caught:
-        LLMEncoder.load(folder, INSTRUCT, options)
+        load_llm(folder, INSTRUCT, options)
     assert "\n" not in str(caught.value) and str(folder) in str(caught.value)
     return str(caught.value)
 
 
 def test_a_head_that_nothing_reads_may_be_missing(headless: Path) -> None:
-    first, again = (LLMEncoder.load(headless, INSTRUCT) for _ in range(2))
+    first, again = (load_llm(headless, INSTRUCT) for _ in range(2))
     assert first.fingerprint == again.fingerprint  # the random head does not count
-    whole = LLMEncoder.load(save_llama(headless.parent / "whole", chat=False), INSTRUCT)
+    whole = load_llm(save_llama(headless.parent / "whole", chat=False), INSTRUCT)
     got, want = (one.encode(LINES, Role.QUERY).dense for one in (first, whole))
     assert got is not None and want is not None and got.tobytes() == want.tobytes()
 
@@ -69,10 +68,10 @@ def test_an_index_of_a_headless_model_is_searched(
 
 @pytest.mark.parametrize("name", ["promptreps", "geneol"])
 def test_what_reads_words_needs_the_head(headless: Path, name: str) -> None:
-    from embedder.encoders.load import open_encoder
+    from embedder.encoders.load import load_encoder
 
     with pytest.raises(ValueError, match="no LM head"):
-        open_encoder(headless, load_prompt(name))
+        load_encoder(headless, load_prompt(name))
 
 
 def test_a_missing_weight_is_named(tmp_path: Path) -> None:
@@ -133,7 +132,7 @@ def test_numbers_that_half_precision_cannot_hold_are_refused(tmp_path: Path) -> 
         return arrays
 
     change(save_llama(tmp_path), grow)
-    LLMEncoder.load(tmp_path, INSTRUCT, LLMOptions(dtype="float32"))
+    load_llm(tmp_path, INSTRUCT, LLMOptions(dtype="float32"))
     assert "as float16" in refusal(tmp_path, LLMOptions(dtype="float16", device="cpu"))
 
 
@@ -187,7 +186,7 @@ def test_a_decoder_of_an_encoders_kind_is_read(tmp_path: Path) -> None:
         num_hidden_layers=2, num_attention_heads=4, initializer_range=0.3,
     )  # fmt: skip
     transformers.BertLMHeadModel(config).save_pretrained(tmp_path)
-    encoder = LLMEncoder.load(tmp_path, INSTRUCT)
+    encoder = load_llm(tmp_path, INSTRUCT)
     together = encoder.encode(LINES, Role.DOCUMENT).dense
     for row, text in enumerate(LINES):
         alone = encoder.encode([text], Role.DOCUMENT).dense
@@ -201,7 +200,7 @@ def test_a_model_without_causal_masks_is_read_in_both_directions_only(tmp_path: 
     assert "is not a causal language model" in refusal(tmp_path)
     prompt = load_prompt("gritlm")
     assert prompt.reading.attention == "bidirectional"
-    encoder = LLMEncoder.load(tmp_path, prompt)
+    encoder = load_llm(tmp_path, prompt)
     together = encoder.encode(LINES, Role.DOCUMENT).dense
     for row, text in enumerate(LINES):
         alone = encoder.encode([text], Role.DOCUMENT).dense

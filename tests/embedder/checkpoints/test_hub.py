@@ -9,11 +9,10 @@ import pytest
 from huggingface_hub import constants
 
 from embedder.checkpoints import hub
-from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.sbert import SbertEncoder
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.files import load_prompt
-from tests.models import save_llama
+from tests.models import load_llm, save_llama
 
 
 @pytest.fixture
@@ -52,11 +51,11 @@ def test_a_cached_model_is_read(offline: Path, tmp_path: Path) -> None:
     folder = save_llama(tmp_path / "m")
     kept = keep(offline, "someone/model", folder)
     prompt = load_prompt("prompteol")
-    got = LLMEncoder.load("someone/model", prompt)
-    assert got.fingerprint == LLMEncoder.load(folder, prompt).fingerprint
+    got = load_llm("someone/model", prompt)
+    assert got.fingerprint == load_llm(folder, prompt).fingerprint
     (kept / "model.safetensors").write_bytes(b"")
     with pytest.raises(ValueError, match="damaged or not downloaded to its end"):
-        LLMEncoder.load("someone/model", prompt)
+        load_llm("someone/model", prompt)
 
 
 def test_a_short_name_is_of_sentence_transformers(offline: Path) -> None:

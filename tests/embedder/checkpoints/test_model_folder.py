@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from embedder.encoders.llm import LLMEncoder
-from tests.models import save_llama
+from tests.models import load_llm, save_llama
 
 WEIGHTS = "model.safetensors"
 
@@ -18,7 +17,7 @@ def folder(tmp_path: Path) -> Path:
 
 def refusal(folder: Path) -> str:
     with pytest.raises(ValueError) as caught:
-        LLMEncoder.load(folder)
+        load_llm(folder)
     assert "\n" not in str(caught.value) and str(folder) in str(caught.value)
     return str(caught.value)
 

@@ -8,9 +8,9 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from embedder.encoders.cached import CachedEncoder
-from embedder.encoders.llm import LLMEncoder
 from embedder.models.loading import LLMOptions
 from embedder.types import Encoder, Representation, Role, fingerprint_of
+from tests.models import load_llm
 
 
 class Lengths:
@@ -69,9 +69,9 @@ def test_counts_are_those_of_encoding_everything(tmp_path: Path, llama: Path) ->
     """A resumed build once forgot the truncated texts of the windows it read back."""
     short = LLMOptions(max_text_tokens=2)
     texts = ["a longer text than two tokens", "a"]
-    first = CachedEncoder(LLMEncoder.load(llama, options=short), tmp_path)
+    first = CachedEncoder(load_llm(llama, options=short), tmp_path)
     first.encode(texts, Role.DOCUMENT)
-    again = CachedEncoder(LLMEncoder.load(llama, options=short), tmp_path)
+    again = CachedEncoder(load_llm(llama, options=short), tmp_path)
     again.encode(texts, Role.DOCUMENT)
     assert again.counts == {**first.counts, "reused": 2}
     assert again.counts["truncated"] == 1

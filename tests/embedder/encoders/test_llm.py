@@ -9,7 +9,8 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from embedder.encoders.llm import LLMEncoder, own_prompt
+from embedder.encoders.llm import LLMEncoder
+from embedder.encoders.load import own_prompt
 from embedder.models.anatomy import decoder_layers
 from embedder.models.backbone import Backbone
 from embedder.models.batching import plan, right_pad
@@ -21,7 +22,7 @@ from embedder.prompts.prompt import Prompt
 from embedder.prompts.readout_rules import ReadoutRules, SparseRules
 from embedder.prompts.template import PromptVariant, Template
 from embedder.types import Role, fingerprint_differences
-from tests.models import LINES, save_llama, save_tokenizer
+from tests.models import LINES, load_llm, save_llama, save_tokenizer
 
 SHAPES = {
     "llama": {"num_key_value_heads": 2},
@@ -70,7 +71,7 @@ def by_hand(encoder: LLMEncoder, text: str, role: Role) -> tuple[np.ndarray, np.
 
 @pytest.mark.parametrize("kind", SHAPES)
 def test_every_family_reads_as_a_plain_loop_does(tmp_path: Path, kind: str) -> None:
-    encoder = LLMEncoder.load(shaped(tmp_path, kind), options=LLMOptions(dtype="float32"))
+    encoder = load_llm(shaped(tmp_path, kind), options=LLMOptions(dtype="float32"))
     got = encoder.encode(TEXTS, Role.DOCUMENT)
     assert got.dense is not None and got.sparse is not None
     assert got.owner.tolist() == list(range(len(TEXTS)))
@@ -92,7 +93,7 @@ def test_inner_layers_are_read_with_and_without_the_rest(
     prompt = load_prompt("promptreps")
     reading = ReadoutRules(layer=layer, sparse=SparseRules() if logits else None)
     prompt = Prompt("inner", prompt.forms, reading)
-    encoder = LLMEncoder.load(shaped(tmp_path, kind), prompt, LLMOptions(dtype="float32"))
+    encoder = load_llm(shaped(tmp_path, kind), prompt, LLMOptions(dtype="float32"))
     got = encoder.encode(LINES, Role.QUERY)
     assert got.dense is not None
     for row, text in enumerate(LINES):
@@ -102,7 +103,7 @@ def test_inner_layers_are_read_with_and_without_the_rest(
 
 def test_blocks_above_the_one_read_do_not_run(llama: Path) -> None:
     prompt = Prompt("low", load_prompt("promptreps").forms, ReadoutRules(layer=1, sparse=None))
-    encoder = LLMEncoder.load(llama, prompt)
+    encoder = load_llm(llama, prompt)
     ran: list[int] = []
     for number, block in enumerate(encoder.backbone.layers):
         block.register_forward_hook(lambda *_, number=number: ran.append(number))
@@ -115,11 +116,11 @@ def test_blocks_above_the_one_read_do_not_run(llama: Path) -> None:
 def test_a_layer_that_does_not_exist_is_named(llama: Path) -> None:
     prompt = Prompt("high", load_prompt("promptreps").forms, ReadoutRules(layer=7, sparse=None))
     with pytest.raises(ValueError, match="layer 7 does not exist: the model has 3 blocks"):
-        LLMEncoder.load(llama, prompt).encode(["x"], Role.QUERY)
+        load_llm(llama, prompt).encode(["x"], Role.QUERY)
 
 
 def test_the_logits_of_all_positions_are_never_made(llama: Path) -> None:
-    encoder = LLMEncoder.load(llama)
+    encoder = load_llm(llama)
     shapes: list[tuple[int, ...]] = []
     head = encoder.backbone.model.get_output_embeddings()
     head.register_forward_hook(lambda _, __, out: shapes.append(tuple(out.shape)))
@@ -128,7 +129,7 @@ def test_the_logits_of_all_positions_are_never_made(llama: Path) -> None:
 
 
 def test_a_batch_of_one_equals_a_batch_of_many(llama: Path) -> None:
-    encoder = LLMEncoder.load(llama)
+    encoder = load_llm(llama)
     together = encoder.encode(TEXTS, Role.DOCUMENT)
     for row, text in enumerate(TEXTS):
         alone = encoder.encode([text], Role.DOCUMENT)
@@ -139,7 +140,7 @@ def test_a_batch_of_one_equals_a_batch_of_many(llama: Path) -> None:
 
 
 def test_windows_do_not_change_rows(llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = LLMEncoder.load(llama)
+    encoder = load_llm(llama)
     whole = encoder.encode(TEXTS, Role.DOCUMENT)
     monkeypatch.setattr("embedder.encoders.llm.WINDOW", 3)
     cut = encoder.encode(TEXTS, Role.DOCUMENT)
@@ -150,7 +151,7 @@ def test_windows_do_not_change_rows(llama: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_without_memory_the_budget_is_halved_and_remembered(llama: Path) -> None:
-    encoder = LLMEncoder.load(llama, options=LLMOptions(token_budget=4096))
+    encoder = load_llm(llama, options=LLMOptions(token_budget=4096))
     want = encoder.encode(TEXTS, Role.DOCUMENT)
     read, sizes = encoder.backbone.read, []
 
@@ -172,7 +173,7 @@ def test_without_memory_the_budget_is_halved_and_remembered(llama: Path) -> None
 
 
 def test_only_the_text_is_cut_and_the_cut_is_counted(llama: Path) -> None:
-    encoder = LLMEncoder.load(llama, options=LLMOptions(max_text_tokens=4))
+    encoder = load_llm(llama, options=LLMOptions(max_text_tokens=4))
     long, short = " ".join(LINES), "the"
     row = encoder.prepare([long, short], Role.QUERY)[0].wordings[0]
     frame = encoder.reader.frames[Role.QUERY][0]
@@ -202,7 +203,7 @@ def test_a_text_that_is_cut_in_a_later_wording_only_is_counted(llama: Path) -> N
 
 
 def test_the_limit_leaves_room_for_the_prompt(llama: Path) -> None:
-    encoder = LLMEncoder.load(llama, options=LLMOptions(max_text_tokens=10_000))
+    encoder = load_llm(llama, options=LLMOptions(max_text_tokens=10_000))
     frame = max(len(frames[0]) for frames in encoder.reader.frames.values())
     assert encoder.options.max_text_tokens == 512 - frame
 
@@ -210,7 +211,7 @@ def test_the_limit_leaves_room_for_the_prompt(llama: Path) -> None:
 def test_nan_from_a_model_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     save_llama(tmp_path)
     for channel in ("dense", "sparse"):  # NaN once looked like absent terms
-        encoder = LLMEncoder.load(tmp_path, channels=[channel])
+        encoder = load_llm(tmp_path, channels=[channel])
         with torch.no_grad():  # numbers that overflow on the way, as in half precision
             encoder.backbone.model.model.norm.weight[0] = float("nan")
         with pytest.raises(ValueError, match="NaN or infinity for text 0"):
@@ -218,11 +219,11 @@ def test_nan_from_a_model_is_an_error_that_says_what_to_do(tmp_path: Path) -> No
 
 
 def test_the_fingerprint_follows_what_changes_a_vector(llama: Path, tmp_path: Path) -> None:
-    held = LLMEncoder.load(llama).fingerprint
-    assert LLMEncoder.load(save_llama(tmp_path / "same")).fingerprint == held
-    other = LLMEncoder.load(save_llama(tmp_path / "other", seed=5)).fingerprint
+    held = load_llm(llama).fingerprint
+    assert load_llm(save_llama(tmp_path / "same")).fingerprint == held
+    other = load_llm(save_llama(tmp_path / "other", seed=5)).fingerprint
     assert [line.split(":")[0] for line in fingerprint_differences(held, other)] == ["weights"]
-    short = LLMEncoder.load(llama, options=LLMOptions(max_text_tokens=9)).fingerprint
+    short = load_llm(llama, options=LLMOptions(max_text_tokens=9)).fingerprint
     assert fingerprint_differences(held, short)[0].startswith("max_text_tokens: index has")
 
 
@@ -232,7 +233,7 @@ def test_a_model_folder_may_carry_its_prompt(tmp_path: Path) -> None:
     (tmp_path / "prompt.toml").write_text(
         "name = 'mine'\n[query]\ntemplate = 'q {text} is'\n[document]\ntemplate = '{text} is'\n"
     )
-    assert LLMEncoder.load(tmp_path).prompt.name == "mine"
+    assert load_llm(tmp_path).prompt.name == "mine"
 
 
 @pytest.mark.parametrize("place", ["folder", "file", "weights"])
@@ -243,13 +244,13 @@ def test_a_wrong_model_is_one_line(tmp_path: Path, place: str) -> None:
     elif place == "file":
         (tmp_path / "config.json").write_text(json.dumps({"model_type": "no-such-type"}))
     with pytest.raises(ValueError, match=r"model|config\.json") as caught:
-        LLMEncoder.load(tmp_path)
+        load_llm(tmp_path)
     assert "\n" not in str(caught.value)
 
 
 def test_only_the_channels_that_are_wanted_are_computed(llama: Path) -> None:
-    dense = LLMEncoder.load(llama, channels=["dense"]).encode(LINES, Role.QUERY)
-    sparse = LLMEncoder.load(llama, channels=["sparse"]).encode(LINES, Role.QUERY)
+    dense = load_llm(llama, channels=["dense"]).encode(LINES, Role.QUERY)
+    sparse = load_llm(llama, channels=["sparse"]).encode(LINES, Role.QUERY)
     assert dense.sparse is None and sparse.dense is None
 
 

@@ -7,22 +7,23 @@ import numpy as np
 import pytest
 
 from embedder.encoders.llm import LLMEncoder
-from embedder.encoders.load import open_encoder
+from embedder.encoders.load import load_encoder
 from embedder.encoders.rewriting import RewritingEncoder
+from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.files import load_prompt
 from embedder.prompts.method_rules import RewritingRules
 from embedder.types import Role
-from tests.models import LINES, save_llama
+from tests.models import LINES, load_llm, save_llama
 
 
 def test_a_prompt_that_rewrites_gets_a_writer(tmp_path: Path) -> None:
     folder = save_llama(tmp_path)
     prompt = replace(load_prompt("geneol"), rewrite=RewritingRules(per_instruction=1, shots=0))
-    encoder = open_encoder(folder, prompt)
+    encoder = load_encoder(folder, prompt)
     assert isinstance(encoder, RewritingEncoder)
     (text,) = LINES[:1]
     got = encoder.encode([text], Role.QUERY).dense
-    plain = LLMEncoder.load(folder, replace(prompt, rewrite=None))
+    plain = load_llm(folder, replace(prompt, rewrite=None))
     texts = [text, *encoder.rewrite([text])[text]]
     assert len(texts) > 1
     mean = plain.states(texts, Role.QUERY).mean(axis=0)
@@ -32,10 +33,11 @@ def test_a_prompt_that_rewrites_gets_a_writer(tmp_path: Path) -> None:
 
 def test_another_prompt_opens_as_it_loads(tmp_path: Path) -> None:
     folder = save_llama(tmp_path)
-    opened = open_encoder(folder, load_prompt("prompteol"))
-    assert opened.fingerprint == LLMEncoder.load(folder, load_prompt("prompteol")).fingerprint
+    opened = load_encoder(folder, load_prompt("prompteol"))
+    assert opened.fingerprint == load_llm(folder, load_prompt("prompteol")).fingerprint
 
 
 def test_without_its_writer_it_is_refused(tmp_path: Path) -> None:
+    backbone, options = load_backbone(save_llama(tmp_path), LLMOptions())
     with pytest.raises(ValueError, match="averages over rewritings"):
-        LLMEncoder.load(save_llama(tmp_path), load_prompt("geneol"))
+        LLMEncoder(backbone, load_prompt("geneol"), options)

@@ -1,7 +1,6 @@
 """What BM25 finds in scripts with particles or without spaces, and of emoji, on an index."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +9,8 @@ from benchmarks.scripts import QUERIES, recall
 from embedder.encoders.bm25 import ANALYSIS, BM25Encoder
 from index.documents import Document
 from index.folder import Index
-from lastword.cli.encoders import channel_options
-from lastword.cli.recipes import BM25Spec, to_json
 from lastword.main import main
 from retrieval.build import build_index
-from retrieval.options import BuildOptions
 
 
 def test_every_sentence_is_found_first_whatever_its_query_is_dressed_in(tmp_path: Path) -> None:
@@ -29,15 +25,13 @@ def test_every_sentence_is_found_first_whatever_its_query_is_dressed_in(tmp_path
 
 
 def test_an_old_index_answers_as_it_did_and_says_what_it_cannot_find(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "old.index"
-    recipe = json.loads(to_json(BM25Spec("english")))
-    del recipe["analysis"]  # as it was written
-    kept = channel_options({"bm25": BM25Spec()})["bm25"]
-    options = BuildOptions(channels={"bm25": replace(kept, recipe=json.dumps(recipe))})
+    old = json.dumps({"kind": "bm25", "language": "english"})  # as it was written
+    monkeypatch.setattr("retrieval.options.stored_spec", lambda encoder: old)
     documents = [Document("d0", "", "한국어는 어렵다"), Document("d1", "", "rotate a key")]
-    build_index(documents, {"bm25": BM25Encoder(analysis=1)}, path, options)
+    build_index(documents, {"bm25": BM25Encoder(analysis=1)}, path)
     assert main(["search", str(path), "keys"]) == 0
     said = capsys.readouterr()
     assert "d1" in said.out and "was made before" not in said.err

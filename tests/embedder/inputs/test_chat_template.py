@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from embedder.encoders.llm import LLMEncoder
 from embedder.inputs.chat_template import ChatTemplateError, render_chat
 from embedder.inputs.conversation import Turn, prompt_ids
 from embedder.models.loading import LLMOptions
 from embedder.prompts.files import load_prompt
 from lastword.main import main
-from tests.models import CHAT, save_llama, save_tokenizer
+from tests.models import CHAT, load_llm, save_llama, save_tokenizer
 
 GEMMA = (
     "{{ bos_token }}{% if messages[0]['role'] == 'system' %}"
@@ -111,4 +110,4 @@ def test_the_command_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixtu
         prompt_ids([Turn("user", "x")], tokenizer)
     options = LLMOptions(dtype="float32")
     with pytest.raises(ChatTemplateError):
-        LLMEncoder.load(folder, load_prompt("promptreps"), options)
+        load_llm(folder, load_prompt("promptreps"), options)

@@ -13,7 +13,7 @@ from embedder.prompts.files import load_prompt
 from embedder.text.words import find_words
 from embedder.types import Role
 from lastword.commands.prompts.prompts_view import fed as written
-from tests.models import LINES, save_llama
+from tests.models import LINES, load_llm, save_llama
 from tests.shapes import save_shape
 
 
@@ -23,7 +23,7 @@ def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shown(folder: Path, name: str, text: str = LINES[0]) -> tuple[Preview, LLMEncoder]:
-    encoder = LLMEncoder.load(folder, load_prompt(name), LLMOptions(dtype="float32"))
+    encoder = load_llm(folder, load_prompt(name), LLMOptions(dtype="float32"))
     return preview_prompt(encoder, text, Role.QUERY), encoder
 
 
@@ -55,7 +55,7 @@ def test_what_stands_before_the_wording_is_told(deep: Path) -> None:
     assert told.wordings[0].tokens[0][1] == "<s>"
     assert "The tokenizer's own <s> stands first (specials = model)." in told.rules
     prompt = replace(load_prompt("prompteol"), text_specials="control")
-    acting = LLMEncoder.load(deep, prompt, LLMOptions(dtype="float32"))
+    acting = load_llm(deep, prompt, LLMOptions(dtype="float32"))
     rules = preview_prompt(acting, "</s>", Role.QUERY).rules
     assert "Special tokens that a text spells act (text_specials = control)." in rules
     told, _ = shown(deep, "echo-retrieval")

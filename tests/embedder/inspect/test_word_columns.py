@@ -13,12 +13,12 @@ from embedder.text.words import find_words
 from embedder.types import Role
 from lastword.main import main
 from tests.embedder.encoders.test_bm25 import counts
-from tests.models import LINES
+from tests.models import LINES, load_llm
 
 
 @pytest.fixture(scope="module")
 def encoder(llama: Path) -> LLMEncoder:
-    return LLMEncoder.load(llama)
+    return load_llm(llama)
 
 
 def weights(encoder: LLMEncoder, text: str) -> dict[int, float]:

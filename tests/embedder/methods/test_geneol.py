@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.rewriting import RewritingEncoder
 from embedder.inputs.conversation import Turn
 from embedder.methods.geneol import (
@@ -22,7 +21,7 @@ from embedder.models.generation import GenerationOptions, Generator
 from embedder.models.loading import LLMOptions
 from embedder.prompts.method_rules import RewritingRules
 from embedder.types import Counted, Encoder, Role, fingerprint_differences, fingerprint_of
-from tests.models import LINES, save_llama
+from tests.models import LINES, load_llm, save_llama
 
 SHOWN = (("A cat sat.", "A cat was sitting."), ("It rains.", "Rain falls."), ("Go!", "Leave!"))
 RULES = RewritingRules(shots=2)
@@ -201,7 +200,7 @@ def test_a_model_writes_and_reads_with_the_bundled_rules(tmp_path: Path) -> None
     folder = save_llama(tmp_path)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 4096}))
-    inner = LLMEncoder.load(folder, options=LLMOptions(dtype="float32"))
+    inner = load_llm(folder, options=LLMOptions(dtype="float32"))
     prompts = replace(RewritingPrompts.load(), writing=GenerationOptions(max_new_tokens=4))
     rewriter = Rewriter(Generator(inner.backbone), RewritingRules(per_instruction=1), prompts)
     encoder = RewritingEncoder(inner, rewriter)

@@ -7,12 +7,11 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from embedder.encoders.llm import LLMEncoder
 from embedder.methods.scsp import select_tokens
 from embedder.models.loading import LLMOptions
 from embedder.prompts.files import load_prompt
 from embedder.types import Role
-from tests.models import LINES
+from tests.models import LINES, load_llm
 from tests.shapes import save_shape
 
 TEXTS = [" ".join(LINES[:3]), LINES[0], "", "magma"]
@@ -23,7 +22,7 @@ TEXTS = [" ".join(LINES[:3]), LINES[0], "", "magma"]
 def test_the_mean_is_over_the_kept_tokens(tmp_path: Path, shape: str, name: str) -> None:
     prompt = load_prompt(name)
     assert prompt.select is not None
-    encoder = LLMEncoder.load(save_shape(shape, tmp_path), prompt, LLMOptions(dtype="float32"))
+    encoder = load_llm(save_shape(shape, tmp_path), prompt, LLMOptions(dtype="float32"))
     got = encoder.states(TEXTS, Role.DOCUMENT)
     for row, text in zip(got, TEXTS, strict=True):
         fed = encoder.fed(text, Role.DOCUMENT).wordings[0]

@@ -1,6 +1,7 @@
 """Outputs of the original authors' programs on tiny models (format: README.md of that folder)."""
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,7 +24,6 @@ from index.channels.inverted import (
 )
 from index.topk import select
 from retrieval.fusion import promptreps
-from retrieval.rows import best_of, sum_of
 from retrieval.run import Run, cut, drop_self, read_trec, to_run
 from tests.exact import ExactIndex
 from tests.folders import GOLDENS
@@ -219,6 +219,22 @@ def once(channel: str, docs: Side, queries: Side, depth: int) -> Run:
         scores = queries.rows.dense @ docs.rows.dense.T
         hits = select(scores * np.outer(queries.lengths, docs.lengths), depth)
     return to_run(hits, queries.ids, docs.ids)
+
+
+def best_of(runs: list[Run]) -> Run:
+    best: Run = {}
+    for query, scores in chain.from_iterable(run.items() for run in runs):
+        for document, score in scores.items():
+            best.setdefault(query, {})[document] = max(score, best[query].get(document, 0.0))
+    return best
+
+
+def sum_of(runs: list[Run]) -> Run:
+    total: Run = {}
+    for query, scores in chain.from_iterable(run.items() for run in runs):
+        for document, score in scores.items():
+            total.setdefault(query, {})[document] = total[query].get(document, 0.0) + score
+    return total
 
 
 def several(channel: str, docs: Side, queries: Side, depth: int) -> Run:

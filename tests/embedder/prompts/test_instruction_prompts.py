@@ -31,7 +31,7 @@ from embedder.models.pooling import read_positions
 from embedder.prompts.files import format_prompt, load_prompt, parse_prompt
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role
-from tests.models import LINES
+from tests.models import LINES, load_llm
 from tests.shapes import save_shape
 
 QUERY, DOCUMENT = "how hot is magma", 'The lava flows down; "cold" rock.'
@@ -146,7 +146,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
         if model.get_input_embeddings().num_embeddings < len(tokenizer):
             model.resize_token_embeddings(len(tokenizer))
             model.save_pretrained(folder)
-        return LLMEncoder.load(folder, prompt, OPTIONS)
+        return load_llm(folder, prompt, OPTIONS)
 
     return loaded
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from embedder.encoders.llm import LLMEncoder
 from embedder.files.config_file import read_config
 from embedder.train.contrast.finetune_settings import FineTuneSettings, Lora
 from embedder.train.pretrain.settings import Settings
@@ -13,6 +12,7 @@ from lastword.main import main
 from tests.embedder.train.test_pair_files import write_pairs
 from tests.embedder.train.test_train import corpus_folder  # noqa: F401  (a fixture)
 from tests.folders import ROOT
+from tests.models import load_llm
 
 CONFIGS = ROOT / "embedder" / "train" / "configs"
 TINY = """
@@ -66,7 +66,7 @@ def test_contrast_makes_a_model_that_is_indexed(
     assert [json.loads(line)["step"] for line in log] == [6]
     assert main(given) == 0  # nothing is left to do
     assert "loss" not in json.loads(capsys.readouterr().out)
-    assert LLMEncoder.load(out).prompt.name == "promptreps"
+    assert load_llm(out).prompt.name == "promptreps"
     docs = tmp_path / "docs.jsonl"
     docs.write_text('{"id": "a", "text": "Whales sing."}\n{"id": "b", "text": "Rock is old."}\n')
     index = str(tmp_path / "index")
@@ -121,7 +121,7 @@ def test_pretrain_makes_a_model_and_says_how_it_gets_on(
     assert "bag: step 3 of 3, loss" in said.err and "pairs/s" in said.err
     assert "decoder: step 2 of 2" in said.err and "finished" in said.out
     assert (tmp_path / "out.work" / "bag.jsonl").exists()
-    assert LLMEncoder.load(out).width == 64
+    assert load_llm(out).width == 64
 
 
 def test_pretrain_names_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

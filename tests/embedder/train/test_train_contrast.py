@@ -31,6 +31,7 @@ from embedder.train.loss import better_than_answer, info_nce, weight_products
 from embedder.types import Role
 from tests.embedder.train.test_pair_files import write_pairs
 from tests.folders import ROOT
+from tests.models import load_llm
 from tests.shapes import save_shape
 
 PROMPTS = ("promptreps", "prompteol")
@@ -67,8 +68,8 @@ def tuning(llama: Path, pairs: Path) -> FineTuneSettings:
 def test_training_reads_as_the_engine_does(shape: str, prompt: str, tmp_path: Path) -> None:
     folder = save_shape(shape, tmp_path)
     options = LLMOptions(dtype="float32", max_text_tokens=40)
-    engine = LLMEncoder.load(folder, load_prompt(prompt), options)
-    learning = LLMEncoder.load(folder, load_prompt(prompt), options)
+    engine = load_llm(folder, load_prompt(prompt), options)
+    learning = load_llm(folder, load_prompt(prompt), options)
     learning.backbone.model.requires_grad_(True)
     reading = LastTokens(learning.backbone.model, Device("cpu", half=False), budget=150)
     for role in Role:
@@ -122,7 +123,7 @@ def test_batches_cover_the_pairs_and_can_be_taken_up(
 ) -> None:
     files = PairFiles([Path(path) for path in tuning.pairs], tmp_path)
     options = LLMOptions(dtype="float32")
-    encoders = [LLMEncoder.load(tuning.model, load_prompt(name), options) for name in PROMPTS]
+    encoders = [load_llm(tuning.model, load_prompt(name), options) for name in PROMPTS]
     stream = WordedPairs(files, encoders, tuning)
     turns = list(islice(stream.batches(), 16))
     for turn in (turns[:8], turns[8:]):
@@ -139,7 +140,7 @@ def test_batches_cover_the_pairs_and_can_be_taken_up(
 
 def test_loss_is_that_of_the_rows(tuning: FineTuneSettings, tmp_path: Path) -> None:
     files = PairFiles([Path(path) for path in tuning.pairs], tmp_path)
-    encoder = LLMEncoder.load(tuning.model, load_prompt("promptreps"), LLMOptions(dtype="float32"))
+    encoder = load_llm(tuning.model, load_prompt("promptreps"), LLMOptions(dtype="float32"))
     batch = next(WordedPairs(files, [encoder], tuning).batches())
     reading = LastTokens(encoder.backbone.model, Device("cpu", half=False), 500)
     loss = ContrastObjective(reading, replace(tuning, margin=None))(batch)
@@ -247,7 +248,7 @@ def test_finished_folder_is_a_plain_model(tuning: FineTuneSettings, tmp_path: Pa
 
     out = tmp_path / "out"
     fine_tune(replace(tuning, epochs=1), FineTuneRun(out, tmp_path / "work", "cpu"))
-    encoder = LLMEncoder.load(out)  # with the prompt.toml beside the weights
+    encoder = load_llm(out)  # with the prompt.toml beside the weights
     assert encoder.prompt.hash == load_prompt("promptreps").hash
     base = AutoModelForCausalLM.from_pretrained(tuning.model, dtype=torch.float32)
     ids = torch.tensor([[5, 9, 30, 7]])

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedder.encoders.bm25 import BM25Encoder
-from embedder.encoders.llm import LLMEncoder
 from embedder.inspect.word_columns import WordColumns
 from embedder.types import Role
 from eval.report.highlights import Marker, Piece, bm25_encoder, pieces, word_weights
@@ -16,6 +15,7 @@ from index.documents import Document
 from index.folder import Index
 from retrieval.build import build_index
 from retrieval.retriever import Retriever
+from tests.models import load_llm
 from tests.run_folders import ENCODERS, QUERIES, retrieval_folder
 
 
@@ -81,7 +81,7 @@ def test_a_model_says_its_own_words(index: Path) -> None:
 
 
 def test_a_models_words_are_whole_unless_pieces_are_asked_for(llama: Path, tmp_path: Path) -> None:
-    encoder = LLMEncoder.load(llama)
+    encoder = load_llm(llama)
     build_index([Document("d", "", "stone")], {"sparse": encoder}, tmp_path / "i")
     with Index.open(tmp_path / "i") as opened:
         marker = Marker(opened, {"sparse": encoder}, {"q": "internationalization"})
@@ -93,7 +93,7 @@ def test_a_models_words_are_whole_unless_pieces_are_asked_for(llama: Path, tmp_p
 
 def test_pieces_of_words_mark_the_whole_word(llama: Path) -> None:
     """Columns of a language model are tokens; a word stands in those of its own tokens."""
-    encoder = LLMEncoder.load(llama)
+    encoder = load_llm(llama)
     assert encoder.table is not None
     columns = encoder.table.allowed(["rotation"])[0].tolist()
     weights = word_weights(

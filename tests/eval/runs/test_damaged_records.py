@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from embedder.encoders.specs import LLMSpec, from_json, to_json
+from embedder.prompts.files import load_prompt
 from embedder.train.progress import LogFile
 from eval.matrix.ledger import Ledger
 from eval.runs.record import Record, RunCost
 from eval.runs.run_folder import read_config
-from lastword.cli.recipes import LLMSpec, from_json, to_json
 from tuning.search.journal import Journal
 
 COST = RunCost({"search": 0.5}, {"bm25": {"texts": 2}}, 1000, (1.5,))
@@ -133,5 +134,5 @@ def test_a_journal_names_the_record_that_was_changed(tmp_path: Path) -> None:
 )
 def test_a_recipe_of_another_program_is_refused(text: str, said: str) -> None:
     assert said in fault(lambda: from_json(text, "dense"))
-    recipe = LLMSpec("gpt2", 'name = "a"', ("dense",))
+    recipe = LLMSpec("gpt2", load_prompt("promptreps"), ("dense",))
     assert from_json(to_json(recipe), "dense") == recipe

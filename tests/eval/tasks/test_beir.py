@@ -19,8 +19,8 @@ from eval.runs.run_folder import RunFolder
 from eval.tasks.retrieval import JudgeOptions, judge
 from index.channels.inverted import Weighting
 from index.documents import Document
-from retrieval.build import BuildOptions, ChannelOptions
 from retrieval.fusion import min_max
+from retrieval.options import BuildOptions, ChannelOptions
 from retrieval.run import read_trec
 from tests.folders import DATA
 

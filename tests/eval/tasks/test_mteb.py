@@ -85,10 +85,9 @@ class Drawn:
 
 
 def described(*channels: str) -> Any:  # noqa: ANN401
-    from lastword.cli.encoders import ChannelEncoders
-    from lastword.commands.evaluate.mteb_encoders import describe
+    from eval.tasks.mteb_encoders import describe
 
-    return describe(ChannelEncoders(dict(encoders(*channels)), {}), {}, "minmax", "tests/model")
+    return describe(encoders(*channels), {}, "minmax", "tests/model")
 
 
 def encoders(*channels: str) -> dict[str, Encoder]:

@@ -11,10 +11,10 @@ import pytest
 
 from embedder.encoders.llm import LLMEncoder
 from embedder.types import Role
+from eval.tasks.mteb_encoders import EncodersByTask
 from eval.tasks.mteb_tasks import open_task
 from lastword.cli.encoders import make_encoders
 from lastword.cli.options import EncoderOptions
-from lastword.commands.evaluate.mteb_encoders import TaskEncoders
 from lastword.main import FAILED, main
 from tests.folders import DATA
 
@@ -100,7 +100,7 @@ def test_the_figures_are_those_of_eval_retrieval_and_eval_sts(
 def test_mteb_makes_the_model_again_from_its_results(
     folder: Path, llama: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from lastword.commands.evaluate.mteb_encoders import load_model
+    from eval.tasks.mteb_encoders import load_model
 
     prompt = folder / "told.toml"
     prompt.write_text(TOLD)
@@ -127,7 +127,7 @@ def test_each_task_is_told_what_it_is_about(folder: Path, llama: Path) -> None:
     base = made.encoders["dense"]
     assert isinstance(base, LLMEncoder)
     fiqa, sts = (open_task(name).metadata for name in ("FiQA2018", "STS12"))
-    telling = TaskEncoders(made, {"STS": "Find the like"})
+    telling = EncodersByTask(made.encoders, {"STS": "Find the like"})
     searched, compared = telling(fiqa), telling(sts)
     assert list(searched) == ["dense", "sparse", "bm25"] and list(compared) == ["dense"]
     assert searched["dense"] is searched["sparse"]
@@ -141,7 +141,7 @@ def test_each_task_is_told_what_it_is_about(folder: Path, llama: Path) -> None:
         rows, wanted = (one.encode(["a key"], Role.QUERY).dense for one in (encoder, want))
         assert rows is not None and rows.tolist() == np.asarray(wanted).tolist()
     assert compared["dense"].encode(["a key"], Role.QUERY).sparse is None
-    named = TaskEncoders(made, {"STS": "of its type", "STS12": "its own", "": "of all"})
+    named = EncodersByTask(made.encoders, {"STS": "of its type", "STS12": "its own", "": "of all"})
     assert named(sts)["dense"].prompt.task == "its own"  # type: ignore[attr-defined]
     assert named(fiqa)["dense"].prompt.task == "of all"  # type: ignore[attr-defined]
 
@@ -152,7 +152,7 @@ def test_a_sentence_transformers_model_is_told_as_well(folder: Path) -> None:
     made = make_encoders(
         EncoderOptions(embedder=f"sbert:{MINILM}", prompt=str(prompt), channels="dense")
     )
-    encoder: Any = TaskEncoders(made, {})(open_task("STS12").metadata)["dense"]
+    encoder: Any = EncodersByTask(made.encoders, {})(open_task("STS12").metadata)["dense"]
     assert encoder.model is made.encoders["dense"].model  # type: ignore[attr-defined]
     wording = encoder.wordings[Role.QUERY]
     assert wording.whole("cat") == "Retrieve semantically similar text.: cat"
@@ -210,6 +210,6 @@ def test_a_benchmark_by_name_is_all_its_tasks(
 
 
 def test_a_prompt_that_names_no_task_is_told_nothing() -> None:
-    telling = TaskEncoders(make_encoders(EncoderOptions(channels="dense")), {})
+    telling = EncodersByTask(make_encoders(EncoderOptions(channels="dense")).encoders, {})
     first, second = (telling(open_task(name).metadata) for name in ("STS12", "STS13"))
     assert first is second

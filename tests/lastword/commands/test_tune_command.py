@@ -10,12 +10,12 @@ import pytest
 from embedder.prompts.files import load_prompt, parse_prompt
 from embedder.types import Role
 from index.folder import Index
-from lastword.cli.encoders import remake_encoders
-from lastword.cli.options import DeviceOptions, Output
+from lastword.cli.options import Output
 from lastword.cli.screen import Screen
 from lastword.commands.prompts.tune_view import estimate_table
 from lastword.main import main
 from retrieval.fusion import fusion_by_name
+from retrieval.open import load_encoders
 from retrieval.retriever import Retriever
 from tuning.choose_proposers import NAMES
 from tuning.objectives.index_objective import IndexObjective, JudgedQueries
@@ -125,8 +125,7 @@ def objective(index: Index, place: Path) -> IndexObjective:
     from eval.data.qrels import read_qrels
     from eval.data.queries import read_queries
 
-    recipes = {name: spec.recipe for name, spec in index.channels.items()}
-    encoders = remake_encoders(recipes, list(index.channels), DeviceOptions())
+    encoders = load_encoders(index)
     data = JudgedQueries.of(read_queries(place / "queries.jsonl"), read_qrels(place / "dev.tsv"))
     base: Any = getattr(encoders["dense"], "inner", encoders["dense"])
     remade = lambda prompt: encoder_of(base.backbone, prompt, base.options)  # noqa: E731

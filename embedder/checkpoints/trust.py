@@ -1,24 +1,38 @@
 """Which models an index may name: a stranger's index must not choose what this machine loads.
 
 The bundled model, and what lies at a full path, are read without asking. A name on the hub is read
-where a command of this machine's user has named it before; the user's own state folder remembers
-that. A folder relative to the working directory could come with the index, and is never read.
+where this machine's user has named it before, in a command or a program; the user's own state
+folder remembers that. A folder relative to the working directory could come with the index, and
+is never read.
 """
 
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from embedder.checkpoints.bundled import BUNDLED_NAME
 from embedder.files.durable import open_new
-from embedder.prompts.files import parse_prompt
-from lastword.cli.recipes import BM25Spec, EncoderSpec, LLMSpec, SbertSpec
 
-if TYPE_CHECKING:
-    from embedder.prompts.prompt import Prompt
+
+@dataclass(frozen=True, slots=True)
+class ModelAccess:
+    """Where the models of an index run when it is searched or added to, and which are allowed.
+
+    Attributes:
+        model: where the language model of the index lies now, if it has moved; its fingerprint is
+            compared.
+        device: cpu, cuda, cuda:1, mps, or auto.
+        trust_remote_code: run Python code that comes with the model. Off unless chosen.
+        allow_model: a model of the Hugging Face hub that the index names and the user trusts.
+    """
+
+    model: str = ""
+    device: str = "auto"
+    trust_remote_code: bool = False
+    allow_model: str = ""
 
 
 def state_folder() -> Path:
@@ -49,46 +63,16 @@ def is_hub_name(name: str) -> bool:
     return bool(name) and name != BUNDLED_NAME and not Path(name).exists() and _is_plain(name)
 
 
-def check_recipe(recipe: EncoderSpec, allowed: str = "", chosen: str = "") -> None:
-    """Refuse a recipe of an index that names what this machine's user has not chosen.
+def check_model(name: str, allowed: str = "") -> None:
+    """Refuse a model that an index names and this machine's user has not chosen.
 
     Args:
-        recipe: as the index has it.
+        name: as the index has it.
         allowed: a name on the hub that the user allows.
-        chosen: a model that the user names in place of the recipe's.
 
     Raises:
-        ValueError: names the model or file, and the option that allows it.
+        ValueError: names the model, and the option that allows it.
     """
-    if isinstance(recipe, BM25Spec):
-        return
-    prompt = _prompt_of(recipe)
-    if not (chosen and isinstance(recipe, LLMSpec)):
-        _check_model(recipe.model, allowed)
-    if prompt and prompt.rewrite and prompt.rewrite.writer:
-        _check_model(prompt.rewrite.writer, allowed)
-    if prompt and prompt.adapt and not Path(prompt.adapt).is_absolute():
-        raise ValueError(
-            f"the index adapts queries by {prompt.adapt!r}, a file relative to the working "
-            "directory, which is not read: its path must be a full one"
-        )
-
-
-def models_of(recipe: EncoderSpec) -> list[str]:
-    """Return the models that a recipe names: the one that reads, and the one that rewrites."""
-    if isinstance(recipe, BM25Spec):
-        return []
-    prompt = _prompt_of(recipe)
-    writer = prompt.rewrite.writer if prompt and prompt.rewrite else ""
-    return [recipe.model, *([writer] if writer else [])]
-
-
-def _prompt_of(recipe: LLMSpec | SbertSpec) -> "Prompt | None":
-
-    return parse_prompt(recipe.prompt) if recipe.prompt else None
-
-
-def _check_model(name: str, allowed: str) -> None:
     if name == BUNDLED_NAME or Path(name).is_absolute():
         return
     if not is_hub_name(name):

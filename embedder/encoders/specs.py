@@ -1,0 +1,151 @@
+"""Encoder specs: what is written down of an encoder, by which the same one is loaded again."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from embedder.checkpoints.bundled import BUNDLED_NAME
+from embedder.files.config_file import fill, parse_json
+from embedder.files.typed_values import fill_value
+from embedder.prompts.files import format_prompt, parse_prompt
+from embedder.prompts.prompt import Prompt
+from embedder.types import Encoder
+
+CHANNELS = ("dense", "sparse", "bm25")
+NO_SPEC = "{}"  # what an index keeps of an encoder of one's own class
+
+
+@dataclass(frozen=True, slots=True)
+class LLMSpec:
+    """A language model that is read through a prompt.
+
+    Attributes:
+        model: Hugging Face name, absolute folder, or BUNDLED_NAME.
+        prompt: the whole prompt, so that an index outlives a prompt file.
+        reads: "dense", "sparse" or both; one pass gives both.
+        dtype: as in LLMOptions; resolved, so that another machine computes the same.
+        max_text_tokens: as in LLMOptions.
+    """
+
+    model: str
+    prompt: Prompt
+    reads: tuple[str, ...]
+    dtype: str = "auto"
+    max_text_tokens: int = 512
+    kind: str = "llm"
+
+
+@dataclass(frozen=True, slots=True)
+class SbertSpec:
+    """A sentence-transformers model.
+
+    Attributes:
+        model: Hugging Face name or absolute folder.
+        prompt: None means the prompts that the model carries.
+    """
+
+    model: str
+    prompt: Prompt | None = None
+    kind: str = "sbert"
+
+
+@dataclass(frozen=True, slots=True)
+class BM25Spec:
+    """BM25 text analysis in a language.
+
+    Attributes:
+        language: as in BM25Encoder.
+        analysis: rules by which words are cut; 1 where an index does not say, since it is old.
+    """
+
+    language: str = "english"
+    analysis: int = 1
+    kind: str = "bm25"
+
+
+EncoderSpec = LLMSpec | SbertSpec | BM25Spec
+_KINDS: Mapping[str, type[EncoderSpec]] = {"llm": LLMSpec, "sbert": SbertSpec, "bm25": BM25Spec}
+
+
+def to_json(spec: EncoderSpec) -> str:
+    """Write a spec as canonical JSON, its prompt as TOML."""
+    stored: dict[str, Any] = {field.name: getattr(spec, field.name) for field in fields(spec)}
+    if "prompt" in stored:
+        stored["prompt"] = format_prompt(stored["prompt"]) if stored["prompt"] else ""
+    return json.dumps(stored, sort_keys=True, ensure_ascii=False)
+
+
+def from_json(text: str, channel: str) -> EncoderSpec:
+    """Read a spec back.
+
+    Raises:
+        ValueError: it is none, e.g. because the index was made by another program.
+    """
+    where = f"the recipe of channel {channel!r}"
+    data = parse_json(text, where)
+    if not isinstance(data, dict) or data.get("kind") not in [*_KINDS]:
+        raise ValueError(
+            f"the index does not say how channel {channel!r} reads texts; "
+            "search it from Python with retrieval.retriever.Retriever, or choose other --channels"
+        )
+    if "prompt" in data:
+        toml = fill_value(str, data["prompt"], f"{where}: prompt")
+        data["prompt"] = parse_prompt(toml, f"{where}, its prompt") if toml else None
+    return fill(_KINDS[data["kind"]], data, where)
+
+
+def spec_of(encoder: Encoder) -> EncoderSpec | None:
+    """Return the spec of an encoder; None where nothing could load the encoder again by one."""
+    spec: EncoderSpec | None = getattr(encoder, "spec", None)
+    return spec
+
+
+def specs_of(encoders: Mapping[str, Encoder]) -> dict[str, EncoderSpec]:
+    """Return the specs of encoders by channel; those without one are left out."""
+    specs = {name: spec_of(encoder) for name, encoder in encoders.items()}
+    return {name: spec for name, spec in specs.items() if spec is not None}
+
+
+def known_spec(encoder: Encoder) -> EncoderSpec:
+    """Return the spec of an encoder that `load_encoder` has loaded.
+
+    Raises:
+        ValueError: it is an encoder of one's own.
+    """
+    spec = spec_of(encoder)
+    if spec is None:
+        raise ValueError(f"{type(encoder).__name__} has no spec; load it with load_encoder")
+    return spec
+
+
+def stored_spec(encoder: Encoder) -> str:
+    """Return what an index keeps of an encoder: its spec as JSON, or NO_SPEC."""
+    spec = spec_of(encoder)
+    return NO_SPEC if spec is None else to_json(spec)
+
+
+def models_of(spec: EncoderSpec) -> list[str]:
+    """Return the models that a spec names: the one that reads, and the one that rewrites."""
+    if isinstance(spec, BM25Spec):
+        return []
+    rewrite = spec.prompt.rewrite if spec.prompt else None
+    return [spec.model, *([rewrite.writer] if rewrite and rewrite.writer else [])]
+
+
+def full_place(model: str | Path) -> str:
+    """Return a model's folder in full, since an index is searched from anywhere; names stay."""
+    name = str(model)
+    return str(Path(name).resolve()) if name != BUNDLED_NAME and Path(name).exists() else name
+
+
+def with_full_paths(prompt: Prompt) -> Prompt:
+    """Name the files and folders of a prompt in full, since an index is searched from anywhere."""
+    if prompt.adapt:
+        path, _, digest = prompt.adapt.rpartition("#")
+        prompt = replace(prompt, adapt=f"{Path(path).resolve()}#{digest}")
+    if prompt.rewrite is not None and prompt.rewrite.writer:
+        rewrite = replace(prompt.rewrite, writer=full_place(prompt.rewrite.writer))
+        prompt = replace(prompt, rewrite=rewrite)
+    return prompt

@@ -1,0 +1,122 @@
+"""Open an index for searching, with the channels, models and fusion that it says itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from embedder.checkpoints.trust import ModelAccess, check_model
+from embedder.encoders.load import load_from_spec
+from embedder.encoders.specs import BM25Spec, EncoderSpec, LLMSpec, from_json, full_place, models_of
+from embedder.models.loading import LLMOptions
+from embedder.types import Encoder
+from index.folder import Index
+from retrieval.fusion_choice import AUTO
+from retrieval.retriever import DEPTH, Retriever
+
+
+def open_retriever(
+    path: str | Path,
+    channels: Sequence[str] | None = None,
+    fusion: str = AUTO,
+    depth: int = DEPTH,
+    access: ModelAccess | None = None,
+) -> Retriever:
+    """Open an index and load the encoders that it names; `lastword search` does the same.
+
+    Args:
+        path: folder of an index.
+        channels: some of its channels; all by default.
+        fusion: as a `Retriever` takes it.
+        depth: documents that each channel contributes to the fusion.
+        access: where models run, and which are allowed.
+
+    Returns:
+        A retriever to be closed, as by `with`, which closes the index.
+
+    Raises:
+        ValueError: it is no index, has no such channel, does not say how a channel reads texts,
+            or names a model that this machine's user has not chosen.
+    """
+    index = Index.open(path)
+    try:
+        encoders = load_encoders(index, choose_channels(index, channels or ()), access)
+        return Retriever(index, encoders, fusion, depth)
+    except BaseException:
+        index.close()
+        raise
+
+
+def load_encoders(
+    index: Index, channels: Sequence[str] | None = None, access: ModelAccess | None = None
+) -> dict[str, Encoder]:
+    """Load the encoders of an index's channels; see `load_specs`.
+
+    Args:
+        index: opened.
+        channels: those that are needed, all by default; no other model is loaded.
+        access: where models run, and which are allowed.
+    """
+    names = list(index.channels) if channels is None else channels
+    return load_specs({name: index.channels[name].recipe for name in names}, access)
+
+
+def load_specs(specs: Mapping[str, str], access: ModelAccess | None = None) -> dict[str, Encoder]:
+    """Load the encoders of stored specs; channels of equal specs share one encoder.
+
+    Args:
+        specs: channel -> spec as JSON, perhaps a stranger's.
+        access: where models run, perhaps where the model now lies, and which is allowed.
+
+    Raises:
+        ValueError: a spec cannot be read, names a model that this machine's user has not chosen,
+            or that model cannot be loaded.
+    """
+    access = access or ModelAccess()
+    options = LLMOptions(device=access.device, trust_remote_code=access.trust_remote_code)
+    loaded: dict[EncoderSpec, Encoder] = {}
+    encoders: dict[str, Encoder] = {}
+    for channel, stored in specs.items():
+        spec = from_json(stored, channel)
+        check_spec(spec, access)
+        if access.model and isinstance(spec, LLMSpec):
+            spec = replace(spec, model=full_place(access.model))
+        if spec not in loaded:
+            loaded[spec] = load_from_spec(spec, options)
+        encoders[channel] = loaded[spec]
+    return encoders
+
+
+def check_spec(spec: EncoderSpec, access: ModelAccess) -> None:
+    """Refuse a spec of an index that names what this machine's user has not chosen.
+
+    Raises:
+        ValueError: names the model or file, and the option that allows it.
+    """
+    if isinstance(spec, BM25Spec):
+        return
+    own, *rewriting = models_of(spec)
+    if not (access.model and isinstance(spec, LLMSpec)):
+        check_model(own, access.allow_model)
+    for name in rewriting:
+        check_model(name, access.allow_model)
+    if spec.prompt and spec.prompt.adapt and not Path(spec.prompt.adapt).is_absolute():
+        raise ValueError(
+            f"the index adapts queries by {spec.prompt.adapt!r}, a file relative to the working "
+            "directory, which is not read: its path must be a full one"
+        )
+
+
+def choose_channels(index: Index, channels: Sequence[str]) -> list[str]:
+    """Return the channels that are given, all by default.
+
+    Raises:
+        ValueError: the index has no such channel, or it is given twice.
+    """
+    names = list(channels or index.channels)
+    unknown = [name for name in names if name not in index.channels]
+    if unknown or len(set(names)) != len(names):
+        raise ValueError(
+            f"--channels takes some of the index's {','.join(index.channels)}, each once; "
+            f"got {','.join(names)!r}"
+        )
+    return names
