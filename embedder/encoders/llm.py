@@ -15,11 +15,12 @@ from embedder.encoders.batch_output import (
     refuse_nan,
     to_host,
 )
-from embedder.encoders.token_limits import within_context
 from embedder.files.content_hash import content_hash
+from embedder.inputs.render import text_ids
 from embedder.inputs.tokenized import ModelInput
 from embedder.locks import lock_of
 from embedder.models import sparse as sparsify
+from embedder.models.anatomy import context_length
 from embedder.models.batching import AdaptiveBudget
 from embedder.models.digests import weights_digest
 from embedder.models.loading import LLMOptions
@@ -28,6 +29,7 @@ from embedder.prompts.prompt import NOTES, Prompt
 from embedder.types import Representation, Role, fingerprint_of, list_texts, unit_rows
 
 if TYPE_CHECKING:
+    from embedder.encoders.reader import PromptReader
     from embedder.encoders.specs import LLMSpec
     from embedder.models.backbone import Backbone
 
@@ -52,7 +54,7 @@ class LLMEncoder:
         rules = prompt.reading.sparse
         with lock_of(backbone.tokenizer):
             self.reader = PromptReader(backbone, prompt)
-            self.options = within_context(options, self.reader)
+            self.options = _within_context(options, self.reader)
             self.table = backbone.vocabulary(rules) if rules else None
         self.room = AdaptiveBudget(self.options.token_budget)
         self._counts: Counter[str] = Counter(texts=0, tokens=0, truncated=0, without_words=0)
@@ -225,6 +227,29 @@ class LLMEncoder:
             **rules,
             **worded,
         )
+
+
+def _within_context(options: LLMOptions, reader: "PromptReader") -> LLMOptions:
+    """Lower the text limit where prompt and text would not fit in the model's context."""
+    config = reader.backbone.model.config.get_text_config()
+    context = context_length(reader.backbone.model)
+    if not context:
+        return options
+    frames = [frame for role in reader.frames.values() for frame in role]
+    select, tokenizer = reader.prompt.select, reader.backbone.tokenizer
+    asked = len(text_ids(tokenizer, select.ask)) if select else 0
+    room = min(
+        (context - len(frame) - asked) // frame.template.texts
+        for frame in (*frames, *([reader.other] if reader.other else []))
+    )
+    if room < 1:
+        shown = " with its examples" if reader.prompt.examples else ""
+        raise ValueError(
+            f"{config.name_or_path}: the prompt{shown} takes all of the model's context of "
+            f"{context} tokens; "
+            "use a shorter prompt, fewer demonstrations, or another model"
+        )
+    return replace(options, max_text_tokens=min(options.max_text_tokens, room))
 
 
 def _check_ready(prompt: Prompt) -> None:
