@@ -112,7 +112,7 @@ def test_a_task_goes_into_the_prompt(llama: Path) -> None:
     encoder = model_channels(reading)["dense"]
     recipe = known_spec(encoder)
     assert isinstance(recipe, LLMSpec) and recipe.prompt.task == "Find songs"
-    (row,) = encoder.fed("lava", Role.QUERY).rows  # type: ignore[attr-defined]
+    (row,) = encoder.fed("lava", Role.QUERY).wordings  # type: ignore[attr-defined]
     tokenizer = encoder.backbone.tokenizer  # type: ignore[attr-defined]
     assert tokenizer.decode(row.ids) == "<s>Instruct: Find songs\nQuery: lava</s>"
 
