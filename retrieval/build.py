@@ -77,7 +77,6 @@ def _build(
     progress: Progress | None,
 ) -> BuildReport:
     started = time.perf_counter()
-    options = options or BuildOptions()
     specs = [options.channel(name).spec(name, encoder) for name, encoder in encoders.items()]
     source = DocumentReader.begun(documents)  # before there is a folder
     new = not (path / MANIFEST).exists()

@@ -9,14 +9,14 @@ from typing import Any
 from embedder.encoders.adapted import AdaptedEncoder, encoder_of
 from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.load import own_prompt
-from embedder.encoders.specs import LLMSpec, spec_of
+from embedder.encoders.specs import LLMSpec, specs_of
 from embedder.files.content_hash import content_hash
 from embedder.prompts.files import load_prompt, prompt_library
 from embedder.prompts.prompt import Prompt
 from embedder.types import Encoder, Role
 from eval.runs.collection_index import manifest_digest
 from index.folder import Index
-from retrieval.fusion_choice import choose_fusion, measured_fusion
+from retrieval.fusion_choice import fusion_for
 from tuning.choose_proposers import ProposerMaterial, choose_proposers
 from tuning.first_prompts import pool, space_of
 from tuning.objectives.index_objective import (
@@ -103,8 +103,7 @@ def prepare_tuning(
     reader = _prompt_encoder(index, encoders)
     encoder = reader.inner if isinstance(reader, AdaptedEncoder) else reader
     kinds = [kind.strip() for kind in options.tune.split(",")]
-    measured = map(measured_fusion, encoders.values())
-    fusion = choose_fusion(AUTO, list(encoders), (index.manifest.fusion, *measured))
+    fusion = fusion_for(AUTO, encoders, index.manifest.fusion)
     space = space_of(reader, kinds, list(encoders), fusion)
     objective = IndexObjective(index, encoders, data, partial(_encoder_of, encoder))
     material = ProposerMaterial(index, encoder, data, space, folder / "vectors")
@@ -112,7 +111,7 @@ def prepare_tuning(
         objective,
         data.relevant,
         space,
-        pool(space, list(_other_prompts(index, encoders, options.prompt))),
+        pool(space, list(_other_prompts(encoders, options.prompt))),
         choose_proposers(material, options.proposer, options.writer),
         Rules(seed=options.seed, alpha=options.alpha, min_effect=options.min_effect),
     )
@@ -139,13 +138,11 @@ def _encoder_of(encoder: LLMEncoder, prompt: Prompt) -> PromptEncoder:
     return encoder_of(encoder.backbone, prompt, encoder.options)
 
 
-def _other_prompts(
-    index: Index, encoders: Mapping[str, Encoder], name: str
-) -> Iterator[tuple[str, Prompt]]:
+def _other_prompts(encoders: Mapping[str, Encoder], name: str) -> Iterator[tuple[str, Prompt]]:
     """Yield the model's own prompt, the user's, and those of the library that are for retrieval."""
-    specs = [spec_of(encoder) for encoder in encoders.values()]
+    specs = specs_of(encoders).values()
     models = [spec.model for spec in specs if isinstance(spec, LLMSpec)]
-    if models:
+    if models:  # encoders of one's own need not say
         yield "the model's own prompt", own_prompt(models[0])
     if name:
         yield f"your prompt {name}", load_prompt(name)

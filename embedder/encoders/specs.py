@@ -91,8 +91,8 @@ def from_json(text: str, channel: str) -> EncoderSpec:
             "search it from Python with retrieval.retriever.Retriever, or choose other --channels"
         )
     if "prompt" in data:
-        toml = fill_value(str, data["prompt"], f"{where}: prompt")
-        data["prompt"] = parse_prompt(toml, f"{where}, its prompt") if toml else None
+        if toml := fill_value(str, data.pop("prompt"), f"{where}: prompt"):
+            data["prompt"] = parse_prompt(toml, f"{where}, its prompt")
     return fill(_KINDS[data["kind"]], data, where)
 
 

@@ -112,7 +112,7 @@ def read_prompt(name: str) -> "Prompt":
     """Read a prompt by name or file, whose fusion must be one that a search can use.
 
     Raises:
-        ValueError: as of `Prompt.load` and `check_fusion`.
+        ValueError: as of `load_prompt` and `check_fusion`.
     """
     from retrieval.fusion_choice import check_fusion
 

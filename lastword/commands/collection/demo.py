@@ -134,7 +134,6 @@ def _built(place: Path, made: ChannelEncoders, screen: Screen) -> dict[str, Any]
 
     with screen.waiting("Collecting"):
         documents = stdlib_documents()
-    place.parent.mkdir(parents=True, exist_ok=True)
     options = BuildOptions(cache=True)
     with screen.progress("Indexing", len(documents), "documents") as advance:
         indexed = open_or_build(lambda: iter(documents), made.encoders, place, options, advance)

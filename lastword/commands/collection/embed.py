@@ -81,5 +81,5 @@ def embed(files: EmbedFiles, reading: EncoderOptions, output: Output) -> None:
     screen.remark(
         f"{files.out}: {counted(len(texts), 'text')}, {size(files.out.stat().st_size)}, "
         f"with {', '.join((*rows.to_arrays(), *about))}; "
-        f"read by {describe_spec(known_spec(encoder))}."
+        f"encoder: {describe_spec(known_spec(encoder))}."
     )

@@ -127,7 +127,10 @@ def test_a_journal_names_the_record_that_was_changed(tmp_path: Path) -> None:
         ('{"kind": "llm", "model": 5, "prompt": "", "reads": []}', "model must be a text; got 5"),
         ('{"kind": "llm", "model": "a", "reads": []}', "prompt is missing"),
         ('{"kind": "llm", "model": "a", "prompt": "x", "reads": []}', "its prompt: not TOML"),
-        ('{"kind": "llm", "model": "a", "prompt": "x=1", "reads": []}', "name must be a text"),
+        (
+            '{"kind": "llm", "model": "a", "prompt": "x=1", "reads": []}',
+            "its prompt: unknown key x; known are name",
+        ),
         ('{"kind": "llm", "model": "a", "prompt": "", "reads": "dense"}', "reads must be a list"),
         ('{"kind": "bm25", "languages": "a"}', "unknown key languages; did you mean language?"),
     ],
