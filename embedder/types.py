@@ -1,7 +1,7 @@
 """What a legal vector is: Representation, Role and the Encoder contract."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -27,6 +27,8 @@ def list_texts(texts: Sequence[str]) -> list[str]:
     """
     if isinstance(texts, str | bytes):
         raise TypeError(f"an encoder takes a list of texts; got one: give [{texts[:40]!r}]")
+    if not isinstance(texts, Iterable):
+        raise TypeError(f"an encoder takes a list of texts; got {type(texts).__name__}")
     listed = list(texts)
     for at, text in enumerate(listed):
         if not isinstance(text, str):

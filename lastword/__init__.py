@@ -1,5 +1,12 @@
-"""The front door: command line and demo; from Python, `open_retriever`."""
+"""lastword: turn any language model into a search engine, with no training.
 
+>>> import lastword as lw
+>>> index = lw.build(None, ["green tea is steeped for three minutes", "rotate the key at night"])
+>>> index.search("how do I rotate a key", k=1)[0].id
+'1'
+"""
+
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from lastword.shadowing import load_own_packages
@@ -7,15 +14,70 @@ from lastword.shadowing import load_own_packages
 load_own_packages()
 
 if TYPE_CHECKING:
+    from embedder.encoders.load import load_encoder
+    from embedder.prompts.files import load_prompt
+    from eval.measures.measures import evaluate as evaluate_run
+    from index.documents import Document
+    from lastword.engine import SearchEngine
+    from lastword.engine import build_engine as build
+    from lastword.engine import open_engine as open  # noqa: A004  (as lastword.open)
+    from lastword.hits import Hit, SearchHits
+    from lastword.judging import Evaluation, compare, evaluate, tune
     from retrieval.open import open_retriever
+    from retrieval.options import BuildOptions
 
-__all__ = ["open_retriever"]
+    __version__: str
+
+_PLACES = {
+    "BuildOptions": "retrieval.options:BuildOptions",
+    "Document": "index.documents:Document",
+    "Evaluation": "lastword.judging:Evaluation",
+    "Hit": "lastword.hits:Hit",
+    "SearchHits": "lastword.hits:SearchHits",
+    "SearchEngine": "lastword.engine:SearchEngine",
+    "build": "lastword.engine:build_engine",
+    "compare": "lastword.judging:compare",
+    "evaluate": "lastword.judging:evaluate",
+    "evaluate_run": "eval.measures.measures:evaluate",
+    "load_encoder": "embedder.encoders.load:load_encoder",
+    "load_prompt": "embedder.prompts.files:load_prompt",
+    "open": "lastword.engine:open_engine",
+    "open_retriever": "retrieval.open:open_retriever",
+    "tune": "lastword.judging:tune",
+}
+
+__all__ = [
+    "BuildOptions",
+    "Document",
+    "Evaluation",
+    "Hit",
+    "SearchEngine",
+    "SearchHits",
+    "build",
+    "compare",
+    "evaluate",
+    "evaluate_run",
+    "load_encoder",
+    "load_prompt",
+    "open",
+    "open_retriever",
+    "tune",
+]
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for only then: `lastword --help` stays light."""
-    if name == "open_retriever":
-        from retrieval.open import open_retriever
+    """Import a name when it is first used: `lastword --help` stays light."""
+    if name == "__version__":
+        from importlib.metadata import version
 
-        return open_retriever
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return version("lastword")
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _PLACES[name].partition(":")
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

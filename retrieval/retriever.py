@@ -58,6 +58,7 @@ class Retriever:
 
     Attributes:
         fusion: the one in use, as it is written; "" for a function.
+        depth: documents that each channel contributes to fusion.
 
     Raises:
         ValueError: a channel is unknown, or its rows were made by another encoder; or there is
@@ -93,7 +94,7 @@ class Retriever:
         self.index = index
         self.encoders = dict(encoders)
         self.fusion, self._fuse = self._fusion_of(fusion)
-        self._depth = depth
+        self.depth = depth
         self._row_ids = {name: index.row_ids(name) for name in encoders}
 
     def __enter__(self) -> "Retriever":
@@ -127,7 +128,7 @@ class Retriever:
         if k < 1:
             raise ValueError(f"a search is for at least 1 document; got k={k}")
         seconds = Seconds(float)
-        runs = self._channel_runs(queries, max(k, self._depth), seconds)
+        runs = self._channel_runs(queries, max(k, self.depth), seconds)
         with timed(seconds, "fuse"):
             fused = self.fuse(list(runs.values()))
         return SearchResult(cut(fused, k), runs, dict(seconds))
@@ -164,7 +165,7 @@ class Retriever:
         _check_queries({_ONLY: query})
         encoded = self._encoded({_ONLY: query}, Seconds(float))
         runs = {
-            name: self._searched(name, rows, [_ONLY], self._depth) for name, rows in encoded.items()
+            name: self._searched(name, rows, [_ONLY], self.depth) for name, rows in encoded.items()
         }
         parts = []
         for name, rows in encoded.items():

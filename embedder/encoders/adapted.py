@@ -18,6 +18,7 @@ from embedder.models.anatomy import context_length
 from embedder.models.loading import LLMOptions
 from embedder.models.soft_prompt import soft_logits, soft_states
 from embedder.prompts.prompt import Prompt
+from embedder.text_encoder import TextEncoder
 from embedder.types import Float32Array, Representation, Role, fingerprint_of, list_texts, unit_rows
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class QueryAdapter:
         return unit_rows(dense)
 
 
-class AdaptedEncoder:
+class AdaptedEncoder(TextEncoder):
     """An LLMEncoder whose queries are adapted; documents are as they were."""
 
     def __init__(self, inner: LLMEncoder, adaptation: QueryAdapter, named: str) -> None:

@@ -19,6 +19,7 @@ from embedder.text.emoji import emoji_terms, is_emoji, without_selectors
 from embedder.text.stop_words import STOP_WORDS
 from embedder.text.stop_words import stop_words as read_stop_words
 from embedder.text.words import find_words, hangul_terms, has_hangul, is_unspaced, words_and_emoji
+from embedder.text_encoder import TextEncoder
 from embedder.types import Representation, Role, fingerprint_of, list_texts
 
 VOCABULARY = 2**62
@@ -28,7 +29,7 @@ _REMEMBERED = 2**20  # words whose column is kept; bounds memory on a large coll
 _CLUSTER = regex.compile(r"\X")
 
 
-class BM25Encoder:
+class BM25Encoder(TextEncoder):
     """Encode a text as the counts of its terms, in a vocabulary that needs no state.
 
     Text is NFKC-normalised, case-folded and cut by `find_words`; stop words of the language are

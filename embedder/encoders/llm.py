@@ -26,6 +26,7 @@ from embedder.models.digests import weights_digest
 from embedder.models.loading import LLMOptions
 from embedder.progress import tell_encoded
 from embedder.prompts.prompt import NOTES, Prompt
+from embedder.text_encoder import TextEncoder
 from embedder.types import Representation, Role, fingerprint_of, list_texts, unit_rows
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 WINDOW = 256  # texts that are sorted by length together, while the next are tokenised
 
 
-class LLMEncoder:
+class LLMEncoder(TextEncoder):
     """Any causal LM as a dense and sparse encoder, read at its last token.
 
     A text that is longer than the limit is cut and counted in `counts["truncated"]`; the words

@@ -17,7 +17,7 @@ from embedder.encoders.specs import (
 from embedder.models.loading import LLMOptions
 from embedder.prompts.files import load_prompt
 from embedder.prompts.prompt import Prompt
-from embedder.types import Encoder
+from embedder.text_encoder import TextEncoder
 
 SBERT = "sbert:"
 BM25 = "bm25"
@@ -29,7 +29,7 @@ def load_encoder(
     options: LLMOptions | None = None,
     channels: Sequence[str] | None = None,
     texts: Iterable[str] | None = None,
-) -> Encoder:
+) -> TextEncoder:
     """Load the encoder of a model with a prompt; it knows its `spec`, which an index keeps.
 
     Args:
@@ -71,7 +71,7 @@ def load_encoder(
 
 def load_from_spec(
     spec: EncoderSpec, options: LLMOptions | None = None, texts: Iterable[str] | None = None
-) -> Encoder:
+) -> TextEncoder:
     """Load the encoder that a spec describes, whoever wrote it: see `retrieval.open` for trust.
 
     Args:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.methods.geneol import Rewriter
+from embedder.text_encoder import TextEncoder
 from embedder.types import Representation, Role, fingerprint_of, list_texts, unit_rows
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class StateEncoder(Protocol):
         ...
 
 
-class RewritingEncoder:
+class RewritingEncoder(TextEncoder):
     """An Encoder: the unit mean of the states of a text and of its rewritings.
 
     An empty rewriting is left out of the mean and counted. A blank text has no rewritings.

@@ -24,6 +24,7 @@ from embedder.models.digests import tokenizer_digest, weights_digest
 from embedder.models.loading import named_errors, quiet_transformers
 from embedder.progress import tell_encoded
 from embedder.prompts.prompt import Prompt
+from embedder.text_encoder import TextEncoder
 from embedder.types import Representation, Role, fingerprint_of, list_texts
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _PROBES = ("a text", "Green tea, or hot lava?", "one two three " * 20)
 _FILES = ("config_sentence_transformers.json", "modules.json", "config.json")
 
 
-class SbertEncoder:
+class SbertEncoder(TextEncoder):
     """A SentenceTransformer (dense) or SparseEncoder (sparse) model by name or folder.
 
     Queries and documents go through the model's own `encode_query` and `encode_document`, with

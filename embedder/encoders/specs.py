@@ -108,6 +108,16 @@ def specs_of(encoders: Mapping[str, Encoder]) -> dict[str, EncoderSpec]:
     return {name: spec for name, spec in specs.items() if spec is not None}
 
 
+def channels_of(encoder: Encoder) -> tuple[str, ...]:
+    """Return the channels that an encoder of `load_encoder` feeds, in the order of CHANNELS."""
+    spec = known_spec(encoder)
+    if isinstance(spec, BM25Spec):
+        return ("bm25",)
+    if isinstance(spec, SbertSpec):
+        return ("sparse" if getattr(encoder, "sparse", False) else "dense",)
+    return tuple(name for name in CHANNELS if name in spec.reads)
+
+
 def known_spec(encoder: Encoder) -> EncoderSpec:
     """Return the spec of an encoder that `load_encoder` has loaded.
 

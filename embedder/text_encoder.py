@@ -1,0 +1,134 @@
+"""What every encoder offers beside `encode`: the calls that users of sentence-transformers know."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from embedder.types import NamesTerms, Representation, Role, list_texts
+
+RowKind = Literal["dense", "sparse"]
+EncodedRows = NDArray[np.float32] | csr_matrix
+OneOrManyTexts = str | Sequence[str]
+
+
+class TextEncoder(ABC):
+    """An `Encoder` with the calls of sentence-transformers.
+
+    Where an encoder gives both kinds of rows, `channel` says which; dense rows come by default.
+    """
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Canonical JSON object of everything that changes a vector."""
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str], role: Role) -> Representation:
+        """Encode texts in order, see `Encoder`."""
+
+    @overload
+    def encode_query(self, texts: OneOrManyTexts, channel: None = None) -> Any: ...  # noqa: ANN401
+    @overload
+    def encode_query(
+        self, texts: OneOrManyTexts, channel: Literal["dense"]
+    ) -> NDArray[np.float32]: ...
+    @overload
+    def encode_query(self, texts: OneOrManyTexts, channel: Literal["sparse"]) -> csr_matrix: ...
+    def encode_query(self, texts: OneOrManyTexts, channel: RowKind | None = None) -> EncodedRows:
+        """Encode queries.
+
+        Args:
+            texts: one text, or several.
+            channel: "dense", "sparse", or None for dense rows where there are some.
+
+        Returns:
+            Dense: unit rows (n, dim) float32, or (dim,) of one text. Sparse: (n, vocab) float32
+            CSR, of which n is 1 for one text.
+
+        Raises:
+            TypeError: texts are neither.
+            ValueError: the encoder gives no such rows, or several rows a text.
+        """
+        return self._encode_side(texts, Role.QUERY, channel)
+
+    @overload
+    def encode_document(self, texts: OneOrManyTexts, channel: None = None) -> Any: ...  # noqa: ANN401
+    @overload
+    def encode_document(
+        self, texts: OneOrManyTexts, channel: Literal["dense"]
+    ) -> NDArray[np.float32]: ...
+    @overload
+    def encode_document(self, texts: OneOrManyTexts, channel: Literal["sparse"]) -> csr_matrix: ...
+    def encode_document(self, texts: OneOrManyTexts, channel: RowKind | None = None) -> EncodedRows:
+        """Encode documents; see `encode_query`."""
+        return self._encode_side(texts, Role.DOCUMENT, channel)
+
+    def similarity(self, a: EncodedRows, b: EncodedRows) -> NDArray[np.float32]:
+        """Return the inner product of every row of `a` with every row of `b`, (n, m) float32.
+
+        Dense rows have unit length, so theirs is the cosine.
+        """
+        left, right = _matrix(a), _matrix(b)
+        if left.shape[1] != right.shape[1]:
+            raise ValueError(f"rows have {left.shape[1]} and {right.shape[1]} columns")
+        product = left @ right.T
+        dense = product.toarray() if isinstance(product, csr_matrix) else np.asarray(product)
+        return dense.astype(np.float32, copy=False)
+
+    def decode(
+        self, rows: csr_matrix, top_k: int | None = None, texts: Sequence[str] = ()
+    ) -> list[tuple[str, float]] | list[list[tuple[str, float]]]:
+        """Name the weighted words of sparse rows, heaviest first.
+
+        Args:
+            rows: (n, vocab) sparse rows of this encoder.
+            top_k: most words of a row; None is all.
+            texts: what the rows were encoded from; an encoder that hashes its terms (BM25) can
+                name only those that stand there.
+
+        Returns:
+            (word, weight) pairs; a list of such lists where n is not 1.
+        """
+        if not isinstance(self, NamesTerms):
+            raise ValueError(f"{type(self).__name__} does not name its columns")
+        if not isinstance(rows, csr_matrix):
+            raise TypeError(f"rows must be sparse rows (csr_matrix); got {type(rows).__name__}")
+        named = [self._named_row(rows[at], top_k, texts) for at in range(rows.shape[0])]
+        return named[0] if len(named) == 1 else named
+
+    def _named_row(
+        self, row: csr_matrix, top_k: int | None, texts: Sequence[str]
+    ) -> list[tuple[str, float]]:
+        order = sorted(range(row.nnz), key=lambda at: (-row.data[at], row.indices[at]))[:top_k]
+        terms = [int(row.indices[at]) for at in order]
+        names: dict[int, str] = self.term_names(terms, list(texts))  # type: ignore[attr-defined]
+        pairs = zip(terms, order, strict=True)
+        return [(names.get(term, str(term)), float(row.data[at])) for term, at in pairs]
+
+    def _encode_side(
+        self, texts: OneOrManyTexts, role: Role, channel: RowKind | None
+    ) -> EncodedRows:
+        if channel not in (None, "dense", "sparse"):
+            raise ValueError(f"channel is dense or sparse; got {channel!r}")
+        several = list_texts([texts] if isinstance(texts, str) else texts)
+        rows = self.encode(several, role)
+        if not np.array_equal(rows.owner, np.arange(len(several))):
+            raise ValueError("this encoder gives several rows a text; call encode, which has owner")
+        if rows.dense is not None and channel != "sparse":
+            first: NDArray[np.float32] = rows.dense[0] if isinstance(texts, str) else rows.dense
+            return first
+        if rows.sparse is None or channel == "dense":
+            raise ValueError(f"this encoder gives no {channel} rows")
+        return rows.sparse
+
+
+def _matrix(rows: EncodedRows) -> Any:  # noqa: ANN401  (dense or sparse, both multiply)
+    if isinstance(rows, csr_matrix):
+        return rows
+    if not isinstance(rows, np.ndarray) or rows.ndim not in (1, 2):
+        raise TypeError(f"expected rows (n, dim) of an encoder; got {type(rows).__name__}")
+    return rows[None] if rows.ndim == 1 else rows

@@ -1,0 +1,153 @@
+"""What a search returns: a list of hits that prints as a table."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any, NamedTuple, SupportsIndex, overload
+
+from embedder.text.printable import printable
+from index.documents import Document
+from index.folder import Index
+from retrieval.retriever import SearchResult
+from retrieval.run import ranked
+
+SNIPPET = 160  # characters
+
+
+class ChannelRank(NamedTuple):
+    """Where a channel ranked a document, from 1, and with which score."""
+
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Hit:
+    """A document that was found.
+
+    Attributes:
+        rank: from 1.
+        score: fused; not comparable between queries.
+        document: all of it.
+        channels: channel -> rank and score there, of the channels that found it.
+    """
+
+    rank: int
+    score: float
+    document: Document
+    channels: Mapping[str, ChannelRank]
+
+    def __repr__(self) -> str:
+        return f"<hit {self.rank}: {self.id!r}, score {self.score:.4f}, {self.snippet!r}>"
+
+    @property
+    def id(self) -> str:
+        """Id of the document."""
+        return self.document.id
+
+    @property
+    def title(self) -> str:
+        """Title of the document, "" where it has none."""
+        return self.document.title
+
+    @property
+    def text(self) -> str:
+        """Text of the document."""
+        return self.document.text
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Metadata of the document."""
+        return self.document.metadata
+
+    @property
+    def snippet(self) -> str:
+        """The beginning of title and text in one line."""
+        line = " ".join(self.document.content.split())
+        return line if len(line) <= SNIPPET else f"{line[: SNIPPET - 1]}…"
+
+
+class SearchHits(list[Hit]):
+    """SearchHits of one query, best first; a list that prints as a table, in a notebook too.
+
+    Attributes:
+        query: its text.
+        channels: names of the channels that were searched.
+        seconds: step -> wall time.
+    """
+
+    def __init__(
+        self,
+        hits: Iterable[Hit] = (),
+        query: str = "",
+        channels: Iterable[str] = (),
+        seconds: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(hits)
+        self.query, self.channels, self.seconds = query, tuple(channels), dict(seconds or {})
+
+    @overload
+    def __getitem__(self, at: SupportsIndex) -> Hit: ...
+    @overload
+    def __getitem__(self, at: slice) -> "SearchHits": ...
+    def __getitem__(self, at: SupportsIndex | slice) -> "Hit | SearchHits":
+        if isinstance(at, slice):
+            return SearchHits(super().__getitem__(at), self.query, self.channels, self.seconds)
+        return super().__getitem__(at)
+
+    def __str__(self) -> str:
+        if not self:
+            return "(nothing found)"
+        rows = [self._headings(), *(self._cells(hit) for hit in self)]
+        widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+        numbers = len(widths) - 2  # before id and text
+        lines = (
+            "  ".join(
+                cell.rjust(width) if at < numbers else cell.ljust(width)
+                for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in rows
+        )
+        return "\n".join(line.rstrip() for line in lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        def row(cells: Iterable[str], tag: str) -> str:
+            return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+        body = "".join(row(self._cells(hit), "td") for hit in self)
+        return f"<table><thead>{row(self._headings(), 'th')}</thead><tbody>{body}</tbody></table>"
+
+    def _several(self) -> tuple[str, ...]:
+        return self.channels if len(self.channels) > 1 else ()
+
+    def _headings(self) -> list[str]:
+        return ["#", "score", *self._several(), "id", "text"]
+
+    def _cells(self, hit: Hit) -> list[str]:
+        places = (hit.channels.get(name) for name in self._several())
+        ranks = ["-" if place is None else str(place.rank) for place in places]
+        texts = (printable(hit.id), printable(hit.snippet))
+        return [str(hit.rank), f"{hit.score:.4f}", *ranks, *texts]
+
+
+def list_hits(result: SearchResult, query_id: str, query: str, index: Index) -> SearchHits:
+    """List what one query found, with the rank that each channel gave."""
+    places = {
+        name: {
+            found: ChannelRank(rank, score)
+            for rank, (found, score) in enumerate(ranked(run[query_id]), start=1)
+        }
+        for name, run in result.channels.items()
+    }
+    hits = (
+        Hit(
+            rank,
+            score,
+            index.document(found),
+            {name: place[found] for name, place in places.items() if found in place},
+        )
+        for rank, (found, score) in enumerate(ranked(result.run[query_id]), start=1)
+    )
+    return SearchHits(hits, query, result.channels, result.seconds)

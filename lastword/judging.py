@@ -1,0 +1,205 @@
+"""Evaluate encoders, compare what came out, and tune the prompt of an index."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from embedder.prompts.prompt import Prompt
+from eval.data.collections import open_collection
+from eval.data.mteb_pairs import open_pairs
+from eval.data.qrels import Qrels, read_qrels
+from eval.data.queries import read_queries
+from eval.measures.measures import Values, means
+from eval.runs.record import Record
+from eval.runs.run_folder import RunFolder
+from eval.runs.systems import FolderSystem
+from eval.statistics.compare import CompareOptions, Comparison
+from eval.statistics.compare import compare as compare_systems
+from eval.tasks.retrieval import JudgeOptions, judge
+from eval.tasks.sts import judge as judge_pairs
+from lastword.engine import Model, SearchEngine, choose_encoders, open_engine
+from tuning.objectives.index_objective import JudgedQueries
+from tuning.options import TuningOptions
+from tuning.run import tune_index
+from tuning.search.pipeline import TuningOutcome
+
+QueryTexts = Mapping[str, str] | str | Path
+Judgements = Qrels | str | Path
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Evaluation:
+    """What an evaluation found; it prints as a table, in a notebook too.
+
+    Attributes:
+        name: of the system, for comparisons.
+        record: everything, values of single items included.
+    """
+
+    name: str
+    record: Record
+
+    @property
+    def dataset(self) -> str:
+        """Name of the data set."""
+        return self.record.dataset
+
+    @property
+    def measures(self) -> dict[str, float]:
+        """Measure -> mean over all items, of the run that counts."""
+        return self.record.measures
+
+    @property
+    def values(self) -> Values:
+        """Measure -> item -> value, of the run that counts."""
+        return self.record.main
+
+    @property
+    def runs(self) -> dict[str, dict[str, float]]:
+        """Channel, or "fused" -> measure -> mean."""
+        return {name: means(values) for name, values in self.record.values.items()}
+
+    def __repr__(self) -> str:
+        rows = self._rows()
+        widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+        return "\n".join(
+            "  ".join(
+                cell.rjust(width) if at else cell.ljust(width)
+                for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in rows
+        )
+
+    def _repr_html_(self) -> str:
+        head, *body = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in self._rows())
+        lines = "".join(f"<tr>{row}</tr>" for row in body)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
+
+    def _rows(self) -> list[list[str]]:
+        measures = list(self.measures)
+        rows = [
+            [name, *(f"{values.get(measure, float('nan')):.4f}" for measure in measures)]
+            for name, values in self.runs.items()
+        ]
+        return [[self.dataset, *measures], *rows]
+
+
+def evaluate(
+    source: str | Path,
+    model: Model = "bundled",
+    prompt: Prompt | str | Path | None = None,
+    indexes: str | Path | None = None,
+    options: JudgeOptions | None = None,
+) -> Evaluation:
+    """Evaluate an encoder on a collection, or on pairs of sentences.
+
+    Args:
+        source: a BEIR folder or name for retrieval; a .tsv file of scored pairs, or MTEB's name
+            of such a set (STS12, ...), for similarity.
+        model: as for `lastword.build`; for pairs an encoder, not one for each channel.
+        prompt: as for `lastword.build`.
+        indexes: folder where the index is kept and found again; None keeps none.
+        options: depth, measures, fusion and the run folder of a retrieval; see `JudgeOptions`.
+
+    Raises:
+        ValueError: there is no such source, or it has no judgements.
+    """
+    encoders = choose_encoders(model, prompt)
+    name = model if isinstance(model, str) else "model"
+    if isinstance(prompt, Prompt):
+        name = f"{name}, {prompt.name}"
+    elif prompt is not None:
+        name = f"{name}, {Path(prompt).stem}"
+    if _holds_pairs(source):
+        if "dense" not in encoders:
+            raise ValueError(f"pairs are judged by dense rows; {name} gives none")
+        pair_set = open_pairs(str(source))[0]
+        (outcome,) = judge_pairs([pair_set], encoders["dense"])
+        return Evaluation(name, outcome.record())
+    collection = open_collection(source)
+    if indexes is not None:
+        path = Path(indexes) / collection.name.replace("/", "-")
+        return Evaluation(name, judge(collection, encoders, path, options))
+    with tempfile.TemporaryDirectory(prefix="lastword-") as folder:
+        return Evaluation(name, judge(collection, encoders, Path(folder) / "index", options))
+
+
+def _holds_pairs(source: str | Path) -> bool:
+    from eval.data.mteb_pairs import NAMES
+
+    return Path(source).suffix == ".tsv" or str(source) in NAMES
+
+
+def compare(
+    a: Evaluation | str | Path,
+    b: Evaluation | str | Path,
+    measure: str | None = None,
+    options: CompareOptions | None = None,
+) -> Comparison:
+    """Compare two systems item by item, with a paired test and intervals.
+
+    Args:
+        a: the baseline: an `Evaluation`, or a run folder.
+        b: the other one.
+        measure: by default the first of the baseline.
+        options: see `CompareOptions`.
+
+    Raises:
+        ValueError: they share no data set, or one lacks the measure.
+    """
+    systems: dict[str, Mapping[str, Values]] = {}
+    for system in (a, b):
+        name, values = _system(system)
+        systems[name if name not in systems else f"{name} (2)"] = values
+    return compare_systems(systems, measure, options)
+
+
+def _system(system: Evaluation | str | Path) -> tuple[str, Mapping[str, Values]]:
+    if isinstance(system, Evaluation):
+        return system.name, {system.dataset: system.values}
+    if not isinstance(system, str | Path):
+        raise TypeError(f"expected an Evaluation or a run folder; got {type(system).__name__}")
+    folder = RunFolder.open(Path(system))
+    return folder.name, FolderSystem(folder.name, folder).values
+
+
+def tune(
+    index: SearchEngine | str | Path,
+    queries: QueryTexts,
+    qrels: Judgements,
+    budget: str = "2M-tokens",
+    options: TuningOptions | None = None,
+) -> TuningOutcome:
+    """Search for a better prompt of an index, and say whether it is one.
+
+    The index stays as it is; journal, prompt and report go into the folder INDEX.tuned, and the
+    same call again continues an interrupted search.
+
+    Args:
+        index: open, or its folder.
+        queries: id -> text, or a file of them.
+        qrels: query id -> document id -> gain, or a file of judgements.
+        budget: limits that are never exceeded, e.g. "300k-tokens" or "2M-tokens,10min".
+        options: what is tuned and how; its budget counts where it is given.
+
+    Raises:
+        ValueError: no query has a relevant document in the index, or the budget is too small.
+    """
+    texts = queries if isinstance(queries, Mapping) else read_queries(Path(queries))
+    judged = qrels if isinstance(qrels, Mapping) else _read_judgements(Path(qrels))
+    data = JudgedQueries.of(texts, judged)
+    chosen = options or TuningOptions(budget=budget)
+    if isinstance(index, SearchEngine):
+        return tune_index(index.retriever, data, chosen)
+    with open_engine(index) as engine:
+        return tune_index(engine.retriever, data, chosen)
+
+
+def _read_judgements(path: Path) -> Any:  # noqa: ANN401
+    from eval.runs.reported_splits import check_judgements
+
+    check_judgements(path)
+    return read_qrels(path)

@@ -1,0 +1,72 @@
+"""Evaluate, compare and tune from Python: the figures are those of the commands."""
+
+import io
+import json
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+
+import lastword as lw
+from lastword.main import main
+from tests.eval.tasks.test_beir import write_collection
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Path:
+    return write_collection(tmp_path / "tiny")
+
+
+def test_an_evaluation_is_that_of_the_command(collection: Path, tmp_path: Path) -> None:
+    found = lw.evaluate(collection, "bm25")
+    screen = io.StringIO()
+    command = ["eval", "retrieval", str(collection), "--channels", "bm25", "--json"]
+    folders = ["--out", str(tmp_path / "run"), "--indexes", str(tmp_path / "indexes")]
+    with redirect_stdout(screen):
+        assert main([*command, *folders]) == 0
+    (record,) = json.loads(screen.getvalue())
+    assert (found.dataset, found.measures) == (record["dataset"], record["measures"])
+    assert set(found.runs) == {"bm25"} and "nDCG@10" in str(found)
+    assert found._repr_html_().count("<tr>") == 2
+
+
+def test_two_systems_are_compared_item_by_item(collection: Path, tmp_path: Path) -> None:
+    words = lw.evaluate(collection, "bm25")
+    fused = lw.evaluate(collection, indexes=tmp_path / "kept")
+    outcome = lw.compare(words, fused)
+    assert outcome.systems == ("bm25", "bundled") and outcome.measure == "nDCG@10"
+    (row,) = outcome.rows
+    assert row.to_json()["difference"] == pytest.approx(
+        fused.measures["nDCG@10"] - words.measures["nDCG@10"]
+    )
+    assert lw.compare(words, words).systems == ("bm25", "bm25 (2)")
+    assert (tmp_path / "kept").is_dir()
+    with pytest.raises(TypeError, match="expected an Evaluation or a run folder; got int"):
+        lw.compare(words, 3)  # type: ignore[arg-type]
+
+
+def test_pairs_are_judged_by_similarity(tmp_path: Path) -> None:
+    rows = [
+        "score\tsentence1\tsentence2",
+        "5\ta cat\ta cat",
+        "1\ta cat\tthe sea",
+        "3\ttea\thot tea",
+    ]
+    (tmp_path / "pairs.tsv").write_text("\n".join(rows) + "\n")
+    found = lw.evaluate(tmp_path / "pairs.tsv", lw.load_encoder("bundled"))
+    assert found.dataset == "pairs" and -1 <= next(iter(found.measures.values())) <= 1
+    with pytest.raises(ValueError, match="pairs are judged by dense rows"):
+        lw.evaluate(tmp_path / "pairs.tsv", "bm25")
+
+
+def test_a_tuning_runs_on_an_open_index_and_on_its_folder(tmp_path: Path) -> None:
+    texts = [f"document {at} about {word}" for at, word in enumerate(["tea", "keys", "lava"] * 4)]
+    index = lw.build(tmp_path / "i", texts)
+    queries = {f"q{at}": text.split()[-1] + f" {at}" for at, text in enumerate(texts)}
+    qrels = {f"q{at}": {str(at): 1} for at in range(len(texts))}
+    outcome = lw.tune(index, queries, qrels, budget="20k-tokens")
+    assert outcome.verdict in ("keep the default", "take the new prompt")
+    assert lw.tune(tmp_path / "i", queries, qrels, budget="20k-tokens").reason == outcome.reason
+    assert (tmp_path / "i.tuned" / "journal.jsonl").is_file()
+    with pytest.raises(ValueError, match="no query is judged"):
+        lw.tune(index, queries, {})
