@@ -12,7 +12,7 @@ from embedder.types import NamesTerms, Representation, Role, list_texts
 
 RowKind = Literal["dense", "sparse"]
 EncodedRows = NDArray[np.float32] | csr_matrix
-OneOrManyTexts = str | Sequence[str]
+TextInput = str | Sequence[str]
 
 
 class TextEncoder(ABC):
@@ -31,14 +31,12 @@ class TextEncoder(ABC):
         """Encode texts in order, see `Encoder`."""
 
     @overload
-    def encode_query(self, texts: OneOrManyTexts, channel: None = None) -> Any: ...  # noqa: ANN401
+    def encode_query(self, texts: TextInput, channel: None = None) -> Any: ...  # noqa: ANN401
     @overload
-    def encode_query(
-        self, texts: OneOrManyTexts, channel: Literal["dense"]
-    ) -> NDArray[np.float32]: ...
+    def encode_query(self, texts: TextInput, channel: Literal["dense"]) -> NDArray[np.float32]: ...
     @overload
-    def encode_query(self, texts: OneOrManyTexts, channel: Literal["sparse"]) -> csr_matrix: ...
-    def encode_query(self, texts: OneOrManyTexts, channel: RowKind | None = None) -> EncodedRows:
+    def encode_query(self, texts: TextInput, channel: Literal["sparse"]) -> csr_matrix: ...
+    def encode_query(self, texts: TextInput, channel: RowKind | None = None) -> EncodedRows:
         """Encode queries.
 
         Args:
@@ -56,14 +54,14 @@ class TextEncoder(ABC):
         return self._encode_side(texts, Role.QUERY, channel)
 
     @overload
-    def encode_document(self, texts: OneOrManyTexts, channel: None = None) -> Any: ...  # noqa: ANN401
+    def encode_document(self, texts: TextInput, channel: None = None) -> Any: ...  # noqa: ANN401
     @overload
     def encode_document(
-        self, texts: OneOrManyTexts, channel: Literal["dense"]
+        self, texts: TextInput, channel: Literal["dense"]
     ) -> NDArray[np.float32]: ...
     @overload
-    def encode_document(self, texts: OneOrManyTexts, channel: Literal["sparse"]) -> csr_matrix: ...
-    def encode_document(self, texts: OneOrManyTexts, channel: RowKind | None = None) -> EncodedRows:
+    def encode_document(self, texts: TextInput, channel: Literal["sparse"]) -> csr_matrix: ...
+    def encode_document(self, texts: TextInput, channel: RowKind | None = None) -> EncodedRows:
         """Encode documents; see `encode_query`."""
         return self._encode_side(texts, Role.DOCUMENT, channel)
 
@@ -109,9 +107,7 @@ class TextEncoder(ABC):
         pairs = zip(terms, order, strict=True)
         return [(names.get(term, str(term)), float(row.data[at])) for term, at in pairs]
 
-    def _encode_side(
-        self, texts: OneOrManyTexts, role: Role, channel: RowKind | None
-    ) -> EncodedRows:
+    def _encode_side(self, texts: TextInput, role: Role, channel: RowKind | None) -> EncodedRows:
         if channel not in (None, "dense", "sparse"):
             raise ValueError(f"channel is dense or sparse; got {channel!r}")
         several = list_texts([texts] if isinstance(texts, str) else texts)
