@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from embedder.types import Representation
 from index.base import NO_ROW, Hits
 from index.channels.dense import DenseChannel
-from index.channels.inverted import InvertedChannel, Postings, statistics
+from index.channels.inverted import InvertedChannel
+from index.channels.postings import Postings
+from index.channels.weighting import statistics
 from index.manifest import ChannelSpec
 from index.segment import Segment
 from index.topk import merge

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from embedder.files.config_file import fill, parse_json
 from embedder.types import fingerprint_differences
-from index.channels.inverted import Weighting
+from index.channels.weighting import Weighting
 from index.segment_record import SegmentRecord
 from index.storage.layout import CHANNEL, SEGMENT, segment_name
 

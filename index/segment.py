@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.channels.dense import FLAT, DenseChannel, open_dense
-from index.channels.inverted import Postings, open_inverted
+from index.channels.postings import Postings, open_inverted
 from index.document_store import DocumentStore
 from index.manifest import ChannelSpec, Manifest
 from index.segment_record import SegmentRecord
@@ -83,6 +83,11 @@ class SegmentRows:
     live: NDArray[np.bool_] | None
     single: bool
 
+    def close(self) -> None:
+        """Close the FAISS file of dense rows."""
+        if isinstance(self.held, DenseChannel):
+            self.held.close()
+
     def of(self, ordinal: int) -> range:
         """Return the rows of one document."""
         first, end = np.searchsorted(self.documents, [ordinal, ordinal + 1])
@@ -124,22 +129,28 @@ class Segment:
         key = ("segment", *key_of(folder, record.files))
         sound = is_remembered(key)
         documents = LiveDocuments.open(folder, record)
+        rows: dict[str, SegmentRows] = {}
         try:
             passages = open_array(folder / PASSAGES, np.int64, (record.passages, 3))
             if not sound:
                 _check_passages(passages, record.documents, folder / PASSAGES)
             opening = _Opening(folder, record, documents.live, passages[:, 0], sound)
-            rows = {name: opening.rows(spec) for name, spec in channels.items()}
+            for name, spec in channels.items():
+                rows[name] = opening.rows(spec)
         except BaseException:
             documents.store.close()
+            for opened in rows.values():
+                opened.close()
             raise
         if not sound:
             remember(key, *((folder / name).lstat() for name in record.files))
         return Segment(record, documents, passages, rows)
 
     def close(self) -> None:
-        """Close the documents; arrays are unmapped when nobody refers to them."""
+        """Close documents and FAISS files; arrays are unmapped when nobody refers to them."""
         self.documents.store.close()
+        for rows in self.channels.values():
+            rows.close()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

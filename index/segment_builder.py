@@ -13,7 +13,7 @@ from embedder.files.durable import naming, open_append, open_new
 from embedder.types import Representation
 from index.channels.approximate import TooFewRowsError
 from index.channels.dense import FLAT, build_dense
-from index.channels.inverted import build_inverted
+from index.channels.postings import build_inverted
 from index.document_store import DocumentWriter
 from index.documents import Document
 from index.garbage import remove_segment

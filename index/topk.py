@@ -35,33 +35,42 @@ def select(scores: NDArray[np.float32], k: int, live: NDArray[np.bool_] | None =
     """
     check_k(k)
     check_live(live, scores.shape[1])
-    hits = no_hits(len(scores), k)
+    collected = BestRows(len(scores), k)
     for query, row_scores in enumerate(scores):
         if np.isnan(row_scores).any():
             raise ValueError(f"scores of query {query} hold NaN")
         rows = near_best(row_scores, k, 0.0, live)
-        put_best(hits, query, rows, row_scores[rows])
-    return Hits(hits.rows, hits.scores)
+        collected.put(query, rows, row_scores[rows])
+    return collected.hits()
 
 
-def no_hits(queries: int, k: int) -> Hits:
-    """Return (queries, k) pads, to be written over before anyone sees them."""
-    rows = np.full((queries, k), NO_ROW, np.int64)
-    return Hits(rows, np.full((queries, k), -np.inf, np.float32))
+class BestRows:
+    """Collects the best rows of each query, padded where there are fewer than k.
 
-
-def put_best(hits: Hits, query: int, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
-    """Write the best of a query's candidates into its row of fresh pads, best first.
-
-    Args:
-        hits: pads from `no_hits`.
-        query: which row of them.
-        rows: (n,) ascending.
-        scores: (n,) finite.
+    Attributes:
+        rows: (queries, k) int64, NO_ROW where nothing was put.
+        scores: (queries, k) float32, -inf where nothing was put.
     """
-    best = np.argsort(-scores, kind="stable")[: hits.rows.shape[1]]  # stable: lower rows first
-    hits.rows[query, : len(best)] = rows[best]
-    hits.scores[query, : len(best)] = scores[best]
+
+    def __init__(self, queries: int, k: int) -> None:
+        self.rows = np.full((queries, k), NO_ROW, np.int64)
+        self.scores = np.full((queries, k), -np.inf, np.float32)
+
+    def put(self, query: int, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
+        """Write the best of a query's candidates, best first.
+
+        Args:
+            query: number of the query.
+            rows: (n,) ascending.
+            scores: (n,) finite.
+        """
+        best = np.argsort(-scores, kind="stable")[: self.rows.shape[1]]  # stable: lower rows first
+        self.rows[query, : len(best)] = rows[best]
+        self.scores[query, : len(best)] = scores[best]
+
+    def hits(self) -> Hits:
+        """Return what was put."""
+        return Hits(self.rows, self.scores)
 
 
 def rounding_slack(dim: int) -> float:
@@ -126,7 +135,7 @@ def merge(found: Sequence[Hits], offsets: Sequence[int], k: int) -> Hits:
     )
     scores = np.concatenate([hits.scores for hits in found], axis=1)
     best = np.lexsort((rows, -scores))[:, :k]  # last key first: by score, then by row
-    merged = no_hits(len(rows), k)
+    merged = BestRows(len(rows), k)
     merged.rows[:, : best.shape[1]] = np.take_along_axis(rows, best, axis=1)
     merged.scores[:, : best.shape[1]] = np.take_along_axis(scores, best, axis=1)
-    return Hits(merged.rows, merged.scores)
+    return merged.hits()

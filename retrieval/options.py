@@ -7,7 +7,7 @@ from typing import Literal
 
 from embedder.encoders.specs import stored_spec
 from embedder.types import Encoder, fingerprint_of
-from index.channels.inverted import Weighting
+from index.channels.weighting import Weighting
 from index.manifest import ChannelSpec, Ingest, Passages
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from embedder.types import Representation
 from index.base import Hits
 from index.channels.dense import dense_queries
-from index.topk import check_k, check_live, no_hits, put_best, rounding_slack
+from index.topk import BestRows, check_k, check_live, rounding_slack
 
 _SCORES = 1 << 26  # scores held at a time: 256 MiB
 _SPARE = 32  # candidates beyond k, in the hope that no more are needed
@@ -49,7 +49,7 @@ class ExactIndex:
         check_k(k)
         check_live(live, self.rows)
         dense = dense_queries(queries, self._vectors.shape[1])
-        hits = no_hits(len(dense), k)
+        collected = BestRows(len(dense), k)
         device = self._vectors.device
         dead = None if live is None else torch.tensor(~live, device=device)
         block = max(1, _SCORES // max(1, self.rows))
@@ -57,8 +57,8 @@ class ExactIndex:
             part = torch.tensor(dense[start : start + block], device=device)
             for at, rows in enumerate(self._candidates(part, k, dead), start):
                 scores = self._vectors[rows].double() @ part[at - start].double()
-                put_best(hits, at, rows.cpu().numpy(), scores.float().cpu().numpy())
-        return Hits(hits.rows, hits.scores)
+                collected.put(at, rows.cpu().numpy(), scores.float().cpu().numpy())
+        return collected.hits()
 
     def _candidates(
         self, queries: torch.Tensor, k: int, dead: torch.Tensor | None

@@ -1,8 +1,8 @@
 """Judge collections: build or reuse its index, search, measure every channel and the fusion."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -27,7 +27,7 @@ from index.folder import Index
 from retrieval.fusion import fusion_by_name
 from retrieval.fusion_choice import AUTO, choose_fusion
 from retrieval.options import BuildOptions
-from retrieval.retriever import Retriever
+from retrieval.retriever import Retriever, timed
 from retrieval.run import Run, drop_self
 
 Watch = Callable[[Collection, int], AbstractContextManager[Progress]]
@@ -123,14 +123,14 @@ def judge(
     seconds: dict[str, float] = {}
     qrels, queries = collection.qrels(), collection.queries()
     _check_options(qrels, encoders, options)
-    with _timed(seconds, "index"):
+    with timed(seconds, "index"):
         built = open_or_build(collection.documents, encoders, index_path, options.build, progress)
     with built.index:
         search = _search(built.index, encoders, queries, options, seconds)
         details = _details(built, encoders, queries, search.fusion)
     details["source"] = {"documents": built.digest, "judgements": judgements_digest(collection)}
     runs = _drop_own(collection.name, search.runs)
-    with _timed(seconds, "evaluate"):
+    with timed(seconds, "evaluate"):
         values = {name: evaluate(run, qrels, options.measures) for name, run in runs.items()}
     cost = RunCost(seconds, search.counts, peak_bytes(), search.latencies)
     record = _record(collection.name, encoders, values, cost, details)
@@ -158,12 +158,12 @@ def _search(
     texts = {query_id: text for query_id, text in queries.items() if text.strip()}
     retriever = Retriever(index, encoders, options.fusion if several else AUTO, options.depth)
     before = _counts(encoders)
-    with _timed(seconds, "search"):
+    with timed(seconds, "search"):
         runs = dict(retriever.channel_runs(texts, options.depth))
     counts = _counts(encoders, before)
     latencies = _latencies(retriever, texts, options.latencies)
     if several:
-        with _timed(seconds, "fuse"):
+        with timed(seconds, "fuse"):
             runs[FUSED] = retriever.fuse([runs[channel] for channel in encoders])
     return _Search(runs, retriever.fusion if several else None, counts, latencies)
 
@@ -245,10 +245,3 @@ def _latencies(retriever: Retriever, queries: Mapping[str, str], most: int) -> t
         if now - started > LATENCY_SECONDS:
             break
     return tuple(taken)
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    seconds[name] = time.perf_counter() - start

@@ -12,7 +12,7 @@ from index.base import NO_ROW, Hits
 from index.storage.arrays import open_array, write_array
 from index.storage.checksums import CURE, FileRecord, open_own
 from index.storage.layout import APPROXIMATE, VECTORS
-from index.topk import check_k, check_live, near_best, no_hits, put_best, rounding_slack
+from index.topk import BestRows, check_k, check_live, near_best, rounding_slack
 
 FLAT = "Flat"
 _SCORES = 1 << 25  # scores held at a time: 128 MiB
@@ -110,6 +110,11 @@ class _Approximate:
         self._lock = Lock()
         self._held: Any = None
 
+    def close(self) -> None:
+        """Close the file, which may not have been read."""
+        with self._lock:
+            self._file.close()
+
     def candidates(
         self, queries: NDArray[np.float32], k: int, live: NDArray[np.bool_] | None
     ) -> NDArray[np.int64]:
@@ -160,6 +165,11 @@ class DenseChannel:
         self._path = folder / VECTORS
         self._approximate = approximate
 
+    def close(self) -> None:
+        """Close the FAISS file, which waits for the first search; arrays are left to memory."""
+        if self._approximate is not None:
+            self._approximate.close()
+
     @property
     def rows(self) -> int:
         """Number of rows, deleted ones included."""
@@ -181,39 +191,39 @@ class DenseChannel:
         """
         check_k(k)
         check_live(live, self.rows)
-        hits = no_hits(len(queries), k)
+        collected = BestRows(len(queries), k)
         if not self.rows:
-            return hits
+            return collected.hits()
         dense = dense_queries(queries, self.dim)
         open_queries = np.arange(len(dense))
         if self._approximate is not None:
-            open_queries = self._search_approximately(dense, hits, live)
+            open_queries = self._search_approximately(dense, collected, live)
         block = max(1, _SCORES // self.rows)
         for start in range(0, len(open_queries), block):
-            self._search_exactly(dense, open_queries[start : start + block], hits, live)
-        return Hits(hits.rows, hits.scores)
+            self._search_exactly(dense, open_queries[start : start + block], collected, live)
+        return collected.hits()
 
     def _search_exactly(
         self,
         dense: NDArray[np.float32],
         chosen: NDArray[np.int64],
-        hits: Hits,
+        collected: BestRows,
         live: NDArray[np.bool_] | None,
     ) -> None:
-        k, slack = hits.rows.shape[1], rounding_slack(self.dim)
+        k, slack = collected.rows.shape[1], rounding_slack(self.dim)
         with np.errstate(all="ignore"):
             products = dense[chosen] @ self.vectors.T
         for query, scores in zip(chosen, products, strict=True):
             self._check_finite(scores)
             rows = near_best(scores, k, slack, live)
-            put_best(hits, query, rows, self._score(rows, dense[query]))
+            collected.put(query, rows, self._score(rows, dense[query]))
 
     def _search_approximately(
-        self, dense: NDArray[np.float32], hits: Hits, live: NDArray[np.bool_] | None
+        self, dense: NDArray[np.float32], collected: BestRows, live: NDArray[np.bool_] | None
     ) -> NDArray[np.int64]:
-        """Fill in hits; return the queries for which too few rows were found."""
+        """Put rows of queries; return the queries for which too few rows were found."""
         assert self._approximate is not None
-        k = hits.rows.shape[1]
+        k = collected.rows.shape[1]
         expected = min(k, self.rows if live is None else int(live.sum()))
         if not expected:
             return np.zeros(0, np.int64)
@@ -223,7 +233,7 @@ class DenseChannel:
             if len(rows) < expected:
                 short.append(query)
             else:
-                put_best(hits, query, rows, self._score(rows, dense[query]))
+                collected.put(query, rows, self._score(rows, dense[query]))
         return np.array(short, np.int64)
 
     def _score(self, rows: NDArray[np.int64], query: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,20 +12,9 @@ from scipy.sparse import csr_matrix
 
 from embedder.types import Representation
 from index.base import Hits
-from index.channels.postings import Postings, build_inverted, open_inverted
-from index.channels.weighting import Statistics, Weighting, statistics
-from index.topk import check_k, check_live, near_best, no_hits, put_best
-
-__all__ = [
-    "InvertedChannel",
-    "Postings",
-    "Statistics",
-    "Weighting",
-    "build_inverted",
-    "cores",
-    "open_inverted",
-    "statistics",
-]
+from index.channels.postings import Postings
+from index.channels.weighting import Statistics, Weighting
+from index.topk import BestRows, check_k, check_live, near_best
 
 _WORTH_COMPILING = 20_000_000  # work that numpy does in the half second that numba takes to load
 _CHUNK = 1 << 20  # entries that are weighed at a time
@@ -92,20 +81,20 @@ class InvertedChannel:
         if queries.sparse is None:
             raise ValueError("an inverted channel needs sparse query rows; got dense ones only")
         plan = self._plan(queries.sparse)
-        hits = no_hits(len(queries), k)
+        collected = BestRows(len(queries), k)
         self._done += plan.work + len(queries) * self.rows
         if self._done < _WORTH_COMPILING:
-            self._search_few(plan, hits, live)
+            self._search_few(plan, collected, live)
         else:
-            self._search_many(plan, hits, live)
-        return Hits(hits.rows, hits.scores)
+            self._search_many(plan, collected, live)
+        return collected.hits()
 
     def prepare(self) -> None:
         """Load now what many searches need, not when enough of them have come: for servers."""
         self._done = _WORTH_COMPILING
         none = np.zeros(1, np.int64)
         plan = _QueryPlan(none, none[:0], np.zeros((0, 2), np.int64), np.zeros(0, np.float32))
-        self._search_many(plan, no_hits(0, 1), None)
+        self._search_many(plan, BestRows(0, 1), None)
 
     def contributions(self, query_row: csr_matrix, row: int) -> dict[int, float]:
         """Return what each term of one query adds to the score of a row; terms it has only.
@@ -190,16 +179,18 @@ class InvertedChannel:
         weights.flags.writeable = False  # one machine code for computed and memory-mapped ones
         return weights
 
-    def _search_few(self, plan: _QueryPlan, hits: Hits, live: NDArray[np.bool_] | None) -> None:
-        for query in range(len(hits.rows)):
+    def _search_few(
+        self, plan: _QueryPlan, collected: BestRows, live: NDArray[np.bool_] | None
+    ) -> None:
+        for query in range(len(collected.rows)):
             scores = np.zeros(self.rows, np.float32)
             for term in range(plan.bounds[query], plan.bounds[query + 1]):
                 start, end = plan.entries[term]
                 weights = self._weigh(start, end, self._idf[plan.terms[term]])
                 scores[self._postings.holders[start:end]] += plan.factors[term] * weights
             scores[scores == 0] = -np.inf
-            rows = near_best(scores, hits.rows.shape[1], 0.0, live)
-            put_best(hits, query, rows, scores[rows])
+            rows = near_best(scores, collected.rows.shape[1], 0.0, live)
+            collected.put(query, rows, scores[rows])
 
     @cached_property
     def _holders(self) -> NDArray[np.uint32]:
@@ -211,14 +202,16 @@ class InvertedChannel:
             )
         return holders
 
-    def _search_many(self, plan: _QueryPlan, hits: Hits, live: NDArray[np.bool_] | None) -> None:
+    def _search_many(
+        self, plan: _QueryPlan, collected: BestRows, live: NDArray[np.bool_] | None
+    ) -> None:
         from index.channels import scoring
 
-        queries = len(hits.rows)
+        queries = len(collected.rows)
         store = scoring.Store(self._holders, self.weights, self.rows)
         counted = scoring.PlanArrays(plan.bounds, plan.entries, plan.factors)
         mask = np.zeros(0, np.bool_) if live is None else np.ascontiguousarray(live)
-        best = scoring.Best(hits.rows, hits.scores)
+        best = scoring.Best(collected.rows, collected.scores)
 
         def search(span: tuple[int, int]) -> None:
             scoring.search_range(span, counted, store, mask, best)

@@ -12,8 +12,8 @@ from scipy.sparse import csr_matrix
 
 from embedder.types import Representation
 from index.channels.dense import DenseChannel
-from index.channels.inverted import Weighting
 from index.channels.postings import Postings
+from index.channels.weighting import Weighting
 from index.documents import Document
 from index.manifest import ChannelSpec, Ingest, Manifest, Passages
 from index.merging import append_live

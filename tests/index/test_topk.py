@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from index.base import NO_ROW, Hits
-from index.topk import merge, near_best, no_hits, select
+from index.topk import BestRows, merge, near_best, select
 
 FEW_VALUES = st.sampled_from([-1.0, 0.0, 0.25, 0.5, 2.0])  # few, so that many tie
 
@@ -91,4 +91,4 @@ def test_merge_refuses_what_does_not_belong_together() -> None:
     with pytest.raises(ValueError, match="expected one for each"):
         merge([], [], 1)
     with pytest.raises(ValueError, match="same queries"):
-        merge([no_hits(1, 2), no_hits(2, 2)], [0, 9], 1)
+        merge([BestRows(1, 2).hits(), BestRows(2, 2).hits()], [0, 9], 1)

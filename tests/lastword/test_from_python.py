@@ -10,6 +10,8 @@ import pytest
 
 import lastword
 from embedder.encoders.bm25 import BM25Encoder
+from embedder.encoders.load import load_encoder
+from embedder.encoders.specs import spec_of
 from index.documents import Document
 from index.folder import Index
 from lastword.main import main
@@ -124,3 +126,26 @@ def test_documents_of_another_type_leave_no_folder(tmp_path: Path) -> None:
         ):
             build_index([*DOCUMENTS[:2], wrong], ENCODERS, tmp_path / "i")  # type: ignore[list-item]
         assert not (tmp_path / "i").exists()
+
+
+@pytest.mark.parametrize("channels", [["dense", "sparse"], ["sparse"]])
+def test_an_index_that_is_built_from_python_is_searched_by_the_command(
+    tmp_path: Path, llama: Path, channels: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It kept no word of its encoders, and every command refused it."""
+    encoder = load_encoder(llama, "promptreps", channels=channels)
+    encoders = {**dict.fromkeys(channels, encoder), "bm25": load_encoder("bm25:german")}
+    path = tmp_path / "own.index"
+    build_index(DOCUMENTS, encoders, path)
+    with Index.open(path) as index:
+        expected = Retriever(index, encoders).search({"q": QUERY}, 10)["q"]
+    hits = said(capsys, "search", path, QUERY)["hits"]
+    assert [(hit["id"], hit["score"]) for hit in hits] == list(expected.items())
+    with lastword.open_retriever(path) as retriever:
+        assert retriever.search({"q": QUERY}, 10)["q"] == expected
+        remade = {name: spec_of(one) for name, one in retriever.encoders.items()}
+        assert remade == {name: spec_of(one) for name, one in encoders.items()}
+    assert said(capsys, "explain", path, QUERY, hits[0]["id"])["score"] == hits[0]["score"]
+    assert said(capsys, "info", path)["channels"]["bm25"]["recipe"]["language"] == "german"
+    (tmp_path / "more.jsonl").write_text('{"_id": "new", "text": "Rotate the crop."}\n')
+    assert main(["add", str(path), str(tmp_path / "more.jsonl"), "-q"]) == 0

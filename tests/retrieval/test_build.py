@@ -9,7 +9,7 @@ import pytest
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.encoders.specs import NO_SPEC
 from embedder.types import Encoder, Representation, Role
-from index.channels.inverted import Weighting
+from index.channels.weighting import Weighting
 from index.documents import Document
 from index.folder import Index
 from index.writer import IndexWriter

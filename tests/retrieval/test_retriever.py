@@ -281,3 +281,14 @@ def test_approximate_channels_survive_deletion_and_merging(tmp_path: Path, facto
             writer.merge()
             writer.commit()
             writer.compact()
+
+
+def test_an_explanation_encodes_the_query_once(path: Path) -> None:
+    """It was encoded for the search and again for the words, which takes a model twice as long."""
+    dense = SignEncoder()
+    with Retriever(Index.open(path), {"dense": dense, "bm25": BOTH["bm25"]}) as retriever:
+        expected = retriever.search({"q": "amber basalt"}, 5)["q"]
+        dense.texts.clear()
+        explained = retriever.explain("amber basalt", next(iter(expected)))
+    assert dense.texts == ["amber basalt"]
+    assert explained.score == max(expected.values())

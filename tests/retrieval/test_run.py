@@ -1,6 +1,7 @@
 """Runs: order, cutting, translation of rows, TREC files."""
 
 import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.base import NO_ROW, Hits
-from retrieval.run import Run, cut, drop_self, ranked, read_trec, to_run, write_trec
+from retrieval.retriever import timed
+from retrieval.run import Run, cut, drop_self, ranked, read_trec, sum_rows, to_run, write_trec
 from retrieval.trec_ids import escape_id, unescape_id
 
 LEGAL = st.characters(codec="utf-8", exclude_characters="\0")
@@ -48,6 +50,16 @@ def test_drop_self_removes_only_the_own_id() -> None:
     run = {"a": {"a": 9.0, "b": 1.0}, "b": {"a": 2.0}}
     assert drop_self(run) == {"a": {"b": 1.0}, "b": {"a": 2.0}}
     assert "a" in run["a"]
+
+
+def test_rows_of_a_text_add_up_and_give_never_less_than_nothing() -> None:
+    rows = {"0": {"a": 1.0, "b": -2.0}, "1": {"a": 2.0, "c": 0.5}, "2": {"a": 4.0}}
+    assert sum_rows(rows, ["q", "q", "p"]) == {
+        "q": {"a": 3.0, "b": 0.0, "c": 0.5},
+        "p": {"a": 4.0},
+    }
+    with pytest.raises(ValueError, match="zip"):
+        sum_rows(rows, ["q"])
 
 
 def test_to_run_takes_the_best_row_of_a_document_and_no_pads() -> None:
@@ -168,3 +180,11 @@ def test_what_only_python_takes_for_a_number_is_none(tmp_path: Path, number: str
     path.write_text(f"q Q0 a 1 {number} t\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"x\.trec:1: expected a number as score"):
         read_trec(path)
+
+
+def test_steps_that_come_again_are_added_up() -> None:
+    seconds: dict[str, float] = {}
+    for _ in range(2):
+        with timed(seconds, "index"):
+            time.sleep(0.01)
+    assert list(seconds) == ["index"] and seconds["index"] >= 0.02

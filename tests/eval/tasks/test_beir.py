@@ -17,7 +17,7 @@ from eval.data.local import BeirFolder
 from eval.runs.record import FUSED, Record
 from eval.runs.run_folder import RunFolder
 from eval.tasks.retrieval import JudgeOptions, judge
-from index.channels.inverted import Weighting
+from index.channels.weighting import Weighting
 from index.documents import Document
 from retrieval.fusion import min_max
 from retrieval.options import BuildOptions, ChannelOptions

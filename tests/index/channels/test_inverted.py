@@ -12,15 +12,9 @@ from scipy.sparse import csr_matrix
 
 from embedder.types import Representation
 from index.base import NO_ROW
-from index.channels.inverted import (
-    InvertedChannel,
-    Postings,
-    Statistics,
-    Weighting,
-    build_inverted,
-    open_inverted,
-    statistics,
-)
+from index.channels.inverted import InvertedChannel
+from index.channels.postings import Postings, build_inverted, open_inverted
+from index.channels.weighting import Statistics, Weighting, statistics
 from tests.sparse_rows import COLUMNS, SPREAD, ask, counts, spread, stored
 
 BM25 = Weighting("bm25")

