@@ -212,6 +212,10 @@ class LLMEncoder(TextEncoder):
         worded = {
             f"{role.value}_prompt": content_hash([frame.content for frame in frames])
             for role, frames in self.reader.frames.items()
+        } | {
+            f"{role.value}_text_read": "every time"
+            for role in Role
+            if self.reader.shares_repeated_text(role)
         }
         rules = asdict(replace(self.prompt, name="", forms=self.prompt.forms[:1]))
         # What `specials` adds is in the prompts' own ids.

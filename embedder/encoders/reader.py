@@ -30,6 +30,7 @@ from embedder.models.pooling import find_pooling, read_positions
 from embedder.models.request import Intervention, ReadRequest
 from embedder.prompts.method_rules import SelectionRules
 from embedder.prompts.prompt import Prompt
+from embedder.prompts.template import TEXT_SLOTS
 from embedder.types import Role
 
 if TYPE_CHECKING:
@@ -257,6 +258,14 @@ class PromptReader:
             and len(heads) == 1
             and None not in heads
         )
+
+    def shares_repeated_text(self, role: Role) -> bool:
+        """Tell whether what wordings share holds the text more than once.
+
+        What stood after the first of them was once left out; those rows were others.
+        """
+        kinds = [part.kind for part in self.frames[role][0].parts]
+        return self._fans[role] and sum(kind in TEXT_SLOTS for kind in kinds) > 1
 
     def _head(self, text: ModelInput, role: Role) -> int:
         """Return the tokens up to the end of the text, which wordings that fan out share."""

@@ -60,7 +60,8 @@ def role_fingerprint(encoder: LLMEncoder, role: Role) -> str:
     """Return canonical JSON of everything that changes the rows of one role's texts."""
     facts = json.loads(encoder.fingerprint)
     other = Role.DOCUMENT if role is Role.QUERY else Role.QUERY
-    facts.pop(f"{other.value}_prompt")
+    for fact in (f"{other.value}_prompt", f"{other.value}_text_read"):
+        facts.pop(fact, None)
     facts.pop("task")  # spelled out in the wording
     return json.dumps(facts | {"side": role.value}, sort_keys=True)
 

@@ -1,6 +1,8 @@
 """Wordings that differ after the text only: read together they give what each gives alone."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,6 +76,26 @@ def test_wordings_that_hold_the_text_twice_are_read_with_both(tmp_path: Path) ->
     for mine, one in zip(got, alone, strict=True):
         want = one.states(TEXTS, Role.QUERY)
         assert (np.abs(mine - want).max(axis=1) <= 1e-5 * np.abs(want).max(axis=1)).all()
+
+
+def test_rows_that_lost_a_text_have_another_fingerprint(tmp_path: Path) -> None:
+    """Otherwise an index of rows without the second text would pass for one of rows with it."""
+    backbone, options = load_backbone(save_shape("llama", tmp_path), LLMOptions(dtype="float32"))
+
+    def facts(query: tuple[str, ...], reading: ReadoutRules) -> dict[str, Any]:
+        queries = tuple(Template(text) for text in query)
+        once = (Template("{text}:"), Template("{text} means"))
+        prompt = Prompt("some", (PromptVariant("plain", queries, once),), reading)
+        found: dict[str, Any] = json.loads(LLMEncoder(backbone, prompt, options).fingerprint)
+        return {fact: value for fact, value in found.items() if fact.endswith("_text_read")}
+
+    twice = ("{text} again: {text}:", "{text} again: {text} means")
+    last, mean = ReadoutRules(sparse=None), ReadoutRules(sparse=None, span="text", pool="mean")
+    assert facts(twice, last) == {"query_text_read": "every time"}
+    assert facts(("{text}:", "{text} means"), last) == {}
+    assert facts(twice[:1], last) == {}
+    assert facts((twice[0], "{text} means"), last) == {}
+    assert facts(twice, mean) == {}
 
 
 def test_the_text_goes_through_the_blocks_once(tmp_path: Path) -> None:
