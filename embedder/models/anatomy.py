@@ -4,8 +4,8 @@ Nothing here knows an architecture by name. What a name cannot tell is found by 
 through the model and watching in which order its modules are called.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,16 +16,6 @@ from embedder.locks import lock_of
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
     from transformers import PreTrainedModel
-
-
-@contextmanager
-def hooked(handles: Sequence["RemovableHandle"]) -> Iterator[None]:
-    """Take hooks away again, whatever happens."""
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def decoder_layers(model: "PreTrainedModel") -> nn.ModuleList:
@@ -94,9 +84,10 @@ def _calls(model: "PreTrainedModel", watched: Sequence[nn.Module]) -> list[nn.Mo
         called.append(module)
 
     device = next(model.parameters()).device
-    with lock_of(model), torch.inference_mode():
-        with hooked([module.register_forward_pre_hook(note) for module in watched]):
-            model.base_model(torch.zeros((1, 1), dtype=torch.int64, device=device), use_cache=False)
+    with lock_of(model), torch.inference_mode(), ExitStack() as hooks:
+        for module in watched:
+            hooks.enter_context(module.register_forward_pre_hook(note))
+        model.base_model(torch.zeros((1, 1), dtype=torch.int64, device=device), use_cache=False)
     return called
 
 
@@ -130,7 +121,7 @@ def last_token_outputs(
         return (ends[:, None],)  # (n, 1, dim)
 
     head = model.get_output_embeddings()
-    with lock_of(model), hooked([head.register_forward_pre_hook(last_only)]):
+    with lock_of(model), head.register_forward_pre_hook(last_only):
         logits = model(**inputs).logits
     return kept[0], logits[:, -1]
 
@@ -143,12 +134,12 @@ def before_block(
     What it returns replaces them, unless that is None. For block = depth the states are those
     that leave the last block.
     """
-    if block == len(layers):
-        return layers[-1].register_forward_hook(
-            lambda _, __, output: _returned(
-                output, change(output if isinstance(output, Tensor) else output[0])
-            )
-        )
+
+    def leave(_: nn.Module, __: object, output: Any) -> Any:  # noqa: ANN401  (a block's own output)
+        changed = change(output if isinstance(output, Tensor) else output[0])
+        if changed is None or isinstance(output, Tensor):
+            return changed
+        return (changed, *output[1:])
 
     def enter(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
         states = args[0] if args else kwargs["hidden_states"]
@@ -159,10 +150,6 @@ def before_block(
             return (changed, *args[1:]), kwargs
         return args, kwargs | {"hidden_states": changed}
 
+    if block == len(layers):
+        return layers[-1].register_forward_hook(leave)
     return layers[block].register_forward_pre_hook(enter, with_kwargs=True)
-
-
-def _returned(output: Any, changed: Tensor | None) -> Any:  # noqa: ANN401  (a block's own output)
-    if changed is None:
-        return None
-    return changed if isinstance(output, Tensor) else (changed, *output[1:])

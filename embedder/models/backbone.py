@@ -8,13 +8,14 @@ by name: layers, LM head and cache layout are found from the loaded module.
 import inspect
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack, suppress
-from functools import cached_property, partial, wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from transformers import DynamicCache
 
 from embedder.checkpoints.checkpoint import not_causal
 from embedder.inputs.vocabulary import TermVocabulary
@@ -24,35 +25,20 @@ from embedder.models.anatomy import (
     attention_output,
     before_block,
     decoder_layers,
-    hooked,
     last_token_outputs,
 )
 from embedder.models.batching import open_mask, right_pad
 from embedder.models.digests import tokenizer_digest
-from embedder.models.kv_cache import PrefixStore, is_plain, new_cache, read_only_cache
+from embedder.models.kv_cache import PrefixStore, is_plain, make_cache
 from embedder.models.pooling import read_states
 from embedder.models.request import ForwardOutput, Intervention, LayerReachedError, ReadRequest
 from embedder.prompts.readout_rules import SparseRules, at_depth
 
 if TYPE_CHECKING:
-    from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-Rest = ParamSpec("Rest")
 Result = TypeVar("Result")
 PLACEHOLDER_SEED = 3407  # the authors'; any row will do, since a copy soon takes its place
-
-
-def _alone(
-    method: Callable[Concatenate["Backbone", Rest], ForwardOutput],
-) -> Callable[Concatenate["Backbone", Rest], ForwardOutput]:
-    """Let one thread at a time run a pass through a model, since hooks are the model's."""
-
-    @wraps(method)
-    def run(self: "Backbone", /, *args: Rest.args, **kwargs: Rest.kwargs) -> ForwardOutput:
-        with lock_of(self.model):
-            return method(self, *args, **kwargs)
-
-    return run
 
 
 class Backbone:
@@ -154,7 +140,6 @@ class Backbone:
         find = partial(attention_output, self.model, block)
         return self.compute_once(("attention output", block), find)
 
-    @_alone
     @torch.inference_mode()
     def read(
         self,
@@ -182,18 +167,17 @@ class Backbone:
         ids, last = right_pad(rows)
         if keep_cache and len(set(last.tolist())) > 1:
             raise ValueError("rows that are continued must be equally long")
-        cache: DynamicCache | None = None
-        if shared:
-            read = self.prefixes.read(prefix)
-            cache = read.growing(len(rows)) if keep_cache else read_only_cache(read.layers)
-        elif keep_cache:
-            cache = new_cache()
-        with ExitStack() as hooks:
+        cache = DynamicCache() if keep_cache else None
+        with ExitStack() as stack:
+            stack.enter_context(lock_of(self.model))
+            if shared:
+                read = self.prefixes.read(prefix)
+                cache = read.growing(len(rows)) if keep_cache else make_cache(read.layers)
             for intervention in interventions:
-                hooks.enter_context(hooked(intervention.attach(shared)))
-            return self._pass(self._here(ids), last, request, shared, cache)
+                for handle in intervention.attach(shared):
+                    stack.enter_context(handle)
+            return self._pass(ids, last, request, shared, cache)
 
-    @_alone
     @torch.inference_mode()
     def extend(
         self,
@@ -213,27 +197,27 @@ class Backbone:
         ids, last = right_pad(rows)
         cache = before.cache
         if each > 1 and cache is not None:
-            cache = read_only_cache((layer.keys, layer.values) for layer in cache.layers)
-        return self._pass(self._here(ids), last, request, before.seen, cache)
+            cache = make_cache((layer.keys, layer.values) for layer in cache.layers)
+        with lock_of(self.model):
+            return self._pass(ids, last, request, before.seen, cache)
 
     def _pass(
         self,
-        ids: Tensor,
+        ids: NDArray[np.int64],
         last: NDArray[np.int64],
         request: ReadRequest,
         seen: int,
-        cache: "DynamicCache | None",
+        cache: DynamicCache | None,
     ) -> ForwardOutput:
-        length = seen + ids.shape[1]
+        length, ends = seen + ids.shape[1], torch.from_numpy(last).to(self.device)
         inputs: dict[str, Any] = {
-            "input_ids": ids,
-            "position_ids": torch.arange(seen, length, device=ids.device)[None],
+            "input_ids": torch.from_numpy(ids).to(self.device),
+            "position_ids": torch.arange(seen, length, device=self.device)[None],
             "past_key_values": cache,
             "use_cache": cache is not None,
         }
         if request.bidirectional:
-            inputs["attention_mask"] = open_mask(self._here(last), self.model.dtype)
-        ends = self._here(last)
+            inputs["attention_mask"] = open_mask(ends, self.model.dtype)
         if not request.hidden and not request.logits:
             with suppress(LayerReachedError):
                 self.model.base_model(**_fitting(inputs, self._base_accepted))
@@ -270,7 +254,7 @@ class Backbone:
             if not request.logits:
                 raise LayerReachedError
 
-        with hooked([before_block(self.layers, depth, keep)]):
+        with before_block(self.layers, depth, keep):
             try:
                 _, logits = self._top(inputs, last, None, request.logits)
             except LayerReachedError:
@@ -290,9 +274,6 @@ class Backbone:
             return last_token_outputs(self.model, _fitting(inputs, self._accepted), last, read)
         states = self.model.base_model(**_fitting(inputs, self._base_accepted)).last_hidden_state
         return None if read is None else read(states), None
-
-    def _here(self, array: NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(array).to(self.device)
 
 
 def _fitting(inputs: dict[str, Any], accepted: set[str]) -> dict[str, Any]:

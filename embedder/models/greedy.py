@@ -4,13 +4,13 @@ The alternative representations of PromptReps (Zhuang et al., EMNLP 2024).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from embedder.models.backbone import Backbone
-from embedder.models.request import ForwardOutput, ReadRequest
+from embedder.models.request import ReadRequest
 from embedder.prompts.readout_rules import Mode
 
 STOP = '"'
@@ -45,55 +45,35 @@ def greedy_answers(
     stopped.
     """
     request = ReadRequest()
-    answers = [_OpenAnswer() for _ in rows]
+    ids: list[list[int]] = [[] for _ in rows]
+    tokens: list[list[str]] = [[] for _ in rows]
+    outputs: list[list[tuple[Tensor, Tensor]]] = [[] for _ in rows]  # states and logits
+    stopped = [False] * len(rows)
     step = backbone.read(prefix, rows, request, keep_cache=True)
     for position in range(limit):
-        if step.hidden is None or step.logits is None:
-            raise AssertionError("a pass that was asked for states and logits gave none")
+        assert step.hidden is not None and step.logits is not None  # the request has both
         chosen = step.logits.argmax(dim=1).tolist()
-        _extend_answers(answers, backbone, step, chosen)
-        if position + 1 == limit or all(answer.stopped for answer in answers):
+        kept = [row for row in range(len(rows)) if not stopped[row]]
+        for row in list(kept):
+            token = backbone.tokenizer.decode([chosen[row]])
+            stopped[row] = STOP in token
+            if not stopped[row]:
+                tokens[row].append(token)
+                ids[row].append(chosen[row])
+            elif outputs[row]:
+                kept.remove(row)
+        # Copies, so that the batch's own logits, of the whole vocabulary, can be freed.
+        for row, hidden, logits in zip(kept, step.hidden[kept], step.logits[kept], strict=True):
+            outputs[row].append((hidden, logits))
+        if position + 1 == limit or all(stopped):
             break
         step = backbone.extend(step, [[token] for token in chosen], request)
-    return [answer.close() for answer in answers]
-
-
-@dataclass(slots=True)
-class _OpenAnswer:
-    """A `GreedyAnswer` that tokens are still added to."""
-
-    tokens: list[str] = field(default_factory=list)
-    hidden: list[Tensor] = field(default_factory=list)
-    logits: list[Tensor] = field(default_factory=list)
-    stopped: bool = False
-    ids: list[int] = field(default_factory=list)
-
-    def close(self) -> GreedyAnswer:
-        """Return the answer."""
-        hidden, logits = torch.stack(self.hidden), torch.stack(self.logits)
-        return GreedyAnswer(tuple(self.tokens), hidden, logits, self.stopped, tuple(self.ids))
-
-
-def _extend_answers(
-    answers: Sequence[_OpenAnswer], backbone: Backbone, step: ForwardOutput, chosen: Sequence[int]
-) -> None:
-    """Add a token to every answer that has not stopped; a text's first position is always kept."""
-    assert step.hidden is not None and step.logits is not None
-    kept: list[int] = []
-    for row, (answer, token) in enumerate(zip(answers, chosen, strict=True)):
-        if answer.stopped:
-            continue
-        string = backbone.tokenizer.decode([token])
-        answer.stopped = STOP in string
-        if not answer.stopped:
-            answer.tokens.append(string)
-            answer.ids.append(token)
-        if not answer.stopped or not answer.hidden:
-            kept.append(row)
-    # Copies, so that the batch's own logits, of the whole vocabulary, can be freed.
-    for row, hidden, logits in zip(kept, step.hidden[kept], step.logits[kept], strict=True):
-        answers[row].hidden.append(hidden)
-        answers[row].logits.append(logits)
+    answers = []
+    for row, pairs in enumerate(outputs):
+        hidden, logits = (torch.stack(parts) for parts in zip(*pairs, strict=True))
+        text = tuple(tokens[row])
+        answers.append(GreedyAnswer(text, hidden, logits, stopped[row], tuple(ids[row])))
+    return answers
 
 
 def pool_answers(answer: GreedyAnswer, mode: Mode, last: int = 0) -> tuple[Tensor, Tensor]:

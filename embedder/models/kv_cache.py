@@ -37,9 +37,8 @@ class SharedPrefix:
         """Return a cache that n rows share and add to; views, so that no row owns a copy."""
         if not self.layers:
             return None
-        return growing_cache(
-            (k.expand(n, -1, -1, -1), v.expand(n, -1, -1, -1)) for k, v in self.layers
-        )
+        layers = ((k.expand(n, -1, -1, -1), v.expand(n, -1, -1, -1)) for k, v in self.layers)
+        return make_cache(layers, DynamicLayer)
 
 
 class PrefixStore:
@@ -56,7 +55,7 @@ class PrefixStore:
             if key not in self._prefixes:
                 while len(self._prefixes) >= self.most:
                     self._prefixes.popitem(last=False)
-                cache = new_cache()
+                cache = DynamicCache()
                 rows = torch.tensor([key], device=next(self.model.parameters()).device)
                 self.model.base_model(input_ids=rows, past_key_values=cache, use_cache=True)
                 layers = tuple((layer.keys, layer.values) for layer in cache.layers)
@@ -80,7 +79,7 @@ class PrefixStore:
         return self.read(rows[0][:shared])
 
 
-class _ReadOnlyLayer(DynamicLayer):  # type: ignore[misc]
+class ReadOnlyLayer(DynamicLayer):  # type: ignore[misc]
     """Keys and values that a pass reads and does not add to.
 
     They are of m rows, and the pass has a multiple of m: the first of them follow the first, and
@@ -92,10 +91,10 @@ class _ReadOnlyLayer(DynamicLayer):  # type: ignore[misc]
         self, key_states: Tensor, value_states: Tensor, *_: object, **__: object
     ) -> tuple[Tensor, Tensor]:
         """Join the new states to the stored ones, for this layer's attention only."""
-        return _joined(self.keys, key_states), _joined(self.values, value_states)
+        return _join(self.keys, key_states), _join(self.values, value_states)
 
 
-def _joined(before: Tensor, new: Tensor) -> Tensor:
+def _join(before: Tensor, new: Tensor) -> Tensor:
     """Put states (m, heads, length, dim) before those of n rows, copying them once."""
     rows, heads, length, dim = new.shape
     seen = before.shape[2]
@@ -105,23 +104,14 @@ def _joined(before: Tensor, new: Tensor) -> Tensor:
     return whole
 
 
-def new_cache() -> DynamicCache:
-    """Make a cache whose layers keep all keys; sliding windows are then a matter of the mask."""
-    return DynamicCache()
+def make_cache(
+    layers: Iterable[tuple[Tensor, Tensor]], kind: type[DynamicLayer] = ReadOnlyLayer
+) -> DynamicCache:
+    """Make a cache of each layer's keys and values, (m, heads, length, dim) each.
 
-
-def read_only_cache(layers: Iterable[tuple[Tensor, Tensor]]) -> DynamicCache:
-    """Make a cache of each layer's keys and values (m, heads, length, dim), for one pass."""
-    return _holding(layers, _ReadOnlyLayer)
-
-
-def growing_cache(layers: Iterable[tuple[Tensor, Tensor]]) -> DynamicCache:
-    """Make a cache of keys and values (n, heads, length, dim) that passes can add to."""
-    return _holding(layers, DynamicLayer)
-
-
-def _holding(layers: Iterable[tuple[Tensor, Tensor]], kind: type[DynamicLayer]) -> DynamicCache:
-    cache = new_cache()
+    It keeps all keys; sliding windows are then a matter of the mask.
+    """
+    cache = DynamicCache()
     for keys, values in layers:
         layer = kind()
         layer.lazy_initialization(keys, values)

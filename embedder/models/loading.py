@@ -24,7 +24,6 @@ from embedder.checkpoints.model_folder import check_folder
 from embedder.inputs.chat_template import prepare_rendering
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PretrainedConfig, PreTrainedModel
 
     from embedder.models.backbone import Backbone
@@ -98,20 +97,23 @@ def _load_model(
     place: str, config: "PretrainedConfig", options: LLMOptions, remote: dict[str, Any]
 ) -> tuple["PreTrainedModel", dict[str, Any]]:
     """Load weights, and return what of them was missing, left over, or of another shape."""
+    import torch
     from transformers import AutoModelForCausalLM
 
     # Without it, pickles of the hub would be sent to be converted, and the answer be read.
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "true")
     # A quantised model is laid out for its device while it loads, and cannot be moved after.
     quantised = getattr(config, "quantization_config", None) is not None
+    # Eager attention where scores are soft-capped, which fused kernels leave out.
+    capped = getattr(config.get_text_config(), "attn_logit_softcapping", None)
     model, info = AutoModelForCausalLM.from_pretrained(
         place,
-        dtype=_torch_dtype(options.dtype),
+        dtype=getattr(torch, options.dtype),
         use_safetensors=True,  # pickles run code
         ignore_mismatched_sizes=True,  # refused by `missing_head`, by name
         output_loading_info=True,
         **({"device_map": options.device} if quantised else {}),
-        **_attention(config),
+        **({"attn_implementation": "eager"} if capped else {}),
         **remote,
     )
     return model if quantised else model.to(options.device), info
@@ -129,23 +131,6 @@ def _resolved(options: LLMOptions, config: "PretrainedConfig") -> LLMOptions:
         dtype = stored if half else "float32"
     budget = options.token_budget or (1024 if device == "cpu" else 32768)
     return replace(options, device=device, dtype=dtype, token_budget=budget)
-
-
-def _torch_dtype(name: str) -> "torch.dtype":
-    import torch
-
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
-
-
-def _attention(config: "PretrainedConfig") -> dict[str, str]:
-    """Ask for eager attention where scores are soft-capped, which fused kernels leave out."""
-    text = config.get_text_config()
-    return {"attn_implementation": "eager"} if _soft_cap(text) else {}
-
-
-def _soft_cap(config: "PretrainedConfig") -> float | None:
-    cap: float | None = getattr(config, "attn_logit_softcapping", None)
-    return cap
 
 
 @contextmanager
@@ -175,12 +160,10 @@ def named_errors(place: str, kind: str = "causal language model") -> Iterator[No
 def first_line(error: BaseException) -> str:
     """Say an error in one line, with its kind where the words alone would say too little."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = " ".join(lines[:2])[:300] if lines else ""
-    return (
-        said
-        if isinstance(error, OSError | ValueError) and said
-        else (f"{type(error).__name__}: {said}" if said else type(error).__name__)
-    )
+    text = " ".join(lines[:2])[:300]
+    if text and isinstance(error, OSError | ValueError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 @contextmanager

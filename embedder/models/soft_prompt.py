@@ -8,6 +8,7 @@ from torch import Tensor
 from embedder.locks import lock_of
 from embedder.models.anatomy import last_token_outputs
 from embedder.models.backbone import Backbone
+from embedder.models.batching import right_pad
 
 
 def soft_states(
@@ -63,14 +64,10 @@ def _embedded(
     """Return (n, length, dim) input embeddings, padded on the right, and their mask."""
     table = backbone.model.get_input_embeddings()
     device = table.weight.device
-    length = max(len(row) for row in ids)
-    padded = torch.zeros(len(ids), length, dtype=torch.long, device=device)
-    mask = torch.zeros(len(ids), length, dtype=torch.long, device=device)
-    for at, row in enumerate(ids):
-        padded[at, : len(row)] = torch.tensor(row, device=device)
-        mask[at, : len(row)] = 1
+    padded, last = map(torch.from_numpy, right_pad(ids))
+    mask = (torch.arange(padded.shape[1]) <= last[:, None]).long().to(device)
     with lock_of(backbone.model):
-        embedded = table(padded)
+        embedded = table(padded.to(device))
     if soft is None:
         return embedded, mask
     put = soft.to(device, embedded.dtype)
