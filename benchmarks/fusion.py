@@ -86,20 +86,20 @@ def main(arguments: list[str] | None = None) -> None:
 def searched(source: Path, place: Path, reading: EncoderOptions) -> Searched:
     """Read the runs that are kept beside `place`, or index the collection there and search it."""
     collection = open_collection(str(source), SPLITS[source.name])
-    made = make_encoders(reading)
-    kept = {name: place.with_name(f"{place.name}.{name}.trec") for name in made.encoders}
+    encoders = make_encoders(reading)
+    kept = {name: place.with_name(f"{place.name}.{name}.trec") for name in encoders}
     if not all(path.exists() for path in kept.values()):
         options = BuildOptions(on_empty="skip")
         place.parent.mkdir(parents=True, exist_ok=True)
         if not place.exists():
-            build_index(collection.documents(), made.encoders, place, options)
+            build_index(collection.documents(), encoders, place, options)
         with Index.open(place) as index:
-            retriever = Retriever(index, made.encoders, depth=DEPTH)
+            retriever = Retriever(index, encoders, depth=DEPTH)
             found = retriever.channel_runs(collection.queries(), DEPTH)
         for name, path in kept.items():
             write_trec(found[name], path)
     runs = {name: read_trec(path) for name, path in kept.items()}
-    return Searched(runs, collection.qrels(), fusion_for("auto", made.recipes))
+    return Searched(runs, collection.qrels(), fusion_for("auto", encoders))
 
 
 def gains(sets: Mapping[str, Searched], default: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Load the encoder of each channel from options, and describe encoders in words."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from embedder.checkpoints.bundled import BUNDLED_NAME
@@ -17,22 +17,10 @@ if TYPE_CHECKING:
 _SBERT = "sbert:"
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelEncoders:
-    """Encoders by channel; channels that share an encoder hold the same object."""
-
-    encoders: Mapping[str, "Encoder"]
-
-    @property
-    def recipes(self) -> "dict[str, EncoderSpec]":
-        """Channel -> spec, with "auto" resolved."""
-        from embedder.encoders.specs import specs_of
-
-        return specs_of(self.encoders)
-
-
-def make_encoders(reading: EncoderOptions, texts: Iterable[str] | None = None) -> ChannelEncoders:
-    """Load the encoders that the options name.
+def make_encoders(
+    reading: EncoderOptions, texts: Iterable[str] | None = None
+) -> "dict[str, Encoder]":
+    """Load the encoders that the options name, by channel; channels may share one.
 
     Args:
         reading: the options.
@@ -51,7 +39,7 @@ def make_encoders(reading: EncoderOptions, texts: Iterable[str] | None = None) -
     if not channels or "bm25" in channels:
         encoders["bm25"] = load_encoder(f"bm25:{reading.language}")
     order = channels or [name for name in CHANNELS if name in encoders]
-    return ChannelEncoders({name: encoders[name] for name in order})
+    return {name: encoders[name] for name in order}
 
 
 def channel_names(text: str) -> list[str]:
@@ -150,10 +138,12 @@ def describe_spec(spec: "EncoderSpec") -> str:
     return f"{model}, prompt {spec.prompt.name}" if spec.prompt else model
 
 
-def describe_specs(specs: Mapping[str, "EncoderSpec"]) -> str:
+def describe_encoders(encoders: Mapping[str, "Encoder"]) -> str:
     """Describe all channels in one line; channels that share an encoder are named together."""
+    from embedder.encoders.specs import specs_of
+
     channels: dict[EncoderSpec, list[str]] = {}
-    for name, spec in specs.items():
+    for name, spec in specs_of(encoders).items():
         channels.setdefault(spec, []).append(name)
     return "; ".join(
         f"{describe_spec(spec)} ({', '.join(names)})" for spec, names in channels.items()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option, Typer
 
 from lastword.cli.command import command
-from lastword.cli.encoders import ChannelEncoders, describe_specs, make_encoders
+from lastword.cli.encoders import describe_encoders, make_encoders
 from lastword.cli.options import EncoderOptions, Output, Pieces
 from lastword.cli.screen import Screen, counted, one_line, shell, table, visible
 from lastword.cli.tables import on_terminal
@@ -88,11 +88,11 @@ def demo(
     screen = Screen(output)
     screen.remark("Documents: the documentation strings of this machine's Python standard library.")
     with screen.waiting("Loading the model"):
-        made = make_encoders(reading)
-    screen.remark(f"Encoder: {describe_specs(made.recipes)}.")
-    place = out or demo_place(made)
-    built = _built(place, made, screen)
-    answered = _answered(place, made, ask or QUESTIONS, pieces)
+        encoders = make_encoders(reading)
+    screen.remark(f"Encoder: {describe_encoders(encoders)}.")
+    place = out or demo_place(encoders)
+    built = _built(place, encoders, screen)
+    answered = _answered(place, encoders, ask or QUESTIONS, pieces)
     milliseconds = 1000 * sum(one.seconds for one in answered) / len(answered)
     data = {
         "model": reading.embedder or reading.model,
@@ -116,17 +116,17 @@ def _cache_folder() -> Path:
     return root / "lastword"
 
 
-def demo_place(made: ChannelEncoders) -> Path:
+def demo_place(encoders: "Mapping[str, Encoder]") -> Path:
     """Name the index after all that it depends on: the library's version, encoders and fusion."""
-    from embedder.encoders.specs import to_json
+    from embedder.encoders.specs import stored_spec
 
-    facts = [sys.version, *(encoder.fingerprint for encoder in made.encoders.values())]
-    facts += [to_json(recipe) for recipe in made.recipes.values()]
+    facts = [sys.version, *(encoder.fingerprint for encoder in encoders.values())]
+    facts += [stored_spec(encoder) for encoder in encoders.values()]
     key = hashlib.blake2b(repr(facts).encode(), digest_size=4).hexdigest()
     return _cache_folder() / f"demo-{key}.index"
 
 
-def _built(place: Path, made: ChannelEncoders, screen: Screen) -> dict[str, Any]:
+def _built(place: Path, encoders: "Mapping[str, Encoder]", screen: Screen) -> dict[str, Any]:
     """Build the index, finish it, or use it again where it is of the same documents."""
     from eval.runs.collection_index import build_report, open_or_build
     from lastword.commands.collection.stdlib_docs import stdlib_documents
@@ -136,7 +136,7 @@ def _built(place: Path, made: ChannelEncoders, screen: Screen) -> dict[str, Any]
         documents = stdlib_documents()
     options = BuildOptions(cache=True)
     with screen.progress("Indexing", len(documents), "documents") as advance:
-        indexed = open_or_build(lambda: iter(documents), made.encoders, place, options, advance)
+        indexed = open_or_build(lambda: iter(documents), encoders, place, options, advance)
     count = indexed.index.documents
     indexed.index.close()
     if indexed.state == "reused":
@@ -148,29 +148,29 @@ def _built(place: Path, made: ChannelEncoders, screen: Screen) -> dict[str, Any]
 
 
 def _answered(
-    place: Path, made: ChannelEncoders, questions: Sequence[str], pieces: bool
+    place: Path, encoders: "Mapping[str, Encoder]", questions: Sequence[str], pieces: bool
 ) -> list[DemoAnswer]:
     from index.folder import Index
     from retrieval.retriever import Retriever
 
     with Index.open(place) as held:
-        retriever = Retriever(held, made.encoders)
+        retriever = Retriever(held, encoders)
         retriever.answer({ASKED: questions[0]}, SHOWN)  # the first search loads and compiles
-        return [_answer(question, retriever, made, pieces) for question in questions]
+        return [_answer(question, retriever, encoders, pieces) for question in questions]
 
 
 def _answer(
-    question: str, retriever: "Retriever", made: ChannelEncoders, pieces: bool
+    question: str, retriever: "Retriever", encoders: "Mapping[str, Encoder]", pieces: bool
 ) -> DemoAnswer:
     from embedder.types import Role
     from retrieval.run import ranked
 
     answer = retriever.answer({ASKED: question}, SHOWN)
-    runs = {"fused": answer.run, **answer.channels} if len(made.encoders) > 1 else answer.channels
+    runs = {"fused": answer.run, **answer.channels} if len(encoders) > 1 else answer.channels
     held = retriever.index
     best = [document for document, _ in ranked(answer.run[ASKED])[:SHOWN]]
     texts = tuple(held.document(document).text for document in best)
-    reader = made.encoders.get("sparse")
+    reader = encoders.get("sparse")
     words: tuple[WeightedWords, WeightedWords] = ((), ())
     if reader is not None and best:
         top = held.document(best[0]).content
@@ -237,12 +237,12 @@ def _ranked_table(name: str, run: WeightedWords, width: int) -> "RichTable":
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=None, padding=(0, 1, 0, 0), width=width)
-    made.add_column("", justify="right")
-    made.add_column(name, overflow="fold", ratio=1)
+    listing = Table(box=None, padding=(0, 1, 0, 0), width=width)
+    listing.add_column("", justify="right")
+    listing.add_column(name, overflow="fold", ratio=1)
     for rank, (document, _) in enumerate(run, start=1):
-        made.add_row(str(rank), Text(visible(document)))
-    return made
+        listing.add_row(str(rank), Text(visible(document)))
+    return listing
 
 
 def _say_what_next(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from typer import Argument, Option, Typer
 
 from lastword.cli.command import command
-from lastword.cli.encoders import describe_specs, make_encoders
+from lastword.cli.encoders import describe_encoders, make_encoders
 from lastword.cli.options import DeviceOptions, EncoderOptions, IndexPath, Output
 from lastword.cli.screen import Screen, counted, duration, shell
 from lastword.cli.sources import Survey, look_through
@@ -86,13 +86,13 @@ def index(
     collection = open_collection(source)
     survey = look_through(collection, screen, storing.on_empty)
     with screen.loading(reading.channels):
-        made = make_encoders(reading, (document.content for document in collection.documents()))
-    options = _build_options(storing, list(made.encoders))
+        encoders = make_encoders(reading, (document.content for document in collection.documents()))
+    options = _build_options(storing, list(encoders))
     with screen.progress("Indexing", survey.documents, "documents") as advance:
-        report = build_index(collection.documents(), made.encoders, out, options, advance)
+        report = build_index(collection.documents(), encoders, out, options, advance)
     _tell(screen, out, report, survey)
     survey.tell(screen)
-    screen.remark(f"Encoder: {describe_specs(made.recipes)}.")
+    screen.remark(f"Encoder: {describe_encoders(encoders)}.")
     screen.remark(f'Next: {shell("lastword", "search", out)} "your question"')
 
 

@@ -8,14 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lastword.cli.encoders import ChannelEncoders
 from lastword.cli.screen import Screen
 from lastword.cli.sources import Survey, look_through, tell_escaped, tell_rebuilt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from embedder.encoders.specs import EncoderSpec
     from embedder.types import Encoder
     from eval.data.collections import Collection
     from eval.runs.record import Record
@@ -79,25 +77,23 @@ class SurveyedCollections:
 
 
 def judge_options(
-    made: ChannelEncoders, fusion: str, measures: Sequence[str], out: Path
+    encoders: "Mapping[str, Encoder]", fusion: str, measures: Sequence[str], out: Path
 ) -> "JudgeOptions":
     """Return how collections are judged; "auto" is the way that the prompts say."""
     from eval.tasks.retrieval import JudgeOptions
     from retrieval.fusion_choice import fusion_for
 
     build = replace(JudgeOptions().build, cache=True)
-    fusion = fusion_for(fusion, made.recipes)
+    fusion = fusion_for(fusion, encoders)
     return JudgeOptions(fusion=fusion, measures=tuple(measures), out=out, build=build)
 
 
-def encoder_settings(
-    recipes: Mapping[str, "EncoderSpec"], encoders: Mapping[str, "Encoder"]
-) -> dict[str, Any]:
+def encoder_settings(encoders: Mapping[str, "Encoder"]) -> dict[str, Any]:
     """Return what the settings of every run say of its encoders, as JSON."""
-    from embedder.encoders.specs import to_json
+    from embedder.encoders.specs import stored_spec
 
     return {
-        "recipes": {name: json.loads(to_json(recipe)) for name, recipe in recipes.items()},
+        "recipes": {name: json.loads(stored_spec(encoder)) for name, encoder in encoders.items()},
         "fingerprints": {
             name: json.loads(encoder.fingerprint) for name, encoder in encoders.items()
         },

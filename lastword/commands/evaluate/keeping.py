@@ -53,7 +53,7 @@ class RunOutput:
             return {}
         settings = {
             "benchmark": benchmark,
-            **encoder_settings({"dense": recipe}, {"dense": encoder}),
+            **encoder_settings({"dense": encoder}),
             **more,
         }
         return open_run(self.out, settings, self.resume)

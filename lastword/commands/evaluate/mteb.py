@@ -14,7 +14,7 @@ from typer import Argument, Option, Typer
 from embedder.files.config_file import read_toml
 from embedder.files.typed_values import in_short
 from lastword.cli.command import command
-from lastword.cli.encoders import describe_specs, make_encoders
+from lastword.cli.encoders import describe_encoders, make_encoders
 from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output
 from lastword.cli.screen import Screen, table
 from lastword.cli.sources import tell_rebuilt
@@ -87,7 +87,6 @@ def mteb(
     A task that has a result is not judged again.
     """
     os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is imported; the bars are ours
-    from embedder.encoders.specs import specs_of
     from eval.tasks.mteb_encoders import describe, make_model
     from eval.tasks.mteb_tasks import quietly
     from retrieval.fusion_choice import fusion_for
@@ -98,7 +97,7 @@ def mteb(
         told = {"": reading.task} if reading.task else {}
         told |= _instructions(choice.instructions, tasks)
         with screen.loading(reading.channels):
-            encoders = make_encoders(reading).encoders
+            encoders = make_encoders(reading)
         _check(tasks, told, encoders)
         fusion = fusion_for(choice.fusion, encoders)
         meta = describe(encoders, told, fusion, choice.name)
@@ -109,7 +108,7 @@ def mteb(
     folder = choice.out / "results" / meta.model_name_as_path() / meta.revision
     data = {"model": meta.name, "revision": meta.revision, "results": str(folder)}
     screen.result(data | {"tasks": outcomes}, _shown(outcomes))
-    screen.remark(f"Read by {describe_specs(specs_of(encoders))}.")
+    screen.remark(f"Encoder: {describe_encoders(encoders)}.")
     screen.remark(f"Results of {meta.name} in MTEB's format are in {folder}.")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Exit, Option, Typer
 
 from lastword.cli.command import command
-from lastword.cli.encoders import ChannelEncoders, make_encoders
+from lastword.cli.encoders import make_encoders
 from lastword.cli.options import EncoderOptions, Output
 from lastword.cli.screen import Screen, table
 from lastword.commands.evaluate.collections import (
@@ -18,6 +18,7 @@ from lastword.commands.evaluate.collections import (
 )
 
 if TYPE_CHECKING:
+    from embedder.types import Encoder
     from eval.tasks.published import ByRun, Configuration, Reproduction
     from lastword.cli.tables import Table
 
@@ -120,14 +121,14 @@ def _judge_retrieval(
     collections = [open_collection(source) for source in sources.values()]
     surveyed = SurveyedCollections.read(collections, screen)
     with screen.waiting("Loading the model"):
-        made = _readers(configuration, repeating)
+        encoders = _readers(configuration, repeating)
     out = repeating.out / configuration.name
-    open_run(out, _settings(configuration, sources, made), resume=False)
+    open_run(out, _settings(configuration, sources, encoders), resume=False)
     measures = dict.fromkeys([configuration.measure, *STANDARD])
-    options = judge_options(made, configuration.fusion, [*measures], out)
+    options = judge_options(encoders, configuration.fusion, [*measures], out)
     indexes = [out / "indexes" / f"{file_stem(name)}.index" for name in sources]
     indexed = zip(collections, indexes, strict=True)
-    records = judge_collections(indexed, made.encoders, options, surveyed.watch)
+    records = judge_collections(indexed, encoders, options, surveyed.watch)
     surveyed.tell(records, out)
     screen.remark(f"{configuration.name}: figures per query and TREC runs are in {out}.")
     return {
@@ -137,7 +138,9 @@ def _judge_retrieval(
 
 
 def _settings(
-    configuration: "Configuration", sources: Mapping[str, str | Path], made: ChannelEncoders
+    configuration: "Configuration",
+    sources: Mapping[str, str | Path],
+    encoders: "Mapping[str, Encoder]",
 ) -> dict[str, Any]:
     """Return everything that changes a figure, as JSON."""
     from retrieval.fusion_choice import fusion_for
@@ -146,8 +149,8 @@ def _settings(
         "benchmark": configuration.benchmark,
         "reproduces": configuration.name,
         "datasets": [str(source) for source in sources.values()],
-        "fusion": fusion_for(configuration.fusion, made.recipes),
-        **encoder_settings(made.recipes, made.encoders),
+        "fusion": fusion_for(configuration.fusion, encoders),
+        **encoder_settings(encoders),
     }
 
 
@@ -159,7 +162,7 @@ def _judge_sts(
 
     sets = [read_pairs(_pair_file(repeating.data, name)) for name in configuration.datasets]
     with screen.waiting("Loading the model"):
-        encoder = _readers(configuration, repeating).encoders["dense"]
+        encoder = _readers(configuration, repeating)["dense"]
     with screen.progress("Encoding", len(sentences(sets)), "sentences") as advance:
         judged = judge(sets, encoder, advance)
     return {one.dataset: {"dense": one.overall.measures} for one in judged}
@@ -202,7 +205,7 @@ def _pair_file(data: Path | None, name: str) -> Path:
     )
 
 
-def _readers(configuration: "Configuration", repeating: ReproduceOptions) -> ChannelEncoders:
+def _readers(configuration: "Configuration", repeating: ReproduceOptions) -> "dict[str, Encoder]":
     settings = dict(configuration.reading)
     of_model = "embedder" if "embedder" in settings else "model"
     if repeating.model and not {"embedder", "model"} & settings.keys():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option, Typer
 
 from lastword.cli.command import command
-from lastword.cli.encoders import ChannelEncoders, describe_specs, make_encoders
+from lastword.cli.encoders import describe_encoders, make_encoders
 from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output
 from lastword.cli.screen import Screen, counted, duration, table
 from lastword.cli.sources import keep_unchanged
@@ -30,6 +30,7 @@ from lastword.commands.evaluate.collections import (
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from embedder.types import Encoder
     from eval.data.collections import Collection
     from eval.runs.record import Record
     from eval.tasks.retrieval import JudgeOptions
@@ -97,24 +98,25 @@ def retrieval(
     collections = open_collections(datasets, judging.split or None)
     surveyed = SurveyedCollections.read(collections, screen)
     with screen.loading(reading.channels):
-        made = make_encoders(reading, (document.content for document in collections[0].documents()))
-    _refuse_foreign_examples(made, collections)
-    settings = _settings(judging, made)
-    out = judging.out or Path("runs") / _label(made, settings)
+        texts = (document.content for document in collections[0].documents())
+        encoders = make_encoders(reading, texts)
+    _refuse_foreign_examples(encoders, collections)
+    settings = _settings(judging, encoders)
+    out = judging.out or Path("runs") / _label(encoders, settings)
     settings["datasets"] = [_place(source) for source in datasets]
     finished = _finished(judging, collections, settings, out, screen)
     waiting = surveyed.without(finished)
-    indexed = _indexed(waiting.collections, judging.indexes / _label(made))
-    options = _judge_options(judging, made, out)
-    judged = judge_collections(indexed, made.encoders, options, waiting.watch)
+    indexed = _indexed(waiting.collections, judging.indexes / _label(encoders))
+    options = _judge_options(judging, encoders, out)
+    judged = judge_collections(indexed, encoders, options, waiting.watch)
     finished |= {record.dataset: record for record in judged}
     records = [finished[collection.name] for collection in collections]
     screen.result([record.summary() for record in records], *_shown_all(records))
-    screen.remark(f"Read by {describe_specs(made.recipes)}.")
+    screen.remark(f"Encoder: {describe_encoders(encoders)}.")
     for record in records:
         _tell_losses(record, screen)
     waiting.tell(judged, out)
-    page = _report(out, made, screen)
+    page = _report(out, encoders, screen)
     screen.remark(f"Figures per query, TREC runs and the report are in {out}: open {page}.")
 
 
@@ -136,25 +138,25 @@ def _finished(
     return finished
 
 
-def _report(out: Path, made: ChannelEncoders, screen: Screen) -> Path:
+def _report(out: Path, encoders: "Mapping[str, Encoder]", screen: Screen) -> Path:
     """Write the page of the run folder; figures are whole without it."""
     from eval.report.gather import ReportOptions
     from eval.report.write import write_report
 
     with screen.progress("Writing the report", None, "queries") as advance:
-        options = ReportOptions(encoders={out: made.encoders}, progress=advance)
+        options = ReportOptions(encoders={out: encoders}, progress=advance)
         return write_report([out], out / "report.html", options)[0]
 
 
-def _settings(judging: RetrievalOptions, made: ChannelEncoders) -> dict[str, Any]:
+def _settings(judging: RetrievalOptions, encoders: "Mapping[str, Encoder]") -> dict[str, Any]:
     """Return everything that changes a figure, as JSON."""
     from retrieval.fusion_choice import fusion_for
 
     return {
         "benchmark": "retrieval",
-        "channels": list(made.encoders),
-        **encoder_settings(made.recipes, made.encoders),
-        "fusion": fusion_for(judging.fusion, made.recipes) if len(made.encoders) > 1 else None,
+        "channels": list(encoders),
+        **encoder_settings(encoders),
+        "fusion": fusion_for(judging.fusion, encoders) if len(encoders) > 1 else None,
         "depth": judging.depth,
         "measures": list(_measures(judging)),
         "split": judging.split or None,
@@ -179,8 +181,12 @@ def _index_name(collection: "Collection") -> str:
     return file_stem(name if name in BEIR else name.partition("/")[0])
 
 
-def _refuse_foreign_examples(made: ChannelEncoders, collections: Sequence["Collection"]) -> None:
-    prompts = [getattr(spec, "prompt", None) for spec in made.recipes.values()]
+def _refuse_foreign_examples(
+    encoders: "Mapping[str, Encoder]", collections: Sequence["Collection"]
+) -> None:
+    from embedder.encoders.specs import specs_of
+
+    prompts = [getattr(spec, "prompt", None) for spec in specs_of(encoders).values()]
     drawn = any(prompt is not None and prompt.sample is not None for prompt in prompts)
     if drawn and len(collections) > 1:
         raise ValueError(
@@ -196,16 +202,21 @@ def _measures(judging: RetrievalOptions) -> tuple[str, ...]:
     return asked or STANDARD
 
 
-def _judge_options(judging: RetrievalOptions, made: ChannelEncoders, out: Path) -> "JudgeOptions":
-    options = judge_options(made, judging.fusion, _measures(judging), out)
+def _judge_options(
+    judging: RetrievalOptions, encoders: "Mapping[str, Encoder]", out: Path
+) -> "JudgeOptions":
+    options = judge_options(encoders, judging.fusion, _measures(judging), out)
     return replace(options, depth=judging.depth)
 
 
-def _label(made: ChannelEncoders, settings: Mapping[str, Any] | None = None) -> str:
+def _label(encoders: "Mapping[str, Encoder]", settings: Mapping[str, Any] | None = None) -> str:
     """Name a folder after the model and what reads texts, or everything that changes a figure."""
-    model = next((recipe.model for recipe in made.recipes.values() if hasattr(recipe, "model")), "")
+    from embedder.encoders.specs import specs_of
+
+    specs = specs_of(encoders).values()
+    model = next((spec.model for spec in specs if hasattr(spec, "model")), "")
     stem = re.sub(r"[^A-Za-z0-9.]+", "-", Path(model).name or "bm25")
-    facts = [(name, encoder.fingerprint) for name, encoder in made.encoders.items()]
+    facts = [(name, encoder.fingerprint) for name, encoder in encoders.items()]
     told = repr(facts) if settings is None else json.dumps(settings, sort_keys=True)
     return f"{stem}-{hashlib.blake2b(told.encode(), digest_size=3).hexdigest()}"
 

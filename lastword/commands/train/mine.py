@@ -71,17 +71,17 @@ def mine(
     collection.queries()  # what is broken must not be found after hours of encoding
     survey = look_through(collection, screen, judged=collection.qrels())
     with screen.loading(reading.channels):
-        made = make_encoders(reading, (document.content for document in collection.documents()))
-    if "dense" not in made.encoders:
+        encoders = make_encoders(reading, (document.content for document in collection.documents()))
+    if "dense" not in encoders:
         raise ValueError("negatives are filtered by cosine: --channels must have dense")
     place = mined.index or mined.out.with_name(f"{mined.out.name}.index")
     build, documents = JudgeOptions().build, collection.documents
     with screen.progress(f"Indexing {collection.name}", survey.documents, "documents") as advance:
-        indexed = open_or_build(documents, made.encoders, place, build, advance)
+        indexed = open_or_build(documents, encoders, place, build, advance)
     survey.tell(screen)
     tell_rebuilt(collection.name, indexed.state, screen)
     with indexed.index as index, screen.progress("Mining", pairs, "pairs") as advance:
-        mining, lines = Mining(collection, index, made.encoders, options), []
+        mining, lines = Mining(collection, index, encoders, options), []
         for pair in mining.pairs():
             lines.append(json.dumps(pair, ensure_ascii=False) + "\n")
             advance(len(lines))

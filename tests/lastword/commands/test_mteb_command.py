@@ -128,25 +128,25 @@ def test_mteb_makes_the_model_again_from_its_results(
 def test_each_task_is_told_what_it_is_about(folder: Path, llama: Path) -> None:
     prompt = folder / "told.toml"
     prompt.write_text(TOLD)
-    made = make_encoders(EncoderOptions(model=str(llama), prompt=str(prompt)))
-    base = made.encoders["dense"]
+    encoders = make_encoders(EncoderOptions(model=str(llama), prompt=str(prompt)))
+    base = encoders["dense"]
     assert isinstance(base, LLMEncoder)
     fiqa, sts = (open_task(name).metadata for name in ("FiQA2018", "STS12"))
-    telling = EncodersByTask(made.encoders, {"STS": "Find the like"})
+    telling = EncodersByTask(encoders, {"STS": "Find the like"})
     searched, compared = telling(fiqa), telling(sts)
     assert list(searched) == ["dense", "sparse", "bm25"] and list(compared) == ["dense"]
     assert searched["dense"] is searched["sparse"]
-    assert searched["bm25"] is made.encoders["bm25"]
+    assert searched["bm25"] is encoders["bm25"]
     assert telling(fiqa) is searched
-    for encoders, instruction in ((searched, fiqa.prompt["query"]), (compared, "Find the like")):
-        encoder = encoders["dense"]
+    for of_task, instruction in ((searched, fiqa.prompt["query"]), (compared, "Find the like")):
+        encoder = of_task["dense"]
         assert isinstance(encoder, LLMEncoder) and encoder.backbone is base.backbone
         own = replace(base.prompt, task=instruction)
         want = LLMEncoder(base.backbone, own, base.options)
         rows, wanted = (one.encode(["a key"], Role.QUERY).dense for one in (encoder, want))
         assert rows is not None and rows.tolist() == np.asarray(wanted).tolist()
     assert compared["dense"].encode(["a key"], Role.QUERY).sparse is None
-    named = EncodersByTask(made.encoders, {"STS": "of its type", "STS12": "its own", "": "of all"})
+    named = EncodersByTask(encoders, {"STS": "of its type", "STS12": "its own", "": "of all"})
     assert named(sts)["dense"].prompt.task == "its own"  # type: ignore[attr-defined]
     assert named(fiqa)["dense"].prompt.task == "of all"  # type: ignore[attr-defined]
 
@@ -154,11 +154,11 @@ def test_each_task_is_told_what_it_is_about(folder: Path, llama: Path) -> None:
 def test_a_sentence_transformers_model_is_told_as_well(folder: Path) -> None:
     prompt = folder / "told.toml"
     prompt.write_text(TOLD.replace("[sparse]\nenabled = true\n", ""))
-    made = make_encoders(
+    encoders = make_encoders(
         EncoderOptions(embedder=f"sbert:{MINILM}", prompt=str(prompt), channels="dense")
     )
-    encoder: Any = EncodersByTask(made.encoders, {})(open_task("STS12").metadata)["dense"]
-    assert encoder.model is made.encoders["dense"].model  # type: ignore[attr-defined]
+    encoder: Any = EncodersByTask(encoders, {})(open_task("STS12").metadata)["dense"]
+    assert encoder.model is encoders["dense"].model  # type: ignore[attr-defined]
     wording = encoder.wordings[Role.QUERY]
     assert wording.whole("cat") == "Retrieve semantically similar text.: cat"
 
@@ -215,7 +215,7 @@ def test_a_benchmark_by_name_is_all_its_tasks(
 
 
 def test_a_prompt_that_names_no_task_is_told_nothing() -> None:
-    telling = EncodersByTask(make_encoders(EncoderOptions(channels="dense")).encoders, {})
+    telling = EncodersByTask(make_encoders(EncoderOptions(channels="dense")), {})
     first, second = (telling(open_task(name).metadata) for name in ("STS12", "STS13"))
     assert first is second
 
@@ -235,7 +235,7 @@ def test_a_prompt_that_rewrites_or_adapts_is_told_the_task_as_well(
         prompt = folder / f"{kind.__name__}.toml"
         prompt.write_text(text)
         options = EncoderOptions(model=str(llama), prompt=str(prompt), channels="dense")
-        base: Any = make_encoders(options).encoders["dense"]
+        base: Any = make_encoders(options)["dense"]
         by_task = EncodersByTask({"dense": base}, {"": "Find keys"})
         encoder: Any = by_task(open_task("STS12").metadata)["dense"]
         assert type(encoder) is kind
