@@ -19,16 +19,29 @@ class TextEncoder(ABC):
     """An `Encoder` with the calls of sentence-transformers.
 
     Where an encoder gives both kinds of rows, `channel` says which; dense rows come by default.
+
+    >>> encoder = lw.load_encoder("bundled")
+    >>> encoder.encode_document(["green tea", "black rock"], channel="dense").shape
+    (2, 512)
     """
 
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """Canonical JSON object of everything that changes a vector."""
+        """Canonical JSON object of everything that changes a vector.
+
+        >>> lw.load_encoder("bm25:german").fingerprint
+        '{"analysis":2,"kind":"bm25","language":"german",...}'
+        """
 
     @abstractmethod
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
-        """Encode texts in order, see `Encoder`."""
+        """Encode texts in order, see `Encoder`.
+
+        >>> rows = encoder.encode(["green tea", "black rock"], "document")
+        >>> rows.dense.shape, rows.sparse.shape
+        ((2, 512), (2, 16000))
+        """
 
     @overload
     def encode_query(self, texts: TextInput, channel: None = None) -> Any: ...  # noqa: ANN401
@@ -50,6 +63,9 @@ class TextEncoder(ABC):
         Raises:
             TypeError: texts are neither.
             ValueError: the encoder gives no such rows, or several rows a text.
+
+        >>> encoder.encode_query("tea").shape, encoder.encode_query(["tea", "rock"]).shape
+        ((512,), (2, 512))
         """
         return self._encode_side(texts, Role.QUERY, channel)
 
@@ -62,13 +78,21 @@ class TextEncoder(ABC):
     @overload
     def encode_document(self, texts: TextInput, channel: Literal["sparse"]) -> csr_matrix: ...
     def encode_document(self, texts: TextInput, channel: RowKind | None = None) -> EncodedRows:
-        """Encode documents; see `encode_query`."""
+        """Encode documents; see `encode_query`.
+
+        >>> encoder.encode_document(["green tea", "black rock"], channel="sparse").shape
+        (2, 16000)
+        """
         return self._encode_side(texts, Role.DOCUMENT, channel)
 
     def similarity(self, a: EncodedRows, b: EncodedRows) -> NDArray[np.float32]:
         """Return the inner product of every row of `a` with every row of `b`, (n, m) float32.
 
         Dense rows have unit length, so theirs is the cosine.
+
+        >>> documents = encoder.encode_document(["green tea is steeped", "black rock"])
+        >>> encoder.similarity(encoder.encode_query("tea"), documents).round(1)
+        array([[0.7, 0.1]], dtype=float32)
         """
         left, right = _matrix(a), _matrix(b)
         if left.shape[1] != right.shape[1]:
@@ -90,6 +114,10 @@ class TextEncoder(ABC):
 
         Returns:
             (word, weight) pairs; a list of such lists where n is not 1.
+
+        >>> row = encoder.encode_document("green tea is hot", channel="sparse")
+        >>> [word for word, weight in encoder.decode(row, top_k=3)]
+        ['tea', 'green', 'hot']
         """
         if not isinstance(self, NamesTerms):
             raise ValueError(f"{type(self).__name__} does not name its columns")

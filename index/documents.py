@@ -15,6 +15,9 @@ class Document:
         title: "" where there is none.
         text: the body.
         metadata: facts about it, as JSON has them; kept and given back, not searched.
+
+    >>> lw.Document("keys", "Keys", "Rotate a key every month.", {"year": 1999}).content
+    'Keys Rotate a key every month.'
     """
 
     id: str

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from eval.measures.measures import evaluate as evaluate_run
     from index.documents import Document
     from lastword.engine import SearchEngine
-    from lastword.engine import build_engine as build
-    from lastword.engine import open_engine as open  # noqa: A004  (as lastword.open)
     from lastword.hits import Hit, SearchHits
     from lastword.judging import Evaluation, compare, evaluate, tune
+    from lastword.opening import build_engine as build
+    from lastword.opening import open_engine as open  # noqa: A004  (as lastword.open)
     from retrieval.open import open_retriever
     from retrieval.options import BuildOptions
 
@@ -35,13 +35,13 @@ _PLACES = {
     "Hit": "lastword.hits:Hit",
     "SearchHits": "lastword.hits:SearchHits",
     "SearchEngine": "lastword.engine:SearchEngine",
-    "build": "lastword.engine:build_engine",
+    "build": "lastword.opening:build_engine",
     "compare": "lastword.judging:compare",
     "evaluate": "lastword.judging:evaluate",
     "evaluate_run": "eval.measures.measures:evaluate",
     "load_encoder": "embedder.encoders.load:load_encoder",
     "load_prompt": "embedder.prompts.files:load_prompt",
-    "open": "lastword.engine:open_engine",
+    "open": "lastword.opening:open_engine",
     "open_retriever": "retrieval.open:open_retriever",
     "tune": "lastword.judging:tune",
 }
@@ -65,18 +65,20 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Import a name when it is first used: `lastword --help` stays light."""
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # else every misspelt name would be an object
 
-        return version("lastword")
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, _, attribute = _PLACES[name].partition(":")
-    value = getattr(import_module(module), attribute)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        """Import a name when it is first used: `lastword --help` stays light."""
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("lastword")
+        if name not in _PLACES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module, _, attribute = _PLACES[name].partition(":")
+        value = getattr(import_module(module), attribute)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -1,34 +1,21 @@
 """The search engine: an index with the encoders that it names; ids and texts in and out."""
 
-import shutil
-import tempfile
-import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
-from embedder.checkpoints.trust import ModelAccess
-from embedder.encoders.load import load_encoder
-from embedder.encoders.specs import channels_of
-from embedder.prompts.prompt import Prompt
 from embedder.types import Encoder
 from index.documents import Document
 from index.folder import Index
 from index.writer import IndexWriter
 from lastword.documents import Source, read_documents
 from lastword.hits import SearchHits, list_hits
-from retrieval.build import add_documents, build_index
+from retrieval.build import add_documents
 from retrieval.explain import Explanation
 from retrieval.fusion_choice import AUTO
-from retrieval.open import open_retriever
 from retrieval.options import BuildOptions, BuildReport
-from retrieval.retriever import DEPTH, Retriever
+from retrieval.retriever import Retriever
 from retrieval.run import Run
 
 _ONLY = "query"  # id of a query that is asked alone
-
-Model = str | Path | Encoder | Mapping[str, Encoder]
-"""A model's name or folder, an encoder of `load_encoder`, or an encoder for each channel."""
 
 
 class SearchEngine:
@@ -40,6 +27,11 @@ class SearchEngine:
     Attributes:
         path: folder of the index.
         report: of the last build or addition; None where nothing was built.
+
+    >>> texts = ["green tea is steeped for three minutes", "rotate the key at night"]
+    >>> with lw.build(None, texts) as index:
+    ...     print(len(index), "documents, best:", index.search("change keys", k=1)[0].id)
+    2 documents, best: 1
     """
 
     def __init__(self, retriever: Retriever, report: BuildReport | None = None) -> None:
@@ -62,26 +54,46 @@ class SearchEngine:
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """Names of the channels that are searched."""
+        """Names of the channels that are searched.
+
+        >>> index.channels
+        ('dense', 'sparse', 'bm25')
+        """
         return tuple(self._retriever.encoders)
 
     @property
     def encoders(self) -> Mapping[str, Encoder]:
-        """The encoder of each channel."""
+        """The encoder of each channel.
+
+        >>> index.encoders["dense"] is index.encoders["sparse"]  # one pass gives both
+        True
+        """
         return dict(self._retriever.encoders)
 
     @property
     def fusion(self) -> str:
-        """How channels become one ranking."""
+        """How channels become one ranking.
+
+        >>> index.fusion
+        'minmax:dense=0.24,sparse=0.18,bm25=0.58'
+        """
         return self._retriever.fusion
 
     @property
     def retriever(self) -> Retriever:
-        """The retriever below, for runs of single channels and other detail."""
+        """The retriever below, for runs of single channels and other detail.
+
+        >>> result = index.retriever.answer({"q": "tea"}, k=1)
+        >>> list(result.channels["bm25"]["q"])
+        ['0']
+        """
         return self._retriever
 
     def close(self) -> None:
-        """Close the files of the index."""
+        """Close the files of the index.
+
+        >>> index.close()
+        """
         self._retriever.close()
 
     def search(self, query: str, k: int = 10) -> SearchHits:
@@ -94,6 +106,10 @@ class SearchEngine:
         Raises:
             TypeError: the query is no str; for several, see `search_many`.
             ValueError: it is empty, or k is less than 1.
+
+        >>> index.search("how do I rotate a key", k=1)
+        #   score  dense  sparse  bm25  id  text
+        1  1.0000      1       1     1  1   rotate the key at night
         """
         _check_text(query, "the query", "; search_many takes several")
         if not query.strip():
@@ -107,6 +123,9 @@ class SearchEngine:
         Args:
             queries: id -> text; or texts, whose ids are then "0", "1", ....
             k: most documents a query.
+
+        >>> index.search_many({"q1": "rotate", "q2": "tea"}, k=1)
+        {'q1': {'1': 1.0}, 'q2': {'0': 1.0}}
         """
         if isinstance(queries, str) or not isinstance(queries, Mapping | Sequence):
             raise TypeError(
@@ -119,7 +138,12 @@ class SearchEngine:
         return self._retriever.search(texts, _check_k(k))
 
     def explain(self, query: str, id: str) -> Explanation:  # noqa: A002  (the word of hits)
-        """Say which words, in which channel, brought a document its score."""
+        """Show which words, in which channel, brought a document its score.
+
+        >>> explanation = index.explain("which key", id="1")
+        >>> [(part.name, part.words[:1]) for part in explanation.channels[1:]]
+        [('sparse', (('key', 5.03...),)), ('bm25', (('key', 0.38...),))]
+        """
         _check_text(query, "the query")
         _check_text(id, "the id")
         return self._retriever.explain(query, id)
@@ -129,6 +153,9 @@ class SearchEngine:
 
         Raises:
             KeyError: there is none with that id.
+
+        >>> index.get("1").text
+        'rotate the key at night'
         """
         _check_text(id, "the id")
         try:
@@ -137,7 +164,11 @@ class SearchEngine:
             raise KeyError(f"{self.path} has no document {id!r}") from error
 
     def ids(self) -> list[str]:
-        """Return the ids of all documents, in the order in which they were added."""
+        """Return the ids of all documents, in the order in which they were added.
+
+        >>> index.ids()
+        ['0', '1']
+        """
         return [document.id for document in self._retriever.index.stream()]
 
     def add(self, documents: Source) -> BuildReport:
@@ -145,11 +176,22 @@ class SearchEngine:
 
         Raises:
             ValueError: the index has an id already; what was committed before stands.
+
+        >>> index.add(["a stone in the garden", {"id": "lava", "text": "lava cools"}]).documents
+        2
+        >>> index.ids()
+        ['0', '1', '2', 'lava']
         """
         return self._take_in(documents, BuildOptions())
 
     def upsert(self, documents: Source) -> BuildReport:
-        """Add documents, each in place of the one with its id if there is one."""
+        """Add documents, each in place of the one with its id if there is one.
+
+        >>> index.upsert([{"id": "1", "text": "keep the key"}]).documents
+        1
+        >>> index.get("1").text, len(index)
+        ('keep the key', 2)
+        """
         return self._take_in(documents, BuildOptions(on_known="replace"))
 
     def delete(self, ids: str | Iterable[str]) -> int:
@@ -157,6 +199,9 @@ class SearchEngine:
 
         Raises:
             KeyError: there is no document with one of the ids; nothing was deleted.
+
+        >>> index.delete("0"), index.ids()
+        (1, ['1'])
         """
         names = [ids] if isinstance(ids, str) else list(ids)
         for name in names:
@@ -192,84 +237,6 @@ class SearchEngine:
         index = Index.open(self.path)
         self._retriever = Retriever(index, before.encoders, before.fusion or AUTO, before.depth)
         before.close()
-
-
-def open_engine(
-    path: str | Path,
-    channels: Sequence[str] | None = None,
-    fusion: str = AUTO,
-    depth: int = DEPTH,
-    access: ModelAccess | None = None,
-) -> SearchEngine:
-    """Open an index, with the encoders, prompts and fusion that it names itself.
-
-    Args:
-        path: folder of an index, made by `build` or by `lastword index`.
-        channels: some of its channels; all by default.
-        fusion: e.g. "rrf" or "minmax:dense=0.7,bm25=0.3"; "auto" is the index's own.
-        depth: documents that each channel contributes to the fusion.
-        access: where models run, where they lie now, and which are allowed.
-
-    Raises:
-        ValueError: it is no index, has no such channel, or names a model that you did not choose.
-    """
-    if isinstance(channels, str) or not isinstance(channels, Sequence | None):
-        raise TypeError(f"channels must be a list of names; got {channels!r}")
-    return SearchEngine(open_retriever(path, channels, fusion, depth, access))
-
-
-def build_engine(
-    path: str | Path | None,
-    documents: Source,
-    model: Model = "bundled",
-    prompt: Prompt | str | Path | None = None,
-    options: BuildOptions | None = None,
-) -> SearchEngine:
-    """Make an index of documents and open it; BM25 comes along.
-
-    Args:
-        path: folder to make; None makes an index that goes when it is closed or forgotten.
-        documents: strings, dicts with "text" and perhaps "id", "title" and any metadata, or
-            Documents, also from a generator; or a path or name, as `lastword index` takes it.
-        model: name or folder of a language model, "bundled", "sbert:NAME", or "bm25" for words
-            alone; or an encoder, or an encoder for each channel.
-        prompt: library name, file or value; None is the model's own, else "promptreps".
-        options: how it is built, see `BuildOptions`; `overwrite` replaces a complete index.
-
-    Raises:
-        TypeError: documents or model are of another kind.
-        ValueError: a document has no text, an id comes twice, or there is an index already. A
-            failed build leaves no folder, unless a segment of it was committed: the same call
-            then goes on from there.
-    """
-    encoders = choose_encoders(model, prompt)
-    folder = Path(tempfile.mkdtemp(prefix="lastword-")) / "index" if path is None else Path(path)
-    try:
-        report = build_index(read_documents(documents), encoders, folder, options)
-        engine = SearchEngine(Retriever(Index.open(folder), encoders), report)
-    except BaseException:
-        if path is None:
-            shutil.rmtree(folder.parent, ignore_errors=True)
-        raise
-    if path is None:
-        weakref.finalize(engine, shutil.rmtree, folder.parent, ignore_errors=True)
-    return engine
-
-
-def choose_encoders(model: Model, prompt: Prompt | str | Path | None) -> dict[str, Encoder]:
-    """Return the encoder of each channel."""
-    if isinstance(model, Mapping):
-        if prompt is not None:
-            raise ValueError("a prompt goes with a model's name; these encoders have theirs")
-        return dict(model)
-    if isinstance(model, str | Path):
-        encoder: Any = load_encoder(model, prompt)
-    elif isinstance(model, Encoder):
-        encoder = model
-    else:
-        raise TypeError(f"model must be a name, a folder or an encoder; got {type(model).__name__}")
-    channels = dict.fromkeys(channels_of(encoder), encoder)
-    return {**channels, "bm25": channels.get("bm25") or load_encoder("bm25")}
 
 
 def _check_text(value: object, what: str, advice: str = "") -> None:

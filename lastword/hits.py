@@ -30,6 +30,12 @@ class Hit:
         score: fused; not comparable between queries.
         document: all of it.
         channels: channel -> rank and score there, of the channels that found it.
+
+    >>> hit = index.search("how do I rotate a key")[0]
+    >>> hit.rank, hit.id, hit.channels["bm25"].rank
+    (1, '1', 1)
+    >>> hit
+    <hit 1: '1', score 1.0000, 'rotate the key at night'>
     """
 
     rank: int
@@ -42,38 +48,66 @@ class Hit:
 
     @property
     def id(self) -> str:
-        """Id of the document."""
+        """Id of the document.
+
+        >>> index.search("tea")[0].id
+        '0'
+        """
         return self.document.id
 
     @property
     def title(self) -> str:
-        """Title of the document, "" where it has none."""
+        """Title of the document, "" where it has none.
+
+        >>> index.search("tea")[0].title
+        ''
+        """
         return self.document.title
 
     @property
     def text(self) -> str:
-        """Text of the document."""
+        """Text of the document.
+
+        >>> index.search("tea")[0].text
+        'green tea is steeped for three minutes'
+        """
         return self.document.text
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """Metadata of the document."""
+        """Metadata of the document.
+
+        >>> _ = index.add([{"id": "lava", "text": "lava cools into rock", "year": 1999}])
+        >>> index.search("lava")[0].metadata["year"]
+        1999
+        """
         return self.document.metadata
 
     @property
     def snippet(self) -> str:
-        """The beginning of title and text in one line."""
+        """The beginning of title and text in one line.
+
+        >>> index.search("tea")[0].snippet
+        'green tea is steeped for three minutes'
+        """
         line = " ".join(self.document.content.split())
         return line if len(line) <= SNIPPET else f"{line[: SNIPPET - 1]}…"
 
 
 class SearchHits(list[Hit]):
-    """SearchHits of one query, best first; a list that prints as a table, in a notebook too.
+    """Hits of one query, best first; a list that prints as a table, in a notebook too.
 
     Attributes:
         query: its text.
         channels: names of the channels that were searched.
         seconds: step -> wall time.
+
+    >>> hits = index.search("how do I rotate a key")
+    >>> [hit.id for hit in hits], hits.query, hits.channels
+    (['1', '0'], 'how do I rotate a key', ('dense', 'sparse', 'bm25'))
+    >>> hits[:1]
+    #   score  dense  sparse  bm25  id  text
+    1  1.0000      1       1     1  1   rotate the key at night
     """
 
     def __init__(

@@ -20,7 +20,8 @@ from eval.statistics.compare import CompareOptions, Comparison
 from eval.statistics.compare import compare as compare_systems
 from eval.tasks.retrieval import JudgeOptions, judge
 from eval.tasks.sts import judge as judge_pairs
-from lastword.engine import Model, SearchEngine, choose_encoders, open_engine
+from lastword.engine import SearchEngine
+from lastword.opening import Model, choose_encoders, open_engine
 from tuning.objectives.index_objective import JudgedQueries
 from tuning.options import TuningOptions
 from tuning.run import tune_index
@@ -37,6 +38,10 @@ class Evaluation:
     Attributes:
         name: of the system, for comparisons.
         record: everything, values of single items included.
+
+    >>> lw.evaluate("path/to/tiny", "bm25")
+    tiny  nDCG@10   R@100  R@1000   RR@10      AP
+    bm25   0.4169  0.6667  0.6667  0.3333  0.3611
     """
 
     name: str
@@ -44,22 +49,38 @@ class Evaluation:
 
     @property
     def dataset(self) -> str:
-        """Name of the data set."""
+        """Name of the data set.
+
+        >>> lw.evaluate("path/to/tiny", "bm25").dataset
+        'tiny'
+        """
         return self.record.dataset
 
     @property
     def measures(self) -> dict[str, float]:
-        """Measure -> mean over all items, of the run that counts."""
+        """Measure -> mean over all items, of the run that counts.
+
+        >>> round(lw.evaluate("path/to/tiny", "bm25").measures["RR@10"], 4)
+        0.3333
+        """
         return self.record.measures
 
     @property
     def values(self) -> Values:
-        """Measure -> item -> value, of the run that counts."""
+        """Measure -> item -> value, of the run that counts.
+
+        >>> lw.evaluate("path/to/tiny", "bm25").values["RR@10"]
+        {'q1': 0.5, 'q2': 0.5, 'q3': 0.0}
+        """
         return self.record.main
 
     @property
     def runs(self) -> dict[str, dict[str, float]]:
-        """Channel, or "fused" -> measure -> mean."""
+        """Channel, or "fused" -> measure -> mean.
+
+        >>> list(lw.evaluate("path/to/tiny").runs)
+        ['dense', 'sparse', 'bm25', 'fused']
+        """
         return {name: means(values) for name, values in self.record.values.items()}
 
     def __repr__(self) -> str:
@@ -106,6 +127,10 @@ def evaluate(
 
     Raises:
         ValueError: there is no such source, or it has no judgements.
+
+    >>> lw.evaluate("path/to/pairs.tsv", "bundled", prompt="prompteol")
+    pairs  spearman  pearson
+    dense    1.0000   0.9343
     """
     encoders = choose_encoders(model, prompt)
     name = model if isinstance(model, str) else "model"
@@ -149,6 +174,10 @@ def compare(
 
     Raises:
         ValueError: they share no data set, or one lacks the measure.
+
+    >>> words, fused = lw.evaluate("path/to/tiny", "bm25"), lw.evaluate("path/to/tiny")
+    >>> lw.compare(words, fused).rows[0].outcomes
+    Outcomes(wins=1, ties=2, losses=0)
     """
     systems: dict[str, Mapping[str, Values]] = {}
     for system in (a, b):
@@ -187,6 +216,11 @@ def tune(
 
     Raises:
         ValueError: no query has a relevant document in the index, or the budget is too small.
+
+    >>> queries = {"q1": "how is tea made", "q2": "change the key", "q3": "tea", "q4": "key"}
+    >>> qrels = {"q1": {"0": 1}, "q2": {"1": 1}, "q3": {"0": 1}, "q4": {"1": 1}}
+    >>> lw.tune(index, queries, qrels, budget="5k-tokens").verdict
+    'keep the default'
     """
     texts = queries if isinstance(queries, Mapping) else read_queries(Path(queries))
     judged = qrels if isinstance(qrels, Mapping) else _read_judgements(Path(qrels))

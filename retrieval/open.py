@@ -36,6 +36,10 @@ def open_retriever(
     Raises:
         ValueError: it is no index, has no such channel, does not say how a channel reads texts,
             or names a model that this machine's user has not chosen.
+
+    >>> with lw.open_retriever(index.path, channels=["bm25"]) as retriever:
+    ...     list(retriever.search({"q1": "rotate a key"}, k=10)["q1"])
+    ['1']
     """
     index = Index.open(path)
     try:

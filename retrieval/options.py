@@ -61,6 +61,9 @@ class BuildOptions:
             what it held stays.
         resume: continue interrupted work. Otherwise a build starts over, and an addition
             keeps what it had committed and takes the source as a new one.
+
+    >>> lw.build(None, ["green tea", ""], options=lw.BuildOptions(on_empty="skip")).ids()
+    ['0']
     """
 
     channels: Mapping[str, ChannelOptions] = field(default_factory=dict)

@@ -45,6 +45,10 @@ def load_encoder(
 
     Raises:
         ValueError: no such model can be loaded, or the arguments do not go together.
+
+    >>> encoder = lw.load_encoder("bundled", prompt="prompteol")
+    >>> encoder.encode_query(["green tea", "black rock"]).shape
+    (2, 512)
     """
     name, options = str(model), options or LLMOptions()
     if isinstance(prompt, str | Path):

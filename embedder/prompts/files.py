@@ -99,6 +99,9 @@ def load_prompt(name: str | Path) -> Prompt:
         ValueError: there is no such prompt; or names the file, the key, what was expected and
             what came.
         OSError: it cannot be read.
+
+    >>> lw.load_prompt("prompteol").forms[0].query[0].text
+    'This sentence : "{text}" means in one word:"'
     """
     path = Path(name)
     if path.suffix != ".toml":

@@ -26,6 +26,10 @@ def evaluate(run: Run, qrels: Qrels, measures: Sequence[str] = STANDARD) -> Valu
     Raises:
         ValueError: nothing is judged, a score is NaN, a gain is larger than LARGEST_GAIN, or a
             measure is unknown.
+
+    >>> run = index.search_many({"q1": "rotate a key"}, k=2)
+    >>> lw.evaluate_run(run, {"q1": {"0": 1}}, ["RR", "nDCG@10"])["RR"]
+    {'q1': 0.5}
     """
     if not qrels:
         raise ValueError("there are no judgements to evaluate against")

@@ -176,7 +176,11 @@ WRONG: Any = 3  # an argument of a wrong type
             TypeError,
             "a list of texts; got",
         ),
-        (lambda e: lw.nothing, AttributeError, "has no attribute 'nothing'"),
+        (
+            lambda e: vars(lw)["__getattr__"]("nothing"),
+            AttributeError,
+            "has no attribute 'nothing'",
+        ),
     ],
 )
 def test_a_wrong_call_is_one_clear_error(

@@ -70,3 +70,10 @@ def test_a_tuning_runs_on_an_open_index_and_on_its_folder(tmp_path: Path) -> Non
     assert (tmp_path / "i.tuned" / "journal.jsonl").is_file()
     with pytest.raises(ValueError, match="no query is judged"):
         lw.tune(index, queries, {})
+
+
+def test_an_index_of_two_documents_is_tuned(tmp_path: Path) -> None:
+    """Each query had one negative, so whitening had rows that are all alike: a singular matrix."""
+    index = lw.build(tmp_path / "i", ["green tea is steeped", "rotate the key"])
+    queries, qrels = {"q0": "tea", "q1": "key"}, {"q0": {"0": 1}, "q1": {"1": 1}}
+    assert lw.tune(index, queries, qrels, budget="5k-tokens").verdict == "keep the default"

@@ -69,8 +69,9 @@ class Baselines:
         rows = np.concatenate(
             [self.gradients.documents.negatives(one) for one in self.context.search]
         )
-        for shrunk in SHRUNK:
-            yield f"whitened, {shrunk:g} shrunk", whitening(rows, shrunk)
+        if (rows != rows[:1]).any():  # rows that are all alike have no directions to whiten
+            for shrunk in SHRUNK:
+                yield f"whitened, {shrunk:g} shrunk", whitening(rows, shrunk)
 
     def _queries(self) -> Float32Array:
         import torch

@@ -1,0 +1,113 @@
+"""Make an index, or open it, with the encoders that its channels need."""
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from embedder.checkpoints.trust import ModelAccess
+from embedder.encoders.load import load_encoder
+from embedder.encoders.specs import channels_of
+from embedder.prompts.prompt import Prompt
+from embedder.types import Encoder
+from index.folder import Index
+from lastword.documents import Source, read_documents
+from lastword.engine import SearchEngine
+from retrieval.build import build_index
+from retrieval.fusion_choice import AUTO
+from retrieval.open import open_retriever
+from retrieval.options import BuildOptions
+from retrieval.retriever import DEPTH, Retriever
+
+Model = str | Path | Encoder | Mapping[str, Encoder]
+"""A model's name or folder, an encoder of `load_encoder`, or an encoder for each channel."""
+
+
+def open_engine(
+    path: str | Path,
+    channels: Sequence[str] | None = None,
+    fusion: str = AUTO,
+    depth: int = DEPTH,
+    access: ModelAccess | None = None,
+) -> SearchEngine:
+    """Open an index, with the encoders, prompts and fusion that it names itself.
+
+    Args:
+        path: folder of an index, made by `build` or by `lastword index`.
+        channels: some of its channels; all by default.
+        fusion: e.g. "rrf" or "minmax:dense=0.7,bm25=0.3"; "auto" is the index's own.
+        depth: documents that each channel contributes to the fusion.
+        access: where models run, where they lie now, and which are allowed.
+
+    Raises:
+        ValueError: it is no index, has no such channel, or names a model that you did not choose.
+
+    >>> lw.build("my.index", ["green tea", "black rock"]).close()
+    >>> with lw.open("my.index") as index:
+    ...     index.search("tea", k=1)[0].text
+    'green tea'
+    """
+    if isinstance(channels, str) or not isinstance(channels, Sequence | None):
+        raise TypeError(f"channels must be a list of names; got {channels!r}")
+    return SearchEngine(open_retriever(path, channels, fusion, depth, access))
+
+
+def build_engine(
+    path: str | Path | None,
+    documents: Source,
+    model: Model = "bundled",
+    prompt: Prompt | str | Path | None = None,
+    options: BuildOptions | None = None,
+) -> SearchEngine:
+    """Make an index of documents and open it; BM25 comes along.
+
+    Args:
+        path: folder to make; None makes an index that goes when it is closed or forgotten.
+        documents: strings, dicts with "text" and perhaps "id", "title" and any metadata, or
+            Documents, also from a generator; or a path or name, as `lastword index` takes it.
+        model: name or folder of a language model, "bundled", "sbert:NAME", or "bm25" for words
+            alone; or an encoder, or an encoder for each channel.
+        prompt: library name, file or value; None is the model's own, else "promptreps".
+        options: how it is built, see `BuildOptions`; `overwrite` replaces a complete index.
+
+    Raises:
+        TypeError: documents or model are of another kind.
+        ValueError: a document has no text, an id comes twice, or there is an index already. A
+            failed build leaves no folder, unless a segment of it was committed: the same call
+            then goes on from there.
+
+    >>> documents = [{"id": "keys", "text": "rotate the key", "year": 1999}, "green tea"]
+    >>> index = lw.build("my.index", documents, model="bundled")
+    >>> index.ids(), index.get("keys").metadata
+    (['keys', '1'], {'year': 1999})
+    """
+    encoders = choose_encoders(model, prompt)
+    folder = Path(tempfile.mkdtemp(prefix="lastword-")) / "index" if path is None else Path(path)
+    try:
+        report = build_index(read_documents(documents), encoders, folder, options)
+        engine = SearchEngine(Retriever(Index.open(folder), encoders), report)
+    except BaseException:
+        if path is None:
+            shutil.rmtree(folder.parent, ignore_errors=True)
+        raise
+    if path is None:
+        weakref.finalize(engine, shutil.rmtree, folder.parent, ignore_errors=True)
+    return engine
+
+
+def choose_encoders(model: Model, prompt: Prompt | str | Path | None) -> dict[str, Encoder]:
+    """Return the encoder of each channel."""
+    if isinstance(model, Mapping):
+        if prompt is not None:
+            raise ValueError("a prompt goes with a model's name; these encoders have theirs")
+        return dict(model)
+    if isinstance(model, str | Path):
+        encoder: Any = load_encoder(model, prompt)
+    elif isinstance(model, Encoder):
+        encoder = model
+    else:
+        raise TypeError(f"model must be a name, a folder or an encoder; got {type(model).__name__}")
+    channels = dict.fromkeys(channels_of(encoder), encoder)
+    return {**channels, "bm25": channels.get("bm25") or load_encoder("bm25")}
