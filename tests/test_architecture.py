@@ -37,7 +37,7 @@ ORDER: dict[str, list[str | set[str]]] = {
         *("search", "proposers", "objectives"),
         *({"options", "first_prompts", "report"}, "choose_proposers", "setup", "outcome", "run"),
     ],
-    "lastword": ["engine", "cli", "commands", "app", "main"],
+    "lastword": ["engine", "adapters", "cli", "commands", "app", "main"],
 }
 
 

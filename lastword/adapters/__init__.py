@@ -1,0 +1,1 @@
+"""Indexes and encoders as parts of other libraries: `pip install "lastword[adapters]"`."""
