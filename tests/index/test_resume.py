@@ -33,7 +33,9 @@ def test_a_continued_build_ends_with_the_same_bytes(tmp_path: Path, stop: int, c
     whole = build_index(documents(100), both(), tmp_path / "whole", options)
     with pytest.raises(InterruptedBuildError):
         build_index(until(stop, documents(100)), both(), tmp_path / "i", options)
-    if stop:
+    kept = stop >= options.segment_documents or (cache and stop >= options.window)
+    assert (tmp_path / "i").exists() == kept  # of a build that encoded nothing nothing is left
+    if kept:
         with Index.open(tmp_path / "i") as index:
             assert index.unfinished is not None
             assert index.documents == index.unfinished.consumed == stop // 30 * 30

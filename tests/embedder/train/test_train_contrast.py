@@ -201,9 +201,9 @@ def test_killed_run_ends_in_the_same_bytes(tuning: FineTuneSettings, tmp_path: P
     code = f"""
 import time
 from pathlib import Path
-from embedder.train.contrast.run import Workshop, fine_tune
-from embedder.train.contrast.finetune_settings import Lora, Tuning
-fine_tune({tuning!r}, Workshop(Path({str(killed)!r}), Path({str(tmp_path / "k")!r}), "cpu",
+from embedder.train.contrast.run import FineTuneRun, fine_tune
+from embedder.train.contrast.finetune_settings import FineTuneSettings, Lora
+fine_tune({tuning!r}, FineTuneRun(Path({str(killed)!r}), Path({str(tmp_path / "k")!r}), "cpu",
           report=lambda now: time.sleep(0.1)))
 """
     run = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
