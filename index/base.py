@@ -1,12 +1,9 @@
 """What a search of one channel of one segment takes and gives."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from embedder.types import Representation
 
 NO_ROW = -1
 
@@ -39,27 +36,3 @@ class Hits:
             raise ValueError("scores must not increase along a row")
         if np.any(np.isneginf(self.scores) != (self.rows == NO_ROW)):
             raise ValueError("rows must be NO_ROW exactly where scores are -inf")
-
-
-class Channel(Protocol):
-    """One channel of one segment: rows that can be searched."""
-
-    @property
-    def rows(self) -> int:
-        """Number of rows held, deleted ones included."""
-        ...
-
-    def search(
-        self, queries: Representation, k: int, live: NDArray[np.bool_] | None = None
-    ) -> Hits:
-        """Return the k highest-scoring rows per query; ties go to the lower row.
-
-        Args:
-            queries: one row per query.
-            k: at least 1; fewer rows than k are padded.
-            live: (rows,) True where a row may be returned; None means all.
-
-        Returns:
-            Hits of shape (len(queries), k).
-        """
-        ...

@@ -22,19 +22,9 @@ from index.channel import ChannelRows, Match, RowIds
 from index.channels.dense import DenseChannel
 from index.documents import Document
 from index.manifest import ChannelSpec, Ingest, Manifest, Passages
-from index.manifest_file import FORMAT, MANIFEST, read_manifest, write_manifest
+from index.manifest_file import read_manifest
 from index.segment import Segment, damaged_files, open_segments
 from index.storage.checksums import check_folder
-
-__all__ = [
-    "FORMAT",
-    "MANIFEST",
-    "SEGMENTS",
-    "Index",
-    "check",
-    "read_manifest",
-    "write_manifest",
-]
 
 SEGMENTS = "segments"
 

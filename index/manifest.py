@@ -1,7 +1,7 @@
 """What an index folder says about itself: channels, segments, checksums, work in progress."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -210,15 +210,8 @@ class Manifest:
         if len(channels) != len(written.channels):
             raise ValueError(f"{where}: two channels have one name")
         try:
-            manifest = Manifest(
-                generation=written.generation,
-                next_segment=written.next_segment,
-                channels=channels,
-                segments=written.segments,
-                passages=written.passages,
-                ingest=written.ingest,
-                fusion=written.fusion,
-            )
+            named = {key.name: getattr(written, key.name) for key in fields(written)}
+            manifest = Manifest(**named | {"channels": channels})
             manifest.check_names()
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error

@@ -1,9 +1,9 @@
 """One segment, written: documents and rows stream in, files and their checksums come out."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,22 +156,8 @@ class SegmentBuilder:
             remove_segment(self.folder)
 
 
-class _Rows(Protocol):
-    """Rows of one channel on their way to disk."""
-
-    passages: int
-    dim: int | None
-
-    @property
-    def count(self) -> int: ...
-
-    def append(self, rows: Representation, owner: NDArray[np.int64]) -> None: ...
-
-    def write(self) -> None: ...
-
-
-class _Owned:
-    """What dense and sparse rows have in common: a width, and owners."""
+class _Rows(ABC):
+    """Rows of one channel on their way to disk: a width, and owners."""
 
     def __init__(self, folder: Path, spec: ChannelSpec) -> None:
         self.folder = folder
@@ -184,6 +170,13 @@ class _Owned:
     def count(self) -> int:
         return sum(map(len, self._owner))
 
+    @abstractmethod
+    def append(self, rows: Representation, owner: NDArray[np.int64]) -> None: ...
+
+    @abstractmethod
+    def write(self) -> None:
+        write_array(self.folder / OWNER, np.concatenate(self._owner))
+
     def own(self, width: int, owner: NDArray[np.int64]) -> None:
         if self.dim is not None and self.dim != width:
             raise ValueError(
@@ -192,11 +185,8 @@ class _Owned:
         self.dim = width
         self._owner.append(owner.astype(np.int32))
 
-    def write_owner(self) -> None:
-        write_array(self.folder / OWNER, np.concatenate(self._owner))
 
-
-class _DenseRows(_Owned):
+class _DenseRows(_Rows):
     """Dense rows, gathered in a file: a segment's vectors need not fit in memory."""
 
     def __init__(self, folder: Path, spec: ChannelSpec) -> None:
@@ -221,10 +211,10 @@ class _DenseRows(_Owned):
         except TooFewRowsError:  # so few are searched exactly in no time; `lastword info` says so
             build_dense(vectors, FLAT, self.folder)
         self._gathered.unlink()
-        self.write_owner()
+        super().write()
 
 
-class _SparseRows(_Owned):
+class _SparseRows(_Rows):
     """Sparse rows, gathered in memory."""
 
     def __init__(self, folder: Path, spec: ChannelSpec) -> None:
@@ -243,4 +233,4 @@ class _SparseRows(_Owned):
         empty = csr_matrix(np.zeros((0, 1), np.float32))
         build_inverted(vstack(self._parts or [empty], format="csr"), self.folder)
         self._parts = []
-        self.write_owner()
+        super().write()

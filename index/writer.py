@@ -9,9 +9,10 @@ from types import TracebackType
 import numpy as np
 
 from embedder.files.durable import flush, is_partial, remove_leftovers, replacing
-from index.folder import MANIFEST, SEGMENTS, read_manifest, write_manifest
+from index.folder import SEGMENTS
 from index.garbage import remove_cache, remove_unnamed
 from index.manifest import ChannelSpec, Ingest, Manifest, Passages
+from index.manifest_file import MANIFEST, read_manifest, write_manifest
 from index.merging import merge_segments
 from index.segment import LiveDocuments, refuse_damage
 from index.segment_builder import SegmentBuilder

@@ -9,9 +9,8 @@ from pathlib import Path
 from embedder.progress import Progress
 from embedder.types import Encoder, fingerprint_differences
 from index.documents import Document
-from index.folder import MANIFEST
 from index.manifest import Ingest
-from index.manifest_file import read_manifest
+from index.manifest_file import MANIFEST, read_manifest
 from index.writer import CACHE, IndexWriter
 from retrieval.ingestion import Ingestion
 from retrieval.options import BuildOptions, BuildReport

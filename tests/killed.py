@@ -16,7 +16,8 @@ import numpy as np
 
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Encoder
-from index.folder import MANIFEST, Index
+from index.folder import Index
+from index.manifest_file import MANIFEST
 from index.writer import IndexWriter
 from retrieval.build import add_documents, build_index
 from retrieval.options import BuildOptions

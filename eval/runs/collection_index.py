@@ -12,8 +12,9 @@ from embedder.progress import Progress
 from embedder.types import Encoder
 from eval.data.collections import Collection
 from index.documents import Document
-from index.folder import MANIFEST, Index
+from index.folder import Index
 from index.manifest import Manifest
+from index.manifest_file import MANIFEST
 from retrieval.build import build_index
 from retrieval.options import BuildOptions
 from retrieval.source import DocumentsDigest, SourceChangedError, documents_digest

@@ -20,7 +20,8 @@ from eval.data.json_texts import read_objects
 from eval.data.qrels import Qrels, read_qrels, write_qrels
 from eval.runs.collection_index import manifest_digest
 from eval.runs.record import SUFFIX, Record, is_record
-from index.folder import MANIFEST, Index, read_manifest
+from index.folder import Index
+from index.manifest_file import MANIFEST, read_manifest
 from retrieval.run import Run, read_trec, write_trec
 from retrieval.source import documents_digest
 

@@ -15,6 +15,7 @@ _BLOCK = 1 << 16  # rows that are added at a time, so that memory-mapped vectors
 _READ = 1 << 20  # bytes read at a time
 _TRAINING_ROWS = 1 << 18
 _TRAINING_ROWS_PER_LIST = 64
+_SEED = 0  # of the rows that are trained on, where there are too many
 _K_FACTOR = 8  # candidates for each row wanted, where quantised scores are refined
 _SPARE = 16  # rows beyond k, for the caller to choose from
 _LEAST_EF = 64  # candidates that a graph search keeps at least
@@ -27,16 +28,7 @@ class TooFewRowsError(ValueError):
     """A factory that trains was given fewer rows than it has centres."""
 
 
-def check_factory(factory: str, dim: int) -> None:
-    """Refuse a factory string that FAISS cannot make for `dim`-d vectors.
-
-    Raises:
-        ValueError: with what FAISS says, or that it is not installed.
-    """
-    _made(factory, dim)
-
-
-def filled(factory: str, vectors: NDArray[np.float32], seed: int) -> Any:  # noqa: ANN401
+def filled(factory: str, vectors: NDArray[np.float32]) -> Any:  # noqa: ANN401
     """Return a FAISS index of all vectors.
 
     Refining by the vectors themselves (RFlat) is left out: they are at hand, see `search`.
@@ -44,7 +36,6 @@ def filled(factory: str, vectors: NDArray[np.float32], seed: int) -> Any:  # noq
     Args:
         factory: FAISS factory string.
         vectors: (n, dim) float32, may be memory-mapped.
-        seed: chooses the rows that are trained on, where there are too many.
 
     Raises:
         TooFewRowsError: it needs more rows to train.
@@ -53,7 +44,7 @@ def filled(factory: str, vectors: NDArray[np.float32], seed: int) -> Any:  # noq
     made = _made(factory, vectors.shape[1])
     try:
         if not made.is_trained:
-            made.train(_training_rows(made, vectors, seed))
+            made.train(_training_rows(made, vectors))
         for start in range(0, len(vectors), _BLOCK):
             made.add(np.ascontiguousarray(vectors[start : start + _BLOCK]))
     except RuntimeError as error:
@@ -192,12 +183,12 @@ def _parts(faiss: ModuleType, held: Any) -> list[Any]:  # noqa: ANN401
     return [held]
 
 
-def _training_rows(made: Any, vectors: NDArray[np.float32], seed: int) -> NDArray[np.float32]:  # noqa: ANN401
+def _training_rows(made: Any, vectors: NDArray[np.float32]) -> NDArray[np.float32]:  # noqa: ANN401
     lists = getattr(_parts(_faiss(""), made)[-1], "nlist", 0)
     enough = max(_TRAINING_ROWS, _TRAINING_ROWS_PER_LIST * lists)
     if len(vectors) <= enough:
         return np.ascontiguousarray(vectors)
-    chosen = np.random.default_rng(seed).choice(len(vectors), enough, replace=False)
+    chosen = np.random.default_rng(_SEED).choice(len(vectors), enough, replace=False)
     return np.ascontiguousarray(vectors[np.sort(chosen)])
 
 

@@ -33,9 +33,7 @@ def dense_queries(queries: Representation, dim: int) -> NDArray[np.float32]:
     return queries.dense
 
 
-def build_dense(
-    vectors: NDArray[np.float32], factory: str, folder: Path, seed: int = 0
-) -> list[str]:
+def build_dense(vectors: NDArray[np.float32], factory: str, folder: Path) -> None:
     """Write vectors and, unless they are searched by brute force, their FAISS index.
 
     FAISS links a graph (HNSW) with several threads at once, so its file may differ from one
@@ -45,10 +43,6 @@ def build_dense(
         vectors: (n, dim) float32 unit rows; may be memory-mapped.
         factory: FAISS factory string; "Flat" is exact and needs no FAISS.
         folder: exists.
-        seed: chooses the rows that are trained on, where there are too many.
-
-    Returns:
-        Names of the files written.
 
     Raises:
         ValueError: the vectors or the factory string are wrong, FAISS is not installed, or the
@@ -56,14 +50,11 @@ def build_dense(
     """
     if vectors.ndim != 2 or vectors.dtype != np.float32:
         raise ValueError(f"vectors must be (n, dim) float32; got {vectors.shape} {vectors.dtype}")
-    files = [VECTORS]
     if factory != FLAT and len(vectors):
         from index.channels.approximate import filled, write
 
-        write(filled(factory, vectors, seed), folder / APPROXIMATE)
-        files.append(APPROXIMATE)
+        write(filled(factory, vectors), folder / APPROXIMATE)
     write_array(folder / VECTORS, vectors)
-    return files
 
 
 def open_dense(

@@ -101,8 +101,8 @@ class Postings:
         )
 
 
-def build_inverted(matrix: csr_matrix, folder: Path) -> list[str]:
-    """Write the postings of a matrix into a folder; return the names of the files.
+def build_inverted(matrix: csr_matrix, folder: Path) -> None:
+    """Write the postings of a matrix into a folder.
 
     Args:
         matrix: (rows, columns) float32, positive entries; memory is taken by entries, never by
@@ -131,7 +131,6 @@ def build_inverted(matrix: csr_matrix, folder: Path) -> list[str]:
     }
     for name, dtype in _DTYPES.items():
         write_array(folder / f"{name}.npy", arrays[name].astype(dtype, copy=False))
-    return [f"{name}.npy" for name in _DTYPES]
 
 
 def open_inverted(folder: Path, sound: bool = False) -> Postings:

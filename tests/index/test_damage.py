@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from index.folder import FORMAT, Index, check
+from index.folder import Index, check
 from index.manifest import ChannelSpec, Ingest
+from index.manifest_file import FORMAT
 from index.writer import IndexWriter
 from lastword.main import main
 from retrieval.build import add_documents

@@ -221,7 +221,7 @@ def _studied(
 
 def _check_index(path: Path, runs: "Mapping[str, Run]") -> None:
     """Find out before a study whether its outcome would fit an index."""
-    from index.folder import read_manifest
+    from index.manifest_file import read_manifest
 
     channels = read_manifest(path).channels
     if set(channels) != set(runs):

@@ -10,8 +10,9 @@ import pytest
 from eval.data.qrels import write_qrels
 from eval.measures.measures import evaluate, means
 from eval.runs.run_folder import RunFolder
-from index.folder import Index, read_manifest, write_manifest
+from index.folder import Index
 from index.manifest import Manifest
+from index.manifest_file import read_manifest, write_manifest
 from lastword.main import main
 from retrieval.fusion import fusion_by_name
 from retrieval.run import Run, read_trec, write_trec
