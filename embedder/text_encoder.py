@@ -1,7 +1,8 @@
 """What every encoder offers beside `encode`: the calls that users of sentence-transformers know."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -25,14 +26,26 @@ class TextEncoder(ABC):
     (2, 512)
     """
 
+    _fingerprint: str
+    _counts: Counter[str]
+
     @property
-    @abstractmethod
     def fingerprint(self) -> str:
         """Canonical JSON object of everything that changes a vector.
 
         >>> lw.load_encoder("bm25:german").fingerprint
         '{"analysis":2,"kind":"bm25","language":"german",...}'
         """
+        return self._fingerprint
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Totals since creation: texts, and what the encoder counts of them, e.g. truncated.
+
+        >>> lw.load_encoder("bm25").counts
+        {'texts': 0, 'without_words': 0}
+        """
+        return dict(self._counts)
 
     @abstractmethod
     def encode(self, texts: Sequence[str], role: Role) -> Representation:

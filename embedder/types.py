@@ -196,6 +196,12 @@ class NamesTerms(Protocol):
         ...
 
 
+def inner_encoder(encoder: Encoder) -> Encoder:
+    """Return the encoder within one that rewrites texts or adapts queries, else the encoder."""
+    inner: Encoder = getattr(encoder, "inner", encoder)
+    return inner
+
+
 @runtime_checkable
 class Counted(Protocol):
     """An encoder that tells what it did to the texts it was given."""

@@ -147,11 +147,6 @@ class AdaptedEncoder(TextEncoder):
         self._fingerprint = fingerprint_of(**facts, query_adaptation=adaptation.digest)
 
     @property
-    def fingerprint(self) -> str:
-        """That of the inner encoder, and what the queries' rows are changed by."""
-        return self._fingerprint
-
-    @property
     def soft_tokens(self) -> int:
         """Soft tokens before each query."""
         return 0 if self.adaptation.soft is None else self.adaptation.soft.shape[1]

@@ -3,7 +3,8 @@
 import hashlib
 import threading
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain, pairwise
 
@@ -62,7 +63,7 @@ class BM25Encoder(TextEncoder):
         self._stops = frozenset(map(self._normalised, read_stop_words(self._stop_words)))
         self._columns: dict[str, int | None] = {}
         self._lock = threading.Lock()  # a Snowball stemmer keeps the word it works on
-        self._texts = self._without_words = 0
+        self._counts = Counter(texts=0, without_words=0)
 
     @property
     def spec(self) -> BM25Spec | None:
@@ -83,18 +84,12 @@ class BM25Encoder(TextEncoder):
             analysis=self._analysis,
         )
 
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """Texts encoded since creation, and how many of them had no term."""
-        return {"texts": self._texts, "without_words": self._without_words}
-
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Count terms: sparse (len(texts), 2**62) float32 counts; a text may have none."""
         role, texts = Role(role), list_texts(texts)
         columns = self.columns(texts)
         lengths = np.array([len(row) for row in columns], np.int64)
-        self._texts += len(texts)
-        self._without_words += int((lengths == 0).sum())
+        self._counts.update(texts=len(texts), without_words=int((lengths == 0).sum()))
         sparse = _counted(np.array([*chain(*columns)], np.int64), lengths)
         return Representation(dense=None, sparse=sparse, owner=np.arange(len(texts)))
 

@@ -1,7 +1,7 @@
 """LLMEncoder: prompt + backbone + sparsify; one forward pass gives dense and sparse rows."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
@@ -58,19 +58,9 @@ class LLMEncoder(TextEncoder):
             self.options = _within_context(options, self.reader)
             self.table = backbone.vocabulary(rules) if rules else None
         self.room = AdaptiveBudget(self.options.token_budget)
-        self._counts: Counter[str] = Counter(texts=0, tokens=0, truncated=0, without_words=0)
+        self._counts = Counter(texts=0, tokens=0, truncated=0, without_words=0)
         with lock_of(backbone.tokenizer):
             self._fingerprint = self._describe()
-
-    @property
-    def fingerprint(self) -> str:
-        """Canonical JSON of everything that changes a vector."""
-        return self._fingerprint
-
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """Totals since creation: texts, tokens fed, truncated, without_words."""
-        return dict(self._counts)
 
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Encode texts in order; the empty string is legal."""
@@ -109,6 +99,13 @@ class LLMEncoder(TextEncoder):
         if self.table is None:
             raise ValueError(f"prompt {self.prompt.name!r} reads no sparse rows")
         return {int(term): self.table.readable(int(term)) for term in terms}
+
+    def columns(self, words: Sequence[str]) -> Iterable[Iterable[int]]:
+        """Return the sparse columns that each word stands in, read alone."""
+        if self.table is None:
+            raise ValueError(f"prompt {self.prompt.name!r} reads no sparse rows")
+        with lock_of(self.backbone.tokenizer):
+            return self.table.allowed(words)
 
     def fed(self, text: str, role: Role) -> ModelInput:
         """Return the tokens that a text is fed as, cut at the limit, with their marks."""

@@ -13,7 +13,7 @@ from embedder.methods.geneol import Rewriter
 from embedder.models.backbone import Backbone
 from embedder.models.generation import Generator
 from embedder.models.loading import LLMOptions, load_backbone
-from embedder.types import Encoder
+from embedder.types import Encoder, inner_encoder
 
 PromptedEncoder = LLMEncoder | AdaptedEncoder | RewritingEncoder
 
@@ -64,7 +64,7 @@ def with_task(encoder: Encoder, task: str, reads: tuple[str, ...] | None = None)
 
 def language_model_of(encoder: Encoder) -> LLMEncoder | None:
     """Return what reads texts within an encoder, None where no language model does."""
-    inner = getattr(encoder, "inner", encoder)
+    inner = inner_encoder(encoder)
     return inner if isinstance(inner, LLMEncoder) else None
 
 

@@ -46,13 +46,8 @@ class RewritingEncoder(TextEncoder):
         self.inner, self.rewriter = inner, rewriter
         self.spec: LLMSpec | None = None
         self._counting = Lock()
-        self._counts: Counter[str] = Counter(texts=0, variants=0, empty_variants=0)
+        self._counts = Counter(texts=0, variants=0, empty_variants=0)
         self._fingerprint = fingerprint_of(**json.loads(inner.fingerprint), variants=rewriter.facts)
-
-    @property
-    def fingerprint(self) -> str:
-        """The fingerprint of the inner encoder, with generator and rules as one more fact."""
-        return self._fingerprint
 
     @property
     def prompt(self) -> "Prompt | None":

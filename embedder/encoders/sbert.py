@@ -1,7 +1,7 @@
 """sentence-transformers models, dense and sparse, as Encoders; their own prompts or another."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,7 @@ class SbertEncoder(TextEncoder):
         self.spec: SbertSpec | None = None  # `load` knows the model's name
         self.wordings = own_wordings(model) if prompt is None else sbert_wordings(prompt, model)
         self._acting = prompt is not None and prompt.text_specials == "control"
-        self._counts: Counter[str] = Counter(texts=0, truncated=0)
+        self._counts = Counter(texts=0, truncated=0)
         for role, wording in self.wordings.items():
             self._check_room(role, wording)
         self._fingerprint = fingerprint_of(
@@ -118,16 +118,6 @@ class SbertEncoder(TextEncoder):
         encoder.spec = self.spec and replace(self.spec, prompt=prompt)
         return encoder
 
-    @property
-    def fingerprint(self) -> str:
-        """Canonical JSON of everything that changes a vector."""
-        return self._fingerprint
-
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """Totals since creation: texts, truncated."""
-        return dict(self._counts)
-
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Encode texts in order."""
         role, texts = Role(role), list_texts(texts)
@@ -166,6 +156,14 @@ class SbertEncoder(TextEncoder):
             raise ValueError("a dense sentence-transformers model has no terms to name")
         tokens = self.model.tokenizer.convert_ids_to_tokens([int(term) for term in terms])
         return {int(term): str(token) for term, token in zip(terms, tokens, strict=True)}
+
+    def columns(self, words: Sequence[str]) -> Iterable[Iterable[int]]:
+        """Return the sparse columns that each word stands in, read alone."""
+        with lock_of(self.model):
+            ids: Iterable[Iterable[int]] = self.model.tokenizer(
+                list(words), add_special_tokens=False
+            ).input_ids
+        return ids
 
     def _run(self, texts: list[str], role: Role, prompt: str, options: dict[str, Any]) -> Any:  # noqa: ANN401  (tensor or array, by options)
         encode = self.model.encode_query if role is Role.QUERY else self.model.encode_document

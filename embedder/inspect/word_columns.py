@@ -10,7 +10,7 @@ from embedder.encoders.bm25 import BM25Encoder
 from embedder.inputs.vocabulary import TermVocabulary
 from embedder.locks import lock_of
 from embedder.text.words import is_unspaced, words_and_emoji
-from embedder.types import Encoder, NamesTerms
+from embedder.types import Encoder, NamesTerms, inner_encoder
 
 NamedWeights = list[tuple[str, float]]
 """Words with weights, heaviest first."""
@@ -33,14 +33,16 @@ class WordColumns:
     """
 
     def __init__(self, encoder: Encoder) -> None:
-        self._inner: Any = getattr(encoder, "inner", encoder)
-        self._ask = _columns(self._inner)
+        self._inner: Any = inner_encoder(encoder)
+        if not hasattr(self._inner, "columns"):
+            name = type(self._inner).__name__
+            raise ValueError(f"{name} does not tell which words its columns stand for")
         self._known: dict[str, frozenset[int]] = {}
 
     def of(self, found: Sequence[str]) -> list[frozenset[int]]:
         """Return the columns of each word."""
         new = [word for word in dict.fromkeys(found) if word not in self._known]
-        for word, columns in zip(new, self._ask(new) if new else [], strict=True):
+        for word, columns in zip(new, self._inner.columns(new) if new else [], strict=True):
             self._known[word] = frozenset(map(int, columns))
         return [self._known[word] for word in found]
 
@@ -125,8 +127,7 @@ def piece_words(
     encoder: Encoder, weights: Mapping[int, float], texts: Sequence[str]
 ) -> NamedWeights:
     """Write sparse columns as the tokens or terms that they are, with the marks on them."""
-    inner = getattr(encoder, "inner", encoder)
-    table = getattr(inner, "table", None)
+    table = getattr(inner_encoder(encoder), "table", None)
     if isinstance(table, TermVocabulary):
         return heaviest((table.name(column), weight) for column, weight in weights.items())
     names = piece_names(encoder, list(weights), texts)
@@ -143,27 +144,3 @@ def piece_names(encoder: Encoder, columns: Sequence[int], texts: Sequence[str]) 
 def heaviest(words: Iterable[tuple[str, float]]) -> NamedWeights:
     """Put the heaviest words first; equals go by the alphabet."""
     return sorted(words, key=lambda pair: (-pair[1], pair[0]))
-
-
-def _columns(inner: Any) -> Callable[[list[str]], Iterable[Iterable[int]]]:  # noqa: ANN401
-    """Return what gives the columns of words, each read alone."""
-    if isinstance(inner, BM25Encoder):
-        return inner.columns
-    if isinstance(getattr(inner, "table", None), TermVocabulary):
-
-        def allowed(found: list[str]) -> Iterable[Iterable[int]]:
-            with lock_of(inner.backbone.tokenizer):
-                columns: Iterable[Iterable[int]] = inner.table.allowed(found)
-            return columns
-
-        return allowed
-    tokenizer = getattr(getattr(inner, "model", None), "tokenizer", None)
-    if tokenizer is None:
-        raise ValueError(f"{type(inner).__name__} does not tell which words its columns stand for")
-
-    def read(found: list[str]) -> Iterable[Iterable[int]]:
-        with lock_of(inner.model):  # as its encoder does
-            ids: Iterable[Iterable[int]] = tokenizer(found, add_special_tokens=False)["input_ids"]
-        return ids
-
-    return read

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from embedder.checkpoints.trust import ModelAccess
 from embedder.encoders.specs import BM25Spec, EncoderSpec, spec_of, specs_of, to_json
 from embedder.files.content_hash import content_hash
-from embedder.types import Encoder, Role
+from embedder.types import Encoder, Role, inner_encoder
 from eval.tasks.mteb_model import SEARCHED, DenseModel, HybridModel, Searching, instruction
 from retrieval.open import load_specs
 
@@ -167,7 +167,7 @@ def _width(encoder: Encoder) -> int:
 
 def _size(encoder: Encoder | None) -> dict[str, Any]:
     """Describe the network behind dense rows, as far as there is one to look at."""
-    inner: Any = getattr(encoder, "inner", encoder)  # one that rewrites texts or adapts wraps it
+    inner: Any = encoder and inner_encoder(encoder)
     backbone = getattr(inner, "backbone", None)
     model = backbone.model if backbone is not None else getattr(inner, "model", None)
     if model is None:
