@@ -6,6 +6,7 @@ A call may take minutes on a slow model, and goes through wrappers whose contrac
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 
 Progress = Callable[[int], None]
 """Called with the number of texts or documents that are done so far."""
@@ -38,6 +39,15 @@ def watching(told: Progress, texts: int) -> Iterator[None]:
 def added(told: Progress, before: int, more: int) -> None:
     """Tell a number on top of what was there before."""
     told(before + more)
+
+
+def windows(total: int, size: int, progress: Progress) -> Iterator[slice]:
+    """Yield slices of `size` items; what is encoded between two of them counts as it is encoded."""
+    for start in range(0, total, size):
+        end = min(start + size, total)
+        with watching(partial(added, progress, start), end - start):
+            yield slice(start, end)
+        progress(end)
 
 
 def silent(texts: int) -> None:

@@ -16,7 +16,7 @@ from lastword.cli.tables import on_terminal, table, visible
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
 __all__ = [
     "Screen",
@@ -34,6 +34,8 @@ LONG = 2.0  # seconds that may pass without a word
 LINE_EVERY = 30.0  # seconds between two lines of progress where stderr is no terminal
 Advance = Callable[[int], None]
 """Called with how many items are finished by now."""
+ShowStage = Callable[[str, float, float, str], None]
+"""Called with a stage, how much of how much is done, and what else there is to say."""
 
 
 class Screen:
@@ -72,17 +74,20 @@ class Screen:
         Where stderr is no terminal there is only the line. Nothing is left of work that failed:
         the error is then the only line.
         """
-        started, finished = time.perf_counter(), 0
         if not self.speaks:
             yield lambda done: None
             return
-        with _bar(unit) as bar:
-            task = bar.add_task(visible(what), total=total)
+        started, finished = time.perf_counter(), 0
+        with _bars(transient=True) as bars:
+            task = bars.add_task(visible(what), total=total, status="")
 
             def advance(done: int) -> None:
                 nonlocal finished
                 finished = done
-                bar.update(task, completed=done)
+                of = "" if total is None else f" of {total:,}"
+                bars.update(task, completed=done)
+                rate = bars.tasks[0].speed or done / (time.perf_counter() - started)
+                bars.update(task, status=f"{done:,}{of} {unit}, {rate:,.0f} {unit}/s")
 
             yield advance
         seconds = time.perf_counter() - started
@@ -91,6 +96,29 @@ class Screen:
                 f"{what}: {finished:,} {unit} in {duration(seconds)}"
                 f" ({finished / seconds:,.0f} {unit}/s)"
             )
+
+    @contextmanager
+    def stages(self) -> Iterator[ShowStage]:
+        """Show a bar for each stage; where stderr is no terminal, a line now and then."""
+        if not self.speaks:
+            yield lambda stage, done, total, status: None
+            return
+        last = time.monotonic()
+        tasks: dict[str, TaskID] = {}
+        with _bars() as bars:
+
+            def show(stage: str, done: float, total: float, status: str) -> None:
+                nonlocal last
+                if stage not in tasks:
+                    tasks[stage] = bars.add_task(stage, status="")
+                bars.update(tasks[stage], total=total, completed=done, status=status)
+                if bars.disable and (time.monotonic() - last > LINE_EVERY or done == total):
+                    last = time.monotonic()
+                    left = bars.tasks[tasks[stage]].time_remaining
+                    remaining = f", {duration(left)} left" if left else ""
+                    self.remark(f"{stage}: {status}{remaining}")
+
+            yield show
 
     def loading(self, channels: str) -> AbstractContextManager[None]:
         """Show that a model is loaded, which takes seconds; words alone, bm25, need none."""
@@ -185,25 +213,23 @@ class _Visible:
                 yield Segment(visible(segment.text, keep="\n"), segment.style)
 
 
-def _bar(unit: str) -> "Progress":
+def _bars(transient: bool = False) -> "Progress":
     from rich import progress
-    from rich.text import Text
-
-    class Rate(progress.ProgressColumn):
-        """Throughput so far."""
-
-        def render(self, task: progress.Task) -> Text:
-            return Text(f"{task.speed:,.0f} {unit}/s" if task.speed else "", style="cyan")
+    from rich.table import Column
 
     console = _console(stderr=True)
+    # By default every column is cut where a line is too long.
+    status = progress.TextColumn(
+        "{task.fields[status]}", markup=False, table_column=Column(overflow="fold")
+    )
     return progress.Progress(
         progress.TextColumn("{task.description}", markup=False),
-        progress.BarColumn(bar_width=None),
-        progress.MofNCompleteColumn(),
-        Rate(),
+        progress.BarColumn(bar_width=20),
+        progress.TaskProgressColumn(),
+        status,
         progress.TimeRemainingColumn(),
         console=console,
         disable=not console.is_terminal,
-        transient=True,
+        transient=transient,
         speed_estimate_period=60,
     )

@@ -1,7 +1,6 @@
 """The command that writes vectors to a file, for other programs."""
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -48,7 +47,7 @@ def embed(files: EmbedFiles, reading: EncoderOptions, output: Output) -> None:
     import numpy as np
 
     from embedder.encoders.specs import known_spec
-    from embedder.progress import added, watching
+    from embedder.progress import windows
     from embedder.types import Representation, Role
     from eval.data.local import TextFolder
     from retrieval.named_texts import encode_named
@@ -65,12 +64,10 @@ def embed(files: EmbedFiles, reading: EncoderOptions, output: Output) -> None:
     with screen.loading(reading.channels):
         encoder = next(iter(model_channels(reading).values()))
     with screen.progress("Encoding", len(texts), "texts") as advance:
-        parts = []
-        for start in range(0, len(texts), WINDOW):
-            some = slice(start, start + WINDOW)
-            with watching(partial(added, advance, start), len(texts[some])):
-                parts.append(encode_named(encoder, texts[some], Role(files.role), names[some]))
-            advance(min(start + WINDOW, len(texts)))
+        parts = [
+            encode_named(encoder, texts[window], Role(files.role), names[window])
+            for window in windows(len(texts), WINDOW, advance)
+        ]
     rows = Representation.concatenate(parts, WINDOW)
     about = {
         "ids": np.array([document.id for document in documents]),

@@ -2,10 +2,9 @@
 
 import shlex
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,8 +20,9 @@ from lastword.cli.sources import check_folder_of, tell_escaped
 if TYPE_CHECKING:
     from index.folder import Index
     from lastword.cli.tables import Table
+    from lastword.engine import SearchEngine
+    from lastword.hits import Hit, SearchHits
     from retrieval.explain import Explanation
-    from retrieval.retriever import Retriever, SearchResult
     from retrieval.run import Run
 
 app = Typer()
@@ -30,7 +30,6 @@ app = Typer()
 SHOWN = 10  # documents on the screen
 RUN_DEPTH = 1000  # documents per query in a run file, as in TREC
 TOGETHER = 256  # queries of a file that are answered at a time
-ONLY = "query"  # id of the query that was typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,33 +112,34 @@ def explain(
     """
     _check_query(query)
     screen = Screen(output)
-    with opened(path, fusing, screen) as retriever:
-        told = retriever.explain(query, document_id, pieces=pieces)
+    with _open(path, fusing, screen) as engine:
+        retriever = engine.retriever  # which can name pieces, too
+        explanation = retriever.explain(query, document_id, pieces=pieces)
         dense = {name for name, spec in retriever.index.channels.items() if spec.kind == "dense"}
     data = {
         "query": query,
-        "document": asdict(told.document),
-        "score": told.score,
-        "channels": [asdict(part) for part in told.channels],
+        "document": asdict(explanation.document),
+        "score": explanation.score,
+        "channels": [asdict(part) for part in explanation.channels],
     }
-    heading = f"{visible(document_id)}: {told.score:.4f} for {query!r}"
-    screen.result(data, heading, one_line(told.document.content, 300), _parts_table(told, dense))
+    heading = f"{visible(document_id)}: {explanation.score:.4f} for {query!r}"
+    text = one_line(explanation.document.content, 300)
+    screen.result(data, heading, text, _parts_table(explanation, dense))
 
 
 @contextmanager
-def opened(path: Path, fusing: SearchOptions, screen: Screen) -> "Iterator[Retriever]":
-    """Open an index and make the encoders of the channels that are asked."""
-    from retrieval.open import open_retriever
+def _open(path: Path, fusing: SearchOptions, screen: Screen) -> "Iterator[SearchEngine]":
+    """Open an index with the encoders of the channels that are searched."""
+    from lastword.engine import open_engine
 
     names = split_names(fusing.channels)
-    with ExitStack() as stack:
-        with screen.loading(fusing.channels), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".* is not finished")  # it is said below
-            opening = open_retriever(path, names, fusing.fusion, fusing.depth, fusing)
-            retriever = stack.enter_context(opening)
-        if said := unfinished_text(retriever.index):
-            screen.remark(f"{said}.")
-        yield retriever
+    with screen.loading(fusing.channels), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".* is not finished")  # it is said below
+        engine = open_engine(path, names, fusing.fusion, fusing.depth, fusing)
+    with engine:
+        if remark := unfinished_text(engine.retriever.index):
+            screen.remark(f"{remark}.")
+        yield engine
 
 
 def unfinished_text(index: "Index") -> str:
@@ -156,107 +156,84 @@ def unfinished_text(index: "Index") -> str:
     )
 
 
-def answer_rows(answer: "SearchResult", query_id: str, documents: "Index") -> list[dict[str, Any]]:
-    """List what one query found: rank, id, score, title, text and the rank in every channel."""
-    from retrieval.run import ranked
-
-    places = {
-        name: {found: at for at, (found, _) in enumerate(ranked(run[query_id]), start=1)}
-        for name, run in answer.channels.items()
-    }
-    rows = []
-    for rank, (document_id, score) in enumerate(ranked(answer.run[query_id]), start=1):
-        document = documents.document(document_id)
-        channels = {
-            name: {"rank": places[name][document_id], "score": run[query_id][document_id]}
-            for name, run in answer.channels.items()
-            if document_id in run[query_id]
-        }
-        facts = {"rank": rank, "id": document_id, "score": score, "channels": channels}
-        rows.append(facts | {"title": document.title, "text": document.text})
-    return rows
-
-
-def answer_table(rows: Sequence[Mapping[str, Any]], channels: Sequence[str]) -> "Table":
-    """Lay out what one query found, with the rank that each channel gave."""
-    several = list(channels) if len(channels) > 1 else []
-    ranks = [f">{name}" for name in several]
-    return table(
-        *(">#", ">score", *ranks, "id", "text"),
-        rows=[
-            (
-                str(row["rank"]),
-                f"{row['score']:.4f}",
-                *(str(row["channels"].get(name, {}).get("rank", "-")) for name in several),
-                row["id"],
-                one_line(f"{row['title']} {row['text']}"),
-            )
-            for row in rows
-        ],
-        texts=["text"],
-        spare=ranks,
-    )
-
-
 def _search_one(path: Path, query: str, asking: QueryOptions, screen: Screen) -> None:
     _check_query(query)
-    with opened(path, asking, screen) as retriever:
-        answer = retriever.answer({ONLY: query}, asking.k or SHOWN)
-        rows = answer_rows(answer, ONLY, retriever.index)
-        channels = list(answer.channels)
-        _say_what_is_overlooked(retriever, [query], screen)
-        unfinished = unfinished_text(retriever.index)
+    with _open(path, asking, screen) as engine:
+        hits = engine.search(query, asking.k or SHOWN)
+        _say_what_is_overlooked(engine, [query], screen)
+        unfinished = unfinished_text(engine.retriever.index)
     data = {
         "query": query,
-        "channels": channels,
-        "fusion": retriever.fusion if len(channels) > 1 else None,
+        "channels": list(hits.channels),
+        "fusion": engine.fusion if len(hits.channels) > 1 else None,
         "unfinished": bool(unfinished),
-        "hits": rows,
-        "seconds": answer.seconds,
+        "hits": [_hit_facts(hit) for hit in hits],
+        "seconds": hits.seconds,
     }
-    if not rows:
+    if not hits:
         screen.result(data, f"Nothing found: {unfinished}." if unfinished else "Nothing found.")
         return
-    screen.result(data, answer_table(rows, channels))
-    took = ", ".join(f"{what} {duration(spent)}" for what, spent in answer.seconds.items())
-    screen.remark(took)
+    screen.result(data, _hits_table(hits))
+    screen.remark(", ".join(f"{step} {duration(spent)}" for step, spent in hits.seconds.items()))
+
+
+def _hit_facts(hit: "Hit") -> dict[str, Any]:
+    return {
+        "rank": hit.rank,
+        "id": hit.id,
+        "score": hit.score,
+        "channels": {name: place._asdict() for name, place in hit.channels.items()},
+        "title": hit.title,
+        "text": hit.text,
+        "metadata": hit.metadata,
+    }
+
+
+def _hits_table(hits: "SearchHits") -> "Table":
+    """Lay out what one query found, with the rank that each channel gave."""
+    channels = hits.channels if len(hits.channels) > 1 else ()
+    rows = []
+    for hit in hits:
+        places = (hit.channels.get(name) for name in channels)
+        ranks = ["-" if place is None else str(place.rank) for place in places]
+        text = one_line(hit.document.content)
+        rows.append((str(hit.rank), f"{hit.score:.4f}", *ranks, hit.id, text))
+    ranks = [f">{name}" for name in channels]
+    return table(">#", ">score", *ranks, "id", "text", rows=rows, texts=["text"], spare=ranks)
 
 
 def _search_file(path: Path, asking: QueryOptions, screen: Screen) -> None:
-    from embedder.progress import added, watching
+    from embedder.progress import windows
     from eval.data.queries import read_queries
     from retrieval.run import write_trec
 
     assert asking.queries is not None and asking.run is not None
     check_folder_of(asking.run)
     queries = read_queries(asking.queries)
-    ids = list(queries)
+    pairs = list(queries.items())
     run: Run = {}
     with (
-        opened(path, asking, screen) as retriever,
-        screen.progress("Searching", len(ids), "queries") as advance,
+        _open(path, asking, screen) as engine,
+        screen.progress("Searching", len(pairs), "queries") as advance,
     ):
-        for start in range(0, len(ids), TOGETHER):
-            some = {query_id: queries[query_id] for query_id in ids[start : start + TOGETHER]}
-            with watching(partial(added, advance, start), len(some)):
-                run |= retriever.search(some, asking.k or RUN_DEPTH)
-            advance(start + len(some))
-        _say_what_is_overlooked(retriever, list(queries.values()), screen)
+        for window in windows(len(pairs), TOGETHER, advance):
+            run |= engine.search_many(dict(pairs[window]), asking.k or RUN_DEPTH)
+        _say_what_is_overlooked(engine, list(queries.values()), screen)
     escaped = write_trec(run, asking.run)
-    unanswered = sum(not found for found in run.values())
+    unanswered = sum(not scores for scores in run.values())
     screen.result({"run": str(asking.run), "queries": len(run), "unanswered": unanswered})
     screen.remark(f"{asking.run}: {counted(len(run), 'query')}, {unanswered} without an answer.")
     tell_escaped(escaped, asking.run, screen)
 
 
-def _say_what_is_overlooked(retriever: "Retriever", texts: Sequence[str], screen: Screen) -> None:
+def _say_what_is_overlooked(engine: "SearchEngine", texts: Sequence[str], screen: Screen) -> None:
     """Say so where an old index has no terms for what stands in a query."""
     from embedder.encoders.bm25 import BM25Encoder
 
-    old = [one for one in retriever.encoders.values() if isinstance(one, BM25Encoder)]
-    if any(one.overlooks(texts) for one in old):
+    encoders = engine.encoders.values()
+    if any(one.overlooks(texts) for one in encoders if isinstance(one, BM25Encoder)):
         screen.remark(
-            f"{retriever.index.path} was made before bm25 knew emoji and the syllables of Korean "
+            f"{engine.path} was made before bm25 knew emoji and the syllables of Korean "
             "words, and does not find them; lastword index makes one that does."
         )
 
@@ -266,20 +243,11 @@ def _check_query(query: str) -> None:
         raise ValueError('the query is empty; give some words, e.g. "how do I rotate a key"')
 
 
-def _parts_table(told: "Explanation", dense: set[str]) -> "Table":
-    return table(
-        *("channel", ">score", ">rank", ">share", "words"),
-        rows=[
-            (
-                part.name,
-                f"{part.score:.4f}",
-                "-" if part.rank is None else str(part.rank),
-                f"{part.share:.4f}",
-                ", ".join(f"{word} {weight:.2f}" for word, weight in part.words)
-                or (
-                    "(a dense vector has no words)" if part.name in dense else "(no word in common)"
-                ),
-            )
-            for part in told.channels
-        ],
-    )
+def _parts_table(explanation: "Explanation", dense: set[str]) -> "Table":
+    rows = []
+    for part in explanation.channels:
+        words = ", ".join(f"{word} {weight:.2f}" for word, weight in part.words)
+        silent = "(a dense vector has no words)" if part.name in dense else "(no word in common)"
+        rank = "-" if part.rank is None else str(part.rank)
+        rows.append((part.name, f"{part.score:.4f}", rank, f"{part.share:.4f}", words or silent))
+    return table("channel", ">score", ">rank", ">share", "words", rows=rows)

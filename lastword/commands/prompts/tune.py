@@ -14,6 +14,7 @@ from tuning.options import TuningOptions
 if TYPE_CHECKING:
     from index.folder import Index
     from tuning.objectives.index_objective import JudgedQueries
+    from tuning.search.rounds import SearchState
     from tuning.setup import TuningSetup
 
 app = Typer()
@@ -108,7 +109,11 @@ def tune(
     from eval.data.queries import read_queries
     from eval.runs.reported_splits import check_judgements
     from index.folder import Index
-    from lastword.commands.prompts.tune_view import estimate_table, outcome_tables, watched
+    from lastword.commands.prompts.tune_view import (
+        describe_progress,
+        estimate_table,
+        outcome_tables,
+    )
     from tuning.objectives.index_objective import JudgedQueries
     from tuning.outcome import PROMPT_FILE, REPORT, apply_prompt, write_outcome
     from tuning.run import default_folder, run_search
@@ -127,7 +132,11 @@ def tune(
             estimate = estimate_cost(setup)
             screen.result(estimate, estimate_table(estimate))
             return
-        with watched(screen) as report:
+        with screen.stages() as show:
+
+            def report(state: "SearchState") -> None:
+                show("Tuning", 1 - state.meter.left, 1.0, describe_progress(state))
+
             outcome, seconds = run_search(setup, out, report)
         figures = write_outcome(setup, outcome, out, seconds)
     screen.result(figures, *outcome_tables(outcome))

@@ -1,56 +1,17 @@
 """What people see of a search for prompts: while it runs, before it and after."""
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lastword.cli.screen import LINE_EVERY, Screen, table
+from lastword.cli.screen import table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lastword.cli.tables import Table
     from tuning.search.choice import PromptGain
     from tuning.search.pipeline import TuningOutcome
     from tuning.search.rounds import SearchState
 
 SHOWN = 10
-
-
-@contextmanager
-def watched(screen: Screen) -> "Iterator[Callable[[SearchState], None]]":
-    """Show how far a search is: a bar of the budget, or a line now and then."""
-    if not screen.speaks:
-        yield lambda state: None
-        return
-    from rich import progress
-    from rich.console import Console
-    from rich.table import Column
-
-    wrapped = Column(overflow="fold")  # by default every column is cut where a line is too long
-    console = Console(stderr=True, highlight=False)
-    bar = progress.Progress(
-        progress.TextColumn("Tuning", markup=False),
-        progress.BarColumn(bar_width=20),
-        progress.TaskProgressColumn(),
-        progress.TextColumn("{task.fields[status]}", markup=False, table_column=wrapped),
-        progress.TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    with bar:
-        task = bar.add_task("", total=1.0, status="")
-        last = time.monotonic()
-
-        def report(state: "SearchState") -> None:
-            nonlocal last
-            bar.update(task, completed=1 - state.meter.left, status=describe_progress(state))
-            if bar.disable and time.monotonic() - last > LINE_EVERY:
-                last = time.monotonic()
-                screen.remark(describe_progress(state))
-
-        yield report
 
 
 def describe_progress(state: "SearchState") -> str:

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ from typer import Option, Typer
 
 from lastword.cli.command import command
 from lastword.cli.options import Output
-from lastword.cli.screen import Screen, shell, table
+from lastword.cli.screen import Screen, ShowStage, shell, table
 
 if TYPE_CHECKING:
     from embedder.train.contrast.finetune_settings import FineTuneSettings
@@ -79,7 +80,6 @@ def contrast(
     from embedder.files.config_file import read_config
     from embedder.train.contrast.finetune_settings import FineTuneSettings
     from embedder.train.contrast.run import FineTuneRun, fine_tune
-    from lastword.commands.train.train_view import watched
 
     if making.config is None:
         raise ValueError("which settings? Give --config FILE; --example writes one to begin with")
@@ -87,11 +87,11 @@ def contrast(
     screen = Screen(output)
     settings = _placed(read_config(making.config, FineTuneSettings), making.config.parent)
     last: list[TrainingProgress] = []
-    with watched(screen) as show:
+    with screen.stages() as show:
 
         def report(progress: "TrainingProgress") -> None:
             last[:] = [progress]
-            show(progress)
+            _show_progress(show, progress)
 
         outcome = fine_tune(settings, FineTuneRun(out, work, device, making.minutes, report))
     facts = _facts(outcome, last) | {"out": str(out), "log": str(work / "contrast.jsonl")}
@@ -141,7 +141,6 @@ def pretrain(
     from embedder.train.device import Device
     from embedder.train.pretrain.run import PretrainFolders, PretrainRun, train, train_until
     from embedder.train.pretrain.settings import Settings
-    from lastword.commands.train.train_view import watched
 
     if corpus is None:
         raise ValueError("which texts? Give --corpus FOLDER, with passages.jsonl.xz in it")
@@ -155,12 +154,21 @@ def pretrain(
     folders, late = PretrainFolders(corpus, work, out), train_until(making.minutes)
     if folders.is_new:
         screen.remark("Reading the corpus into tokens, once; a large one takes minutes.")
-    with watched(screen) as report:
+    with screen.stages() as show:
+        report = partial(_show_progress, show)
         finished = train(PretrainRun(folders, settings, late, Device.choose(device), report))
     facts = {"out": str(out), "work": str(work), "finished": finished}
     screen.result(facts, table("", "", rows=[[name, str(fact)] for name, fact in facts.items()]))
     if not finished:
         screen.remark("It is not finished; the same command again goes on.")
+
+
+def _show_progress(show: ShowStage, progress: "TrainingProgress") -> None:
+    status = (
+        f"step {progress.step:,} of {progress.of:,}, loss {progress.loss:.3f}, "
+        f"{progress.items_per_second:,.0f} pairs/s, {progress.tokens_per_second:,.0f} tokens/s"
+    )
+    show(progress.stage, progress.step, progress.of, status)
 
 
 def _shipped(name: str) -> Path:
