@@ -92,10 +92,9 @@ def _build(
         else:
             _check_encoders(writer, encoders)
             done = _continued(held, done)
-        resumed = done.consumed
         total = Ingestion(writer, encoders, options, progress).run(source, done, options.passages)
         writer.compact()
-    return BuildReport.of(total, resumed, time.perf_counter() - started)
+    return BuildReport.of(total, done.consumed, time.perf_counter() - started)
 
 
 def _remove_unbegun(path: Path) -> None:
@@ -141,10 +140,9 @@ def add_documents(
         done = Ingest("add", options.settings(passages), EMPTY_DIGEST)
         if held is not None and options.resume:
             done = _continued(held, done)
-        resumed = done.consumed
         total = Ingestion(writer, encoders, options, progress).run(source, done, passages)
         writer.compact()
-    return BuildReport.of(total, resumed, time.perf_counter() - started)
+    return BuildReport.of(total, done.consumed, time.perf_counter() - started)
 
 
 def _continued(held: Ingest, wanted: Ingest) -> Ingest:

@@ -1,9 +1,8 @@
 """Where a model learns, and in which arithmetic: CPU or GPU, bfloat16, fused, compiled."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -11,7 +10,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 AUTO = "auto"
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +19,7 @@ class Device:
     Attributes:
         name: cpu, cuda, cuda:1, ...; `choose` also takes auto.
         half: whether matrices are multiplied in bfloat16; weights stay float32.
-        compile: whether `compiled` compiles. It costs a minute, and pays off in long runs.
+        compile: whether blocks are compiled. It costs a minute, and pays off in long runs.
     """
 
     name: str = "cpu"
@@ -69,14 +67,6 @@ class Device:
         if not self.half or old_gpu:
             return nullcontext()
         return torch.autocast(self.kind, torch.bfloat16)
-
-    def compiled(self, function: Function) -> Function:
-        """Compile a function if wanted; lengths of texts differ, so shapes stay symbols."""
-        import torch
-
-        compiled: Any = torch.compile(function, dynamic=True) if self.compile else function
-        chosen: Function = compiled
-        return chosen
 
     def tensor(self, array: "NDArray[Any]") -> "Tensor":
         """Return a NumPy array as a tensor on this device."""

@@ -47,7 +47,7 @@ class Learner(Generic[BatchT]):
     Attributes:
         rates: learning rate of each learning tensor, by name; Adam, no weight decay.
         tensors: the learning tensors by the same names; changed in place.
-        loss: from a batch to a scalar, or to a scalar and its parts.
+        loss: from a batch to what is minimised.
         batches: the stream of batches from a given number on.
         device: where the tensors are.
         longest: gradients together are cut to this Euclidean length.
@@ -55,7 +55,7 @@ class Learner(Generic[BatchT]):
 
     rates: dict[str, float]
     tensors: "dict[str, Tensor]"
-    loss: "Callable[[BatchT], Tensor | Loss]"
+    loss: Callable[[BatchT], Loss]
     batches: Callable[[int], Iterator[BatchT]]
     device: Device = field(default_factory=Device)
     longest: float = 10.0
@@ -134,8 +134,7 @@ def _step(learner: Learner[BatchT], optimizer: "Optimizer", batch: BatchT, share
 
     for group, rate in zip(optimizer.param_groups, learner.rates.values(), strict=True):
         group["lr"] = rate * share
-    given = learner.loss(batch)
-    loss = given if isinstance(given, Loss) else Loss(given, {})
+    loss = learner.loss(batch)
     optimizer.zero_grad()
     torch.autograd.backward(loss.total)
     torch.nn.utils.clip_grad_norm_(list(learner.tensors.values()), learner.longest)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,13 @@ class TokenizedTexts:
     def __post_init__(self) -> None:
         if self.starts[0] != 0 or self.starts[-1] != len(self.tokens):
             raise ValueError(f"starts must run from 0 to {len(self.tokens)} tokens")
+
+    @staticmethod
+    def of(texts: Sequence[TokenIds]) -> "TokenizedTexts":
+        """Put texts one after another."""
+        lengths = np.array([len(text) for text in texts], dtype=np.int64)
+        tokens = np.concatenate([np.zeros(0, dtype=np.uint16), *texts])
+        return TokenizedTexts(tokens, np.concatenate([[0], np.cumsum(lengths)]))
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -141,12 +149,13 @@ def read_corpus(folder: Path, tokenizer: "Tokenizer") -> Corpus:
             yield line["text"]
 
     both = _tokenise(texts(), tokenizer, PASSAGE_TOKENS)
-    titles, passages = _every(both, 0), _every(both, 1)
+    titles, passages = TokenizedTexts.of(both[0::2]), TokenizedTexts.of(both[1::2])
     pairs = list(read_records(folder / PAIR_FILE, ("query", "positive_id", "kind")))
     unknown = next((pair for pair in pairs if pair["positive_id"] not in rows), None)
     if unknown is not None:
         raise ValueError(f"a pair names passage {unknown['positive_id']!r}, which is not there")
-    queries = _tokenise((pair["query"] for pair in pairs), tokenizer, QUERY_TOKENS)
+    asked = (pair["query"] for pair in pairs)
+    queries = TokenizedTexts.of(_tokenise(asked, tokenizer, QUERY_TOKENS))
     first = np.array([pair["kind"] == "first_sentence" for pair in pairs], dtype=np.bool_)
     return Corpus(
         passages=passages,
@@ -158,30 +167,12 @@ def read_corpus(folder: Path, tokenizer: "Tokenizer") -> Corpus:
     )
 
 
-def _tokenise(texts: Iterable[str], tokenizer: "Tokenizer", limit: int) -> TokenizedTexts:
-    parts: list[TokenIds] = []
-    batch: list[str] = []
-
-    def flush() -> None:
+def _tokenise(texts: Iterable[str], tokenizer: "Tokenizer", limit: int) -> list[TokenIds]:
+    tokenized: list[TokenIds] = []
+    stream = iter(texts)
+    while batch := list(islice(stream, 4096)):
         tokenizer.encode_special_tokens = True  # what a text spells is text
         for encoding in tokenizer.encode_batch_fast(batch, add_special_tokens=False):
-            parts.append(np.array(encoding.ids[:limit], dtype=np.uint16))
+            tokenized.append(np.array(encoding.ids[:limit], dtype=np.uint16))
         tokenizer.encode_special_tokens = False
-        batch.clear()
-
-    for text in texts:
-        batch.append(text)
-        if len(batch) == 4096:
-            flush()
-    flush()
-    lengths = np.array([len(part) for part in parts], dtype=np.int64)
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    tokens = np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint16)
-    return TokenizedTexts(tokens, starts)
-
-
-def _every(texts: TokenizedTexts, offset: int) -> TokenizedTexts:
-    """Keep every second text, from `offset` on."""
-    kept = [texts[row] for row in range(offset, len(texts), 2)]
-    lengths = np.array([len(part) for part in kept], dtype=np.int64)
-    return TokenizedTexts(np.concatenate(kept), np.concatenate([[0], np.cumsum(lengths)]))
+    return tokenized

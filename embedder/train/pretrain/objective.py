@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from embedder.train.data.corpus import TokenIds
 from embedder.train.data.pairs import Batch
 from embedder.train.device import Device
-from embedder.train.loss import TextVectors, dense_scores, info_nce, sparse_scores, taught_together
+from embedder.train.loss import (
+    Loss,
+    TextVectors,
+    dense_scores,
+    info_nce,
+    sparse_scores,
+    taught_together,
+)
 from embedder.train.pretrain.bag import Bag
 from embedder.train.pretrain.settings import Stage
 from embedder.train.pretrain.states import states_at
@@ -33,12 +40,12 @@ class BagObjective:
     seed: int
     device: Device = field(default_factory=Device)
 
-    def __call__(self, batch: Batch) -> "Tensor":
-        """Return the scalar loss of a batch."""
+    def __call__(self, batch: Batch) -> Loss:
+        """Return the loss of a batch."""
         rng = np.random.default_rng([self.seed, batch.number])
         queries = self.vectors(batch.queries, Role.QUERY, self.wording.drawn(rng))
         passages = self.vectors(batch.passages, Role.DOCUMENT, self.wording.drawn(rng))
-        return contrast(queries, passages, batch, self.stage, len(self.bag.bias))
+        return Loss(contrast(queries, passages, batch, self.stage, len(self.bag.bias)), {})
 
     def vectors(self, texts: Sequence[TokenIds], role: Role, phrasing: int = 0) -> TextVectors:
         """Represent texts; the prompt's words count as well."""
@@ -65,8 +72,8 @@ class DecoderObjective:
     seed: int
     device: Device = field(default_factory=Device)
 
-    def __call__(self, batch: Batch) -> "Tensor":
-        """Return the scalar loss of a batch."""
+    def __call__(self, batch: Batch) -> Loss:
+        """Return the loss of a batch."""
         rng = np.random.default_rng([self.seed, batch.number])
         asked = self.wording.put(batch.queries, Role.QUERY, self.wording.drawn(rng))
         found = self.wording.put(batch.passages, Role.DOCUMENT, self.wording.drawn(rng))
@@ -78,7 +85,7 @@ class DecoderObjective:
             loss = loss + self.stage.word_weight * named_word_loss(logits, queries, rng)
         if language is not None:
             loss = loss + self.stage.language_weight * language
-        return loss
+        return Loss(loss, {})
 
     def vectors(self, texts: Sequence[TokenIds], role: Role, phrasing: int = 0) -> TextVectors:
         """Represent texts by the state and the logits at the prompt's last token."""

@@ -196,7 +196,7 @@ def test_decoder_begins_as_the_bag_and_reads_as_llama(
 def test_loss_falls(material: Material, tmp_path: Path) -> None:
     def mean_loss(objective: BagObjective | DecoderObjective) -> float:
         with torch.no_grad():
-            return float(np.mean([float(objective(batch)) for batch in batches]))
+            return float(np.mean([float(objective(batch).total) for batch in batches]))
 
     bag, _ = train_bag(idle_run(material, tmp_path), material)
     batches = list(islice(material.pairs(SETTINGS.bag, bag).batches(4, seed=9), 30))

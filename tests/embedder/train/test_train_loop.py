@@ -221,9 +221,9 @@ def test_a_gpu_takes_the_same_steps(tmp_path: Path) -> None:
     moved = learner()
     tensors = {name: tensor.cuda() for name, tensor in moved.tensors.items()}
 
-    def loss(batch: Points) -> Tensor:
+    def loss(batch: Points) -> Loss:
         off = (tensors["f"] * tensors["v"] - batch.at.cuda()).square().mean()
-        return off + 0.01 * tensors["f"].square()
+        return Loss(off + 0.01 * tensors["f"].square(), {})
 
     there = Learner(moved.rates, tensors, loss, points, Device("cuda"))
     folder = tmp_path / "cuda"
