@@ -14,7 +14,7 @@ from embedder.prompts.method_rules import PrependingRules
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.template import Template
 from eval.data.pairs import PairSet, read_pairs
-from eval.tasks.sts import judge
+from eval.tasks.sts import judge, overall_correlation
 
 DEV = "stsb-dev"
 PUBLISHED = ("prompteol-tp", "representative-tp", "summarise-tp")
@@ -132,7 +132,8 @@ def _bare(template: Template) -> Template:
 
 
 def _judged(backbone: Backbone, options: LLMOptions, prompt: Prompt, dev: PairSet) -> float:
-    return judge([dev], LLMEncoder(backbone, prompt, options))[0].overall.spearman
+    [judged] = judge([dev], LLMEncoder(backbone, prompt, options))
+    return overall_correlation(judged).spearman
 
 
 def _cells(choice: Choice) -> list[str]:

@@ -33,7 +33,7 @@ from embedder.prompts.files import load_prompt, parse_prompt, prompt_library
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role
 from eval.data.pairs import PairSet, read_pairs, sentences
-from eval.tasks.sts import judge
+from eval.tasks.sts import judge, overall_correlation
 from lastword.cli.screen import table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -130,7 +130,7 @@ def _judged(encoder: LLMEncoder, sets: Sequence[PairSet]) -> Outcome:
     before = encoder.counts["truncated"]
     judged = judge(sets, encoder)
     return Outcome(
-        spearman={one.dataset: one.overall.spearman for one in judged},
+        spearman={one.dataset: overall_correlation(one).spearman for one in judged},
         passes=work.rows / len(texts),
         tokens=work.tokens / len(texts),
         truncated=encoder.counts["truncated"] - before,

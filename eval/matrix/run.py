@@ -261,7 +261,7 @@ class _ModelColumn:
 
     def _record(self, shared: SharedEncoder, folder: Path) -> Record:
         if isinstance(self.data, PairSet):
-            return judge_pairs([self.data], shared)[0].record()
+            return judge_pairs([self.data], shared)[0]
         from eval.tasks.retrieval import judge
 
         channels = self.asked.encoders(shared)

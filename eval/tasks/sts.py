@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from embedder.progress import Progress
 from embedder.types import Encoder
 from eval.data.pairs import PairSet, sentences
 from eval.measures.measures import Values, means
-from eval.runs.record import Record, RunCost
+from eval.runs.record import Record
 from eval.tasks.sentence_vectors import CHANNEL, SentenceRows
 
 
@@ -36,75 +36,9 @@ class Correlation:
         return {"measures": self.measures, "pairs": self.pairs}
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedPairs:
-    """The outcome of one set: all pairs together, and each subset alone.
-
-    Attributes:
-        dataset: name of the set.
-        overall: over all pairs of the set, which is what papers report as "all".
-        subsets: name -> correlation over that subset's pairs.
-        values: measure -> number of a pair, from "1" -> what the pair adds to the correlation,
-            which is the mean of these.
-        fingerprint: of the encoder.
-        cost: of the sentences that no set before had.
-        source: digest of the pairs, see `PairSet.source_facts`.
-    """
-
-    dataset: str
-    overall: Correlation
-    subsets: Mapping[str, Correlation]
-    values: Values
-    fingerprint: str
-    cost: RunCost
-    source: Mapping[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the figures, unrounded; "subsets" only where the set has them."""
-        facts = {"dataset": self.dataset, **self.overall.to_json(), **self._parts()}
-        fingerprint = {CHANNEL: json.loads(self.fingerprint)}
-        return facts | {"fingerprint": fingerprint, "counts": dict(self.cost.counts[CHANNEL])}
-
-    def record(self) -> Record:
-        """Return what a run folder keeps."""
-        return Record(
-            benchmark="sts",
-            dataset=self.dataset,
-            values={CHANNEL: self.values},
-            counted=CHANNEL,
-            fingerprints={CHANNEL: self.fingerprint},
-            cost=self.cost,
-            details=self._parts() | {"source": dict(self.source)},
-        )
-
-    @staticmethod
-    def of(record: Record) -> "JudgedPairs":
-        """Read back what `record` gave.
-
-        Raises:
-            ValueError: it is the record of another benchmark.
-        """
-        if record.benchmark != "sts":
-            raise ValueError(f"{record.dataset}: expected an sts record; got {record.benchmark}")
-        subsets = record.details.get("subsets", {})
-        return JudgedPairs(
-            record.dataset,
-            _correlation(record.measures, record.size),
-            {name: _correlation(held["measures"], held["pairs"]) for name, held in subsets.items()},
-            record.main,
-            record.fingerprints[CHANNEL],
-            record.cost,
-            record.details.get("source", {}),
-        )
-
-    def _parts(self) -> dict[str, Any]:
-        subsets = {name: held.to_json() for name, held in self.subsets.items()}
-        return {"subsets": subsets} if subsets else {}
-
-
 def judge(
     sets: Sequence[PairSet], encoder: Encoder, progress: Progress | None = None
-) -> list[JudgedPairs]:
+) -> list[Record]:
     """Judge sets of pairs by the cosine of their dense rows; every pair counts.
 
     A sentence is encoded once, in however many pairs and sets it stands.
@@ -122,10 +56,11 @@ def judge(
     return [judge_set(pair_set, rows, progress) for pair_set in sets]
 
 
-def judge_set(
-    pair_set: PairSet, rows: SentenceRows, progress: Progress | None = None
-) -> JudgedPairs:
+def judge_set(pair_set: PairSet, rows: SentenceRows, progress: Progress | None = None) -> Record:
     """Judge one set; sentences whose rows are held already are not encoded.
+
+    The value of a pair is what it adds to a correlation. The details hold "subsets", name -> the
+    correlation over its pairs alone, where the set has any, and "source", a digest of the pairs.
 
     Raises:
         ValueError: as `judge`.
@@ -140,18 +75,43 @@ def judge_set(
             raise ValueError(
                 f"{pair_set.name}: no correlation is defined where all {what} are equal"
             )
-    return JudgedPairs(
-        pair_set.name,
-        correlation(cosines, gold),
-        {
-            name: correlation(cosines[named == name], gold[named == name])
-            for name in pair_set.subsets
-        },
-        pair_values(cosines, gold),
-        rows.fingerprint,
-        rows.spent(),
-        pair_set.source_facts(),
+    subsets = {
+        name: correlation(cosines[named == name], gold[named == name]).to_json()
+        for name in pair_set.subsets
+    }
+    details: dict[str, Any] = {"subsets": subsets} if subsets else {}
+    return Record(
+        benchmark="sts",
+        dataset=pair_set.name,
+        values={CHANNEL: pair_values(cosines, gold)},
+        counted=CHANNEL,
+        fingerprints={CHANNEL: rows.fingerprint},
+        cost=rows.spent(),
+        details=details | {"source": pair_set.source_facts()},
     )
+
+
+def overall_correlation(record: Record) -> Correlation:
+    """Return the correlation over all pairs of a set, which is what papers report as "all".
+
+    Raises:
+        ValueError: it is the record of another benchmark.
+    """
+    if record.benchmark != "sts":
+        raise ValueError(f"{record.dataset}: expected an sts record; got {record.benchmark}")
+    return _correlation(record.measures, record.size)
+
+
+def summarize_pairs(record: Record) -> dict[str, Any]:
+    """Return the figures of a set, unrounded; "subsets" only where it has them."""
+    subsets = {name: part for name, part in record.details.items() if name == "subsets"}
+    return {
+        "dataset": record.dataset,
+        **overall_correlation(record).to_json(),
+        **subsets,
+        "fingerprint": {CHANNEL: json.loads(record.fingerprints[CHANNEL])},
+        "counts": dict(record.cost.counts[CHANNEL]),
+    }
 
 
 def correlation(cosines: NDArray[np.float64], gold: NDArray[np.float64]) -> Correlation:

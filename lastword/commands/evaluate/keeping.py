@@ -1,14 +1,15 @@
 """The encoder of benchmarks that judge one dense row a sentence: eval sts, eval transfer."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from typer import Option
 
+from embedder.files.name_lists import first_repeated
 from embedder.prompts.files import load_prompt
-from lastword.cli.encoders import model_channels
+from lastword.cli.encoders import describe_spec, model_channels
 from lastword.cli.options import EncoderOptions
 from lastword.commands.evaluate.collections import encoder_settings
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from embedder.encoders.specs import EncoderSpec
     from embedder.types import Encoder
     from eval.runs.record import Record
+
+
+_Set = TypeVar("_Set")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,24 @@ class RunOutput:
         }
         return open_run(self.out, settings, self.resume)
 
-    def keep(self, record: "Record") -> None:
-        """Write a record where a folder is asked for."""
-        if self.out is not None:
-            record.write(self.out)
+    def judge(
+        self, sets: "Sequence[_Set]", judge: "Callable[[_Set], Record]", recipe: "EncoderSpec"
+    ) -> "dict[str, Record]":
+        """Judge sets one by one, and write each record where a folder is asked for.
+
+        Raises:
+            ValueError: the encoder cannot be judged on a set; names the encoder.
+        """
+        records = {}
+        for data in sets:
+            try:
+                record = judge(data)
+            except ValueError as error:
+                raise ValueError(f"{describe_spec(recipe)}: {error}") from error
+            if self.out is not None:
+                record.write(self.out)
+            records[record.dataset] = record
+        return records
 
 
 def dense_encoder(reading: EncoderOptions) -> "tuple[Encoder, EncoderSpec]":
@@ -101,19 +119,11 @@ def prompt_name(spec: "EncoderSpec") -> str | None:
     return prompt.name if prompt else None
 
 
-def places(sources: Iterable[str]) -> list[str]:
-    """Return paths in full, since a run is repeated from anywhere; names stay."""
-    return [str(Path(one).resolve()) if Path(one).exists() else one for one in sources]
-
-
 def check_names(names: Iterable[str]) -> None:
     """Refuse data sets of one name, which would be one in a run folder.
 
     Raises:
         ValueError: a name comes twice.
     """
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ValueError(f"two of the sets are called {name}; rename a file, or judge it alone")
-        seen.add(name)
+    if (name := first_repeated(names)) is not None:
+        raise ValueError(f"two of the sets are called {name}; rename a file, or judge it alone")

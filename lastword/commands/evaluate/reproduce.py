@@ -158,14 +158,14 @@ def _judge_sts(
     configuration: "Configuration", repeating: ReproduceOptions, screen: Screen
 ) -> "dict[str, ByRun]":
     from eval.data.pairs import read_pairs, sentences
-    from eval.tasks.sts import judge
+    from eval.tasks.sts import judge, overall_correlation
 
     sets = [read_pairs(_pair_file(repeating.data, name)) for name in configuration.datasets]
     with screen.waiting("Loading the model"):
         encoder = _readers(configuration, repeating)["dense"]
     with screen.progress("Encoding", len(sentences(sets)), "sentences") as advance:
         judged = judge(sets, encoder, advance)
-    return {one.dataset: {"dense": one.overall.measures} for one in judged}
+    return {one.dataset: {"dense": overall_correlation(one).measures} for one in judged}
 
 
 def _folder(data: Path | None, name: str) -> str | Path:

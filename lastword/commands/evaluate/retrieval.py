@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option, Typer
 
+from embedder.files.name_lists import split_names
 from lastword.cli.command import command
 from lastword.cli.encoders import describe_encoders, make_encoders
 from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output
+from lastword.cli.parse import full_path
 from lastword.cli.screen import Screen, counted, duration, table
 from lastword.cli.sources import keep_unchanged
 from lastword.commands.evaluate import datasets as datasets_command
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from embedder.types import Encoder
     from eval.data.collections import Collection
     from eval.runs.record import Record
-    from eval.tasks.retrieval import JudgeOptions
 
 app = Typer(help="Evaluate a model and a prompt on collections with known answers.")
 for commands in (sts_command, transfer_command, mteb_command, datasets_command):
@@ -103,11 +104,13 @@ def retrieval(
     _refuse_foreign_examples(encoders, collections)
     settings = _settings(judging, encoders)
     out = judging.out or Path("runs") / _label(encoders, settings)
-    settings["datasets"] = [_place(source) for source in datasets]
+    settings["datasets"] = list(map(full_path, datasets))
     finished = _finished(judging, collections, settings, out, screen)
     waiting = surveyed.without(finished)
-    indexed = _indexed(waiting.collections, judging.indexes / _label(encoders))
-    options = _judge_options(judging, encoders, out)
+    folder = judging.indexes / _label(encoders)
+    indexed = [(one, folder / f"{_index_name(one)}.index") for one in waiting.collections]
+    options = judge_options(encoders, judging.fusion, _measures(judging), out)
+    options = replace(options, depth=judging.depth)
     judged = judge_collections(indexed, encoders, options, waiting.watch)
     finished |= {record.dataset: record for record in judged}
     records = [finished[collection.name] for collection in collections]
@@ -163,15 +166,6 @@ def _settings(judging: RetrievalOptions, encoders: "Mapping[str, Encoder]") -> d
     }
 
 
-def _place(source: str) -> str:
-    """Return a folder in full: a run is repeated from anywhere."""
-    return str(Path(source).resolve()) if Path(source).exists() else source
-
-
-def _indexed(collections: "Sequence[Collection]", folder: Path) -> "list[tuple[Collection, Path]]":
-    return [(one, folder / f"{_index_name(one)}.index") for one in collections]
-
-
 def _index_name(collection: "Collection") -> str:
     """Name an index after the documents, which are the same in all splits."""
     from eval.data.beir import BEIR
@@ -198,15 +192,7 @@ def _refuse_foreign_examples(
 def _measures(judging: RetrievalOptions) -> tuple[str, ...]:
     from eval.measures.measures import STANDARD
 
-    asked = tuple(name.strip() for name in judging.measures.split(",") if name.strip())
-    return asked or STANDARD
-
-
-def _judge_options(
-    judging: RetrievalOptions, encoders: "Mapping[str, Encoder]", out: Path
-) -> "JudgeOptions":
-    options = judge_options(encoders, judging.fusion, _measures(judging), out)
-    return replace(options, depth=judging.depth)
+    return tuple(filter(None, split_names(judging.measures))) or STANDARD
 
 
 def _label(encoders: "Mapping[str, Encoder]", settings: Mapping[str, Any] | None = None) -> str:

@@ -1,6 +1,6 @@
 """The command that judges sentence similarity: eval sts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,19 +9,18 @@ from typer import Argument, Typer
 from lastword.cli.command import command
 from lastword.cli.encoders import describe_spec
 from lastword.cli.options import EncoderOptions, Output
+from lastword.cli.parse import full_path
 from lastword.cli.screen import Screen, counted, table
 from lastword.cli.sources import keep_unchanged
 from lastword.commands.evaluate.keeping import (
     RunOutput,
     check_names,
     dense_encoder,
-    places,
     prompt_name,
 )
 
 if TYPE_CHECKING:
-    from embedder.encoders.specs import EncoderSpec
-    from eval.tasks.sts import Correlation, JudgedPairs
+    from eval.runs.record import Record
     from lastword.cli.tables import Table
 
 app = Typer()
@@ -56,33 +55,29 @@ def sts(
     from eval.data.mteb_pairs import open_pairs
     from eval.data.pairs import sentences
     from eval.tasks.sentence_vectors import SentenceRows
-    from eval.tasks.sts import JudgedPairs, judge_set
+    from eval.tasks.sts import judge_set, summarize_pairs
 
     screen = Screen(output)
     sets = [pair_set for source in sources for pair_set in open_pairs(source)]
     check_names(pair_set.name for pair_set in sets)
     with screen.loading(reading.channels):
         encoder, recipe = dense_encoder(reading)
-    kept = keeping.finished("sts", recipe, encoder, {"datasets": places(sources)})
-    kept = keep_unchanged(kept, {one.name: one.source_facts for one in sets}, screen)
-    outcomes = {name: JudgedPairs.of(record) for name, record in kept.items()}
-    waiting = [pair_set for pair_set in sets if pair_set.name not in outcomes]
+    settings = {"datasets": list(map(full_path, sources))}
+    finished = keeping.finished("sts", recipe, encoder, settings)
+    finished = keep_unchanged(finished, {one.name: one.source_facts for one in sets}, screen)
+    waiting = [pair_set for pair_set in sets if pair_set.name not in finished]
     total = len(sentences(waiting))
     with screen.progress("Encoding", total, "sentences") as advance:
         rows = SentenceRows(encoder)
-        for pair_set in waiting:
-            try:
-                outcomes[pair_set.name] = judge_set(pair_set, rows, advance)
-            except ValueError as error:
-                raise ValueError(f"{describe_spec(recipe)}: {error}") from error
-            keeping.keep(outcomes[pair_set.name].record())
-    judged = [outcomes[pair_set.name] for pair_set in sets]
-    screen.result([_facts(one, recipe) for one in judged], _shown(judged))
+        finished |= keeping.judge(waiting, lambda one: judge_set(one, rows, advance), recipe)
+    records = [finished[pair_set.name] for pair_set in sets]
+    prompt = prompt_name(recipe)
+    screen.result([summarize_pairs(one) | {"prompt": prompt} for one in records], _table(records))
     if len(waiting) < len(sets):
         screen.remark(f"{len(sets) - len(waiting)} of the sets were finished in {keeping.out}.")
     if waiting:
         screen.remark(f"{counted(total, 'sentence')}; encoder: {describe_spec(recipe)}.")
-    cut = sum(one.cost.counts["dense"].get("truncated", 0) for one in judged)
+    cut = sum(one.cost.counts["dense"].get("truncated", 0) for one in records)
     if cut:
         screen.remark(
             f"{cut:,} of the sentences were longer than the limit and were cut; "
@@ -92,25 +87,25 @@ def sts(
         screen.remark(f"Figures per pair are in {keeping.out}.")
 
 
-def _facts(judged: "JudgedPairs", recipe: "EncoderSpec") -> dict[str, Any]:
-    return judged.to_json() | {"prompt": prompt_name(recipe)}
+def _table(records: "Sequence[Record]") -> "Table":
+    from eval.tasks.sts import overall_correlation
 
-
-def _shown(judged: "Sequence[JudgedPairs]") -> "Table":
+    overall = [overall_correlation(record).to_json() for record in records]
     rows: list[tuple[str, ...]] = []
-    for one in judged:
-        rows.append((one.dataset, *_cells(one.overall)))
-        rows += [(f"  {name}", *_cells(part)) for name, part in one.subsets.items()]
-    if len(judged) > 1:
+    for record, figures in zip(records, overall, strict=True):
+        rows.append((record.dataset, *_cells(figures)))
+        subsets = record.details.get("subsets", {})
+        rows += [(f"  {name}", *_cells(part)) for name, part in subsets.items()]
+    if len(records) > 1:
         means = (
-            fmean(one.overall.spearman for one in judged),
-            fmean(one.overall.pearson for one in judged),
+            fmean(figures["measures"][name] for figures in overall)
+            for name in ("spearman", "pearson")
         )
-        rows.append((f"mean of {len(judged)}", "", *(f"{100 * mean:.2f}" for mean in means), ""))
+        rows.append((f"mean of {len(records)}", "", *(f"{100 * mean:.2f}" for mean in means), ""))
     return table("pairs of", ">pairs", ">Spearman x100", ">Pearson x100", "", rows=rows)
 
 
-def _cells(held: "Correlation") -> tuple[str, str, str, str]:
-    values = (f"{100 * value:.2f}" for value in (held.spearman, held.pearson))
-    spearman, pearson = ("-" if value == "nan" else value for value in values)
-    return f"{held.pairs:,}", spearman, pearson, ""
+def _cells(figures: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    values = (figures["measures"][name] for name in ("spearman", "pearson"))
+    spearman, pearson = ("-" if value is None else f"{100 * value:.2f}" for value in values)
+    return f"{figures['pairs']:,}", spearman, pearson, ""

@@ -11,13 +11,13 @@ from typer import Argument, Option, Typer
 from lastword.cli.command import command
 from lastword.cli.encoders import describe_spec
 from lastword.cli.options import EncoderOptions, Output
+from lastword.cli.parse import full_path
 from lastword.cli.screen import Screen, counted, duration, table
 from lastword.cli.sources import keep_unchanged
 from lastword.commands.evaluate.keeping import (
     RunOutput,
     check_names,
     dense_encoder,
-    places,
     prompt_name,
 )
 
@@ -84,17 +84,12 @@ def transfer(
         protocol.check(task)  # what cannot be judged must not cost hours of encoding
     with screen.loading(reading.channels):
         encoder, recipe = dense_encoder(reading)
-    settings = {"datasets": places(map(str, sources)), "folds": protocol.folds}
+    settings = {"datasets": [full_path(str(source)) for source in sources], "folds": protocol.folds}
     kept = keeping.finished("transfer", recipe, encoder, settings | {"seed": protocol.seed})
     kept = keep_unchanged(kept, {task.name: task.source_facts for task in tasks}, screen)
     waiting = [task for task in tasks if task.name not in kept]
     rows = SentenceRows(encoder)
-    for task in waiting:
-        try:
-            kept[task.name] = _judged(task, rows, protocol, screen)
-        except ValueError as error:
-            raise ValueError(f"{describe_spec(recipe)}: {error}") from error
-        keeping.keep(kept[task.name])
+    kept |= keeping.judge(waiting, lambda task: _judge(task, rows, protocol, screen), recipe)
     records = [kept[task.name] for task in tasks]
     prompt = prompt_name(recipe)
     screen.result([record.summary() | {"prompt": prompt} for record in records], _shown(records))
@@ -107,7 +102,7 @@ def transfer(
         screen.remark(f"Figures per item are in {keeping.out}.")
 
 
-def _judged(
+def _judge(
     task: "LabelledTask", rows: "SentenceRows", protocol: "Protocol", screen: Screen
 ) -> "Record":
     from eval.data.labelled import sentences

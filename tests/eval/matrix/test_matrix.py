@@ -126,7 +126,7 @@ def test_cells_are_those_of_judging_apart(
         folder = RunFolder.open(tmp_path / "two" / name)
         assert set(folder.records) == {"small", "pairs"}
         [apart] = judge_pairs([pairs()], encoder)
-        assert_equal_values(folder.records["pairs"], apart.record())
+        assert_equal_values(folder.records["pairs"], apart)
         index = tmp_path / "apart" / f"{name}.index"
         record = judge(small, {"dense": encoder}, index, JudgeOptions(latencies=0))
         assert_equal_values(folder.records["small"], record)
