@@ -1,7 +1,7 @@
 """A budget in tokens: what reading costs is counted and charged before anything is run."""
 
 from collections.abc import Hashable, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from embedder.encoders.llm import LLMEncoder
@@ -60,10 +60,7 @@ class Ledger:
         """
         return Ledger(
             tuple(
-                replace(
-                    one,
-                    sides=tuple(side for side in one.sides if side in sides),
-                )
+                replace(one, sides=tuple(side for side in one.sides if side in sides))
                 if one.texts == texts and not sides.isdisjoint(one.sides)
                 else one
                 for one in self.charges
@@ -115,19 +112,8 @@ class Decision:
     at_most: bool = False
 
 
-@dataclass
-class _Open:
-    """Passes that are being put together; nothing is charged yet."""
-
-    tallies: dict[tuple[Role, Hashable], GroupTokens] = field(default_factory=dict)
-    sides: dict[tuple[Role, Hashable], list[str]] = field(default_factory=dict)
-
-    def holds(self, role: Role, side: str) -> bool:
-        return any(side in held for (of, _), held in self.sides.items() if of is role)
-
-    @property
-    def tokens(self) -> int:
-        return sum(tally.tokens for tally in self.tallies.values())
+_Passes = dict[tuple[Role, Hashable], tuple[GroupTokens, tuple[str, ...]]]
+"""Passes that are being put together: what each reads, and whose sides, nothing charged yet."""
 
 
 def decide(
@@ -149,63 +135,52 @@ def decide(
     Returns:
         The ledger with the passes of what is run, and for each prompt what was decided.
     """
-    new = _Open()
+    new: _Passes = {}
     decided: dict[str, Decision] = {}
     for prompt, encoder in encoders.items():
-        found = _joining(encoder, data, ledger, new)
-        added = sum(held.tokens for _, _, held in found)
-        replaced = sum(new.tallies[key].tokens for key, _, _ in found if key in new.tallies)
-        added -= replaced
-        runs = budget is None or ledger.spent + new.tokens + added <= budget
+        joined = new | _join(encoder, data, ledger, new)
+        runs = budget is None or ledger.spent + _tokens(joined) <= budget
         if runs:
-            for key, side, tally in found:
-                new.tallies[key] = tally
-                new.sides.setdefault(key, []).append(side)
+            added, new = _tokens(joined) - _tokens(new), joined
         else:
-            added = _alone(encoder, data, ledger)
+            added = _tokens(_join(encoder, data, ledger, {}))
         decided[prompt] = Decision(runs, added, encoder.reader.generates)
-    return _charged(ledger, new, data, what), decided
+    return _charge(ledger, new, data, what), decided
 
 
-_Found = list[tuple[tuple[Role, Hashable], str, GroupTokens]]
+def _tokens(passes: _Passes) -> int:
+    return sum(tally.tokens for tally, _ in passes.values())
 
 
-def _joining(
-    encoder: LLMEncoder, data: Sequence[LedgerTexts], ledger: Ledger, new: _Open
-) -> _Found:
+def _join(
+    encoder: LLMEncoder, data: Sequence[LedgerTexts], ledger: Ledger, new: _Passes
+) -> _Passes:
     """Return the passes that a prompt needs and that nobody has paid for, with it in them."""
-    found: _Found = []
-    for held in data:
-        side = side_digest(encoder, held.role)
-        if ledger.holds(held.digest, side) or new.holds(held.role, side):
+    joined: _Passes = {}
+    for texts in data:
+        side = side_digest(encoder, texts.role)
+        open_sides = (sides for (role, _), (_, sides) in new.items() if role is texts.role)
+        if ledger.holds(texts.digest, side) or any(side in sides for sides in open_sides):
             continue
-        start = shared_head(encoder, held.role)
-        key = (held.role, side if start is None else start)
-        before = new.tallies.get(key)
-        if before is None:
-            found.append((key, side, GroupTokens.of(encoder, held.texts, held.role)))
+        start = shared_head(encoder, texts.role)
+        key = (texts.role, side if start is None else start)
+        if key in new:
+            tally, sides = new[key]
+            joined[key] = tally.joined(encoder, texts.texts), (*sides, side)
         else:
-            found.append((key, side, before.joined(encoder, held.texts)))
-    return found
+            joined[key] = GroupTokens.of(encoder, texts.texts, texts.role), (side,)
+    return joined
 
 
-def _alone(encoder: LLMEncoder, data: Sequence[LedgerTexts], ledger: Ledger) -> int:
-    return sum(tally.tokens for _, _, tally in _joining(encoder, data, ledger, _Open()))
-
-
-def _charged(ledger: Ledger, new: _Open, data: Sequence[LedgerTexts], what: str) -> Ledger:
-    digests = {held.role: held.digest for held in data}
-    added = tuple(
+def _charge(ledger: Ledger, new: _Passes, data: Sequence[LedgerTexts], what: str) -> Ledger:
+    digests = {texts.role: texts.digest for texts in data}
+    charges = (
         Charge(
-            f"{what}, {key[0].value}",
-            digests[key[0]],
-            tuple(new.sides[key]),
-            tally.tokens,
-            int(tally.lengths.sum()),
+            f"{what}, {role.value}", digests[role], sides, tally.tokens, int(tally.lengths.sum())
         )
-        for key, tally in new.tallies.items()
+        for (role, _), (tally, sides) in new.items()
     )
-    return Ledger((*ledger.charges, *added))
+    return Ledger((*ledger.charges, *charges))
 
 
 def side_digest(encoder: LLMEncoder, role: Role) -> str:
