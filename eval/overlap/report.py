@@ -37,10 +37,6 @@ class SharedRun:
     run: str
     training: TrainingPlace
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields, unrounded."""
-        return asdict(self) | {"training": self.training._asdict()}
-
 
 @dataclass(frozen=True, slots=True)
 class TextOverlap:
@@ -77,10 +73,7 @@ class TextOverlap:
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts and the worst texts."""
-        return asdict(self) | {
-            "longest": self.longest,
-            "worst": [shared.to_json() for shared in self.worst],
-        }
+        return asdict(self) | {"longest": self.longest}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from embedder.files.lines import read_lines
 from embedder.files.name_lists import first_repeated
-from embedder.progress import Progress
+from embedder.progress import Progress, added
 from eval.data.collections import BeirDownload, Collection, open_collection, open_collections
 from eval.data.json_texts import parse_object
 from eval.data.labelled import read_labelled
@@ -41,7 +41,8 @@ class EvaluationSet:
     texts: Callable[[], Iterator[Text]]
 
 
-class TrainingPlace(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TrainingPlace:
     """Where a training text stands: path, line from 1, id ("" where there is none), field."""
 
     file: str
@@ -106,14 +107,10 @@ def read_training(files: Sequence[Path], progress: Progress) -> Iterator[tuple[T
     """
     done = 0
     for path in files:
-        for place, line in read_lines(path, partial(_added, progress, done)):
+        for place, line in read_lines(path, partial(added, progress, done)):
             yield from _record_texts(line, place, path)
         done += path.stat().st_size
         progress(done)
-
-
-def _added(progress: Progress, before: int, read: int) -> None:
-    progress(before + read)
 
 
 def _opened(source: str, passed_over: list[Path]) -> list[EvaluationSet]:

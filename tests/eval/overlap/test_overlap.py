@@ -223,7 +223,9 @@ def test_training_fields_and_compressions(tmp_path: Path) -> None:
     assert [path.name for path in files] == ["a.jsonl", "b.jsonl.gz", "c.jsonl.xz"]
     seen: list[int] = []
     found = read_training(files, seen.append)
-    assert [((Path(place.file).name, *place[1:]), text) for place, text in found] == [
+    assert [
+        ((Path(place.file).name, place.line, place.id, place.field), text) for place, text in found
+    ] == [
         (("a.jsonl", 1, "7", "text"), "T x"),
         (("a.jsonl", 3, "", "query"), "q"),
         (("a.jsonl", 3, "", "positive"), "P p"),
