@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,13 +64,14 @@ def open_or_build(
     Raises:
         ValueError: there is an index of other documents that was not built here.
     """
+    build_with = partial(_build, documents, encoders, path, progress)
     if not (path / MANIFEST).exists():
         replace_report(path, {_DIGEST: None})  # so that an interrupted build is known as ours
-        return _built(documents, encoders, path, build, progress)
+        return build_with(build)
     index = Index.open(path)
     if index.unfinished is not None:
         index.close()
-        return _finished(documents, encoders, path, build, progress)
+        return _finish(build_with, path, build)
     wanted = documents_digest(_indexable(documents(), build))
     held = documents_digest(index.stream())
     if held == wanted:
@@ -81,8 +83,7 @@ def open_or_build(
             f"{path} is not an index of these documents: the {count:,} that it holds are others, "
             "and it was not made here or was changed since; give another folder, or remove it"
         )
-    made = _built(documents, encoders, path, replace(build, overwrite=True), progress)
-    return replace(made, state="rebuilt")
+    return replace(build_with(replace(build, overwrite=True)), state="rebuilt")
 
 
 def source_facts(collection: Collection) -> dict[str, str]:
@@ -114,12 +115,12 @@ def replace_report(path: Path, facts: Mapping[str, Any]) -> None:
     write_json(_report_path(path), facts)
 
 
-def _built(
+def _build(
     documents: StreamDocuments,
     encoders: Mapping[str, Encoder],
     path: Path,
-    build: BuildOptions,
     progress: Progress | None,
+    build: BuildOptions,
 ) -> IndexedDocuments:
     digest = DocumentsDigest()
 
@@ -134,22 +135,17 @@ def _built(
     return IndexedDocuments(Index.open(path), digest.hexdigest, "built")
 
 
-def _finished(
-    documents: StreamDocuments,
-    encoders: Mapping[str, Encoder],
-    path: Path,
-    build: BuildOptions,
-    progress: Progress | None,
+def _finish(
+    build_with: Callable[[BuildOptions], IndexedDocuments], path: Path, build: BuildOptions
 ) -> IndexedDocuments:
     """Go on with an interrupted build; start over where it was begun here, of other documents."""
     ours = _report_path(path).is_file()
     try:
-        return _built(documents, encoders, path, build, progress)
+        return build_with(build)
     except SourceChangedError as error:
         if not ours:
             raise ValueError(f"{path}: {error}") from error
-    made = _built(documents, encoders, path, replace(build, resume=False), progress)
-    return replace(made, state="rebuilt")
+    return replace(build_with(replace(build, resume=False)), state="rebuilt")
 
 
 def _indexable(documents: Iterable[Document], build: BuildOptions) -> Iterator[Document]:
