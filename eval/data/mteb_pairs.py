@@ -49,7 +49,7 @@ def task_pairs(task: Any) -> PairSet:  # noqa: ANN401  (mteb carries no types th
     """
     name = task.metadata.name
     try:
-        with _quietly():
+        with errors_only("huggingface_hub"):  # five retries are one error
             task.load_data()
     except (OSError, ValueError) as error:  # no network; a copy that is damaged
         said = str(error).partition("\n")[0]
@@ -64,9 +64,9 @@ def task_pairs(task: Any) -> PairSet:  # noqa: ANN401  (mteb carries no types th
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Keep the five retries of the hub's client to themselves; the error says it once."""
-    logger = logging.getLogger("huggingface_hub")
+def errors_only(library: str) -> Iterator[None]:
+    """Keep what a library logs below an error, and all warnings, away."""
+    logger = logging.getLogger(library)
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:

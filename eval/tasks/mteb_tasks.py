@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import logging
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +11,7 @@ from embedder.files.name_lists import suggest_names
 from eval.data.beir import holds_queries
 from eval.data.collections import Collection, is_written_as_path, open_collection
 from eval.data.local import is_beir_folder
+from eval.data.mteb_pairs import errors_only
 from eval.data.pairs import PairSet, read_pairs
 from eval.measures.measures import means
 
@@ -145,22 +144,19 @@ def quietly() -> Iterator[None]:
     """Keep bars and remarks of mteb and of what it computes with away; errors are raised anyway."""
     import datasets
 
-    logger = logging.getLogger("mteb")
-    level, shown = logger.level, not datasets.are_progress_bars_disabled()
-    logger.setLevel(logging.ERROR)
+    shown = not datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
+    try:
+        with errors_only("mteb"):
             yield
-        finally:
-            logger.setLevel(level)
-            if shown:
-                datasets.enable_progress_bars()
+    finally:
+        if shown:
+            datasets.enable_progress_bars()
 
 
 def retrieval_task(collection: Collection) -> "AbsTask":
     """Make a task of a collection with queries and judgements; all of it is held in memory."""
+    from datasets import Dataset
     from mteb.abstasks import AbsTaskRetrieval
 
     queries, qrels = collection.queries(), collection.qrels()
@@ -174,8 +170,18 @@ def retrieval_task(collection: Collection) -> "AbsTask":
         ignore_identical_ids = holds_queries(collection.name)
 
         def load_data(self, *_: object, **__: object) -> None:
-            held = _corpus(collection) | _queries(queries) | {"relevant_docs": qrels}
-            self.dataset = {"default": {SPLIT: held | {"top_ranked": None}}}
+            documents = list(collection.documents())
+            corpus = {
+                name: [getattr(document, name) for document in documents]
+                for name in ("id", "title", "text")
+            }
+            split = {
+                "corpus": Dataset.from_dict(corpus),
+                "queries": Dataset.from_dict({"id": [*queries], "text": [*queries.values()]}),
+                "relevant_docs": qrels,
+                "top_ranked": None,
+            }
+            self.dataset = {"default": {SPLIT: split}}
             self.data_loaded = True
 
         def task_specific_scores(
@@ -221,23 +227,6 @@ def _metadata(name: str, kind: str, main_score: str, revision: str) -> Any:  # n
         eval_langs=["und-Zyyy"],
         dataset={"path": "local", "revision": revision},
     )
-
-
-def _corpus(collection: Collection) -> dict[str, Any]:
-    from datasets import Dataset
-
-    columns: dict[str, list[str]] = {"id": [], "title": [], "text": []}
-    for document in collection.documents():
-        for name, column in columns.items():
-            column.append(getattr(document, name))
-    return {"corpus": Dataset.from_dict(columns)}
-
-
-def _queries(queries: Mapping[str, str]) -> dict[str, Any]:
-    from datasets import Dataset
-
-    columns = {"id": list(queries), "text": list(queries.values())}
-    return {"queries": Dataset.from_dict(columns)}
 
 
 def _unrounded(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
