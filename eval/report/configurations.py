@@ -64,6 +64,8 @@ def run_configuration(name: str, folder: RunFolder) -> RunConfiguration:
         "command": " ".join(map(str, config.get("command", ()))),
         "folder": str(folder.path),
     }
+    python = {"python": config["python"]} if "python" in config else {}
+    versions = python | config.get("versions", {})
     return RunConfiguration(
         name=name,
         facts={label: text for label, text in facts.items() if text},
@@ -72,14 +74,8 @@ def run_configuration(name: str, folder: RunFolder) -> RunConfiguration:
             for prompt in _prompts(settings)
         ),
         fingerprints=tuple(_fingerprints(folder)),
-        versions={str(name): str(held) for name, held in _versions(config)},
+        versions={str(name): str(version) for name, version in versions.items()},
     )
-
-
-def _versions(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    if "python" in config:
-        yield "python", config["python"]
-    yield from config.get("versions", {}).items()
 
 
 def _machine(config: Mapping[str, Any]) -> str:

@@ -1,9 +1,10 @@
 """Everything that a report shows, read from run folders: the same folders give the same value."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from embedder.progress import Progress, silent
 from eval.report import plots
 from eval.report.configurations import RunConfiguration, run_configuration
 from eval.report.dataset import JudgedDataset, judged_datasets, names_of
@@ -16,10 +17,6 @@ from eval.runs.run_folder import RunFolder
 
 DENSE = "dense"  # the channel without words
 DIFFERING = 10  # queries of a data set that are listed as the most different
-
-
-def _silent(done: int) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class ReportOptions:
 
     queries: int = 1000
     encoders: Encoders = field(default_factory=dict)
-    progress: Callable[[int], None] = _silent
+    progress: Progress = silent
     pieces: bool = False
 
     def __post_init__(self) -> None:
@@ -160,16 +157,9 @@ def gather(folders: Sequence[Path], options: ReportOptions | None = None) -> Rep
 
 def _marked(sets: Sequence[SetFacts]) -> dict[str, None]:
     """List the channels by which words are marked, in the order of first appearance."""
-    documents = (
-        document
-        for held in sets
-        for page in held.queries
-        for side in page.sides
-        for document in side.documents
-    )
-    return dict.fromkeys(
-        channel for document in documents for piece in document.text for channel in piece.channels
-    )
+    sides = (side for facts in sets for page in facts.queries for side in page.sides)
+    pieces = (piece for side in sides for document in side.documents for piece in document.text)
+    return dict.fromkeys(channel for piece in pieces for channel in piece.channels)
 
 
 def _with_words(sets: Sequence[JudgedDataset]) -> dict[str, None]:

@@ -146,31 +146,32 @@ def fusion(judged: JudgedDataset) -> Iterator[Plot]:
 def cost_quality(judged: JudgedDataset) -> Iterator[Plot]:
     """Draw what systems cost against what they are worth."""
     quality = {held.name: fmean(judged.items(held).values()) for held in judged.systems}
-    tokens = {
-        held.name: (cost, quality[held.name])
-        for held in judged.systems
-        if (cost := _tokens(judged, held)) is not None
-    }
-    if len(tokens) > 1:
-        key = f"tokens-{judged.key}"
-        unit = "tokens that a model reads per text"
-        yield Plot(
-            key,
+    for name, heading, unit, systems, cost_of, note in (
+        (
+            "tokens",
             "Quality and tokens",
-            figures.cost_quality(key, tokens, unit, judged.measure, judged.positions),
+            "tokens that a model reads per text",
+            judged.systems,
+            _tokens,
             "Words are free. Channels that one pass fills share its tokens.",
-        )
-    seconds = {
-        held.name: (cost, quality[held.name])
-        for held in judged.counted
-        if (cost := _seconds(judged, held)) is not None
-    }
-    if len(seconds) > 1:
-        key = f"seconds-{judged.key}"
-        unit = "milliseconds per text"
-        drawn = figures.cost_quality(key, seconds, unit, judged.measure, judged.positions)
-        note = "Time of indexing by documents, or of judging by texts, on the machines named above."
-        yield Plot(key, "Quality and time", drawn, note)
+        ),
+        (
+            "seconds",
+            "Quality and time",
+            "milliseconds per text",
+            judged.counted,
+            _seconds,
+            "Time of indexing by documents, or of judging by texts, on the machines named above.",
+        ),
+    ):
+        costs = {system.name: cost_of(judged, system) for system in systems}
+        points = {
+            system: (cost, quality[system]) for system, cost in costs.items() if cost is not None
+        }
+        if len(points) > 1:
+            key = f"{name}-{judged.key}"
+            drawn = figures.cost_quality(key, points, unit, judged.measure, judged.positions)
+            yield Plot(key, heading, drawn, note)
 
 
 def sensitivity(

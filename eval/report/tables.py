@@ -161,13 +161,6 @@ class _UncorrectedColumn:
         return MeasureColumn(self.of.heading, cells, tests, self.identical)
 
 
-def column(
-    heading: str, values: Mapping[str, Mapping[str, Items]], weights: Mapping[str, float]
-) -> MeasureColumn:
-    """Average a measure, and test every system against the best one; see `columns`."""
-    return columns([Averaged(heading, values, weights)])[0]
-
-
 def columns(averaged: Sequence[Averaged]) -> tuple[MeasureColumn, ...]:
     """Test every system of each column against its best one.
 

@@ -179,7 +179,7 @@ def compare(
             pair(dataset, (first, held[first]), (second, held[second]))
             for dataset, held in items.items()
         ]
-        single += [(_row(one, options), [one]) for one in paired]
+        single += [(_difference(one.dataset, [one], [1.0], options), [one]) for one in paired]
         if len(paired) > 1:
             means.append((_macro_row(paired, options), paired))
     rows, tests = _corrected(single)
@@ -227,41 +227,19 @@ def _items(values: Values, measure: str, name: str, dataset: str) -> Items:
     return values[measure]
 
 
-def _row(held: Paired, options: CompareOptions) -> Difference:
-    test = sign_flip_test(held.differences, np.random.default_rng(options.seed))
-    baseline_mean, system_mean = held.values.mean(axis=1).tolist()
-    return Difference(
-        dataset=held.dataset,
-        baseline=held.baseline,
-        system=held.system,
-        baseline_mean=baseline_mean,
-        system_mean=system_mean,
-        interval=mean_interval(
-            [held.differences], np.random.default_rng(options.seed), options.level
-        ),
-        test=test,
-        p_holm=test.p,
-        effect=effect_size(held.differences),
-        outcomes=outcomes(held.differences),
-        only_baseline=held.only_baseline,
-        only_system=held.only_system,
-    )
-
-
-def _macro_row(strata: Sequence[Paired], options: CompareOptions) -> Difference:
-    """Compare means of data-set means: signs are flipped, and samples drawn, in each data set."""
-    sets = whole_sets([held.dataset for held in strata])
-    weight = {part: 1 / len(parts) / len(sets) for parts in sets.values() for part in parts}
-    weights = [weight[held.dataset] for held in strata]
-    differences = [held.differences for held in strata]
+def _difference(
+    dataset: str, strata: Sequence[Paired], weights: Sequence[float], options: CompareOptions
+) -> Difference:
+    """Compare weighted means: signs are flipped, and samples drawn, in each data set."""
+    differences = [paired.differences for paired in strata]
+    alone = strata[0] if len(strata) == 1 else None
     # The sum of these is the difference of the macro averages, whatever the signs.
-    parts = np.concatenate(
-        [held * share / len(held) for held, share in zip(differences, weights, strict=True)]
-    )
-    test = sign_flip_test(parts, np.random.default_rng(options.seed))
+    parts = [part * share / len(part) for part, share in zip(differences, weights, strict=True)]
+    compared = differences[0] if alone else np.concatenate(parts)
+    test = sign_flip_test(compared, np.random.default_rng(options.seed))
     baseline_mean, system_mean = np.array(weights) @ [held.values.mean(axis=1) for held in strata]
     return Difference(
-        dataset=f"mean of {len(sets)}" if len(sets) > 1 else next(iter(sets)),
+        dataset=dataset,
         baseline=strata[0].baseline,
         system=strata[0].system,
         baseline_mean=float(baseline_mean),
@@ -271,9 +249,19 @@ def _macro_row(strata: Sequence[Paired], options: CompareOptions) -> Difference:
         ),
         test=test,
         p_holm=test.p,
-        effect=None,
-        outcomes=outcomes(parts),
+        effect=effect_size(compared) if alone else None,
+        outcomes=outcomes(compared),
+        only_baseline=alone.only_baseline if alone else (),
+        only_system=alone.only_system if alone else (),
     )
+
+
+def _macro_row(strata: Sequence[Paired], options: CompareOptions) -> Difference:
+    """Compare means of data-set means, CQADupStack counted once."""
+    sets = whole_sets([held.dataset for held in strata])
+    weight = {part: 1 / len(parts) / len(sets) for parts in sets.values() for part in parts}
+    name = f"mean of {len(sets)}" if len(sets) > 1 else next(iter(sets))
+    return _difference(name, strata, [weight[held.dataset] for held in strata], options)
 
 
 def _corrected(

@@ -131,9 +131,10 @@ def standings(column: PromptValues, seed: int = 0) -> list[PromptStanding]:
     p_values: dict[str, float] = {}
     if len(column) > 1:
         order = {best: column[best]} | dict(column)
-        told = compare({name: {"": held} for name, held in order.items()}, options=_options(seed))
+        options = CompareOptions(seed=seed)
+        told = compare({name: {"": held} for name, held in order.items()}, options=options)
         p_values = {row.system: row.p_holm for row in told.rows}
-        alpha = 1 - told.options.level
+        alpha = 1 - options.level
     return [
         PromptStanding(name, mean, p_values.get(name), name == best or bool(p_values[name] > alpha))
         for name, mean in means.items()
@@ -161,7 +162,7 @@ def spread(
         gain = means[best] - means[default]
         if best != default:
             both = {name: {"": column[name]} for name in (default, best)}
-            reach = compare(both, options=_options(seed)).rows[0].interval
+            reach = compare(both, options=CompareOptions(seed=seed)).rows[0].interval
     drawn = _drawn(len(values), seed)
     return Spread(
         dataset=dataset,
@@ -239,10 +240,6 @@ def prompt_means(column: PromptValues) -> dict[str, float]:
         prompt: float(np.mean([*next(iter(values.values())).values()]))
         for prompt, values in column.items()
     }
-
-
-def _options(seed: int) -> CompareOptions:
-    return CompareOptions(seed=seed)
 
 
 def _ahead(differences: NDArray[np.float64]) -> NDArray[np.float64]:

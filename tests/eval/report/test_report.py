@@ -13,7 +13,7 @@ from eval.measures.measures import evaluate
 from eval.report.dataset import judged_datasets, names_of
 from eval.report.gather import Report, ReportOptions, gather
 from eval.report.queries import furthest
-from eval.report.tables import column, verdict
+from eval.report.tables import Averaged, columns, verdict
 from eval.report.weights import shared, weight_curves
 from eval.report.write import write_report
 from eval.runs.run_folder import RunFolder
@@ -47,7 +47,8 @@ def test_marks_agree_with_a_permutation_test_and_holm() -> None:
     near = best - 0.01 + 0.3 * (generator.random(12) - 0.5)
     far = best - 0.4 - 0.1 * generator.random(12)
     held = {"far": far, "best": best + 0.05, "near": near}
-    made = column("m", {name: {"d": items(row.tolist())} for name, row in held.items()}, {"d": 1.0})
+    values = {name: {"d": items(row.tolist())} for name, row in held.items()}
+    [made] = columns([Averaged("m", values, {"d": 1.0})])
     p = {
         name: stats.permutation_test(
             (held["best"] - held[name],), np.mean, permutation_type="samples", n_resamples=5000
@@ -70,7 +71,7 @@ def test_a_mean_over_data_sets_counts_each_as_told() -> None:
         "b": {"x": items([0.0, 0.5]), "y": items([1.0])},
         "c": {"x": items([9.0])},
     }
-    made = column("mean", held, {"x": 0.5, "y": 0.5})
+    [made] = columns([Averaged("mean", held, {"x": 0.5, "y": 0.5})])
     assert made.cells["a"].mean == 0.5
     assert made.cells["b"].mean == 0.625
     assert made.cells["c"].mean is None
@@ -79,7 +80,7 @@ def test_a_mean_over_data_sets_counts_each_as_told() -> None:
 
 def test_systems_without_shared_items_are_not_tested() -> None:
     held = {"a": {"x": {"1": 1.0}}, "b": {"x": {"2": 0.5}}}
-    made = column("m", held, {"x": 1.0})
+    [made] = columns([Averaged("m", held, {"x": 1.0})])
     assert (made.cells["a"].mark, made.cells["b"].mark) == ("best", "unlike")
     assert made.cells["b"].p is None
 
@@ -251,6 +252,6 @@ def test_nothing_of_a_report_is_written_through_a_link(
 
 def test_equal_values_are_equal_on_every_item() -> None:
     held = {name: {"d": items([0.1, 0.2, 0.3])} for name in ("a", "b")}
-    made = column("m", held, {"d": 1.0})
+    [made] = columns([Averaged("m", held, {"d": 1.0})])
     assert made.cells["b"] == replace(made.cells["b"], mark="close", p=1.0)
     assert not pair("d", ("a", held["a"]["d"]), ("b", held["b"]["d"])).differences.any()

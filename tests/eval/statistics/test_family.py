@@ -7,7 +7,7 @@ import pytest
 
 from eval.measures.measures import Values
 from eval.report.gather import gather
-from eval.report.tables import column, verdict
+from eval.report.tables import Averaged, columns, verdict
 from eval.runs.record import Record, RunCost
 from eval.runs.run_config import open_run
 from eval.statistics.compare import CompareOptions, compare
@@ -50,9 +50,8 @@ def test_a_run_that_is_there_twice_is_tested_once() -> None:
     assert found.tests == 1 and found.identical == {"again": "b", "a too": "a"}
     assert [row.p_holm for row in found.rows] == [p, p, 1.0]
     assert compare(systems, options=CompareOptions(all_pairs=True)).tests == 1
-    made = column(
-        "m", {name: {"d": held["d"]["accuracy"]} for name, held in systems.items()}, {"d": 1}
-    )
+    accuracies = {name: {"d": held["d"]["accuracy"]} for name, held in systems.items()}
+    [made] = columns([Averaged("m", accuracies, {"d": 1})])
     assert made.tests == 1 and made.identical == {"again": "b", "a too": "a"}
     assert (made.cells["a"].p, made.cells["a"].mark, made.cells["again"].mark) == (
         p,
