@@ -58,6 +58,11 @@ class SweptSettings:
         found: Float64Array = self.values.mean(axis=1)
         return found
 
+    @property
+    def methods(self) -> list[str]:
+        """The methods, in the order of the settings."""
+        return list(dict.fromkeys(setting.method for setting in self.settings))
+
     def text(self, at: int) -> str:
         """Write a setting as `fusion_by_name` reads it."""
         return self.settings[at].text(self.runs)
@@ -123,7 +128,7 @@ class Study:
         Lists of equal length: weights, rising; values; low and high, the ends of an interval.
         """
         return {
-            run: {method: self._curve(at, method) for method in self._methods()}
+            run: {method: self._curve(at, method) for method in self.swept.methods}
             for at, run in enumerate(self.swept.runs)
         }
 
@@ -146,21 +151,16 @@ class Study:
             "gains": [asdict(gain) for gain in self.gains],
             "adopt": self.adopt,
             "settings": [
-                {"fusion": swept.text(at), "mean": mean, "wins": wins, "not_worse": kept}
-                for at, (mean, wins, kept) in enumerate(
-                    zip(
-                        swept.means.tolist(),
-                        self.wins.tolist(),
-                        self.not_worse.tolist(),
-                        strict=True,
-                    )
-                )
+                {
+                    "fusion": swept.text(at),
+                    "mean": float(mean),
+                    "wins": float(self.wins[at]),
+                    "not_worse": bool(self.not_worse[at]),
+                }
+                for at, mean in enumerate(swept.means)
             ],
             "curves": self.curves(),
         }
-
-    def _methods(self) -> list[str]:
-        return list(dict.fromkeys(setting.method for setting in self.swept.settings))
 
     def _curve(self, run: int, method: str) -> dict[str, list[float]]:
         means = self.swept.means

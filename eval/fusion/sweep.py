@@ -217,29 +217,24 @@ def _ndcg(ranks: Float64Array, gains: Float64Array, k: float) -> Float64Array:
     """Järvelin and Kekäläinen, TOIS 2002, in trec_eval's form: gain / log2(1 + rank)."""
     best = np.sort(gains)[::-1][: int(min(k, len(gains)))]
     ideal = float((best / np.log2(np.arange(len(best)) + 2)).sum())
-    gained: Float64Array = (gains[:, None] / np.log2(1 + ranks)).sum(axis=0) / ideal
-    return gained
+    return np.asarray((gains[:, None] / np.log2(1 + ranks)).sum(axis=0) / ideal)
 
 
 def _average_precision(ranks: Float64Array, gains: Float64Array, k: float) -> Float64Array:
     number = np.arange(1, len(ranks) + 1)[:, None]
-    values: Float64Array = (number / np.sort(ranks, axis=0)).sum(axis=0) / len(gains)
-    return values
+    return np.asarray((number / np.sort(ranks, axis=0)).sum(axis=0) / len(gains))
 
 
 def _reciprocal_rank(ranks: Float64Array, gains: Float64Array, k: float) -> Float64Array:
-    values: Float64Array = (1 / ranks).max(axis=0)
-    return values
+    return np.asarray((1 / ranks).max(axis=0))
 
 
 def _recall(ranks: Float64Array, gains: Float64Array, k: float) -> Float64Array:
-    values: Float64Array = np.isfinite(ranks).sum(axis=0) / len(gains)
-    return values
+    return np.asarray(np.isfinite(ranks).sum(axis=0) / len(gains))
 
 
 def _precision(ranks: Float64Array, gains: Float64Array, k: float) -> Float64Array:
-    values: Float64Array = np.isfinite(ranks).sum(axis=0) / k
-    return values
+    return np.asarray(np.isfinite(ranks).sum(axis=0) / k)
 
 
 _KINDS: Mapping[str, Callable[[Float64Array, Float64Array, float], Float64Array]] = {

@@ -129,7 +129,8 @@ def judge(
         search = _search(built.index, encoders, queries, options, seconds)
         details = _details(built, encoders, queries, search.fusion)
     details["source"] = {"documents": built.digest, "judgements": judgements_digest(collection)}
-    runs = _drop_own(collection.name, search.runs)
+    own = holds_queries(collection.name)
+    runs = {name: drop_self(run) if own else run for name, run in search.runs.items()}
     with timed(seconds, "evaluate"):
         values = {name: evaluate(run, qrels, options.measures) for name, run in runs.items()}
     cost = RunCost(seconds, search.counts, peak_bytes(), search.latencies)
@@ -166,11 +167,6 @@ def _search(
         with timed(seconds, "fuse"):
             runs[FUSED] = retriever.fuse([runs[channel] for channel in encoders])
     return _Search(runs, retriever.fusion if several else None, counts, latencies)
-
-
-def _drop_own(dataset: str, runs: Mapping[str, Run]) -> dict[str, Run]:
-    own = holds_queries(dataset)
-    return {name: drop_self(run) if own else run for name, run in runs.items()}
 
 
 def _details(

@@ -25,12 +25,12 @@ class SurveyedCollections:
     """Collections that can be judged, each with what a look through it found.
 
     Attributes:
-        surveys: one a collection, in order.
+        surveys: name of a collection -> what a look through it found.
         screen: where progress and remarks are shown.
     """
 
     collections: Sequence["Collection"]
-    surveys: Sequence[Survey]
+    surveys: Mapping[str, Survey]
     screen: Screen
 
     @staticmethod
@@ -40,27 +40,24 @@ class SurveyedCollections:
         Raises:
             ValueError: a file is broken, or there is nothing to judge by.
         """
-        surveys = []
+        surveys = {}
         for collection in collections:
             collection.queries()
-            surveys.append(look_through(collection, screen, judged=collection.qrels()))
+            judged = collection.qrels()
+            surveys[collection.name] = look_through(collection, screen, judged=judged)
         return SurveyedCollections(collections, surveys, screen)
 
     def without(self, names: Mapping[str, object]) -> "SurveyedCollections":
         """Leave out the collections of some names."""
-        kept = [
-            (collection, survey)
-            for collection, survey in zip(self.collections, self.surveys, strict=True)
-            if collection.name not in names
-        ]
-        return replace(self, collections=[one for one, _ in kept], surveys=[one for _, one in kept])
+        kept = [collection for collection in self.collections if collection.name not in names]
+        return replace(self, collections=kept)
 
     @contextmanager
     def watch(self, collection: "Collection", queries: int) -> Iterator["Callable[[int], None]"]:
         """Show how many documents and queries of a collection have been read."""
         from embedder.progress import added, watching
 
-        total = self.surveys[self.collections.index(collection)].documents
+        total = self.surveys[collection.name].documents
         heading = f"Reading {collection.name}"
         with (
             self.screen.progress(heading, total + queries, "texts") as advance,
@@ -70,8 +67,8 @@ class SurveyedCollections:
 
     def tell(self, records: Sequence["Record"], out: Path) -> None:
         """Show what was remarkable about the sources, after they were judged into a folder."""
-        for survey, record in zip(self.surveys, records, strict=True):
-            survey.tell(self.screen)
+        for record in records:
+            self.surveys[record.dataset].tell(self.screen)
             tell_rebuilt(record.dataset, record.details["index_state"], self.screen)
             tell_escaped(record.details.get("escaped_ids", 0), out, self.screen)
 

@@ -247,21 +247,13 @@ def _mean_shown(
 
     held = {name: {run: means(v) for run, v in r.values.items()} for name, r in records.items()}
     first = next(iter(held.values()))
-    rows = [
-        (run, *(f"{_mean(held, wholes, run, name):.4f}" for name in measures), "")
-        for run, measures in first.items()
-    ]
     measures = next(iter(first.values()))
+
+    def mean(run: str, measure: str) -> float:
+        return fmean(fmean(held[part][run][measure] for part in parts) for parts in wholes)
+
+    rows = [(run, *(f"{mean(run, name):.4f}" for name in first[run]), "") for run in first]
     return [heading, table("run", *(f">{name}" for name in measures), "", rows=rows)]
-
-
-def _mean(
-    held: Mapping[str, Mapping[str, Mapping[str, float]]],
-    wholes: Sequence[Sequence[str]],
-    run: str,
-    measure: str,
-) -> float:
-    return fmean(fmean(held[part][run][measure] for part in parts) for parts in wholes)
 
 
 def _shown(record: "Record") -> "list[RenderableType]":

@@ -23,7 +23,8 @@ def shown(comparisons: "Sequence[Comparison]", behind: "Examination") -> "Iterat
     for comparison in comparisons:
         yield from _figures(comparison)
     first = comparisons[0]
-    yield from _note()
+    yield "diff: with its bootstrap interval. effect: diff in standard deviations."
+    yield "p: two-sided sign-flip test. w/t/l: items won, tied and lost."
     yield from _mismatches(first)
     yield from _source_differences(behind)
     if behind.pools:
@@ -84,12 +85,6 @@ def _figure_row(row: "Difference", alpha: float) -> tuple[str, ...]:
 
 def _probability(p: float) -> str:
     return f"{p:.4f}" if p >= 0.0001 else "<0.0001"
-
-
-def _note() -> Iterator[str]:
-    """Say what the columns mean."""
-    yield "diff: with its bootstrap interval. effect: diff in standard deviations."
-    yield "p: two-sided sign-flip test. w/t/l: items won, tied and lost."
 
 
 def _mismatches(comparison: "Comparison") -> Iterator[str]:

@@ -48,7 +48,7 @@ def _odd(held: "Development") -> list[str]:
 def _methods(study: "Study", measure: str) -> "Table":
     swept = study.swept
     rows = []
-    for method in dict.fromkeys(setting.method for setting in swept.settings):
+    for method in swept.methods:
         at = study.best_of(method)
         of_method = [setting.method == method for setting in swept.settings]
         rows.append(
