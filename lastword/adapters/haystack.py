@@ -13,7 +13,8 @@ from lastword.adapters.arguments import (
     check_text,
     metadata_of,
 )
-from lastword.engine import SearchEngine, open_engine
+from lastword.engine import SearchEngine
+from lastword.opening import open_engine
 
 try:
     from haystack import Document, component, default_to_dict

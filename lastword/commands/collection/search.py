@@ -130,7 +130,7 @@ def explain(
 @contextmanager
 def _open(path: Path, fusing: SearchOptions, screen: Screen) -> "Iterator[SearchEngine]":
     """Open an index with the encoders of the channels that are searched."""
-    from lastword.engine import open_engine
+    from lastword.opening import open_engine
 
     names = split_names(fusing.channels)
     with screen.loading(fusing.channels), warnings.catch_warnings():
