@@ -62,20 +62,19 @@ def model_channels(
         ValueError: as `make_encoders`.
     """
     from embedder.encoders.load import load_encoder, own_prompt
-    from embedder.encoders.specs import LLMSpec, spec_of
+    from embedder.encoders.specs import channels_of
 
     channels = tuple(name for name in channel_names(reading.channels) if name != "bm25")
     if reading.embedder:
         return _sbert_channels(reading, channels)
     prompt = _chosen_prompt(reading) or _with_task(own_prompt(reading.model), reading.task)
     encoder = load_encoder(reading.model, prompt, reading.llm_options(), channels or None, texts)
-    spec = spec_of(encoder)
-    assert isinstance(spec, LLMSpec), spec
-    return dict.fromkeys(spec.reads, encoder)
+    return dict.fromkeys(channels_of(encoder), encoder)
 
 
 def _sbert_channels(reading: EncoderOptions, channels: Sequence[str]) -> dict[str, "Encoder"]:
     from embedder.encoders.load import load_encoder
+    from embedder.encoders.specs import channels_of
 
     name = reading.embedder.removeprefix(_SBERT)
     if name == reading.embedder or not name:
@@ -88,7 +87,7 @@ def _sbert_channels(reading: EncoderOptions, channels: Sequence[str]) -> dict[st
     if prompt is None and reading.task:
         raise ValueError("--task stands for {task} in a --prompt, and none is given")
     encoder = load_encoder(reading.embedder, prompt, reading.llm_options())
-    kind = "sparse" if getattr(encoder, "sparse", False) else "dense"
+    (kind,) = channels_of(encoder)
     if set(channels) - {kind}:
         raise ValueError(
             f"{name} gives {kind} rows only; leave out --channels, or take {kind},bm25"

@@ -2,9 +2,8 @@
 
 import hashlib
 import os
-import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -16,14 +15,12 @@ from lastword.cli.command import command
 from lastword.cli.encoders import describe_encoders, make_encoders
 from lastword.cli.options import EncoderOptions, Output, Pieces
 from lastword.cli.screen import Screen, counted, one_line, shell, table, visible
-from lastword.cli.tables import on_terminal
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table as RichTable
 
     from embedder.types import Encoder, Role
-    from retrieval.retriever import Retriever
+    from lastword.engine import SearchEngine
 
 app = Typer()
 
@@ -90,18 +87,20 @@ def demo(
     with screen.waiting("Loading the model"):
         encoders = make_encoders(reading)
     screen.remark(f"Encoder: {describe_encoders(encoders)}.")
-    place = out or demo_place(encoders)
-    built = _built(place, encoders, screen)
-    answered = _answered(place, encoders, ask or QUESTIONS, pieces)
-    milliseconds = 1000 * sum(one.seconds for one in answered) / len(answered)
+    place, questions = out or demo_place(encoders), ask or QUESTIONS
+    engine, built = _open_or_build(place, encoders, screen)
+    with engine:
+        engine.search(questions[0])  # the first search loads and compiles
+        answers = [_answer(question, engine, pieces) for question in questions]
+    milliseconds = 1000 * sum(answer.seconds for answer in answers) / len(answers)
     data = {
         "model": reading.embedder or reading.model,
         "index": str(place),
         **built,
         "milliseconds_per_question": milliseconds,
-        "questions": [asdict(one) for one in answered],
+        "questions": [asdict(answer) for answer in answers],
     }
-    screen.result(data, *(piece for one in answered for piece in _shown(one)))
+    screen.result(data, *(piece for answer in answers for piece in _layout(answer)))
     _say_what_next(screen, place, reading, milliseconds)
 
 
@@ -126,65 +125,54 @@ def demo_place(encoders: "Mapping[str, Encoder]") -> Path:
     return _cache_folder() / f"demo-{key}.index"
 
 
-def _built(place: Path, encoders: "Mapping[str, Encoder]", screen: Screen) -> dict[str, Any]:
+def _open_or_build(
+    place: Path, encoders: "Mapping[str, Encoder]", screen: Screen
+) -> "tuple[SearchEngine, dict[str, Any]]":
     """Build the index, finish it, or use it again where it is of the same documents."""
     from eval.runs.collection_index import build_report, open_or_build
     from lastword.commands.collection.stdlib_docs import stdlib_documents
+    from lastword.engine import SearchEngine
     from retrieval.options import BuildOptions
+    from retrieval.retriever import Retriever
 
     with screen.waiting("Collecting"):
         documents = stdlib_documents()
     options = BuildOptions(cache=True)
     with screen.progress("Indexing", len(documents), "documents") as advance:
         indexed = open_or_build(lambda: iter(documents), encoders, place, options, advance)
-    count = indexed.index.documents
-    indexed.index.close()
+    engine = SearchEngine(Retriever(indexed.index, encoders))
+    count = len(engine)
     if indexed.state == "reused":
         screen.remark(f"The index of an earlier run is used: {counted(count, 'document')}.")
-        return {"documents": count, "reused": True, "documents_per_second": None}
+        return engine, {"documents": count, "reused": True, "documents_per_second": None}
     report = build_report(place) or {}
     speed = (count - report.get("resumed", 0)) / report["seconds"] if "seconds" in report else None
-    return {"documents": count, "reused": False, "documents_per_second": speed}
+    return engine, {"documents": count, "reused": False, "documents_per_second": speed}
 
 
-def _answered(
-    place: Path, encoders: "Mapping[str, Encoder]", questions: Sequence[str], pieces: bool
-) -> list[DemoAnswer]:
-    from index.folder import Index
-    from retrieval.retriever import Retriever
-
-    with Index.open(place) as held:
-        retriever = Retriever(held, encoders)
-        retriever.answer({ASKED: questions[0]}, SHOWN)  # the first search loads and compiles
-        return [_answer(question, retriever, encoders, pieces) for question in questions]
-
-
-def _answer(
-    question: str, retriever: "Retriever", encoders: "Mapping[str, Encoder]", pieces: bool
-) -> DemoAnswer:
+def _answer(question: str, engine: "SearchEngine", pieces: bool) -> DemoAnswer:
     from embedder.types import Role
+    from lastword.hits import list_hits
     from retrieval.run import ranked
 
-    answer = retriever.answer({ASKED: question}, SHOWN)
-    runs = {"fused": answer.run, **answer.channels} if len(encoders) > 1 else answer.channels
-    held = retriever.index
-    best = [document for document, _ in ranked(answer.run[ASKED])[:SHOWN]]
-    texts = tuple(held.document(document).text for document in best)
-    reader = encoders.get("sparse")
-    words: tuple[WeightedWords, WeightedWords] = ((), ())
-    if reader is not None and best:
-        top = held.document(best[0]).content
-        words = (
-            _words(reader, question, Role.QUERY, pieces),
-            _words(reader, top, Role.DOCUMENT, pieces),
-        )
+    result = engine.retriever.answer({ASKED: question}, SHOWN)
+    hits = list_hits(result, ASKED, question, engine.retriever.index)
+    runs = {"fused": result.run} if len(engine.channels) > 1 else {}
+    reader = engine.encoders.get("sparse")
+    words: list[WeightedWords] = [(), ()]
+    if reader is not None and hits:
+        texts = ((question, Role.QUERY), (hits[0].document.content, Role.DOCUMENT))
+        words = [_words(reader, text, role, pieces) for text, role in texts]
     return DemoAnswer(
         question=question,
-        ranked={name: tuple(ranked(run[ASKED])[:SHOWN]) for name, run in runs.items()},
-        texts=texts,
+        ranked={
+            name: tuple(ranked(run[ASKED])[:SHOWN])
+            for name, run in (runs | dict(result.channels)).items()
+        },
+        texts=tuple(hit.text for hit in hits),
         question_words=words[0],
         document_words=words[1],
-        seconds=sum(answer.seconds.values()),
+        seconds=sum(hits.seconds.values()),
     )
 
 
@@ -199,50 +187,27 @@ def _words(reader: "Encoder", text: str, role: "Role", pieces: bool) -> Weighted
     return tuple((piece_words if pieces else whole_words)(reader, weights, [text])[:WORDS])
 
 
-def _shown(answered: DemoAnswer) -> "list[RenderableType]":
+def _layout(answer: DemoAnswer) -> "list[RenderableType]":
     """Lay out one question: the best of every channel side by side, and the words."""
     from rich.text import Text
 
-    heading = Text(f"\n{visible(answered.question)}\n", style="bold")
-    shown: list[RenderableType] = [heading, _rankings(answered.ranked)]
-    if answered.texts:
-        best = next(iter(answered.ranked.values()))[0][0]
-        shown.append(Text(f"\n{visible(f'{best}: {one_line(answered.texts[0], 160)}')}"))
+    ranks = enumerate(zip_longest(*answer.ranked.values(), fillvalue=("", 0.0)), 1)
+    rows = [[str(rank), *(document for document, _ in documents)] for rank, documents in ranks]
+    parts: list[RenderableType] = [
+        Text(f"\n{visible(answer.question)}\n", style="bold"),
+        table(">#", *answer.ranked, rows=rows),
+    ]
+    if answer.texts:
+        best = next(iter(answer.ranked.values()))[0][0]
+        parts.append(Text(f"\n{visible(f'{best}: {one_line(answer.texts[0], 160)}')}"))
     for what, words in (
-        ("words for the question", answered.question_words),
-        ("words for the first document", answered.document_words),
+        ("words for the question", answer.question_words),
+        ("words for the first document", answer.document_words),
     ):
         if words:
-            said = ", ".join(f"{word} {weight:.2f}" for word, weight in words)
-            shown.append(Text(f"{what}: {said}", style="dim"))
-    return shown
-
-
-def _rankings(ranked: Mapping[str, WeightedWords]) -> "RenderableType":
-    """Lay out the best of every channel side by side, or below where a terminal is narrow."""
-    from rich.columns import Columns
-
-    if not on_terminal():
-        rows = [
-            [str(rank), *(document for document, _ in documents)]
-            for rank, documents in enumerate(zip_longest(*ranked.values(), fillvalue=("", 0.0)), 1)
-        ]
-        return table(">#", *ranked, rows=rows)
-    across = 4 if shutil.get_terminal_size().columns >= 116 else 2
-    width = min(shutil.get_terminal_size().columns, 160) // across - 2
-    return Columns([_ranked_table(name, run, width) for name, run in ranked.items()], width=width)
-
-
-def _ranked_table(name: str, run: WeightedWords, width: int) -> "RichTable":
-    from rich.table import Table
-    from rich.text import Text
-
-    listing = Table(box=None, padding=(0, 1, 0, 0), width=width)
-    listing.add_column("", justify="right")
-    listing.add_column(name, overflow="fold", ratio=1)
-    for rank, (document, _) in enumerate(run, start=1):
-        listing.add_row(str(rank), Text(visible(document)))
-    return listing
+            weighted = ", ".join(f"{word} {weight:.2f}" for word, weight in words)
+            parts.append(Text(f"{what}: {weighted}", style="dim"))
+    return parts
 
 
 def _say_what_next(

@@ -11,6 +11,7 @@ from lastword.cli.encoders import describe_spec
 from lastword.cli.options import IndexPath, Output
 from lastword.cli.parse import typed_text
 from lastword.cli.screen import Screen, counted, size, table
+from lastword.commands.collection.search import unfinished_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -72,11 +73,12 @@ def info(path: IndexPath, output: Output) -> None:
     """Show what an index holds, and which encoders made it."""
     from index.folder import Index
 
-    with Index.open(path) as held:
-        facts = _facts(held)
+    with Index.open(path) as index:
+        facts = _facts(index)
+        unfinished = unfinished_text(index)
         rows = [
             (name, _kept_as(spec, facts["channels"][name]), _encoder(spec))
-            for name, spec in held.channels.items()
+            for name, spec in index.channels.items()
         ]
     summary = (
         f"{path}: {counted(facts['documents'], 'document')} in "
@@ -89,10 +91,8 @@ def info(path: IndexPath, output: Output) -> None:
     ]
     if facts["fusion"]:
         shown.append(f"Searches fuse the channels by {facts['fusion']}, chosen by lastword fuse.")
-    if facts["unfinished"]:
-        shown.append(
-            f"The last {facts['unfinished']} was interrupted; give its command again to finish it."
-        )
+    if unfinished:
+        shown.append(f"{unfinished}.")
     Screen(output).result(facts, *shown)
 
 
@@ -114,19 +114,19 @@ def _encoder(spec: "ChannelSpec") -> str:
         return "another program"
 
 
-def _facts(held: "Index") -> dict[str, Any]:
+def _facts(index: "Index") -> dict[str, Any]:
     from index.channels.dense import FLAT
 
     return {
-        "documents": held.documents,
-        "deleted": held.deleted,
-        "segments": held.segments,
-        "bytes": held.bytes,
-        "generation": held.generation,
-        "unfinished": held.unfinished.kind if held.unfinished else None,
-        "fusion": held.manifest.fusion or None,
-        "passages": {"words": held.passages.words, "overlap": held.passages.overlap}
-        if held.passages
+        "documents": index.documents,
+        "deleted": index.deleted,
+        "segments": index.segments,
+        "bytes": index.bytes,
+        "generation": index.generation,
+        "unfinished": index.unfinished.kind if index.unfinished else None,
+        "fusion": index.manifest.fusion or None,
+        "passages": {"words": index.passages.words, "overlap": index.passages.overlap}
+        if index.passages
         else None,
         "channels": {
             name: {
@@ -134,13 +134,13 @@ def _facts(held: "Index") -> dict[str, Any]:
                 "dim": spec.dim,
                 "factory": spec.factory,
                 "exact_segments": sum(
-                    record.searched_exactly(name) for record in held.manifest.segments
+                    record.searched_exactly(name) for record in index.manifest.segments
                 )
                 if spec.factory not in (None, FLAT)
                 else 0,
                 "recipe": json.loads(spec.recipe),
                 "fingerprint": json.loads(spec.fingerprint),
             }
-            for name, spec in held.channels.items()
+            for name, spec in index.channels.items()
         },
     }
