@@ -30,7 +30,7 @@ from embedder.models.pooling import find_pooling, read_positions
 from embedder.models.request import Intervention, ReadRequest
 from embedder.prompts.method_rules import SelectionRules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.template import TEXT_SLOTS
+from embedder.prompts.template import TEXT_SLOTS, share_head
 from embedder.types import Role
 
 if TYPE_CHECKING:
@@ -249,14 +249,11 @@ class PromptReader:
     def _fans_out(self, role: Role) -> bool:
         """Tell whether wordings differ after the text only, so that it is read once for all."""
         frames = self.frames[role]
-        heads = {frame.head for frame in frames}
         return (
-            len(frames) > 1
-            and self.backbone.shares_prefix
+            self.backbone.shares_prefix
             and self.prompt.reads_last_tokens_only
             and frames[0].template.tokens == "pieces"
-            and len(heads) == 1
-            and None not in heads
+            and share_head([frame.head for frame in frames])
         )
 
     def shares_repeated_text(self, role: Role) -> bool:

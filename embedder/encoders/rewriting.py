@@ -11,24 +11,26 @@ from numpy.typing import NDArray
 
 from embedder.methods.geneol import Rewriter
 from embedder.text_encoder import TextEncoder
-from embedder.types import Representation, Role, fingerprint_of, list_texts, unit_rows
+from embedder.types import (
+    Counted,
+    Representation,
+    Role,
+    fingerprint_of,
+    list_texts,
+    unit_rows,
+)
 
 if TYPE_CHECKING:
     from embedder.encoders.specs import LLMSpec
     from embedder.prompts.prompt import Prompt
 
 
-class StateEncoder(Protocol):
+class StateEncoder(Counted, Protocol):
     """An encoder that gives the raw states behind its dense rows."""
 
     @property
     def fingerprint(self) -> str:
         """Canonical JSON object of everything that changes a state."""
-        ...
-
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """Totals since creation."""
         ...
 
     def states(self, texts: Sequence[str], role: Role) -> NDArray[np.float32]:

@@ -9,7 +9,14 @@ from embedder.checkpoints.bundled import BUNDLED_MODEL
 from embedder.prompts.method_rules import RewritingRules
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.readout_rules import at_depth
-from embedder.prompts.template import SLOT, TEXT_SLOTS, Template, head_parts, template_parts
+from embedder.prompts.template import (
+    SLOT,
+    TEXT_SLOTS,
+    Template,
+    head_parts,
+    share_head,
+    template_parts,
+)
 from embedder.types import Role
 
 if TYPE_CHECKING:
@@ -85,14 +92,9 @@ def _depth(prompt: Prompt) -> float:
 
 def _fan_out(prompt: Prompt, templates: tuple[Template, ...]) -> bool:
     """Tell whether wordings differ after the text only; as `PromptReader` has it."""
-    heads = {head_parts(template_parts(template.text)) for template in templates}
-    return (
-        len(templates) > 1
-        and prompt.reads_last_tokens_only
-        and all(template.tokens == "pieces" for template in templates)
-        and len(heads) == 1
-        and None not in heads
-    )
+    heads = [head_parts(template_parts(template.text)) for template in templates]
+    whole = any(template.tokens == "whole" for template in templates)
+    return prompt.reads_last_tokens_only and not whole and share_head(heads)
 
 
 def _with_rewritings(passes: int, tokens: float, rule: RewritingRules) -> tuple[int, float]:

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, get_args
@@ -82,6 +82,11 @@ def head_parts(parts: Sequence[TemplatePart]) -> tuple[TemplatePart, ...] | None
     ends = [part.kind for part in parts[-2:]] == ["text", "literal"]
     filled = any(part.kind in ("placeholder", "sentences") for part in parts)
     return tuple(parts[:-1]) if ends and not filled else None
+
+
+def share_head(heads: Collection[object]) -> bool:
+    """Tell whether several wordings, given by their `head_parts`, differ after the text only."""
+    return len(heads) > 1 and len(set(heads)) == 1 and None not in heads
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,6 +127,12 @@ def train_stage(learner: Learner[BatchT], plan: StagePlan) -> int:
             _keep(learner, optimizer, plan, progress)
         batch = None if stopped else following
     return done
+
+
+def train_until(minutes: float | None) -> Callable[[], bool]:
+    """Return what says whether this much time is over since now; None is never."""
+    end = time.monotonic() + 60 * minutes if minutes is not None else float("inf")
+    return lambda: time.monotonic() > end
 
 
 def _step(learner: Learner[BatchT], optimizer: "Optimizer", batch: BatchT, share: float) -> Loss:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from embedder.train.contrast.last_tokens import LastTokens
 from embedder.train.contrast.worded import WordedBatch, WordedPairs
 from embedder.train.data.pair_files import PairFiles
 from embedder.train.device import AUTO, Device
-from embedder.train.loop import Learner, StagePlan, train_stage
+from embedder.train.loop import Learner, StagePlan, train_stage, train_until
 from embedder.train.loss import Loss, better_than_answer, info_nce, weight_products
 from embedder.train.progress import TrainingProgress
 from embedder.types import Role
@@ -73,7 +72,7 @@ def fine_tune(settings: FineTuneSettings, workshop: FineTuneRun) -> FineTuneOutc
         ValueError: a setting does not fit the model, the pairs, the prompts or the checkpoint.
         OSError: a file cannot be read or written.
     """
-    end = time.monotonic() + 60 * workshop.minutes if workshop.minutes is not None else np.inf
+    late = train_until(workshop.minutes)
     prompts = [_prompt(name, settings.model) for name in settings.prompts]
     for prompt in prompts:
         check_trainable(prompt)
@@ -96,7 +95,7 @@ def fine_tune(settings: FineTuneSettings, workshop: FineTuneRun) -> FineTuneOutc
             checkpoint=workshop.work / "contrast.safetensors",
             every=settings.checkpoint_every,
             settings=deciding,
-            stop=lambda: time.monotonic() > end,
+            stop=late,
             report=workshop.report,
             warm_up=settings.warm_up,
         ),

@@ -1,7 +1,6 @@
 """Make the bundled model: tokenizer, token ids, bag of words, decoder, folder of files."""
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -84,12 +83,6 @@ class PretrainRun:
         every = self.settings.checkpoint_every
         deciding = self.settings.deciding(name)
         return StagePlan(stage.steps, checkpoint, every, deciding, self.late, self.report)
-
-
-def train_until(minutes: float | None) -> Callable[[], bool]:
-    """Return what says whether this much time is over since now; None is never."""
-    end = time.monotonic() + 60 * minutes if minutes is not None else float("inf")
-    return lambda: time.monotonic() > end
 
 
 def train(run: PretrainRun) -> bool:

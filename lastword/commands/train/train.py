@@ -139,7 +139,8 @@ def pretrain(
         return
     from embedder.files.config_file import read_config
     from embedder.train.device import Device
-    from embedder.train.pretrain.run import PretrainFolders, PretrainRun, train, train_until
+    from embedder.train.loop import train_until
+    from embedder.train.pretrain.run import PretrainFolders, PretrainRun, train
     from embedder.train.pretrain.settings import Settings
 
     if corpus is None:
