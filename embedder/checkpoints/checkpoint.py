@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 LEAST_BITS = 1  # of a stored parameter; a config that describes more holds other weights
 BUFFERS = 2**31  # values; of what is made while loading and not stored, such as masks
 SHARED, TAIL = 6, 6  # tokens of the two rows that show whether a model is causal
+_IN_BLOCK = re.compile(r"(^|\.)(layers|h|blocks)\.\d+\.")  # where nothing may be left out
 _LEFT_OVER = re.compile(r"inv_freq|rotary_emb|position_ids|masked_bias|attn\.bias$|_scale|_amax")
 
 
@@ -95,30 +96,22 @@ def missing_head(model: "PreTrainedModel", info: Mapping[str, Any], place: str) 
             "different models"
         )
     head = model.get_output_embeddings()
-    own = {f"{name}.{part}" for name, module in model.named_modules() if module is head
-           for part, _ in module.named_parameters()}  # fmt: skip
+    names = [name for name, module in model.named_modules() if module is head]
+    own = {f"{name}.{part}" for name in names for part, _ in head.named_parameters()}
     missing = set(info["missing_keys"])
     if missing - own:
         raise ValueError(
             f"{place}: weight {min(missing - own)} is missing{_more(missing - own)} and would be "
             "random; the download is incomplete, or config.json is of another architecture"
         )
-    extra = sorted(_left_over(info["unexpected_keys"]))
+    unexpected = sorted(info["unexpected_keys"])
+    extra = [key for key in unexpected if _IN_BLOCK.search(key) and not _LEFT_OVER.search(key)]
     if extra:
         raise ValueError(
             f"{place}: weight {extra[0]} is stored{_more(extra)}, and {type(model).__name__} has "
             "no place for it; config.json is of another architecture"
         )
     return frozenset(missing)
-
-
-def _left_over(names: Iterable[str]) -> set[str]:
-    """Return stored weights that belong into a block, where nothing may be left out."""
-    return {
-        name
-        for name in names
-        if re.search(r"(^|\.)(layers|h|blocks)\.\d+\.", name) and not _LEFT_OVER.search(name)
-    }
 
 
 def check_finite(model: "nn.Module", place: str) -> None:
@@ -190,8 +183,8 @@ def is_causal(model: "PreTrainedModel", place: str) -> bool:
     states = out.last_hidden_state.float()
     if not torch.isfinite(states).all():
         raise ValueError(
-            f"{place}: the model gives NaN or infinity as {str(model.dtype).removeprefix('torch.')}"
-            "; try --dtype float32, or check config.json and the weights"
+            f"{place}: the model gives NaN or infinity as {_dtype(model)}; try --dtype float32, or "
+            "check config.json and the weights"
         )
     states = states[:, :shared]
     scale = states.abs().amax().clamp(min=1e-30)
@@ -211,5 +204,5 @@ def _more(names: Any) -> str:  # noqa: ANN401  (any sized collection)
     return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
 
 
-def _dtype(tensor: "Tensor") -> str:
-    return str(tensor.dtype).removeprefix("torch.")
+def _dtype(values: "Tensor | PreTrainedModel") -> str:
+    return str(values.dtype).removeprefix("torch.")

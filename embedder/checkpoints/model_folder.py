@@ -58,8 +58,15 @@ def check_folder(folder: Path) -> StoredWeights | None:
     if (folder / "adapter_config.json").exists() and not (folder / WEIGHTS).exists():
         return None
     files = [folder / name for name in shard_names(folder)]
+    pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+    if not files and pickles:
+        raise ValueError(
+            f"{folder} holds its weights as pickles ({pickles[0]}), which can run code when they "
+            "are read; expected safetensors: load and save the model with "
+            "save_pretrained(..., safe_serialization=True) where you trust it"
+        )
     if not files:
-        _refuse_without_weights(folder)
+        raise ValueError(f"{folder} holds no weights: expected {WEIGHTS} or {WEIGHTS_INDEX}")
     return StoredWeights(
         tensors=sum(_count_tensors(file) for file in files),
         size=sum(file.stat().st_size for file in files),
@@ -123,17 +130,6 @@ def shard_names(folder: Path) -> list[str]:
                 f"{index}: names {name}, which is missing from {folder}; download it again"
             )
     return names
-
-
-def _refuse_without_weights(folder: Path) -> None:
-    pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
-    if pickles:
-        raise ValueError(
-            f"{folder} holds its weights as pickles ({pickles[0]}), which can run code when they "
-            "are read; expected safetensors: load and save the model with "
-            "save_pretrained(..., safe_serialization=True) where you trust it"
-        )
-    raise ValueError(f"{folder} holds no weights: expected {WEIGHTS} or {WEIGHTS_INDEX}")
 
 
 def _count_tensors(file: Path) -> int:

@@ -60,7 +60,8 @@ def remember_models(names: Iterable[str]) -> None:
 
 def is_hub_name(name: str) -> bool:
     """Tell a name on the hub from the bundled model and from folders."""
-    return bool(name) and name != BUNDLED_NAME and not Path(name).exists() and _is_plain(name)
+    plain = name.count("/") <= 1 and not name.startswith((".", "/", "~")) and "\0" not in name
+    return bool(name) and name != BUNDLED_NAME and not Path(name).exists() and plain
 
 
 def check_model(name: str, allowed: str = "") -> None:
@@ -88,7 +89,3 @@ def check_model(name: str, allowed: str = "") -> None:
             f"the index names the model {name!r} of the Hugging Face hub, which was not used on "
             f"this machine before; where you trust it, add --allow-model {name} (asked once)"
         )
-
-
-def _is_plain(name: str) -> bool:
-    return name.count("/") <= 1 and not name.startswith((".", "/", "~")) and "\0" not in name

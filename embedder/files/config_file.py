@@ -65,7 +65,7 @@ def parse_json(
         if isinstance(data, str):
             check_encodable(text, where)
         if "\\ud" in text or "\\uD" in text:
-            _check_texts(value, where)
+            check_encodable(json.dumps(value, ensure_ascii=False), where)
     return value
 
 
@@ -79,8 +79,8 @@ def parse_toml(data: bytes | str, where: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        said = str(error)
-        raise ValueError(f"{where}: not TOML: {said[:1].lower()}{said[1:]}") from None
+        reason = str(error)
+        raise ValueError(f"{where}: not TOML: {reason[:1].lower()}{reason[1:]}") from None
     except RecursionError:
         raise ValueError(_too_deep(where)) from None
     except ValueError as error:  # numbers and dates that Python has no value for
@@ -156,8 +156,8 @@ def _read_bytes(path: Path, limit: int) -> bytes:
 def _check_depth_of_toml(text: str, where: str) -> None:
     """Count brackets of TOML that are open outside of texts, and dots of one key."""
     depth = dots = 0
-    for found in _TOML_MARK.finditer(text):
-        mark = found[0]
+    for match in _TOML_MARK.finditer(text):
+        mark = match[0]
         if mark in "[{":
             depth += 1
         elif mark in "]}":
@@ -189,33 +189,20 @@ def _said(error: ValueError) -> str:
 def _check_depth(level: list[Any], where: str) -> None:
     """Descend level by level, since going down by calls is what is to be kept from the reader."""
     for _ in range(MAX_DEPTH + 1):
-        inner = (held.values() if type(held) is dict else held for held in level)
-        items = [item for held in inner for item in held]
+        inner = (outer.values() if type(outer) is dict else outer for outer in level)
+        items = [item for values in inner for item in values]
         level = [item for item in items if type(item) is dict or type(item) is list]
         if not level:
             return
     raise ValueError(_too_deep(where))
 
 
-def _check_texts(value: object, where: str) -> None:
-    """Check all texts of a value of JSON, keys among them."""
-    if isinstance(value, str):
-        check_encodable(value, where)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            check_encodable(key, where)
-            _check_texts(item, where)
-    elif isinstance(value, list):
-        for item in value:
-            _check_texts(item, where)
-
-
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
+    table = dict(pairs)
+    if len(table) != len(pairs):
         repeated = first_repeated(key for key, _ in pairs)
         raise ValueError(f"the key {in_short(repeated)} comes twice in one object")
-    return made
+    return table
 
 
 def _refuse(constant: str) -> float:

@@ -101,7 +101,8 @@ def _fill(kind: type[Any], default: Any, data: Mapping[str, object], key: str) -
         values[name] = fill_value(hints[name], given, _under(key, name), own)
     if default is not None:
         return _made(partial(replace, default), values, key)
-    if missing := [f.name for f in known.values() if f.name not in data and not _has_default(f)]:
+    required = [name for name, field in known.items() if _default(field) is MISSING]
+    if missing := [name for name in required if name not in data]:
         raise ValueError(f"{_under(key, missing[0])} is missing, and there is no default")
     return _made(kind, values, key)
 
@@ -111,9 +112,9 @@ def _made(kind: Callable[..., Any], values: dict[str, Any], key: str) -> Any:  #
     try:
         return kind(**values)
     except ValueError as error:
-        said = str(error)
-        named = not key or said.startswith((f"{key}.", f"{key} "))
-        raise ValueError(said if named else f"[{key}] {said}") from error
+        reason = str(error)
+        named = not key or reason.startswith((f"{key}.", f"{key} "))
+        raise ValueError(reason if named else f"[{key}] {reason}") from error
 
 
 def _union(args: tuple[Any, ...], given: object, key: str, default: object) -> object:
@@ -202,14 +203,8 @@ def _name(hint: Any) -> str:  # noqa: ANN401
     return "a table"
 
 
-def _has_default(field: Field[Any]) -> bool:
-    return field.default is not MISSING or field.default_factory is not MISSING
-
-
 def _default(field: Field[Any]) -> object:
-    if field.default_factory is not MISSING:
-        return field.default_factory()
-    return None if field.default is MISSING else field.default
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 class _Short(reprlib.Repr):

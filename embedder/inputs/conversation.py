@@ -35,27 +35,22 @@ def prompt_ids(turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerBase") -> l
         ValueError: the turns are not an optional system turn, then user and assistant in turn,
             the user last; or the chat template refuses them.
     """
-    _check_turns(turns)
-    cutter = TextTokenizer(tokenizer)
-    turns = [replace(turn, text=cutter.disguise(turn.text)) for turn in turns]
-    shown = _render(turns, tokenizer) if tokenizer.chat_template else _transcript(turns)
-    ids = cutter.encode([cutter.runs(shown)])[0].ids
-    leading = list(leading_specials(tokenizer))
-    return ids if ids[: len(leading)] == leading else [*leading, *ids]
-
-
-def _check_turns(turns: Sequence[Turn]) -> None:
     roles = [turn.role for turn in turns]
-    asked = roles[1:] if roles[:1] == ["system"] else roles
-    if not len(asked) % 2 or any(role != _ORDER[at % 2] for at, role in enumerate(asked)):
+    others = roles[1:] if roles[:1] == ["system"] else roles
+    if not len(others) % 2 or any(role != _ORDER[at % 2] for at, role in enumerate(others)):
         raise ValueError(
             "a conversation is an optional system turn, then user and assistant in turn, with "
             f"the user last; got {', '.join(roles) or 'nothing'}"
         )
-
-
-def _transcript(turns: Sequence[Turn]) -> str:
-    return "".join(turn.text + ("\n" if turn.role == "user" else BLANK_LINE) for turn in turns)
+    cutter = TextTokenizer(tokenizer)
+    turns = [replace(turn, text=cutter.disguise(turn.text)) for turn in turns]
+    if tokenizer.chat_template:
+        text = _render(turns, tokenizer)
+    else:
+        text = "".join(t.text + ("\n" if t.role == "user" else BLANK_LINE) for t in turns)
+    ids = cutter.encode([cutter.runs(text)])[0].ids
+    leading = list(leading_specials(tokenizer))
+    return ids if ids[: len(leading)] == leading else [*leading, *ids]
 
 
 def _render(turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerBase") -> str:
@@ -65,10 +60,10 @@ def _render(turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerBase") -> str:
 def ends(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> list[int]:
     """Return the ids that end an answer: EOS, and what the chat template puts after a turn."""
     known = getattr(model.generation_config, "eos_token_id", None)
-    found = [*(known if isinstance(known, list) else [known]), tokenizer.eos_token_id]
+    ids = [*(known if isinstance(known, list) else [known]), tokenizer.eos_token_id]
     if tokenizer.chat_template:  # fine-tuned models often forget to say that it ends an answer
         answered = _render([Turn("user", "a"), Turn("assistant", _SENTINEL)], tokenizer)
         after = text_ids(tokenizer, answered.rpartition(_SENTINEL)[2].lstrip())
         special = tokenizer.added_tokens_decoder
-        found += [token for token in after[:1] if token in special and special[token].special]
-    return sorted({end for end in found if isinstance(end, int)})
+        ids += [token for token in after[:1] if token in special and special[token].special]
+    return sorted({end for end in ids if isinstance(end, int)})

@@ -9,16 +9,16 @@ import copy
 import json
 import re
 from collections.abc import Mapping
+from itertools import product
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerBase
 
 # Plain ASCII without spaces: no normaliser changes it, whereas some drop private characters.
 _STEM = "<lastword-"
 _NO_STEM = "<lastword\ufffd"  # equally long, so that offsets stay true
-_LETTERS = 4
 _BYTE = re.compile("<0x[0-9A-F]{2}>")
 
 # The placeholder of token prepending as the authors add it, found after normalisation, when a
@@ -64,7 +64,8 @@ class Marks:
     """
 
     def __init__(self, names: Mapping[str, int]) -> None:
-        self.of = {name: f"{_STEM}{_letters(at)}>" for at, name in enumerate(names)}
+        letters = map("".join, product(ascii_lowercase, repeat=4))
+        self.of = {name: f"{_STEM}{mark}>" for name, mark in zip(names, letters, strict=False)}
         longest_first = sorted(names, key=lambda name: (-len(name), name))
         pattern = "|".join(map(re.escape, longest_first)) or r"(?!)"
         self._pattern = re.compile(pattern)
@@ -118,7 +119,8 @@ def marked_copy(
     _rename(data["model"], marks.of)
     backend = Tokenizer.from_str(json.dumps(data))
     backend.add_tokens([AddedToken(JOINED, normalized=True), AddedToken(APART, normalized=False)])
-    if not _same_ids(backend, tokenizer, names, marks):
+    ids = {token.content: at for at, token in tokenizer.added_tokens_decoder.items()} | dict(names)
+    if any(backend.token_to_id(marks.of.get(name, name)) != at for name, at in ids.items()):
         return None
     copied = copy.copy(tokenizer)
     copied._tokenizer = backend
@@ -139,36 +141,11 @@ def _rename(model: dict[str, Any], names: Mapping[str, str]) -> None:
     if model.get("unk_token") in inside:
         model["unk_token"] = names[model["unk_token"]]
     if "merges" in model:
-        model["merges"] = [
-            pair
-            for pair in model["merges"]
-            if inside.isdisjoint((*(split := _pair(pair)), "".join(split)))
-        ]
-
-
-def _pair(merge: str | list[str]) -> list[str]:
-    return merge.split(" ") if isinstance(merge, str) else merge
-
-
-def _same_ids(
-    backend: "Tokenizer",
-    tokenizer: "PreTrainedTokenizerBase",
-    names: Mapping[str, int],
-    marks: Marks,
-) -> bool:
-    ids = {token.content: at for at, token in tokenizer.added_tokens_decoder.items()} | dict(names)
-    return all(backend.token_to_id(marks.of.get(name, name)) == at for name, at in ids.items())
+        pairs: list[list[str]] = model["merges"]
+        model["merges"] = [pair for pair in pairs if inside.isdisjoint((*pair, "".join(pair)))]
 
 
 def _is_markup(name: str) -> bool:
     """Tell names such as <s>, [SEP] or <|im_end|> from words, signs and white space."""
     edges = name[:1] + name[-1:]
     return len(name) >= 3 and not any(map(str.isalnum, edges)) and any(map(str.isalnum, name))
-
-
-def _letters(number: int) -> str:
-    digits = []
-    for _ in range(_LETTERS):
-        number, digit = divmod(number, 26)
-        digits.append(chr(ord("a") + digit))
-    return "".join(reversed(digits))

@@ -25,6 +25,7 @@ class PromptTokenizer:
     """What stands around a text, for one tokenizer.
 
     Attributes:
+        lead: the tokenizer's own special tokens that are put before the wording.
         prefix: ids that every row begins with, whatever its text, before any placeholder.
         placeholder: the id that stands for a placeholder; it is no token of the model's.
     """
@@ -40,13 +41,13 @@ class PromptTokenizer:
         self._rules = prompt.text_rules
         self._select = prompt.select
         own = prompt.specials == "model"
-        self._lead = list(leading_specials(tokenizer)) if own else []
+        self.lead = list(leading_specials(tokenizer)) if own else []
         self._literals = [
             self._cutter.encode([part.runs])[0].ids if part.kind == "literal" else []
             for part in self.parts
         ]
-        if self._literals[0][: len(self._lead)] == self._lead:
-            self._lead = []  # the wording spells it out
+        if self._literals[0][: len(self.lead)] == self.lead:
+            self.lead = []  # the wording spells it out
         self.prefix = self._find_prefix()
 
     def tokenize(self, texts: Sequence[str], limit: int = UNLIMITED) -> list[TokenizedText]:
@@ -69,12 +70,7 @@ class PromptTokenizer:
             ids if part.kind == "literal" else part.kind
             for part, ids in zip(self.parts, self._literals, strict=True)
         ]
-        return [self.template.tokens, self._lead, pieces]
-
-    @property
-    def lead(self) -> list[int]:
-        """The tokenizer's own special tokens that are put before the wording."""
-        return list(self._lead)
+        return [self.template.tokens, self.lead, pieces]
 
     @property
     def ending(self) -> list[int]:
@@ -89,8 +85,7 @@ class PromptTokenizer:
 
     def _find_prefix(self) -> tuple[int, ...]:
         if self.template.tokens == "pieces":
-            first = self._literals[0]
-            return (*self._lead, *first)
+            return (*self.lead, *self._literals[0])
         shared = common_start([row.ids for row in self.tokenize(_PROBES)])
         if self.placeholder in shared:
             shared = shared[: shared.index(self.placeholder)]
@@ -110,7 +105,7 @@ class PromptTokenizer:
 
     def _assemble(self, of: dict[str, list[int]], text: str, limit: int) -> TokenizedText:
         row = TokenizedText(truncated=any(len(ids) > limit for ids in of.values()))
-        row.add(self._lead)
+        row.add(self.lead)
         spoken = self._sentences(text, limit, row) if "sentences" in self.template.kinds else []
         placeholders: list[int] = []
         front: list[int] = []
@@ -129,10 +124,7 @@ class PromptTokenizer:
                     (target,) = row.add([self.placeholder])
                     row.text_spans[-1].append(row.add(sentence))
                     last = len(row.ids) - 1
-                    row.state_copies += [
-                        (last, target),
-                        *((last, at) for at in front[number : number + 1]),
-                    ]
+                    row.state_copies += [(last, at) for at in (target, *front[number : number + 1])]
             else:
                 row.text_spans.append([row.add(of[part.kind][:limit])])
         if self._select is not None:
@@ -146,11 +138,11 @@ class PromptTokenizer:
         ends = list(accumulate(map(len, split_sentences(text))))
         (cut,) = self._cutter.encode([[TextRun("text", text)]])
         where = (cut.offsets or ())[: len(slot)]
-        held = [bisect_left(ends, stop) for _, stop in where]  # the sentence of each token
-        lengths = [held.count(number) for number in range(len(ends))]
-        starts = [slot.start + sum(lengths[:number]) for number in range(len(ends) + 1)]
-        found = [range(starts[a], starts[b]) for a, b in pack_sentences(lengths, most)]
-        return [one for one in found if len(one)]
+        sentences = [bisect_left(ends, stop) for _, stop in where]  # that of each token
+        lengths = [sentences.count(number) for number in range(len(ends))]
+        starts = list(accumulate(lengths, initial=slot.start))
+        chunks = [range(starts[a], starts[b]) for a, b in pack_sentences(lengths, most)]
+        return [chunk for chunk in chunks if len(chunk)]
 
     def _finish(self, row: TokenizedText, placeholders: Sequence[int]) -> TokenizedText:
         if not row.ids:  # an empty text in an empty wording: the model must be fed something
@@ -161,14 +153,11 @@ class PromptTokenizer:
 
     def _end(self, row: TokenizedText) -> None:
         """Append EOS; where it touches a text it is read with it."""
-        touches = (
-            bool(row.text_spans)
-            and bool(row.text_spans[-1])
-            and row.text_spans[-1][-1].stop == len(row.ids)
-        )
+        spans = row.text_spans[-1] if row.text_spans else []
+        touches = bool(spans) and spans[-1].stop == len(row.ids)
         where = row.add([self._eos()[0]])
         if touches:
-            row.text_spans[-1].append(where)
+            spans.append(where)
 
     def _eos(self) -> tuple[int, str]:
         if self._tokenizer.eos_token_id is None:
@@ -197,14 +186,14 @@ class PromptTokenizer:
         strings = [self._fill(text) for text in shortened]
         rows = []
         for at, cut in enumerate(self._cutter.encode([runs for runs, _ in strings])):
-            lead = [] if cut.ids[: len(self._lead)] == self._lead else self._lead
+            lead = [] if cut.ids[: len(self.lead)] == self.lead else self.lead
             row = TokenizedText([*lead, *cut.ids], truncated=shortened[at] != texts[at])
             for runs in strings[at][1] if cut.offsets is not None else []:
                 inside = cut.stretch(runs)
                 slot = range(len(lead) + inside.start, len(lead) + inside.stop)
                 row.text_spans.append([slot] if inside else [])
-            held = [p for p, one in enumerate(row.ids) if one == self.placeholder]
-            rows.append(self._finish(row, held))
+            placeholders = [at for at, one in enumerate(row.ids) if one == self.placeholder]
+            rows.append(self._finish(row, placeholders))
         return rows
 
     def _fill(self, text: str) -> tuple[list[TextRun], list[range]]:
@@ -242,7 +231,6 @@ class PromptTokenizer:
 
 
 def _stripped(runs: list[TextRun]) -> list[TextRun]:
-    """Strip the string that runs make."""
     texts = [run.text for run in runs]
     forward = range(len(runs))
     for order, strip in ((forward, str.lstrip), (reversed(forward), str.rstrip)):

@@ -24,10 +24,10 @@ _EXAMPLE = re.compile(f"{_OPEN}([0-9]{{1,9}})(w?){_SHUT}")
 def choose_form(prompt: Prompt, tokenizer: "PreTrainedTokenizerBase") -> PromptVariant:
     """Return the first form whose need the tokenizer meets."""
     for form in prompt.forms:
-        if form.needs in ("", "chat"):
-            fits = form.needs == "" or bool(tokenizer.chat_template)
-        else:  # only here, since a large vocabulary takes a third of a second to list
-            fits = form.needs in tokenizer.get_vocab()
+        if form.needs == "chat":
+            fits = bool(tokenizer.chat_template)
+        else:  # a large vocabulary takes a third of a second to list
+            fits = form.needs == "" or form.needs in tokenizer.get_vocab()
         if fits:
             return form
     needs = ", ".join(repr(form.needs) for form in prompt.forms)
@@ -45,10 +45,8 @@ def rendered(
     Chat markup and examples are in the literals, and so are {task} and {bos}; neighbouring
     literals are one, except where {|} parts them.
     """
-    if template.chat:
-        text = _chat(template, len(prompt.examples), tokenizer)
-    else:
-        text = _plain(template, len(prompt.examples))
+    count = len(prompt.examples)
+    text = _chat(template, count, tokenizer) if template.chat else _plain(template.text, count)
     kept: list[TemplatePart] = []
     joined = False  # whether the next literal goes on with the one before
     for part in template_parts(text):
@@ -103,21 +101,18 @@ def _literal(
     return shown
 
 
-def _plain(template: Template, examples: int) -> str:
-    """Put the examples before the wording, each as the wording itself with its word said."""
-    shown = [
-        _filled(template.text, number) + _said(template.text, number) + "\n\n"
-        for number in range(examples)
-    ]
-    return "".join(shown) + template.text
+def _plain(wording: str, examples: int) -> str:
+    """Put the examples before the wording, each as the wording itself with its word."""
+    answered = [_fill(wording, number) + _word(wording, number) for number in range(examples)]
+    return "\n\n".join([*answered, wording])
 
 
 def _chat(template: Template, examples: int, tokenizer: "PreTrainedTokenizerBase") -> str:
     """Render the turns; the model is left about to go on with the prefilled answer."""
     turns: list[tuple[str, str]] = []
     for number in range(examples):
-        answer = template.prefill + _said(template.prefill, number)
-        turns += [("user", _filled(template.text, number)), ("assistant", answer)]
+        answer = template.prefill + _word(template.prefill, number)
+        turns += [("user", _fill(template.text, number)), ("assistant", answer)]
     turns.append(("user", template.text))
     if template.prefill:
         turns.append(("assistant", template.prefill))
@@ -135,13 +130,13 @@ def _chat(template: Template, examples: int, tokenizer: "PreTrainedTokenizerBase
     return text
 
 
-def _filled(text: str, number: int) -> str:
+def _fill(text: str, number: int) -> str:
     """Put an example in the place of every text slot."""
     for kind in TEXT_SLOTS:
         text = text.replace(f"{{{kind}}}", f"{_OPEN}{number}{_SHUT}")
     return text
 
 
-def _said(before: str, number: int) -> str:
+def _word(before: str, number: int) -> str:
     """Return an example's word, with the quote closed where the wording opened one."""
     return f"{_OPEN}{number}w{_SHUT}" + (QUOTE if before.endswith(QUOTE) else "")

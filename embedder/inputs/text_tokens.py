@@ -4,7 +4,7 @@ import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -95,7 +95,8 @@ class TextTokenizer:
         direct = [
             at for at, runs in enumerate(strings) if all(run.kind != "placeholder" for run in runs)
         ]
-        cut = dict(zip(direct, self._cut_directly([strings[at] for at in direct]), strict=True))
+        texts = [[run.text for run in strings[at]] for at in direct]
+        cut = dict(zip(direct, _call(self._tokenizer, texts), strict=True))
         for at in direct:
             if not self._acting and self._spells(strings[at], cut[at]):
                 del cut[at]
@@ -103,40 +104,16 @@ class TextTokenizer:
         cut |= zip(rest, self._cut_marked([strings[at] for at in rest]), strict=True)
         return [cut[at] for at in range(len(strings))]
 
-    def _cut_directly(self, strings: Sequence[Sequence[TextRun]]) -> list[TokenizedString]:
-        if not strings:
-            return []
-        joined = ["".join(run.text for run in runs) for runs in strings]
-        bounds = [_bounds([run.text for run in runs]) for runs in strings]
-        return self._call(self._tokenizer, joined, bounds)
-
-    def _call(
-        self,
-        tokenizer: "PreTrainedTokenizerBase",
-        joined: list[str],
-        bounds: list[list[tuple[int, int]]],
-    ) -> list[TokenizedString]:
-        told = bool(tokenizer.is_fast)
-        cut = tokenizer(
-            joined, add_special_tokens=False, verbose=False, return_offsets_mapping=told
-        )
-        offsets = cut["offset_mapping"] if told else [None] * len(joined)
-        return [
-            TokenizedString(list(ids), where, of)
-            for ids, where, of in zip(cut["input_ids"], offsets, bounds, strict=True)
-        ]
-
     def _spells(self, runs: Sequence[TextRun], cut: TokenizedString) -> bool:
         """Tell whether a text among the runs has become a control token, or may have."""
         if not self._is_suspect(runs, cut.ids):
             return False
-        texts = [at for at, run in enumerate(runs) if run.kind == "text"]
         if self._spells_unknown(runs):
             return True
         if cut.offsets is None:
             acting = sum(one in self._control for one in cut.ids)
             return acting != sum(self._marks.count(r.text) for r in runs if r.kind == "wording")
-        stretches = [cut.bounds[at] for at in texts]
+        stretches = [cut.bounds[at] for at, run in enumerate(runs) if run.kind == "text"]
         return any(
             one in self._control and any(a < stop and b > start for start, stop in stretches)
             for one, (a, b) in zip(cut.ids, cut.offsets, strict=True)
@@ -151,11 +128,10 @@ class TextTokenizer:
         return known and any(self._unknown in run.text for run in runs if run.kind == "text")
 
     def _cut_marked(self, strings: Sequence[Sequence[TextRun]]) -> list[TokenizedString]:
-        if not strings:
-            return []
-        if self.marked is None:
+        marked = self.marked if strings else None  # a copy takes long
+        if marked is None:
             return [self._cut_in_segments(runs) for runs in strings]
-        return [self._cut_one_marked(self.marked, runs) for runs in strings]
+        return [self._cut_one_marked(marked, runs) for runs in strings]
 
     def _cut_one_marked(
         self, tokenizer: "PreTrainedTokenizerBase", runs: Sequence[TextRun]
@@ -163,7 +139,7 @@ class TextTokenizer:
         places = sum(run.kind == "placeholder" for run in runs)
         for mark in (JOINED, APART):
             texts = [mark if run.kind == "placeholder" else self._marked_text(run) for run in runs]
-            (cut,) = self._call(tokenizer, ["".join(texts)], [_bounds(texts)])
+            (cut,) = _call(tokenizer, [texts])
             here = tokenizer.convert_tokens_to_ids(mark)
             if cut.ids.count(here) == places:
                 break
@@ -265,8 +241,17 @@ def _controls_of(tokenizer: "PreTrainedTokenizerBase") -> _Controls:
     return kept[key]
 
 
-def _bounds(texts: Sequence[str]) -> list[tuple[int, int]]:
-    ends = [0]
-    for text in texts:
-        ends.append(ends[-1] + len(text))
-    return list(pairwise(ends))
+def _call(
+    tokenizer: "PreTrainedTokenizerBase", strings: Sequence[Sequence[str]]
+) -> list[TokenizedString]:
+    """Cut strings, each given as the texts of its runs."""
+    if not strings:
+        return []
+    joined, fast = ["".join(texts) for texts in strings], bool(tokenizer.is_fast)
+    cut = tokenizer(joined, add_special_tokens=False, verbose=False, return_offsets_mapping=fast)
+    offsets = cut["offset_mapping"] if fast else [None] * len(joined)
+    bounds = [list(pairwise(accumulate(map(len, texts), initial=0))) for texts in strings]
+    return [
+        TokenizedString(list(ids), where, of)
+        for ids, where, of in zip(cut["input_ids"], offsets, bounds, strict=True)
+    ]

@@ -84,11 +84,11 @@ class TermVocabulary:
             keep[column] = bare.isalpha() and "a" <= bare[0] <= "z"
         return keep
 
-    def _learn(self, find_words: Iterable[str]) -> None:
-        new = sorted(word for word in find_words if word not in self._ids_of)
+    def _learn(self, words: Iterable[str]) -> None:
+        new = sorted(word for word in words if word not in self._ids_of)
         if not new:
             return
-        for word, ids in zip(new, self._ids(new), strict=True):
+        for word, ids in zip(new, self._cutter.ids(new), strict=True):
             self._ids_of[word] = tuple(ids)
         if self.canonical is None:
             return
@@ -100,12 +100,9 @@ class TermVocabulary:
 
     def _learn_whole(self, new: list[str], forms: list[str]) -> None:
         """Add a surface form where it is one token: pieces of a form say nothing of the word."""
-        for word, ids in zip(new, self._ids(forms), strict=True):
+        for word, ids in zip(new, self._cutter.ids(forms), strict=True):
             if len(ids) == 1:
                 self._ids_of[word] += tuple(ids)
-
-    def _ids(self, find_words: list[str]) -> list[list[int]]:
-        return self._cutter.ids(find_words)
 
     def _canonical(self) -> NDArray[np.int64]:
         """Map every id to the lowest id that reads the same without case and outer space."""

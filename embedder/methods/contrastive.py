@@ -5,19 +5,16 @@ Steering", ACL 2025.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from embedder.inputs.tokenized import TokenizedText
 from embedder.models.backbone import Backbone
 from embedder.models.request import LayerReachedError
 from embedder.prompts.method_rules import ContrastRules
 from embedder.prompts.readout_rules import at_depth
-
-if TYPE_CHECKING:
-    from torch.utils.hooks import RemovableHandle
 
 TINY = 1e-7  # keeps a difference of nothing from being divided by nothing
 
@@ -35,7 +32,7 @@ class CaptureAttentionOutput:
         self.last = torch.tensor([len(row.ids) - 1 for row in rows])
         self.states: Tensor | None = None
 
-    def attach(self, seen: int) -> list["RemovableHandle"]:
+    def attach(self, seen: int) -> list[RemovableHandle]:
         """Hook a pass whose first token stands at position `seen`."""
 
         def keep(_: nn.Module, args: tuple[Tensor]) -> None:
@@ -71,7 +68,7 @@ class ContrastiveSubtraction:
         self.rule, self.projection, self.other = rule, projection, other
         self.last = torch.tensor([len(row.ids) - 1 for row in rows])
 
-    def attach(self, seen: int) -> list["RemovableHandle"]:
+    def attach(self, seen: int) -> list[RemovableHandle]:
         """Hook a pass whose first token stands at position `seen`."""
 
         def change(_: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:

@@ -45,11 +45,10 @@ class Instruction:
 
     def turns(self, text: str, demonstrations: Iterable[tuple[str, str]]) -> tuple[Turn, ...]:
         """Return the conversation in which the text is the last to be rewritten."""
-        pairs = (self._exchange(before, after) for before, after in demonstrations)
-        return (*(turn for pair in pairs for turn in pair), self._exchange(text, "")[0])
-
-    def _exchange(self, text: str, rewriting: str) -> tuple[Turn, Turn]:
-        return Turn("user", self.ask.replace(SLOT, text)), Turn("assistant", rewriting)
+        turns = []
+        for before, after in (*demonstrations, (text, "")):
+            turns += [Turn("user", self.ask.replace(SLOT, before)), Turn("assistant", after)]
+        return tuple(turns[:-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +154,6 @@ class _Summary:
 
 @dataclass(frozen=True, slots=True)
 class _RewritingFile:
-    """Instructions as they stand in a file."""
-
     instructions: dict[str, str]
     summary: _Summary
     demonstrations: tuple[dict[str, str], ...] = ()

@@ -83,9 +83,9 @@ def select_tokens(
     Returns:
         (length,) bool on the CPU, length being the positions of the cache; outside chunks False.
     """
-    found = token_importance(model, cache, chunks, ask_ids)
     keep = torch.zeros(cache.get_seq_length(), dtype=torch.bool)
-    for (start, end), weights in zip(chunks, found, strict=True):
+    importance = token_importance(model, cache, chunks, ask_ids)
+    for (start, end), weights in zip(chunks, importance, strict=True):
         keep[start:end] |= weights > rule.alpha / (end - start)
         keep[start + int(weights.argmax())] = True  # the strongest passes wherever any passes
     return keep
@@ -116,16 +116,14 @@ def token_importance(
         ValueError: a chunk lies outside the cache, the ask is empty, the cache is of several texts
             or lacks positions, or the model does not tell its attention.
     """
-    length = cache.get_seq_length()
     _check(cache, chunks, ask_ids)
-    found = [torch.empty(0)] * len(chunks)
+    importance: dict[int, Tensor] = {}
     with lock_of(model), torch.inference_mode(), _telling(model):
         # No batch takes more memory than the text itself.
-        for batch in plan([end - start for start, end in chunks], 0, length):
+        for batch in plan([end - start for start, end in chunks], 0, cache.get_seq_length()):
             spans = [chunks[position] for position in batch]
-            for position, weights in zip(batch, _ask(model, cache, spans, ask_ids), strict=True):
-                found[position] = weights
-    return found
+            importance |= zip(batch.tolist(), _ask(model, cache, spans, ask_ids), strict=True)
+    return [importance[position] for position in range(len(chunks))]
 
 
 def _ask(

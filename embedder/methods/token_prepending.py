@@ -4,19 +4,16 @@ Fu et al., ACL 2025; hierarchical, with a placeholder for each sentence: HTP, AC
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from embedder.inputs.tokenized import TokenizedText
 from embedder.models.anatomy import before_block, embedding_scale
 from embedder.models.backbone import Backbone
 from embedder.prompts.method_rules import PrependingRules
 from embedder.prompts.readout_rules import at_depth
-
-if TYPE_CHECKING:
-    from torch.utils.hooks import RemovableHandle
 
 
 class TokenPrepending:
@@ -39,7 +36,7 @@ class TokenPrepending:
         pairs = [(row, *pair) for row, text in enumerate(rows) for pair in text.state_copies]
         self.pairs = torch.tensor(pairs, dtype=torch.int64, device=backbone.device).reshape(-1, 3)
 
-    def attach(self, seen: int) -> list["RemovableHandle"]:
+    def attach(self, seen: int) -> list[RemovableHandle]:
         """Hook a pass whose first token stands at position `seen`."""
         if len(self.pairs) and int(self.pairs[:, 1:].min()) < seen:
             raise ValueError(
@@ -57,8 +54,7 @@ class TokenPrepending:
             *(before_block(self.backbone.layers, block, copy) for block in self.blocks),
         ]
 
-    def _embed(self) -> list["RemovableHandle"]:
-        """Give the placeholder an embedding of its own."""
+    def _embed(self) -> list[RemovableHandle]:
         table = self.backbone.model.get_input_embeddings()
         vector = self.backbone.placeholder_row * embedding_scale(table)
         masks: list[Tensor] = []

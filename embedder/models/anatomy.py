@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from embedder.locks import lock_of
 
 if TYPE_CHECKING:
-    from torch.utils.hooks import RemovableHandle
     from transformers import PreTrainedModel
 
 
@@ -128,7 +128,7 @@ def last_token_outputs(
 
 def before_block(
     layers: nn.ModuleList, block: int, change: Callable[[Tensor], Tensor | None]
-) -> "RemovableHandle":
+) -> RemovableHandle:
     """Call `change` with the states (n, length, dim) that enter block `block`, counted from 0.
 
     What it returns replaces them, unless that is None. For block = depth the states are those

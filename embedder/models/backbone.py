@@ -30,7 +30,7 @@ from embedder.models.anatomy import (
 from embedder.models.batching import open_mask, right_pad
 from embedder.models.digests import tokenizer_digest
 from embedder.models.kv_cache import PrefixStore, is_plain, make_cache
-from embedder.models.pooling import read_states
+from embedder.models.pooling import TokenPooling, read_states
 from embedder.models.request import ForwardOutput, Intervention, LayerReachedError, ReadRequest
 from embedder.prompts.readout_rules import SparseRules, at_depth
 
@@ -223,7 +223,7 @@ class Backbone:
                 self.model.base_model(**_fitting(inputs, self._base_accepted))
             return ForwardOutput(None, None, length, cache)
         if request.pool_logits:
-            if request.pooling is None:
+            if not isinstance(request.pooling, TokenPooling):
                 raise ValueError("the largest logits of which positions? request.pooling is None")
             self.check_head()
             logits = self.model(**_fitting(inputs, self._accepted)).logits

@@ -85,33 +85,33 @@ class AddressChat:
 
     def answer(self, turns: Sequence[Turn], seed: int, most_tokens: int) -> str:
         """Return the first choice."""
-        asked: dict[str, Any] = {
+        body: dict[str, Any] = {
             "messages": [{"role": turn.role, "content": turn.text} for turn in turns],
             "seed": seed,
             "max_tokens": most_tokens,
             "temperature": TEMPERATURE,
         }
         if self._model:
-            asked["model"] = self._model
+            body["model"] = self._model
         key = next((os.environ[name] for name in KEYS if os.environ.get(name)), "")
         headers = {"Content-Type": "application/json"}
         headers |= {"Authorization": f"Bearer {key}"} if key else {}
         request = urllib.request.Request(
-            f"{self._address}/chat/completions", json.dumps(asked).encode(), headers
+            f"{self._address}/chat/completions", json.dumps(body).encode(), headers
         )
         try:
             with self._opener.open(request, timeout=self._timeout) as response:
-                told = parse_json(response.read(MOST_BYTES), "its answer", finite=False)
+                answer = parse_json(response.read(MOST_BYTES), "its answer", finite=False)
         except urllib.error.HTTPError as error:
             raise ValueError(f"{self._address} answered {error.code} {error.reason}") from error
         except (OSError, http.client.HTTPException, ValueError) as error:
-            told = " ".join(str(error).split())
-            raise ValueError(f"{self._address} cannot be asked: {told}") from error
+            reason = " ".join(str(error).split())
+            raise ValueError(f"{self._address} cannot be asked: {reason}") from error
         try:
-            said = told["choices"][0]["message"]["content"]
+            text = answer["choices"][0]["message"]["content"]
         except (KeyError, IndexError, TypeError) as error:
-            raise ValueError(f"{self._address} gave no answer: {str(told)[:200]}") from error
-        return said if isinstance(said, str) else ""  # null where thinking took all tokens
+            raise ValueError(f"{self._address} gave no answer: {str(answer)[:200]}") from error
+        return text if isinstance(text, str) else ""  # null where thinking took all tokens
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -17,6 +17,7 @@ from embedder.inputs.conversation import Turn
 from embedder.inputs.text_tokens import TextTokenizer
 from embedder.locks import lock_of
 from embedder.models.anatomy import context_length
+from embedder.models.backbone import Backbone
 from embedder.models.batching import AdaptiveBudget, left_pad, plan
 from embedder.models.digests import weights_digest
 from embedder.models.kv_cache import SharedPrefix
@@ -24,8 +25,6 @@ from embedder.models.loading import LLMOptions, load_backbone
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-    from embedder.models.backbone import Backbone
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class Generator:
     so that an answer does not depend on the batch, up to the rounding of the model.
     """
 
-    def __init__(self, backbone: "Backbone", token_budget: int = 0) -> None:
+    def __init__(self, backbone: Backbone, token_budget: int = 0) -> None:
         """Take a loaded model, which may be an encoder's.
 
         Args:

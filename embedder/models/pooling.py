@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from embedder.inputs.tokenized import TokenizedText
-from embedder.models.request import StatePooling
+from embedder.models.sparse import term_weights
 from embedder.prompts.readout_rules import ReadoutRules
 
 
@@ -49,7 +49,7 @@ class TokenPooling:
         The pooling of LENS (Lei et al., 2025) and SPLADE (Formal et al., SIGIR 2021).
         """
         rows, places = self._on(logits, seen)
-        taken = torch.log1p(torch.relu(logits[rows, places].float()))  # (m, vocab)
+        taken = term_weights(logits[rows, places])  # (m, vocab)
         index = rows[:, None].expand_as(taken)
         start = torch.zeros((len(logits), taken.shape[1]), device=logits.device)
         return start.scatter_reduce(0, index, taken, "amax")
@@ -74,10 +74,6 @@ class KeepStates:
         """Keep states (n, length, dim), the first at position `seen`; return the last ones."""
         self.states, self.seen = states.clone(), seen
         return states[:, -1]
-
-    def max_pool_logits(self, logits: Tensor, seen: int) -> Tensor:
-        """Refuse logits: to keep them would take vocab / dim times the memory."""
-        raise ValueError("tokens are selected by their states, not by their logits")
 
 
 def find_pooling(rows: Sequence[TokenizedText], reading: ReadoutRules) -> TokenPooling:
@@ -118,7 +114,9 @@ def span_positions(row: TokenizedText, reading: ReadoutRules) -> NDArray[np.int6
     return np.concatenate(stretches) if stretches else np.zeros(0, np.int64)
 
 
-def read_states(states: Tensor, last: Tensor, pooling: StatePooling | None, seen: int) -> Tensor:
+def read_states(
+    states: Tensor, last: Tensor, pooling: TokenPooling | KeepStates | None, seen: int
+) -> Tensor:
     """Take what is pooled of states (n, length, dim), or each row's last state: (n, dim).
 
     Args:

@@ -1,33 +1,20 @@
 """The request of a forward pass, its output, and what may be done to states in between."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
+from transformers import DynamicCache
 
+from embedder.models.pooling import KeepStates, TokenPooling
 from embedder.prompts.readout_rules import Norm
-
-if TYPE_CHECKING:
-    from torch.utils.hooks import RemovableHandle
-    from transformers import DynamicCache
-
-
-class StatePooling(Protocol):
-    """How the states or logits of a row's tokens become one row."""
-
-    def mean_pool(self, states: Tensor, seen: int) -> Tensor:
-        """Turn states (n, length, dim), the first at position `seen`, into (n, dim)."""
-        ...
-
-    def max_pool_logits(self, logits: Tensor, seen: int) -> Tensor:
-        """Turn logits (n, length, vocab) into (n, vocab)."""
-        ...
 
 
 class Intervention(Protocol):
     """A change to states on their way up."""
 
-    def attach(self, seen: int) -> list["RemovableHandle"]:
+    def attach(self, seen: int) -> list[RemovableHandle]:
         """Hook a pass whose first token stands at position `seen`."""
         ...
 
@@ -51,7 +38,7 @@ class ReadRequest:
     hidden: bool = True
     logits: bool = True
     norm: Norm = "top"
-    pooling: StatePooling | None = None
+    pooling: TokenPooling | KeepStates | None = None
     pool_logits: bool = False
     bidirectional: bool = False
 
@@ -70,7 +57,7 @@ class ForwardOutput:
     hidden: Tensor | None
     logits: Tensor | None
     seen: int
-    cache: "DynamicCache | None"
+    cache: DynamicCache | None
 
 
 class LayerReachedError(Exception):

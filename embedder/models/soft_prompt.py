@@ -1,6 +1,7 @@
 """Soft tokens before the rows of a batch: embedded, and read at each row's last token."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,6 +10,7 @@ from embedder.locks import lock_of
 from embedder.models.anatomy import last_token_outputs
 from embedder.models.backbone import Backbone
 from embedder.models.batching import right_pad
+from embedder.models.pooling import read_states
 
 
 def soft_states(
@@ -28,14 +30,10 @@ def soft_states(
     Returns:
         (n, dim) states.
     """
-    embedded, mask = _embedded(backbone, ids, soft, router)
+    inputs, last = _embedded(backbone, ids, soft, router)
     with lock_of(backbone.model):
-        base = backbone.model.base_model(
-            inputs_embeds=embedded, attention_mask=mask, use_cache=False
-        )
-    rows = torch.arange(len(ids), device=embedded.device)
-    states: Tensor = base.last_hidden_state[rows, mask.sum(1) - 1]
-    return states
+        states = backbone.model.base_model(**inputs).last_hidden_state
+    return read_states(states, last, None, 0)
 
 
 def soft_logits(
@@ -49,10 +47,9 @@ def soft_logits(
     Returns:
         (n, dim) states and (n, vocab) logits.
     """
-    embedded, mask = _embedded(backbone, ids, soft, router)
+    inputs, last = _embedded(backbone, ids, soft, router)
     backbone.check_head()
-    inputs = {"inputs_embeds": embedded, "attention_mask": mask, "use_cache": False}
-    return last_token_outputs(backbone.model, inputs, mask.sum(1) - 1)
+    return last_token_outputs(backbone.model, inputs, last)
 
 
 def _embedded(
@@ -60,27 +57,26 @@ def _embedded(
     ids: Sequence[Sequence[int]],
     soft: Tensor | None,
     router: Tensor | None,
-) -> tuple[Tensor, Tensor]:
-    """Return (n, length, dim) input embeddings, padded on the right, and their mask."""
+) -> tuple[dict[str, Any], Tensor]:
+    """Return what the model is called with, padded on the right, and where each row ends."""
     table = backbone.model.get_input_embeddings()
     device = table.weight.device
     padded, last = map(torch.from_numpy, right_pad(ids))
     mask = (torch.arange(padded.shape[1]) <= last[:, None]).long().to(device)
     with lock_of(backbone.model):
         embedded = table(padded.to(device))
-    if soft is None:
-        return embedded, mask
-    put = soft.to(device, embedded.dtype)
-    put = put[None] if put.dim() == 2 else put
-    if router is not None:
-        mean = (embedded * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
-        shares = torch.softmax(mean @ router.to(device, embedded.dtype), dim=1)
-        put = torch.einsum("ne,emd->nmd", shares, put)
-    else:
-        put = put[0].expand(len(ids), -1, -1)
-    bos = backbone.tokenizer.bos_token_id
-    head = 1 if bos is not None and all(row[0] == bos for row in ids) else 0
-    embedded = torch.cat([embedded[:, :head], put, embedded[:, head:]], dim=1)
-    ones = mask.new_ones(len(ids), put.shape[1])
-    mask = torch.cat([mask[:, :head], ones, mask[:, head:]], dim=1)
-    return embedded, mask
+    if soft is not None:
+        put = soft.to(device, embedded.dtype)
+        put = put[None] if put.dim() == 2 else put
+        if router is not None:
+            mean = (embedded * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
+            shares = torch.softmax(mean @ router.to(device, embedded.dtype), dim=1)
+            put = torch.einsum("ne,emd->nmd", shares, put)
+        else:
+            put = put[0].expand(len(ids), -1, -1)
+        bos = backbone.tokenizer.bos_token_id
+        head = 1 if bos is not None and all(row[0] == bos for row in ids) else 0
+        embedded = torch.cat([embedded[:, :head], put, embedded[:, head:]], dim=1)
+        mask = torch.cat([mask.new_ones(len(ids), put.shape[1]), mask], dim=1)
+    inputs = {"inputs_embeds": embedded, "attention_mask": mask, "use_cache": False}
+    return inputs, mask.sum(1) - 1

@@ -1,7 +1,6 @@
 """Logits -> sparse rows: log-saturation, allowed terms, top n, merged forms (pure functions)."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -9,8 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from embedder.inputs.vocabulary import TermVocabulary
+from embedder.inputs.vocabulary import TermVocabulary
 
 
 def term_weights(logits: Tensor) -> Tensor:
@@ -72,7 +70,7 @@ def top_outside(weights: Tensor, eligible: Tensor, top: int) -> tuple[Tensor, Te
 
 
 def select(
-    logits: Tensor, allowed: Sequence[NDArray[np.int64]], table: "TermVocabulary"
+    logits: Tensor, allowed: Sequence[NDArray[np.int64]], table: TermVocabulary
 ) -> tuple[Tensor, Tensor]:
     """Cut logits to each text's terms on the device, so that no full row reaches the host.
 
@@ -124,14 +122,13 @@ def to_rows(
     Returns:
         (n, columns) float32.
     """
-    indptr = np.zeros(len(terms) + 1, dtype=np.int64)
     kept_terms, kept_weights = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
-    for row, (columns_of, weights_of) in enumerate(zip(terms, weights, strict=True)):
+    for columns_of, weights_of in zip(terms, weights, strict=True):
         scaled = np.rint(scale * weights_of) if scale else weights_of
         there = scaled > 0
         unique, first = np.unique(columns_of[there], return_index=True)
         kept_terms.append(unique)
         kept_weights.append(scaled[there][first].astype(np.float32))
-        indptr[row + 1] = indptr[row] + len(unique)
+    indptr = np.cumsum([len(unique) for unique in kept_terms])
     data, indices = np.concatenate(kept_weights), np.concatenate(kept_terms)
     return csr_matrix((data, indices, indptr), shape=(len(terms), columns), dtype=np.float32)

@@ -20,7 +20,7 @@ LIBRARY = Path(__file__).parent / "library"
 # Tables of rules that a prompt may have or lack.
 _TABLES = ("prepend", "filter", "select", "rewrite", "sample")
 _SCALARS = (*NOTES, "text_rules", "specials", "text_specials", "task", "adapt")
-_WORDED = ("template", "templates", "user", "system", "prefill", "tokens")
+_FORM = ("name", "needs", "both", "query", "document")
 # Fields of a prompt that a file spells otherwise.
 _SPELT = {"forms": ("form", "both", "query", "document"), "reading": ("read", "sparse")}
 _SPELT |= {"examples": ("example",)}
@@ -56,35 +56,6 @@ class _WordingTable:
             return tuple(Template(text, **chat, chat=is_chat, tokens=self.tokens) for text in texts)
         except ValueError as error:
             raise ValueError(f"[{key}] {error}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class _VariantTable:
-    """A table of wordings for some models as it stands in a file."""
-
-    name: str = "own"
-    needs: str = ""
-    both: tuple[_WordingTable, ...] | None = None
-    query: tuple[_WordingTable, ...] | None = None
-    document: tuple[_WordingTable, ...] | None = None
-
-    def form(self, key: str) -> PromptVariant:
-        """Return the form; `key` is named in errors."""
-        before = f"{key}." if key else ""
-        if self.both is not None and (self.query, self.document) != (None, None):
-            raise ValueError(f"[{before}both] stands for query and document: leave out it or them")
-        sides: list[tuple[Template, ...]] = []
-        for role in Role:
-            own: tuple[_WordingTable, ...] | None = getattr(self, role.value)
-            tables = self.both if self.both is not None else own
-            if tables is None:
-                raise ValueError(
-                    f"[{before}{role.value}] is missing: give [{before}query] and "
-                    f"[{before}document], or [{before}both]"
-                )
-            name = before + (role.value if self.both is None else "both")
-            sides.append(tuple(one for table in tables for one in table.templates_of(name)))
-        return PromptVariant(self.name, query=sides[0], document=sides[1], needs=self.needs)
 
 
 def prompt_library() -> list[str]:
@@ -178,7 +149,7 @@ def _values(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _forms(data: Mapping[str, Any]) -> tuple[PromptVariant, ...]:
-    sides = {key: data[key] for key in ("both", "query", "document") if key in data}
+    sides = {key: data[key] for key in _FORM[2:] if key in data}
     if "form" not in data:
         return (_form(sides, ""),)
     if sides:
@@ -191,18 +162,39 @@ def _forms(data: Mapping[str, Any]) -> tuple[PromptVariant, ...]:
 
 
 def _form(given: object, key: str) -> PromptVariant:
-    """Read one form; a role has one table of wordings or a list of them."""
+    """Read one form, whose wordings stand for both roles or for one each."""
     if isinstance(given, dict):
+        if unknown := [name for name in given if name not in _FORM]:
+            raise ValueError(unknown_key(key, unknown[0], _FORM))
         if key and "name" not in given:
             raise ValueError(f"{key}.name is missing, and there is no default")
-        tables = {side: given[side] for side in ("both", "query", "document") if side in given}
-        for side, table in tables.items():
-            if not isinstance(table, list):
-                name = f"{key}.{side}" if key else side
-                tables[side] = [fill_value(_WordingTable, table, name)]
-        given = {**given, **tables}
-    form: _VariantTable = fill_value(_VariantTable, given, key)
-    return form.form(key)
+        before = f"{key}." if key else ""
+        if "both" in given and len(given.keys() & {"query", "document"}):
+            raise ValueError(f"[{before}both] stands for query and document: leave out it or them")
+        wordings = {role.value: _wordings(given, role.value, before) for role in Role}
+        given = {"name": "own", **given, **wordings}
+        given.pop("both", None)
+    form: PromptVariant = fill_value(PromptVariant, given, key)
+    return form
+
+
+def _wordings(form: Mapping[str, Any], role: str, before: str) -> tuple[Template, ...]:
+    """Read a role's wordings, a table or a list of them; `before` precedes its key in errors."""
+    side = "both" if "both" in form else role
+    if side not in form:
+        raise ValueError(
+            f"[{before}{role}] is missing: give [{before}query] and "
+            f"[{before}document], or [{before}both]"
+        )
+    several = isinstance(form[side], list)
+    tables: Any = fill_value(
+        tuple[_WordingTable, ...] if several else _WordingTable, form[side], before + side
+    )
+    return tuple(
+        template
+        for table in (tables if several else (tables,))
+        for template in table.templates_of(before + side)
+    )
 
 
 def _reading(data: Mapping[str, Any]) -> ReadoutRules:
@@ -225,12 +217,12 @@ def _reading(data: Mapping[str, Any]) -> ReadoutRules:
 def _contrast(given: object) -> ContrastRules:
     """Read the wording and the rule of [contrast], which stand in one table."""
     if isinstance(given, dict):
-        worded = {key: value for key, value in given.items() if key in _WORDED}
+        worded = {name: given[name] for name in _names(_WordingTable) if name in given}
         wording: _WordingTable = fill_value(_WordingTable, worded, "contrast")
         templates = wording.templates_of("contrast")
         if len(templates) != 1:
             raise ValueError(f"contrast takes one template; got {len(templates)}")
-        rule = {key: value for key, value in given.items() if key not in _WORDED}
+        rule = {name: value for name, value in given.items() if name not in worded}
         given = rule | {"template": templates[0]}
     contrast: ContrastRules = fill_value(ContrastRules, given, "contrast")
     return contrast

@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
-from typing import Literal, get_args
+from typing import Literal
 
 from embedder.files.content_hash import content_hash
-from embedder.files.typed_values import in_short
+from embedder.files.typed_values import fill_value, in_short
 from embedder.prompts.method_rules import (
     ContrastRules,
     Example,
@@ -30,6 +30,12 @@ Use = Literal["retrieval", "similarity"]
 TextRules = Literal["", "sts"]
 Specials = Literal["model", "none"]
 TextSpecials = Literal["text", "control"]
+_CHOICES = {
+    "use": Use,
+    "text_rules": TextRules,
+    "specials": Specials,
+    "text_specials": TextSpecials,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +93,8 @@ class Prompt:
     def __post_init__(self) -> None:
         if not self.forms:
             raise ValueError(f"prompt {self.name!r} has no wording: give [query] and [document]")
-        if self.use not in get_args(Use):
-            raise ValueError(f"prompt {self.name!r}: use must be retrieval or similarity")
-        if self.text_rules not in get_args(TextRules):
-            raise ValueError(f'text_rules must be "" or "sts"; got {self.text_rules!r}')
-        if self.specials not in get_args(Specials):
-            raise ValueError(f'specials must be "model" or "none"; got {self.specials!r}')
-        if self.text_specials not in get_args(TextSpecials):
-            raise ValueError(
-                f'text_specials must be "text" or "control"; got {self.text_specials!r}'
-            )
+        for key, kind in _CHOICES.items():
+            fill_value(kind, getattr(self, key), key)
         if not self.name.isprintable() or len(self.name) > MAX_NAME:
             raise ValueError(
                 f"name must be at most {MAX_NAME} characters that can be shown; "
@@ -167,7 +165,6 @@ def _check_fusion(text: str) -> None:
 
 
 def _reading_conflicts(prompt: Prompt) -> Iterator[str]:
-    """Yield why the rules of reading cannot go together."""
     reading = prompt.reading
     generates = reading.mode != "first-token"
     at_top = reading.layer == -1 and reading.norm == "top"
@@ -201,7 +198,6 @@ def _reading_conflicts(prompt: Prompt) -> Iterator[str]:
 
 
 def _prepend_conflicts(prompt: Prompt) -> Iterator[str]:
-    """Yield why [prepend] and placeholders cannot go together, or not with the reading."""
     marked = [template.has_placeholder for template in prompt.templates]
     if prompt.prepend is None:
         if any(marked):
@@ -216,7 +212,6 @@ def _prepend_conflicts(prompt: Prompt) -> Iterator[str]:
 
 
 def _contrast_conflicts(prompt: Prompt) -> Iterator[str]:
-    """Yield why [contrast] cannot go together with the reading."""
     if prompt.contrast is None:
         return
     if not (prompt.reading.at_last_token and prompt.reading.attention == "causal"):
@@ -226,7 +221,6 @@ def _contrast_conflicts(prompt: Prompt) -> Iterator[str]:
 
 
 def _method_conflicts(prompt: Prompt) -> Iterator[str]:
-    """Yield why the rules of other methods cannot go together, or not with the reading."""
     reading, templates = prompt.reading, prompt.templates
     auxiliary = [] if prompt.contrast is None else [prompt.contrast.template]
     if (prompt.filter or prompt.select) is not None and not reading.dense:
@@ -247,7 +241,6 @@ def _method_conflicts(prompt: Prompt) -> Iterator[str]:
 
 
 def _select_conflicts(prompt: Prompt) -> Iterator[str]:
-    """Yield why [select] cannot go together with the reading, the wording or [prepend]."""
     reading = prompt.reading
     if reading.span == "prompt" or reading.pool != "mean":
         yield "[select] chooses among the tokens of a text: read.span = text or copy, pool = mean"

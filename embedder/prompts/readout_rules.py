@@ -5,8 +5,9 @@ used with models of many depths.
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
+from embedder.files.typed_values import fill_value
 from embedder.text.stop_words import STOP_WORDS, Segmentation
 
 Mode = Literal[
@@ -55,8 +56,7 @@ class SparseRules:
     fallback: int = 10
 
     def __post_init__(self) -> None:
-        if self.words not in get_args(Segmentation):
-            raise ValueError(f"sparse.words must be unicode or nltk; got {self.words!r}")
+        fill_value(Segmentation, self.words, "sparse.words")
         known = ("", *sorted(path.stem for path in STOP_WORDS.glob("*.txt")))
         if self.stop_words not in known:
             listed = ", ".join(f'"{name}"' for name in known)
@@ -103,10 +103,8 @@ class ReadoutRules:
     sparse: SparseRules | None = SparseRules()
 
     def __post_init__(self) -> None:
-        for name, kind in _CLOSED.items():
-            if getattr(self, name) not in get_args(kind):
-                known = ", ".join(get_args(kind))
-                raise ValueError(f"read.{name} must be one of {known}; got {getattr(self, name)!r}")
+        for name, kind in _CHOICES.items():
+            fill_value(kind, getattr(self, name), f"read.{name}")
         if not self.dense and self.sparse is None:
             raise ValueError("a prompt must read dense rows, sparse rows or both; got neither")
         check_range("read.generated_tokens", self.generated_tokens, 1, MAX_GENERATED)
@@ -129,7 +127,7 @@ class ReadoutRules:
         return self.attention == "causal" and (self.pool == "last" or mean)
 
 
-_CLOSED = {"mode": Mode, "span": ReadSpan, "pool": Pooling, "norm": Norm, "attention": Attention}
+_CHOICES = {"mode": Mode, "span": ReadSpan, "pool": Pooling, "norm": Norm, "attention": Attention}
 
 
 def at_depth(value: int | float, depth: int) -> int:

@@ -5,8 +5,9 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import Literal
 
+from embedder.files.typed_values import fill_value
 from embedder.role import Role
 
 SLOT = "{text}"
@@ -122,11 +123,16 @@ class Template:
                 f"a template must hold {SLOT} exactly once, or twice to read its copy; "
                 f"this one holds it {texts} times: {self.text[:80]!r}"
             )
-        _check_slots(self)
+        for match in _NEARLY.finditer(self.text):  # what was meant as a slot
+            near = difflib.get_close_matches(match[1].casefold(), _NAMES, n=1, cutoff=0.8)
+            if near and not _PART.fullmatch(match[0]):
+                raise ValueError(f"there is no slot {match[0]}; did you mean {{{near[0]}}}?")
+        for turn, text in (("system", self.system), ("prefill", self.prefill)):
+            if slot := _PART.search(text):
+                raise ValueError(f"{slot[0]} stands in {turn}; slots are filled in user only")
         if not self.chat and (self.system or self.prefill):
             raise ValueError("system and prefill belong to a chat template: use user = ...")
-        if self.tokens not in get_args(Tokenization):
-            raise ValueError(f"tokens must be pieces or whole; got {self.tokens!r}")
+        fill_value(Tokenization, self.tokens, "tokens")
         kinds = self.kinds
         if self.tokens == "whole" and {"sentences", "front", "|"} & kinds:
             raise ValueError("{sentences}, {front} and {|} need tokens = pieces")
@@ -147,17 +153,6 @@ class Template:
     def has_placeholder(self) -> bool:
         """Whether a placeholder stands in it, its own or that of a sentence."""
         return bool({"placeholder", "sentences"} & self.kinds)
-
-
-def _check_slots(template: Template) -> None:
-    """Refuse what would be read as it stands but was meant as a slot."""
-    for found in _NEARLY.finditer(template.text):
-        near = difflib.get_close_matches(found[1].casefold(), _NAMES, n=1, cutoff=0.8)
-        if near and not _PART.fullmatch(found[0]):
-            raise ValueError(f"there is no slot {found[0]}; did you mean {{{near[0]}}}?")
-    for turn in ("system", "prefill"):
-        if slot := _PART.search(getattr(template, turn)):
-            raise ValueError(f"{slot[0]} stands in {turn}; slots are filled in user only")
 
 
 @dataclass(frozen=True, slots=True)
