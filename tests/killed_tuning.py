@@ -16,8 +16,8 @@ from tuning.search.types import MakeProposer
 
 LIBRARY = evolve.Phrases(("{text}", "find {text}"), ("good", "fine", "bad", "so so"))
 MAKERS: dict[str, MakeProposer] = {
-    "evolve": partial(evolve.make, library=LIBRARY),
-    "prune": prune.make,
+    "evolve": partial(evolve.Evolve, library=LIBRARY),
+    "prune": prune.Prune,
 }
 
 

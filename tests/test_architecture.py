@@ -35,7 +35,7 @@ ORDER: dict[str, list[str | set[str]]] = {
     ],
     "tuning": [
         *("search", "proposers", "objectives"),
-        *({"options", "first_prompts", "report"}, "choose_proposers", "setup", "outcome", "run"),
+        *({"options", "first_prompts"}, "choose_proposers", "setup", "report", "outcome", "run"),
     ],
     "lastword": ["engine", "adapters", "cli", "commands", "app", "main"],
 }

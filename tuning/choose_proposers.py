@@ -1,23 +1,29 @@
 """Which proposers a search uses: those that are named, or those that suit the model."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
 from embedder.encoders.llm import LLMEncoder
+from embedder.models.chat_client import open_chat
 from embedder.types import Role
 from index.folder import Index
 from tuning.objectives.document_vectors import IndexRows
 from tuning.objectives.index_objective import JudgedQueries
 from tuning.options import AUTO
-from tuning.proposers import baselines, evolve, grad, llm, pg, prune, soft, tokens
+from tuning.proposers.baselines import Baselines
+from tuning.proposers.evolve import Evolve
+from tuning.proposers.grad import Gradient
 from tuning.proposers.gradients import GradientModel
+from tuning.proposers.llm import Llm
+from tuning.proposers.pg import Policy
+from tuning.proposers.prune import Prune
+from tuning.proposers.soft import Soft
+from tuning.proposers.tokens import Tokens
 from tuning.proposers.vocabulary import Vocabulary
 from tuning.search.space import Space
 from tuning.search.types import MakeProposer
 
-BASELINES = "baselines"
 NAMES = ("evolve", "llm", "prune", "tokens", "pg", "grad", "soft")
 
 
@@ -90,35 +96,34 @@ def choose_proposers(
         raise ValueError("only evolve tunes rules of reading alone: --proposer evolve")
     makers: dict[str, MakeProposer] = {}
     if material.has_gradients:
-        makers[BASELINES] = partial(
-            baselines.make, gradients=material.gradients, folder=material.folder
+        makers["baselines"] = partial(
+            Baselines, gradients=material.gradients, folder=material.folder
         )
     return makers | {name: _maker(name, material, chat_model) for name in names}
 
 
 def _maker(name: str, material: ProposerMaterial, chat_model: str) -> MakeProposer:
-    makers: dict[str, Callable[[], MakeProposer]] = {
-        "evolve": lambda: evolve.make,
-        "llm": lambda: _chat_maker(chat_model),
-        "prune": lambda: prune.make,
-        "tokens": lambda: partial(tokens.make, vocabulary=material.vocabulary),
-        "pg": lambda: partial(pg.make, vocabulary=material.vocabulary),
-        "grad": lambda: partial(
-            grad.make, gradients=material.gradients, vocabulary=material.vocabulary
-        ),
-        "soft": lambda: partial(
-            soft.make,
-            gradients=material.gradients,
-            vocabulary=material.vocabulary,
-            folder=material.folder,
-        ),
-    }
-    return makers[name]()
-
-
-def _chat_maker(chat_model: str) -> MakeProposer:
-    from embedder.models.chat_client import open_chat
-
-    if not chat_model:
-        raise ValueError("--proposer llm needs --writer: a chat model, a folder or an address")
-    return partial(llm.make, chat=open_chat(chat_model))
+    match name:
+        case "evolve":
+            return Evolve
+        case "llm":
+            if not chat_model:
+                raise ValueError(
+                    "--proposer llm needs --writer: a chat model, a folder or an address"
+                )
+            return partial(Llm, chat=open_chat(chat_model))
+        case "prune":
+            return Prune
+        case "tokens":
+            return partial(Tokens, vocabulary=material.vocabulary)
+        case "pg":
+            return partial(Policy, vocabulary=material.vocabulary)
+        case "grad":
+            return partial(Gradient, gradients=material.gradients, vocabulary=material.vocabulary)
+        case _:
+            return partial(
+                Soft,
+                gradients=material.gradients,
+                vocabulary=material.vocabulary,
+                folder=material.folder,
+            )

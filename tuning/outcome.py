@@ -39,16 +39,7 @@ def write_outcome(
         "journal": str(folder / JOURNAL),
     }
     write_json(folder / OUTCOME, figures)
-    facts = TuningFacts(
-        outcome=outcome,
-        space=setup.space,
-        data=setup.objective.data,
-        index=str(setup.objective.index.path),
-        budget=str(setup.budget),
-        seconds=seconds,
-        rebuild=figures["rebuild"],
-        rules=setup.task.rules,
-    )
+    facts = TuningFacts(setup, outcome, seconds, figures["rebuild"])
     replace_file(folder / REPORT, page(facts).encode())
     return figures
 

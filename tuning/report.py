@@ -12,8 +12,8 @@ from eval.report.plots import Plot
 from tuning.objectives.index_objective import JudgedQueries
 from tuning.search.choice import PromptGain
 from tuning.search.pipeline import CHANGE, TuningOutcome
-from tuning.search.space import Space
-from tuning.search.types import Rules, proposer_title
+from tuning.search.types import proposer_title
+from tuning.setup import TuningSetup
 
 TEMPLATE = "tuning.html.j2"
 SHOWN = 12  # queries won and lost most; and the best prompts
@@ -24,24 +24,21 @@ class TuningFacts:
     """What the page is made of.
 
     Attributes:
+        setup: what was tuned, and how.
         outcome: of the search.
-        space: what could be changed.
-        data: queries and judgements.
-        index: its folder.
-        budget: in words.
         seconds: wall time of all sittings.
         rebuild: what of the index must be made again.
-        rules: of the search.
     """
 
+    setup: TuningSetup
     outcome: TuningOutcome
-    space: Space
-    data: JudgedQueries
-    index: str
-    budget: str
     seconds: float
     rebuild: str
-    rules: Rules
+
+    @property
+    def data(self) -> JudgedQueries:
+        """Queries and judgements."""
+        return self.setup.objective.data
 
     @property
     def tested(self) -> PromptGain | None:
@@ -61,7 +58,7 @@ class TuningFacts:
         prompt = self.outcome.prompt
         lines = [
             f"{role.value}: {_wording(prompt.forms[0].templates(role))}"
-            for role in self.space.roles
+            for role in self.setup.space.roles
         ]
         return [*lines, f"fusion: {prompt.fusion}"] if prompt.fusion else lines
 
@@ -137,7 +134,7 @@ def _gains(outcome: TuningOutcome) -> Iterator[Listing]:
 
 def _prompts(facts: TuningFacts) -> Listing:
     done = sorted((one for one in facts.outcome.scored if one.finished), key=lambda one: -one.mean)
-    means, roles = [one.mean for one in done], facts.space.roles
+    means, roles = [one.mean for one in done], facts.setup.space.roles
     spread = (
         f"{len(done)} of {len(facts.outcome.scored)} prompts were raced to the end: from "
         f"{min(means):.4f} to {max(means):.4f}, median {statistics.median(means):.4f}. "
@@ -194,7 +191,7 @@ def _costs(facts: TuningFacts) -> Listing:
     outcome = facts.outcome
     lost = sum(not one.finished for one in outcome.scored)
     rows = (
-        ("budget", facts.budget),
+        ("budget", str(facts.setup.budget)),
         ("tokens", f"{outcome.spent.tokens:,}"),
         ("calls of a chat model", f"{outcome.spent.calls:,}"),
         ("prompts times queries", f"{outcome.spent.evaluations:,}"),

@@ -170,23 +170,20 @@ def estimate_cost(setup: TuningSetup) -> dict[str, Any]:
     task, objective = setup.task, setup.objective
     seed = task.rules.seed
     few = len(task.relevant) < FEW
-    parts = (
-        folds(task.relevant, seed)
+    parts: dict[str, tuple[str, ...]] = (
+        {f"fold {number}": part for number, part in enumerate(folds(task.relevant, seed), 1)}
         if few
-        else tuple(asdict(three_parts(task.relevant, seed)).values())
-    )
-    names = (
-        [f"fold {at + 1}" for at in range(len(parts))] if few else ["search", "select", "confirm"]
+        else asdict(three_parts(task.relevant, seed))
     )
     default = setup.space.default
-    costs = [objective.cost(default, part).tokens for part in parts]
+    costs = [objective.cost(default, part).tokens for part in parts.values()]
     ending = 0 if few else (task.rules.finalists + 1) * costs[1] + 2 * costs[2]
     searching = sum(costs) - max(costs) if few else costs[0]
     limit = setup.budget.tokens
     documents = _document_tokens(setup)
     return {
-        "queries": dict(zip(names, map(len, parts), strict=True)),
-        "tokens_of_one_prompt": dict(zip(names, costs, strict=True)),
+        "queries": {name: len(part) for name, part in parts.items()},
+        "tokens_of_one_prompt": dict(zip(parts, costs, strict=True)),
         "tokens_at_the_end": ending,
         "budget": str(setup.budget),
         "prompts_raced_to_the_end": None

@@ -7,7 +7,7 @@ import pytest
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role
 from tests.planted import FILLERS, PLANTED, PlantedObjective
-from tuning.proposers.evolve import Phrases, make
+from tuning.proposers.evolve import Evolve, Phrases
 from tuning.search.budget import Budget
 from tuning.search.journal import Journal
 from tuning.search.pipeline import CHANGE, TuningOutcome, tune
@@ -17,7 +17,7 @@ LIBRARY = Phrases((), (*PLANTED, *FILLERS[:13]))
 
 
 def tuned(objective: PlantedObjective, seed: int) -> TuningOutcome:
-    makers = {"evolve": partial(make, library=LIBRARY)}
+    makers = {"evolve": partial(Evolve, library=LIBRARY)}
     rules = Rules(seed=seed)
     task = TuningTask(
         objective, objective.relevant, objective.space, objective.pool(), makers, rules

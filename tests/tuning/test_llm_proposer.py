@@ -49,7 +49,7 @@ def tuned(
         objective.relevant,
         objective.space,
         objective.pool(),
-        {"llm": partial(llm.make, chat=chat)},
+        {"llm": partial(llm.Llm, chat=chat)},
         Rules(seed=seed),
     )
     return tune(task, Budget(evaluations=8_000, calls=calls), journal)
@@ -111,7 +111,7 @@ def read(said: str, seen: Sequence[Failure] = ()) -> list[tuple[str, str]]:
         PlantedObjective(),  # type: ignore[arg-type]
         lambda *_: seen,
     )
-    proposer = llm.make(unused, Reader())
+    proposer = llm.Llm(unused, Reader())
     proposer._failures(space.default)
     return [(one.before, one.after) for one in proposer._usable(said)]
 

@@ -35,10 +35,10 @@ def gain_share(objective: PlantedObjective, prompt: Prompt) -> float:
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("proposer", [tokens, pg])
-def test_planted_words_are_found(proposer: object, seed: int) -> None:
+@pytest.mark.parametrize("proposer", [tokens.Tokens, pg.Policy])
+def test_planted_words_are_found(proposer: type[tokens.Tokens | pg.Policy], seed: int) -> None:
     objective = PlantedObjective(seed)
-    make = partial(proposer.make, vocabulary=Vocabulary.of(objective.backbone))  # type: ignore[attr-defined]
+    make = partial(proposer, vocabulary=Vocabulary.of(objective.backbone))
     outcome = tuned(objective, {"it": make}, seed, 15_000)
     assert outcome.verdict == CHANGE
     assert gain_share(objective, outcome.prompt) >= 0.9
@@ -49,7 +49,7 @@ def test_planted_words_are_found(proposer: object, seed: int) -> None:
 def test_harmful_words_are_pruned(seed: int) -> None:
     objective = PlantedObjective(seed)
     objective.space = replace(objective.space, default=plain_prompt(MUDDLED))
-    outcome = tuned(objective, {"prune": prune.make}, seed, 8_000)
+    outcome = tuned(objective, {"prune": prune.Prune}, seed, 8_000)
     assert outcome.verdict == CHANGE
     assert gain_share(objective, outcome.prompt) >= 0.9
     assert objective.space.words(outcome.prompt) < objective.space.words(objective.space.default)

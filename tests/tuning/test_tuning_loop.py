@@ -17,7 +17,7 @@ from embedder.types import Role
 from tests.arithmetic import SPACE, Arithmetic, task
 from tests.folders import ROOT
 from tests.killed_tuning import LIBRARY, run
-from tuning.proposers.evolve import make
+from tuning.proposers.evolve import Evolve
 from tuning.search.bounds import betting_bound, mcallester_bound
 from tuning.search.budget import Budget, Cost, Meter, SpentError
 from tuning.search.choice import gain
@@ -28,7 +28,7 @@ from tuning.search.space import Around, key_of
 from tuning.search.split import folds, three_parts
 from tuning.search.types import MakeProposer, Proposal, ProposerContext, Rules
 
-MAKERS: dict[str, MakeProposer] = {"evolve": partial(make, library=LIBRARY)}
+MAKERS: dict[str, MakeProposer] = {"evolve": partial(Evolve, library=LIBRARY)}
 
 
 @settings(max_examples=40, deadline=None)

@@ -35,9 +35,9 @@ def makers(
     words = Vocabulary.of(objective.backbone)
     options = soft.SoftOptions(form=form, epochs=20, rate=0.2)  # type: ignore[arg-type]
     return {
-        "grad": partial(grad.make, gradients=gradients, vocabulary=words),
+        "grad": partial(grad.Gradient, gradients=gradients, vocabulary=words),
         "soft": partial(
-            soft.make, gradients=gradients, vocabulary=words, folder=folder, options=options
+            soft.Soft, gradients=gradients, vocabulary=words, folder=folder, options=options
         ),
     }
 

@@ -3,11 +3,10 @@
 Documents are not encoded again, so a candidate costs the tokens of the queries alone.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import islice
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,18 +89,6 @@ class JudgedQueries:
         return frozenset(document for document, gain in gains if gain > 0)
 
 
-class EncoderFactory(Protocol):
-    """Makes the encoder of a prompt, for the model that an index was made with."""
-
-    def __call__(self, prompt: Prompt) -> PromptEncoder:
-        """Return the encoder.
-
-        Raises:
-            ValueError: the model cannot be read with this prompt.
-        """
-        ...
-
-
 class IndexObjective:
     """Per-query scores of query prompts on an index.
 
@@ -119,7 +106,7 @@ class IndexObjective:
         index: Index,
         encoders: Mapping[str, Encoder],
         data: JudgedQueries,
-        make_encoder: EncoderFactory,
+        make_encoder: Callable[[Prompt], PromptEncoder],
         depth: int = DEPTH,
     ) -> None:
         """Take an index and the encoders of its channels.
@@ -128,7 +115,8 @@ class IndexObjective:
             index: opened.
             encoders: channel -> encoder; those of words (bm25) have no prompt.
             data: queries and judgements.
-            make_encoder: makes the encoder of another prompt, of the model that reads the index.
+            make_encoder: makes the encoder of another prompt, of the model that reads the index;
+                raises ValueError where the model cannot be read with it.
             depth: documents of each channel that are fused.
         """
         self.index, self.data, self.channels = index, data, tuple(encoders)

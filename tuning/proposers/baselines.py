@@ -121,8 +121,3 @@ def whitening(rows: Float32Array, shrunk: float) -> QueryAdapter:
 
 def _moved(offset: Float32Array) -> QueryAdapter:
     return QueryAdapter(offset=offset.astype(np.float32))
-
-
-def make(context: ProposerContext, gradients: GradientModel, folder: Path) -> Baselines:
-    """Return the proposer."""
-    return Baselines(context, gradients, folder)

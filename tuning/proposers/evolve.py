@@ -83,12 +83,12 @@ class Evolve:
 
     Attributes:
         context: what it works with.
-        library: phrases.
+        library: phrases; by default those that come with lastword.
         name: "evolve".
     """
 
     context: ProposerContext
-    library: Phrases
+    library: Phrases = field(default_factory=Phrases.load)
     name: str = "evolve"
     _rng: np.random.Generator = field(init=False)
     _known: dict[str, Genome] = field(default_factory=dict)
@@ -217,8 +217,3 @@ class Evolve:
         gene = int(self._rng.integers(-1, len(values)))
         genes = (*genome.genes[:at], gene, *genome.genes[at + 1 :])
         return replace(genome, genes=genes), f"another {name}"
-
-
-def make(context: ProposerContext, library: Phrases | None = None) -> Evolve:
-    """Return the proposer; by default with the library that comes with lastword."""
-    return Evolve(context, library or Phrases.load())

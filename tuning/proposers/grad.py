@@ -22,20 +22,9 @@ from tuning.search.types import Proposal, ProposerContext, Scored
 if TYPE_CHECKING:
     from torch import Tensor
 
-
-@dataclass(frozen=True, slots=True)
-class GradientOptions:
-    """How words are chosen.
-
-    Attributes:
-        queries: of a gradient.
-        picks: words that are scored at a place.
-        words: in front of the prompt, at most.
-    """
-
-    queries: int = 48
-    picks: int = 4
-    words: int = 6
+QUERIES = 48  # of a gradient
+PICKS = 4  # words that are scored at a place
+MOST_WORDS = 6  # in front of the prompt
 
 
 @dataclass(slots=True)
@@ -46,14 +35,12 @@ class Gradient:
         context: what it works with.
         gradients: gives gradients.
         vocabulary: words to choose from.
-        options: how.
         name: "grad".
     """
 
     context: ProposerContext
     gradients: GradientModel
     vocabulary: Vocabulary
-    options: GradientOptions
     name: str = "grad"
     _words: tuple[str, ...] = ()
     _best: float = -1.0
@@ -66,7 +53,7 @@ class Gradient:
         if self._idle > len(self._words) + 1:
             return []
         place = self._place if self._place <= len(self._words) else 0
-        if place == len(self._words) and len(self._words) >= self.options.words:
+        if place == len(self._words) and len(self._words) >= MOST_WORDS:
             place = 0
         self._place = place + 1
         self._idle += 1
@@ -94,7 +81,7 @@ class Gradient:
     def _picked(self, place: int) -> list[str]:
         """Return the words of the steepest descent at a place; one more place grows the prompt."""
         rng = np.random.default_rng([self.context.seed, 51, len(self._asked)])
-        queries = batches(self.context.search, self.options.queries, rng)[0]
+        queries = batches(self.context.search, QUERIES, rng)[0]
         cost = Cost(tokens=self.gradients.tokens(queries, len(self._words) + 1))
         key = [place, list(self._words), queries]
         found: list[str] = self.context.once(
@@ -115,7 +102,7 @@ class Gradient:
         promise = (rows - embedded[place]) @ gradient  # first-order change of the loss
         order: Any = torch.argsort(promise, stable=True).tolist()
         picked = [self.vocabulary.words[at] for at in order if at not in held]
-        return picked[: self.options.picks]
+        return picked[:PICKS]
 
     def _gradient(self, embedded: "Tensor", queries: Sequence[str]) -> "Tensor":
         """Return (words, dim) gradients of the loss with respect to input embeddings."""
@@ -125,13 +112,3 @@ class Gradient:
         loss = self.gradients.loss(queries, self.gradients.vectors(queries, soft))
         (gradient,) = torch.autograd.grad(loss, soft)
         return gradient
-
-
-def make(
-    context: ProposerContext,
-    gradients: GradientModel,
-    vocabulary: Vocabulary,
-    options: GradientOptions | None = None,
-) -> Gradient:
-    """Return the proposer."""
-    return Gradient(context, gradients, vocabulary, options or GradientOptions())

@@ -1,7 +1,6 @@
 """A differentiable loss of what stands before queries, over document vectors that are fixed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -14,6 +13,11 @@ from embedder.types import Role
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+TEMPERATURE = 0.05  # cosines are divided by it
+# A negative nearer than the positive by this much is taken for one that nobody marked, and dropped
+# (LG-ANNA drops by an adaptive margin).
+MARGIN = 0.1
 
 
 class DocumentVectors(Protocol):
@@ -32,26 +36,10 @@ class DocumentVectors(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class LossOptions:
-    """How queries are contrasted.
-
-    Attributes:
-        temperature: cosines are divided by it.
-        margin: a negative nearer than the positive by this much is taken for one that nobody
-            marked, and dropped (LG-ANNA drops by an adaptive margin).
-    """
-
-    temperature: float = 0.05
-    margin: float = 0.1
-
-
 class GradientModel:
     """InfoNCE of queries over fixed documents, with gradients to what is put before them."""
 
-    def __init__(
-        self, encoder: LLMEncoder, documents: DocumentVectors, options: LossOptions | None = None
-    ) -> None:
+    def __init__(self, encoder: LLMEncoder, documents: DocumentVectors) -> None:
         """Take the encoder of the default prompt and the documents.
 
         Raises:
@@ -59,7 +47,6 @@ class GradientModel:
         """
         check_plain(encoder)
         self.encoder, self.documents = encoder, documents
-        self.options = options or LossOptions()
 
     def ids(self, query_ids: Sequence[str]) -> list[list[int]]:
         """Return the token ids of queries in the default prompt."""
@@ -92,11 +79,9 @@ class GradientModel:
         rows = torch.arange(len(query_ids), device=vectors.device)
         right = torch.from_numpy(answers).to(vectors.device)
         best = scores.detach()[rows, right][:, None]
-        drop = (scores.detach() > best + self.options.margin) | torch.from_numpy(own).to(
-            vectors.device
-        )
+        drop = (scores.detach() > best + MARGIN) | torch.from_numpy(own).to(vectors.device)
         drop[rows, right] = False
-        return cross_entropy(scores.masked_fill(drop, -torch.inf) / self.options.temperature, right)
+        return cross_entropy(scores.masked_fill(drop, -torch.inf) / TEMPERATURE, right)
 
     def _pool(
         self, query_ids: Sequence[str]

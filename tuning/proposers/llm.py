@@ -25,38 +25,17 @@ from tuning.search.types import Failure, Proposal, ProposerContext, Scored
 
 ASKED = Path(__file__).with_suffix(".toml")
 RUN = 5  # words in a row that may not be a query's or a document's
+SUBSETS, PAIRS = 4, 5  # of pairs to induce from, a call each; pairs in one
+COUNT = 4  # wordings that a call asks for
+SHOWN, NEWEST = 4, 2  # of the history: so many of the best and of the worst, and the newest
+FAILURES = 4  # of the parent that are shown
+STEPS = 12  # calls after the first ones, at most
+RESTART = 6  # steps without a gain, after which the parent is drawn from all
+TEXT_WORDS = 40  # of a text that are shown
+MOST_TOKENS = 300  # of an answer
 IN_VAIN = 4  # answers in a row with no wording to try, after which no more are asked for
 _MARK = re.compile(r"(?:(?:[-*\u2022]|\d{1,2}[.)])(?:\s+|$))*")  # of an item in a list
 _WORD = re.compile(r"\w+")
-
-
-@dataclass(frozen=True, slots=True)
-class ChatOptions:
-    """How the chat model is asked.
-
-    Attributes:
-        subsets: of pairs to induce from, a call each.
-        pairs: in a subset.
-        count: wordings that a call asks for.
-        shown: best, and as many worst, of the history.
-        newest: of the history that are shown besides.
-        failures: of the parent that are shown.
-        steps: calls after the first ones, at most.
-        restart: steps without a gain, after which the parent is drawn from all.
-        text_words: words of a text that are shown.
-        most_tokens: of an answer.
-    """
-
-    subsets: int = 4
-    pairs: int = 5
-    count: int = 4
-    shown: int = 4
-    newest: int = 2
-    failures: int = 4
-    steps: int = 12
-    restart: int = 6
-    text_words: int = 40
-    most_tokens: int = 300
 
 
 @dataclass(slots=True)
@@ -66,14 +45,12 @@ class Llm:
     Attributes:
         context: what it works with.
         chat: is asked.
-        options: how.
         name: "llm".
         rejected: why wordings of the chat model were not proposed -> how many.
     """
 
     context: ProposerContext
     chat: Chat
-    options: ChatOptions = field(default_factory=ChatOptions)
     name: str = "llm"
     rejected: Counter[str] = field(default_factory=Counter)
     _calls: int = 0
@@ -87,9 +64,8 @@ class Llm:
 
     def ask(self, n: int) -> list[Proposal]:
         """Ask once, and propose what can be used."""
-        options = self.options
-        for _ in range(min(IN_VAIN, options.subsets + options.steps - self._calls)):
-            inducing = self._calls < options.subsets
+        for _ in range(min(IN_VAIN, SUBSETS + STEPS - self._calls)):
+            inducing = self._calls < SUBSETS
             parent = self._parent()
             said = self._induced() if inducing else self._improved(parent)
             how = "induced from pairs" if inducing else "improved"
@@ -113,7 +89,7 @@ class Llm:
     def _parent(self) -> Scored:
         """Draw a prompt by the number of queries on which it is the best of all."""
         held = list(self._told.values())
-        if self._since >= self.options.restart:
+        if self._since >= RESTART:
             self._since = 0
             return held[int(self._rng.integers(len(held)))]
         scores = np.array([[one.scores.get(q, 0.0) for q in self.context.search] for one in held])
@@ -123,23 +99,22 @@ class Llm:
     def _induced(self) -> str:
         default = self.context.space.default
         failures = self._failures(default)
-        order = self._rng.permutation(len(failures))[: self.options.pairs]
+        order = self._rng.permutation(len(failures))[:PAIRS]
         pairs = [failures[at] for at in order]
         shown = "\n\n".join(f"query: {one.query}\ntext: {self._cut(one.wanted)}" for one in pairs)
         return self._answer("induce", {"{pairs}": shown})
 
     def _improved(self, parent: Scored) -> str:
-        options = self.options
         ranked = sorted(self._told.values(), key=lambda one: -one.mean)
-        new = [*self._told.values()][max(0, len(ranked) - options.newest) :]
-        some = [*ranked[: options.shown], *ranked[-options.shown :], *new]
+        new = [*self._told.values()][max(0, len(ranked) - NEWEST) :]
+        some = [*ranked[:SHOWN], *ranked[-SHOWN:], *new]
         told = {key_of(one.proposal.prompt) for one in some}
         history = "\n".join(
             f"{round(100 * one.mean)}: {self._wording(one)}"
             for one in ranked[::-1]
             if key_of(one.proposal.prompt) in told
         )
-        failures = self._failures(parent.proposal.prompt)[: options.failures]
+        failures = self._failures(parent.proposal.prompt)[:FAILURES]
         shown = "\n\n".join(
             f"query: {one.query}\nwanted: {self._cut(one.wanted)}\nfound: {self._cut(one.found)}"
             for one in failures
@@ -157,7 +132,7 @@ class Llm:
     def _answer(self, kind: str, given: dict[str, str]) -> str:
         """Ask, once however often the run is taken up."""
         template = read_toml(ASKED)[kind].strip()
-        filled = {"{count}": str(self.options.count), "{words}": str(self.context.space.most_words)}
+        filled = {"{count}": str(COUNT), "{words}": str(self.context.space.most_words)}
         for slot, text in (filled | given).items():
             template = template.replace(slot, text)
         asked = template.replace("{{text}}", SLOT)
@@ -165,9 +140,8 @@ class Llm:
         self._calls += 1
         key = [self.chat.name, hashlib.sha256(asked.encode()).hexdigest()[:16], seed]
         turns = [Turn("user", asked)]
-        most = self.options.most_tokens
         said: str = self.context.once(
-            "chat", key, Cost(calls=1), lambda: self.chat.answer(turns, seed, most)
+            "chat", key, Cost(calls=1), lambda: self.chat.answer(turns, seed, MOST_TOKENS)
         )
         return said
 
@@ -178,7 +152,7 @@ class Llm:
             words = _bare(line)
             if not _WORD.search(words.replace(SLOT, "")):
                 continue
-            if len(found) == self.options.count:
+            if len(found) == COUNT:
                 self.rejected["more than were asked for"] += 1
             elif words.count(SLOT) > 1:
                 self.rejected["shows the text twice"] += 1
@@ -213,7 +187,7 @@ class Llm:
         return one.proposal.prompt.forms[0].templates(role)[0].text
 
     def _cut(self, text: str) -> str:
-        return " ".join(text.split()[: self.options.text_words])
+        return " ".join(text.split()[:TEXT_WORDS])
 
 
 def _bare(line: str) -> str:
@@ -227,8 +201,3 @@ def _bare(line: str) -> str:
 def _runs(text: str) -> set[tuple[str, ...]]:
     words = _WORD.findall(text.lower())
     return {tuple(words[at : at + RUN]) for at in range(len(words) - RUN + 1)}
-
-
-def make(context: ProposerContext, chat: Chat, options: ChatOptions | None = None) -> Llm:
-    """Return the proposer."""
-    return Llm(context, chat, options or ChatOptions())

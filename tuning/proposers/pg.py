@@ -13,27 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.types import Float64Array
-from tuning.proposers.vocabulary import Vocabulary, WordOptions, in_front, influential_words
+from tuning.proposers.vocabulary import SLOTS, Vocabulary, in_front, influential_words
 from tuning.search.space import key_of
 from tuning.search.types import Proposal, ProposerContext, Scored
 
-
-@dataclass(frozen=True, slots=True)
-class PolicyOptions(WordOptions):
-    """How the policy learns.
-
-    Attributes:
-        samples: prompts of a step.
-        steps: at most.
-        rate: of Adam, on logits.
-        entropy: weight of the bonus at the first step; it falls to 0.
-    """
-
-    clusters: int = 200
-    samples: int = 8
-    steps: int = 150
-    rate: float = 0.3
-    entropy: float = 0.05
+CLUSTERS = 200  # of the vocabulary, whose words are tried for their influence
+SAMPLES = 8  # prompts of a step
+STEPS = 150  # at most
+RATE = 0.3  # of Adam, on logits
+ENTROPY = 0.05  # weight of the bonus at the first step; it falls to 0
 
 
 @dataclass(slots=True)
@@ -43,13 +31,11 @@ class Policy:
     Attributes:
         context: what it works with.
         vocabulary: all words.
-        options: how.
         name: "pg".
     """
 
     context: ProposerContext
     vocabulary: Vocabulary
-    options: PolicyOptions
     name: str = "pg"
     _words: tuple[str, ...] = ()
     _logits: Float64Array = field(init=False)
@@ -64,16 +50,15 @@ class Policy:
 
     def ask(self, n: int) -> list[Proposal]:
         """Draw fillings."""
-        options = self.options
-        if self._step >= options.steps:
+        if self._step >= STEPS:
             return []
         if not self._words:
-            self._words = influential_words(self.context, self.vocabulary, options)
-            self._logits = np.zeros((options.slots, len(self._words) + 1))
+            self._words = influential_words(self.context, self.vocabulary, CLUSTERS)
+            self._logits = np.zeros((SLOTS, len(self._words) + 1))
             self._moments = [np.zeros_like(self._logits), np.zeros_like(self._logits)]
         self._asked = {}
         proposals = []
-        for _ in range(options.samples):
+        for _ in range(SAMPLES):
             drawn = np.array([self._rng.choice(len(p), p=p) for p in _softmax(self._logits)])
             words = [self._words[at] for at in drawn if at < len(self._words)]
             prompt = in_front(self.context.space, words)
@@ -100,7 +85,7 @@ class Policy:
 
     def _learn(self, rewards: Float64Array, drawn: NDArray[np.int64]) -> None:
         """Take a step of Adam uphill."""
-        options, chances = self.options, _softmax(self._logits)
+        chances = _softmax(self._logits)
         centred = rewards - rewards.mean()
         scaled = centred / max(float(rewards.std()), 1e-3)
         gradient = np.zeros_like(self._logits)
@@ -108,25 +93,18 @@ class Policy:
             gradient += reward * (np.eye(self._logits.shape[1])[sample] - chances)
         gradient /= max(1, len(drawn) - 1)
         logs = np.log(chances + 1e-12)
-        left = 1 - self._step / options.steps
+        left = 1 - self._step / STEPS
         surprise = -(logs + 1) - (chances * -(logs + 1)).sum(axis=1, keepdims=True)
-        gradient += options.entropy * left * chances * surprise
+        gradient += ENTROPY * left * chances * surprise
         self._step += 1
         first, second = self._moments
         first += 0.1 * (gradient - first)
         second += 0.01 * (gradient**2 - second)
         step = first / (1 - 0.9**self._step)
-        self._logits += options.rate * step / (np.sqrt(second / (1 - 0.99**self._step)) + 1e-8)
+        self._logits += RATE * step / (np.sqrt(second / (1 - 0.99**self._step)) + 1e-8)
 
 
 def _softmax(logits: Float64Array) -> Float64Array:
     raised = np.exp(logits - logits.max(axis=1, keepdims=True))
     chances: Float64Array = raised / raised.sum(axis=1, keepdims=True)
     return chances
-
-
-def make(
-    context: ProposerContext, vocabulary: Vocabulary, options: PolicyOptions | None = None
-) -> Policy:
-    """Return the proposer."""
-    return Policy(context, vocabulary, options or PolicyOptions())

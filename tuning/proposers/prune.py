@@ -157,8 +157,3 @@ def _worse(child: Scored, parent: Scored) -> bool:
     lost = np.array([parent.scores[query] - child.scores[query] for query in shared])
     error = float(lost.std(ddof=1)) / np.sqrt(len(lost)) if len(lost) > 1 else 0.0
     return bool(lost.mean() > TOLERATED * error)
-
-
-def make(context: ProposerContext) -> Prune:
-    """Return the proposer."""
-    return Prune(context)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.encoders.adapted import QueryAdapter
-from tuning.proposers.gradients import GradientModel, batches
+from tuning.proposers.gradients import TEMPERATURE, GradientModel, batches
 from tuning.proposers.vocabulary import Vocabulary
 from tuning.search.budget import Cost
 from tuning.search.types import Proposal, ProposerContext, Scored
@@ -153,9 +153,8 @@ class Soft:
             documents = torch.from_numpy(
                 np.concatenate([self.gradients.documents.positives(one)[:1] for one in queries])
             ).to(vectors.device)
-            warmth = self.gradients.options.temperature
-            told = (vectors @ documents.T / warmth).log_softmax(1)
-            wanted = (plain @ documents.T / warmth).softmax(1)
+            told = (vectors @ documents.T / TEMPERATURE).log_softmax(1)
+            wanted = (plain @ documents.T / TEMPERATURE).softmax(1)
             loss = loss + self.options.agreement * kl_div(told, wanted, reduction="batchmean")
         return loss
 
@@ -227,14 +226,3 @@ def _decoded(held: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
         name: np.frombuffer(base64.b64decode(data), "<f4").reshape(shape).astype(np.float32)
         for name, (shape, data) in held.items()
     }
-
-
-def make(
-    context: ProposerContext,
-    gradients: GradientModel,
-    vocabulary: Vocabulary,
-    folder: Path,
-    options: SoftOptions | None = None,
-) -> Soft:
-    """Return the proposer; files of vectors go into a folder."""
-    return Soft(context, gradients, vocabulary, folder, options or SoftOptions())

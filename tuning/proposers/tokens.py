@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from tuning.proposers.vocabulary import Vocabulary, WordOptions, in_front, influential_words
+from tuning.proposers.vocabulary import SLOTS, Vocabulary, in_front, influential_words
 from tuning.search.space import key_of
 from tuning.search.types import Proposal, ProposerContext, Scored
+
+CLUSTERS = 400  # of the vocabulary, whose words are tried for their influence
 
 
 @dataclass(slots=True)
@@ -21,13 +23,11 @@ class Tokens:
     Attributes:
         context: what it works with.
         vocabulary: all words.
-        options: how.
         name: "tokens".
     """
 
     context: ProposerContext
     vocabulary: Vocabulary
-    options: WordOptions
     name: str = "tokens"
     _kept: tuple[str, ...] = ()
     _waiting: list[tuple[str, ...]] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Tokens:
     def ask(self, n: int) -> list[Proposal]:
         """Propose fillings."""
         if not self._kept:
-            self._kept = influential_words(self.context, self.vocabulary, self.options)
+            self._kept = influential_words(self.context, self.vocabulary, CLUSTERS)
         if not self._waiting:
             self._waiting = self._next()
         asked, self._waiting = self._waiting[:n], self._waiting[n:]
@@ -62,7 +62,7 @@ class Tokens:
     def _next(self) -> list[tuple[str, ...]]:
         """Fill the next slot behind the best filling; when none helps, revise slot by slot."""
         words = self._best[1]
-        if len(words) == self._slot < self.options.slots:
+        if len(words) == self._slot < SLOTS:
             self._slot += 1
             return [(*words, word) for word in self._kept if word not in words]
         if words == self._revised:
@@ -77,10 +77,3 @@ class Tokens:
         if len(words) > 2:  # words that were of use alone may be in each other's way
             variants += list(combinations(words, len(words) - 2))
         return [one for one in variants if one not in tried]
-
-
-def make(
-    context: ProposerContext, vocabulary: Vocabulary, options: WordOptions | None = None
-) -> Tokens:
-    """Return the proposer."""
-    return Tokens(context, vocabulary, options or WordOptions())

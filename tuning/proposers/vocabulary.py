@@ -17,23 +17,8 @@ if TYPE_CHECKING:
 LEAD = "a"  # stands before a word, so that it is cut as inside a sentence
 ROUNDS = 8  # of k-means
 INFLUENCE_QUERIES = 32
-
-
-@dataclass(frozen=True, slots=True)
-class WordOptions:
-    """Which words may stand in front of a prompt.
-
-    Attributes:
-        clusters: words that are tried for their influence, one of each cluster.
-        share: of these, how many may fill slots.
-        least: that many at least.
-        slots: words in front of the prompt.
-    """
-
-    clusters: int = 400
-    share: float = 0.1
-    least: int = 8
-    slots: int = 5
+SHARE, LEAST = 0.1, 8  # of the words that are tried, how many may fill slots
+SLOTS = 5  # words in front of the prompt
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +99,7 @@ def in_front(space: Space, words: Sequence[str]) -> Prompt:
 
 
 def influential_words(
-    context: ProposerContext, vocabulary: Vocabulary, options: WordOptions
+    context: ProposerContext, vocabulary: Vocabulary, clusters: int
 ) -> tuple[str, ...]:
     """Return the words that raise scores most when they stand in front (ClaPS, steps 1 and 3).
 
@@ -124,15 +109,15 @@ def influential_words(
     Args:
         context: scores on the first INFLUENCE_QUERIES queries of SEARCH are charged.
         vocabulary: one word of each of its clusters is tried.
-        options: how many words are tried and kept.
+        clusters: how many there are.
     """
-    tried = vocabulary.representatives(options.clusters, context.seed)
+    tried = vocabulary.representatives(clusters, context.seed)
     queries = context.search[:INFLUENCE_QUERIES]
     base = context.scores(context.space.default, queries)
     moved = [
         float((context.scores(in_front(context.space, [word]), queries) - base).mean())
         for word in tried.words
     ]
-    kept = max(options.least, round(options.share * len(moved)))
+    kept = max(LEAST, round(SHARE * len(moved)))
     order = sorted(range(len(moved)), key=lambda at: (-moved[at], at))[:kept]
     return tried.take(order).words

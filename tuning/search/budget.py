@@ -136,6 +136,18 @@ class Meter:
             raise SpentError(f"{cost} does not fit: {self.spent} of {self.budget} is spent")
         self.spent = self.spent + cost
 
+    def all_but_share(self, reserved: Cost, shares: int) -> Cost:
+        """Return what is reserved, and all but one of equal shares of what is left besides."""
+
+        def kept(unit: str) -> int:
+            limit = getattr(self.budget, unit)
+            if limit is None:
+                return 0
+            free = max(0, limit - getattr(self.spent, unit) - getattr(reserved, unit))
+            return int(getattr(reserved, unit) + free - free // shares)
+
+        return Cost(kept("tokens"), kept("calls"), kept("evaluations"))
+
     @property
     def left(self) -> float:
         """The smallest share of a limit that is left, 0..1; 1 without limits."""

@@ -1,7 +1,7 @@
 """Choose: finalists on SELECT, one prompt on CONFIRM, and what may be claimed of it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -82,19 +82,16 @@ def gain(
     query_ids: Sequence[str],
     pair: tuple[Scores, Scores],
     rules: Rules,
-    p: float | None = None,
 ) -> PromptGain:
     """Compare a prompt with the default, given (prompt's, default's) scores of the queries."""
     mine, base = pair
     differences = mine - base
-    rng = np.random.default_rng([rules.seed, 2])
-    tested = sign_flip_test(differences, rng, FLIPS).p if p is None else p
     return PromptGain(
         proposal=proposal,
         default=float(base.mean()),
         mean=float(mine.mean()),
         interval=mean_interval([differences], np.random.default_rng([rules.seed, 3])),
-        p=tested,
+        p=sign_flip_test(differences, np.random.default_rng([rules.seed, 2]), FLIPS).p,
         outcomes=outcomes(differences),
         worst=float(np.sort(differences)[:WORST].mean()),
         bound=betting_bound(differences, rules.delta),
@@ -132,10 +129,8 @@ def select(
     base = score(default)
     rows = [score(one.prompt) for one in found]
     raw = [gain(one, query_ids, (row, base), rules) for one, row in zip(found, rows, strict=True)]
-    gains = [
-        gain(one, query_ids, (row, base), rules, p)
-        for one, row, p in zip(found, rows, holm([one.p for one in raw]), strict=True)
-    ]
+    corrected = holm([one.p for one in raw])
+    gains = [replace(one, p=p) for one, p in zip(raw, corrected, strict=True)]
     accepted = [at for at, one in enumerate(gains) if one.accepted(rules)]
     if not accepted:
         return gains, None

@@ -9,6 +9,7 @@ import json
 import os
 import zlib
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -38,12 +39,12 @@ class Journal:
             ValueError: the file is of another run, or is damaged before its last line.
             OSError: it cannot be written.
         """
-        self._held = _read(path) if path is not None else []
+        self._records = _read(path) if path is not None else []
         self._file = open_append(path) if path is not None else None
-        self.replayed = min(1, len(self._held))
-        if not self._held:
+        self.replayed = min(1, len(self._records))
+        if not self._records:
             self._write({"kind": "run", "value": heading})
-        elif (had := self._held[0]["value"]) != (got := json.loads(json.dumps(heading))):
+        elif (had := self._records[0]["value"]) != (got := _as_json(heading)):
             keys = [key for key in {**had, **got} if had.get(key) != got.get(key)]
             told = "; ".join(
                 f"{key} was {had.get(key)!r} and is {got.get(key)!r}" for key in keys[:3]
@@ -82,54 +83,46 @@ class Journal:
             ValueError: the journal holds something else at this place.
         """
         meter.charge(cost)
-        held = self._at()
-        if held is None:
-            record = {"kind": kind, "key": key, "cost": _spelled(cost), "value": work()}
-            self._write(record)
-            return json.loads(json.dumps(record["value"]))
-        self._check(held, kind, key)
-        return held["value"]
+        spent = {unit: amount for unit, amount in asdict(cost).items() if amount}
+        return self._replay({"kind": kind, "key": key, "cost": spent}, work)
 
-    def note(self, kind: str, value: Json) -> None:
-        """Write something down that costs nothing, once."""
-        self.noted(kind, lambda: value)
-
-    def noted(self, kind: str, work: Callable[[], Json]) -> Json:
-        """Return what was written down at this place, or find it out and write it down.
+    def note(self, kind: str, work: Callable[[], Json]) -> Json:
+        """Return what was written down at this place, or find it out and write it down, for free.
 
         Raises:
             ValueError: the journal holds something else at this place.
         """
-        held = self._at()
-        if held is None:
-            self._write({"kind": kind, "value": (value := work())})
-            return value
-        self._check(held, kind, None)
-        return held["value"]
+        return self._replay({"kind": kind}, work)
 
-    def _check(self, held: Json, kind: str, key: Json) -> None:
-        if [held["kind"], held.get("key")] != [kind, json.loads(json.dumps(key))]:
+    def _replay(self, record: Json, work: Callable[[], Json]) -> Json:
+        """Return the value of the next record, or do the work and write the record."""
+        record = _as_json(record)
+        if self.replayed >= len(self._records):
+            record["value"] = _as_json(work())
+            self._write(record)
+            return record["value"]
+        known = self._records[self.replayed]
+        if (known["kind"], known.get("key")) != (record["kind"], record.get("key")):
             raise ValueError(
                 f"the journal does not belong to this run: record {self.replayed + 1} is "
-                f"{held['kind']!r} where {kind!r} was expected; begin anew in another folder"
+                f"{known['kind']!r} where {record['kind']!r} was expected; "
+                "begin anew in another folder"
             )
         self.replayed += 1
-
-    def _at(self) -> Json:
-        return self._held[self.replayed] if self.replayed < len(self._held) else None
+        return known["value"]
 
     def _write(self, record: Json) -> None:
         if self._file is None:
             return
-        record = {**record, "crc32": _checksum(json.loads(json.dumps(record)))}
+        record = {**record, "crc32": _checksum(_as_json(record))}
         self._file.write(json.dumps(record, sort_keys=True).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
 
 
-def _spelled(cost: Cost) -> dict[str, int]:
-    named = {"tokens": cost.tokens, "calls": cost.calls, "evaluations": cost.evaluations}
-    return {unit: amount for unit, amount in named.items() if amount}
+def _as_json(value: Json) -> Json:
+    """Return a value as it is read from a file."""
+    return json.loads(json.dumps(value))
 
 
 def _read(path: Path) -> list[Json]:

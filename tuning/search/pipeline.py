@@ -62,7 +62,7 @@ class TuningOutcome:
                     "how": one.proposal.how,
                     "mean": one.mean,
                     "queries": len(one.scores),
-                    "decision": one.reason or "raced to the end",
+                    "decision": one.decision,
                 }
                 for one in self.scored
             ],
@@ -128,7 +128,8 @@ def tune(
         outcome = _in_folds(task, scorer, report)
     else:
         outcome = _in_parts(task, scorer, report)
-    journal.note("verdict", {"verdict": outcome.verdict, "key": key_of(outcome.prompt)})
+    verdict = {"verdict": outcome.verdict, "key": key_of(outcome.prompt)}
+    journal.note("verdict", lambda: verdict)
     return outcome
 
 
@@ -246,17 +247,7 @@ def _later(
         for part in coming
         for prompt in (longest.prompt, task.pool[0].prompt)
     ]
-    kept = sum(judging, Cost())
-    budget, spent = scorer.meter.budget, scorer.meter.spent
-
-    def share(unit: str) -> int:
-        limit = getattr(budget, unit)
-        if limit is None:
-            return 0
-        free = max(0, limit - getattr(spent, unit) - getattr(kept, unit))
-        return int(getattr(kept, unit) + free - free // folds_left)
-
-    return Cost(share("tokens"), share("calls"), share("evaluations"))
+    return scorer.meter.all_but_share(sum(judging, Cost()), folds_left)
 
 
 def _outcome(

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
 from embedder.prompts.files import format_prompt
-from tuning.search.budget import Cost, Meter, SpentError
+from embedder.prompts.prompt import Prompt
+from tuning.search.budget import Meter, SpentError
 from tuning.search.racing import race
 from tuning.search.scorer import Scorer
 from tuning.search.space import key_of
@@ -21,6 +24,7 @@ from tuning.search.types import (
 )
 
 ReportRound = Callable[["SearchState"], None]
+T = TypeVar("T")
 IDLE = 6  # batches in a row of nothing new, after which a proposer is left
 
 
@@ -90,7 +94,7 @@ def search(
     reserved = state.meter.reserved
     for at, (name, make) in enumerate(task.proposers.items()):
         state.making = name
-        state.meter.reserved = _kept(state.meter, reserved, len(task.proposers) - at)
+        state.meter.reserved = state.meter.all_but_share(reserved, len(task.proposers) - at)
         _use(state, make(_context(state, at)), report)
         state.meter.reserved = reserved
     state.ended = state.ended or "proposers had no more to propose"
@@ -141,20 +145,23 @@ def _race_round(state: SearchState, coming: list[Proposal]) -> bool:
     results, spent = race(state.scorer, standing, coming, blocks, state.rules)
     for one in results:
         state.scored.append(one)
-        state.scorer.journal.note(
-            "proposal",
-            {
-                "key": key_of(one.proposal.prompt),
-                "made_by": one.proposal.made_by,
-                "how": one.proposal.how,
-                "parents": list(one.proposal.parents),
-                "prompt": format_prompt(one.proposal.prompt),
-                "queries": len(one.scores),
-                "mean": one.mean,
-                "decision": "raced to the end" if one.finished else one.reason,
-            },
-        )
+        state.scorer.journal.note("proposal", partial(_described, one))
     return spent
+
+
+def _described(scored: Scored) -> dict[str, Any]:
+    """Return what a journal holds of a proposal."""
+    proposal = scored.proposal
+    return {
+        "key": key_of(proposal.prompt),
+        "made_by": proposal.made_by,
+        "how": proposal.how,
+        "parents": proposal.parents,
+        "prompt": format_prompt(proposal.prompt),
+        "queries": len(scored.scores),
+        "mean": scored.mean,
+        "decision": scored.decision,
+    }
 
 
 def _context(state: SearchState, place: int) -> ProposerContext:
@@ -162,31 +169,24 @@ def _context(state: SearchState, place: int) -> ProposerContext:
     inside = frozenset(state.ids)
     scorer = state.scorer
 
-    def scores(prompt, query_ids):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        if not inside.issuperset(query_ids):
-            raise ValueError("a proposer may look at queries of SEARCH only")
-        return scorer.scores(prompt, query_ids)
+    def of_search(
+        work: "Callable[[Prompt, Sequence[str]], T]",
+    ) -> "Callable[[Prompt, Sequence[str]], T]":
+        def checked(prompt: Prompt, query_ids: Sequence[str]) -> T:
+            if not inside.issuperset(query_ids):
+                raise ValueError("a proposer may look at queries of SEARCH only")
+            return work(prompt, query_ids)
 
-    def failures(prompt, query_ids):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        if not inside.issuperset(query_ids):
-            raise ValueError("a proposer may look at queries of SEARCH only")
-        return scorer.objective.failures(prompt, query_ids)
+        return checked
 
-    seed = state.rules.seed * 1000 + place
-    return ProposerContext(state.task.space, seed, state.ids, scorer.once, scores, failures)
-
-
-def _kept(meter: Meter, reserved: Cost, proposers: int) -> Cost:
-    """Return what the proposer at work must leave: what is reserved, and the others' shares."""
-
-    def kept(unit: str) -> int:
-        limit = getattr(meter.budget, unit)
-        if limit is None:
-            return 0
-        free = max(0, limit - getattr(meter.spent, unit) - getattr(reserved, unit))
-        return int(getattr(reserved, unit) + free - free // proposers)
-
-    return Cost(kept("tokens"), kept("calls"), kept("evaluations"))
+    return ProposerContext(
+        state.task.space,
+        state.rules.seed * 1000 + place,
+        state.ids,
+        scorer.once,
+        of_search(scorer.scores),
+        of_search(scorer.objective.failures),
+    )
 
 
 def _late(state: SearchState) -> bool:
@@ -194,7 +194,7 @@ def _late(state: SearchState) -> bool:
     limit = state.meter.budget.seconds
     if limit is None:
         return False
-    over = state.scorer.journal.noted("late", lambda: bool(state.meter.seconds >= limit))
+    over = state.scorer.journal.note("late", lambda: bool(state.meter.seconds >= limit))
     if over:
         state.ended = "the time is over"
     return bool(over)

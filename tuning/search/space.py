@@ -3,15 +3,17 @@
 The text slot, chat markers and everything else of a template stay as they are.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from embedder.prompts.method_rules import PrependingRules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.template import SLOT, Template, template_parts
+from embedder.prompts.template import SLOT, template_parts
 from embedder.types import Role
 
 MOST_WORDS = 40
+GENES = {"fusion", "layer", "prepend", "sparse_top"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +59,9 @@ class Space:
             raise ValueError("there is nothing to tune: name a role or a rule of reading")
         for role in self.roles:
             self.around(self.default, role)
-        unknown = set(self.genes) - _GENES
+        unknown = set(self.genes) - GENES
         if unknown:
-            raise ValueError(f"rules that can be tuned are {sorted(_GENES)}; got {sorted(unknown)}")
+            raise ValueError(f"rules that can be tuned are {sorted(GENES)}; got {sorted(unknown)}")
 
     def around(self, prompt: Prompt, role: Role) -> Around:
         """Return the words around the text, of several wordings those of the first.
@@ -79,9 +81,9 @@ class Space:
         """Return the prompt with other words around its text, and one wording for each role."""
         form = prompt.forms[0]
         for role, around in words.items():
-            held = (_with(form.templates(role)[0], around),)
-            query = role is Role.QUERY
-            form = replace(form, query=held) if query else replace(form, document=held)
+            text = f"{around.before}{SLOT}{around.after}"
+            wordings = (replace(form.templates(role)[0], text=text),)
+            form = replace(form, **{role.value: wordings})  # type: ignore[arg-type]
         return replace(prompt, forms=(form,))
 
     def empty(self) -> Prompt:
@@ -99,43 +101,19 @@ class Space:
 
     def with_gene(self, prompt: Prompt, name: str, value: Any) -> Prompt:  # noqa: ANN401
         """Return the prompt with another rule of reading."""
-        return _GENE_SETTERS[name](prompt, value)
+        match name:
+            case "fusion":
+                return replace(prompt, fusion=value)
+            case "prepend":
+                return replace(prompt, prepend=PrependingRules(*value) if value else None)
+            case "layer":
+                return replace(prompt, reading=replace(prompt.reading, layer=value))
+        if prompt.reading.sparse is None:
+            raise ValueError(f"prompt {prompt.name!r} reads no sparse rows")
+        rules = replace(prompt.reading.sparse, top=value)
+        return replace(prompt, reading=replace(prompt.reading, sparse=rules))
 
 
 def key_of(prompt: Prompt) -> str:
     """Return what stands for everything that a prompt does: its vectors and how they are fused."""
     return f"{prompt.hash}/{prompt.fusion}" if prompt.fusion else prompt.hash
-
-
-def _with(template: Template, around: Around) -> Template:
-    return replace(template, text=f"{around.before}{SLOT}{around.after}")
-
-
-def _layer(prompt: Prompt, value: int) -> Prompt:
-    return replace(prompt, reading=replace(prompt.reading, layer=value))
-
-
-def _sparse_top(prompt: Prompt, value: int) -> Prompt:
-    if prompt.reading.sparse is None:
-        raise ValueError(f"prompt {prompt.name!r} reads no sparse rows")
-    rules = replace(prompt.reading.sparse, top=value)
-    return replace(prompt, reading=replace(prompt.reading, sparse=rules))
-
-
-def _prepend(prompt: Prompt, value: tuple[int, int] | None) -> Prompt:
-    from embedder.prompts.method_rules import PrependingRules
-
-    return replace(prompt, prepend=PrependingRules(*value) if value else None)
-
-
-def _fusion(prompt: Prompt, value: str) -> Prompt:
-    return replace(prompt, fusion=value)
-
-
-_GENE_SETTERS: Mapping[str, Callable[[Prompt, Any], Prompt]] = {
-    "fusion": _fusion,
-    "layer": _layer,
-    "sparse_top": _sparse_top,
-    "prepend": _prepend,
-}
-_GENES = set(_GENE_SETTERS)

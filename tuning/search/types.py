@@ -61,6 +61,11 @@ class Scored:
     reason: str = ""
 
     @property
+    def decision(self) -> str:
+        """What became of it in the race."""
+        return self.reason or "raced to the end"
+
+    @property
     def mean(self) -> float:
         """Over the queries that were scored; 0 without any."""
         return float(np.mean([*self.scores.values()])) if self.scores else 0.0
@@ -105,12 +110,8 @@ class Prepares(Protocol):
         ...
 
 
-class Once(Protocol):
-    """Charges work and does it once, however often a run is taken up (see `Journal.once`)."""
-
-    def __call__(self, kind: str, key: Any, cost: Cost, work: Callable[[], Any]) -> Any:  # noqa: ANN401
-        """Return what came of it, as JSON."""
-        ...
+Once = Callable[[str, Any, Cost, Callable[[], Any]], Any]
+"""Charges work and does it once, however often a run is taken up (see `Journal.once`)."""
 
 
 @dataclass(frozen=True, slots=True)

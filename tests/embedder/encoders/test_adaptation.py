@@ -178,7 +178,7 @@ def test_training_is_charged_whole_and_leaves_the_model_alone(
     bench = ProposerContext(objective.space, 0, tuple(objective.texts), once, absent, absent)
     options = soft.SoftOptions(vectors=2, epochs=3, anchor=anchor)
     box, before = GradientModel(encoder, objective), torch.get_rng_state()
-    make = partial(soft.make, gradients=box, folder=tmp_path, options=options)
+    make = partial(soft.Soft, gradients=box, folder=tmp_path, options=options)
     make(bench, vocabulary=Vocabulary.of(objective.backbone)).ask(4)
     fed = sum(len(row) for row in box.ids(list(objective.texts)))
     assert charged == [3 * (2 * (fed + 2 * 24) + (passes - 2) * fed)]
