@@ -64,7 +64,7 @@ def devset(path: IndexPath, making: DevsetOutput, output: Output) -> None:
     options = DevsetOptions(making.queries, making.style, making.seed, _examples(making.examples))
     with (
         Index.open(path) as index,
-        screen.progress("DevsetOutput", making.queries, "queries") as advance,
+        screen.progress("Making queries", making.queries, "queries") as advance,
     ):
         made = Maker(index, options, _chat(making), _words(index)).devset(advance)
     folder = making.out / "qrels"

@@ -208,7 +208,7 @@ def _studied(
     fuse_so = fusion_by_name(in_use, list(held.runs))
     methods = split_names(sweeping.methods) or METHODS
     settings = grid(len(runs), tuple(dict.fromkeys(methods)), sweeping.step)
-    with screen.progress("SweepOptions", len(settings), "settings") as advance:
+    with screen.progress("Sweeping", len(settings), "settings") as advance:
         values = sweep(held.runs, held.qrels, sweeping.measure, settings, advance)
     before = evaluate(fuse_so(runs), held.qrels, [sweeping.measure])[sweeping.measure]
     options = StudyOptions(folds=sweeping.folds, seed=sweeping.seed)
