@@ -88,10 +88,7 @@ class IndexWriter:
         return self._committed
 
     def new_segment(self, replacing: bool = False) -> SegmentBuilder:
-        """Begin a segment; hand it to `add` when it holds everything, and say the same there.
-
-        With `replacing`, its documents take the place of live ones with the same ids.
-        """
+        """Begin a segment for `add`; `replacing` says that live documents with its ids go."""
         with self._nothing_lost():
             folder, channels = self._segment_folder(), self._staged.channels
             return SegmentBuilder(folder, channels, (lambda _: ()) if replacing else self.find)
