@@ -143,7 +143,7 @@ def evaluate(
             raise ValueError(f"pairs are judged by dense rows; {name} gives none")
         pair_set = open_pairs(str(source))[0]
         (outcome,) = judge_pairs([pair_set], encoders["dense"])
-        return Evaluation(name, outcome.record())
+        return Evaluation(name, outcome)
     collection = open_collection(source)
     if indexes is not None:
         path = Path(indexes) / collection.name.replace("/", "-")

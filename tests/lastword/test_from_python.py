@@ -66,6 +66,16 @@ def test_readmes_snippets_rank_as_the_command_does(
         assert names["run"] == expected and list(names["run"]["q1"]) == list(expected["q1"])
 
 
+def test_the_page_about_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 6
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(block, names)
+
+
 def test_the_only_document_with_a_rare_word_is_found_first(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -95,9 +95,9 @@ def test_a_journal_names_the_record_that_was_changed(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     heading = {"seed": 0, "share": 0.1}
     with Journal(path, heading) as journal:
-        journal.note("split", {"queries": [1, 2]})
+        journal.note("split", lambda: {"queries": [1, 2]})
     with Journal(path, heading) as journal:
-        journal.note("split", {"queries": [1, 2]})
+        journal.note("split", lambda: {"queries": [1, 2]})
         assert journal.replayed == 2
     first, second = path.read_text().splitlines()
     faults = {
