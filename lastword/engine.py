@@ -1,6 +1,9 @@
 """The search engine: an index with the encoders that it names; ids and texts in and out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Lock
 
 from embedder.types import Encoder
 from index.documents import Document
@@ -22,7 +25,8 @@ class SearchEngine:
     """An index that is open for searching, and for adding and deleting documents.
 
     It sees the index as it was opened, and its own changes; other programs' changes show when it
-    is opened again. Threads may search it together. Close it, or use it in a `with` block.
+    is opened again. Threads may search it together,
+    while one of them adds or deletes. Close it, or use it in a `with` block.
 
     Attributes:
         path: folder of the index.
@@ -38,6 +42,8 @@ class SearchEngine:
         self._retriever = retriever
         self.path = retriever.index.path
         self.report = report
+        self._lock, self._closed = Lock(), False
+        self._readers: Counter[Retriever] = Counter()  # how many calls read by each
 
     def __enter__(self) -> "SearchEngine":
         return self
@@ -94,7 +100,9 @@ class SearchEngine:
 
         >>> index.close()
         """
-        self._retriever.close()
+        with self._lock:
+            self._closed = True
+            self._close_unread(self._retriever)
 
     def search(self, query: str, k: int = 10) -> SearchHits:
         """Return the k best documents, ranked as `lastword search` ranks them.
@@ -114,8 +122,9 @@ class SearchEngine:
         _check_text(query, "the query", "; search_many takes several")
         if not query.strip():
             raise ValueError("the query is empty; give some words")
-        result = self._retriever.answer({_ONLY: query}, _check_k(k))
-        return list_hits(result, _ONLY, query, self._retriever.index)
+        with self._reading() as retriever:
+            result = retriever.answer({_ONLY: query}, _check_k(k))
+            return list_hits(result, _ONLY, query, retriever.index)
 
     def search_many(self, queries: Mapping[str, str] | Sequence[str], k: int = 1000) -> Run:
         """Return a run: query id -> document id -> score, for `lastword.evaluate_run`.
@@ -135,7 +144,8 @@ class SearchEngine:
         texts = {str(name): text for name, text in pairs}
         for name, text in texts.items():
             _check_text(text, f"query {name!r}")
-        return self._retriever.search(texts, _check_k(k))
+        with self._reading() as retriever:
+            return retriever.search(texts, _check_k(k))
 
     def explain(self, query: str, id: str) -> Explanation:  # noqa: A002  (the word of hits)
         """Show which words, in which channel, brought a document its score.
@@ -146,7 +156,8 @@ class SearchEngine:
         """
         _check_text(query, "the query")
         _check_text(id, "the id")
-        return self._retriever.explain(query, id)
+        with self._reading() as retriever:
+            return retriever.explain(query, id)
 
     def get(self, id: str) -> Document:  # noqa: A002
         """Return a document.
@@ -158,10 +169,11 @@ class SearchEngine:
         'rotate the key at night'
         """
         _check_text(id, "the id")
-        try:
-            return self._retriever.index.document(id)
-        except ValueError as error:
-            raise KeyError(f"{self.path} has no document {id!r}") from error
+        with self._reading() as retriever:
+            try:
+                return retriever.index.document(id)
+            except ValueError as error:
+                raise KeyError(f"{self.path} has no document {id!r}") from error
 
     def ids(self) -> list[str]:
         """Return the ids of all documents, in the order in which they were added.
@@ -169,7 +181,8 @@ class SearchEngine:
         >>> index.ids()
         ['0', '1']
         """
-        return [document.id for document in self._retriever.index.stream()]
+        with self._reading() as retriever:
+            return [document.id for document in retriever.index.stream()]
 
     def add(self, documents: Source) -> BuildReport:
         """Add documents; see `lastword.build` for what they may be.
@@ -203,11 +216,14 @@ class SearchEngine:
         >>> index.delete("0"), index.ids()
         (1, ['1'])
         """
+        if not isinstance(ids, Iterable) or isinstance(ids, bytes):
+            raise TypeError(f"ids must be a str, or several; got {type(ids).__name__}")
         names = [ids] if isinstance(ids, str) else list(ids)
         for name in names:
             _check_text(name, "an id")
         with IndexWriter(self.path) as writer:
-            missing = [name for name in names if name not in writer.find(names)]
+            known = writer.find(names)
+            missing = [name for name in names if name not in known]
             if missing:
                 raise KeyError(f"{self.path} has no document {missing[0]!r}; nothing was deleted")
             writer.delete(list(dict.fromkeys(names)))
@@ -235,8 +251,35 @@ class SearchEngine:
     def _reopen(self) -> None:
         before = self._retriever
         index = Index.open(self.path)
-        self._retriever = Retriever(index, before.encoders, before.fusion or AUTO, before.depth)
-        before.close()
+        after = Retriever(index, before.encoders, before.fusion or AUTO, before.depth)
+        with self._lock:
+            self._retriever = after
+            self._close_unread(before)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Retriever]:
+        """Give the retriever of now, whose files stay open until the call is over.
+
+        Reading a file that another thread has unmapped would end the process.
+        """
+        with self._lock:
+            if self._closed:
+                raise ValueError(f"{self.path} is closed; open it again")
+            retriever = self._retriever
+            self._readers[retriever] += 1
+        try:
+            yield retriever
+        finally:
+            with self._lock:
+                self._readers[retriever] -= 1
+                if self._closed or retriever is not self._retriever:
+                    self._close_unread(retriever)
+
+    def _close_unread(self, retriever: Retriever) -> None:
+        """Close what nobody reads; else the last reader does."""
+        if not self._readers[retriever]:
+            del self._readers[retriever]
+            retriever.close()
 
 
 def _check_text(value: object, what: str, advice: str = "") -> None:
