@@ -1,7 +1,7 @@
 """The search engine: an index with the encoders that it names; ids and texts in and out."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Lock
 
@@ -38,11 +38,16 @@ class SearchEngine:
     2 documents, best: 1
     """
 
-    def __init__(self, retriever: Retriever, report: BuildReport | None = None) -> None:
+    def __init__(
+        self,
+        retriever: Retriever,
+        report: BuildReport | None = None,
+        on_close: Callable[[], object] = lambda: None,
+    ) -> None:
         self._retriever = retriever
         self.path = retriever.index.path
         self.report = report
-        self._lock, self._closed = Lock(), False
+        self._lock, self._closed, self._on_close = Lock(), False, on_close
         self._readers: Counter[Retriever] = Counter()  # how many calls read by each
 
     def __enter__(self) -> "SearchEngine":
@@ -103,6 +108,7 @@ class SearchEngine:
         with self._lock:
             self._closed = True
             self._close_unread(self._retriever)
+        self._on_close()
 
     def search(self, query: str, k: int = 10) -> SearchHits:
         """Return the k best documents, ranked as `lastword search` ranks them.

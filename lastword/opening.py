@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +88,16 @@ def build_engine(
     folder = Path(tempfile.mkdtemp(prefix="lastword-")) / "index" if path is None else Path(path)
     try:
         report = build_index(read_documents(documents), encoders, folder, options)
-        engine = SearchEngine(Retriever(Index.open(folder), encoders), report)
+        retriever = Retriever(Index.open(folder), encoders)
     except BaseException:
         if path is None:
             shutil.rmtree(folder.parent, ignore_errors=True)
         raise
-    if path is None:
-        weakref.finalize(engine, shutil.rmtree, folder.parent, ignore_errors=True)
+    if path is not None:
+        return SearchEngine(retriever, report)
+    remove = partial(shutil.rmtree, folder.parent, ignore_errors=True)
+    engine = SearchEngine(retriever, report, remove)
+    weakref.finalize(engine, remove)
     return engine
 
 

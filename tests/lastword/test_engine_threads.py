@@ -72,3 +72,12 @@ def test_ids_to_delete_are_names(ids: object, tmp_path: Path) -> None:
         with pytest.raises(TypeError, match="ids must be a str, or several; got"):
             engine.delete(ids)  # type: ignore[arg-type]
         assert len(engine) == 1
+
+
+def test_an_index_without_a_path_goes_when_it_is_closed() -> None:
+    """It stayed until the engine was forgotten, against what `build` says."""
+    with lw.build(None, ["tea"], model="bm25") as engine:
+        engine.add(["rock"])
+        folder = engine.path.parent
+        assert folder.is_dir()
+    assert not folder.exists()
