@@ -153,6 +153,15 @@ class DocumentStore:
             row = self._connection.execute("SELECT id FROM ids WHERE ordinal = ?", (ordinal,))
             return _text(row.fetchone()[0])
 
+    def ids(self) -> list[str]:
+        """Return the ids of all documents by ordinal, without reading texts."""
+        with self._reading():
+            rows = self._connection.execute("SELECT id FROM ids ORDER BY ordinal").fetchall()
+            names = [_text(name) for (name,) in rows]
+        if len(names) != self._count:
+            raise self._damage("a document is missing")
+        return names
+
     def find(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the ordinals of those ids that are here, deleted or not."""
         found: dict[str, int] = {}

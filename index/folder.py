@@ -196,6 +196,15 @@ class Index:
         at = bisect_right(self._document_starts, number) - 1
         return self._segments[at].documents.store.id(number - self._document_starts[at])
 
+    def ids(self) -> list[str]:
+        """Return the ids of the live documents in order, as `stream` does, without their texts."""
+        ids: list[str] = []
+        for segment in self._segments:
+            live = segment.documents.live
+            names = segment.documents.store.ids()
+            ids += names if live is None else [names[at] for at in live.nonzero()[0]]
+        return ids
+
     def stream(self) -> Iterator[Document]:
         """Yield the live documents in order."""
         for segment in self._segments:

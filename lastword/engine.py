@@ -25,8 +25,8 @@ class SearchEngine:
     """An index that is open for searching, and for adding and deleting documents.
 
     It sees the index as it was opened, and its own changes; other programs' changes show when it
-    is opened again. Threads may search it together,
-    while one of them adds or deletes. Close it, or use it in a `with` block.
+    is opened again. Threads may search it together, while one of them adds or deletes. Close it,
+    or use it in a `with` block.
 
     Attributes:
         path: folder of the index.
@@ -188,7 +188,7 @@ class SearchEngine:
         ['0', '1']
         """
         with self._reading() as retriever:
-            return [document.id for document in retriever.index.stream()]
+            return retriever.index.ids()
 
     def add(self, documents: Source) -> BuildReport:
         """Add documents; see `lastword.build` for what they may be.

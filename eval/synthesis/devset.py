@@ -141,7 +141,7 @@ class Maker:
         Topics are k-means clusters of dense vectors; without these the order is just random.
         """
         rng = np.random.default_rng([self.options.seed, 91])
-        ids = [document.id for document in self.index.stream()]
+        ids = self.index.ids()
         drawn = [ids[at] for at in rng.permutation(len(ids))[: AHEAD * self.options.queries]]
         for at in _evenly(self._topics(drawn), rng):
             yield self.index.document(drawn[at])

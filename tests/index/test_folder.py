@@ -123,6 +123,7 @@ def test_adding_and_deleting_equals_building_from_scratch(tmp_path: Path, merged
     assert searched(path, 200) == searched(tmp_path / "scratch", 200)  # BM25 statistics included
     with Index.open(path) as index:
         assert list(index.stream()) == left
+        assert index.ids() == [document.id for document in left]
         assert index.check() == []
         assert index.deleted == (0 if merged else len(gone))
 

@@ -71,7 +71,7 @@ class JudgedQueries:
         Raises:
             ValueError: there is none.
         """
-        known = {document.id for document in index.stream()}
+        known = set(index.ids())
         kept = {query for query in self.queries if self.relevant_of(query) & known}
         if not kept:
             raise ValueError(f"{index.path} has none of the documents that are judged relevant")

@@ -63,7 +63,7 @@ def pool_documents(objective: IndexObjective, prompt: Prompt, seed: int) -> Pool
     ):
         for scores in run.values():
             ids |= {document for document, _ in ranked(scores)[:NEAREST]}
-    every = [document.id for document in objective.index.stream()]
+    every = objective.index.ids()
     others = [document for document in every if document not in ids]
     drawn = np.random.default_rng([seed, 81]).permutation(len(others))[:RANDOM]
     pool = ids.intersection(every) | {others[at] for at in drawn.tolist()}
@@ -72,7 +72,7 @@ def pool_documents(objective: IndexObjective, prompt: Prompt, seed: int) -> Pool
 
 def all_documents(objective: IndexObjective, tokens: int) -> PooledDocuments:
     """Take every document of the index, read to its full length."""
-    ids = frozenset(document.id for document in objective.index.stream())
+    ids = frozenset(objective.index.ids())
     return PooledDocuments(ids, True, tokens)
 
 
