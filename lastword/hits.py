@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, NamedTuple, SupportsIndex, overload
 
+from embedder.text.layout import align_columns, cut_line
 from embedder.text.printable import printable
 from index.documents import Document
 from index.folder import Index
@@ -90,8 +91,7 @@ class Hit:
         >>> index.search("tea")[0].snippet
         'green tea is steeped for three minutes'
         """
-        line = " ".join(self.document.content.split())
-        return line if len(line) <= SNIPPET else f"{line[: SNIPPET - 1]}…"
+        return cut_line(self.document.content, SNIPPET)
 
 
 class SearchHits(list[Hit]):
@@ -133,16 +133,8 @@ class SearchHits(list[Hit]):
         if not self:
             return "(nothing found)"
         rows = [self._headings(), *(self._cells(hit) for hit in self)]
-        widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-        numbers = len(widths) - 2  # before id and text
-        lines = (
-            "  ".join(
-                cell.rjust(width) if at < numbers else cell.ljust(width)
-                for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in rows
-        )
-        return "\n".join(line.rstrip() for line in lines)
+        columns = len(rows[0])
+        return align_columns(rows, left=(columns - 2, columns - 1))  # id and text
 
     __repr__ = __str__
 

@@ -5,15 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from embedder.prompts.prompt import Prompt
+from embedder.text.layout import align_columns
 from eval.data.collections import open_collection
-from eval.data.mteb_pairs import open_pairs
+from eval.data.mteb_pairs import NAMES, open_pairs
 from eval.data.qrels import Qrels, read_qrels
 from eval.data.queries import read_queries
 from eval.measures.measures import Values, means
-from eval.runs.record import Record
+from eval.runs.record import Record, file_stem
+from eval.runs.reported_splits import check_judgements
 from eval.runs.run_folder import RunFolder
 from eval.runs.systems import FolderSystem
 from eval.statistics.compare import CompareOptions, Comparison
@@ -84,15 +85,7 @@ class Evaluation:
         return {name: means(values) for name, values in self.record.values.items()}
 
     def __repr__(self) -> str:
-        rows = self._rows()
-        widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-        return "\n".join(
-            "  ".join(
-                cell.rjust(width) if at else cell.ljust(width)
-                for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in rows
-        )
+        return align_columns(self._rows())
 
     def _repr_html_(self) -> str:
         head, *body = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in self._rows())
@@ -146,15 +139,13 @@ def evaluate(
         return Evaluation(name, outcome)
     collection = open_collection(source)
     if indexes is not None:
-        path = Path(indexes) / collection.name.replace("/", "-")
+        path = Path(indexes) / file_stem(collection.name)
         return Evaluation(name, judge(collection, encoders, path, options))
     with tempfile.TemporaryDirectory(prefix="lastword-") as folder:
         return Evaluation(name, judge(collection, encoders, Path(folder) / "index", options))
 
 
 def _holds_pairs(source: str | Path) -> bool:
-    from eval.data.mteb_pairs import NAMES
-
     return Path(source).suffix == ".tsv" or str(source) in NAMES
 
 
@@ -232,8 +223,6 @@ def tune(
         return tune_index(engine.retriever, data, chosen)
 
 
-def _read_judgements(path: Path) -> Any:  # noqa: ANN401
-    from eval.runs.reported_splits import check_judgements
-
+def _read_judgements(path: Path) -> Qrels:
     check_judgements(path)
     return read_qrels(path)
