@@ -1,6 +1,5 @@
 """Haystack finds what an index finds, alone and in a pipeline that is kept as YAML."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from lastword.adapters.haystack import (
     HaystackRetriever,
     HaystackTextEmbedder,
 )
+from tests.one_line import check_one_line
 
 QUERY = "how do I rotate a key"
 TEXTS = ["rotate the key at night", "green tea", "a stone"]
@@ -113,6 +113,4 @@ def test_a_wrong_call_is_one_clear_error(
     engine: lastword.SearchEngine,
     encoder: TextEncoder,
 ) -> None:
-    with pytest.raises(error, match=re.escape(message)) as caught:
-        call(engine, encoder)
-    assert "\n" not in str(caught.value)
+    check_one_line(lambda: call(engine, encoder), error, message)

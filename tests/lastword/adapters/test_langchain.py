@@ -1,7 +1,6 @@
 """LangChain finds what an index finds, alone and in a chain."""
 
 import asyncio
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ from langchain_core.runnables import RunnablePassthrough
 from langchain_core.vectorstores import InMemoryVectorStore
 
 from lastword.adapters.langchain import LangChainEmbeddings, LangChainRetriever
+from tests.one_line import check_one_line
 
 QUERY = "how do I rotate a key"
 TEXTS = ["rotate the key at night", "green tea", ""]
@@ -119,6 +119,4 @@ def test_a_wrong_call_is_one_clear_error(
     engine: lastword.SearchEngine,
     encoder: TextEncoder,
 ) -> None:
-    with pytest.raises(error, match=re.escape(message)) as caught:
-        call(engine, encoder)
-    assert "\n" not in str(caught.value)
+    check_one_line(lambda: call(engine, encoder), error, message)

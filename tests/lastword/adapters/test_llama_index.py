@@ -1,7 +1,6 @@
 """LlamaIndex finds what an index finds, alone and under a query engine."""
 
 import asyncio
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import QueryBundle, TextNode
 
 from lastword.adapters.llama_index import LlamaIndexEmbedding, LlamaIndexRetriever
+from tests.one_line import check_one_line
 
 QUERY = "how do I rotate a key"
 TEXTS = ["rotate the key at night", "green tea", "a stone"]
@@ -101,6 +101,4 @@ def test_a_wrong_call_is_one_clear_error(
     engine: lastword.SearchEngine,
     encoder: TextEncoder,
 ) -> None:
-    with pytest.raises(error, match=re.escape(message)) as caught:
-        call(engine, encoder)
-    assert "\n" not in str(caught.value)
+    check_one_line(lambda: call(engine, encoder), error, message)
