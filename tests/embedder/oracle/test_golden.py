@@ -220,16 +220,18 @@ def once(channel: str, docs: Side, queries: Side, depth: int) -> Run:
 def best_of(runs: list[Run]) -> Run:
     best: Run = {}
     for query, scores in chain.from_iterable(run.items() for run in runs):
+        highest = best.setdefault(query, {})
         for document, score in scores.items():
-            best.setdefault(query, {})[document] = max(score, best[query].get(document, 0.0))
+            highest[document] = max(score, highest.get(document, 0.0))
     return best
 
 
 def sum_of(runs: list[Run]) -> Run:
     total: Run = {}
     for query, scores in chain.from_iterable(run.items() for run in runs):
+        sums = total.setdefault(query, {})
         for document, score in scores.items():
-            total.setdefault(query, {})[document] = total[query].get(document, 0.0) + score
+            sums[document] = sums.get(document, 0.0) + score
     return total
 
 
