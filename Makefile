@@ -25,8 +25,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## index the docs of the standard library, and search them
 	@$(BIN)/lastword demo
 
+# A thread each, since the processes share the cores; more than four would cost memory for little.
 test: $(STAMP) ## run the tests
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: $(STAMP) ## ruff: rules and format
 	$(BIN)/ruff check .
