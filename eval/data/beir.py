@@ -45,13 +45,10 @@ class BeirSet:
     def ir_dataset(self, split: str) -> str:
         """Return the id of a split in ir_datasets, which names splits only where there are many."""
         if split not in self.splits:
-            raise ValueError(f"{self.name} has no split {split!r}; there is {_listed(self.splits)}")
+            known = ", ".join(self.splits)
+            raise ValueError(f"{self.name} has no split {split!r}; there is {known}")
         name = f"beir/{self.hub_name or self.name}"
         return f"{name}/{split}" if len(self.splits) > 1 else name
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return ", ".join(names)
 
 
 def _part(
@@ -105,25 +102,25 @@ _SETS = (
     _part("wordpress", 48_605, 541, 0.2483, 0.2562),
 )
 
-BEIR = {held.name: held for held in _SETS}
+BEIR = {beir_set.name: beir_set for beir_set in _SETS}
 
 CQADUPSTACK_PARTS = tuple(name for name in BEIR if name.startswith(f"{CQADUPSTACK}/"))
 
 
-def _whole(name: str, parts: tuple[str, ...]) -> BeirSet:
-    held = [BEIR[part] for part in parts]
+def _whole_cqadupstack() -> BeirSet:
+    parts = [BEIR[name] for name in CQADUPSTACK_PARTS]
     return replace(
-        held[0],
-        name=name,
-        documents=sum(part.documents for part in held),
-        queries=sum(part.queries for part in held),
-        flat=fmean(part.flat for part in held if part.flat is not None),
-        multifield=fmean(part.multifield for part in held if part.multifield is not None),
+        parts[0],
+        name=CQADUPSTACK,
+        documents=sum(part.documents for part in parts),
+        queries=sum(part.queries for part in parts),
+        flat=fmean(part.flat for part in parts if part.flat is not None),
+        multifield=fmean(part.multifield for part in parts if part.multifield is not None),
     )
 
 
-WHOLE = {name: held for name, held in BEIR.items() if name not in CQADUPSTACK_PARTS} | {
-    CQADUPSTACK: _whole(CQADUPSTACK, CQADUPSTACK_PARTS)
+WHOLE = {name: beir_set for name, beir_set in BEIR.items() if name not in CQADUPSTACK_PARTS} | {
+    CQADUPSTACK: _whole_cqadupstack()
 }
 """The nineteen sets that papers report, CQADupStack as one: sums of sizes, means of figures."""
 
@@ -131,8 +128,8 @@ WHOLE = {name: held for name, held in BEIR.items() if name not in CQADUPSTACK_PA
 # models are trained on, CQADupStack, and those that cannot be downloaded.
 BEIR13 = tuple(
     name
-    for name, held in BEIR.items()
-    if held.megabytes is not None and name != "msmarco" and name not in CQADUPSTACK_PARTS
+    for name, beir_set in BEIR.items()
+    if beir_set.megabytes is not None and name != "msmarco" and name not in CQADUPSTACK_PARTS
 )
 
 
@@ -142,27 +139,27 @@ def reported_split(name: str) -> str:
 
 
 def split_name(name: str, split: str) -> str:
-    """Return what results of a split are filed under: "scifact", but "scifact/train"."""
+    """Return the name that results of a split are filed under: "scifact", but "scifact/train"."""
     return name if split == reported_split(name) else f"{name}/{split}"
 
 
 def holds_queries(name: str) -> bool:
     """Tell whether self matches are dropped for results of this name; False if it is unknown."""
-    held = BEIR.get(name) or BEIR.get(name.rpartition("/")[0])
-    return held is not None and held.holds_queries
+    beir_set = BEIR.get(name) or BEIR.get(name.rpartition("/")[0])
+    return beir_set is not None and beir_set.holds_queries
 
 
 def whole_sets(names: Iterable[str]) -> dict[str, list[str]]:
-    """Map what figures are published of to the collections whose mean it is, in order.
+    """Map each set that figures are published of to the collections whose mean it is, in order.
 
     CQADupStack stands in place of its parts where all twelve are there; everything else, and
     some of the parts, is the mean of itself. So a mean over BEIR counts CQADupStack once.
     """
-    given = list(names)
-    parts = [name for name in given if name in CQADUPSTACK_PARTS]
+    collections = list(names)
+    parts = [name for name in collections if name in CQADUPSTACK_PARTS]
     if len(parts) < len(CQADUPSTACK_PARTS):
-        return {name: [name] for name in given}
+        return {name: [name] for name in collections}
     return {
         (CQADUPSTACK if name in parts else name): (parts if name in parts else [name])
-        for name in given
+        for name in collections
     }

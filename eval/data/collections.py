@@ -1,4 +1,4 @@
-"""Collections to search and judge: what one is, and how it is found by path or name."""
+"""Collections to search and judge: their protocol, and how they are opened by path or name."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ class Collection(Protocol):
 
     @property
     def name(self) -> str:
-        """What results are filed under, e.g. "scifact", or "scifact/train" for another split."""
+        """The name of its results, e.g. "scifact", or "scifact/train" for another split."""
         ...
 
     def documents(self) -> Iterator[Document]:
@@ -53,7 +53,7 @@ class BeirDownload:
 
     def documents(self) -> Iterator[Document]:
         """Stream the documents; a collection without titles has empty ones."""
-        for doc in self._read("docs_iter"):
+        for doc in self._records("docs_iter"):
             yield Document(doc.doc_id, getattr(doc, "title", None) or "", doc.text or "")
 
     def queries(self) -> dict[str, str]:
@@ -61,14 +61,14 @@ class BeirDownload:
         judged = self.qrels()
         return {
             query.query_id: query.text
-            for query in self._read("queries_iter")
+            for query in self._records("queries_iter")
             if query.query_id in judged
         }
 
     def qrels(self) -> Qrels:
         """Read the judgements of the split."""
         qrels: Qrels = {}
-        for judgement in self._read("qrels_iter"):
+        for judgement in self._records("qrels_iter"):
             qrels.setdefault(judgement.query_id, {})[judgement.doc_id] = int(judgement.relevance)
         return qrels
 
@@ -83,7 +83,7 @@ class BeirDownload:
             ) from error
         return ir_datasets.load(self.ir_dataset)
 
-    def _read(self, method: str) -> Iterator[Any]:
+    def _records(self, method: str) -> Iterator[Any]:
         try:
             yield from getattr(self._dataset, method)()
         except (RuntimeError, OSError) as error:  # what ir_datasets raises where a download fails
@@ -100,11 +100,11 @@ def open_collections(sources: Iterable[str | Path], split: str | None = None) ->
         ValueError: as `open_collection`, a local CQADupStack lacks a part, or two collections
             would be filed under one name.
     """
-    opened = [collection for source in sources for collection in _parts(source, split)]
-    names = [collection.name for collection in opened]
+    collections = [collection for source in sources for collection in _open_parts(source, split)]
+    names = [collection.name for collection in collections]
     if (repeated := first_repeated(names)) is not None:
         raise ValueError(f"two of the data sets are called {repeated!r}; rename a folder")
-    return opened
+    return collections
 
 
 def open_collection(source: str | Path, split: str | None = None) -> Collection:
@@ -123,10 +123,10 @@ def open_collection(source: str | Path, split: str | None = None) -> Collection:
     """
     path = Path(source)
     if is_beir_folder(path):
-        return _beir_folder(path, split)
+        return _open_folder(path, split)
     if os.path.lexists(path) or is_written_as_path(str(source)):
         return TextFolder(path)
-    name = _bare(source)
+    name = _beir_name(source)
     if name in BEIR:
         return BeirDownload(BEIR[name], split)
     if name == CQADUPSTACK:
@@ -144,18 +144,18 @@ def is_written_as_path(source: str) -> bool:
     return source.endswith((*KINDS, ".tsv")) or bool(slash and first not in ("beir", CQADUPSTACK))
 
 
-def _bare(source: str | Path) -> str:
+def _beir_name(source: str | Path) -> str:
     return str(source).removeprefix("beir/")
 
 
-def _parts(source: str | Path, split: str | None) -> list[Collection]:
+def _open_parts(source: str | Path, split: str | None) -> list[Collection]:
     path = Path(source)
     if not path.exists():
-        names = CQADUPSTACK_PARTS if _bare(source) == CQADUPSTACK else (source,)
+        names = CQADUPSTACK_PARTS if _beir_name(source) == CQADUPSTACK else (source,)
         return [open_collection(name, split) for name in names]
     if path.resolve().name != CQADUPSTACK or not path.is_dir():
         return [open_collection(path, split)]
-    found: list[Collection] = []
+    parts: list[Collection] = []
     for name in CQADUPSTACK_PARTS:
         folder = path / name.rpartition("/")[2]
         if not is_beir_folder(folder):
@@ -163,11 +163,11 @@ def _parts(source: str | Path, split: str | None) -> list[Collection]:
                 f"{path} lacks {folder.name}/corpus.jsonl: its figure is the mean of twelve "
                 "parts; give the folders of single parts to judge those alone"
             )
-        found.append(_beir_folder(folder, split))
-    return found
+        parts.append(_open_folder(folder, split))
+    return parts
 
 
-def _beir_folder(path: Path, split: str | None) -> BeirFolder:
+def _open_folder(path: Path, split: str | None) -> BeirFolder:
     """Open a folder; one of CQADupStack's is called as BEIR calls it, "cqadupstack/tex"."""
     folder = BeirFolder(path, split)
     if path.resolve().parent.name == CQADUPSTACK:

@@ -32,14 +32,14 @@ def parse_object(line: str, place: str) -> Mapping[str, Any]:
     try:
         record = parse_json(line, place, finite=False)
     except ValueError as error:
-        told = str(error).removeprefix(f"{place}: ")
-        raise ValueError(f"{place}: expected one JSON object a line; {told}") from error
+        reason = str(error).removeprefix(f"{place}: ")
+        raise ValueError(f"{place}: expected one JSON object a line; {reason}") from error
     if not isinstance(record, dict):
         raise ValueError(f"{place}: expected a JSON object; got {type(record).__name__}")
     return record
 
 
-def read_texts(path: Path, what: str = "document") -> Iterator[tuple[str, Document]]:
+def read_texts(path: Path, kind: str = "document") -> Iterator[tuple[str, Document]]:
     """Yield (place, document) of every line: an id, perhaps a title, and a text.
 
     An id is text or a whole number, and white space around it does not count. A title or a text
@@ -47,7 +47,7 @@ def read_texts(path: Path, what: str = "document") -> Iterator[tuple[str, Docume
 
     Args:
         path: JSON lines with _id (or id, docid), title, text (or contents).
-        what: "document" or "query", for errors.
+        kind: "document" or "query", for errors.
 
     Raises:
         OSError: there is no such file, or it cannot be read.
@@ -55,11 +55,12 @@ def read_texts(path: Path, what: str = "document") -> Iterator[tuple[str, Docume
             line.
     """
     for place, record in read_objects(path):
-        yield place, _document(record, what, place)
+        title, text = (_text(record, names, place) for names in (("title",), _TEXTS))
+        yield place, checked_document(_id(record, place), title, text, kind, place)
 
 
-def unique(texts: Iterable[tuple[str, Document]], what: str) -> Iterator[tuple[str, Document]]:
-    """Yield what is given.
+def unique(texts: Iterable[tuple[str, Document]], kind: str) -> Iterator[tuple[str, Document]]:
+    """Yield every (place, text), of the kind that errors name.
 
     Raises:
         ValueError: an id comes twice; names the second place.
@@ -67,12 +68,12 @@ def unique(texts: Iterable[tuple[str, Document]], what: str) -> Iterator[tuple[s
     seen: set[str] = set()
     for place, text in texts:
         if text.id in seen:
-            raise ValueError(f"{place}: {what} {shorten(text.id)} comes twice")
+            raise ValueError(f"{place}: {kind} {shorten(text.id)} comes twice")
         seen.add(text.id)
         yield place, text
 
 
-def checked_document(doc_id: str, title: str, text: str, what: str, place: str) -> Document:
+def checked_document(doc_id: str, title: str, text: str, kind: str, place: str) -> Document:
     """Make a document.
 
     Raises:
@@ -81,13 +82,8 @@ def checked_document(doc_id: str, title: str, text: str, what: str, place: str) 
     try:
         return Document(doc_id, title, text)
     except ValueError as error:
-        told = str(error).replace("document ", f"{what} ", 1)
-        raise ValueError(f"{place}: {told}") from error
-
-
-def _document(record: Mapping[str, Any], what: str, place: str) -> Document:
-    title, text = (_text(record, names, place) for names in (("title",), _TEXTS))
-    return checked_document(_id(record, place), title, text, what, place)
+        reason = str(error).replace("document ", f"{kind} ", 1)
+        raise ValueError(f"{place}: {reason}") from error
 
 
 def _id(record: Mapping[str, Any], place: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from embedder.files.content_hash import content_hash
-from eval.data.tables import columns, distinct, read_rows
+from eval.data.tables import column_names, distinct, read_rows
 
 DataPart = Literal["all", "train", "dev", "test"]
 """What a file holds: the whole set, to be cross-validated, or a part that is always the same."""
@@ -47,11 +47,11 @@ class LabelledTask:
     parts: Mapping[DataPart, LabelledItems]
 
     def __post_init__(self) -> None:
-        held = tuple(part for part in get_args(DataPart) if part in self.parts)
-        if held not in LAYOUTS:
+        layout = tuple(part for part in get_args(DataPart) if part in self.parts)
+        if layout not in LAYOUTS:
             raise ValueError(
                 f"{self.name}: expected one file {self.name}.tsv, or {self.name}-train.tsv with "
-                f"{self.name}-test.tsv and perhaps {self.name}-dev.tsv; got {', '.join(held)}"
+                f"{self.name}-test.tsv and perhaps {self.name}-dev.tsv; got {', '.join(layout)}"
             )
         if len({len(part.items[0]) for part in self.parts.values()}) != 1:
             raise ValueError(f"{self.name}: some parts have one sentence an item, others two")
@@ -75,7 +75,7 @@ class LabelledTask:
 
     def source_facts(self) -> dict[str, str]:
         """Return a digest of the items and labels: where it differs, figures are of other data."""
-        parts = {part: [held.items, held.labels] for part, held in self.parts.items()}
+        parts = {name: [part.items, part.labels] for name, part in self.parts.items()}
         return {"items": content_hash(parts)}
 
     @property
@@ -98,11 +98,11 @@ def read_tasks(files: Sequence[Path]) -> list[LabelledTask]:
     """
     grouped: dict[str, dict[DataPart, Path]] = {}
     for path in files:
-        name, part = _named(path)
-        held = grouped.setdefault(name, {})
-        if part in held:
-            raise ValueError(f"{held[part]} and {path} are both {name}; rename one, or leave it")
-        held[part] = path
+        name, part = _task_part(path)
+        paths = grouped.setdefault(name, {})
+        if part in paths:
+            raise ValueError(f"{paths[part]} and {path} are both {name}; rename one, or leave it")
+        paths[part] = path
     return [
         LabelledTask(name, {part: read_labelled(path) for part, path in parts.items()})
         for name, parts in grouped.items()
@@ -118,13 +118,13 @@ def read_labelled(path: Path) -> LabelledItems:
         OSError: there is no such file, or it cannot be read.
         ValueError: a column is missing, a label is empty, or a line has too few or too many fields.
     """
-    asked = TWO if TWO[0] in columns(path) else ONE
+    columns = TWO if TWO[0] in column_names(path) else ONE
     items, labels = [], []
-    for place, fields in read_rows(path, ("label", *asked)):
+    for place, fields in read_rows(path, ("label", *columns)):
         label = fields["label"].strip()
         if not label:
             raise ValueError(f"{place}: the label is empty")
-        items.append(tuple(fields[name] for name in asked))
+        items.append(tuple(fields[name] for name in columns))
         labels.append(label)
     try:
         return LabelledItems(tuple(items), tuple(labels))
@@ -132,7 +132,7 @@ def read_labelled(path: Path) -> LabelledItems:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _named(path: Path) -> tuple[str, DataPart]:
+def _task_part(path: Path) -> tuple[str, DataPart]:
     """Split "sst2-train" into the task and the part."""
     name, dash, end = path.stem.rpartition("-")
     for part in LAYOUTS[-1]:

@@ -64,10 +64,10 @@ class BeirFolder:
         """Read qrels/SPLIT.tsv."""
         path = self.path / "qrels" / f"{self._split}.tsv"
         if not os.path.lexists(path):
-            there = sorted(file.stem for file in path.parent.glob("*.tsv"))
+            splits = sorted(file.stem for file in path.parent.glob("*.tsv"))
             raise ValueError(
                 f"{self.path} has no split {self._split!r}; "
-                f"there is {', '.join(there) or 'none: qrels/SPLIT.tsv files are expected'}"
+                f"there is {', '.join(splits) or 'none: qrels/SPLIT.tsv files are expected'}"
             )
         return read_qrels(path)
 
@@ -109,23 +109,23 @@ class TextFolder:
 
     def placed(self) -> Iterator[tuple[str, Document]]:
         """Stream the documents with their places, "FILE" or "FILE:LINE", for error messages."""
-        return unique((text for file in self._files for text in self._read(file)), "document")
+        return unique((text for file in self._files for text in self._texts(file)), "document")
 
     def queries(self) -> dict[str, str]:
         """Refuse: there are none."""
-        raise self._without("queries")
+        raise self._lack("queries")
 
     def qrels(self) -> Qrels:
         """Refuse: there are none."""
-        raise self._without("judgements")
+        raise self._lack("judgements")
 
-    def _without(self, what: str) -> ValueError:
+    def _lack(self, kind: str) -> ValueError:
         return ValueError(
-            f"{self.path} holds documents only, no {what}; to be judged, a collection needs "
+            f"{self.path} holds documents only, no {kind}; to be judged, a collection needs "
             "corpus.jsonl, queries.jsonl and qrels/test.tsv in one folder"
         )
 
-    def _read(self, file: Path) -> Iterator[tuple[str, Document]]:
+    def _texts(self, file: Path) -> Iterator[tuple[str, Document]]:
         if file.suffix.lower() == ".jsonl":
             yield from read_texts(file)
             return
@@ -137,8 +137,8 @@ class TextFolder:
                 f"{str(file)!r}: the file's name, which is the document's id, is no UTF-8; "
                 "rename the file"
             ) from error
-        with open_binary(file) as opened:
-            text = decode_text(opened.read(), str(file))
+        with open_binary(file) as stream:
+            text = decode_text(stream.read(), str(file))
         yield str(file), checked_document(doc_id, "", text, "document", str(file))
 
 

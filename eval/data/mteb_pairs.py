@@ -25,8 +25,8 @@ def open_pairs(source: str) -> list[PairSet]:
     """
     if Path(source).exists() or is_written_as_path(source):
         return [read_pairs(path) for path in tsv_files(Path(source), of="pairs")]
-    named = {name.lower(): name for name in NAMES}
-    if source.lower() not in named:
+    names = {name.lower(): name for name in NAMES}
+    if source.lower() not in names:
         raise ValueError(
             f"{source} is neither a file nor a folder of .tsv files, nor one of MTEB's sets "
             f"({', '.join(NAMES)})"
@@ -38,7 +38,7 @@ def open_pairs(source: str) -> list[PairSet]:
             f"{source} is read through the mteb library: pip install 'lastword[mteb]'; "
             "local .tsv files need none"
         ) from error
-    return [task_pairs(mteb.get_task(named[source.lower()]))]
+    return [task_pairs(mteb.get_task(names[source.lower()]))]
 
 
 def task_pairs(task: Any) -> PairSet:  # noqa: ANN401  (mteb carries no types that are followed)
@@ -52,15 +52,15 @@ def task_pairs(task: Any) -> PairSet:  # noqa: ANN401  (mteb carries no types th
         with errors_only("huggingface_hub"):  # five retries are one error
             task.load_data()
     except (OSError, ValueError) as error:  # no network; a copy that is damaged
-        said = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0]
         raise ValueError(
-            f"{name} could not be fetched ({said}); a local .tsv file with score, sentence1, "
+            f"{name} could not be fetched ({reason}); a local .tsv file with score, sentence1, "
             "sentence2 works instead"
         ) from error
     first, second = task.column_names
-    held = task.dataset[SPLIT]
-    pairs = zip(held["score"], held[first], held[second], strict=True)
-    return PairSet(name, tuple(SentencePair(float(gold), one, other) for gold, one, other in pairs))
+    table = task.dataset[SPLIT]
+    rows = zip(table["score"], table[first], table[second], strict=True)
+    return PairSet(name, tuple(SentencePair(float(gold), *texts) for gold, *texts in rows))
 
 
 @contextmanager

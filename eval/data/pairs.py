@@ -81,6 +81,6 @@ def _pair(fields: Mapping[str, str]) -> SentencePair:
     try:
         gold = read_number(fields["score"])
     except ValueError as error:
-        got = shorten(fields["score"])
-        raise ValueError(f"expected a number as score; got {got}") from error
+        score = shorten(fields["score"])
+        raise ValueError(f"expected a number as score; got {score}") from error
     return SentencePair(gold, fields["sentence1"], fields["sentence2"], fields.get("subset", ""))

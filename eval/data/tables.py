@@ -23,10 +23,10 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mapping
     header = [name.strip() for name in next(lines, ("", []))[1]]
     missing = [name for name in columns if header.count(name) != 1]
     if missing:
-        what = "there twice" if missing[0] in header else "missing"
+        fault = "there twice" if missing[0] in header else "missing"
         raise ValueError(
             f"{path}: expected a first line that names the columns {', '.join(columns)}, "
-            f"separated by tabs; {', '.join(missing)} is {what}"
+            f"separated by tabs; {', '.join(missing)} is {fault}"
         )
     for place, fields in lines:
         if len(fields) != len(header):
@@ -37,7 +37,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mapping
         yield place, dict(zip(header, fields, strict=True))
 
 
-def columns(path: Path) -> list[str]:
+def column_names(path: Path) -> list[str]:
     """Return the names in the first line."""
     return [name.strip() for name in next(_rows(path), ("", []))[1]]
 
@@ -56,10 +56,10 @@ def tsv_files(source: Path, of: str) -> list[Path]:
     if not source.is_dir():
         source.stat()  # what is not there is called that
         return [source]
-    found = sorted(path for path in source.glob(f"*{SUFFIX}") if not path.name.startswith("."))
-    if not found:
+    files = sorted(path for path in source.glob(f"*{SUFFIX}") if not path.name.startswith("."))
+    if not files:
         raise ValueError(f"{source} holds no .tsv files of {of}")
-    return found
+    return files
 
 
 def distinct(texts: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is drawn of runs: precision over recall, gain over rank, fronts and shared bins."""
+"""Curves that are drawn of runs: precision over recall, gain over rank, fronts and shared bins."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ CUTOFFS = (1, 2, 3, 5, 10, 20, 50, 100)
 def precision_recall(run: Run, qrels: Qrels) -> dict[float, float]:
     """Average interpolated precision at recall 0, .1, ..., 1 over judged queries, as trec_eval."""
     names = {f"IPrec@{level:.1f}": level for level in RECALLS}
-    found = means(evaluate(run, qrels, list(names)))
-    return {level: found[name] for name, level in names.items()}
+    averages = means(evaluate(run, qrels, list(names)))
+    return {level: averages[name] for name, level in names.items()}
 
 
 def gain_at(run: Run, qrels: Qrels, cutoffs: Sequence[int] = CUTOFFS) -> dict[int, float]:
     """Average nDCG@k over judged queries, for each k."""
-    found = means(evaluate(run, qrels, [f"nDCG@{k}" for k in cutoffs]))
-    return {k: found[f"nDCG@{k}"] for k in cutoffs}
+    averages = means(evaluate(run, qrels, [f"nDCG@{k}" for k in cutoffs]))
+    return {k: averages[f"nDCG@{k}"] for k in cutoffs}
 
 
 def pareto(points: Mapping[str, tuple[float, float]]) -> list[str]:
@@ -57,10 +57,10 @@ def bin_edges(groups: Sequence[Sequence[float]], bins: int = 30) -> NDArray[np.f
     """
     values = np.concatenate([np.asarray(group, np.float64) for group in groups])
     low, high = float(values.min()), float(values.max())
-    whole, by_ratio = bool((values == np.floor(values)).all()), low > 0 and high / low >= 100
-    if whole and by_ratio:
+    are_whole, by_ratio = bool((values == np.floor(values)).all()), low > 0 and high / low >= 100
+    if are_whole and by_ratio:
         return np.unique(np.round(np.geomspace(low, high + 1, bins + 1))) - 0.5
-    if whole:
+    if are_whole:
         step = math.ceil((high - low + 1) / bins)
         return low - 0.5 + step * np.arange(math.ceil((high - low + 1) / step) + 1.0)
     if by_ratio:

@@ -34,19 +34,19 @@ def evaluate(run: Run, qrels: Qrels, measures: Sequence[str] = STANDARD) -> Valu
     if not qrels:
         raise ValueError("there are no judgements to evaluate against")
     for query_id, gains in qrels.items():
-        _refuse_large(query_id, gains)
-    asked = {name: _parsed(name) for name in measures}
-    answered = {
-        query_id: _checked(query_id, run[query_id]) for query_id in qrels if query_id in run
+        _check_gains(query_id, gains)
+    parsed = {name: _parse_measure(name) for name in measures}
+    answers = {
+        query_id: _check_scores(query_id, run[query_id]) for query_id in qrels if query_id in run
     }
-    sought = {query_id: gains for query_id, gains in qrels.items() if _countable(gains)}
-    found = _calculated(answered, sought, {_uncut(measure) for measure in asked.values()})
+    countable = {query_id: gains for query_id, gains in qrels.items() if _is_countable(gains)}
+    values = _calculate(answers, countable, {_uncut(measure) for measure in parsed.values()})
     return {
         name: {
-            query_id: _cut_off(found[_uncut(measure)].get(query_id, 0.0), measure)
+            query_id: _cut_off(values[_uncut(measure)].get(query_id, 0.0), measure)
             for query_id in qrels
         }
-        for name, measure in asked.items()
+        for name, measure in parsed.items()
     }
 
 
@@ -58,14 +58,14 @@ def means(values: Values) -> dict[str, float]:
     }
 
 
-def _parsed(name: str) -> Any:  # noqa: ANN401  (ir_measures carries no types)
+def _parse_measure(name: str) -> Any:  # noqa: ANN401  (ir_measures carries no types)
     import ir_measures
     from ir_measures.measures import registry
 
     try:
         measure = ir_measures.parse_measure(name)
     except (NameError, ValueError, TypeError, AttributeError) as error:
-        near = _near(name, sorted(registry))
+        near = _near_names(name, sorted(registry))
         raise ValueError(
             f"no measure is called {name!r}; expected one of ir_measures, e.g. "
             f"{', '.join(near or STANDARD)}"
@@ -80,12 +80,12 @@ def _parsed(name: str) -> Any:  # noqa: ANN401  (ir_measures carries no types)
     )
 
 
-def _near(name: str, known: Sequence[str]) -> list[str]:
-    """Return known measures that read alike, with the cutoff that was asked for."""
+def _near_names(name: str, known: Sequence[str]) -> list[str]:
+    """Return known measures that read alike, with the cutoff of the name."""
     stem, at, cutoff = name.partition("@")
     lowered = {measure.lower(): measure for measure in known}
-    found = difflib.get_close_matches(stem.lower(), list(lowered), n=3)
-    return [lowered[match] + at + cutoff for match in found]
+    matches = difflib.get_close_matches(stem.lower(), list(lowered), n=3)
+    return [lowered[match] + at + cutoff for match in matches]
 
 
 def _uncut(measure: Any) -> Any:  # noqa: ANN401
@@ -103,14 +103,14 @@ def _cut_off(value: float, measure: Any) -> float:  # noqa: ANN401
     return value if round(1 / value) <= measure["cutoff"] else 0.0
 
 
-def _checked(query_id: str, scores: Mapping[str, float]) -> dict[str, float]:
-    found = {doc_id: float(score) for doc_id, score in scores.items()}
-    if any(score != score for score in found.values()):
+def _check_scores(query_id: str, scores: Mapping[str, float]) -> dict[str, float]:
+    floats = {doc_id: float(score) for doc_id, score in scores.items()}
+    if any(score != score for score in floats.values()):
         raise ValueError(f"scores of query {query_id!r} hold NaN")
-    return found
+    return floats
 
 
-def _refuse_large(query_id: str, gains: Mapping[str, int]) -> None:
+def _check_gains(query_id: str, gains: Mapping[str, int]) -> None:
     large = next((doc for doc, gain in gains.items() if abs(gain) > LARGEST_GAIN), None)
     if large is not None:
         raise ValueError(
@@ -119,7 +119,7 @@ def _refuse_large(query_id: str, gains: Mapping[str, int]) -> None:
         )
 
 
-def _countable(gains: Mapping[str, int]) -> bool:
+def _is_countable(gains: Mapping[str, int]) -> bool:
     """Tell whether trec_eval can be asked about a query: it has a gain that is not negative.
 
     trec_eval 9 sizes an array by the highest gain of a query and clears it, so that a query
@@ -129,10 +129,10 @@ def _countable(gains: Mapping[str, int]) -> bool:
     return max(gains.values(), default=-1) >= 0
 
 
-def _calculated(run: Run, qrels: Qrels, measures: set[Any]) -> dict[Any, dict[str, float]]:
+def _calculate(run: Run, qrels: Qrels, measures: set[Any]) -> dict[Any, dict[str, float]]:
     import ir_measures
 
-    found: dict[Any, dict[str, float]] = {measure: {} for measure in measures}
-    for value in ir_measures.iter_calc(list(measures), qrels, run):
-        found[value.measure][value.query_id] = float(value.value)
-    return found
+    values: dict[Any, dict[str, float]] = {measure: {} for measure in measures}
+    for metric in ir_measures.iter_calc(list(measures), qrels, run):
+        values[metric.measure][metric.query_id] = float(metric.value)
+    return values

@@ -15,7 +15,7 @@ from eval.data.labelled import read_labelled
 from eval.data.local import is_beir_folder
 from eval.data.mteb_pairs import NAMES, open_pairs
 from eval.data.pairs import PairSet, read_pairs
-from eval.data.tables import SUFFIX, columns
+from eval.data.tables import SUFFIX, column_names
 
 TextKind = Literal["query", "document", "sentence"]
 
@@ -127,7 +127,7 @@ def _opened(source: str, passed_over: list[Path]) -> list[EvaluationSet]:
             return [table]
         raise ValueError(
             f"{path}: expected a first line with score, sentence1, sentence2, or with label and "
-            f"text; got {', '.join(columns(path))[:100]}"
+            f"text; got {', '.join(column_names(path))[:100]}"
         )
     elif not path.exists() and source.lower() in {name.lower() for name in NAMES}:
         return [_pairs(pair_set) for pair_set in open_pairs(source)]
@@ -152,7 +152,7 @@ def _below(folder: Path, passed_over: list[Path], searched: set[Path]) -> Iterat
 
 def _table(path: Path) -> EvaluationSet | None:
     """Open a file of pairs or of labelled sentences; None where its columns are others."""
-    named = columns(path)
+    named = column_names(path)
     if "score" in named and "sentence1" in named:
         return _pairs(read_pairs(path))
     if "label" not in named:
