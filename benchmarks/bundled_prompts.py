@@ -17,7 +17,7 @@ from eval.data.pairs import read_pairs
 from eval.matrix.cells import OWN, MatrixRequest
 from eval.matrix.run import Data, Matrix, run_matrix
 from eval.runs.record import Record
-from eval.statistics.sensitivity import PromptStanding, PromptValues, spread, standings
+from eval.statistics.sensitivity import PromptStanding, PromptValues, measure_spread, place_prompts
 
 FOLDER = Path(__file__).parent / "prompts10"
 LABEL = "model"
@@ -67,7 +67,7 @@ def sensitivity(subject: Subject) -> Section:
     collection = open_collection(subject.data / "retrieval/scifact")
     column = _column(_run(subject, asked, collection), collection.name)
     held = {name: column[name].main for name in ten()}
-    places = {one.prompt: one for one in standings(held)}
+    places = {one.prompt: one for one in place_prompts(held)}
     learned = phrasings()
     marks = {name: seen(prompt, learned) for name, prompt in ten().items()}
     wordings = {name: prompt or own_prompt(subject.model) for name, prompt in asked.items()}
@@ -97,8 +97,8 @@ def sensitivity(subject: Subject) -> Section:
 
 def spread_figures(column: PromptValues, marks: Mapping[str, str]) -> tuple[Figure, ...]:
     """Return how far prompts lie apart, and whether those seen in training lead."""
-    told = spread("scifact", LABEL, column)
-    means = {one.prompt: one.mean for one in standings(column)}
+    told = measure_spread("scifact", LABEL, column)
+    means = {one.prompt: one.mean for one in place_prompts(column)}
     learned = [means[name] for name in means if marks[name] == "yes"]
     new = [means[name] for name in means if marks[name] != "yes"]
     apart = Figure(

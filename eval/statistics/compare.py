@@ -8,7 +8,7 @@ import numpy as np
 
 from eval.data.beir import whole_sets
 from eval.measures.measures import Values
-from eval.statistics.family import FamilyTest, correct, identical_systems, key_of
+from eval.statistics.family import FamilyTest, correct, differences_key, identical_systems
 from eval.statistics.paired import Items, Paired, pair, pairs
 from eval.statistics.significance import (
     Interval,
@@ -42,7 +42,7 @@ class Difference:
     """How a system does against a baseline on the items that both have.
 
     Attributes:
-        dataset: where; of a macro average, how many data sets it is of.
+        dataset: name; of a macro average, how many data sets it is of.
         baseline: name of the system compared with.
         system: name of the system.
         baseline_mean: over the shared items; the macro average is the mean of such means.
@@ -165,53 +165,59 @@ def compare(
             two have no item of a data set in common.
     """
     options = options or CompareOptions()
-    datasets, left_out = _shared(systems)
+    datasets, left_out = _shared_datasets(systems)
     names = tuple(systems)
     measure = measure or next(iter(systems[names[0]][datasets[0]]))
     items = {
         dataset: {name: _items(systems[name][dataset], measure, name, dataset) for name in names}
         for dataset in datasets
     }
-    single: list[tuple[Difference, Sequence[Paired]]] = []
-    means: list[tuple[Difference, Sequence[Paired]]] = []
-    for first, second in pairs(names, options.all_pairs):
-        paired = [
-            pair(dataset, (first, held[first]), (second, held[second]))
-            for dataset, held in items.items()
+    by_pair = [
+        [
+            pair(dataset, (first, values[first]), (second, values[second]))
+            for dataset, values in items.items()
         ]
-        single += [(_difference(one.dataset, [one], [1.0], options), [one]) for one in paired]
-        if len(paired) > 1:
-            means.append((_macro_row(paired, options), paired))
-    rows, tests = _corrected(single)
+        for first, second in pairs(names, options.all_pairs)
+    ]
+    rows, tests = _correct_rows(
+        [
+            (_difference(paired.dataset, [paired], [1.0], options), [paired])
+            for strata in by_pair
+            for paired in strata
+        ]
+    )
+    macro, _ = _correct_rows(
+        [(_macro_row(strata, options), strata) for strata in by_pair if len(strata) > 1]
+    )
     return Comparison(
         measure=measure,
         options=options,
         systems=names,
         means={
-            dataset: {name: float(np.mean([*held.values()])) for name, held in by_name.items()}
+            dataset: {name: float(np.mean([*values.values()])) for name, values in by_name.items()}
             for dataset, by_name in items.items()
         },
         rows=rows,
         tests=tests,
         identical=identical_systems(items),
-        macro=_corrected(means)[0],
+        macro=macro,
         left_out=left_out,
     )
 
 
-def _shared(
+def _shared_datasets(
     systems: Mapping[str, Mapping[str, Values]],
 ) -> tuple[list[str], dict[str, tuple[str, ...]]]:
     """Return the data sets that all systems have, and who has the others."""
     if len(systems) < 2:
         raise ValueError(f"a comparison needs two systems; got {', '.join(systems) or 'none'}")
-    known = dict.fromkeys(dataset for held in systems.values() for dataset in held)
+    known = dict.fromkeys(dataset for by_dataset in systems.values() for dataset in by_dataset)
     owners = {
         dataset: tuple(name for name in systems if dataset in systems[name]) for dataset in known
     }
     shared = [dataset for dataset, names in owners.items() if len(names) == len(systems)]
     if not shared:
-        listed = "; ".join(f"{name} has {', '.join(held)}" for name, held in systems.items())
+        listed = "; ".join(f"{name} has {', '.join(sets)}" for name, sets in systems.items())
         raise ValueError(f"no data set is shared by all systems: {listed}")
     return shared, {dataset: names for dataset, names in owners.items() if dataset not in shared}
 
@@ -237,7 +243,9 @@ def _difference(
     parts = [part * share / len(part) for part, share in zip(differences, weights, strict=True)]
     compared = differences[0] if alone else np.concatenate(parts)
     test = sign_flip_test(compared, np.random.default_rng(options.seed))
-    baseline_mean, system_mean = np.array(weights) @ [held.values.mean(axis=1) for held in strata]
+    baseline_mean, system_mean = np.array(weights) @ [
+        paired.values.mean(axis=1) for paired in strata
+    ]
     return Difference(
         dataset=dataset,
         baseline=strata[0].baseline,
@@ -258,16 +266,18 @@ def _difference(
 
 def _macro_row(strata: Sequence[Paired], options: CompareOptions) -> Difference:
     """Compare means of data-set means, CQADupStack counted once."""
-    sets = whole_sets([held.dataset for held in strata])
+    sets = whole_sets([paired.dataset for paired in strata])
     weight = {part: 1 / len(parts) / len(sets) for parts in sets.values() for part in parts}
     name = f"mean of {len(sets)}" if len(sets) > 1 else next(iter(sets))
-    return _difference(name, strata, [weight[held.dataset] for held in strata], options)
+    return _difference(name, strata, [weight[paired.dataset] for paired in strata], options)
 
 
-def _corrected(
+def _correct_rows(
     rows: Sequence[tuple[Difference, Sequence[Paired]]],
 ) -> tuple[tuple[Difference, ...], int]:
-    """Correct the rows, each given with what it is of; also return the number of tests."""
-    adjusted, tests = correct([FamilyTest(key_of(paired), row.test.p) for row, paired in rows])
-    made = (replace(row, p_holm=p) for (row, _), p in zip(rows, adjusted, strict=True))
-    return tuple(made), tests
+    """Correct the rows, each given with its strata; also return the number of tests."""
+    adjusted, tests = correct(
+        [FamilyTest(differences_key(strata), row.test.p) for row, strata in rows]
+    )
+    corrected = (replace(row, p_holm=p) for (row, _), p in zip(rows, adjusted, strict=True))
+    return tuple(corrected), tests

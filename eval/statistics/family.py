@@ -1,4 +1,4 @@
-"""The family of tests that p-values are corrected over: each difference once; how it is told."""
+"""The family of tests that p-values are corrected over: each difference once."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ class FamilyTest:
     p: float
 
 
-def key_of(paired: Sequence[Paired]) -> Hashable:
-    """Return what is equal for equal differences, None where there is none on any item."""
-    if not any(held.differences.any() for held in paired):
+def differences_key(strata: Sequence[Paired]) -> Hashable:
+    """Return a key that is equal for equal differences; None where no item differs."""
+    if not any(paired.differences.any() for paired in strata):
         return None
-    two = ((held.dataset, held.values[at].tobytes()) for at in (0, 1) for held in paired)
+    two = ((paired.dataset, paired.values[at].tobytes()) for at in (0, 1) for paired in strata)
     return frozenset(two)  # whichever of the two is the baseline
 
 
@@ -55,17 +55,19 @@ def identical_systems(items: Mapping[str, Mapping[str, Items]]) -> dict[str, str
     names = list(next(iter(items.values())))
     for at, name in enumerate(names):
         for other in names[:at]:
-            if other not in known and all(held[other] == held[name] for held in items.values()):
+            if other not in known and all(
+                values[other] == values[name] for values in items.values()
+            ):
                 known[name] = other
     return known
 
 
 def family_text(tests: int, alpha: float) -> str:
-    """Say how p-values were corrected, the same wherever tests are told of."""
+    """Say how p-values were corrected, the same wherever tests are reported."""
     return f"at {alpha:.2g} by Holm over {tests:,} test{'s' * (tests != 1)}"
 
 
 def identical_text(identical: Mapping[str, str]) -> str:
     """Say which systems are the same run as another, and no test of their own; "" for none."""
-    told = ", ".join(f"{name} (as {other})" for name, other in identical.items())
-    return f"Equal on every item, so not tested again: {told}." if told else ""
+    names = ", ".join(f"{name} (as {other})" for name, other in identical.items())
+    return f"Equal on every item, so not tested again: {names}." if names else ""

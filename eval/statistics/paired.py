@@ -43,8 +43,8 @@ class Paired:
     @property
     def differences(self) -> NDArray[np.float64]:
         """(n,) what the system has more; what rounding leaves of equal values is 0."""
-        found = self.values[1] - self.values[0]
-        return np.where(np.abs(found) <= ROUNDING, 0.0, found)
+        differences = self.values[1] - self.values[0]
+        return np.where(np.abs(differences) <= ROUNDING, 0.0, differences)
 
 
 def pair(dataset: str, baseline: tuple[str, Items], system: tuple[str, Items]) -> Paired:
@@ -65,7 +65,7 @@ def pair(dataset: str, baseline: tuple[str, Items], system: tuple[str, Items]) -
         baseline=baseline_name,
         system=system_name,
         items=items,
-        values=np.array([[held[item] for item in items] for held in (ours, theirs)], np.float64),
+        values=np.array([[own[item] for item in items] for own in (ours, theirs)], np.float64),
         only_baseline=tuple(item for item in ours if item not in theirs),
         only_system=tuple(item for item in theirs if item not in ours),
     )

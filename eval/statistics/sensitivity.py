@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from eval.measures.measures import Values
 from eval.statistics.compare import CompareOptions, compare
+from eval.statistics.paired import ROUNDING
 from eval.statistics.significance import Interval
 
 RESAMPLES = 10_000
-TIE = 1e-12  # two means this close are equal
+LEVEL = 0.95  # confidence of the intervals over prompts
 
 PromptValues = Mapping[str, Values]
 """Prompt -> measure -> item -> value, of one model on one data set."""
@@ -31,7 +32,7 @@ class PromptStanding:
         prompt: name.
         mean: of the measure.
         p_holm: of no difference from the best prompt, corrected over the column; None of the best.
-        best: it has the highest mean, or is not significantly worse than what has.
+        best: it has the highest mean, or is not significantly worse than the prompt that has.
     """
 
     prompt: str
@@ -42,13 +43,13 @@ class PromptStanding:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """What one model does on one data set under several prompts.
+    """Figures of one model on one data set under several prompts.
 
     Attributes:
         dataset: name.
         model: name.
         measure: the one that counts.
-        prompts: how many.
+        prompts: number of them.
         low: of the worst prompt; likewise `mean` over prompts, and `high`.
         sd: sample standard deviation over prompts; None of one prompt.
         worst: prompt; likewise `best`.
@@ -90,7 +91,7 @@ class Flips:
     Attributes:
         dataset: name.
         better: the model with the higher mean over the shared prompts; likewise `worse`.
-        prompts: how many were judged with both.
+        prompts: number of those that were judged with both.
         flips: share of prompts under which `better` is worse; a tie counts half.
         flips_interval: prompts drawn anew; None of one prompt.
         superiority: probability that `better` under a random prompt is ahead of `worse` under
@@ -114,7 +115,7 @@ class Agreement:
 
     Attributes:
         dataset: name.
-        prompts: that were judged with all models.
+        prompts: number of those that were judged with all models.
         tau: Kendall's tau-b between two prompts' orders of the models, the mean over pairs of
             prompts; None where there is no pair, or no order.
     """
@@ -124,7 +125,7 @@ class Agreement:
     tau: float | None
 
 
-def standings(column: PromptValues, seed: int = 0) -> list[PromptStanding]:
+def place_prompts(column: PromptValues, seed: int = 0) -> list[PromptStanding]:
     """Place the prompts of a column, in their order; paired randomisation tests with the best."""
     means = prompt_means(column)
     best = max(means, key=means.__getitem__)
@@ -132,8 +133,8 @@ def standings(column: PromptValues, seed: int = 0) -> list[PromptStanding]:
     if len(column) > 1:
         order = {best: column[best]} | dict(column)
         options = CompareOptions(seed=seed)
-        told = compare({name: {"": held} for name, held in order.items()}, options=options)
-        p_values = {row.system: row.p_holm for row in told.rows}
+        compared = compare({name: {"": values} for name, values in order.items()}, options=options)
+        p_values = {row.system: row.p_holm for row in compared.rows}
         alpha = 1 - options.level
     return [
         PromptStanding(name, mean, p_values.get(name), name == best or bool(p_values[name] > alpha))
@@ -141,7 +142,7 @@ def standings(column: PromptValues, seed: int = 0) -> list[PromptStanding]:
     ]
 
 
-def spread(
+def measure_spread(
     dataset: str, model: str, column: PromptValues, default: str | None = None, seed: int = 0
 ) -> Spread:
     """Measure how far the prompts of one model lie apart.
@@ -151,19 +152,19 @@ def spread(
         model: name.
         column: at least one prompt.
         default: the prompt that people get unasked.
-        seed: of what is drawn.
+        seed: of the samples.
     """
     means = prompt_means(column)
     values = np.array([*means.values()])
     best = max(means, key=means.__getitem__)
     gain: float | None = None
-    reach: Interval | None = None
+    gain_interval: Interval | None = None
     if default in means:
         gain = means[best] - means[default]
         if best != default:
             both = {name: {"": column[name]} for name in (default, best)}
-            reach = compare(both, options=CompareOptions(seed=seed)).rows[0].interval
-    drawn = _drawn(len(values), seed)
+            gain_interval = compare(both, options=CompareOptions(seed=seed)).rows[0].interval
+    samples = _draw_samples(len(values), seed)
     return Spread(
         dataset=dataset,
         model=model,
@@ -175,60 +176,59 @@ def spread(
         sd=float(values.std(ddof=1)) if len(values) > 1 else None,
         worst=min(means, key=means.__getitem__),
         best=best,
-        mean_interval=_interval(values[drawn].mean(axis=1)) if len(values) > 1 else None,
+        mean_interval=_interval(values[samples].mean(axis=1)) if len(values) > 1 else None,
         default=default if default in means else None,
         gain=gain,
-        gain_interval=reach,
+        gain_interval=gain_interval,
     )
 
 
-def flips(dataset: str, columns: Mapping[str, PromptValues], seed: int = 0) -> list[Flips]:
+def count_flips(dataset: str, columns: Mapping[str, PromptValues], seed: int = 0) -> list[Flips]:
     """Compare every pair of models over the prompts that both have.
 
     Args:
         dataset: name.
         columns: model -> its column; pairs that share no prompt are left out.
-        seed: of what is drawn.
+        seed: of the samples.
     """
-    found = []
+    flips = []
     for names in combinations(columns, 2):
         first, second = (prompt_means(columns[name]) for name in names)
         shared = [prompt for prompt in first if prompt in second]
         if not shared:
             continue
-        a, b = (np.array([held[prompt] for prompt in shared]) for held in (first, second))
+        a, b = (np.array([means[prompt] for prompt in shared]) for means in (first, second))
         if b.mean() > a.mean():
             a, b, names = b, a, (names[1], names[0])
-        drawn = _drawn(len(shared), seed)
+        samples = _draw_samples(len(shared), seed)
         ahead = _ahead(a[:, None] - b[None, :])  # (prompts, prompts)
         lost = 1 - np.diagonal(ahead)
         # Models are drawn prompts for apart: one random prompt each.
-        other = _drawn(len(shared), seed + 1)
-        wins = np.array(
-            [ahead[np.ix_(x, y)].mean() for x, y in zip(drawn[:2000], other[:2000], strict=True)]
-        )
+        others = _draw_samples(len(shared), seed + 1)
+        drawn = zip(samples[:2000], others[:2000], strict=True)
+        wins = np.array([ahead[np.ix_(x, y)].mean() for x, y in drawn])
         several = len(shared) > 1
-        found.append(
+        flips.append(
             Flips(
                 dataset,
                 *names,
                 prompts=len(shared),
                 flips=float(lost.mean()),
-                flips_interval=_interval(lost[drawn].mean(axis=1)) if several else None,
+                flips_interval=_interval(lost[samples].mean(axis=1)) if several else None,
                 superiority=float(ahead.mean()),
                 superiority_interval=_interval(wins) if several else None,
             )
         )
-    return found
+    return flips
 
 
-def agreement(dataset: str, columns: Mapping[str, PromptValues]) -> Agreement:
+def measure_agreement(dataset: str, columns: Mapping[str, PromptValues]) -> Agreement:
     """Tell whether the prompts that all models have order the models alike."""
     from scipy.stats import kendalltau
 
     means = [prompt_means(column) for column in columns.values()]
-    shared = [prompt for prompt in means[0] if all(prompt in held for held in means)]
-    orders = [[held[prompt] for held in means] for prompt in shared]
+    shared = [prompt for prompt in means[0] if all(prompt in by_prompt for by_prompt in means)]
+    orders = [[by_prompt[prompt] for by_prompt in means] for prompt in shared]
     taus = [float(kendalltau(a, b).statistic) for a, b in combinations(orders, 2)]
     known = [tau for tau in taus if not np.isnan(tau)]
     return Agreement(dataset, len(shared), float(np.mean(known)) if known else None)
@@ -244,36 +244,43 @@ def prompt_means(column: PromptValues) -> dict[str, float]:
 
 def _ahead(differences: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return 1 where a difference is above 0, .5 where it is 0."""
-    tied = np.abs(differences) <= TIE
+    tied = np.abs(differences) <= ROUNDING
     return np.where(tied, 0.5, (differences > 0).astype(np.float64))
 
 
-def _drawn(n: int, seed: int) -> NDArray[np.int64]:
+def _draw_samples(n: int, seed: int) -> NDArray[np.int64]:
     """Draw (RESAMPLES, n) places with replacement."""
     return np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
 
 
-def _interval(drawn: NDArray[np.float64], level: float = 0.95) -> Interval:
-    """Return the percentile interval of what was resampled."""
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(low), float(high), level)
+def _interval(values: NDArray[np.float64]) -> Interval:
+    """Return the percentile interval of resampled values."""
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(low), float(high), LEVEL)
 
 
-def sensitivity(
+def measure_sensitivity(
     columns: Mapping[str, Mapping[str, PromptValues]], defaults: Sequence[str] = (), seed: int = 0
 ) -> dict[str, Any]:
-    """Return all of it as JSON: data set -> model -> column goes in."""
-    told: dict[str, Any] = {"spread": [], "flips": [], "agreement": [], "standings": []}
+    """Return spreads, flips, agreement and standings as JSON.
+
+    Args:
+        columns: data set -> model -> column.
+        defaults: prompts that people get unasked; of each column, the first that it has.
+        seed: of the samples.
+    """
+    report: dict[str, Any] = {"spread": [], "flips": [], "agreement": [], "standings": []}
     for dataset, by_model in columns.items():
-        held = {model: column for model, column in by_model.items() if column}
-        for model, column in held.items():
+        judged = {model: column for model, column in by_model.items() if column}
+        for model, column in judged.items():
             default = next((name for name in defaults if name in column), None)
-            told["spread"].append(spread(dataset, model, column, default, seed).to_json())
-            told["standings"] += [
-                {"dataset": dataset, "model": model, **asdict(one)}
-                for one in standings(column, seed)
+            spread = measure_spread(dataset, model, column, default, seed)
+            report["spread"].append(spread.to_json())
+            report["standings"] += [
+                {"dataset": dataset, "model": model, **asdict(standing)}
+                for standing in place_prompts(column, seed)
             ]
-        if len(held) > 1:
-            told["flips"] += [asdict(one) for one in flips(dataset, held, seed)]
-            told["agreement"].append(asdict(agreement(dataset, held)))
-    return told
+        if len(judged) > 1:
+            report["flips"] += [asdict(flips) for flips in count_flips(dataset, judged, seed)]
+            report["agreement"].append(asdict(measure_agreement(dataset, judged)))
+    return report

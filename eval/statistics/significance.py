@@ -1,4 +1,4 @@
-"""What differences between two systems, item by item, allow to say: test, interval, effect."""
+"""Test, interval and effect size of the differences between two systems, item by item."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -114,8 +114,6 @@ def mean_interval(
     Returns:
         The interval, symmetric; None where a stratum has only one item, which tells of no spread.
     """
-    from scipy.special import ndtr, stdtrit
-
     if not 0 < level < 1:
         raise ValueError(f"confidence is above 0 and below 1, e.g. 0.95; got {level}")
     for stratum in strata:
@@ -128,8 +126,7 @@ def mean_interval(
     noise = shares**2 * [stratum.var(ddof=1) for stratum in strata] / sizes  # variance of the mean
     if not noise.any():
         return Interval(mean, mean, level)
-    freedom = noise.sum() ** 2 / (noise**2 / (sizes - 1)).sum()
-    tails = 2 * ndtr(stdtrit(freedom, (1 - level) / 2))
+    tails = _widened_tails(noise, sizes, level)
     drawn = shares @ [_deviations(stratum, generator) for stratum in strata]  # (RESAMPLES,)
     reach = float(np.quantile(np.abs(drawn), 1 - tails))
     return Interval(mean - reach, mean + reach, level)
@@ -174,6 +171,14 @@ def outcomes(differences: Differences) -> Outcomes:
     _check(differences)
     wins, losses = np.count_nonzero(differences > 0), np.count_nonzero(differences < 0)
     return Outcomes(int(wins), len(differences) - int(wins + losses), int(losses))
+
+
+def _widened_tails(noise: NDArray[np.float64], sizes: NDArray[np.int64], level: float) -> float:
+    """Return the share of resampled deviations outside an interval, by Student's t and Welch."""
+    from scipy.special import ndtr, stdtrit
+
+    freedom = noise.sum() ** 2 / (noise**2 / (sizes - 1)).sum()
+    return float(2 * ndtr(stdtrit(freedom, (1 - level) / 2)))
 
 
 def _all_sums(magnitudes: Differences) -> Differences:

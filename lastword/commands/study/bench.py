@@ -230,7 +230,7 @@ def _refuse_twins(names: Sequence[str], what: str) -> None:
 
 def _told(matrix: "Matrix", seed: int) -> dict[str, Any]:
     """Return the matrix with what it says about prompts and models."""
-    from eval.statistics.sensitivity import sensitivity
+    from eval.statistics.sensitivity import measure_sensitivity
 
     columns = {
         dataset: {
@@ -239,4 +239,4 @@ def _told(matrix: "Matrix", seed: int) -> dict[str, Any]:
         }
         for dataset in matrix.datasets
     }
-    return matrix.to_json() | sensitivity(columns, (matrix.asked.default,), seed)
+    return matrix.to_json() | measure_sensitivity(columns, (matrix.asked.default,), seed)

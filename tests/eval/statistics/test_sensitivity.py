@@ -5,7 +5,13 @@ import math
 
 import pytest
 
-from eval.statistics.sensitivity import agreement, flips, sensitivity, spread, standings
+from eval.statistics.sensitivity import (
+    count_flips,
+    measure_agreement,
+    measure_sensitivity,
+    measure_spread,
+    place_prompts,
+)
 
 ITEMS = [str(number) for number in range(40)]
 
@@ -19,7 +25,7 @@ def column(**means: float) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def test_spread_by_hand() -> None:
-    one = spread("d", "x", column(a=0.2, b=0.5, c=0.8), default="b")
+    one = measure_spread("d", "x", column(a=0.2, b=0.5, c=0.8), default="b")
     assert (one.measure, one.prompts, one.worst, one.best) == ("m", 3, "a", "c")
     assert (one.low, one.mean, one.high) == pytest.approx((0.2, 0.5, 0.8))
     assert one.range == pytest.approx(0.6) and one.sd == pytest.approx(0.3)
@@ -30,15 +36,15 @@ def test_spread_by_hand() -> None:
 
 
 def test_one_prompt_has_no_spread() -> None:
-    one = spread("d", "x", column(a=0.2), default="a")
+    one = measure_spread("d", "x", column(a=0.2), default="a")
     assert (one.sd, one.mean_interval, one.gain, one.gain_interval) == (None, None, 0.0, None)
-    assert spread("d", "x", column(a=0.2), default="gone").default is None
+    assert measure_spread("d", "x", column(a=0.2), default="gone").default is None
 
 
 def test_flips_by_hand() -> None:
     """x is ahead under a and b, y under c; over all pairs of prompts x is ahead in 5.5 of 9."""
     columns = {"y": column(a=0.1, b=0.4, c=0.7), "x": column(a=0.6, b=0.5, c=0.4)}
-    (one,) = flips("d", columns)
+    (one,) = count_flips("d", columns)
     assert (one.better, one.worse, one.prompts) == ("x", "y", 3)
     assert one.flips == pytest.approx(1 / 3)
     assert one.superiority == pytest.approx((2 + 2 + 1.5) / 9)  # against .1, .4 and .7
@@ -47,9 +53,9 @@ def test_flips_by_hand() -> None:
 
 def test_flips_count_shared_prompts_and_ties_as_halves() -> None:
     columns = {"x": column(a=0.5, b=0.6, only=0.9), "y": column(a=0.5, b=0.4)}
-    (one,) = flips("d", columns)
+    (one,) = count_flips("d", columns)
     assert one.prompts == 2 and one.flips == pytest.approx(0.25)
-    assert flips("d", {"x": column(a=0.5), "y": column(b=0.5)}) == []
+    assert count_flips("d", {"x": column(a=0.5), "y": column(b=0.5)}) == []
 
 
 def test_agreement_by_hand() -> None:
@@ -59,15 +65,15 @@ def test_agreement_by_hand() -> None:
         "y": column(a=0.2, b=0.3, c=0.5),
         "z": column(a=0.3, b=0.4, c=0.1),
     }
-    assert agreement("d", columns).tau == pytest.approx(-1 / 3)
-    assert agreement("d", {"x": column(a=0.1), "y": column(a=0.2)}).tau is None
+    assert measure_agreement("d", columns).tau == pytest.approx(-1 / 3)
+    assert measure_agreement("d", {"x": column(a=0.1), "y": column(a=0.2)}).tau is None
 
 
 def test_the_best_and_what_is_not_significantly_worse() -> None:
     held = column(best=0.6, worse=0.3)
     near = {item: value + (0.02 if at < 20 else -0.021) for at, (item, value) in
             enumerate(held["best"]["m"].items())}  # fmt: skip
-    found = {one.prompt: one for one in standings({**held, "near": {"m": near}})}
+    found = {one.prompt: one for one in place_prompts({**held, "near": {"m": near}})}
     assert found["best"].best and found["best"].p_holm is None
     assert found["near"].best and not found["worse"].best
     assert found["worse"].p_holm is not None and found["worse"].p_holm < 0.001
@@ -75,7 +81,7 @@ def test_the_best_and_what_is_not_significantly_worse() -> None:
 
 def test_all_of_it_as_json() -> None:
     columns = {"d": {"x": column(a=0.1, b=0.2), "y": column(a=0.3, b=0.2), "refused": {}}}
-    told = sensitivity(columns, ("b",))
+    told = measure_sensitivity(columns, ("b",))
     json.dumps(told, allow_nan=False)
     assert [one["default"] for one in told["spread"]] == ["b", "b"]
     assert len(told["standings"]) == 4 and len(told["flips"]) == 1
