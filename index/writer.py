@@ -1,7 +1,7 @@
 """IndexWriter: the one who changes an index: segments, deletions, merges, commits, garbage."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -44,16 +44,10 @@ class IndexWriter:
         OSError: the folder cannot be written.
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        channels: Sequence[ChannelSpec] | None = None,
-    ) -> None:
+    def __init__(self, path: str | Path, channels: Sequence[ChannelSpec] | None = None) -> None:
         self.path = Path(path)
-        self._new = None
-        if channels is not None:
-            specs = {spec.name: spec for spec in channels}
-            self._new = Manifest(0, 1, specs)
+        specs = {spec.name: spec for spec in channels or ()}
+        self._new = None if channels is None else Manifest(0, 1, specs)
         self._held = ExitStack()
         self._documents: dict[str, LiveDocuments] = {}
 
@@ -67,7 +61,7 @@ class IndexWriter:
                 check_folder(self.path / name)
             self._held.enter_context(only_writer(self.path / LOCK))
             self._staged = self._committed = self._new or read_manifest(self.path)
-            self.compact()  # what a process left that was killed
+            self._remove_uncommitted()  # what a process left that was killed
         except BaseException:
             self._held.close()
             raise
@@ -80,7 +74,9 @@ class IndexWriter:
         trace: TracebackType | None,
     ) -> None:
         self._forget_documents()
-        self._held.close()
+        with self._held, suppress(OSError):
+            self._staged = self._committed
+            self._remove_uncommitted()
 
     @property
     def manifest(self) -> Manifest:
@@ -214,6 +210,8 @@ class IndexWriter:
             flush(self.path / SEGMENTS)
             write_manifest(self.path, manifest)
         self._staged = self._committed = manifest
+        if manifest.ingest is None:
+            remove_cache(self.path / CACHE)  # of work that is over, or was given up
 
     def compact(self) -> int:
         """Remove what the last commit does not name; return the number of bytes freed.
@@ -225,12 +223,14 @@ class IndexWriter:
         file lives until its last reader closes it. A reader that is just opening an older
         generation finds a file missing, sees that there is a newer one, and opens that.
         """
-        freed = remove_leftovers(self.path)
+        freed = self._remove_uncommitted()
         if self._committed.ingest is None:
             freed += remove_cache(self.path / CACHE)
-        return freed + remove_unnamed(
-            self.path / SEGMENTS, self._committed.segments, self._staged.segments
-        )
+        return freed
+
+    def _remove_uncommitted(self) -> int:
+        segments = self.path / SEGMENTS, self._committed.segments, self._staged.segments
+        return remove_leftovers(self.path) + remove_unnamed(*segments)
 
     def _make_folder(self) -> None:
         """Make the folder of a new index, unless something else lies there."""

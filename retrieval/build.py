@@ -3,7 +3,8 @@
 import os
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from embedder.progress import Progress
@@ -34,7 +35,7 @@ def build_index(
         encoders: channel -> encoder; channels with the same object are encoded in one pass.
         path: folder; missing, empty, or with an unfinished build.
         options: see `BuildOptions`.
-        progress: told the number of documents read so far.
+        progress: called with the number of documents read so far.
 
     Raises:
         ValueError: there is a complete index at `path` and `options.overwrite` is not set; an id
@@ -44,12 +45,12 @@ def build_index(
         OSError: the disk is full or cannot be written; the last commit stands.
     """
     path = Path(path)
-    absent = not os.path.lexists(path)
+    absent = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
     try:
         return _build(documents, encoders, path, options or BuildOptions(), progress)
-    except Exception:
+    except BaseException:  # Ctrl-C among them
         if absent:
-            _remove_unbegun(path)
+            _remove_unbegun(absent)
         raise
 
 
@@ -88,26 +89,33 @@ def _build(
         if complete or held is None or held.consumed == 0 or not options.resume:
             writer.start_over(specs, options.passages)
             writer.record(done)
-            writer.commit()
+            if not complete:  # else the old index answers until the new one is whole
+                writer.commit()
         else:
             _check_encoders(writer, encoders)
             done = _continued(held, done)
-        total = Ingestion(writer, encoders, options, progress).run(source, done, options.passages)
+        ingestion = Ingestion(writer, encoders, options, progress, at_once=complete)
+        total = ingestion.run(source, done, options.passages)
         writer.compact()
     return BuildReport.of(total, done.consumed, time.perf_counter() - started)
 
 
-def _remove_unbegun(path: Path) -> None:
-    """Remove a folder that a failed build made, unless documents or encoded rows are in it."""
-    try:
+def _remove_unbegun(folders: Sequence[Path]) -> None:
+    """Remove folders that a failed build made, unless documents or encoded rows are in them.
+
+    Args:
+        folders: that of the index, then those around it that were made for it.
+    """
+    path, *parents = folders
+    if (path / MANIFEST).exists():
         ingest = read_manifest(path).ingest
-    except FileNotFoundError:
-        ingest = None
-    except ValueError:
-        return
-    rows = (file for file in (path / CACHE).rglob("*") if file.is_file())
-    if (ingest is None or ingest.consumed == 0) and next(rows, None) is None:
+        if ingest is None or ingest.consumed:
+            return
+    if not any(file.is_file() for file in (path / CACHE).rglob("*")):
         shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):  # something else is in it by now
+            for parent in parents:
+                parent.rmdir()
 
 
 def add_documents(

@@ -43,7 +43,8 @@ class Ingestion:
         writer: holds the index.
         encoders: channel -> encoder.
         options: see `BuildOptions`.
-        progress: told the number of documents read so far.
+        progress: called with the number of documents read so far.
+        at_once: commit once, at the end, instead of segment by segment.
     """
 
     def __init__(
@@ -52,10 +53,12 @@ class Ingestion:
         encoders: Mapping[str, Encoder],
         options: BuildOptions,
         progress: Progress | None,
+        at_once: bool = False,
     ) -> None:
         self._writer = writer
         self._options = options
         self._progress = progress or (lambda documents: None)
+        self._at_once = at_once
         self._told = 0
         self._cache = writer.path / CACHE
         self._feeds = self._shared(encoders)
@@ -69,13 +72,15 @@ class Ingestion:
         source.skip(done.consumed, done.digest)
         self._tell(source.consumed)
         base = done.counts
+        finished = False
         while not source.exhausted:
             before = done.documents
             done = self._segment(source, done, passages)
             done = replace(done, counts=self._added(base))
-            full = done.documents - before == self._options.segment_documents
-            self._commit(done if full else None)
-        if self._writer.manifest.ingest is not None:
+            finished = done.documents - before < self._options.segment_documents
+            if finished or not self._at_once:
+                self._commit(None if finished else done)
+        if not finished:
             self._commit(None)  # the last segment was just full
         return done
 

@@ -57,8 +57,9 @@ class BuildOptions:
             the index does.
         cache: keep what was encoded in INDEX/cache until its segment is committed, so that an
             interrupted build encodes nothing twice; BM25 is not worth it and never kept.
-        overwrite: start over where there is a complete index, instead of refusing that; nothing of
-            what it held stays.
+        overwrite: replace a complete index, instead of refusing that; nothing of what it held
+            stays. It answers until the new one is whole, in one step, and stays where the build
+            fails; the same call then starts over, with what `cache` has kept.
         resume: continue interrupted work. Otherwise a build starts over, and an addition
             keeps what it had committed and takes the source as a new one.
 

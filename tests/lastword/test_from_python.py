@@ -16,6 +16,7 @@ from index.documents import Document
 from index.folder import Index
 from lastword.main import main
 from retrieval.build import build_index
+from retrieval.options import BuildOptions
 from retrieval.retriever import Retriever
 from tests.folders import ROOT
 
@@ -101,9 +102,9 @@ def test_an_unfinished_index_says_so(tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "a b.jsonl").write_text('{"_id": "x", "title": "", "text": "rotate a key"}\n')
     place = tmp_path / "an index"
     with pytest.raises(KeyboardInterrupt):
-        build_index(interrupted(2), ENCODERS, place)
-    with Index.open(place) as index, pytest.warns(UserWarning, match="is not finished, it holds 0"):
-        assert Retriever(index, ENCODERS).search({"q": "key"}, 3) == {"q": {}}
+        build_index(interrupted(2), ENCODERS, place, BuildOptions(segment_documents=1))
+    with Index.open(place) as index, pytest.warns(UserWarning, match="is not finished, it holds 2"):
+        assert Retriever(index, ENCODERS).search({"q": "wheels"}, 3) == {"q": {}}
     main(["index", str(tmp_path / "a b.jsonl"), "-o", str(tmp_path / "i"), "--channels", "bm25"])
     _interrupt(tmp_path / "i")
     capsys.readouterr()
@@ -121,7 +122,6 @@ def _interrupt(place: Path) -> None:
     """Leave an addition behind that was interrupted before its first segment."""
     from index.manifest import Ingest
     from index.writer import IndexWriter
-    from retrieval.options import BuildOptions
     from retrieval.source import EMPTY_DIGEST
 
     with IndexWriter(place) as writer:
