@@ -1,4 +1,4 @@
-"""What a matrix is asked for, what each model makes of each prompt, and what a cell holds."""
+"""The request of a matrix, the encoders of each model, and one cell."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +42,7 @@ class MatrixRequest:
         side: which wording of a prompt counts; the other is that of `base`. Where documents are
             read as by `base` under every prompt, they are read once.
         base: name of one of the prompts.
-        budget: tokens that all that is done in one folder may cost; None for no limit.
+        budget: tokens that all runs into one folder may cost; None for no limit.
         options: how models run.
         fusion: as `fusion_by_name` reads it.
         depth: documents searched per channel and query.
@@ -85,7 +85,7 @@ class MatrixRequest:
         return self.prompts[prompt] or own_prompt(self.models[model])
 
     def encoders(self, encoder: Encoder) -> dict[str, Encoder]:
-        """Return what reads each channel."""
+        """Return channel -> its encoder."""
         return {name: BM25Encoder() if name == "bm25" else encoder for name in self.channels}
 
     def judge_options(self, out: Path) -> "JudgeOptions":
@@ -93,7 +93,7 @@ class MatrixRequest:
         from eval.tasks.retrieval import JudgeOptions
         from retrieval.options import DEFAULT_CHANNELS
 
-        kept = JudgeOptions().build
+        build = JudgeOptions().build
         free = {
             name: replace(DEFAULT_CHANNELS[name], query_prompt_free=name != "bm25")
             for name in self.channels
@@ -102,14 +102,14 @@ class MatrixRequest:
             fusion=self.fusion,
             depth=self.depth,
             out=out,
-            build=replace(kept, channels=free),
+            build=replace(build, channels=free),
             latencies=0,
         )
 
     def index_facts(self, fingerprint: str) -> str:
-        """Return what of an encoder an index holds on to: all but the wording of queries."""
+        """Return the part of a fingerprint that an index depends on: all but queries' wording."""
         facts = json.loads(fingerprint).items()
-        return json.dumps({name: held for name, held in facts if not name.startswith("query_")})
+        return json.dumps({name: value for name, value in facts if not name.startswith("query_")})
 
 
 @dataclass(frozen=True)
@@ -124,25 +124,25 @@ class ModelPrompts:
     label: str
     of: Mapping[str, Mapping[str, LLMEncoder | str]]
 
-    def settings(self, asked: MatrixRequest, prompt: str) -> dict[str, Any] | None:
+    def settings(self, request: MatrixRequest, prompt: str) -> dict[str, Any] | None:
         """Return everything that changes a figure of a run folder; None where none can be."""
-        made = {name: held[prompt] for name, held in self.of.items()}
-        read = [one for one in made.values() if not isinstance(one, str)]
-        if not read:
+        encoders = {name: by_prompt[prompt] for name, by_prompt in self.of.items()}
+        readable = [encoder for encoder in encoders.values() if not isinstance(encoder, str)]
+        if not readable:
             return None
         return {
             "benchmark": "prompts",
-            "model": asked.models[self.label],
-            "prompt": format_prompt(asked.own_or(prompt, self.label)),
-            "side": asked.side,
-            "base": asked.base or None,
-            "channels": list(asked.channels),
-            "fusion": asked.fusion if len(asked.channels) > 1 else None,
-            "depth": asked.depth,
+            "model": request.models[self.label],
+            "prompt": format_prompt(request.own_or(prompt, self.label)),
+            "side": request.side,
+            "base": request.base or None,
+            "channels": list(request.channels),
+            "fusion": request.fusion if len(request.channels) > 1 else None,
+            "depth": request.depth,
             "measures": list(STANDARD),
             "fingerprint": {
-                name: held
-                for name, held in json.loads(read[0].fingerprint).items()
+                name: value
+                for name, value in json.loads(readable[0].fingerprint).items()
                 if name not in ("dense", "sparse")  # collections and pairs may want other rows
             },
         }
@@ -185,40 +185,45 @@ def tokens_per_text(record: Record) -> dict[str, float]:
     """Return role -> mean tokens that one text is fed as, wording included."""
     built = record.details.get("build") or {}
     sides = {"query": record.cost.counts, "document": built.get("counts", {})}
-    found: dict[str, float] = {}
+    means: dict[str, float] = {}
     for role, by_channel in sides.items():
         for name, counts in by_channel.items():
             if name != "bm25" and counts.get("texts"):
-                found[role] = counts["tokens"] / counts["texts"]
-    return found
+                means[role] = counts["tokens"] / counts["texts"]
+    return means
 
 
-def load_model_prompts(asked: MatrixRequest, label: str, benchmarks: set[str]) -> ModelPrompts:
+def load_model_prompts(request: MatrixRequest, label: str, benchmarks: set[str]) -> ModelPrompts:
     """Load a model once and read every prompt with it.
 
     Raises:
         ValueError: it cannot be loaded.
     """
-    backbone, options = load_backbone(asked.models[label], asked.options)
-    of: dict[str, dict[str, LLMEncoder | str]] = {}
+    backbone, options = load_backbone(request.models[label], request.options)
+    encoders: dict[str, dict[str, LLMEncoder | str]] = {}
     for benchmark in sorted(benchmarks):
-        channels = ("dense",) if benchmark == "sts" else asked.channels
-        make = partial(_encoder, backbone, options, channels)
-        of[benchmark] = {name: _read(asked, label, name, make) for name in asked.prompts}
+        channels = ("dense",) if benchmark == "sts" else request.channels
+        load = partial(_encoder, backbone, options, channels)
+        encoders[benchmark] = {
+            name: _load_prompt(request, label, name, load) for name in request.prompts
+        }
         if benchmark == "sts":
-            of[benchmark] = {name: _one_row(held) for name, held in of[benchmark].items()}
-    return ModelPrompts(label, of)
+            encoders[benchmark] = {
+                name: _refuse_several_vectors(encoder)
+                for name, encoder in encoders[benchmark].items()
+            }
+    return ModelPrompts(label, encoders)
 
 
-def _read(
-    asked: MatrixRequest, label: str, name: str, make: Callable[[Prompt], LLMEncoder]
+def _load_prompt(
+    request: MatrixRequest, label: str, name: str, load: Callable[[Prompt], LLMEncoder]
 ) -> LLMEncoder | str:
     """Read one prompt, or say why not; with one side only, the other side is the base's."""
     try:
-        encoder = make(asked.own_or(name, label))
-        if asked.side == "both":
+        encoder = load(request.own_or(name, label))
+        if request.side == "both":
             return encoder
-        return _mixed(encoder, make(asked.own_or(asked.base, label)), asked.side)
+        return _mixed(encoder, load(request.own_or(request.base, label)), request.side)
     except ValueError as error:
         return " ".join(str(error).split())
 
@@ -232,30 +237,36 @@ def _encoder(
     return LLMEncoder(backbone, chosen, options)
 
 
-def _one_row(encoder: LLMEncoder | str) -> LLMEncoder | str:
+def _refuse_several_vectors(encoder: LLMEncoder | str) -> LLMEncoder | str:
     if isinstance(encoder, str) or not encoder.prompt.reading.mode.endswith("-multi"):
         return encoder
     return "it reads several rows of a text; pairs are judged by one"
 
 
-def _mixed(encoder: LLMEncoder, base: LLMEncoder, asked: PromptSide) -> LLMEncoder:
+def _mixed(encoder: LLMEncoder, base: LLMEncoder, side: PromptSide) -> LLMEncoder:
     """Put the base's wording of one role beside the prompt's wording of the other.
 
     Raises:
         ValueError: the two read by different rules, so that their rows cannot be compared.
     """
-    mine, other = encoder.reader.form, base.reader.form
-    if asked == "query":
-        kept, form = Role.DOCUMENT, PromptVariant(mine.name, mine.query, other.document)
+    own_form, base_form = encoder.reader.form, base.reader.form
+    if side == "query":
+        base_role, form = (
+            Role.DOCUMENT,
+            PromptVariant(own_form.name, own_form.query, base_form.document),
+        )
     else:
-        kept, form = Role.QUERY, PromptVariant(mine.name, other.query, mine.document)
-    made = LLMEncoder(encoder.backbone, replace(encoder.prompt, forms=(form,)), base.options)
-    if role_fingerprint(made, kept) != role_fingerprint(base, kept):
-        lines = fingerprint_differences(base.fingerprint, made.fingerprint)
+        base_role, form = (
+            Role.QUERY,
+            PromptVariant(own_form.name, base_form.query, own_form.document),
+        )
+    mixed = LLMEncoder(encoder.backbone, replace(encoder.prompt, forms=(form,)), base.options)
+    if role_fingerprint(mixed, base_role) != role_fingerprint(base, base_role):
+        lines = fingerprint_differences(base.fingerprint, mixed.fingerprint)
         rules = [line.partition(":")[0] for line in lines]
         differing = ", ".join(rule for rule in rules if not rule.endswith("_prompt"))
         raise ValueError(
             f"it reads texts by other rules than {base.prompt.name!r} ({differing or 'examples'}), "
-            f"so that {kept.value}s cannot be read as by that"
+            f"so that {base_role.value}s cannot be read as by that"
         )
-    return made
+    return mixed

@@ -1,4 +1,4 @@
-"""A budget in tokens: what reading costs is counted and charged before anything is run."""
+"""A budget in tokens: the cost of reading is counted and charged before anything is run."""
 
 from collections.abc import Hashable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
@@ -34,7 +34,7 @@ class Charge:
 
 @dataclass(frozen=True)
 class Ledger:
-    """Passes that were paid for, once and for all: what is interrupted goes on at no cost."""
+    """Passes that are paid for: an interrupted run goes on at no cost."""
 
     charges: tuple[Charge, ...] = ()
 
@@ -45,12 +45,12 @@ class Ledger:
 
     @property
     def apart(self) -> int:
-        """Tokens that the same would have cost prompt by prompt."""
+        """Tokens that the same passes would have cost prompt by prompt."""
         return sum(charge.apart for charge in self.charges)
 
     def holds(self, texts: str, side: str) -> bool:
         """Tell whether reading these texts so is paid for."""
-        return any(one.texts == texts and side in one.sides for one in self.charges)
+        return any(charge.texts == texts and side in charge.sides for charge in self.charges)
 
     def reading(self, texts: str, sides: Set[str]) -> "Ledger":
         """Return the ledger of a run that asks for these sides of some texts, and no others.
@@ -60,10 +60,10 @@ class Ledger:
         """
         return Ledger(
             tuple(
-                replace(one, sides=tuple(side for side in one.sides if side in sides))
-                if one.texts == texts and not sides.isdisjoint(one.sides)
-                else one
-                for one in self.charges
+                replace(charge, sides=tuple(side for side in charge.sides if side in sides))
+                if charge.texts == texts and not sides.isdisjoint(charge.sides)
+                else charge
+                for charge in self.charges
             )
         )
 
@@ -74,7 +74,7 @@ class Ledger:
 
     @staticmethod
     def read(path: Path) -> "Ledger":
-        """Read what `write` wrote; nothing was spent where there is none.
+        """Read the file of `write`; without one nothing was spent.
 
         Raises:
             ValueError: it is another file.
@@ -113,7 +113,7 @@ class Decision:
 
 
 _Passes = dict[tuple[Role, Hashable], tuple[GroupTokens, tuple[str, ...]]]
-"""Passes that are being put together: what each reads, and whose sides, nothing charged yet."""
+"""Passes that are not charged yet: role and shared head -> token counts, and prompts' sides."""
 
 
 def decide(
@@ -121,7 +121,7 @@ def decide(
     budget: int | None,
     encoders: Mapping[str, LLMEncoder],
     data: Sequence[LedgerTexts],
-    what: str,
+    label: str,
 ) -> tuple[Ledger, dict[str, Decision]]:
     """Choose which prompts are read, in their order: each that the budget has room for.
 
@@ -130,10 +130,10 @@ def decide(
         budget: tokens in all, those of the ledger included; None for no limit.
         encoders: prompt -> encoder, all of one model.
         data: the texts of a data set.
-        what: model and data set, for people.
+        label: model and data set, for people.
 
     Returns:
-        The ledger with the passes of what is run, and for each prompt what was decided.
+        The ledger with the passes of the prompts that run, and prompt -> its decision.
     """
     new: _Passes = {}
     decided: dict[str, Decision] = {}
@@ -145,7 +145,7 @@ def decide(
         else:
             added = _tokens(_join(encoder, data, ledger, {}))
         decided[prompt] = Decision(runs, added, encoder.reader.generates)
-    return _charge(ledger, new, data, what), decided
+    return _charge(ledger, new, data, label), decided
 
 
 def _tokens(passes: _Passes) -> int:
@@ -172,11 +172,11 @@ def _join(
     return joined
 
 
-def _charge(ledger: Ledger, new: _Passes, data: Sequence[LedgerTexts], what: str) -> Ledger:
+def _charge(ledger: Ledger, new: _Passes, data: Sequence[LedgerTexts], label: str) -> Ledger:
     digests = {texts.role: texts.digest for texts in data}
     charges = (
         Charge(
-            f"{what}, {role.value}", digests[role], sides, tally.tokens, int(tally.lengths.sum())
+            f"{label}, {role.value}", digests[role], sides, tally.tokens, int(tally.lengths.sum())
         )
         for (role, _), (tally, sides) in new.items()
     )
@@ -184,5 +184,5 @@ def _charge(ledger: Ledger, new: _Passes, data: Sequence[LedgerTexts], what: str
 
 
 def side_digest(encoder: LLMEncoder, role: Role) -> str:
-    """Return what stands for a prompt's side in a ledger."""
+    """Return the digest of a prompt's wording of one role."""
     return digest(role_fingerprint(encoder, role))

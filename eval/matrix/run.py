@@ -1,4 +1,4 @@
-"""Prompts x models x data sets: every cell judged, what prompts share read once."""
+"""Prompts x models x data sets: judge every cell, and read once what prompts share."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,18 +30,18 @@ LEDGER = "budget.json"
 
 @dataclass(frozen=True)
 class Matrix:
-    """What became of every cell.
+    """Every cell of a matrix.
 
     Attributes:
-        asked: what was asked for.
+        request: prompts, models and how they are judged.
         datasets: names, in order.
         cells: model by model, in each data set by data set, and there prompt by prompt.
-        ledger: what was charged, ever.
+        ledger: every charge, earlier runs' included.
         planned: nothing was run, and nothing is charged yet.
         changed: data sets of which there were records of other texts or judgements.
     """
 
-    asked: MatrixRequest
+    request: MatrixRequest
     datasets: tuple[str, ...]
     cells: tuple[MatrixCell, ...]
     ledger: Ledger
@@ -59,13 +59,13 @@ class Matrix:
     def to_json(self) -> dict[str, Any]:
         """Return everything but the values of single items, which lie in the run folders."""
         return {
-            "models": list(self.asked.models),
-            "prompts": list(self.asked.prompts),
+            "models": list(self.request.models),
+            "prompts": list(self.request.prompts),
             "datasets": list(self.datasets),
-            "side": self.asked.side,
-            "base": self.asked.base,
-            "channels": list(self.asked.channels),
-            "budget": self.asked.budget,
+            "side": self.request.side,
+            "base": self.request.base,
+            "channels": list(self.request.channels),
+            "budget": self.request.budget,
             "tokens": {"computed": self.ledger.spent, "prompt_by_prompt": self.ledger.apart},
             "planned": self.planned,
             "cells": [cell.to_json() for cell in self.cells],
@@ -73,7 +73,7 @@ class Matrix:
 
 
 def run_matrix(
-    asked: MatrixRequest,
+    request: MatrixRequest,
     data: Sequence[Data],
     out: Path,
     watch: MatrixWatch | None = None,
@@ -82,32 +82,33 @@ def run_matrix(
     """Judge every prompt with every model on every data set, and go on where that was begun.
 
     Args:
-        asked: prompts, models and how they are judged.
+        request: prompts, models and how they are judged.
         data: BEIR collections and sets of scored pairs.
         out: OUT/MODEL/PROMPT become run folders; OUT/work holds rows, indexes and the ledger.
-        watch: shows progress: what is read, how many texts -> told how many have been.
+        watch: shows progress: called with a label and the number of texts, it yields a function
+            that is called with the number of texts read so far.
         dry_run: count tokens and decide, and neither run nor write anything.
 
     Raises:
         ValueError: two data sets have one name, a model cannot be loaded, or a run folder holds
             results of other settings.
     """
-    names = tuple(one.name for one in data)
+    names = tuple(dataset.name for dataset in data)
     if (repeated := first_repeated(names)) is not None:
         raise ValueError(f"two of the data sets are called {repeated!r}; rename one")
     ledger = Ledger.read(out / WORK / LEDGER)
     cells: list[MatrixCell] = []
     changed: dict[str, None] = {}
-    for label in asked.models:
-        made = load_model_prompts(asked, label, {"retrieval", "sts"} & {_kind(one) for one in data})
-        finished = _folders(asked, made, out, dry_run)
-        for one in data:
-            column = _ModelColumn(asked, made, one, out, finished)
+    for label in request.models:
+        prompts = load_model_prompts(request, label, {_kind(dataset) for dataset in data})
+        finished = _folders(request, prompts, out, dry_run)
+        for dataset in data:
+            column = _ModelColumn(request, prompts, dataset, out, finished)
             ledger = column.run(ledger, watch, dry_run)
             cells += column.cells.values()
-            changed |= dict.fromkeys([one.name] if column.changed else [])
-        del made  # one model at a time is in memory
-    return Matrix(asked, names, tuple(cells), ledger, dry_run, tuple(changed))
+            changed |= dict.fromkeys([dataset.name] if column.changed else [])
+        del prompts  # one model at a time is in memory
+    return Matrix(request, names, tuple(cells), ledger, dry_run, tuple(changed))
 
 
 def _kind(data: Data) -> str:
@@ -115,13 +116,13 @@ def _kind(data: Data) -> str:
 
 
 def _folders(
-    asked: MatrixRequest, made: ModelPrompts, out: Path, dry_run: bool
+    request: MatrixRequest, prompts: ModelPrompts, out: Path, dry_run: bool
 ) -> dict[str, Mapping[str, Record]]:
     """Open the run folder of every prompt that the model can read; prompt -> what is finished."""
     opened: dict[str, Mapping[str, Record]] = {}
-    for prompt in asked.prompts:
-        folder = out / made.label / prompt
-        settings = made.settings(asked, prompt)
+    for prompt in request.prompts:
+        folder = out / prompts.label / prompt
+        settings = prompts.settings(request, prompt)
         if settings is None:
             opened[prompt] = {}
         elif dry_run:
@@ -136,26 +137,26 @@ class _ModelColumn:
 
     def __init__(
         self,
-        asked: MatrixRequest,
-        made: ModelPrompts,
+        request: MatrixRequest,
+        prompts: ModelPrompts,
         data: Data,
         out: Path,
         finished: Mapping[str, Mapping[str, Record]],
     ) -> None:
-        self.asked, self.made, self.data, self.out = asked, made, data, out
+        self.request, self.prompts, self.data, self.out = request, prompts, data, out
         self.source = data.source_facts() if isinstance(data, PairSet) else source_facts(data)
         self.changed = False
         self.cells = {
-            prompt: MatrixCell(made.label, prompt, data.name, self._unchanged(finished[prompt]))
-            for prompt in asked.prompts
+            prompt: MatrixCell(prompts.label, prompt, data.name, self._unchanged(finished[prompt]))
+            for prompt in request.prompts
         }
         self.encoders: dict[str, LLMEncoder] = {}
         for prompt, cell in self.cells.items():
-            found = made.of[_kind(data)][prompt]
-            if isinstance(found, str):
-                self.cells[prompt] = replace(cell, record=None, refused=found)
+            encoder = prompts.of[_kind(data)][prompt]
+            if isinstance(encoder, str):
+                self.cells[prompt] = replace(cell, record=None, refused=encoder)
             elif cell.record is None:
-                self.encoders[prompt] = found
+                self.encoders[prompt] = encoder
 
     def _unchanged(self, finished: Mapping[str, Record]) -> Record | None:
         """Return the record of this data set, unless it may be of other texts or judgements."""
@@ -170,19 +171,21 @@ class _ModelColumn:
         if not self.encoders:
             return ledger
         texts = self._texts()
-        what = f"{self.made.label} on {self.data.name}"
-        ledger, decided = decide(ledger, self.asked.budget, self.encoders, texts, what)
-        for prompt, held in decided.items():
-            self.cells[prompt] = replace(self.cells[prompt], decision=held)
-        runs = {prompt: one for prompt, one in self.encoders.items() if decided[prompt].runs}
+        label = f"{self.prompts.label} on {self.data.name}"
+        ledger, decided = decide(ledger, self.request.budget, self.encoders, texts, label)
+        for prompt, decision in decided.items():
+            self.cells[prompt] = replace(self.cells[prompt], decision=decision)
+        runs = {
+            prompt: encoder for prompt, encoder in self.encoders.items() if decided[prompt].runs
+        }
         if dry_run or not runs:
             return ledger
-        for one in texts:
-            ledger = ledger.reading(one.digest, self._sides(one.role))
+        for data in texts:
+            ledger = ledger.reading(data.digest, self._sides(data.role))
         ledger.write(self.out / WORK / LEDGER)
         # A prompt whose budget is spent is in no pass: each pass is as it was charged.
-        count = sum(len(held.texts) for held in texts)
-        with watch(what, count) if watch else nullcontext(lambda done: None) as advance:
+        count = sum(len(data.texts) for data in texts)
+        with watch(label, count) if watch else nullcontext(lambda done: None) as advance:
             passes = self._passes(ledger, texts, runs, advance)
             for prompt, encoder in runs.items():
                 self._judge(prompt, encoder, passes)
@@ -190,16 +193,19 @@ class _ModelColumn:
 
     def _texts(self) -> list[LedgerTexts]:
         if isinstance(self.data, PairSet):
-            found = [(Role.QUERY, sentences([self.data]))]
+            texts_by_role = [(Role.QUERY, sentences([self.data]))]
         else:
-            held = [document.content for document in self.data.documents()]
-            found = [(Role.DOCUMENT, held), (Role.QUERY, list(self.data.queries().values()))]
-        return [LedgerTexts(role, texts, digest(*texts)) for role, texts in found]
+            documents = [document.content for document in self.data.documents()]
+            texts_by_role = [
+                (Role.DOCUMENT, documents),
+                (Role.QUERY, list(self.data.queries().values())),
+            ]
+        return [LedgerTexts(role, texts, digest(*texts)) for role, texts in texts_by_role]
 
     def _sides(self, role: Role) -> set[str]:
-        """Return what the prompts that are asked for make of a role, finished ones included."""
-        found = self.made.of[_kind(self.data)].values()
-        return {side_digest(one, role) for one in found if not isinstance(one, str)}
+        """Return digests of a role's wordings in the requested prompts, finished ones included."""
+        encoders = self.prompts.of[_kind(self.data)].values()
+        return {side_digest(encoder, role) for encoder in encoders if not isinstance(encoder, str)}
 
     def _passes(
         self,
@@ -211,21 +217,23 @@ class _ModelColumn:
         """Return where each side of each prompt is read: its pass, and its place in there."""
         done = 0
 
-        def told(count: int) -> None:
+        def add_texts(count: int) -> None:
             nonlocal done
             done += count
             advance(done)
 
-        found: dict[tuple[Role, str], tuple[SharedRows, int]] = {}
-        for held in texts:
-            sides = {side_digest(one, held.role): one for one in reversed([*runs.values()])}
+        passes: dict[tuple[Role, str], tuple[SharedRows, int]] = {}
+        for data in texts:
+            sides = {
+                side_digest(prompt, data.role): prompt for prompt in reversed([*runs.values()])
+            }
             for charge in ledger.charges:
                 members = [side for side in charge.sides if side in sides]
-                if charge.texts == held.digest and members:
+                if charge.texts == data.digest and members:
                     group = [sides[side] for side in members]
-                    shared = SharedRows(group, held.role, self.out / WORK / "rows", told)
-                    found |= {(held.role, side): (shared, at) for at, side in enumerate(members)}
-        return found
+                    shared = SharedRows(group, data.role, self.out / WORK / "rows", add_texts)
+                    passes |= {(data.role, side): (shared, at) for at, side in enumerate(members)}
+        return passes
 
     def _judge(
         self,
@@ -239,18 +247,20 @@ class _ModelColumn:
             for role in Role
             if (role, side := side_digest(encoder, role)) in passes
         }
-        shared = SharedEncoder(encoder, {role: one.readers[at] for role, (one, at) in mine.items()})
-        every = {id(one): one for one, _ in passes.values()}.values()
-        before, started = sum(one.seconds for one in every), time.perf_counter()
-        folder = self.out / self.made.label / prompt
+        shared = SharedEncoder(
+            encoder, {role: rows.readers[at] for role, (rows, at) in mine.items()}
+        )
+        all_rows = {id(rows): rows for rows, _ in passes.values()}.values()
+        before, started = sum(rows.seconds for rows in all_rows), time.perf_counter()
+        folder = self.out / self.prompts.label / prompt
         try:
             record = self._record(shared, folder)
         except ValueError as error:
             self.cells[prompt] = replace(self.cells[prompt], refused=" ".join(str(error).split()))
             return
-        own = time.perf_counter() - started - (sum(one.seconds for one in every) - before)
-        seconds = {"encode": sum(one.share for one, _ in mine.values()), "judge": own}
-        sharers = {role.value: len(one.readers) for role, (one, _) in mine.items()}
+        judging = time.perf_counter() - started - (sum(rows.seconds for rows in all_rows) - before)
+        seconds = {"encode": sum(rows.share for rows, _ in mine.values()), "judge": judging}
+        sharers = {role.value: len(rows.readers) for role, (rows, _) in mine.items()}
         record = replace(
             record,
             cost=replace(record.cost, seconds=seconds, peak_bytes=peak_bytes()),
@@ -264,12 +274,12 @@ class _ModelColumn:
             return judge_pairs([self.data], shared)[0]
         from eval.tasks.retrieval import judge
 
-        channels = self.asked.encoders(shared)
+        channels = self.request.encoders(shared)
         index = self._index(shared, channels)
-        options = self.asked.judge_options(folder)
+        options = self.request.judge_options(folder)
         return judge(self.data, channels, index, options)
 
     def _index(self, shared: SharedEncoder, channels: Mapping[str, Encoder]) -> Path:
         """Name an index after the documents' side: prompts that share that share the index."""
-        place = digest(*channels, self.asked.index_facts(shared.fingerprint))
+        place = digest(*channels, self.request.index_facts(shared.fingerprint))
         return self.out / WORK / "indexes" / f"{self.data.name.replace('/', '-')}-{place}.index"

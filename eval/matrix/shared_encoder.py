@@ -16,14 +16,14 @@ from embedder.types import Representation, Role
 class SharedRows:
     """One pass over texts for several encoders of a model.
 
-    Whoever asks for rows first has those of all prompts computed and written down; the others
-    find theirs, also after the process was killed.
+    The first request for rows computes those of all prompts and writes them down; the others are
+    read from disk, also after the process was killed.
 
     Args:
-        encoders: read together, see `embedder.together.groups`.
+        encoders: read together, see `group_prompts`.
         role: side of the search.
         folder: where rows are kept, those of equal sides once.
-        told: told how many more texts have been read, as a share of the passes over them.
+        advance: called with the number of further texts read, as a share of the passes.
     """
 
     def __init__(
@@ -31,18 +31,19 @@ class SharedRows:
         encoders: Sequence[LLMEncoder],
         role: Role,
         folder: Path,
-        told: Callable[[int], None] = lambda texts: None,
+        advance: Callable[[int], None] = lambda texts: None,
     ) -> None:
         self.role = role
         self.seconds = 0.0
         self._encoders = list(encoders)
-        self._told = told
-        self._of: tuple[str, ...] | None = None
-        self._held: list[tuple[Representation, Counter[str]]] = []
+        self._advance = advance
+        self._texts: tuple[str, ...] | None = None
+        self._results: list[tuple[Representation, Counter[str]]] = []
         sides = [
-            _SharedPrompt(self, at, role_fingerprint(one, role)) for at, one in enumerate(encoders)
+            _SharedPrompt(self, at, role_fingerprint(prompt, role))
+            for at, prompt in enumerate(encoders)
         ]
-        self.readers = [CachedEncoder(one, folder) for one in sides]
+        self.readers = [CachedEncoder(prompt, folder) for prompt in sides]
 
     @property
     def share(self) -> float:
@@ -51,29 +52,29 @@ class SharedRows:
 
     def rows(self, at: int, texts: Sequence[str]) -> tuple[Representation, Counter[str]]:
         """Return the rows of one encoder and what it counted; read for all if that is new."""
-        if self._of != tuple(texts):
+        if self._texts != tuple(texts):
             started = time.perf_counter()
-            before = [Counter(one.counts) for one in self._encoders]
+            before = [Counter(encoder.counts) for encoder in self._encoders]
             passes, moved = len(group_prompts(self._encoders, self.role)), 0
 
             def move(done: int) -> None:
                 nonlocal moved
-                self._told(done // passes - moved)
+                self._advance(done // passes - moved)
                 moved = done // passes
 
             with watching(move, passes * len(texts)):
                 rows = encode_prompts_together(self._encoders, texts, self.role)
-            added = [Counter(one.counts) for one in self._encoders]
-            for counts, held in zip(added, before, strict=True):
-                counts.subtract(held)
-            self._held = list(zip(rows, added, strict=True))
-            self._of = tuple(texts)
+            added = [Counter(encoder.counts) for encoder in self._encoders]
+            for counts, earlier in zip(added, before, strict=True):
+                counts.subtract(earlier)
+            self._results = list(zip(rows, added, strict=True))
+            self._texts = tuple(texts)
             self.seconds += time.perf_counter() - started
-            for other, reader in enumerate(self.readers):
-                if other != at:
-                    reader.encode(texts, self.role)
-            self._told(len(texts) - moved)
-        return self._held[at]
+            for place, reader in enumerate(self.readers):
+                if place != at:
+                    reader.encode(texts, self.role)  # written down under each prompt
+            self._advance(len(texts) - moved)
+        return self._results[at]
 
 
 class _SharedPrompt:
@@ -111,7 +112,7 @@ class SharedEncoder:
     @property
     def counts(self) -> Mapping[str, int]:
         """What the prompt does to texts where it is read alone."""
-        return dict(sum((Counter(one.counts) for one in self._sides.values()), Counter()))
+        return dict(sum((Counter(reader.counts) for reader in self._sides.values()), Counter()))
 
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Return rows, computed now or before."""
@@ -124,8 +125,8 @@ class SharedEncoder:
 
 def digest(*texts: str) -> str:
     """Return 16 hex digits that stand for texts in order."""
-    found = hashlib.blake2b(digest_size=8)
+    state = hashlib.blake2b(digest_size=8)
     for text in texts:
         data = text.encode("utf-8", "surrogatepass")
-        found.update(len(data).to_bytes(8, "little") + data)
-    return found.hexdigest()
+        state.update(len(data).to_bytes(8, "little") + data)
+    return state.hexdigest()

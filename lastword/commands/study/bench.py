@@ -235,8 +235,8 @@ def _told(matrix: "Matrix", seed: int) -> dict[str, Any]:
     columns = {
         dataset: {
             model: {prompt: record.main for prompt, record in matrix.column(dataset, model).items()}
-            for model in matrix.asked.models
+            for model in matrix.request.models
         }
         for dataset in matrix.datasets
     }
-    return matrix.to_json() | measure_sensitivity(columns, (matrix.asked.default,), seed)
+    return matrix.to_json() | measure_sensitivity(columns, (matrix.request.default,), seed)
