@@ -59,7 +59,7 @@ def open_or_build(
         encoders: channel -> encoder.
         path: of the index; a report of the build is kept beside it.
         build: how it is built.
-        progress: told the number of documents read while it is built.
+        progress: called with the number of documents read while it is built.
 
     Raises:
         ValueError: there is an index of other documents that was not built here.
@@ -72,22 +72,23 @@ def open_or_build(
     if index.unfinished is not None:
         index.close()
         return _finish(build_with, path, build)
-    wanted = documents_digest(_indexable(documents(), build))
-    held = documents_digest(index.stream())
-    if held == wanted:
-        return IndexedDocuments(index, wanted, "reused")
-    count = index.documents
+    digest = documents_digest(text for text in documents() if _is_indexed(text, build))
+    index_digest = documents_digest(index.stream())
+    if index_digest == digest:
+        return IndexedDocuments(index, digest, "reused")
     index.close()
-    if _built_digest(path) not in (held, None):
+    # None: the build was not seen to its end. Without a report, the index was not built here.
+    if _read_report(path).get(_DIGEST, "") not in (index_digest, None):
         raise ValueError(
-            f"{path} is not an index of these documents: the {count:,} that it holds are others, "
-            "and it was not made here or was changed since; give another folder, or remove it"
+            f"{path} is not an index of these documents: the {index.documents:,} that it holds are "
+            "others, and it was not made here or was changed since; give another folder, or "
+            "remove it"
         )
     return replace(build_with(replace(build, overwrite=True)), state="rebuilt")
 
 
 def source_facts(collection: Collection) -> dict[str, str]:
-    """Return digests of everything that is judged: where one differs, figures are of other data."""
+    """Return digests of all that is judged: where one differs, figures are of other data."""
     documents = documents_digest(collection.documents())
     return {"documents": documents, "judgements": judgements_digest(collection)}
 
@@ -98,15 +99,14 @@ def judgements_digest(collection: Collection) -> str:
 
 
 def manifest_digest(manifest: Manifest) -> str:
-    """Return a digest of what an index holds, by the checksums of its files."""
+    """Return a digest of the contents of an index, by the checksums of its files."""
     return content_hash([asdict(segment) for segment in manifest.segments])
 
 
 def build_report(path: Path) -> dict[str, Any] | None:
     """Return the report of a build here; None where it is not known, or not of a whole build."""
-    report = _report_path(path)
-    held = read_json(report) if report.is_file() else None
-    return held if isinstance(held, dict) and "counts" in held else None
+    report = _read_report(path)
+    return report if "counts" in report else None
 
 
 def replace_report(path: Path, facts: Mapping[str, Any]) -> None:
@@ -126,7 +126,7 @@ def _build(
 
     def digested() -> Iterator[Document]:
         for document in documents():
-            if document.content or build.on_empty == "keep":
+            if _is_indexed(document, build):
                 digest.add(document)
             yield document
 
@@ -148,18 +148,14 @@ def _finish(
     return replace(build_with(replace(build, resume=False)), state="rebuilt")
 
 
-def _indexable(documents: Iterable[Document], build: BuildOptions) -> Iterator[Document]:
-    return (one for one in documents if one.content or build.on_empty == "keep")
+def _is_indexed(document: Document, build: BuildOptions) -> bool:
+    return bool(document.content) or build.on_empty == "keep"
 
 
-def _built_digest(path: Path) -> str | None:
-    """Return the digest of what was built here; None where the build was not seen to its end.
-
-    An index without a report was not built here: "" is the digest of nothing.
-    """
-    report = _report_path(path)
-    held = read_json(report) if report.is_file() else {}
-    return held.get(_DIGEST, "") if isinstance(held, dict) else ""
+def _read_report(path: Path) -> dict[str, Any]:
+    report_path = _report_path(path)
+    report = read_json(report_path) if report_path.is_file() else {}
+    return report if isinstance(report, dict) else {}
 
 
 def _report_path(index: Path) -> Path:

@@ -23,7 +23,7 @@ def describe_environment() -> dict[str, Any]:
         "accelerator": _accelerator(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "versions": {name: found for name in LIBRARIES if (found := _version(name))},
+        "versions": {name: number for name in LIBRARIES if (number := _version(name))},
     }
 
 

@@ -1,4 +1,4 @@
-"""What is kept of one judged data set: values per run, measure and item, and what they cost."""
+"""The record of one judged data set: values per run, measure and item, and their cost."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ SUFFIX = ".json"
 
 @dataclass(frozen=True, slots=True)
 class RunCost:
-    """What judging took.
+    """Time, tokens and memory that judging took.
 
     Attributes:
         seconds: step -> wall time.
@@ -112,7 +112,7 @@ class Record:
             **self.details,
             **asdict(self.cost),
             "latencies_ms": list(self.cost.latencies_ms),
-            "fingerprint": {name: json.loads(held) for name, held in self.fingerprints.items()},
+            "fingerprint": {name: json.loads(text) for name, text in self.fingerprints.items()},
             "values": {name: dict(values) for name, values in self.values.items()},
         }
 
@@ -136,13 +136,13 @@ class Record:
             values=data["values"],
             counted=data["counted"],
             fingerprints={
-                name: json.dumps(held, sort_keys=True, ensure_ascii=False, separators=_COMPACT)
-                for name, held in data["fingerprint"].items()
+                name: json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=_COMPACT)
+                for name, facts in data["fingerprint"].items()
             },
             cost=RunCost(
                 data["seconds"], data["counts"], data["peak_bytes"], tuple(data["latencies_ms"])
             ),
-            details={name: held for name, held in data.items() if name not in _FIELDS},
+            details={name: value for name, value in data.items() if name not in _FIELDS},
         )
 
     @property
@@ -234,8 +234,8 @@ def peak_bytes() -> int:
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024  # Linux counts kilobytes
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
-        held += torch.cuda.max_memory_allocated()
-    return int(held)
+        peak += torch.cuda.max_memory_allocated()
+    return int(peak)

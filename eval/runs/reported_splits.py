@@ -13,9 +13,9 @@ def check_judgements(path: Path) -> None:
     Raises:
         ValueError: its name, or the record beside it, says that it is of such a split.
     """
-    beside = path.with_suffix(SUFFIX)
-    if beside != path and beside.is_file() and is_record(beside):
-        check_development(Record.read(beside).dataset)
+    record_path = path.with_suffix(SUFFIX)
+    if record_path != path and record_path.is_file() and is_record(record_path):
+        check_development(Record.read(record_path).dataset)
     folder = path.resolve().parent.parent.name  # BEIR keeps judgements in NAME/qrels/SPLIT.tsv
     words = re.split(r"[^a-z0-9]+", path.stem.lower())
     if "test" in words or path.stem == reported_split(folder):
@@ -36,12 +36,13 @@ def check_development(dataset: str) -> None:
         raise ValueError(_refusal(f"{dataset} is the split that figures are reported on", dataset))
 
 
-def _refusal(what: str, dataset: str) -> str:
-    held = BEIR.get(dataset) or WHOLE.get(dataset)
-    others = [split for split in held.splits if split != held.reported] if held else ["train"]
+def _refusal(fault: str, dataset: str) -> str:
+    beir_set = BEIR.get(dataset) or WHOLE.get(dataset)
+    splits, reported = (beir_set.splits, beir_set.reported) if beir_set else (("train",), "test")
+    others = [split for split in splits if split != reported]
     advice = (
         f"take judgements of another split, e.g. lastword eval retrieval --split {others[0]}"
         if others
         else "it has no other split: choose on another data set, or on judgements of your own"
     )
-    return f"{what}, and what is chosen there would flatter it; {advice}"
+    return f"{fault}, and what is chosen there would flatter it; {advice}"

@@ -1,4 +1,4 @@
-"""config.json of a run folder: what was run, and whether a folder belongs to a configuration."""
+"""config.json of a run folder: its settings, and whether a folder belongs to a configuration."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from eval.runs.record import Record
 from eval.runs.run_folder import CONFIG, read_config, read_records
 
 FORMAT = 1
-SHOWN = 4  # differences that an error names
+NAMED_DIFFERENCES = 4  # in an error
 FREE = "datasets"
 """The one setting that may differ between two evaluations into the same folder."""
 
@@ -30,26 +30,28 @@ def open_run(folder: Path, settings: Mapping[str, Any], resume: bool) -> dict[st
         ValueError: the folder holds results of other settings, which are named.
         OSError: it cannot be written.
     """
-    wanted = json.loads(json.dumps(settings))
+    own = json.loads(json.dumps(settings))
     if (folder / CONFIG).is_file():
-        held = read_config(folder).get("settings", {})
-        lines = list(_differences(_compared(held), _compared(wanted)))
+        earlier = read_config(folder).get("settings", {})
+        lines = list(_differences(_fixed(earlier), _fixed(own)))
         if lines:
-            more = f"; {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+            named = lines[:NAMED_DIFFERENCES]
+            if len(lines) > NAMED_DIFFERENCES:
+                named.append(f"{len(lines) - NAMED_DIFFERENCES} more")
             raise ValueError(
-                f"{folder} holds results of other settings ({'; '.join(lines[:SHOWN])}{more}); "
+                f"{folder} holds results of other settings ({'; '.join(named)}); "
                 "give another --out, or remove it"
             )
-        asked = [*held.get(FREE, []), *wanted.get(FREE, [])]
-        if asked:
-            wanted[FREE] = list(dict.fromkeys(asked))
+        datasets = [*earlier.get(FREE, []), *own.get(FREE, [])]
+        if datasets:
+            own[FREE] = list(dict.fromkeys(datasets))
     finished = read_records(folder) if resume and folder.is_dir() else {}
     folder.mkdir(parents=True, exist_ok=True)
     config = {
         "format": FORMAT,
         "command": [_program_name(sys.argv[0]), *sys.argv[1:]],
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "settings": wanted,
+        "settings": own,
         **describe_environment(),
     }
     write_json(folder / CONFIG, config)
@@ -62,20 +64,20 @@ def _program_name(path: str) -> str:
     return program.parent.name if program.name == "__main__.py" else program.name
 
 
-def _compared(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: held for name, held in settings.items() if name != FREE}
+def _fixed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name != FREE}
 
 
-def _differences(held: object, wanted: object, place: str = "") -> Iterator[str]:
+def _differences(earlier: object, now: object, place: str = "") -> Iterator[str]:
     """Name the settings that differ, one line each; texts are shortened."""
-    if held == wanted:
+    if earlier == now:
         return
-    if isinstance(held, dict) and isinstance(wanted, dict):
-        for name in sorted(held.keys() | wanted.keys()):
+    if isinstance(earlier, dict) and isinstance(now, dict):
+        for name in sorted(earlier.keys() | now.keys()):
             inner = f"{place}.{name}" if place else name
-            yield from _differences(held.get(name), wanted.get(name), inner)
+            yield from _differences(earlier.get(name), now.get(name), inner)
         return
-    yield f"{place}: it has {_short(held)}, now {_short(wanted)}"
+    yield f"{place}: it has {_short(earlier)}, now {_short(now)}"
 
 
 def _short(value: object, limit: int = 60) -> str:

@@ -1,6 +1,6 @@
-"""A run folder: what was judged with one configuration, read back for comparing and reporting.
+"""A run folder: the results of one configuration, read back for comparing and reporting.
 
-config.json             everything needed to run it again, see `eval.run_config`
+config.json             everything needed to run it again, see `eval.runs.run_config`
 DATASET.json            a Record: values per item, timings, tokens, memory
 DATASET.RUN.trec        retrieval: the run of each channel, and the fused one
 DATASET.qrels           retrieval: the judgements
@@ -41,11 +41,11 @@ _SETTINGS: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class RunFolder:
-    """What was judged with one configuration.
+    """The results of one configuration.
 
     Attributes:
         path: the folder.
-        config: what config.json holds.
+        config: the contents of config.json.
         records: data set -> its record, in the order of their files' names.
     """
 
@@ -86,15 +86,14 @@ class RunFolder:
             ValueError: there is no such run.
         """
         record = self._record(dataset)
-        wanted = name or record.counted
-        path = self.path / f"{record.stem}.{wanted}.trec"
-        if wanted not in record.values or not path.is_file():
+        name = name or record.counted
+        path = self.path / f"{record.stem}.{name}.trec"
+        if name not in record.values or not path.is_file():
             raise ValueError(
-                f"{self.path} has no run {wanted!r} of {dataset}; there is "
-                f"{', '.join(record.values)}"
+                f"{self.path} has no run {name!r} of {dataset}; there is {', '.join(record.values)}"
             )
-        found = read_trec(path)
-        return {query_id: found.get(query_id, {}) for query_id in next(iter(record.main.values()))}
+        run = read_trec(path)
+        return {query_id: run.get(query_id, {}) for query_id in next(iter(record.main.values()))}
 
     def qrels(self, dataset: str) -> Qrels:
         """Return the judgements of a data set."""
@@ -104,10 +103,10 @@ class RunFolder:
         """Return the judged queries of a data set."""
         path = self.path / f"{self._record(dataset).stem}.queries.jsonl"
         queries = {}
-        for place, held in read_objects(path):
-            if not (isinstance(held.get("_id"), str) and isinstance(held.get("text"), str)):
+        for place, query in read_objects(path):
+            if not (isinstance(query.get("_id"), str) and isinstance(query.get("text"), str)):
                 raise ValueError(f"{place}: expected a query as _id and text")
-            queries[held["_id"]] = held["text"]
+            queries[query["_id"]] = query["text"]
         return queries
 
     def index_path(self, dataset: str) -> Path | None:
@@ -134,7 +133,7 @@ class RunFolder:
 
 @dataclass(frozen=True)
 class RetrievalRecordFiles:
-    """A retrieval record with the runs, judgements and queries that it was made of."""
+    """A retrieval record with its runs, judgements and queries."""
 
     record: Record
     runs: Mapping[str, Run]
@@ -186,9 +185,6 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def read_records(folder: Path) -> dict[str, Record]:
     """Read the records of a folder: data set -> record; JSON of other kinds is passed over."""
-    found = [
-        Record.read(path)
-        for path in sorted(folder.glob(f"*{SUFFIX}"))
-        if path.name != CONFIG and is_record(path)
-    ]
-    return {record.dataset: record for record in found}
+    paths = [path for path in sorted(folder.glob(f"*{SUFFIX}")) if path.name != CONFIG]
+    records = [Record.read(path) for path in paths if is_record(path)]
+    return {record.dataset: record for record in records}

@@ -1,4 +1,4 @@
-"""What is compared: the values of a system, and for retrieval the runs that lie behind them."""
+"""Systems that are compared: their values, and for retrieval the runs that lie behind them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from retrieval.run import Run, read_trec
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a system found on one retrieval set, and what was judged.
+    """The hits of a system on one retrieval set, and the judgements.
 
     Attributes:
         run: every judged query -> its DEPTH + 1 best documents, see `cut_run`; the last one tells
@@ -154,10 +154,11 @@ def gather_evidence(systems: Sequence[System], dataset: str) -> dict[str, Eviden
     Raises:
         ValueError: they were judged by different judgements, so their values do not compare.
     """
-    read = {system.name: system.evidence(dataset) for system in systems}
-    by_name = {name: evidence for name, evidence in read.items() if evidence is not None}
-    if len(by_name) < len(systems):
-        return {}
+    by_name: dict[str, Evidence] = {}
+    for system in systems:
+        if (evidence := system.evidence(dataset)) is None:
+            return {}
+        by_name[system.name] = evidence
     first = next(iter(by_name))
     for name, other in by_name.items():
         for query_id, judged in other.qrels.items():
