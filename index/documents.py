@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from embedder.files.config_file import parse_json
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -38,8 +40,7 @@ class Document:
                 ) from None
         if not self.id:
             raise ValueError("a document needs an id; got an empty one")
-        if self.metadata:
-            self.metadata_json  # noqa: B018  (which refuses what JSON cannot hold)
+        self.metadata_json  # noqa: B018  (which refuses what JSON cannot hold)
 
     @property
     def metadata_json(self) -> str:
@@ -47,10 +48,13 @@ class Document:
 
         Raises:
             TypeError: it is no mapping of names to what JSON can hold.
+            ValueError: it is nested too deep, holds half of a character, or gives a name twice.
         """
-        if not self.metadata:
-            return ""
         try:
+            if not isinstance(self.metadata, Mapping):
+                raise TypeError(f"got {type(self.metadata).__name__}")
+            if not self.metadata:
+                return ""
             if not all(isinstance(name, str) for name in self.metadata):
                 raise TypeError("a name is no str")
             written = json.dumps(dict(self.metadata), sort_keys=True, allow_nan=False)
@@ -59,6 +63,7 @@ class Document:
                 f"document {self.id!r}: metadata must be what JSON can hold "
                 f"(text, numbers, true, false, null, lists, objects): {error}"
             ) from None
+        parse_json(written, f"document {self.id!r}: metadata", encodable=True)  # as it is read
         return written
 
     @property

@@ -29,6 +29,10 @@ from index.storage.checksums import check_folder
 SEGMENTS = "segments"
 
 
+class UnknownDocumentError(ValueError):
+    """An index has no document with an id, or it is deleted."""
+
+
 class Index:
     """One generation of an index, read-only; later commits do not change it.
 
@@ -186,7 +190,8 @@ class Index:
         """Return a document.
 
         Raises:
-            ValueError: it is unknown or deleted.
+            UnknownDocumentError: it is unknown or deleted.
+            ValueError: a file is damaged.
         """
         at, ordinal = self._locate(document_id)
         return self._segments[at].documents.store.document(ordinal)
@@ -230,7 +235,7 @@ class Index:
             found = segment.documents.find([document_id])
             if found:
                 return at, found[document_id]
-        raise ValueError(f"{self.path} has no document {document_id!r}")
+        raise UnknownDocumentError(f"{self.path} has no document {document_id!r}")
 
 
 def check(path: str | Path) -> list[str]:

@@ -1,6 +1,7 @@
 """Documents from what people have at hand: strings, dicts, Documents, or a path."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def read_documents(source: Source, number: Callable[[], int] = lambda: 0) -> Ite
 
         yield from open_collection(str(source)).documents()
         return
-    if isinstance(source, Mapping) or not isinstance(source, Iterable):
+    if isinstance(source, Mapping | bytes) or not isinstance(source, Iterable):
         raise TypeError(
             "documents must be a path, or a list of strings, dicts or Documents; "
             f"got {type(source).__name__}"
@@ -67,8 +68,8 @@ def _read_item(item: object, at: int, number: str) -> Document:
         keys = ", ".join(map(str, item))
         raise ValueError(f'document {at + 1} has no "text"; its keys are {keys or "none"}')
     name: Any = next((one for one in ids if one is not None), number)
-    if isinstance(name, int) and not isinstance(name, bool):
-        name = str(name)
+    if isinstance(name, Integral) and not isinstance(name, bool):  # those of NumPy too
+        name = str(int(name))
     metadata = {**facts, **more} if isinstance(more, Mapping) else facts
     if more is not None and not isinstance(more, Mapping):
         metadata["metadata"] = more

@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Lock
 
+from embedder.arguments import check_count, check_query, check_text
+from embedder.files.name_lists import first_repeated
 from embedder.types import Encoder
 from index.documents import Document
-from index.folder import Index
+from index.folder import Index, UnknownDocumentError
 from index.writer import IndexWriter
 from lastword.documents import Source, read_documents
 from lastword.hits import SearchHits, list_hits
@@ -125,11 +127,11 @@ class SearchEngine:
         #   score  dense  sparse  bm25  id  text
         1  1.0000      1       1     1  1   rotate the key at night
         """
-        _check_text(query, "the query", "; search_many takes several")
+        check_query(query, "the query", "; search_many takes several")
         if not query.strip():
             raise ValueError("the query is empty; give some words")
         with self._reading() as retriever:
-            result = retriever.answer({_ONLY: query}, _check_k(k))
+            result = retriever.answer({_ONLY: query}, check_count(k, "k"))
             return list_hits(result, _ONLY, query, retriever.index)
 
     def search_many(self, queries: Mapping[str, str] | Sequence[str], k: int = 1000) -> Run:
@@ -138,6 +140,10 @@ class SearchEngine:
         Args:
             queries: id -> text; or texts, whose ids are then "0", "1", ....
             k: most documents a query.
+
+        Raises:
+            TypeError: queries are neither, or one is no str.
+            ValueError: one is empty, or two ids are the same as texts, as 1 and "1" are.
 
         >>> index.search_many({"q1": "rotate", "q2": "tea"}, k=1)
         {'q1': {'1': 1.0}, 'q2': {'0': 1.0}}
@@ -148,10 +154,13 @@ class SearchEngine:
             )
         pairs = queries.items() if isinstance(queries, Mapping) else enumerate(queries)
         texts = {str(name): text for name, text in pairs}
+        if len(texts) < len(queries):
+            repeated = first_repeated(str(name) for name in queries)
+            raise ValueError(f"two queries have the id {repeated!r}; ids are compared as texts")
         for name, text in texts.items():
-            _check_text(text, f"query {name!r}")
+            check_query(text, f"query {name!r}")
         with self._reading() as retriever:
-            return retriever.search(texts, _check_k(k))
+            return retriever.search(texts, check_count(k, "k"))
 
     def explain(self, query: str, id: str) -> Explanation:  # noqa: A002  (the word of hits)
         """Show which words, in which channel, brought a document its score.
@@ -160,8 +169,8 @@ class SearchEngine:
         >>> [(part.name, part.words[:1]) for part in explanation.channels[1:]]
         [('sparse', (('key', 5.03...),)), ('bm25', (('key', 0.38...),))]
         """
-        _check_text(query, "the query")
-        _check_text(id, "the id")
+        check_query(query, "the query")
+        check_text(id, "the id")
         with self._reading() as retriever:
             return retriever.explain(query, id)
 
@@ -174,11 +183,11 @@ class SearchEngine:
         >>> index.get("1").text
         'rotate the key at night'
         """
-        _check_text(id, "the id")
+        check_text(id, "the id")
         with self._reading() as retriever:
             try:
                 return retriever.index.document(id)
-            except ValueError as error:
+            except UnknownDocumentError as error:
                 raise KeyError(f"{self.path} has no document {id!r}") from error
 
     def ids(self) -> list[str]:
@@ -226,7 +235,7 @@ class SearchEngine:
             raise TypeError(f"ids must be a str, or several; got {type(ids).__name__}")
         names = [ids] if isinstance(ids, str) else list(ids)
         for name in names:
-            _check_text(name, "an id")
+            check_text(name, "an id")
         with IndexWriter(self.path) as writer:
             known = writer.find(names)
             missing = [name for name in names if name not in known]
@@ -286,14 +295,3 @@ class SearchEngine:
         if not self._readers[retriever]:
             del self._readers[retriever]
             retriever.close()
-
-
-def _check_text(value: object, what: str, advice: str = "") -> None:
-    if not isinstance(value, str):
-        raise TypeError(f"{what} must be a str; got {type(value).__name__}{advice}")
-
-
-def _check_k(k: int) -> int:
-    if isinstance(k, bool) or not isinstance(k, int):
-        raise TypeError(f"k must be a whole number; got {k!r}")
-    return k

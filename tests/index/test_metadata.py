@@ -40,7 +40,38 @@ def test_documents_without_metadata_cost_no_table(tmp_path: Path) -> None:
     assert b"metadata" not in (tmp_path / "plain.sqlite").read_bytes()
 
 
-@pytest.mark.parametrize("facts", [{"a": {1, 2}}, {"a": float("nan")}, {1: "a"}, ["a"], "a"])
+@pytest.mark.parametrize(
+    "facts", [{"a": {1, 2}}, {"a": float("nan")}, {1: "a"}, ["a"], "a", [], None]
+)
 def test_metadata_that_json_cannot_hold_is_refused_by_the_document(facts: object) -> None:
     with pytest.raises(TypeError, match="document 'a': metadata must be what JSON can hold"):
         Document("a", "", "x", facts)  # type: ignore[arg-type]
+
+
+def nested(depth: int) -> dict[str, object]:
+    value: object = 1
+    for _ in range(depth):
+        value = [value]
+    return {"a": value}
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        (nested(100), "nested more than 100 deep"),
+        (nested(900), "nested more than 100 deep"),
+        ({"a": ["\ud83d"]}, r"\\ud83d is half a character"),
+        ({"\udc00": 1}, r"\\udc00 is half a character"),
+    ],
+)
+def test_metadata_that_could_not_be_read_again_is_refused(
+    facts: dict[str, object], message: str
+) -> None:
+    """Deep metadata was stored, and `get` said that there was no such document."""
+    with pytest.raises(ValueError, match=f"document 'a': metadata: {message}"):
+        Document("a", "", "x", facts)
+
+
+def test_the_deepest_metadata_comes_back(tmp_path: Path) -> None:
+    document = Document("a", "", "x", {**nested(98), "smile": "\U0001f600"})
+    assert stored(tmp_path / "d.sqlite", [document]).document(0) == document

@@ -129,6 +129,27 @@ def test_models_prompts_and_encoders_are_taken(tmp_path: Path) -> None:
     assert own.channels == ("dense",)
 
 
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    """They were refused as ids, where those of Python are taken, and as k."""
+    two: Any = np.int32(2)
+    documents = [{"id": name, "text": "tea"} for name in (np.int64(7), np.uint8(8), 9)]
+    with lw.build(None, documents, "bm25") as engine:
+        assert engine.ids() == ["7", "8", "9"]
+        assert engine.get("7").id == "7" and len(engine.search_many(["tea"], two)) == 1
+    with pytest.raises(TypeError, match="id must be a str; got True"):
+        lw.build(None, [{"id": True, "text": "tea"}], "bm25")
+
+
+def test_a_damaged_document_is_no_missing_one(tmp_path: Path) -> None:
+    """`get` said that there was no such document, whatever was wrong with it."""
+    lw.build(tmp_path / "i", [{"id": "a", "text": "tea", "year": 1999}], "bm25").close()
+    (file,) = (tmp_path / "i" / "segments").rglob("documents.sqlite")
+    with lw.open(tmp_path / "i") as engine:
+        file.write_bytes(file.read_bytes().replace(b'{"year": 1999}', b'{"year": 199,}'))
+        with pytest.raises(ValueError, match="cannot be read as a store of documents"):
+            engine.get("a")
+
+
 def test_a_bare_string_is_one_text_and_never_letters(index: lw.SearchEngine) -> None:
     encoder = lw.load_encoder("bundled")
     one, several = encoder.encode_query("tea"), encoder.encode_query(["tea"], channel="dense")
@@ -157,6 +178,15 @@ WRONG: Any = 3  # an argument of a wrong type
         (lambda e: e.search("a", k="3"), TypeError, "k must be a whole number; got '3'"),
         (lambda e: e.search_many("abc"), TypeError, "queries must be a dict of id -> text, or"),
         (lambda e: e.search_many([3]), TypeError, "query '0' must be a str; got int"),
+        (lambda e: e.search_many({1: "a", "1": "b"}), ValueError, "two queries have the id '1'"),
+        (lambda e: e.search("\ud83d"), ValueError, "the query is not legal Unicode"),
+        (lambda e: e.search_many(["\ud83d"]), ValueError, "query '0' is not legal Unicode"),
+        (lambda e: e.explain("\ud83d", "b"), ValueError, "the query is not legal Unicode"),
+        (lambda e: e.get("\ud83d"), KeyError, "has no document"),
+        (lambda e: e.add(["\ud83d"]), ValueError, "document '1': text is not legal Unicode"),
+        (lambda e: e.add([{"id": "\ud83d", "text": "a"}]), ValueError, "id is not legal Unicode"),
+        (lambda e: e.add([{"id": 1.0, "text": "a"}]), TypeError, "document 1.0: id must be a str"),
+        (lambda e: e.add(b"text"), TypeError, "documents must be a path, or a list of strings"),
         (lambda e: e.get(3), TypeError, "the id must be a str; got int"),
         (lambda e: e.get("zz"), KeyError, "has no document 'zz'"),
         (lambda e: e.explain("a", "zz"), ValueError, "no document 'zz'"),
