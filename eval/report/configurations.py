@@ -95,8 +95,8 @@ def _prompts(settings: Mapping[str, Any]) -> Iterator[PromptFacts]:
     shared: dict[tuple[str, str], list[str]] = {}
     for channel, recipe in _recipes(settings).items():
         if isinstance(recipe, Mapping) and "model" in recipe:
-            asked = str(recipe["model"]), str(recipe.get("prompt") or "")
-            shared.setdefault(asked, []).append(channel)
+            wording = str(recipe["model"]), str(recipe.get("prompt") or "")
+            shared.setdefault(wording, []).append(channel)
     for (model, text), channels in shared.items():
         yield PromptFacts(_name(text), model, text, tuple(channels))
 
@@ -122,7 +122,7 @@ def _fingerprints(folder: RunFolder) -> Iterator[tuple[str, str]]:
     """Write the fingerprints of all records; equal ones once, with the channels that share them."""
     shared: dict[str, dict[str, None]] = {}
     for record in folder.records.values():
-        for channel, held in record.fingerprints.items():
-            shared.setdefault(held, {})[channel] = None
-    for held, channels in shared.items():
-        yield ", ".join(channels), json.dumps(json.loads(held), indent=1, ensure_ascii=False)
+        for channel, fingerprint in record.fingerprints.items():
+            shared.setdefault(fingerprint, {})[channel] = None
+    for fingerprint, channels in shared.items():
+        yield ", ".join(channels), json.dumps(json.loads(fingerprint), indent=1, ensure_ascii=False)

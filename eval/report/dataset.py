@@ -61,7 +61,7 @@ class JudgedDataset:
     @property
     def positions(self) -> dict[str, int]:
         """System -> its position, which decides its colour in drawings."""
-        return {held.name: at for at, held in enumerate(self.systems)}
+        return {system.name: at for at, system in enumerate(self.systems)}
 
     @property
     def compared(self) -> tuple[FolderSystem, FolderSystem] | None:
@@ -71,11 +71,11 @@ class JudgedDataset:
         """
         if len(self.counted) > 1:
             return self.counted[0], self.counted[1]
-        others = [held for held in self.systems if held is not self.counted[0]]
-        measured = [held for held in others if self.items(held)]
+        rivals = [system for system in self.systems if system is not self.counted[0]]
+        measured = [system for system in rivals if self.items(system)]
         if not measured:
             return None
-        return max(measured, key=lambda held: fmean(self.items(held).values())), self.counted[0]
+        return max(measured, key=lambda system: fmean(self.items(system).values())), self.counted[0]
 
     def items(self, system: FolderSystem, measure: str = "") -> Items:
         """Return item -> value of a measure, by default the first; nothing where it is missing."""
@@ -89,13 +89,13 @@ class JudgedDataset:
     @cached_property
     def queries(self) -> dict[str, str]:
         """The judged queries."""
-        held = self.systems[0].folder.queries(self.dataset)
-        return {query_id: held.get(query_id, "") for query_id in self.qrels}
+        texts = self.systems[0].folder.queries(self.dataset)
+        return {query_id: texts.get(query_id, "") for query_id in self.qrels}
 
     @cached_property
     def runs(self) -> Mapping[str, Run]:
         """System -> its whole run."""
-        return {held.name: held.folder.run(self.dataset, held.run) for held in self.systems}
+        return {system.name: system.folder.run(self.dataset, system.run) for system in self.systems}
 
     def evidence(self, system: FolderSystem) -> Evidence:
         """Return the beginning of a run."""
@@ -111,8 +111,8 @@ class JudgedDataset:
     @property
     def index(self) -> Path | None:
         """An index that holds the documents; None where all are gone."""
-        found = (held.folder.index_path(self.dataset) for held in self.counted)
-        return next((path for path in found if path is not None), None)
+        paths = (system.folder.index_path(self.dataset) for system in self.counted)
+        return next((path for path in paths if path is not None), None)
 
     @cached_property
     def places(self) -> dict[str, str]:
@@ -129,7 +129,7 @@ def judged_datasets(folders: Sequence[RunFolder]) -> list[JudgedDataset]:
     """Sort what folders hold by data set, in the order of first appearance."""
     labels = names_of([folder.path for folder in folders])
     datasets = dict.fromkeys(dataset for folder in folders for dataset in folder.records)
-    made: list[JudgedDataset] = []
+    sets: list[JudgedDataset] = []
     keys: set[str] = set()
     for dataset in datasets:
         key = _key(dataset, keys)
@@ -143,8 +143,8 @@ def judged_datasets(folders: Sequence[RunFolder]) -> list[JudgedDataset]:
                 systems.append(system)
                 if run == record.counted:
                     counted.append(system)
-        made.append(JudgedDataset(dataset, key, tuple(systems), tuple(counted)))
-    return made
+        sets.append(JudgedDataset(dataset, key, tuple(systems), tuple(counted)))
+    return sets
 
 
 def names_of(paths: Sequence[Path]) -> list[str]:
@@ -169,9 +169,9 @@ def _system_name(label: str, folder: RunFolder, run: str, folders: int) -> str:
     return f"{label} {run}" if len(runs) > 1 else label
 
 
-def _key(dataset: str, taken: set[str]) -> str:
+def _key(dataset: str, keys: set[str]) -> str:
     key = stem = re.sub(r"[^a-z0-9]+", "-", dataset.lower()).strip("-") or "set"
     number = 2
-    while key in taken:
+    while key in keys:
         key, number = f"{stem}-{number}", number + 1
     return key

@@ -10,7 +10,7 @@ from eval.report.largest_differences import (
     DocumentTexts,
     ItemPlace,
     LargeDifference,
-    described,
+    describe_difference,
     largest_differences,
 )
 from eval.runs.sources import SourceDifference, source_differences
@@ -80,7 +80,7 @@ def examine(
                 paired = place.paired
                 if paired.dataset == dataset:
                     both = [by_name[name] for name in (paired.baseline, paired.system) if by_name]
-                    differing[place] = described(place, both, texts)
+                    differing[place] = describe_difference(place, both, texts)
         if progress is not None:
             progress(done)
     ordered = tuple(differing[place] for place in places)

@@ -1,4 +1,4 @@
-"""Everything that a report shows, read from run folders: the same folders give the same value."""
+"""The content of a report, read from run folders: the same folders give the same value."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,9 +8,16 @@ from embedder.progress import Progress, silent
 from eval.report import plots
 from eval.report.configurations import RunConfiguration, run_configuration
 from eval.report.dataset import JudgedDataset, judged_datasets, names_of
-from eval.report.listings import Listing, costs, losses, pool_rows, pools, subsets
+from eval.report.listings import (
+    Listing,
+    list_costs,
+    list_losses,
+    list_pools,
+    list_subsets,
+    pool_rows,
+)
 from eval.report.plots import Plot
-from eval.report.queries import Encoders, QueryPage, furthest, query_pages
+from eval.report.queries import Encoders, QueryPage, choose_queries, describe_queries
 from eval.report.results import set_tables, tables_over, verdicts
 from eval.report.tables import SystemTable
 from eval.runs.run_folder import RunFolder
@@ -24,10 +31,10 @@ class ReportOptions:
     """What a report shows.
 
     Attributes:
-        queries: that are shown with what was found; where there are more, those that differ most.
-        encoders: run folder -> channel -> what encodes its queries again, for the words of
-            channels other than BM25; may be empty.
-        progress: told the number of queries described.
+        queries: number of queries shown with documents; of more, those that differ most.
+        encoders: run folder -> channel -> encoder of its queries, for the words of channels
+            other than BM25; may be empty.
+        progress: called with the number of queries described.
         pieces: whether a model's words are shown as the pieces that it knows.
     """
 
@@ -43,7 +50,7 @@ class ReportOptions:
 
 @dataclass(frozen=True, slots=True)
 class SetFacts:
-    """What is shown of one data set.
+    """The facts of one data set.
 
     Attributes:
         name: of it.
@@ -68,22 +75,22 @@ class SetFacts:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that is shown.
+    """The content of a report.
 
     Attributes:
-        verdicts: what the tables say, a sentence each.
-        heads: the configurations that were judged.
+        verdicts: of the tables, a sentence each.
+        configurations: the configurations that were judged.
         tables: over several data sets.
         plots: over several data sets.
         sets: the data sets.
-        listings: what stands behind the figures.
-        full: queries that are shown with what was found.
+        listings: tables behind the figures.
+        full: number of queries that are shown with documents.
         marked: channels whose words are marked.
         unmarked: channels that have words, whose model was not at hand.
     """
 
     verdicts: tuple[str, ...]
-    heads: tuple[RunConfiguration, ...]
+    configurations: tuple[RunConfiguration, ...]
     tables: tuple[SystemTable, ...]
     plots: tuple[Plot, ...]
     sets: tuple[SetFacts, ...]
@@ -94,30 +101,30 @@ class Report:
 
     @property
     def title(self) -> str:
-        """What the page is called."""
-        names = [held.name for held in self.sets]
+        """The heading of the page."""
+        names = [facts.name for facts in self.sets]
         more = f" and {len(names) - 4} more" if len(names) > 5 else ""
         return f"lastword report: {', '.join(names[:4] if more else names)}{more}"
 
     @property
     def queries(self) -> int:
         """Number of judged queries."""
-        return sum(len(held.queries) for held in self.sets)
+        return sum(len(facts.queries) for facts in self.sets)
 
     @property
     def sides(self) -> tuple[str, ...]:
         """Names of the systems whose documents are shown side by side."""
-        pages = (page for held in self.sets for page in held.queries)
+        pages = (page for facts in self.sets for page in facts.queries)
         return tuple(dict.fromkeys(side.system for page in pages for side in page.sides))
 
     @property
     def drawings(self) -> tuple[Plot, ...]:
         """All drawings, those over several data sets first."""
-        return (*self.plots, *(plot for held in self.sets for plot in held.plots))
+        return (*self.plots, *(plot for facts in self.sets for plot in facts.plots))
 
 
 def gather(folders: Sequence[Path], options: ReportOptions | None = None) -> Report:
-    """Read run folders and work out what a report shows.
+    """Read run folders and gather the content of a report.
 
     Raises:
         ValueError: a folder is none, or is given twice.
@@ -127,27 +134,27 @@ def gather(folders: Sequence[Path], options: ReportOptions | None = None) -> Rep
         raise ValueError("a report needs a run folder; `lastword eval ... --out` writes one")
     opened = [RunFolder.open(path) for path in folders]
     sets = judged_datasets(opened)
-    heads = [
+    configurations = [
         run_configuration(name, folder)
         for name, folder in zip(names_of(folders), opened, strict=True)
     ]
-    full = furthest(sets, options.queries)
-    shown: list[SetFacts] = []
+    full = choose_queries(sets, options.queries)
+    facts: list[SetFacts] = []
     pooled: list[tuple[str, ...]] = []
     # A copy of each, which takes its runs along when it goes.
     for judged, table in zip(map(replace, sets), set_tables(sets), strict=True):
-        before = sum(len(held.queries) for held in shown)
+        before = sum(len(part.queries) for part in facts)
         pooled += pool_rows(judged)
-        shown.append(_set_facts(judged, table, full, options, before))
+        facts.append(_set_facts(judged, table, full, options, before))
     over = list(tables_over(sets))
     paths = map(str, folders)
-    marked = _marked(shown)
+    marked = _marked(facts)
     return Report(
-        verdicts=tuple(verdicts(sets, over, [held.table for held in shown])),
-        heads=tuple(heads),
+        verdicts=tuple(verdicts(sets, over, [part.table for part in facts])),
+        configurations=tuple(configurations),
         tables=tuple(over),
-        plots=tuple(plots.sensitivity(sets, dict(zip(paths, heads, strict=True)))),
-        sets=tuple(shown),
+        plots=tuple(plots.draw_sensitivity(sets, dict(zip(paths, configurations, strict=True)))),
+        sets=tuple(facts),
         listings=tuple(_listings(sets, tuple(pooled))),
         full=len(full),
         marked=tuple(marked),
@@ -179,7 +186,7 @@ def _set_facts(
 ) -> SetFacts:
     pages = []
     for page in (
-        query_pages(judged, full, options.encoders, options.pieces) if judged.retrieval else ()
+        describe_queries(judged, full, options.encoders, options.pieces) if judged.retrieval else ()
     ):
         pages.append(page)
         options.progress(before + len(pages))
@@ -199,13 +206,13 @@ def _set_facts(
 
 
 def _plots(judged: JudgedDataset) -> Iterator[Plot]:
-    yield from plots.compared(judged)
+    yield from plots.draw_comparison(judged)
     if judged.retrieval:
-        yield from plots.curves(judged)
-        yield from plots.fusion(judged)
-    yield from plots.cost_quality(judged)
+        yield from plots.draw_curves(judged)
+        yield from plots.draw_fusion_weights(judged)
+    yield from plots.draw_cost_quality(judged)
     if judged.retrieval:
-        yield from plots.spreads(judged)
+        yield from plots.draw_spreads(judged)
 
 
 def _about(judged: JudgedDataset) -> str:
@@ -217,10 +224,10 @@ def _about(judged: JudgedDataset) -> str:
 def _listings(
     sets: Sequence[JudgedDataset], pooled: tuple[tuple[str, ...], ...]
 ) -> Iterator[Listing]:
-    parts = subsets(sets)
+    parts = list_subsets(sets)
     if parts is not None:
         yield parts
-    yield losses(sets)
+    yield list_losses(sets)
     if pooled:
-        yield pools(pooled)
-    yield costs(sets)
+        yield list_pools(pooled)
+    yield list_costs(sets)

@@ -53,35 +53,32 @@ class Marker:
         self._index = index
         self._encoders = dict(encoders) or {QUERY: BM25Encoder()}
         self._queries = dict(queries)
-        self._columns = {name: WordColumns(held) for name, held in self._encoders.items()}
-        places = {query_id: at for at, query_id in enumerate(queries)}
-        read = {
-            name: encoder.encode(list(queries.values()), Role.QUERY)
-            for name, encoder in self._encoders.items()
-        }
-        self._rows = {
-            name: {query_id: rows.of_text(at) for query_id, at in places.items()}
-            for name, rows in read.items()
-        }
+        self._columns = {name: WordColumns(encoder) for name, encoder in self._encoders.items()}
+        self._vectors: dict[str, dict[str, Representation]] = {}
+        for name, encoder in self._encoders.items():
+            vectors = encoder.encode(list(queries.values()), Role.QUERY)
+            self._vectors[name] = {
+                query_id: vectors.of_text(at) for at, query_id in enumerate(queries)
+            }
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """What words are marked by."""
+        """The channels by which words are marked."""
         return tuple(self._encoders)
 
     def own_words(
         self, query_id: str, pieces: bool = False
     ) -> dict[str, tuple[tuple[str, float], ...]]:
-        """Return what a model says of a query, heaviest first; BM25 has no words of its own.
+        """Return the words that a model weights for a query, heaviest first; BM25 has none.
 
         Args:
             query_id: one of the queries.
-            pieces: tell the pieces of words that the model knows, with the marks on them.
+            pieces: return the model's word pieces, with the marks on them, not whole words.
         """
         write = piece_words if pieces else whole_words
         texts = (self._queries[query_id],)
         return {
-            name: tuple(write(encoder, _summed(self._rows[name][query_id]), texts)[:OWN_WORDS])
+            name: tuple(write(encoder, _summed(self._vectors[name][query_id]), texts)[:OWN_WORDS])
             for name, encoder in self._encoders.items()
             if name not in (BM25, QUERY)
         }
@@ -103,42 +100,42 @@ class Marker:
         return pieces(document.title, weights, SHOWN), pieces(document.text, weights, SHOWN)
 
     def _terms(self, channel: str, query_id: str, document_id: str) -> Mapping[int, float]:
-        rows = self._rows[channel][query_id]
+        vectors = self._vectors[channel][query_id]
         if channel == QUERY:
-            return _summed(rows)
-        return matched(self._index, channel, rows, document_id).terms
+            return _summed(vectors)
+        return matched(self._index, channel, vectors, document_id).terms
 
 
 def word_weights(columns: WordColumns, terms: Mapping[int, float], text: str) -> dict[str, float]:
     """Return the words of a text with what their columns add; the others are left out."""
-    found = list(dict.fromkeys(word for word, _ in _placed(text)))
+    words = list(dict.fromkeys(word for word, _ in _placed(text)))
     added = {
-        word: sum(terms.get(at, 0.0) for at in held)
-        for word, held in zip(found, columns.of(found), strict=True)
+        word: sum(terms.get(at, 0.0) for at in columns_of_word)
+        for word, columns_of_word in zip(words, columns.of(words), strict=True)
     }
     return {word: weight for word, weight in added.items() if weight > 0}
 
 
 def bm25_encoder(fingerprint: str) -> BM25Encoder | None:
     """Make the encoder of a BM25 channel again; None where this version would read otherwise."""
-    held = json.loads(fingerprint)
-    language, stop_words = held.get("language"), held.get("stop_words")
-    analysis = held.get("analysis")
+    facts = json.loads(fingerprint)
+    language, stop_words = facts.get("language"), facts.get("stop_words")
+    analysis = facts.get("analysis")
     if not isinstance(language, str) or not isinstance(stop_words, str):
         return None
     if not isinstance(analysis, int) or not 1 <= analysis <= ANALYSIS:
         return None
     encoder = BM25Encoder(language, stop_words, analysis)
-    return encoder if json.loads(encoder.fingerprint) == held else None
+    return encoder if json.loads(encoder.fingerprint) == facts else None
 
 
 def pieces(text: str, weights: Weights, limit: int) -> tuple[Piece, ...]:
-    """Cut out the words of a text that add most, with what stands around them, and mark them.
+    """Cut out the words of a text that add most, with the text around them, and mark them.
 
     Args:
         text: of a document.
         weights: of its words; each counts once in every channel, in its share of the channel.
-        limit: words shown; "…" stands where the text goes on.
+        limit: most words of the excerpt; "…" stands where the text goes on.
     """
     placed = list(_placed(text))
     shares: Counter[str] = Counter()
@@ -146,24 +143,24 @@ def pieces(text: str, weights: Weights, limit: int) -> tuple[Piece, ...]:
         whole = sum(by_word.values())
         shares.update({word: weight / whole for word, weight in by_word.items()})
     start = _best_window([word for word, _ in placed], shares, limit)
-    shown = placed[start : start + limit]
-    if not shown:
+    window = placed[start : start + limit]
+    if not window:
         return (Piece(_one_line(text[:200])),) if text.strip() else ()
-    end = len(text) if start + limit >= len(placed) else shown[-1][1] + len(shown[-1][0])
-    first = 0 if start == 0 else shown[0][1]
-    made = list(_cut(text, (first, end), shown, weights))
+    end = len(text) if start + limit >= len(placed) else window[-1][1] + len(window[-1][0])
+    first = 0 if start == 0 else window[0][1]
+    parts = list(_cut(text, (first, end), window, weights))
     return (
         *((Piece("… "),) if first else ()),
-        *made,
+        *parts,
         *((Piece(" …"),) if end < len(text) else ()),
     )
 
 
 def _cut(
-    text: str, bounds: tuple[int, int], shown: Sequence[tuple[str, int]], weights: Weights
+    text: str, bounds: tuple[int, int], window: Sequence[tuple[str, int]], weights: Weights
 ) -> Iterator[Piece]:
     plain, last = bounds
-    for word, at in shown:
+    for word, at in window:
         channels = tuple(name for name, by_word in weights.items() if word in by_word)
         if channels:
             if text[plain:at]:
@@ -174,24 +171,24 @@ def _cut(
         yield Piece(_one_line(text[plain:last]))
 
 
-def _best_window(found: Sequence[str], shares: Mapping[str, float], limit: int) -> int:
+def _best_window(words: Sequence[str], shares: Mapping[str, float], limit: int) -> int:
     """Return where the `limit` words begin that add most, each word counting once.
 
     Windows side by side are often equally good; the middle one shows words on both sides.
     """
-    held: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     totals, total = [], 0.0
-    for end, word in enumerate(found):
-        total += shares.get(word, 0.0) if not held[word] else 0.0
-        held[word] += 1
+    for end, word in enumerate(words):
+        total += shares.get(word, 0.0) if not counts[word] else 0.0
+        counts[word] += 1
         if end >= limit:
-            gone = found[end - limit]
-            held[gone] -= 1
-            total -= shares.get(gone, 0.0) if not held[gone] else 0.0
+            gone = words[end - limit]
+            counts[gone] -= 1
+            total -= shares.get(gone, 0.0) if not counts[gone] else 0.0
         if end >= limit - 1:
             totals.append(total)
     best = max(totals, default=0.0) - ROUNDING
-    first = next((at for at, one in enumerate(totals) if one >= best), 0)
+    first = next((at for at, value in enumerate(totals) if value >= best), 0)
     last = next((at for at in range(first, len(totals)) if totals[at] < best), len(totals))
     return (first + max(first, last - 1)) // 2 if best > 0 else 0
 

@@ -81,7 +81,7 @@ def overlap(
     """Count the documents that two systems, each with its name, both have among the first ten."""
     places = shared = 0
     for query_id in first[1].run.keys() & second[1].run.keys():
-        tops = [set(held.top(query_id)) for _, held in (first, second)]
+        tops = [set(evidence.top(query_id)) for _, evidence in (first, second)]
         places += max(map(len, tops))
         shared += len(tops[0] & tops[1])
     return SystemOverlap(dataset, (first[0], second[0]), shared / places if places else None)

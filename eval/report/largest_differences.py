@@ -1,4 +1,4 @@
-"""The items on which two systems differ most, with what each of them found there."""
+"""The items on which two systems differ most, with the documents of each."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -30,7 +30,7 @@ class RankedDocument:
 
 @dataclass(frozen=True, slots=True)
 class LargeDifference:
-    """An item on which two systems differ, and what each found.
+    """An item on which two systems differ, and the documents of each.
 
     Attributes:
         dataset: where it is from.
@@ -75,42 +75,42 @@ class ItemPlace:
 def largest_differences(pairs: Sequence[Paired], n: int) -> list[ItemPlace]:
     """Return the n items on which two systems differ most, over all data sets; never a tie."""
     places = {
-        ItemPlace(held, at): abs(difference)
-        for held in pairs
-        for at, difference in enumerate(held.differences.tolist())
+        ItemPlace(paired, at): abs(difference)
+        for paired in pairs
+        for at, difference in enumerate(paired.differences.tolist())
         if difference
     }
     return sorted(places, key=lambda place: -places[place])[:n]
 
 
-def described(
+def describe_difference(
     place: ItemPlace, evidence: Sequence[Evidence], texts: "DocumentTexts"
 ) -> LargeDifference:
-    """Tell what both systems, the baseline first, found for an item.
+    """Describe the documents of both systems, the baseline first, for an item.
 
     Args:
         place: the item.
         evidence: of the baseline and the system; empty where nothing was searched.
         texts: of the documents.
     """
-    held, item = place.paired, place.paired.items[place.at]
-    found = [
+    paired, item = place.paired, place.paired.items[place.at]
+    documents = [
         tuple(
-            RankedDocument(document, one.qrels.get(item, {}).get(document), texts.of(document))
-            for document in one.top(item)
+            RankedDocument(document, system.qrels.get(item, {}).get(document), texts.of(document))
+            for document in system.top(item)
         )
-        for one in evidence
+        for system in evidence
     ] or [(), ()]
     return LargeDifference(
-        dataset=held.dataset,
+        dataset=paired.dataset,
         item=item,
-        text=next((one.queries[item] for one in evidence if item in one.queries), ""),
-        baseline=held.baseline,
-        system=held.system,
-        baseline_value=float(held.values[0, place.at]),
-        system_value=float(held.values[1, place.at]),
-        baseline_documents=found[0],
-        system_documents=found[1],
+        text=next((system.queries[item] for system in evidence if item in system.queries), ""),
+        baseline=paired.baseline,
+        system=paired.system,
+        baseline_value=float(paired.values[0, place.at]),
+        system_value=float(paired.values[1, place.at]),
+        baseline_documents=documents[0],
+        system_documents=documents[1],
     )
 
 

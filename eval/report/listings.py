@@ -1,4 +1,4 @@
-"""What stands behind the figures: texts cut or left out, judged shares, ties, time and memory."""
+"""Tables behind the figures: texts cut or left out, judged shares, ties, time and memory."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Listing:
         heading: over the table.
         columns: headings; one that starts with ">" is of numbers.
         rows: cells, as many as columns.
-        note: what a reader should know, in a sentence.
+        note: a sentence below the table; may be empty.
     """
 
     key: str
@@ -32,38 +32,38 @@ class Listing:
     note: str = ""
 
 
-def losses(sets: Sequence[JudgedDataset]) -> Listing:
+def list_losses(sets: Sequence[JudgedDataset]) -> Listing:
     """List how many texts were read, cut, and left out, of documents and of queries."""
     counts = [
-        (*names, dict(held))
+        (*names, dict(counted))
         for judged in sets
         for system in judged.counted
-        for names, held in _counts(judged, system.name, judged.record(system))
+        for names, counted in _counts(judged, system.name, judged.record(system))
     ]
-    kinds = list(dict.fromkeys(kind for *_, held in counts for kind in held))
+    kinds = list(dict.fromkeys(kind for *_, counted in counts for kind in counted))
     return Listing(
         "losses",
         "Read, cut and left out",
         ("data set", "system", "read", "channels", *(f">{_SPOKEN.get(k, k)}" for k in kinds)),
         tuple(
-            (*map(str, names), *(f"{held[kind]:,}" if kind in held else "" for kind in kinds))
-            for *names, held in counts
+            (*map(str, names), *(f"{counted[kind]:,}" if kind in counted else "" for kind in kinds))
+            for *names, counted in counts
         ),
         "A text that is longer than the limit is cut and counts in the figures all the same.",
     )
 
 
 def pool_rows(judged: JudgedDataset) -> Iterator[tuple[str, ...]]:
-    """Yield the rows of `pools` for one data set; nothing where nothing was searched."""
+    """Yield the rows of `list_pools` for one data set; nothing where nothing was searched."""
     for system in judged.systems if judged.retrieval else ():
-        held = pool(judged.dataset, system.name, judged.evidence(system))
-        share = "" if held.judged_share is None else f"{100 * held.judged_share:.1f} %"
-        counts = (f"{held.queries:,}", f"{held.unanswered:,}", share, f"{held.tied:,}")
+        first = pool(judged.dataset, system.name, judged.evidence(system))
+        share = "" if first.judged_share is None else f"{100 * first.judged_share:.1f} %"
+        counts = (f"{first.queries:,}", f"{first.unanswered:,}", share, f"{first.tied:,}")
         yield judged.dataset, system.name, *counts
 
 
-def pools(rows: tuple[tuple[str, ...], ...]) -> Listing:
-    """List what the first ten documents rest on, for each run of each retrieval set."""
+def list_pools(rows: tuple[tuple[str, ...], ...]) -> Listing:
+    """List how far the first ten documents are judged, for each run of each retrieval set."""
     return Listing(
         "pools",
         "Judged documents, unanswered queries, ties",
@@ -76,16 +76,16 @@ def pools(rows: tuple[tuple[str, ...], ...]) -> Listing:
     )
 
 
-def costs(sets: Sequence[JudgedDataset]) -> Listing:
+def list_costs(sets: Sequence[JudgedDataset]) -> Listing:
     """List time, memory and latency of each folder and data set."""
-    held = [
+    rows_of = [
         (judged, system.name, judged.record(system).cost)
         for judged in sets
         for system in judged.counted
     ]
-    steps = list(dict.fromkeys(step for _, _, cost in held for step in cost.seconds))
+    steps = list(dict.fromkeys(step for _, _, cost in rows_of for step in cost.seconds))
     rows = []
-    for judged, name, cost in held:
+    for judged, name, cost in rows_of:
         seconds = (f"{cost.seconds[s]:,.2f}" if s in cost.seconds else "" for s in steps)
         latencies = ("", "")
         if cost.latencies_ms:
@@ -105,7 +105,7 @@ def costs(sets: Sequence[JudgedDataset]) -> Listing:
     )
 
 
-def subsets(sets: Sequence[JudgedDataset]) -> Listing | None:
+def list_subsets(sets: Sequence[JudgedDataset]) -> Listing | None:
     """List the parts of data sets that have some, such as the forums of STS12."""
     rows = tuple(
         (judged.dataset, system.name, str(part), *cells)
@@ -122,27 +122,31 @@ def _parts(record: Record) -> Iterator[tuple[str, tuple[str, str]]]:
     parts = record.details.get("subsets")
     for part, facts in parts.items() if isinstance(parts, Mapping) else ():
         values = facts.get("measures", {})
-        told = ", ".join(
+        text = ", ".join(
             f"{name} {value:.4f}" if isinstance(value, float) else f"{name} not defined"
             for name, value in values.items()
         )
-        yield part, (str(facts.get("pairs", facts.get("items", ""))), told)
+        yield part, (str(facts.get("pairs", facts.get("items", ""))), text)
 
 
 def _counts(
     judged: JudgedDataset, name: str, record: Record
 ) -> Iterator[tuple[tuple[str, str, str, str], Mapping[str, int]]]:
-    """Yield what was counted of documents and queries; channels with equal counts once."""
+    """Yield the counts of documents and of queries; channels with equal counts once."""
     build = record.details.get("build") or {}
     skipped = build.get("skipped_empty", 0)
-    read = "queries" if judged.retrieval else "all"
-    for side, by_channel in (("documents", build.get("counts", {})), (read, record.cost.counts)):
+    queries = "queries" if judged.retrieval else "all"
+    for texts, by_channel in (
+        ("documents", build.get("counts", {})),
+        (queries, record.cost.counts),
+    ):
         shared: dict[tuple[tuple[str, int], ...], list[str]] = {}
-        for channel, held in by_channel.items():
-            # What a build counted nothing of, it does not name.
-            counted = dict.fromkeys(record.cost.counts.get(channel, held), 0) | dict(held)
-            if side == "documents" and skipped:
+        for channel, channel_counts in by_channel.items():
+            # A build does not name the kinds of which it counted nothing.
+            kinds = record.cost.counts.get(channel, channel_counts)
+            counted = dict.fromkeys(kinds, 0) | dict(channel_counts)
+            if texts == "documents" and skipped:
                 counted["skipped_empty"] = skipped
             shared.setdefault(tuple(counted.items()), []).append(channel)
         for counts, channels in shared.items():
-            yield (judged.dataset, name, side, ", ".join(channels)), dict(counts)
+            yield (judged.dataset, name, texts, ", ".join(channels)), dict(counts)

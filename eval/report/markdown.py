@@ -25,16 +25,18 @@ def _blocks(report: Report, drawings: str) -> Iterator[str]:
     yield f"# {plain(report.title)}"
     yield from map(plain, report.verdicts)
     yield "## What was judged"
-    for head in report.heads:
-        yield f"### {plain(head.name)}"
-        versions = ", ".join(f"{name} {held}" for name, held in head.versions.items())
-        facts = [*head.facts.items(), *([("versions", versions)] if versions else [])]
+    for configuration in report.configurations:
+        yield f"### {plain(configuration.name)}"
+        versions = ", ".join(
+            f"{name} {version}" for name, version in configuration.versions.items()
+        )
+        facts = [*configuration.facts.items(), *([("versions", versions)] if versions else [])]
         yield "\n".join(f"- {plain(label)}: {plain(text)}" for label, text in facts)
-        for prompt in head.prompts:
+        for prompt in configuration.prompts:
             channels = ", ".join(prompt.channels)
             yield f"Model {plain(prompt.model)}, prompt {plain(prompt.name)} ({plain(channels)}):"
             yield fenced(prompt.text or "The prompt that the model carries.", "toml")
-        for channels, text in head.fingerprints:
+        for channels, text in configuration.fingerprints:
             yield f"Fingerprint of {plain(channels)}:"
             yield fenced(text, "json")
     if report.tables:
@@ -45,20 +47,20 @@ def _blocks(report: Report, drawings: str) -> Iterator[str]:
     if report.plots:
         yield "## Prompts"
         yield from _drawn(report.plots, drawings)
-    for held in report.sets:
-        yield from _set(held, drawings)
+    for part in report.sets:
+        yield from _set(part, drawings)
     yield "## Behind the figures"
     for listing in report.listings:
         yield from _listing(listing)
 
 
-def _set(held: SetFacts, drawings: str) -> Iterator[str]:
-    yield f"## {plain(held.name)}"
-    yield f"{held.about}."
-    yield from _results(held.table)
-    yield from _drawn(held.plots, drawings)
-    if held.differing and held.compared:
-        first, second = held.compared
+def _set(facts: SetFacts, drawings: str) -> Iterator[str]:
+    yield f"## {plain(facts.name)}"
+    yield f"{facts.about}."
+    yield from _results(facts.table)
+    yield from _drawn(facts.plots, drawings)
+    if facts.differing and facts.compared:
+        first, second = facts.compared
         yield "### Queries that differ most"
         yield _table(
             ("query", "text", f">{first}", f">{second}", ">difference"),
@@ -70,7 +72,7 @@ def _set(held: SetFacts, drawings: str) -> Iterator[str]:
                     f"{page.values[second]:.4f}",
                     signed(page.difference or 0.0),
                 )
-                for page in held.differing
+                for page in facts.differing
             ],
         )
 
@@ -111,10 +113,10 @@ def _drawn(plots: Sequence[Plot], drawings: str) -> Iterator[str]:
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], written: bool = False) -> str:
     """Lay out a table; cells are escaped, but for the numbers of cells that are `written`."""
-    heads = [plain(name.removeprefix(">")) for name in columns]
-    sides = ["---:" if name.startswith(">") else "---" for name in columns]
+    names = [plain(name.removeprefix(">")) for name in columns]
+    rules = ["---:" if name.startswith(">") else "---" for name in columns]
     cells = [[plain(row[0]), *(row[1:] if written else map(plain, row[1:]))] for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (heads, sides, *cells))
+    return "\n".join(f"| {' | '.join(line)} |" for line in (names, rules, *cells))
 
 
 def plain(text: str) -> str:
@@ -127,5 +129,5 @@ def fenced(text: str, language: str) -> str:
     """Return a block of code; its fence is longer than any in the text."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    shown = printable(text.rstrip(), keep="\n\t")
-    return f"{fence}{language}\n{shown}\n{fence}"
+    body = printable(text.rstrip(), keep="\n\t")
+    return f"{fence}{language}\n{body}\n{fence}"

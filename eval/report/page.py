@@ -37,10 +37,10 @@ def signed(difference: float) -> str:
 
 
 def environment() -> "Environment":
-    """Return what fills templates; every text is escaped, and its control characters shown."""
+    """Return the template engine; every text is escaped, and its control characters shown."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    made = Environment(
+    templates = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
@@ -48,8 +48,8 @@ def environment() -> "Environment":
         lstrip_blocks=True,
         finalize=_visible,
     )
-    made.filters |= {"tint": _tint, "signed": signed, "sign": _sign, "one_line": printable}
-    return made
+    templates.filters |= {"tint": _tint, "signed": signed, "sign": _sign, "one_line": printable}
+    return templates
 
 
 def _visible(value: object) -> object:

@@ -1,4 +1,4 @@
-"""The drawings of a report, each with a heading and what a reader should know."""
+"""The drawings of a report, each with a heading and a note."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ class Plot:
     """A drawing.
 
     Attributes:
-        key: what its ids begin with; the name of its file.
+        key: the prefix of its ids, and the name of its file.
         heading: over it.
         svg: the `<svg>` element.
         note: below it.
@@ -46,32 +46,32 @@ class Plot:
     note: str = ""
 
 
-def compared(judged: JudgedDataset) -> Iterator[Plot]:
+def draw_comparison(judged: JudgedDataset) -> Iterator[Plot]:
     """Draw two systems item by item."""
-    two = judged.compared
-    if two is None:
+    systems = judged.compared
+    if systems is None:
         return
-    held = pair(judged.dataset, *((system.name, judged.items(system)) for system in two))
-    drawing = _drawing(judged, held, "scatter")
+    paired = pair(judged.dataset, *((system.name, judged.items(system)) for system in systems))
+    drawing = _drawing(judged, paired, "scatter")
     yield Plot(
         f"scatter-{judged.key}",
-        f"Each of {len(held.items):,} {judged.noun}",
+        f"Each of {len(paired.items):,} {judged.noun}",
         figures.scatter(drawing),
-        f"Above the line {two[1].name} is better. {_TELLS[judged.first.benchmark]}",
+        f"Above the line {systems[1].name} is better. {_TELLS[judged.first.benchmark]}",
     )
-    interval = mean_interval([held.differences], np.random.default_rng(0))
+    interval = mean_interval([paired.differences], np.random.default_rng(0))
     bounds = (interval.low, interval.high) if interval else None
     yield Plot(
         f"difference-{judged.key}",
-        f"{two[1].name} minus {two[0].name}",
-        figures.differences(_drawing(judged, held, "difference"), bounds),
-        _outcome(held, judged.noun),
+        f"{systems[1].name} minus {systems[0].name}",
+        figures.differences(_drawing(judged, paired, "difference"), bounds),
+        _outcome(paired, judged.noun),
     )
 
 
-def curves(judged: JudgedDataset) -> Iterator[Plot]:
+def draw_curves(judged: JudgedDataset) -> Iterator[Plot]:
     """Draw precision over recall and gain over rank, of the systems that count first."""
-    chosen = _chosen(judged)
+    chosen = _drawn_systems(judged)
     note = f"{MOST_LINES} of {len(judged.systems)} systems." * (len(chosen) < len(judged.systems))
     runs = {system.name: judged.runs[system.name] for system in chosen}
     yield Plot(
@@ -96,24 +96,24 @@ def curves(judged: JudgedDataset) -> Iterator[Plot]:
     )
 
 
-def spreads(judged: JudgedDataset) -> Iterator[Plot]:
+def draw_spreads(judged: JudgedDataset) -> Iterator[Plot]:
     """Draw how long texts are, and how long single queries took."""
     if judged.index is not None:
         with Index.open(judged.index) as opened:
             total = opened.documents
-            some = islice(opened.stream(), MOST_DOCUMENTS)
-            lengths = [len(document.content.split()) for document in some]
+            documents = islice(opened.stream(), MOST_DOCUMENTS)
+            lengths = [len(document.content.split()) for document in documents]
         key = f"documents-{judged.key}"
         note = f"The first {len(lengths):,} of {total:,}." * (len(lengths) < total)
-        drawn = figures.histogram(key, {"documents": lengths}, "words of a document")
-        yield Plot(key, "Lengths of documents", drawn, note)
-    asked = [len(text.split()) for text in judged.queries.values() if text]
-    if asked:
+        svg = figures.histogram(key, {"documents": lengths}, "words of a document")
+        yield Plot(key, "Lengths of documents", svg, note)
+    lengths = [len(text.split()) for text in judged.queries.values() if text]
+    if lengths:
         key = f"queries-{judged.key}"
-        drawn = figures.histogram(key, {"queries": asked}, "words of a query")
-        yield Plot(key, "Lengths of queries", drawn)
-    taken = {held.name: judged.record(held).cost.latencies_ms for held in judged.counted}
-    timed = {name: times for name, times in islice(taken.items(), MOST_LINES) if times}
+        svg = figures.histogram(key, {"queries": lengths}, "words of a query")
+        yield Plot(key, "Lengths of queries", svg)
+    latencies = {system.name: judged.record(system).cost.latencies_ms for system in judged.counted}
+    timed = {name: times for name, times in islice(latencies.items(), MOST_LINES) if times}
     if timed:
         key = f"latency-{judged.key}"
         sample = max(map(len, timed.values()))
@@ -125,27 +125,27 @@ def spreads(judged: JudgedDataset) -> Iterator[Plot]:
         )
 
 
-def fusion(judged: JudgedDataset) -> Iterator[Plot]:
+def draw_fusion_weights(judged: JudgedDataset) -> Iterator[Plot]:
     """Draw the measure against the weight of each channel, for the first folder that fuses."""
     for system in judged.counted:
-        found = weight_curves(judged, system)
-        if found:
+        curves = weight_curves(judged, system)
+        if curves:
             key = f"weights-{judged.key}"
-            drawn = figures.fusion_weights(
-                key, found, "one channel; the others share the rest", judged.measure
+            svg = figures.fusion_weights(
+                key, curves, "one channel; the others share the rest", judged.measure
             )
             note = (
                 "This describes these judgements and is not for choosing: weights chosen on the "
                 "queries that are reported would flatter them. Recomputed from the stored runs "
                 f"of {system.name}; the others keep their proportions."
             )
-            yield Plot(key, "Weights of fusion (descriptive)", drawn, note)
+            yield Plot(key, "Weights of fusion (descriptive)", svg, note)
             return
 
 
-def cost_quality(judged: JudgedDataset) -> Iterator[Plot]:
-    """Draw what systems cost against what they are worth."""
-    quality = {held.name: fmean(judged.items(held).values()) for held in judged.systems}
+def draw_cost_quality(judged: JudgedDataset) -> Iterator[Plot]:
+    """Draw the quality of systems against their cost."""
+    quality = {system.name: fmean(judged.items(system).values()) for system in judged.systems}
     for name, heading, unit, systems, cost_of, note in (
         (
             "tokens",
@@ -170,69 +170,69 @@ def cost_quality(judged: JudgedDataset) -> Iterator[Plot]:
         }
         if len(points) > 1:
             key = f"{name}-{judged.key}"
-            drawn = figures.cost_quality(key, points, unit, judged.measure, judged.positions)
-            yield Plot(key, heading, drawn, note)
+            svg = figures.cost_quality(key, points, unit, judged.measure, judged.positions)
+            yield Plot(key, heading, svg, note)
 
 
-def sensitivity(
-    sets: Sequence[JudgedDataset], heads: Mapping[str, RunConfiguration]
+def draw_sensitivity(
+    sets: Sequence[JudgedDataset], configurations: Mapping[str, RunConfiguration]
 ) -> Iterator[Plot]:
     """Draw the value of each prompt, where a model was judged with several.
 
     Args:
         sets: the data sets; those count that all folders were judged on.
-        heads: path of a folder -> its head.
+        configurations: path of a folder -> its head.
     """
     models: dict[str, dict[str, float]] = {}
-    shared = [judged for judged in sets if len(judged.counted) == len(heads)]
+    shared = [judged for judged in sets if len(judged.counted) == len(configurations)]
     if not shared:
         return
-    for path, head in heads.items():
+    for path, configuration in configurations.items():
         values = [
-            fmean(judged.items(held).values())
+            fmean(judged.items(system).values())
             for judged in shared
-            for held in judged.counted
-            if str(held.folder.path) == path
+            for system in judged.counted
+            if str(system.folder.path) == path
         ]
-        if head.prompts:
-            prompts = models.setdefault(head.model, {})
-            name = head.prompts[0].name
-            prompts[head.name if name in prompts else name] = fmean(values)
+        if configuration.prompts:
+            prompts = models.setdefault(configuration.model, {})
+            name = configuration.prompts[0].name
+            prompts[configuration.name if name in prompts else name] = fmean(values)
     if any(len(prompts) > 1 for prompts in models.values()):
-        named = {model.rpartition("/")[2]: prompts for model, prompts in models.items()}
-        drawn = figures.sensitivity("sensitivity", named, shared[0].measure)
+        by_name = {model.rpartition("/")[2]: prompts for model, prompts in models.items()}
+        svg = figures.sensitivity("sensitivity", by_name, shared[0].measure)
         note = f"Mean over {', '.join(judged.dataset for judged in shared)}."
-        yield Plot("sensitivity", "Every prompt", drawn, note)
+        yield Plot("sensitivity", "Every prompt", svg, note)
 
 
-def _drawing(judged: JudgedDataset, held: Paired, what: str) -> figures.SystemPair:
-    values = [dict(zip(held.items, row, strict=True)) for row in held.values.tolist()]
+def _drawing(judged: JudgedDataset, paired: Paired, kind: str) -> figures.SystemPair:
+    values = [dict(zip(paired.items, row, strict=True)) for row in paired.values.tolist()]
     texts = judged.queries if judged.retrieval else {}
     return figures.SystemPair(
-        key=f"{what}-{judged.key}",
-        names=(held.baseline, held.system),
+        key=f"{kind}-{judged.key}",
+        names=(paired.baseline, paired.system),
         measure=judged.measure,
         first=values[0],
         second=values[1],
         links=judged.places,
-        labels={item: f"{item} {texts.get(item, '')[:80]}".strip() for item in held.items},
+        labels={item: f"{item} {texts.get(item, '')[:80]}".strip() for item in paired.items},
     )
 
 
-def _outcome(held: Paired, noun: str) -> str:
-    differences = held.differences
+def _outcome(paired: Paired, noun: str) -> str:
+    differences = paired.differences
     won, lost = int((differences > 0).sum()), int((differences < 0).sum())
     return (
-        f"{held.system} is better on {won:,} {noun}, worse on {lost:,}, "
+        f"{paired.system} is better on {won:,} {noun}, worse on {lost:,}, "
         f"equal on {len(differences) - won - lost:,}."
     )
 
 
-def _chosen(judged: JudgedDataset) -> list[FolderSystem]:
+def _drawn_systems(judged: JudgedDataset) -> list[FolderSystem]:
     """Return the systems that are drawn: where there are too many, those that count first."""
     if len(judged.systems) <= MOST_LINES:
         return list(judged.systems)
-    others = [held for held in judged.systems if held not in judged.counted]
+    others = [system for system in judged.systems if system not in judged.counted]
     return [*judged.counted, *others][:MOST_LINES]
 
 
@@ -244,10 +244,10 @@ def _tokens(judged: JudgedDataset, system: FolderSystem) -> float | None:
     channels = record.details.get("channels", list(counts))
     used = [name for name in channels if name == system.run] or channels
     passes = {record.fingerprints.get(name, "{}"): counts.get(name, {}) for name in used}
-    read = {p: held for p, held in passes.items() if json.loads(p).get("kind") != "bm25"}
-    if not all(held.get("texts") and "tokens" in held for held in read.values()):
+    model_counts = {p: held for p, held in passes.items() if json.loads(p).get("kind") != "bm25"}
+    if not all(held.get("texts") and "tokens" in held for held in model_counts.values()):
         return None
-    return sum(held["tokens"] / held["texts"] for held in read.values())
+    return sum(held["tokens"] / held["texts"] for held in model_counts.values())
 
 
 def _seconds(judged: JudgedDataset, system: FolderSystem) -> float | None:
@@ -257,5 +257,5 @@ def _seconds(judged: JudgedDataset, system: FolderSystem) -> float | None:
     if judged.retrieval:
         texts, seconds = build.get("documents"), build.get("seconds")
         return 1000 * seconds / texts if texts and seconds else None
-    texts = max((held.get("texts", 0) for held in record.cost.counts.values()), default=0)
+    texts = max((counts.get("texts", 0) for counts in record.cost.counts.values()), default=0)
     return 1000 * sum(record.cost.seconds.values()) / texts if texts else None

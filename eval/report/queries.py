@@ -1,4 +1,4 @@
-"""What single queries found: one page each, and those on which two systems differ most."""
+"""The results of single queries, and the queries on which two systems differ most."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -8,7 +8,7 @@ from pathlib import Path
 from embedder.types import Encoder
 from eval.report.dataset import JudgedDataset
 from eval.report.highlights import BM25, Marker, Piece, bm25_encoder
-from eval.runs.systems import FolderSystem
+from eval.runs.systems import Evidence, FolderSystem
 from index.folder import Index
 from index.manifest import ChannelSpec
 
@@ -16,7 +16,7 @@ DOCUMENTS = 5  # of a system
 SIDES = 3  # systems side by side
 
 Encoders = Mapping[Path, Mapping[str, Encoder]]
-"""Run folder -> channel -> what encodes its queries again."""
+"""Run folder -> channel -> encoder of its queries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class ShownDocument:
         id: of the document.
         gain: how relevant it was judged; None where it was not.
         title: of the document; nothing where it has none, or where the index is gone.
-        text: the part that says most; nothing where a side before shows it, or the index is gone.
-        seen: name of the side that shows the text; "" where this one does.
+        text: the part that says most; nothing where a system before shows it, or the index is gone.
+        seen: name of the system that shows the text; "" where this one does.
     """
 
     rank: int
@@ -42,7 +42,7 @@ class ShownDocument:
 
 @dataclass(frozen=True, slots=True)
 class ShownSystem:
-    """What one system found."""
+    """The first documents of one system."""
 
     system: str
     documents: tuple[ShownDocument, ...]
@@ -50,7 +50,7 @@ class ShownSystem:
 
 @dataclass(frozen=True, slots=True)
 class QueryPage:
-    """A query with everything that is shown of it.
+    """A query with the figures, words and documents of its systems.
 
     Attributes:
         key: id of its place in the page.
@@ -60,8 +60,8 @@ class QueryPage:
         values: system -> value of the first measure.
         difference: second minus first compared system; None where there is only one.
         relevant: how many documents were judged relevant.
-        words: system and channel -> words that a model says of the query, with weights.
-        sides: what was found; nothing where the query is not shown in full.
+        words: system and channel -> words of a model for the query, with weights.
+        sides: systems with their documents; nothing where the query is not shown in full.
     """
 
     key: str
@@ -75,10 +75,10 @@ class QueryPage:
     sides: tuple[ShownSystem, ...] = ()
 
 
-def furthest(sets: Sequence[JudgedDataset], n: int) -> set[str]:
+def choose_queries(sets: Sequence[JudgedDataset], n: int) -> set[str]:
     """Choose the n queries on which compared systems differ most, by their places in the page.
 
-    Where nothing is compared, the queries that are answered worst.
+    Without compared systems, the n queries that are answered worst.
     """
     ranked: list[tuple[float, int, str]] = []
     for judged in sets:
@@ -89,109 +89,99 @@ def furthest(sets: Sequence[JudgedDataset], n: int) -> set[str]:
     return {place for *_, place in sorted(ranked)[:n]}
 
 
-def query_pages(
+def describe_queries(
     judged: JudgedDataset, full: set[str], encoders: Encoders, pieces: bool = False
 ) -> Iterator[QueryPage]:
     """Describe every query of a data set, in the order of the judgements.
 
     Args:
         judged: a retrieval set.
-        full: places of the queries that are shown with what was found.
-        encoders: what reads queries again; words of BM25 need none.
+        full: places of the queries that are shown with documents.
+        encoders: of the queries' words; words of BM25 need none.
         pieces: whether a model's words are shown as the pieces that it knows.
     """
-    chosen = _sides(judged)
-    texts = {query_id: judged.queries[query_id] for query_id in judged.places}
+    systems = _sides(judged)
     texts = {
         query_id: text
-        for query_id, text in texts.items()
-        if text.strip() and judged.places[query_id] in full
+        for query_id, place in judged.places.items()
+        if (text := judged.queries[query_id]).strip() and place in full
     }
-    with ExitStack() as opened:
-        markers = _markers(judged, chosen, texts, encoders, opened)
-        tops = {held.name: judged.evidence(held) for held in chosen}
+    with ExitStack() as stack:
+        markers = _markers(judged, systems, texts, encoders, stack)
+        tops = {system.name: judged.evidence(system) for system in systems}
         for number, (query_id, place) in enumerate(judged.places.items(), start=1):
-            shown = place in full
+            marked = markers if query_id in texts else {}
             yield QueryPage(
                 key=place,
                 number=number,
                 id=query_id,
                 text=judged.queries[query_id],
                 values={
-                    held.name: value
-                    for held in judged.systems
-                    if (value := judged.items(held).get(query_id)) is not None
+                    system.name: value
+                    for system in judged.systems
+                    if (value := judged.items(system).get(query_id)) is not None
                 },
                 difference=_difference(judged, query_id),
                 relevant=sum(gain > 0 for gain in judged.qrels[query_id].values()),
-                words=_own_words(markers, query_id, pieces) if query_id in texts else {},
-                sides=tuple(
-                    _found_sides(
-                        {name: held.top(query_id)[:DOCUMENTS] for name, held in tops.items()},
-                        judged.qrels[query_id],
-                        query_id,
-                        {} if query_id not in texts else markers,
-                    )
-                )
-                if shown
-                else (),
+                words=_own_words(marked, query_id, pieces),
+                sides=tuple(_systems(tops, query_id, marked)) if place in full else (),
             )
 
 
 def _sides(judged: JudgedDataset) -> list[FolderSystem]:
-    """Return what is shown side by side: what counts in each folder, or the two compared."""
-    two = judged.compared
-    if len(judged.counted) > 1 or two is None:
+    """Return the systems that stand side by side: those that count, or the two compared."""
+    pair = judged.compared
+    if len(judged.counted) > 1 or pair is None:
         return list(judged.counted[:SIDES])
-    return [two[1], two[0]]
+    return [pair[1], pair[0]]
 
 
 def _difference(judged: JudgedDataset, query_id: str) -> float | None:
     if judged.compared is None:
         return None
-    first, second = (judged.items(held).get(query_id) for held in judged.compared)
+    first, second = (judged.items(system).get(query_id) for system in judged.compared)
     return None if first is None or second is None else second - first
 
 
 def _markers(
     judged: JudgedDataset,
-    chosen: Sequence[FolderSystem],
+    systems: Sequence[FolderSystem],
     texts: Mapping[str, str],
     encoders: Encoders,
-    opened: ExitStack,
+    stack: ExitStack,
 ) -> dict[str, Marker]:
-    """Make what marks words, one for each folder whose index is there: system -> marker."""
+    """Return system -> marker of words, one for each folder whose index is there."""
     by_folder: dict[Path, Marker] = {}
     markers = {}
-    for held in chosen:
-        path, place = held.folder.path, held.folder.index_path(judged.dataset)
+    for system in systems:
+        path, place = system.folder.path, system.folder.index_path(judged.dataset)
         if place is None:
             continue
         if path not in by_folder:
-            index = opened.enter_context(Index.open(place))
-            given = encoders.get(path, {})
-            by_folder[path] = Marker(index, _with_words(judged, held, index, given), texts)
-        markers[held.name] = by_folder[path]
+            index = stack.enter_context(Index.open(place))
+            by_channel = _with_words(judged, system, index, encoders.get(path, {}))
+            by_folder[path] = Marker(index, by_channel, texts)
+        markers[system.name] = by_folder[path]
     return markers
 
 
 def _with_words(
-    judged: JudgedDataset, system: FolderSystem, index: Index, given: Mapping[str, Encoder]
+    judged: JudgedDataset, system: FolderSystem, index: Index, encoders: Mapping[str, Encoder]
 ) -> dict[str, Encoder]:
     """Return the encoders of channels that have words; BM25's is made again."""
     record = judged.record(system)
-    found: dict[str, Encoder] = {}
+    chosen: dict[str, Encoder] = {}
     for name, spec in index.channels.items():
         if name not in record.values or spec.kind == "dense":
             continue
-        made = bm25_encoder(record.fingerprints.get(name, "{}")) if name == BM25 else None
-        encoder = made or given.get(name)
-        if encoder is not None and _made(spec, encoder):
-            found[name] = encoder
-    return found
+        bm25 = bm25_encoder(record.fingerprints.get(name, "{}")) if name == BM25 else None
+        encoder = bm25 or encoders.get(name)
+        if encoder is not None and _fits(spec, encoder):
+            chosen[name] = encoder
+    return chosen
 
 
-def _made(spec: ChannelSpec, encoder: Encoder) -> bool:
+def _fits(spec: ChannelSpec, encoder: Encoder) -> bool:
     """Tell whether an encoder reads queries as the channel's own does."""
     try:
         spec.check_encoder(encoder.fingerprint, querying=True)
@@ -201,16 +191,18 @@ def _made(spec: ChannelSpec, encoder: Encoder) -> bool:
 
 
 def _own_words(
-    markers: dict[str, Marker], query_id: str, pieces: bool
+    markers: Mapping[str, Marker], query_id: str, pieces: bool
 ) -> dict[str, tuple[tuple[str, float], ...]]:
-    distinct = {id(marker): (name, marker) for name, marker in reversed(markers.items())}
-    told = [
+    distinct = {id(marker): (name, marker) for name, marker in reversed([*markers.items()])}
+    by_marker = [
         (name, channel, words)
         for name, marker in reversed(distinct.values())
         for channel, words in marker.own_words(query_id, pieces).items()
     ]
-    several = len({name for name, *_ in told}) > 1
-    return {f"{name}, {channel}" if several else channel: words for name, channel, words in told}
+    several = len({name for name, *_ in by_marker}) > 1
+    return {
+        f"{name}, {channel}" if several else channel: words for name, channel, words in by_marker
+    }
 
 
 def _text(
@@ -225,24 +217,21 @@ def _text(
         return (), ()
 
 
-def _found_sides(
-    tops: Mapping[str, Sequence[str]],
-    judgements: Mapping[str, int],
-    query_id: str,
-    markers: Mapping[str, Marker],
+def _systems(
+    evidence: Mapping[str, Evidence], query_id: str, markers: Mapping[str, Marker]
 ) -> Iterator[ShownSystem]:
-    """Describe what systems found; a text that one marker marks is shown once."""
+    """Describe the documents of systems; a text that one marker marks is shown once."""
     seen: dict[tuple[int, str], str] = {}
-    for system, documents in tops.items():
+    for system, answers in evidence.items():
         marker = markers.get(system)
-        shown = []
-        for rank, document_id in enumerate(documents, start=1):
-            gain = judgements.get(document_id)
+        listed = []
+        for rank, document_id in enumerate(answers.top(query_id)[:DOCUMENTS], start=1):
+            gain = answers.qrels[query_id].get(document_id)
             before = seen.get((id(marker), document_id), "")
             title, text = _text(marker, query_id, document_id)
-            shown.append(
+            listed.append(
                 ShownDocument(rank, document_id, gain, title, () if before else text, before)
             )
             if marker and not before:
                 seen[id(marker), document_id] = system
-        yield ShownSystem(system, tuple(shown))
+        yield ShownSystem(system, tuple(listed))

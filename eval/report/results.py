@@ -1,4 +1,4 @@
-"""The tables of results: per data set, over data sets, and what they say in a sentence."""
+"""The tables of results: per data set, over data sets, and the verdict of each in a sentence."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
@@ -15,25 +15,27 @@ def set_tables(sets: Sequence[JudgedDataset]) -> list[SystemTable]:
     The tests of a measure on all data sets are one family, as in `eval.compare`.
     """
     measured = [
-        dict.fromkeys(measure for held in judged.systems for measure in held.values[judged.dataset])
+        dict.fromkeys(
+            measure for system in judged.systems for measure in system.values[judged.dataset]
+        )
         for judged in sets
     ]
-    made: dict[tuple[str, str], MeasureColumn] = {}
+    by_measure: dict[tuple[str, str], MeasureColumn] = {}
     for measure in dict.fromkeys(measure for measures in measured for measure in measures):
-        asked = [
+        members = [
             judged for judged, measures in zip(sets, measured, strict=True) if measure in measures
         ]
         averaged = [
-            Averaged(measure, _held([one], measure), {one.dataset: 1.0}, _rivals([one]))
-            for one in asked
+            Averaged(measure, _values([judged], measure), {judged.dataset: 1.0}, _rivals([judged]))
+            for judged in members
         ]
-        for judged, column in zip(asked, columns(averaged), strict=True):
-            made[judged.dataset, measure] = column
+        for judged, column in zip(members, columns(averaged), strict=True):
+            by_measure[judged.dataset, measure] = column
     return [
         SystemTable(
             f"table-{judged.key}",
             judged.dataset,
-            tuple(made[judged.dataset, measure] for measure in measures),
+            tuple(by_measure[judged.dataset, measure] for measure in measures),
             f"Means over {judged.first.size:,} {judged.noun}.",
         )
         for judged, measures in zip(sets, measured, strict=True)
@@ -41,23 +43,23 @@ def set_tables(sets: Sequence[JudgedDataset]) -> list[SystemTable]:
 
 
 def tables_over(sets: Sequence[JudgedDataset]) -> Iterator[SystemTable]:
-    """Lay out what counts per data set and on average, then the means of all measures.
+    """Lay out the main measure per data set and on average, then the means of all measures.
 
     Each benchmark has tables of its own; a mean counts CQADupStack once.
     """
     ordered = sorted(sets, key=lambda judged: judged.first.benchmark)
     for benchmark, members in groupby(ordered, lambda judged: judged.first.benchmark):
-        held = list(members)
-        wholes = whole_sets(judged.dataset for judged in held)
+        judged_sets = list(members)
+        wholes = whole_sets(judged.dataset for judged in judged_sets)
         if len(wholes) > 1:
-            yield _overview(benchmark, held, wholes)
-            yield _means(benchmark, held, wholes)
+            yield _overview(benchmark, judged_sets, wholes)
+            yield _means(benchmark, judged_sets, wholes)
 
 
 def verdicts(
     sets: Sequence[JudgedDataset], over: Sequence[SystemTable], single: Sequence[SystemTable]
 ) -> list[str]:
-    """Say what the tables say: of means where there are some, else of each data set."""
+    """Write the verdict of each table of means; without any, of each data set."""
     overviews = [table for table in over if table.key.startswith("overview")]
     if overviews:
         return [verdict(table.columns[-1], table.heading) for table in overviews]
@@ -71,16 +73,16 @@ def _overview(
     benchmark: str, sets: Sequence[JudgedDataset], wholes: Mapping[str, Sequence[str]]
 ) -> SystemTable:
     measure = sets[0].measure
-    held = _held(sets, measure)
+    values = _values(sets, measure)
     rivals = _rivals(sets)
     single = [
-        Averaged(whole, held, dict.fromkeys(parts, 1 / len(parts)), rivals)
+        Averaged(whole, values, dict.fromkeys(parts, 1 / len(parts)), rivals)
         for whole, parts in wholes.items()
     ]
     return SystemTable(
         f"overview-{benchmark}",
         f"mean {measure} over {len(wholes)} data sets",
-        (*columns(single), *columns([Averaged("mean", held, _weights(wholes), rivals)])),
+        (*columns(single), *columns([Averaged("mean", values, _weights(wholes), rivals)])),
         f"{measure} on each data set; the mean counts each data set once.",
     )
 
@@ -98,7 +100,7 @@ def _means(
         f"means-{benchmark}",
         f"All measures, mean over {len(wholes)} data sets",
         tuple(
-            columns([Averaged(measure, _held(sets, measure), weights, _rivals(sets))])[0]
+            columns([Averaged(measure, _values(sets, measure), weights, _rivals(sets))])[0]
             for measure in shared
         ),
         f"Means over {', '.join(wholes)}.",
@@ -106,21 +108,21 @@ def _means(
 
 
 def _rivals(sets: Sequence[JudgedDataset]) -> frozenset[str]:
-    """Return what is tested: of several folders what counts in each, of one all its runs."""
+    """Return the systems that are tested: of several folders the counted run of each."""
     several = [judged for judged in sets if len(judged.counted) > 1]
-    return frozenset(held.name for judged in several for held in judged.counted)
+    return frozenset(system.name for judged in several for system in judged.counted)
 
 
 def _weights(wholes: Mapping[str, Sequence[str]]) -> dict[str, float]:
     return {part: 1 / (len(parts) * len(wholes)) for parts in wholes.values() for part in parts}
 
 
-def _held(sets: Sequence[JudgedDataset], measure: str) -> dict[str, dict[str, Items]]:
-    """Return system -> data set -> item -> value; what was not measured is missing."""
-    found: dict[str, dict[str, Items]] = {}
+def _values(sets: Sequence[JudgedDataset], measure: str) -> dict[str, dict[str, Items]]:
+    """Return system -> data set -> item -> value; data sets without the measure are missing."""
+    values: dict[str, dict[str, Items]] = {}
     for judged in sets:
         for system in judged.systems:
-            by_set = found.setdefault(system.name, {})
+            by_set = values.setdefault(system.name, {})
             if items := judged.items(system, measure):
                 by_set[judged.dataset] = items
-    return found
+    return values

@@ -1,4 +1,4 @@
-"""Tables of systems and measures: the best of each column, and what is not surely worse.
+"""Tables of systems and measures: the best of each column, and what is not significantly worse.
 
 Tests are those of `eval.compare`, and so is the family over which they are corrected: every test
 of one measure on all data sets, means apart, each difference once.
@@ -70,7 +70,7 @@ class SystemTable:
         key: its id in a page.
         heading: over the table.
         columns: at least one.
-        note: what the numbers are of, in a sentence.
+        note: a sentence about the numbers.
     """
 
     key: str
@@ -86,7 +86,7 @@ class SystemTable:
 
 @dataclass(frozen=True, slots=True)
 class Averaged:
-    """What a column is of.
+    """The values and weights of a column.
 
     Attributes:
         heading: over the column.
@@ -107,7 +107,7 @@ class Averaged:
         Raises:
             ValueError: there is none.
         """
-        found = {
+        means = {
             name: fsum(
                 weight * fsum(by_set[dataset].values()) / len(by_set[dataset])
                 for dataset, weight in self.weights.items()
@@ -115,18 +115,18 @@ class Averaged:
             for name, by_set in self.values.items()
             if self.weights.keys() <= by_set.keys()
         }
-        if not found:
+        if not means:
             listed = ", ".join(self.weights)
             raise ValueError(f"{self.heading}: no system was judged on {listed}")
-        return found
+        return means
 
-    def differences(self, best: str, other: str) -> NDArray[np.float64] | None:
-        """Return what adds up to the difference of means; None where no item is shared."""
-        ours, theirs = self.values[best], self.values[other]
-        if any(not ours[dataset].keys() & theirs[dataset].keys() for dataset in self.weights):
+    def differences(self, best: str, rival: str) -> NDArray[np.float64] | None:
+        """Return the terms of the difference of means; None where no item is shared."""
+        first, second = self.values[best], self.values[rival]
+        if any(not first[dataset].keys() & second[dataset].keys() for dataset in self.weights):
             return None
         pairs = [
-            (weight, pair(dataset, ("best", ours[dataset]), ("other", theirs[dataset])))
+            (weight, pair(dataset, ("best", first[dataset]), ("other", second[dataset])))
             for dataset, weight in self.weights.items()
         ]
         parts = [weight * paired.differences / len(paired.items) for weight, paired in pairs]
@@ -169,17 +169,17 @@ def columns(averaged: Sequence[Averaged]) -> tuple[MeasureColumn, ...]:
     0 everywhere, is the same run again, and no test of its own.
 
     Args:
-        averaged: what the columns are of: one measure.
+        averaged: the columns, all of one measure.
     """
-    tested = [_test(one) for one in averaged]
-    keys = [(at, name) for at, one in enumerate(tested) for name in one.p_values]
+    tested = [_test(column) for column in averaged]
+    keys = [(at, name) for at, column in enumerate(tested) for name in column.p_values]
     adjusted, size = correct(
         [FamilyTest((at, name), tested[at].p_values[name]) for at, name in keys]
     )
     family = dict(zip(keys, adjusted, strict=True))
     return tuple(
-        one.corrected({name: family[at, name] for name in one.p_values}, size)
-        for at, one in enumerate(tested)
+        column.corrected({name: family[at, name] for name in column.p_values}, size)
+        for at, column in enumerate(tested)
     )
 
 
@@ -214,16 +214,18 @@ def verdict(column: MeasureColumn, measure: str) -> str:
     close = [name for name, cell in tested.items() if cell.mark == "close"]
     worse = [name for name, cell in tested.items() if cell.mark == "worse"]
     if not close and not worse:
-        said = f"{start}" if len(column.cells) > 1 else f"{best}: {measure} {mean:.4f}"
+        sentence = f"{start}" if len(column.cells) > 1 else f"{best}: {measure} {mean:.4f}"
     elif not close:
-        said = f"{start}, significantly higher than {_listed(worse)}"
+        sentence = f"{start}, significantly higher than {_listed(worse)}"
     elif not worse:
-        said = f"{start}; {_listed(close)} cannot be told from it"
+        sentence = f"{start}; {_listed(close)} cannot be told from it"
     else:
         verb = "is" if len(worse) == 1 else "are"
-        said = f"{start}; {_listed(close)} cannot be told from it; {_listed(worse)} {verb} worse"
-    by = f" ({family_text(column.tests, ALPHA)})" if close or worse else ""
-    return f"{said}{by}. {identical_text(column.identical)}".rstrip()
+        sentence = (
+            f"{start}; {_listed(close)} cannot be told from it; {_listed(worse)} {verb} worse"
+        )
+    family = f" ({family_text(column.tests, ALPHA)})" if close or worse else ""
+    return f"{sentence}{family}. {identical_text(column.identical)}".rstrip()
 
 
 def _listed(names: Sequence[str], most: int = 4) -> str:

@@ -25,16 +25,16 @@ def weight_curves(judged: JudgedDataset, system: FolderSystem) -> dict[str, Weig
     channels, fusion = record.details.get("channels", []), record.details.get("fusion")
     if not fusion or len(channels) < 2 or not set(channels) <= record.values.keys():
         return {}
-    names = {other.run: other.name for other in judged.systems if other.folder is system.folder}
+    names = {rival.run: rival.name for rival in judged.systems if rival.folder is system.folder}
     runs = {channel: judged.runs[names[channel]] for channel in channels}
     numbers = _numbers(fusion)
-    given = {channel: numbers.get(channel, 1.0) for channel in channels}
+    fused_weights = {channel: numbers.get(channel, 1.0) for channel in channels}
     drawn = channels[:1] if len(channels) == 2 else channels
     method = fusion.partition(":")[0]
     if "k" in numbers and "k" not in channels:
         method += f":k={numbers['k']!r}"
     settings = [
-        Setting(method, tuple(shared(given, channel, step).values()))
+        Setting(method, tuple(share_weights(fused_weights, channel, step).values()))
         for channel in drawn
         for step in STEPS
     ]
@@ -45,13 +45,13 @@ def weight_curves(judged: JudgedDataset, system: FolderSystem) -> dict[str, Weig
     }
 
 
-def shared(given: Mapping[str, float], channel: str, weight: float) -> dict[str, float]:
+def share_weights(weights: Mapping[str, float], channel: str, weight: float) -> dict[str, float]:
     """Give a channel a weight in 0..1, and the others what is left in their proportions."""
-    rest = sum(share for name, share in given.items() if name != channel)
-    even = 1 / (len(given) - 1)
+    others = sum(share for name, share in weights.items() if name != channel)
+    even = 1 / (len(weights) - 1)
     return {
-        name: weight if name == channel else (1 - weight) * (share / rest if rest else even)
-        for name, share in given.items()
+        name: weight if name == channel else (1 - weight) * (share / others if others else even)
+        for name, share in weights.items()
     }
 
 
@@ -59,17 +59,19 @@ def _means(
     judged: JudgedDataset, runs: Mapping[str, Run], settings: Sequence[Setting]
 ) -> list[float]:
     """Measure fusions of one method; a query's own document is dropped after it was fused."""
-    own = holds_queries(judged.dataset)
+    drops_self = holds_queries(judged.dataset)
     if is_swept(judged.measure):
         alone = fuse_alone(runs, settings[0].method)
-        parts = [drop_self(run) for run in alone] if own else alone
+        parts = [drop_self(run) for run in alone] if drops_self else alone
         weights = np.array([setting.weights for setting in settings])
         values = judge_weights(parts, judged.qrels, judged.measure, weights)
         return [float(mean) for mean in values.mean(axis=1)]
     names = list(runs)
-    fused = (fusion_by_name(one.text(names), names)(list(runs.values())) for one in settings)
+    fused = (
+        fusion_by_name(setting.text(names), names)(list(runs.values())) for setting in settings
+    )
     return [
-        means(evaluate(drop_self(run) if own else run, judged.qrels, [judged.measure]))[
+        means(evaluate(drop_self(run) if drops_self else run, judged.qrels, [judged.measure]))[
             judged.measure
         ]
         for run in fused
@@ -77,6 +79,6 @@ def _means(
 
 
 def _numbers(fusion: str) -> dict[str, float]:
-    written = fusion.partition(":")[2]
-    parts = (part.partition("=") for part in written.split(",")) if written else ()
+    text = fusion.partition(":")[2]
+    parts = (part.partition("=") for part in text.split(",")) if text else ()
     return {name.strip(): float(number) for name, _, number in parts}

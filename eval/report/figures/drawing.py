@@ -45,17 +45,17 @@ def colour(at: int) -> str:
     return COLOURS[at % len(COLOURS)]
 
 
-def drawn(
+def draw_svg(
     key: str,
     title: str,
     draw: Callable[["Axes"], None],
     titles: Mapping[str, str] | None = None,
     height: float = 4.0,
 ) -> str:
-    """Draw something and return it as an `<svg>` element.
+    """Draw on axes and return the drawing as an `<svg>` element.
 
     Args:
-        key: what the ids of the drawing begin with; unique in its page.
+        key: prefix of the drawing's ids; unique in its page.
         title: read to people who do not see the drawing.
         draw: draws on the axes.
         titles: link target -> text that is shown while a pointer is on the link.
@@ -66,8 +66,8 @@ def drawn(
 
     # A user's matplotlibrc must not change the bytes.
     clean = {
-        name: held
-        for name, held in mpl.rcParamsDefault.items()
+        name: value
+        for name, value in mpl.rcParamsDefault.items()
         if not name.startswith(("_", "backend"))
     }
     with mpl.rc_context({**clean, **_SETTINGS, "svg.hashsalt": key}):
@@ -76,12 +76,12 @@ def drawn(
         axes = figure.add_subplot()
         axes.patch.set_alpha(0)
         draw(axes)
-        written = io.StringIO()
+        stream = io.StringIO()
         metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
         with warnings.catch_warnings():  # text stays text: the page's fonts have the glyph
             warnings.filterwarnings("ignore", "Glyph .* missing from font")
-            figure.savefig(written, format="svg", metadata=metadata)
-    return _for_a_page(written.getvalue(), key, title, titles or {})
+            figure.savefig(stream, format="svg", metadata=metadata)
+    return _for_a_page(stream.getvalue(), key, title, titles or {})
 
 
 def standalone(svg: str) -> str:
@@ -105,8 +105,9 @@ def _for_a_page(text: str, key: str, title: str, titles: Mapping[str, str]) -> s
                 element.set(name, _referring(value if name != "id" else f"{key}-{value}", ids, key))
     for link in root.iter(f"{_SVG}a"):
         link.attrib.pop("target", None)  # matplotlib would open a new page for each
-        told = ElementTree.SubElement(link, f"{_SVG}title")
-        told.text = printable(titles.get(link.attrib["href"], link.attrib["href"]), keep="\n")
+        target = link.attrib["href"]
+        tooltip = ElementTree.SubElement(link, f"{_SVG}title")
+        tooltip.text = printable(titles.get(target, target), keep="\n")
     for size in ("width", "height"):
         root.attrib.pop(size, None)
     root.set("role", "group" if titles else "img")
@@ -115,10 +116,10 @@ def _for_a_page(text: str, key: str, title: str, titles: Mapping[str, str]) -> s
     return ElementTree.tostring(root, encoding="unicode").replace(INK, "currentColor")
 
 
-def _renamed(target: str, ids: set[str], key: str) -> str:
-    name = target.removeprefix("#")
-    return f"#{key}-{name}" if name in ids else target
+def _renamed(link: str, ids: set[str], key: str) -> str:
+    name = link.removeprefix("#")
+    return f"#{key}-{name}" if name in ids else link
 
 
 def _referring(value: str, ids: set[str], key: str) -> str:
-    return re.sub(r"url\((#[^)]+)\)", lambda found: f"url({_renamed(found[1], ids, key)})", value)
+    return re.sub(r"url\((#[^)]+)\)", lambda match: f"url({_renamed(match[1], ids, key)})", value)

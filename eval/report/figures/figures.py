@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from eval.measures.curves import bin_edges, pareto
-from eval.report.figures.drawing import INK, LOST, WON, colour, drawn
-from eval.report.figures.labels import by_ratio, label_offsets, number, shown
+from eval.report.figures.drawing import INK, LOST, WON, colour, draw_svg
+from eval.report.figures.labels import by_ratio, label_offsets, number, short_name
 from eval.report.figures.lines import Positions, colours_of, draw_lines, height_of
 
 if TYPE_CHECKING:
@@ -81,14 +81,14 @@ def scatter(pair: SystemPair) -> str:
         axes.plot([low, high], [low, high], color=INK, alpha=0.4, linewidth=1)
         sizes = [18 * len(items) ** 0.5 for items in places.values()]
         shades = [WON if y > x else LOST if y < x else colour(7) for x, y in places]
-        found = axes.scatter(spots[:, 0], spots[:, 1], s=sizes, c=shades, alpha=0.6, linewidths=0)
-        found.set_urls([_target(pair, items[0]) for items in places.values()])
+        points = axes.scatter(spots[:, 0], spots[:, 1], s=sizes, c=shades, alpha=0.6, linewidths=0)
+        points.set_urls([_target(pair, items[0]) for items in places.values()])
         axes.set_aspect("equal")
-        axes.set_xlabel(f"{shown(pair.names[0])}, {pair.measure}")
-        axes.set_ylabel(f"{shown(pair.names[1])}, {pair.measure}")
+        axes.set_xlabel(f"{short_name(pair.names[0])}, {pair.measure}")
+        axes.set_ylabel(f"{short_name(pair.names[1])}, {pair.measure}")
 
     title = f"{pair.measure} of each item: {pair.names[0]} across, {pair.names[1]} upwards"
-    return drawn(pair.key, title, draw, titles, height=5)
+    return draw_svg(pair.key, title, draw, titles, height=5)
 
 
 def differences(pair: SystemPair, interval: tuple[float, float] | None = None) -> str:
@@ -112,11 +112,11 @@ def differences(pair: SystemPair, interval: tuple[float, float] | None = None) -
             axes.axhspan(*interval, color=INK, alpha=0.12, linewidth=0, label="95 % interval")
         axes.set_xlim(-1, len(order))
         axes.set_xlabel("items, best to worst")
-        axes.set_ylabel(f"{shown(pair.names[1])}\n- {shown(pair.names[0])}")
+        axes.set_ylabel(f"{short_name(pair.names[1])}\n- {short_name(pair.names[0])}")
         axes.legend(loc="upper right")
 
     title = f"{pair.measure} of each item: {pair.names[1]} minus {pair.names[0]}, sorted"
-    return drawn(pair.key, title, draw, titles)
+    return draw_svg(pair.key, title, draw, titles)
 
 
 def recall_curves(
@@ -130,7 +130,7 @@ def recall_curves(
         axes.set_ylabel("precision, interpolated")
         axes.set_ylim(bottom=0)
 
-    return drawn(key, "precision over recall of each system", draw, height=height_of(curves))
+    return draw_svg(key, "precision over recall of each system", draw, height=height_of(curves))
 
 
 def gain_curves(
@@ -146,7 +146,7 @@ def gain_curves(
         axes.set_xlabel("k")
         axes.set_ylabel("nDCG@k")
 
-    return drawn(key, "nDCG at each cutoff of each system", draw, height=height_of(curves))
+    return draw_svg(key, "nDCG at each cutoff of each system", draw, height=height_of(curves))
 
 
 def cost_quality(
@@ -174,7 +174,7 @@ def cost_quality(
         figure = cast("Figure", axes.figure)
         figure.draw_without_rendering()  # only now is it known where points lie
         spots = axes.transData.transform(list(points.values())) * 72 / figure.dpi
-        texts = [shown(name) for name in points]
+        texts = [short_name(name) for name in points]
         for name, text, offset in zip(points, texts, label_offsets(spots, texts), strict=True):
             axes.annotate(
                 text,
@@ -186,7 +186,7 @@ def cost_quality(
                 weight="bold" if name in front else "normal",
             )
 
-    return drawn(key, f"{measure} against {unit}; the line joins what no other beats", draw)
+    return draw_svg(key, f"{measure} against {unit}; the line joins what no other beats", draw)
 
 
 def histogram(
@@ -196,29 +196,29 @@ def histogram(
     positions: Positions | None = None,
 ) -> str:
     """Draw how values spread, an outline for each group, with median and 95th percentile."""
-    held = {name: values for name, values in groups.items() if len(values)}
+    filled = {name: values for name, values in groups.items() if len(values)}
     colours = colours_of(groups, positions)
 
     def draw(axes: "Axes") -> None:
-        edges = bin_edges(list(held.values())) if held else np.array([0.0, 1.0])
-        if held and not np.isclose(edges[1] - edges[0], edges[-1] - edges[-2]):
+        edges = bin_edges(list(filled.values())) if filled else np.array([0.0, 1.0])
+        if filled and not np.isclose(edges[1] - edges[0], edges[-1] - edges[-2]):
             by_ratio(axes, edges[-1] / edges[0])
-        for name, values in held.items():
+        for name, values in filled.items():
             middle, late = np.percentile(values, [50, 95])
-            told = f"{shown(name)}: {number(middle)} and {number(late)}"
+            label = f"{short_name(name)}: {number(middle)} and {number(late)}"
             counts, _ = np.histogram(values, edges)
             axes.stairs(counts / len(values), edges, fill=True, color=colours[name], alpha=0.25)
-            axes.stairs(counts / len(values), edges, color=colours[name], label=told)
+            axes.stairs(counts / len(values), edges, color=colours[name], label=label)
             axes.axvline(middle, color=colours[name], linestyle="--", linewidth=1.2)
             axes.axvline(late, color=colours[name], linestyle=":", linewidth=1.2)
         axes.set_xlabel(unit)
         axes.set_ylabel("share")
-        if held:
+        if filled:
             marks = "median (dashed) and 95th percentile (dotted)"
-            where: Any = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "alignment": "left"}
-            axes.legend(title=marks, title_fontsize=10, **where)
+            legend: Any = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "alignment": "left"}
+            axes.legend(title=marks, title_fontsize=10, **legend)
 
-    return drawn(key, f"distribution of {unit}", draw)
+    return draw_svg(key, f"distribution of {unit}", draw)
 
 
 def fusion_weights(
@@ -228,7 +228,9 @@ def fusion_weights(
 
     def draw(axes: "Axes") -> None:
         for at, (name, curve) in enumerate(curves.items()):
-            axes.plot(curve.weights, curve.values, color=colour(at), label=shown(name), marker=".")
+            axes.plot(
+                curve.weights, curve.values, color=colour(at), label=short_name(name), marker="."
+            )
             if len(curve.low):
                 axes.fill_between(
                     curve.weights, curve.low, curve.high, color=colour(at), alpha=0.15, linewidth=0
@@ -240,18 +242,18 @@ def fusion_weights(
         if curves:
             axes.legend(loc="best")
 
-    return drawn(key, f"{measure} against the weight of {run}", draw)
+    return draw_svg(key, f"{measure} against the weight of {run}", draw)
 
 
 def sensitivity(
     key: str, models: Mapping[str, Mapping[str, float]], measure: str, default: str = ""
 ) -> str:
     """Draw the value of every prompt, a row for each model, with the mean and the default."""
-    held = {name: prompts for name, prompts in models.items() if prompts}
+    prompts_of = {name: prompts for name, prompts in models.items() if prompts}
 
     def draw(axes: "Axes") -> None:
         beside = axes.get_yaxis_transform()
-        for at, (name, prompts) in enumerate(held.items()):
+        for at, (name, prompts) in enumerate(prompts_of.items()):
             values = list(prompts.values())
             dots, bar = ("a prompt", "mean") if at == 0 else ("", "")
             rows = [at] * len(values)
@@ -259,20 +261,20 @@ def sensitivity(
             middle = [float(np.mean(values))] * 2
             axes.plot(middle, [at - 0.2, at + 0.2], color=INK, linewidth=2, label=bar)
             # Above its row and not beside the axis, where a long name would take all the room.
-            axes.text(0.01, at - 0.3, shown(name), transform=beside, va="bottom")
-        rows = [at for at, prompts in enumerate(held.values()) if default in prompts]
+            axes.text(0.01, at - 0.3, short_name(name), transform=beside, va="bottom")
+        rows = [at for at, prompts in enumerate(prompts_of.values()) if default in prompts]
         if rows:
-            values = [prompts[default] for prompts in held.values() if default in prompts]
+            values = [prompts[default] for prompts in prompts_of.values() if default in prompts]
             ring: Any = {"s": 110, "facecolors": "none", "edgecolors": INK}
-            axes.scatter(values, rows, label=shown(default), **ring)
+            axes.scatter(values, rows, label=short_name(default), **ring)
         axes.set_yticks([])
-        axes.set_ylim(max(len(held), 1) - 0.6, -0.8)
+        axes.set_ylim(max(len(prompts_of), 1) - 0.6, -0.8)
         axes.set_xlabel(measure)
-        if held:
+        if prompts_of:
             axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3)
 
     title = f"{measure} of every prompt, by model"
-    return drawn(key, title, draw, height=1.5 + 0.7 * max(len(held), 1))
+    return draw_svg(key, title, draw, height=1.5 + 0.7 * max(len(prompts_of), 1))
 
 
 def _target(pair: SystemPair, item: str) -> str | None:

@@ -14,7 +14,7 @@ LINE, CHARACTER = 14.0, 6.8  # points that a line of text is high, and a charact
 GAP = 7.0  # points between a spot and its label
 
 
-def shown(name: str) -> str:
+def short_name(name: str) -> str:
     """Cut a long name in its middle, as what tells names apart is at the ends of them.
 
     A name with an underscore first gets a space of no width before it: matplotlib leaves such
@@ -54,8 +54,8 @@ def label_offsets(spots: NDArray[np.float64], texts: Sequence[str]) -> list[tupl
         For each, how far from its spot it begins (ends, where negative) and has its middle.
     """
     centre = (spots[:, 0].min() + spots[:, 0].max()) / 2
-    taken = [(x - 4, x + 4, y - 4, y + 4) for x, y in spots.tolist()]
-    found: list[tuple[float, float]] = []
+    boxes_taken = [(x - 4, x + 4, y - 4, y + 4) for x, y in spots.tolist()]
+    offsets: list[tuple[float, float]] = []
     for (x, y), text in zip(spots.tolist(), texts, strict=True):
         across = -GAP if x > centre else GAP
         wide = len(text) * CHARACTER
@@ -64,12 +64,12 @@ def label_offsets(spots: NDArray[np.float64], texts: Sequence[str]) -> list[tupl
             up: (left, left + wide, y + up - LINE / 2, y + up + LINE / 2)
             for up in (6, -8, 14, -16, 22, -24, 30, -32)
         }
-        up = next((up for up, box in boxes.items() if not _meets(box, taken)), 0)
-        found.append((across, float(up)))
-        taken.append(boxes.get(up, (left, left + wide, y - LINE / 2, y + LINE / 2)))
-    return found
+        up = next((up for up, box in boxes.items() if not _meets(box, boxes_taken)), 0)
+        offsets.append((across, float(up)))
+        boxes_taken.append(boxes.get(up, (left, left + wide, y - LINE / 2, y + LINE / 2)))
+    return offsets
 
 
-def _meets(box: tuple[float, ...], others: Sequence[tuple[float, ...]]) -> bool:
+def _meets(box: tuple[float, ...], boxes: Sequence[tuple[float, ...]]) -> bool:
     left, right, low, high = box
-    return any(left < b and a < right and low < d and c < high for a, b, c, d in others)
+    return any(left < b and a < right and low < d and c < high for a, b, c, d in boxes)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from eval.report.figures.drawing import colour
-from eval.report.figures.labels import shown
+from eval.report.figures.labels import short_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ MOST_INSIDE = 4  # names of lines; more would cover the lines, and stand above t
 def colours_of(names: Iterable[str], positions: Positions | None) -> dict[str, str]:
     """Return the colour of each system: of its position, or of its place among the names."""
     at = positions or {}
-    return {name: colour(at.get(name, here)) for here, name in enumerate(names)}
+    return {name: colour(at.get(name, place)) for place, name in enumerate(names)}
 
 
 def draw_lines(
@@ -27,7 +27,7 @@ def draw_lines(
     """Draw a curve for each system, with their names where they cover nothing."""
     for name, curve in curves.items():
         line = list(curve), list(curve.values())
-        axes.plot(*line, color=colours[name], label=shown(name), marker=".")
+        axes.plot(*line, color=colours[name], label=short_name(name), marker=".")
     if len(curves) > MOST_INSIDE:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0))
     elif curves:

@@ -21,7 +21,7 @@ from eval.report.figures.figures import (
     scatter,
     sensitivity,
 )
-from eval.report.figures.labels import CHARACTER, LINE, label_offsets, shown
+from eval.report.figures.labels import CHARACTER, LINE, label_offsets, short_name
 
 NAMES = ('BM25 <"&$x_1$">', "fused")
 FIRST = {"q1": 0.1, "q2": 0.5, "q3": 0.5, "q4": 0.0}
@@ -119,8 +119,8 @@ def test_a_name_with_an_underscore_first_is_told() -> None:
 
 
 def test_long_names_are_cut_in_the_middle() -> None:
-    assert shown("a" * 40) == "a" * 40
-    assert shown("a" * 30 + "b" * 30) == "a" * 20 + "\u2026" + "b" * 19
+    assert short_name("a" * 40) == "a" * 40
+    assert short_name("a" * 30 + "b" * 30) == "a" * 20 + "\u2026" + "b" * 19
 
 
 def test_a_prompt_that_is_the_default_is_named_and_every_model_too() -> None:

@@ -12,9 +12,9 @@ from scipy import stats
 from eval.measures.measures import evaluate
 from eval.report.dataset import judged_datasets, names_of
 from eval.report.gather import Report, ReportOptions, gather
-from eval.report.queries import furthest
+from eval.report.queries import choose_queries
 from eval.report.tables import Averaged, columns, verdict
-from eval.report.weights import shared, weight_curves
+from eval.report.weights import share_weights, weight_curves
 from eval.report.write import write_report
 from eval.runs.run_folder import RunFolder
 from eval.statistics.paired import pair
@@ -101,7 +101,7 @@ def test_one_folder_is_compared_within(report: Report) -> None:
     assert [table.key for table in report.tables] == ["overview-retrieval", "means-retrieval"]
     assert held.key == "a-b"
     assert "2 data sets" in report.verdicts[0]
-    assert report.heads[0].prompts[0].name == "plain"
+    assert report.configurations[0].prompts[0].name == "plain"
     assert report.marked == ("bm25", "sparse")
     assert report.unmarked == ()
 
@@ -131,8 +131,8 @@ def test_losses_pools_and_costs_are_told(report: Report) -> None:
 
 def test_only_some_queries_in_full(folder: Path) -> None:
     sets = judged_datasets([RunFolder.open(folder)])
-    assert furthest(sets, 0) == set()
-    assert len(furthest(sets, 4)) == 4
+    assert choose_queries(sets, 0) == set()
+    assert len(choose_queries(sets, 4)) == 4
     report = gather([folder], ReportOptions(queries=1))
     full = [page for held in report.sets for page in held.queries if page.sides]
     assert (report.full, report.queries, len(full)) == (1, 6, 1)
@@ -161,10 +161,10 @@ def test_weights_are_fused_as_a_search_would(single: Path, tmp_path: Path, measu
 
 
 def test_weights_of_the_rest_are_shared() -> None:
-    assert shared({"a": 0.2, "b": 0.2, "c": 0.6}, "c", 0.4) == pytest.approx(
+    assert share_weights({"a": 0.2, "b": 0.2, "c": 0.6}, "c", 0.4) == pytest.approx(
         {"a": 0.3, "b": 0.3, "c": 0.4}
     )
-    assert shared({"a": 1.0, "b": 0.0}, "a", 0.25) == {"a": 0.25, "b": 0.75}
+    assert share_weights({"a": 1.0, "b": 0.0}, "a", 0.25) == {"a": 0.25, "b": 0.75}
 
 
 def test_without_an_index_ids_are_shown(single: Path, tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_prompts_of_one_model_are_drawn(single: Path, tmp_path: Path) -> None:
     assert gather([single, other]).plots == ()  # bm25 has no prompt
     config["settings"]["channels"] = ["sparse", "bm25"]
     (other / "config.json").write_text(json.dumps(config))
-    (prompt,) = gather([single, other]).heads[1].prompts
+    (prompt,) = gather([single, other]).configurations[1].prompts
     assert (prompt.name, prompt.model, prompt.channels) == ("other", "m", ("sparse",))
     assert "model" in plot.svg
 
