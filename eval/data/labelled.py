@@ -69,6 +69,11 @@ class LabelledTask:
         return self.parts["all"] if "all" in self.parts else self.parts["test"]
 
     @property
+    def labels(self) -> list[str]:
+        """The labels of all parts, sorted."""
+        return sorted({label for part in self.parts.values() for label in part.labels})
+
+    @property
     def counts(self) -> Counter[str]:
         """How often each label is in the part that is learnt from."""
         return Counter(self.learnt.labels)

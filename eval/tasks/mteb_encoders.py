@@ -1,4 +1,4 @@
-"""The model that mteb judges: made of encoders, or again from what results say of it."""
+"""The model that mteb judges: made of encoders, or again from its results."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from embedder.checkpoints.trust import ModelAccess
 from embedder.encoders.specs import BM25Spec, EncoderSpec, spec_of, specs_of, to_json
 from embedder.files.content_hash import content_hash
 from embedder.types import Encoder, Role, inner_encoder
-from eval.tasks.mteb_model import SEARCHED, DenseModel, HybridModel, Searching, instruction
+from eval.tasks.mteb_model import SEARCHED, CorpusSearch, DenseModel, HybridModel, instruction
 from retrieval.open import load_specs
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _UNKNOWN = (  # to lastword; mteb asks for them where a model is added to it
 
 @dataclass(frozen=True)
 class EncodersByTask:
-    """Gives the encoders of a task, whose prompt holds the task's instruction.
+    """The encoders of a task, whose prompt holds the task's instruction.
 
     The model is in memory once, and there is one encoder an instruction. Where rows are compared
     only the dense ones are computed.
@@ -51,24 +51,24 @@ class EncodersByTask:
     def _with_task(self, task: str, searched: bool) -> dict[str, Encoder]:
         from embedder.encoders.prompted import with_task
 
-        remade: dict[int, Encoder] = {}  # channels that share an encoder go on sharing
+        shared: dict[int, Encoder] = {}  # channels that share an encoder go on sharing
         encoders = {}
         for name, encoder in self.encoders.items():
             if searched or name == "dense":
-                if id(encoder) not in remade:
-                    remade[id(encoder)] = with_task(encoder, task, None if searched else ("dense",))
-                encoders[name] = remade[id(encoder)]
+                if id(encoder) not in shared:
+                    shared[id(encoder)] = with_task(encoder, task, None if searched else ("dense",))
+                encoders[name] = shared[id(encoder)]
         return encoders
 
     def _instruction(self, task: "TaskMetadata") -> str:
         if not takes_task(self.encoders):
             return ""
-        named = (self.instructions.get(key, "") for key in (task.name, task.type, ""))
-        return next(filter(None, named), None) or instruction(task)
+        own = (self.instructions.get(key, "") for key in (task.name, task.type, ""))
+        return next(filter(None, own), None) or instruction(task)
 
 
 def takes_task(encoders: Mapping[str, Encoder]) -> bool:
-    """Tell whether the wording of a prompt has a place for what the task is about."""
+    """Tell whether the wording of a prompt has a place for the instruction of a task."""
     prompts = (getattr(spec_of(encoder), "prompt", None) for encoder in encoders.values())
     forms = (form for prompt in prompts if prompt is not None for form in prompt.forms)
     return any("task" in template.kinds for form in forms for template in form.all)
@@ -81,13 +81,13 @@ def make_model(
     meta: "ModelMeta",
     indexes: Path,
 ) -> DenseModel:
-    """Make what mteb judges; indexes are kept in a folder, to go on from and to be used again."""
-    reading = EncodersByTask(encoders, instructions)
+    """Make the model that mteb judges; indexes are kept in a folder, to be used again."""
+    by_task = EncodersByTask(encoders, instructions)
     if list(encoders) == ["dense"]:
-        return DenseModel(meta, reading)
-    searching = Searching(indexes, fusion)
-    build = replace(searching.build, cache=True)
-    return HybridModel(meta, reading, replace(searching, build=build))
+        return DenseModel(meta, by_task)
+    options = CorpusSearch(indexes, fusion)
+    build = replace(options.build, cache=True)
+    return HybridModel(meta, by_task, replace(options, build=build))
 
 
 def load_model(
@@ -101,10 +101,10 @@ def load_model(
     device: str | None = None,
     **_: object,
 ) -> DenseModel:
-    """Make the model again that results are of: mteb calls this with what model_meta.json says.
+    """Make the model of earlier results again: mteb calls this with the facts of model_meta.json.
 
     Raises:
-        ValueError: what is loaded is not what the revision says.
+        ValueError: the model that is loaded has another revision.
     """
     encoders = load_specs(recipes, ModelAccess(device=device or "auto"))
     meta = describe(encoders, instructions or {}, fusion, name)
@@ -119,7 +119,7 @@ def load_model(
 def describe(
     encoders: Mapping[str, Encoder], instructions: Mapping[str, str], fusion: str, name: str = ""
 ) -> "ModelMeta":
-    """Say what mteb keeps of a model; what cannot be known here, such as its licence, is None.
+    """Return mteb's facts of a model; those that are unknown here, such as its licence, are None.
 
     The revision stands for everything that changes a result: fingerprints, fusion, instructions.
     """
@@ -154,8 +154,8 @@ def _name(specs: Mapping[str, EncoderSpec]) -> str:
     spec = next((spec for spec in specs.values() if not isinstance(spec, BM25Spec)), None)
     parts = list(specs)
     if spec is not None:
-        named = [spec.prompt.name] if spec.prompt else []
-        parts = [Path(spec.model).name, *named, *parts]
+        prompt = [spec.prompt.name] if spec.prompt else []
+        parts = [Path(spec.model).name, *prompt, *parts]
     return "lastword/" + re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(parts))
 
 
@@ -181,8 +181,8 @@ def _size(encoder: Encoder | None) -> dict[str, Any]:
             "PyTorch",
             "Transformers" if backbone is not None else "Sentence Transformers",
         ],
-        "n_parameters": sum(one.numel() for one in parameters),
+        "n_parameters": sum(array.numel() for array in parameters),
         "n_embedding_parameters": own.get_input_embeddings().weight.numel(),
-        "memory_usage_mb": sum(one.numel() * one.element_size() for one in parameters) / _MEGABYTE,
+        "memory_usage_mb": sum(array.nbytes for array in parameters) / _MEGABYTE,
         "max_tokens": length,
     }

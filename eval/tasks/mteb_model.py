@@ -35,11 +35,11 @@ SEARCHED = ("Retrieval", "InstructionRetrieval")
 """Types of tasks in which a corpus is searched, by all channels; others compare given texts."""
 
 EncodersForTask = Callable[["TaskMetadata"], Mapping[str, Encoder]]
-"""Gives the encoders, by channel, that read the texts of a task."""
+"""Returns the encoders, by channel, of the texts of a task."""
 
 
 def instruction(task: "TaskMetadata") -> str:
-    """Return what mteb tells a model that a task is about, the query's side where they differ.
+    """Return mteb's instruction of a task, that of queries where documents have another.
 
     A task without words of its own has those of its kind, e.g. "Retrieve text based on user
     query.".
@@ -53,25 +53,25 @@ def instruction(task: "TaskMetadata") -> str:
 
 
 class DenseModel:
-    """What mteb calls an encoder: one dense row a text, compared by cosine.
+    """An encoder as mteb calls it: one dense row a text, compared by cosine.
 
     A text is read as a document where the task says that it is one, else as a query: similarity
-    is symmetric, and models that are told their task are told it on that side.
+    is symmetric, and models with an instruction have it in the query prompt.
 
     Args:
         meta: says whose results these are.
-        encoders: those of a task; its "dense" one is asked.
+        encoders: those of a task, of which the "dense" one is used.
     """
 
     def __init__(self, meta: "ModelMeta", encoders: EncodersForTask) -> None:
         self.mteb_model_meta = meta
         self._encoders = encoders
         self._progress: Progress = lambda texts: None
-        self._read = 0
+        self._done = 0
 
     def watch(self, progress: Progress) -> None:
-        """Tell from now on how many texts were read since now."""
-        self._progress, self._read = progress, 0
+        """Call `progress` from now on with the number of texts encoded since now."""
+        self._progress, self._done = progress, 0
 
     def encode(
         self,
@@ -98,12 +98,12 @@ class DenseModel:
         unique = list(dict.fromkeys(texts))  # pairs of sentences hold many of them twice
         parts = []
         for start in range(0, max(len(unique), 1), WINDOW):
-            some = unique[start : start + WINDOW]
-            with watching(self._told, len(some)):
-                parts.append(_dense_rows(encoder, some, role))
-            self._advance(len(parts[-1]))
-        place = {text: row for row, text in enumerate(unique)}
-        return np.concatenate(parts)[[place[text] for text in texts]]
+            window = unique[start : start + WINDOW]
+            with watching(self._report, len(window)):
+                parts.append(_dense_rows(encoder, window, role))
+            self._advance(len(window))
+        row_of = {text: row for row, text in enumerate(unique)}
+        return np.concatenate(parts)[[row_of[text] for text in texts]]
 
     def similarity(self, first: Any, second: Any) -> Any:  # noqa: ANN401  (arrays or tensors)
         """Return cosines of all rows with all rows, (n, m)."""
@@ -118,15 +118,15 @@ class DenseModel:
         return pairwise_cos_sim(first, second)
 
     def _advance(self, texts: int) -> None:
-        self._read += texts
-        self._told(0)
+        self._done += texts
+        self._report(0)
 
-    def _told(self, more: int) -> None:
-        self._progress(self._read + more)
+    def _report(self, more: int) -> None:
+        self._progress(self._done + more)
 
 
 @dataclass(frozen=True)
-class Searching:
+class CorpusSearch:
     """How a corpus is searched.
 
     Attributes:
@@ -152,17 +152,17 @@ class HybridModel(DenseModel):
     Args:
         meta: says whose results these are.
         encoders: those of a task, by channel; one encoder may serve two channels.
-        searching: see `Searching`.
+        search: see `CorpusSearch`.
     """
 
-    def __init__(self, meta: "ModelMeta", encoders: EncodersForTask, searching: Searching) -> None:
+    def __init__(self, meta: "ModelMeta", encoders: EncodersForTask, search: CorpusSearch) -> None:
         super().__init__(meta, encoders)
-        self._searching = searching
+        self._options = search
         self.rebuilt: list[str] = []
         """Tasks whose index was of other documents, and was made again."""
         self._reranker: Any = None
 
-    def index(self, corpus: "Dataset", *, task_metadata: "TaskMetadata", **asked: Any) -> None:  # noqa: ANN401
+    def index(self, corpus: "Dataset", *, task_metadata: "TaskMetadata", **arguments: Any) -> None:  # noqa: ANN401
         """Index a corpus, unless that was done before.
 
         Raises:
@@ -172,15 +172,15 @@ class HybridModel(DenseModel):
             from mteb.models import SearchEncoderWrapper
 
             self._reranker = SearchEncoderWrapper(self)
-            self._reranker.index(corpus, task_metadata=task_metadata, **asked)
+            self._reranker.index(corpus, task_metadata=task_metadata, **arguments)
             return
-        path = self._place(task_metadata, asked["hf_split"], asked["hf_subset"])
-        encoders, build = self._encoders(task_metadata), self._searching.build
-        made = open_or_build(lambda: _documents(corpus), encoders, path, build, self._told)
-        made.index.close()
-        if made.state != "reused":
+        path = self._index_path(task_metadata, arguments["hf_split"], arguments["hf_subset"])
+        encoders, build = self._encoders(task_metadata), self._options.build
+        indexed = open_or_build(lambda: _documents(corpus), encoders, path, build, self._report)
+        indexed.index.close()
+        if indexed.state != "reused":
             self._advance(len(corpus))
-        if made.state == "rebuilt":
+        if indexed.state == "rebuilt":
             self.rebuilt.append(task_metadata.name)
 
     def search(
@@ -190,7 +190,7 @@ class HybridModel(DenseModel):
         task_metadata: "TaskMetadata",
         top_k: int,
         top_ranked: Mapping[str, Sequence[str]] | None = None,
-        **asked: Any,  # noqa: ANN401
+        **arguments: Any,  # noqa: ANN401
     ) -> Run:
         """Return the top_k best documents of every query, and its own where it is among them.
 
@@ -198,46 +198,42 @@ class HybridModel(DenseModel):
         channels are fused.
         """
         if task_metadata.type not in SEARCHED:
-            more = {"task_metadata": task_metadata, "top_k": top_k, "top_ranked": top_ranked}
-            return dict(self._reranker.search(queries, **more, **asked))
-        found: Run = {}
+            arguments |= {"task_metadata": task_metadata, "top_k": top_k, "top_ranked": top_ranked}
+            return dict(self._reranker.search(queries, **arguments))
         texts = _query_texts(queries, task_metadata)
-        place = self._place(task_metadata, asked["hf_split"], asked["hf_subset"])
-        with Index.open(place) as index:
-            enough = max(top_k, self._searching.depth)
-            depth = enough if top_ranked is None else index.documents
+        run: Run = {query_id: {} for query_id, text in texts.items() if not text.strip()}
+        path = self._index_path(task_metadata, arguments["hf_split"], arguments["hf_subset"])
+        with Index.open(path) as index:
+            depth = max(top_k, self._options.depth) if top_ranked is None else index.documents
             encoders = self._encoders(task_metadata)
-            retriever = Retriever(index, encoders, self._searching.fusion)
-            found |= {name: {} for name, text in texts.items() if not text.strip()}
-            for some in _windows({name: text for name, text in texts.items() if text.strip()}):
-                runs = list(retriever.channel_runs(some, depth).values())
+            retriever = Retriever(index, encoders, self._options.fusion)
+            for window in _windows({name: text for name, text in texts.items() if text.strip()}):
+                channel_runs = list(retriever.channel_runs(window, depth).values())
                 if top_ranked is not None:
-                    runs = [_among(run, top_ranked) for run in runs]
-                for query_id, scores in retriever.fuse(runs).items():
-                    found[query_id] = _best(query_id, scores, top_k)
-                self._advance(len(some))
-        return found
+                    channel_runs = [_among(channel, top_ranked) for channel in channel_runs]
+                for query_id, scores in retriever.fuse(channel_runs).items():
+                    run[query_id] = _best(query_id, scores, top_k)
+                self._advance(len(window))
+        return run
 
-    def _place(self, task: "TaskMetadata", split: str, subset: str) -> Path:
+    def _index_path(self, task: "TaskMetadata", split: str, subset: str) -> Path:
         model = self.mteb_model_meta
         name = f"{task.name}-{content_hash([task.revision, split, subset])}.index"
-        return (
-            self._searching.indexes / str(model.model_name_as_path()) / str(model.revision) / name
-        )
+        return self._options.indexes / str(model.model_name_as_path()) / str(model.revision) / name
 
 
 def _dense_rows(encoder: Encoder, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
-    read = encoder.encode(texts, role)
-    if read.dense is None or not np.array_equal(read.owner, np.arange(len(texts))):
-        got = "sparse rows" if read.dense is None else f"{len(read)} rows for {len(texts)} texts"
-        raise ValueError(f"mteb compares one dense row a text; this encoder gives {got}")
-    return read.dense
+    rows = encoder.encode(texts, role)
+    if rows.dense is None or not np.array_equal(rows.owner, np.arange(len(texts))):
+        kind = "sparse rows" if rows.dense is None else f"{len(rows)} rows for {len(texts)} texts"
+        raise ValueError(f"mteb compares one dense row a text; this encoder gives {kind}")
+    return rows.dense
 
 
 def _documents(corpus: "Dataset") -> Iterator[Document]:
-    for rows in corpus.iter(batch_size=WINDOW):
-        titles = rows.get("title") or [""] * len(rows["id"])
-        for doc_id, title, text in zip(rows["id"], titles, rows["text"], strict=True):
+    for batch in corpus.iter(batch_size=WINDOW):
+        titles = batch.get("title") or [""] * len(batch["id"])
+        for doc_id, title, text in zip(batch["id"], titles, batch["text"], strict=True):
             yield Document(doc_id, title or "", text or "")
 
 
@@ -252,9 +248,9 @@ def _query_texts(queries: "Dataset", task: "TaskMetadata") -> dict[str, str]:
 
 
 def _windows(queries: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    held = list(queries.items())
-    for start in range(0, len(held), WINDOW):
-        yield dict(held[start : start + WINDOW])
+    items = list(queries.items())
+    for start in range(0, len(items), WINDOW):
+        yield dict(items[start : start + WINDOW])
 
 
 def _among(run: Run, candidates: Mapping[str, Sequence[str]]) -> Run:

@@ -61,7 +61,7 @@ def open_task(source: str, languages: Sequence[str] = ()) -> "AbsTask":
     try:
         return mteb.get_task(source, languages=list(languages) or None)
     except KeyError as error:
-        hint = near(source, known_names())
+        hint = name_hint(source, known_names())
         raise ValueError(f"{source!r} is neither a path here nor a task of MTEB{hint}") from error
 
 
@@ -77,7 +77,7 @@ def benchmark_tasks(name: str) -> "list[AbsTask]":
         return list(mteb.get_benchmark(name).tasks)
     except KeyError as error:
         known = [benchmark.name for benchmark in mteb.get_benchmarks()]
-        raise ValueError(f"no MTEB benchmark is called {name!r}{near(name, known)}") from error
+        raise ValueError(f"no MTEB benchmark is called {name!r}{name_hint(name, known)}") from error
 
 
 def judge_task(task: "AbsTask", model: "DenseModel", cache: "ResultCache") -> "TaskResult":
@@ -94,9 +94,9 @@ def judge_task(task: "AbsTask", model: "DenseModel", cache: "ResultCache") -> "T
     if task.is_aggregate:
         for part in task.metadata.tasks:
             judge_task(part, model, cache)
-    held = _held(task, model, cache)
-    stale = held is not None and held.dataset_revision != task.metadata.revision
-    if held is None or stale or held.get_missing_evaluations(task):
+    known = _load_result(task, model, cache)
+    stale = known is not None and known.dataset_revision != task.metadata.revision
+    if known is None or stale or known.get_missing_evaluations(task):
         _fetch(task)
     outcome = mteb.evaluate(
         model,
@@ -112,19 +112,19 @@ def judge_task(task: "AbsTask", model: "DenseModel", cache: "ResultCache") -> "T
     return outcome.task_results[0]
 
 
-def _held(task: "AbsTask", model: "DenseModel", cache: "ResultCache") -> "TaskResult | None":
-    asked = (task.metadata.name, model.mteb_model_meta)
+def _load_result(task: "AbsTask", model: "DenseModel", cache: "ResultCache") -> "TaskResult | None":
+    key = (task.metadata.name, model.mteb_model_meta)
     try:
-        return cache.load_task_result(*asked)
+        return cache.load_task_result(*key)
     except ValueError as error:
         raise ValueError(
-            f"{cache.get_task_result_path(*asked)} is no result of mteb, perhaps because a run was "
+            f"{cache.get_task_result_path(*key)} is no result of mteb, perhaps because a run was "
             "killed while it was written; delete it, and the task is judged again"
         ) from error
 
 
 def _fetch(task: "AbsTask") -> None:
-    """Load the data of a task by itself, so that what fails is known to be this."""
+    """Load the data of a task by itself, so that a failure is known to be of this step."""
     from datasets.exceptions import DatasetsError
 
     if task.is_aggregate:
@@ -141,16 +141,16 @@ def _fetch(task: "AbsTask") -> None:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Keep bars and remarks of mteb and of what it computes with away; errors are raised anyway."""
+    """Keep bars and remarks of mteb and its libraries away; errors are raised anyway."""
     import datasets
 
-    shown = not datasets.are_progress_bars_disabled()
+    had_bars = not datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
         with errors_only("mteb"):
             yield
     finally:
-        if shown:
+        if had_bars:
             datasets.enable_progress_bars()
 
 
@@ -230,7 +230,7 @@ def _metadata(name: str, kind: str, main_score: str, revision: str) -> Any:  # n
 
 
 def _unrounded(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Average what trec_eval found: query id -> "ndcg_cut_10" -> value becomes "ndcg_at_10"."""
+    """Average the values of trec_eval: query id -> "ndcg_cut_10" -> value becomes "ndcg_at_10"."""
     by_measure: dict[str, dict[str, float]] = {}
     for query_id, values in scores.items():
         for measure, value in values.items():
@@ -251,11 +251,11 @@ def known_names() -> list[str]:
     """Return the names of mteb's tasks and of the types of tasks."""
     import mteb
 
-    held = [task.metadata for task in mteb.get_tasks(exclude_superseded=False)]
-    return list(dict.fromkeys([task.name for task in held] + [task.type for task in held]))
+    tasks = [task.metadata for task in mteb.get_tasks(exclude_superseded=False)]
+    return list(dict.fromkeys([task.name for task in tasks] + [task.type for task in tasks]))
 
 
-def near(name: str, known: Iterable[str]) -> str:
-    """Write what an error about a name goes on with: those that are like it."""
+def name_hint(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error about an unknown name: the names that are like it."""
     otherwise = "https://embeddings-benchmark.github.io/mteb lists them"
     return f"; {suggest_names(name, known, otherwise)}"

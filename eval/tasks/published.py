@@ -42,16 +42,16 @@ class Configuration:
 
     Attributes:
         family: stem of the file.
-        name: what it is asked for by.
+        name: as an argument of `reproduce`.
         what: one line for people.
         source: who published the figures, where and when.
         benchmark: how it is judged.
         datasets: BEIR names, or stems of .tsv files of pairs.
-        measure: what all the figures are.
-        figures: what should come out.
-        reading: options of `lastword.options.Reading`.
+        measure: of all the figures.
+        figures: numbers that should come out.
+        reading: options of `lastword.cli.options.EncoderOptions`.
         fusion: of the channels; "auto" as everywhere.
-        needs: what must be had, beyond lastword itself.
+        needs: models and data, beyond lastword itself.
     """
 
     family: str
@@ -82,15 +82,15 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """A published figure and what came out here."""
+    """A published figure and the value that came out here."""
 
     figure: Figure
-    got: float
+    value: float
 
     @property
     def difference(self) -> float:
-        """What came out less what was published."""
-        return self.got - self.figure.expected
+        """The value less the published one."""
+        return self.value - self.figure.expected
 
     @property
     def within(self) -> bool:
@@ -98,75 +98,76 @@ class Reproduction:
         return abs(self.difference) <= self.figure.tolerance
 
 
-def configurations() -> dict[str, Configuration]:
+def load_configurations() -> dict[str, Configuration]:
     """Read every configuration that is checked in: name -> configuration.
 
     Raises:
         ValueError: a file does not say what a configuration must.
     """
-    found: dict[str, Configuration] = {}
+    configurations: dict[str, Configuration] = {}
     for path in sorted(FOLDER.glob("*.toml")):
-        for one in _read(path):
-            if one.name in found:
-                raise ValueError(f"{path}: {one.name!r} comes twice")
-            found[one.name] = one
-    return found
+        for configuration in _read_configurations(path):
+            if configuration.name in configurations:
+                raise ValueError(f"{path}: {configuration.name!r} comes twice")
+            configurations[configuration.name] = configuration
+    return configurations
 
 
-def named(names: Sequence[str]) -> list[Configuration]:
+def find_configurations(names: Sequence[str]) -> list[Configuration]:
     """Find configurations by name, each once; the name of a family stands for all of it.
 
     Raises:
         ValueError: a name is unknown.
     """
-    known = configurations()
+    known = load_configurations()
     families: dict[str, list[Configuration]] = {}
-    for one in known.values():
-        families.setdefault(one.family, []).append(one)
+    for configuration in known.values():
+        families.setdefault(configuration.family, []).append(configuration)
     chosen: dict[str, Configuration] = {}
     for name in names:
         members = [known[name]] if name in known else families.get(name)
         if members is None:
             hint = suggest_names(name, [*known, *families], "`reproduce --list` has all")
             raise ValueError(f"no configuration is called {name!r}; {hint}")
-        chosen |= {one.name: one for one in members}
+        chosen |= {member.name: member for member in members}
     return list(chosen.values())
 
 
-def compared(configuration: Configuration, found: Mapping[str, ByRun]) -> list[Reproduction]:
-    """Compare what came out with the figures of a configuration, in their order.
+def compare_figures(
+    configuration: Configuration, values: Mapping[str, ByRun]
+) -> list[Reproduction]:
+    """Compare values that came out with the figures of a configuration, in their order.
 
     Args:
-        configuration: what was repeated.
-        found: data set -> run -> measure -> value, of all its data sets.
+        configuration: that was repeated.
+        values: data set -> run -> measure -> value, of all its data sets.
 
     Raises:
         ValueError: the run or the measure of a figure is missing.
     """
 
-    def value(dataset: str, run: str) -> float:
-        got = found[dataset].get(run, {}).get(configuration.measure)
-        if got is None:
+    def value_of(dataset: str, run: str) -> float:
+        value = values[dataset].get(run, {}).get(configuration.measure)
+        if value is None:
             raise ValueError(f"{dataset} has no {configuration.measure} of {run!r}")
-        return got
+        return value
 
-    def over(figure: Figure) -> float:
+    def mean_of(figure: Figure) -> float:
         datasets = (figure.dataset,) if figure.dataset else configuration.datasets
-        return fmean(value(dataset, figure.run) for dataset in datasets)
+        return fmean(value_of(dataset, figure.run) for dataset in datasets)
 
-    return [Reproduction(figure, over(figure)) for figure in configuration.figures]
+    return [Reproduction(figure, mean_of(figure)) for figure in configuration.figures]
 
 
-def _read(path: Path) -> Iterator[Configuration]:
+def _read_configurations(path: Path) -> Iterator[Configuration]:
     file = read_config(path, _ConfigurationFile)
-    for number, table in enumerate(file.configuration, start=1):
-        where = f"{path}: configuration {number}"
-        given = {**table, "family": path.stem, "source": file.source}
-        if given.get("each") == _EACH_BEIR:
-            for name in (name for name in WHOLE if WHOLE[name].flat):
-                yield fill(Configuration, _of_beir(name, given), where)
-        else:
-            yield fill(Configuration, given, where)
+    for number, entry in enumerate(file.configuration, start=1):
+        table = {**entry, "family": path.stem, "source": file.source}
+        tables = [table]
+        if table.get("each") == _EACH_BEIR:
+            tables = [_of_beir(name, table) for name in WHOLE if WHOLE[name].flat]
+        for filled in tables:
+            yield fill(Configuration, filled, f"{path}: configuration {number}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +177,8 @@ class _ConfigurationFile:
 
 
 def _of_beir(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill in one set of BEIR: its name, Anserini's BM25 figure, and what must be had."""
-    kept = {key: held for key, held in table.items() if key not in ("each", "tolerance")}
+    """Fill in one set of BEIR: its name, Anserini's BM25 figure, and the download."""
+    fields = {key: value for key, value in table.items() if key not in ("each", "tolerance")}
     parts = CQADUPSTACK_PARTS if name == CQADUPSTACK else (name,)
     expected = {part: BEIR[part].flat for part in parts}
     if len(parts) > 1:
@@ -188,5 +189,5 @@ def _of_beir(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
     ]
     size = WHOLE[name].megabytes
     terms = f"{size:,} MB to download" if size else f"no download, {WHOLE[name].licence}"
-    filled = {key: kept[key].format(dataset=name) for key in ("name", "what")}
-    return kept | filled | {"datasets": parts, "figures": figures, "needs": f"{name} ({terms})"}
+    filled = {key: fields[key].format(dataset=name) for key in ("name", "what")}
+    return fields | filled | {"datasets": parts, "figures": figures, "needs": f"{name} ({terms})"}

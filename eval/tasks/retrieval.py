@@ -63,7 +63,7 @@ def _unwatched(collection: Collection, queries: int) -> AbstractContextManager[P
 
 @dataclass(frozen=True)
 class _Search:
-    """What a search of all queries gave: every run, what it cost, and how runs were fused."""
+    """Every run of a search of all queries, its cost, and the fusion."""
 
     runs: Mapping[str, Run]
     fusion: str | None
@@ -83,8 +83,8 @@ def judge_collections(
         collections: each with the place of its index.
         encoders: channel name -> encoder.
         options: see `JudgeOptions`.
-        watch: shows progress: gets the collection and the number of queries that have text, and
-            gives what is called with the number of documents consumed.
+        watch: shows progress: called with the collection and the number of queries that have
+            text, returns the function that is called with the number of documents consumed.
 
     Raises:
         ValueError: as `judge`; what was judged before is written.
@@ -135,9 +135,8 @@ def judge(
         values = {name: evaluate(run, qrels, options.measures) for name, run in runs.items()}
     cost = RunCost(seconds, search.counts, peak_bytes(), search.latencies)
     record = _record(collection.name, encoders, values, cost, details)
-    if options.out is None:
-        return record
-    return RetrievalRecordFiles(record, runs, qrels, queries).write(options.out)
+    files = RetrievalRecordFiles(record, runs, qrels, queries)
+    return record if options.out is None else files.write(options.out)
 
 
 def _check_options(qrels: Qrels, encoders: Mapping[str, Encoder], options: JudgeOptions) -> None:
@@ -220,24 +219,24 @@ def _counts(
 ) -> dict[str, dict[str, int]]:
     """Return what encoders have counted, by channel; less what they had counted before."""
     return {
-        name: {
-            what: count - (before or {}).get(name, {}).get(what, 0)
-            for what, count in encoder.counts.items()
+        channel: {
+            name: count - (before or {}).get(channel, {}).get(name, 0)
+            for name, count in encoder.counts.items()
         }
-        for name, encoder in encoders.items()
+        for channel, encoder in encoders.items()
         if isinstance(encoder, Counted)
     }
 
 
-def _latencies(retriever: Retriever, queries: Mapping[str, str], most: int) -> tuple[float, ...]:
+def _latencies(retriever: Retriever, queries: Mapping[str, str], limit: int) -> tuple[float, ...]:
     """Time queries one at a time, in milliseconds: encoded, searched in all channels, fused."""
-    taken: list[float] = []
-    started = time.perf_counter()
-    for query_id, text in islice(queries.items(), most):
-        begun = time.perf_counter()
+    latencies: list[float] = []
+    start = time.perf_counter()
+    for query_id, text in islice(queries.items(), limit):
+        query_start = time.perf_counter()
         retriever.search({query_id: text}, 10)
         now = time.perf_counter()
-        taken.append(1000 * (now - begun))
-        if now - started > LATENCY_SECONDS:
+        latencies.append(1000 * (now - query_start))
+        if now - start > LATENCY_SECONDS:
             break
-    return tuple(taken)
+    return tuple(latencies)

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.progress import Progress, added, silent, watching
+from embedder.progress import Progress, added, silent, windows
 from embedder.types import Counted, Encoder, Role
 from eval.data.tables import distinct
 from eval.runs.record import RunCost, peak_bytes
@@ -21,8 +21,8 @@ CHANNEL = "dense"
 class SentenceRows:
     """Encodes a sentence when its row is first asked for, and never again.
 
-    Sentences are read as queries: what is judged is symmetric, or has no second side, and the
-    models that are told their task are told it on that side.
+    Sentences are read as queries: these tasks are symmetric, or have no second side, and models
+    with an instruction have it in the query prompt.
 
     Args:
         encoder: gives one dense row a sentence.
@@ -47,26 +47,23 @@ class SentenceRows:
 
         Args:
             sentences: any number of them, at least one.
-            progress: told the number of sentences that were ever encoded.
+            progress: called with the number of sentences that were ever encoded.
 
         Raises:
             ValueError: the encoder gives no dense row or several for a sentence.
         """
-        started = time.perf_counter()
+        start = time.perf_counter()
         missing = self.missing(sentences)
-        for start in range(0, len(missing), WINDOW):
-            window, before = missing[start : start + WINDOW], len(self)
-            told = partial(added, progress or silent, before)
-            with watching(told, len(window)):
-                self._rows.update(zip(window, self._encoded(window), strict=True))
-            told(len(window))
-        self._seconds += time.perf_counter() - started
+        for window in windows(len(missing), WINDOW, partial(added, progress or silent, len(self))):
+            texts = missing[window]
+            self._rows.update(zip(texts, self._encode(texts), strict=True))
+        self._seconds += time.perf_counter() - start
         return np.stack([self._rows[text] for text in sentences])
 
     def spent(self) -> RunCost:
-        """Return what encoding took since this was asked last."""
+        """Return the cost of encoding since the last call."""
         now = self._counts()
-        counts = {name: held - self._counted.get(name, 0) for name, held in now.items()}
+        counts = {name: count - self._counted.get(name, 0) for name, count in now.items()}
         cost = RunCost({"encode": self._seconds}, {CHANNEL: counts}, peak_bytes())
         self._seconds, self._counted = 0.0, now
         return cost
@@ -74,13 +71,13 @@ class SentenceRows:
     def _counts(self) -> dict[str, int]:
         return dict(self._encoder.counts) if isinstance(self._encoder, Counted) else {}
 
-    def _encoded(self, window: Sequence[str]) -> NDArray[np.float32]:
-        read = self._encoder.encode(window, Role.QUERY)
-        if read.dense is None:
+    def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        rows = self._encoder.encode(texts, Role.QUERY)
+        if rows.dense is None:
             raise ValueError("sentences are judged by dense rows; this encoder gives sparse ones")
-        if not np.array_equal(read.owner, np.arange(len(window))):
+        if not np.array_equal(rows.owner, np.arange(len(texts))):
             raise ValueError(
-                f"sentences are judged by one row each; this encoder gave {len(read)} rows "
-                f"for {len(window)} sentences: take a prompt whose mode reads one"
+                f"sentences are judged by one row each; this encoder gave {len(rows)} rows "
+                f"for {len(texts)} sentences: take a prompt whose mode reads one"
             )
-        return read.dense
+        return rows.dense

@@ -46,7 +46,7 @@ def judge(
     Args:
         sets: with sentences and scores.
         encoder: gives one dense row a sentence.
-        progress: told the number of sentences encoded, of `len(sentences(sets))`.
+        progress: called with the number of sentences encoded, of `len(sentences(sets))`.
 
     Raises:
         ValueError: the encoder gives no dense row or several for a sentence, or a correlation
@@ -57,7 +57,7 @@ def judge(
 
 
 def judge_set(pair_set: PairSet, rows: SentenceRows, progress: Progress | None = None) -> Record:
-    """Judge one set; sentences whose rows are held already are not encoded.
+    """Judge one set; sentences whose rows are known already are not encoded.
 
     The value of a pair is what it adds to a correlation. The details hold "subsets", name -> the
     correlation over its pairs alone, where the set has any, and "source", a digest of the pairs.
@@ -69,14 +69,14 @@ def judge_set(pair_set: PairSet, rows: SentenceRows, progress: Progress | None =
     first = rows.of([pair.first for pair in pair_set.pairs])
     cosines = _cosines(first, rows.of([pair.second for pair in pair_set.pairs]))
     gold = np.array([pair.gold for pair in pair_set.pairs])
-    named = np.array([pair.subset for pair in pair_set.pairs])
-    for what, side in (("scores", gold), ("cosines", cosines)):
-        if np.ptp(side) == 0:
+    names = np.array([pair.subset for pair in pair_set.pairs])
+    for kind, values in (("scores", gold), ("cosines", cosines)):
+        if np.ptp(values) == 0:
             raise ValueError(
-                f"{pair_set.name}: no correlation is defined where all {what} are equal"
+                f"{pair_set.name}: no correlation is defined where all {kind} are equal"
             )
     subsets = {
-        name: correlation(cosines[named == name], gold[named == name]).to_json()
+        name: correlation(cosines[names == name], gold[names == name]).to_json()
         for name in pair_set.subsets
     }
     details: dict[str, Any] = {"subsets": subsets} if subsets else {}

@@ -88,11 +88,13 @@ class Protocol:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Predicted:
-    """What was predicted for every judged item, and the strengths C that were chosen for it."""
+class Prediction:
+    """The class of every judged item, the strengths C chosen, and how many fits that took."""
 
     classes: Classes
-    chosen: tuple[float, ...]
+    strengths: tuple[float, ...]
+    fits: int
+    unfinished: int
 
 
 @dataclass(eq=False)
@@ -125,15 +127,15 @@ class Fitting:
                     self.progress(self.done)
         return np.stack(predictions)
 
-    def chosen(
+    def choose_strength(
         self, x: Features, y: Classes, splits: Sequence[IndexSplit], grid: Sequence[float]
     ) -> float:
         """Return the strength of the best mean accuracy over splits, of equal ones the lowest."""
 
         def accuracies(split: IndexSplit) -> NDArray[np.float64]:
-            fitted, held = split
-            right = self.path(x[fitted], y[fitted], x[held], grid) == y[held]
-            return np.asarray(right.mean(axis=1))
+            fit_rows, test_rows = split
+            predicted = self.path(x[fit_rows], y[fit_rows], x[test_rows], grid)
+            return np.asarray((predicted == y[test_rows]).mean(axis=1))
 
         by_split = list(self.pool.map(accuracies, splits))
         means = [math.fsum(column) / len(splits) for column in zip(*by_split, strict=True)]
@@ -152,8 +154,8 @@ def judge_task(
     Args:
         task: with at least as many items of each label as `Protocol.check` asks for.
         rows: gives the vectors.
-        protocol: how.
-        progress: told the number of classifiers fitted, of `protocol.fits(task)`.
+        protocol: folds and seed.
+        progress: called with the number of classifiers fitted, of `protocol.fits(task)`.
 
     Raises:
         ValueError: a label is too rare, or the encoder gives no dense row for a sentence.
@@ -161,35 +163,23 @@ def judge_task(
     protocol.check(task)
     parts = {name: features(part, rows) for name, part in task.parts.items()}
     cost = rows.spent()
-    started = time.perf_counter()
-    names = sorted({label for part in task.parts.values() for label in part.labels})
-    known = {
-        name: np.searchsorted(names, part.labels).astype(np.int64)
+    start = time.perf_counter()
+    labels = task.labels
+    classes = {
+        name: np.searchsorted(labels, part.labels).astype(np.int64)
         for name, part in task.parts.items()
     }
-    centre = next(iter(parts.values())).mean(axis=0)  # the intercept takes it up: same optimum,
-    for held in parts.values():  # reached in a fraction of the steps
-        held -= centre
-    with _fitting(progress) as fitting:
-        got = _predicted(parts, known, protocol, fitting)
-    cost = replace(cost, seconds={**cost.seconds, "fit": time.perf_counter() - started})
-    truth = known["all" if "all" in known else "test"]
-    right = {str(item): float(hit) for item, hit in enumerate(got.classes == truth, start=1)}
-    details: dict[str, Any] = {
-        "source": task.source_facts(),
-        "protocol": _described(task, protocol),
-        "learnt_from": len(task.learnt.items),
-        "labels": len(names),
-        "strengths": list(got.chosen),
-        "fits": fitting.done,
-        "not_converged": fitting.unfinished,
-    }
-    if names == ["0", "1"]:
-        details["f1"] = f1(got.classes, truth)
+    prediction = _predict(parts, classes, protocol, progress)
+    cost = replace(cost, seconds={**cost.seconds, "fit": time.perf_counter() - start})
+    truth = classes["all" if "all" in classes else "test"]
+    hits = {str(item): float(hit) for item, hit in enumerate(prediction.classes == truth, start=1)}
+    details = _details(task, protocol, prediction)
+    if labels == ["0", "1"]:
+        details["f1"] = f1(prediction.classes, truth)
     return Record(
         benchmark="transfer",
         dataset=task.name,
-        values={CHANNEL: {"accuracy": right}},
+        values={CHANNEL: {"accuracy": hits}},
         counted=CHANNEL,
         fingerprints={CHANNEL: rows.fingerprint},
         cost=cost,
@@ -203,54 +193,64 @@ def features(part: LabelledItems, rows: SentenceRows) -> Features:
     Unit rows are scaled by the root of their dimension, so that entries are about 1 as in the
     vectors for which SentEval's strengths were chosen.
     """
-    sides = [rows.of(side).astype(np.float64) for side in zip(*part.items, strict=True)]
-    for side in sides:
-        side *= math.sqrt(side.shape[1])
-    if len(sides) == 1:
-        return sides[0]
-    first, second = sides
+    vectors = [rows.of(texts).astype(np.float64) for texts in zip(*part.items, strict=True)]
+    for array in vectors:
+        array *= math.sqrt(array.shape[1])
+    if len(vectors) == 1:
+        return vectors[0]
+    first, second = vectors
     return np.concatenate([np.abs(first - second), first * second], axis=1)
 
 
 def f1(predicted: Classes, truth: Classes) -> float:
     """Return the harmonic mean of precision and recall of class 1; 0 where nothing is found."""
-    found = int(((predicted == 1) & (truth == 1)).sum())
-    return 2 * found / max(int((predicted == 1).sum() + (truth == 1).sum()), 1)
+    hits = int(((predicted == 1) & (truth == 1)).sum())
+    return 2 * hits / max(int((predicted == 1).sum() + (truth == 1).sum()), 1)
 
 
-def _predicted(
+def _predict(
     x: Mapping[DataPart, Features],
     y: Mapping[DataPart, Classes],
     protocol: Protocol,
-    fitting: Fitting,
-) -> Predicted:
-    if "all" in x:
-        return _cross_validated(x["all"], y["all"], protocol, fitting)
-    if "dev" in x:
-        both = np.concatenate([x["dev"], x["test"]])
-        classes = fitting.path(x["train"], y["train"], both, SOME)
-        dev = len(y["dev"])
-        best = int((classes[:, :dev] == y["dev"]).sum(axis=1).argmax())
-        return Predicted(classes[best, dev:], (SOME[best],))
-    chosen = fitting.chosen(x["train"], y["train"], protocol.split(y["train"]), MORE)
-    [classes] = fitting.path(x["train"], y["train"], x["test"], [chosen])
-    return Predicted(classes, (chosen,))
+    progress: Progress | None,
+) -> Prediction:
+    """Predict the judged part; the features are centred in place."""
+    centre = next(iter(x.values())).mean(axis=0)  # the intercept takes it up: same optimum,
+    for part in x.values():  # reached in a fraction of the steps
+        part -= centre
+    with _fitting(progress) as fitting:
+        if "all" in x:
+            classes, strengths = _cross_validate(x["all"], y["all"], protocol, fitting)
+        elif "dev" in x:
+            both = np.concatenate([x["dev"], x["test"]])
+            paths = fitting.path(x["train"], y["train"], both, SOME)
+            dev = len(y["dev"])
+            best = int((paths[:, :dev] == y["dev"]).sum(axis=1).argmax())
+            classes, strengths = paths[best, dev:], [SOME[best]]
+        else:
+            splits = protocol.split(y["train"])
+            strengths = [fitting.choose_strength(x["train"], y["train"], splits, MORE)]
+            [classes] = fitting.path(x["train"], y["train"], x["test"], strengths)
+    return Prediction(classes, tuple(strengths), fitting.done, fitting.unfinished)
 
 
-def _cross_validated(x: Features, y: Classes, protocol: Protocol, fitting: Fitting) -> Predicted:
-    """Predict every fold by what was chosen and fitted on the others alone."""
+def _cross_validate(
+    x: Features, y: Classes, protocol: Protocol, fitting: Fitting
+) -> tuple[Classes, list[float]]:
+    """Predict every fold by the strength chosen, and the classifier fitted, on the others alone."""
     classes = np.empty_like(y)
-    chosen = []
-    for fitted, held in protocol.split(y):
-        seen, labels = x[fitted], y[fitted]
-        chosen.append(fitting.chosen(seen, labels, protocol.split(labels), SOME))
-        [classes[held]] = fitting.path(seen, labels, x[held], chosen[-1:])
-    return Predicted(classes, tuple(chosen))
+    strengths = []
+    for fit_rows, test_rows in protocol.split(y):
+        seen, labels = x[fit_rows], y[fit_rows]
+        splits = protocol.split(labels)
+        strengths.append(fitting.choose_strength(seen, labels, splits, SOME))
+        [classes[test_rows]] = fitting.path(seen, labels, x[test_rows], strengths[-1:])
+    return classes, strengths
 
 
 @contextmanager
 def _fitting(progress: Progress | None) -> Iterator[Fitting]:
-    """Fit in as many threads as there are cores, and count at the end what did not converge.
+    """Fit in as many threads as there are cores, and count those that did not converge.
 
     Each fit has one core: sums then are in the same order, and predictions the same, on every
     number of cores.
@@ -266,10 +266,24 @@ def _fitting(progress: Progress | None) -> Iterator[Fitting]:
         warnings.simplefilter("always", ConvergenceWarning)
         fitting = Fitting(pool, progress)
         yield fitting
-        fitting.unfinished = sum(issubclass(one.category, ConvergenceWarning) for one in caught)
+        fitting.unfinished = sum(
+            issubclass(warning.category, ConvergenceWarning) for warning in caught
+        )
 
 
-def _described(task: LabelledTask, protocol: Protocol) -> dict[str, Any]:
+def _details(task: LabelledTask, protocol: Protocol, prediction: Prediction) -> dict[str, Any]:
+    return {
+        "source": task.source_facts(),
+        "protocol": _protocol_facts(task, protocol),
+        "learnt_from": len(task.learnt.items),
+        "labels": len(task.labels),
+        "strengths": list(prediction.strengths),
+        "fits": prediction.fits,
+        "not_converged": prediction.unfinished,
+    }
+
+
+def _protocol_facts(task: LabelledTask, protocol: Protocol) -> dict[str, Any]:
     if "all" in task.parts:
         chosen, grid = "nested cross-validation", SOME
     elif "dev" in task.parts:

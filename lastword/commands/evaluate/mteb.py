@@ -147,7 +147,7 @@ def _instructions(path: Path | None, tasks: "Sequence[AbsTask]") -> dict[str, st
         told = read_toml(path)
     except ValueError as error:
         raise ValueError(f'{error}; expected TOML lines like SciFact = "..."') from error
-    from eval.tasks.mteb_tasks import known_names, near
+    from eval.tasks.mteb_tasks import known_names, name_hint
 
     known = {*known_names(), *(task.metadata.name for task in tasks)}
     for name, text in told.items():
@@ -157,7 +157,7 @@ def _instructions(path: Path | None, tasks: "Sequence[AbsTask]") -> dict[str, st
             )
         if name not in known:
             raise ValueError(
-                f"{path}: {name!r} is neither a task nor a type of task{near(name, known)}"
+                f"{path}: {name!r} is neither a task nor a type of task{name_hint(name, known)}"
             )
     return told
 

@@ -71,15 +71,15 @@ def reproduce(
     Exit code 0 where all figures are within their tolerance, 1 where one is not, 2 where a
     configuration cannot be run here.
     """
-    from eval.tasks.published import configurations, named
+    from eval.tasks.published import find_configurations, load_configurations
 
     screen = Screen(output)
     if repeating.listing or not names:
-        _list(list(configurations().values()) if not names else named(names), screen)
+        _list(find_configurations(names) if names else [*load_configurations().values()], screen)
         return
     outcomes: dict[str, list[Reproduction]] = {}
     failures: dict[str, str] = {}
-    asked = named(names)
+    asked = find_configurations(names)
     for configuration in asked:
         try:
             outcomes[configuration.name] = _repeated(configuration, repeating, screen)
@@ -102,10 +102,10 @@ def reproduce(
 def _repeated(
     configuration: "Configuration", repeating: ReproduceOptions, screen: Screen
 ) -> "list[Reproduction]":
-    from eval.tasks.published import compared
+    from eval.tasks.published import compare_figures
 
     judge = {"retrieval": _judge_retrieval, "sts": _judge_sts}[configuration.benchmark]
-    return compared(configuration, judge(configuration, repeating, screen))
+    return compare_figures(configuration, judge(configuration, repeating, screen))
 
 
 def _judge_retrieval(
@@ -257,7 +257,7 @@ def _facts(
     return facts | {
         "outcomes": [
             asdict(held.figure)
-            | {"got": held.got, "difference": held.difference, "within": held.within}
+            | {"got": held.value, "difference": held.difference, "within": held.within}
             for held in outcomes
         ]
     }
@@ -273,7 +273,7 @@ def _table(
             held.figure.run,
             one.measure,
             _number(held.figure.expected, one),
-            _number(held.got, one),
+            _number(held.value, one),
             _number(held.difference, one, "+"),
             f"{'within' if held.within else 'OUTSIDE'} {_number(held.figure.tolerance, one)}",
         )

@@ -16,7 +16,7 @@ from embedder.encoders.sbert import SbertEncoder
 from embedder.types import Encoder, Representation, Role, fingerprint_of
 from eval.data.local import BeirFolder
 from eval.data.pairs import PairSet, SentencePair
-from eval.tasks.mteb_model import DenseModel, HybridModel, Searching, instruction
+from eval.tasks.mteb_model import CorpusSearch, DenseModel, HybridModel, instruction
 from eval.tasks.mteb_tasks import (
     judge_task,
     open_task,
@@ -97,7 +97,9 @@ def encoders(*channels: str) -> dict[str, Encoder]:
 
 def hybrid(folder: Path, fusion: str = "minmax") -> HybridModel:
     held = encoders("dense", "bm25")
-    return HybridModel(described(*held), lambda task: held, Searching(folder / "indexes", fusion))
+    return HybridModel(
+        described(*held), lambda task: held, CorpusSearch(folder / "indexes", fusion)
+    )
 
 
 def cache(folder: Path) -> Any:  # noqa: ANN401
@@ -214,7 +216,7 @@ def test_pairs_are_judged_by_their_cosines(tmp_path: Path) -> None:
 
 def test_what_is_done_is_not_done_again_unless_the_data_changed(tmp_path: Path) -> None:
     held = encoders("dense", "bm25")
-    model = HybridModel(described(*held), lambda task: held, Searching(tmp_path / "indexes"))
+    model = HybridModel(described(*held), lambda task: held, CorpusSearch(tmp_path / "indexes"))
     asked = held["dense"].asked  # type: ignore[attr-defined]
     seen: list[int] = []
     model.watch(seen.append)

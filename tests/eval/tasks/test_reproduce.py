@@ -10,7 +10,13 @@ import pytest
 from embedder.prompts.files import load_prompt
 from eval.data.beir import CQADUPSTACK_PARTS, WHOLE
 from eval.tasks import published
-from eval.tasks.published import Configuration, Figure, compared, configurations, named
+from eval.tasks.published import (
+    Configuration,
+    Figure,
+    compare_figures,
+    find_configurations,
+    load_configurations,
+)
 from lastword.cli.options import EncoderOptions
 from lastword.commands.evaluate.reproduce import OUTSIDE
 from lastword.main import FAILED, main
@@ -73,7 +79,7 @@ def places(folder: Path) -> list[str]:
 
 
 def test_every_configuration_can_be_asked_for() -> None:
-    found = configurations()
+    found = load_configurations()
     assert {"bm25-scifact", "bundled-scifact", "minilm-sts", "tp-llama2-7b"} <= found.keys()
     for configuration in found.values():
         reading = EncoderOptions(**configuration.reading)
@@ -90,15 +96,15 @@ def test_published_figures() -> None:
         "minilm-sts": [0.8203, 0.7758],
     }
     for name, figures in expected.items():
-        assert [figure.expected for figure in configurations()[name].figures] == figures
+        assert [figure.expected for figure in load_configurations()[name].figures] == figures
     for name, mean in (("prompteol-llama2-7b", 0.7003), ("tp-llama2-7b", 0.7719)):
-        whole, *parts = configurations()[name].figures
+        whole, *parts = load_configurations()[name].figures
         assert len(parts) == 7 and whole.expected == mean and not whole.dataset
         assert fmean(part.expected for part in parts) == pytest.approx(mean, abs=6e-5)
 
 
 def test_bm25_is_there_for_every_set_with_a_figure() -> None:
-    found = {one.name: one for one in named(["bm25"])}
+    found = {one.name: one for one in find_configurations(["bm25"])}
     assert found.keys() == {f"bm25-{name}" for name in WHOLE if name != "msmarco"}
     assert found["bm25-fiqa"].figures == (Figure(0.2361, 0.01, "bm25", "fiqa"),)
     whole, *parts = found["bm25-cqadupstack"].figures
@@ -113,11 +119,11 @@ def test_outcomes_by_hand() -> None:
         "a": {"dense": {"AP": 0.4}, "fused": {"AP": 0.0}},
         "b": {"dense": {"AP": 0.75}, "fused": {"AP": 0.48}},
     }
-    mean, fused = compared(made, found)
-    assert mean.got == pytest.approx(0.575) and mean.within
+    mean, fused = compare_figures(made, found)
+    assert mean.value == pytest.approx(0.575) and mean.within
     assert fused.difference == pytest.approx(-0.02) and not fused.within
     with pytest.raises(ValueError, match="a has no AP of 'dense'"):
-        compared(made, {"a": {"dense": {"AP": None}}, "b": found["b"]})
+        compare_figures(made, {"a": {"dense": {"AP": None}}, "b": found["b"]})
 
 
 def test_a_misspelt_configuration_is_refused(folder: Path) -> None:
@@ -128,7 +134,7 @@ def test_a_misspelt_configuration_is_refused(folder: Path) -> None:
     ):
         (folder / "wrong.toml").write_text(wrong)
         with pytest.raises(ValueError, match=rf"wrong\.toml: configuration 1: .*{message}"):
-            configurations()
+            load_configurations()
 
 
 @pytest.mark.parametrize(("expected", "code"), [("0.3333", 0), ("0.40", OUTSIDE)])
