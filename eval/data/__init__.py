@@ -1,1 +1,1 @@
-"""What is judged on, read from disk or hub; no model, no measure."""
+"""Collections, pairs and labelled texts, read from disk or hub; no model, no measure."""

@@ -24,7 +24,7 @@ class BeirFolder:
     refuse one that comes twice.
 
     Attributes:
-        name: what results are filed under.
+        name: of its results.
         path: of the folder.
     """
 

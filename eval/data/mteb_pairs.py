@@ -24,7 +24,7 @@ def open_pairs(source: str) -> list[PairSet]:
         ValueError: there is nothing to read, it is not as expected, or it cannot be fetched.
     """
     if Path(source).exists() or is_written_as_path(source):
-        return [read_pairs(path) for path in tsv_files(Path(source), of="pairs")]
+        return [read_pairs(path) for path in tsv_files(Path(source), "pairs")]
     names = {name.lower(): name for name in NAMES}
     if source.lower() not in names:
         raise ValueError(
@@ -42,7 +42,7 @@ def open_pairs(source: str) -> list[PairSet]:
 
 
 def task_pairs(task: Any) -> PairSet:  # noqa: ANN401  (mteb carries no types that are followed)
-    """Read the pairs of an AbsTaskSTS, which fetches what is not on this disk.
+    """Read the pairs of an AbsTaskSTS, which fetches data that is not on this disk.
 
     Raises:
         ValueError: it cannot be fetched.
@@ -65,7 +65,7 @@ def task_pairs(task: Any) -> PairSet:  # noqa: ANN401  (mteb carries no types th
 
 @contextmanager
 def errors_only(library: str) -> Iterator[None]:
-    """Keep what a library logs below an error, and all warnings, away."""
+    """Silence warnings, and all that a library logs below an error."""
     logger = logging.getLogger(library)
     level = logger.level
     logger.setLevel(logging.ERROR)

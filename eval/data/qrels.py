@@ -20,8 +20,8 @@ _TABLE, _TREC = 3, 4  # fields of a line
 def read_qrels(path: Path) -> Qrels:
     """Read judgements: `query 0 document gain` lines, or a table of query, document and gain.
 
-    A table is separated by tabs, as BEIR's; a TREC file by white space or by tabs, and what
-    `write_qrels` escaped in its ids is undone. The first line says which of the two the file is. A
+    A table is separated by tabs, as BEIR's; a TREC file by white space or by tabs, and ids
+    that `write_qrels` escaped are unescaped. The first line says which of the two the file is. A
     line that names the columns is passed over, wherever it stands.
 
     Raises:
@@ -58,7 +58,7 @@ def write_qrels(qrels: Qrels, path: Path) -> int:
     """Write `query 0 document gain` lines, whole or not at all.
 
     Returns:
-        How many ids were escaped, as `retrieval.trec_ids` says.
+        The number of ids that were escaped, as `retrieval.trec_ids` says.
 
     Raises:
         ValueError: an id is empty or no legal Unicode.

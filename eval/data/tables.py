@@ -42,12 +42,12 @@ def column_names(path: Path) -> list[str]:
     return [name.strip() for name in next(_rows(path), ("", []))[1]]
 
 
-def tsv_files(source: Path, of: str) -> list[Path]:
+def tsv_files(source: Path, kind: str) -> list[Path]:
     """Return a file itself, or the .tsv files of a folder by name.
 
     Args:
         source: a file or a folder.
-        of: what the files hold, for the error.
+        kind: contents of the files, for the error.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -58,7 +58,7 @@ def tsv_files(source: Path, of: str) -> list[Path]:
         return [source]
     files = sorted(path for path in source.glob(f"*{SUFFIX}") if not path.name.startswith("."))
     if not files:
-        raise ValueError(f"{source} holds no .tsv files of {of}")
+        raise ValueError(f"{source} holds no .tsv files of {kind}")
     return files
 
 

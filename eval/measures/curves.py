@@ -27,7 +27,7 @@ def gain_at(run: Run, qrels: Qrels, cutoffs: Sequence[int] = CUTOFFS) -> dict[in
     return {k: averages[f"nDCG@{k}"] for k in cutoffs}
 
 
-def pareto(points: Mapping[str, tuple[float, float]]) -> list[str]:
+def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
     """Name the points that no other beats, the cheapest first.
 
     A point is beaten by one that costs no more and is no worse, and is better in one of the two.

@@ -120,11 +120,11 @@ def _check_gains(query_id: str, gains: Mapping[str, int]) -> None:
 
 
 def _is_countable(gains: Mapping[str, int]) -> bool:
-    """Tell whether trec_eval can be asked about a query: it has a gain that is not negative.
+    """Tell whether trec_eval can judge a query: it has a gain that is not negative.
 
     trec_eval 9 sizes an array by the highest gain of a query and clears it, so that a query
     judged -2 throughout (spam, in the Web tracks) crashes the process, and one without judgements
-    reads what is not its own. Nothing is relevant to either: every measure is 0.
+    reads memory that is not its own. Nothing is relevant to either: every measure is 0.
     """
     return max(gains.values(), default=-1) >= 0
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from retrieval.run import Run
 
-DEPTH = 10  # documents of a query that are looked at
+DEPTH = 10  # documents of a query that are examined
 
 
 def rank_documents(scores: Mapping[str, float], k: int) -> dict[str, float]:
     """Keep the k best documents of a query, best first; scores come in single precision."""
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, as in trec_eval
+    with np.errstate(over="ignore"):  # too large scores become infinite, as in trec_eval
         single = np.array([*scores.values()], np.float32).tolist()
     best = nlargest(k, zip(single, scores, strict=True))
     return {document: score for score, document in best}
@@ -29,7 +29,7 @@ def cut_run(run: Run, k: int = DEPTH + 1) -> Run:
 
 
 def sort_ties(documents: Iterable[str]) -> list[str]:
-    """Sort documents as they are taken where all scores are equal."""
+    """Sort documents as trec_eval orders equal scores."""
     return sorted(documents, reverse=True)
 
 

@@ -1,1 +1,1 @@
-"""Records and run folders: what was run, on what, and what came out."""
+"""Records and run folders: settings, data and results of evaluations."""

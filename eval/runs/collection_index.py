@@ -66,7 +66,7 @@ def open_or_build(
     """
     build_with = partial(_build, documents, encoders, path, progress)
     if not (path / MANIFEST).exists():
-        replace_report(path, {_DIGEST: None})  # so that an interrupted build is known as ours
+        _write_report(path, {_DIGEST: None})  # so that an interrupted build is known as ours
         return build_with(build)
     index = Index.open(path)
     if index.unfinished is not None:
@@ -109,12 +109,6 @@ def build_report(path: Path) -> dict[str, Any] | None:
     return report if "counts" in report else None
 
 
-def replace_report(path: Path, facts: Mapping[str, Any]) -> None:
-    """Write the report of a build beside the index, which holds no reports."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(_report_path(path), facts)
-
-
 def _build(
     documents: StreamDocuments,
     encoders: Mapping[str, Encoder],
@@ -131,7 +125,7 @@ def _build(
             yield document
 
     report = build_index(digested(), encoders, path, build, progress)
-    replace_report(path, asdict(report) | {_DIGEST: digest.hexdigest})
+    _write_report(path, asdict(report) | {_DIGEST: digest.hexdigest})
     return IndexedDocuments(Index.open(path), digest.hexdigest, "built")
 
 
@@ -156,6 +150,11 @@ def _read_report(path: Path) -> dict[str, Any]:
     report_path = _report_path(path)
     report = read_json(report_path) if report_path.is_file() else {}
     return report if isinstance(report, dict) else {}
+
+
+def _write_report(path: Path, facts: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(_report_path(path), facts)
 
 
 def _report_path(index: Path) -> Path:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from embedder.files.config_file import read_json
 from embedder.files.json_file import write_json
@@ -26,7 +26,7 @@ class RunCost:
 
     Attributes:
         seconds: step -> wall time.
-        counts: channel -> what its encoder did, e.g. texts, tokens, truncated.
+        counts: channel -> counts of its encoder, e.g. texts, tokens, truncated.
         peak_bytes: most memory that the process ever held, see `peak_bytes`.
         latencies_ms: of single queries, searched one at a time; a sample.
     """
@@ -50,8 +50,8 @@ class Record:
         values: run -> measure -> item -> value. A run is a channel, or FUSED.
         counted: the run that counts.
         fingerprints: channel -> fingerprint of its encoder.
-        cost: what it took.
-        details: what one benchmark has more, as JSON.
+        cost: time, tokens and memory.
+        details: facts that only one benchmark has, as JSON.
     """
 
     benchmark: Benchmark
@@ -63,10 +63,6 @@ class Record:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.benchmark not in get_args(Benchmark):
-            raise ValueError(
-                f"a benchmark is one of {', '.join(get_args(Benchmark))}; got {self.benchmark!r}"
-            )
         if self.counted not in self.values:
             raise ValueError(
                 f"{self.dataset}: run {self.counted!r} counts, and has no values; "
@@ -101,7 +97,7 @@ class Record:
         return data
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the file holds: the means first, the values of every item last."""
+        """Return the contents of the file: the means first, the values of every item last."""
         return {
             "benchmark": self.benchmark,
             "dataset": self.dataset,
@@ -118,7 +114,7 @@ class Record:
 
     @staticmethod
     def from_json(data: object) -> "Record":
-        """Read back what `to_json` gave.
+        """Read the output of `to_json`.
 
         Raises:
             ValueError: something is missing, of another type, or the values contradict each other.
@@ -159,7 +155,7 @@ class Record:
 
     @staticmethod
     def read(path: Path) -> "Record":
-        """Read a file that `write` made.
+        """Read a file that `write` wrote.
 
         Raises:
             ValueError: it is no such file.
@@ -196,13 +192,8 @@ _BUILD: Mapping[str, Any] = {
     "seconds": float,
     "counts": dict[str, dict[str, int | float]],
 }
-"""What is read of the details and of the report of a build; it may be missing."""
-_FIELDS = frozenset(
-    (
-        *("benchmark", "dataset", "counted", "measures", "measures_by_run", "items"),
-        *("seconds", "counts", "peak_bytes", "latencies_ms", "fingerprint", "values"),
-    )
-)
+"""Fields that are read of the details and of the report of a build; they may be missing."""
+_FIELDS = _TYPES.keys() | {"measures", "measures_by_run", "items"}
 
 
 def _check_values(values: Mapping[str, Values]) -> None:
@@ -216,7 +207,7 @@ def _check_values(values: Mapping[str, Values]) -> None:
 
 
 def is_record(path: Path) -> bool:
-    """Tell whether a JSON file says that it holds a record; one that is cut short counts as one."""
+    """Tell whether a JSON file holds a record; one that is cut short counts as one."""
     try:
         data = read_json(path, finite=False)
     except ValueError:

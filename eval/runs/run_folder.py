@@ -36,7 +36,7 @@ _SETTINGS: Mapping[str, Any] = {
     "channels": tuple[str, ...],
     "fusion": str | None,
 }
-"""What is read of a configuration; it may be missing."""
+"""Fields of a configuration that are read; they may be missing."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class RunFolder:
         return queries
 
     def index_path(self, dataset: str) -> Path | None:
-        """Return where the index of a data set is; None where it is gone, or holds other things."""
+        """Return the path of its index; None where it is gone, or holds other documents."""
         details = self._record(dataset).details
         path = Path(str(details.get("index") or ""))
         if not (path / MANIFEST).is_file():

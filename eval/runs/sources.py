@@ -16,7 +16,7 @@ class SourceDifference:
     Attributes:
         dataset: the name.
         systems: the first system, and the other.
-        parts: what differs, e.g. "documents" or "judgements".
+        parts: names of the digests that differ, e.g. "documents" or "judgements".
     """
 
     dataset: str

@@ -39,17 +39,17 @@ class System(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called in tables."""
+        """Its name in tables."""
 
     @property
     def values(self) -> Mapping[str, Values]:
         """Data set -> measure -> item -> value."""
 
     def evidence(self, dataset: str) -> Evidence | None:
-        """Read what it found on a data set; None where nothing was searched, as in STS."""
+        """Read its hits on a data set; None where nothing was searched, as in STS."""
 
     def source(self, dataset: str) -> Mapping[str, str]:
-        """Return digests of the data that was judged, by what they are of; none if not known."""
+        """Return digests of the judged data, e.g. of "documents"; none where they are not known."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class FolderSystem:
     """One run of a run folder, by default the one that counts in each data set.
 
     Attributes:
-        name: what it is called.
-        folder: where it is from.
+        name: in tables.
+        folder: with its record.
         run: name of the run, e.g. "bm25".
     """
 
@@ -94,7 +94,7 @@ class FolderSystem:
         )
 
     def source(self, dataset: str) -> Mapping[str, str]:
-        """Return what the record holds; records from before it was kept lack it."""
+        """Return the digests of the record; records from before they were kept lack them."""
         source = self.folder.records[dataset].details.get("source")
         return source if isinstance(source, dict) else {}
 
@@ -104,8 +104,8 @@ class FileSystem:
     """A TREC run from anywhere, judged here.
 
     Attributes:
-        name: what it is called.
-        dataset: what the judgements are called.
+        name: in tables.
+        dataset: name of the judgements.
         run: every judged query -> its DEPTH + 1 best documents, see `cut_run`.
         qrels: the judgements.
         judged: measure -> query id -> value.
@@ -144,12 +144,12 @@ class FileSystem:
         return Evidence(self.run, self.qrels, {}, None) if dataset == self.dataset else None
 
     def source(self, dataset: str) -> Mapping[str, str]:
-        """Return nothing: a TREC file does not say what was searched."""
+        """Return nothing: a TREC file does not name its documents."""
         return {}
 
 
 def gather_evidence(systems: Sequence[System], dataset: str) -> dict[str, Evidence]:
-    """Read what each system found on a data set; nothing where nothing was searched.
+    """Read the hits of each system on a data set; nothing where nothing was searched.
 
     Raises:
         ValueError: they were judged by different judgements, so their values do not compare.

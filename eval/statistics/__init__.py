@@ -1,1 +1,1 @@
-"""Whether a difference is one: tests, intervals and comparisons; no files."""
+"""Tests, intervals and comparisons of systems; no files."""

@@ -42,7 +42,7 @@ class Paired:
 
     @property
     def differences(self) -> NDArray[np.float64]:
-        """(n,) what the system has more; what rounding leaves of equal values is 0."""
+        """(n,) values of the system less the baseline's; 0 where only rounding tells them apart."""
         differences = self.values[1] - self.values[0]
         return np.where(np.abs(differences) <= ROUNDING, 0.0, differences)
 

@@ -14,7 +14,7 @@ ROUNDING = 1e-12  # of a sum, relative to the sum of absolute values: sums this 
 _TOGETHER = 300_000  # numbers drawn at a time: as many as a processor's cache holds
 
 Differences = NDArray[np.float64]
-"""(n,) what the system has more than the baseline, item by item."""
+"""(n,) values of the system less those of the baseline, item by item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def sign_flip_test(
 
     Args:
         differences: (n,) finite.
-        generator: what patterns are drawn from.
+        generator: of the patterns.
         flips: random patterns, at least 1.
     """
     _check(differences)
@@ -107,7 +107,7 @@ def mean_interval(
 
     Args:
         strata: (n,) finite differences of each data set, often only one.
-        generator: what samples are drawn from.
+        generator: of the samples.
         level: confidence, above 0 and below 1.
         weights: of the strata's means, which sum to 1; by default all alike.
 

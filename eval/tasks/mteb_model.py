@@ -159,7 +159,7 @@ class HybridModel(DenseModel):
         super().__init__(meta, encoders)
         self._options = search
         self.rebuilt: list[str] = []
-        """Tasks whose index was of other documents, and was made again."""
+        """Tasks whose index was of other documents, and was built again."""
         self._reranker: Any = None
 
     def index(self, corpus: "Dataset", *, task_metadata: "TaskMetadata", **arguments: Any) -> None:  # noqa: ANN401

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from eval.tasks.mteb_model import DenseModel
 
 BATCH = 32  # texts that mteb hands over at a time; how many are read together is the encoder's
-SPLIT = "test"  # what the one split of a local task is called in results
+SPLIT = "test"  # name of the one split of a local task in results
 _STEMS = {  # trec_eval's name -> mteb's
     "ndcg_cut": "ndcg",
     "map_cut": "map",
@@ -81,7 +81,7 @@ def benchmark_tasks(name: str) -> "list[AbsTask]":
 
 
 def judge_task(task: "AbsTask", model: "DenseModel", cache: "ResultCache") -> "TaskResult":
-    """Judge a model on a task, or on what is missing of it, and keep the result in mteb's format.
+    """Judge a model on a task, or on its missing parts, and keep the result in mteb's format.
 
     A result of other data, known by their revision, does not count.
 
@@ -164,7 +164,7 @@ def retrieval_task(collection: Collection) -> "AbsTask":
     revision = _digest([sorted(queries.items()), sorted(qrels.items())], texts)
 
     class LocalRetrieval(AbsTaskRetrieval):  # type: ignore[misc]
-        """A collection; what mteb rounds to five digits is given again, and the last counts."""
+        """A collection; scores that mteb rounds to five digits are replaced by unrounded ones."""
 
         metadata = _metadata(collection.name, "Retrieval", "ndcg_at_10", revision)
         ignore_identical_ids = holds_queries(collection.name)

@@ -87,7 +87,7 @@ def judge_collections(
             text, returns the function that is called with the number of documents consumed.
 
     Raises:
-        ValueError: as `judge`; what was judged before is written.
+        ValueError: as `judge`; collections judged before are written.
     """
     records = []
     for collection, index_path in collections:
@@ -140,7 +140,7 @@ def judge(
 
 
 def _check_options(qrels: Qrels, encoders: Mapping[str, Encoder], options: JudgeOptions) -> None:
-    """Refuse what is misspelt: it must not cost hours of encoding."""
+    """Refuse misspelt options before hours of encoding."""
     evaluate({}, qrels, options.measures)
     fusion = options.fusion if len(encoders) > 1 else AUTO
     fusion_by_name(choose_fusion(fusion, list(encoders)), list(encoders))
@@ -174,13 +174,13 @@ def _details(
     queries: Mapping[str, str],
     fusion: str | None,
 ) -> dict[str, Any]:
-    """Return what a record of retrieval has beside the fields of every record.
+    """Return the facts of a retrieval record beside the fields of every record.
 
-    That is: queries, how many, and empty_queries, which find nothing and count 0; channels, in
-    the order in which they are fused; fusion, None with one channel; documents, how many; index,
-    where it is; index_state, whether it was "reused", "built" or "rebuilt"; index_holds, a digest
-    of its files; build, what indexing did and took, None where that is not known; and source,
-    which `judge` adds: digests of what was judged.
+    That is: numbers of queries and of empty_queries, which find nothing and count 0; channels, in
+    the order in which they are fused; fusion, None with one channel; number of documents; index,
+    its path; index_state, "reused", "built" or "rebuilt"; index_holds, a digest of its files;
+    build, the report of indexing, None where it is not known; and source, which `judge` adds:
+    digests of documents and judgements.
     """
     index = built.index
     return {
@@ -217,7 +217,7 @@ def _record(
 def _counts(
     encoders: Mapping[str, Encoder], before: Mapping[str, Mapping[str, int]] | None = None
 ) -> dict[str, dict[str, int]]:
-    """Return what encoders have counted, by channel; less what they had counted before."""
+    """Return the counts of encoders by channel, less those of before."""
     return {
         channel: {
             name: count - (before or {}).get(channel, {}).get(name, 0)

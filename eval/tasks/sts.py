@@ -127,7 +127,7 @@ def correlation(cosines: NDArray[np.float64], gold: NDArray[np.float64]) -> Corr
 
 
 def pair_values(cosines: NDArray[np.float64], gold: NDArray[np.float64]) -> Values:
-    """Return what each pair adds to the correlations; the mean over pairs is the correlation.
+    """Return the share of each pair in the correlations, which are the means over pairs.
 
     For Pearson's that is the product of both sides in standard units (of the population), for
     Spearman's the same of ranks (Spearman, American Journal of Psychology 1904). Two encoders

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from eval.measures.curves import bin_edges, pareto
+from eval.measures.curves import bin_edges, pareto_front
 from eval.report.figures.drawing import INK, LOST, WON, colour, draw_svg
 from eval.report.figures.labels import by_ratio, label_offsets, number, short_name
 from eval.report.figures.lines import Positions, colours_of, draw_lines, height_of
@@ -157,7 +157,7 @@ def cost_quality(
     positions: Positions | None = None,
 ) -> str:
     """Draw systems at their cost and quality, with the line of those that no other beats."""
-    front, colours = pareto(points), colours_of(points, positions)
+    front, colours = pareto_front(points), colours_of(points, positions)
 
     def draw(axes: "Axes") -> None:
         axes.set_xlabel(unit)

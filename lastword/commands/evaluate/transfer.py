@@ -77,7 +77,7 @@ def transfer(
     from eval.tasks.transfer import Protocol
 
     screen = Screen(output)
-    tasks = read_tasks([path for one in sources for path in tsv_files(one, of="labelled text")])
+    tasks = read_tasks([path for one in sources for path in tsv_files(one, "labelled text")])
     check_names(task.name for task in tasks)
     protocol = Protocol(folding.folds, folding.seed)
     for task in tasks:

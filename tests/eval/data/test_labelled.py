@@ -15,7 +15,7 @@ def test_files_are_grouped_into_tasks_by_name(tmp_path: Path) -> None:
     names = ("mr", "well-known", "sst2-train", "sst2-dev", "sst2-test", "mrpc-train", "mrpc-test")
     for name in names:
         (tmp_path / f"{name}.tsv").write_text(TWO if "mrpc" in name else ONE)
-    tasks = {task.name: task for task in read_tasks(tsv_files(tmp_path, of="labelled text"))}
+    tasks = {task.name: task for task in read_tasks(tsv_files(tmp_path, "labelled text"))}
     assert {name: sorted(task.parts) for name, task in tasks.items()} == {
         "mr": ["all"],
         "well-known": ["all"],
@@ -39,7 +39,7 @@ def test_a_task_that_lacks_a_part_is_refused(names: list[str], said: str, tmp_pa
     for name in names:
         (tmp_path / f"{name}.tsv").write_text(ONE)
     with pytest.raises(ValueError, match=said):
-        read_tasks(tsv_files(tmp_path, of="labelled text"))
+        read_tasks(tsv_files(tmp_path, "labelled text"))
 
 
 def test_a_part_that_comes_twice_is_refused(tmp_path: Path) -> None:
@@ -76,9 +76,9 @@ def test_parts_must_fit_together() -> None:
 
 def test_folders_are_looked_into(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"holds no \.tsv files of pairs"):
-        tsv_files(tmp_path, of="pairs")
+        tsv_files(tmp_path, "pairs")
     for name in ("b.tsv", "a.tsv", "notes.txt", ".hidden.tsv"):
         (tmp_path / name).write_text(ONE)
-    assert [path.name for path in tsv_files(tmp_path, of="pairs")] == ["a.tsv", "b.tsv"]
+    assert [path.name for path in tsv_files(tmp_path, "pairs")] == ["a.tsv", "b.tsv"]
     with pytest.raises(FileNotFoundError, match="gone"):
-        tsv_files(tmp_path / "gone", of="pairs")
+        tsv_files(tmp_path / "gone", "pairs")

@@ -12,7 +12,7 @@ from eval.measures.curves import (
     RECALLS,
     bin_edges,
     gain_at,
-    pareto,
+    pareto_front,
     precision_recall,
 )
 
@@ -48,7 +48,7 @@ def test_a_front_by_hand() -> None:
         "mid": (2, 0.5),
         "same": (2, 0.5),
     }
-    assert pareto(points) == ["fast", "mid", "same"]
+    assert pareto_front(points) == ["fast", "mid", "same"]
 
 
 @given(st.dictionaries(st.text(), st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1))
@@ -59,7 +59,7 @@ def test_a_front_is_what_nothing_beats(points: dict[str, tuple[int, int]]) -> No
             c <= cost and q >= quality and (c < cost or q > quality) for c, q in points.values()
         )
 
-    found = pareto({name: (float(c), float(q)) for name, (c, q) in points.items()})
+    found = pareto_front({name: (float(c), float(q)) for name, (c, q) in points.items()})
     assert sorted(found) == sorted(name for name in points if not beaten(name))
 
 
