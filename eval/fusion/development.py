@@ -18,10 +18,10 @@ class Development:
     """Runs of development queries and their judgements.
 
     Attributes:
-        dataset: what the queries are called.
+        dataset: name of the queries' data set.
         runs: name -> run, at least two.
         qrels: judgements.
-        fusion: how the runs were fused when they were made; "" where that is not known.
+        fusion: the fusion of the runs' folder; "" where that is not known.
     """
 
     dataset: str
@@ -98,7 +98,7 @@ def judged_by_dataset(runs: Mapping[str, Run], source: str, split: str) -> Devel
     """
     collection = open_collection(source, split)
     check_development(collection.name)
-    held = dict(runs)
+    judged_runs = dict(runs)
     if holds_queries(collection.name):
-        held = {name: drop_self(run) for name, run in runs.items()}
-    return Development(collection.name, held, collection.qrels())
+        judged_runs = {name: drop_self(run) for name, run in runs.items()}
+    return Development(collection.name, judged_runs, collection.qrels())

@@ -1,6 +1,6 @@
 """Which way of fusing to choose, and how sure the choice is: a study on development queries."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.types import Float64Array
+from eval.fusion.resampling import ROUNDING, bootstrap_means, first_best, not_worse
 from eval.fusion.sweep import Setting
 from eval.statistics.significance import Interval, mean_interval, sign_flip_test
-
-ROUNDING = 1e-12  # means this close are equal; the earlier setting is then the better one
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +32,11 @@ class StudyOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SweptSettings:
-    """Settings and what they are worth, see `eval.sweep.sweep`.
+    """Settings and their values, see `eval.fusion.sweep.sweep`.
 
     Attributes:
         runs: names, in the order of weights.
-        settings: as `eval.sweep.grid` lists them.
+        settings: as `eval.fusion.sweep.grid` lists them.
         values: (settings, queries) of one measure.
     """
 
@@ -55,8 +54,8 @@ class SweptSettings:
     @property
     def means(self) -> Float64Array:
         """(settings,) means over queries."""
-        found: Float64Array = self.values.mean(axis=1)
-        return found
+        means: Float64Array = self.values.mean(axis=1)
+        return means
 
     @property
     def methods(self) -> list[str]:
@@ -70,11 +69,11 @@ class SweptSettings:
 
 @dataclass(frozen=True, slots=True)
 class StudyGain:
-    """What choosing by study is worth over something that needs none, on queries held out.
+    """The gain of choosing by study over a fusion or run that needs none, on held-out queries.
 
     Attributes:
         over: a fusion, or a run.
-        mean: of that.
+        mean: of `over`.
         gain: mean of cross-validated values less `mean`.
         interval: of the gain.
         p: two-sided, by flipping signs.
@@ -92,15 +91,15 @@ class Study:
     """The choice and its confidence.
 
     Attributes:
-        swept: what was chosen from.
+        swept: the settings to choose from.
         chosen: position of the setting of the highest mean.
         wins: (settings,) share of the bootstrap samples in which each is the best.
         weights: for each run (low, high) of its share in the best setting of those samples.
         not_worse: (settings,) bool; not significantly worse than the chosen one.
         held_out: mean where each query is judged with the choice of other queries.
-        fold_choices: what each fold was judged with.
+        fold_choices: the setting that each fold was judged with.
         gains: over the default first; then over equal weights and the best single run, where
-            they are something else.
+            they differ from it.
         adopt: the gain over the default is significant; else the default had better stay.
         sampled: (settings, 2) interval of each setting's mean.
     """
@@ -120,7 +119,7 @@ class Study:
         """Return the position of a method's best setting."""
         means = self.swept.means
         of_method = [setting.method == method for setting in self.swept.settings]
-        return int(_best(np.where(of_method, means, -np.inf)[None])[0])
+        return int(first_best(np.where(of_method, means, -np.inf)[None])[0])
 
     def curves(self) -> dict[str, dict[str, dict[str, list[float]]]]:
         """Return run -> method -> the measure at each share of the run, the others at their best.
@@ -187,9 +186,6 @@ def study(
     folds, and each fold is judged with what is best on the others; the gain of those values over
     the default, which nothing chose, is tested.
 
-    Which settings are not significantly worse than the chosen one is decided for all at once, by
-    the bootstrap of the largest studentised deviation (Romano, Wolf, Econometrica 2005).
-
     Args:
         swept: settings and values; equal weights and single runs must be among the settings.
         default: how runs are fused without a study, and (queries,) its values.
@@ -199,33 +195,22 @@ def study(
         ValueError: fewer queries than folds, or the values of the default are of other queries.
     """
     options = options or StudyOptions()
-    queries = swept.values.shape[1]
-    if queries < options.folds:
-        raise ValueError(
-            f"a study in {options.folds} folds needs at least as many judged queries; got "
-            f"{queries}: judge more, or choose fewer folds (--folds)"
-        )
-    if default[1].shape != (queries,):
-        raise ValueError(
-            f"expected a value of the default for each of {queries} queries; got {default[1].shape}"
-        )
+    _check(swept, default[1], options)
     generator = np.random.default_rng(options.seed)
-    chosen = int(_best(swept.means[None])[0])
-    drawn = generator.multinomial(queries, [1 / queries] * queries, options.resamples)
-    sampled: Float64Array = drawn @ swept.values.T / queries  # (resamples, settings)
-    winners = _best(sampled)
+    chosen = int(first_best(swept.means[None])[0])
+    sampled = bootstrap_means(swept.values, options.resamples, generator)
+    winners = first_best(sampled)
     ends = [(1 - options.level) / 2, (1 + options.level) / 2]
     shares = np.array([setting.shares for setting in swept.settings])[winners]
     weights = np.quantile(shares, ends, axis=0, method="inverted_cdf")
     held_out, fold_choices = _cross_validated(swept, options.folds, generator)
-    others = [one for one in _baselines(swept).items() if np.abs(one[1] - default[1]).max() > 0]
-    gains = tuple(_gain(over, held_out, values, options) for over, values in (default, *others))
+    gains = tuple(_gains(swept, default, held_out, options))
     return Study(
         swept=swept,
         chosen=chosen,
         wins=np.bincount(winners, minlength=len(swept.settings)) / options.resamples,
         weights=tuple((float(low), float(high)) for low, high in weights.T),
-        not_worse=_not_worse(swept.means, sampled, chosen, options.level),
+        not_worse=not_worse(swept.means, sampled, chosen, options.level),
         held_out=float(held_out.mean()),
         fold_choices=fold_choices,
         gains=gains,
@@ -234,26 +219,17 @@ def study(
     )
 
 
-def _best(means: Float64Array) -> NDArray[np.int64]:
-    """Return the first of the best of each row of (n, settings); what rounding leaves is a tie."""
-    good: NDArray[np.bool_] = means >= means.max(axis=1, keepdims=True) - ROUNDING
-    first: NDArray[np.int64] = good.argmax(axis=1)
-    return first
-
-
-def _not_worse(
-    means: Float64Array, sampled: Float64Array, chosen: int, level: float
-) -> NDArray[np.bool_]:
-    behind = means[chosen] - means
-    deviations = sampled[:, [chosen]] - sampled - behind
-    noise = deviations.std(axis=0)
-    differs = noise > ROUNDING
-    reach = 0.0
-    if differs.any():
-        largest = (deviations[:, differs] / noise[differs]).max(axis=1)
-        reach = float(np.quantile(largest, level))
-    kept: NDArray[np.bool_] = behind <= reach * noise + ROUNDING
-    return kept
+def _check(swept: SweptSettings, default: Float64Array, options: StudyOptions) -> None:
+    queries = swept.values.shape[1]
+    if queries < options.folds:
+        raise ValueError(
+            f"a study in {options.folds} folds needs at least as many judged queries; got "
+            f"{queries}: judge more, or choose fewer folds (--folds)"
+        )
+    if default.shape != (queries,):
+        raise ValueError(
+            f"expected a value of the default for each of {queries} queries; got {default.shape}"
+        )
 
 
 def _cross_validated(
@@ -264,11 +240,24 @@ def _cross_validated(
     held_out = np.empty(queries)
     choices = []
     for fold in np.array_split(generator.permutation(queries), folds):
-        others = np.delete(swept.values, fold, axis=1)
-        at = int(_best(others.mean(axis=1)[None])[0])
+        training = np.delete(swept.values, fold, axis=1)
+        at = int(first_best(training.mean(axis=1)[None])[0])
         held_out[fold] = swept.values[at, fold]
         choices.append(swept.text(at))
     return held_out, tuple(choices)
+
+
+def _gains(
+    swept: SweptSettings,
+    default: tuple[str, Float64Array],
+    held_out: Float64Array,
+    options: StudyOptions,
+) -> Iterator[StudyGain]:
+    """Yield the gain over the default, and over each baseline with other values."""
+    yield _gain(*default, held_out, options)
+    for over, values in _baselines(swept).items():
+        if np.abs(values - default[1]).max() > 0:
+            yield _gain(over, values, held_out, options)
 
 
 def _baselines(swept: SweptSettings) -> Mapping[str, Float64Array]:
@@ -277,16 +266,16 @@ def _baselines(swept: SweptSettings) -> Mapping[str, Float64Array]:
     rows = [at for at, setting in enumerate(swept.settings) if setting.method == method]
     equal = next(at for at in rows if swept.settings[at].is_equal)
     alone = [at for at in rows if max(swept.settings[at].shares) == 1]
-    best = alone[int(_best(swept.means[alone][None])[0])]
+    best = alone[int(first_best(swept.means[alone][None])[0])]
     name = swept.runs[int(np.argmax(swept.settings[best].weights))]
     return {f"{method}, equal weights": swept.values[equal], f"{name} alone": swept.values[best]}
 
 
 def _gain(
-    over: str, held_out: Float64Array, values: Float64Array, options: StudyOptions
+    over: str, values: Float64Array, held_out: Float64Array, options: StudyOptions
 ) -> StudyGain:
-    found = held_out - values
-    differences = np.where(np.abs(found) <= ROUNDING, 0.0, found)
+    raw = held_out - values
+    differences = np.where(np.abs(raw) <= ROUNDING, 0.0, raw)
     generator = np.random.default_rng(options.seed)
     return StudyGain(
         over=over,

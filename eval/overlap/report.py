@@ -40,7 +40,7 @@ class SharedRun:
 
 @dataclass(frozen=True, slots=True)
 class TextOverlap:
-    """What the texts of one kind of one set share with training.
+    """How far the texts of one kind of one set overlap with training.
 
     Attributes:
         dataset: name of the set.
@@ -130,9 +130,9 @@ def seek(sets: Iterable[EvaluationSet], n: int, progress: Progress | None = None
     """Read the texts of evaluation sets.
 
     Args:
-        sets: what must not be trained on.
+        sets: those that must not be trained on.
         n: words of an n-gram, at least 1.
-        progress: told how many texts have been read.
+        progress: called with the number of texts read.
 
     Raises:
         ValueError: n is below 1, there are no texts, or a set cannot be read.
@@ -140,9 +140,9 @@ def seek(sets: Iterable[EvaluationSet], n: int, progress: Progress | None = None
     listed: list[tuple[str, TextKind, str]] = []
 
     def texts() -> Iterator[str]:
-        for held in sets:
-            for kind, text_id, text in held.texts():
-                listed.append((held.name, kind, text_id))
+        for evaluation_set in sets:
+            for kind, text_id, text in evaluation_set.texts():
+                listed.append((evaluation_set.name, kind, text_id))
                 yield text
                 if progress is not None and len(listed) % _OFTEN == 0:
                     progress(len(listed))
@@ -156,7 +156,7 @@ def find_overlap(
 ) -> OverlapReport:
     """Look for n-grams in training texts, which are read once and held a block at a time.
 
-    What was found is noted in `sought`, which serves once.
+    Matches are noted in `sought`, which serves once.
 
     Raises:
         ValueError: `sought` has served, or a training text cannot be read.
@@ -164,12 +164,12 @@ def find_overlap(
     search = sought.search
     if search.training_words:
         raise ValueError("these evaluation texts were looked for before; seek them anew")
-    read, sources = _look(search, training)
+    texts, sources = _look(search, training)
     return OverlapReport(
         n=search.n,
         overlaps=tuple(_overlaps(sought, sources)),
         evaluation_ngrams=int(search.ngrams.sum()),
-        training_texts=read,
+        training_texts=texts,
         training_words=search.training_words,
         training_ngrams=search.training_ngrams,
         rejected=search.rejected,
@@ -180,13 +180,13 @@ def _look(
     search: OverlapSearch, training: Iterable[tuple[TrainingPlace, str]]
 ) -> tuple[int, dict[int, TrainingPlace]]:
     """Search all blocks; return the number of texts, and where the longest run of each text is."""
-    read = 0
+    texts = 0
     sources: dict[int, TrainingPlace] = {}
     for block in _blocks(training):
-        read += len(block)
+        texts += len(block)
         for text, source in search.read([text for _, text in block]):
             sources[text] = block[source][0]
-    return read, sources
+    return texts, sources
 
 
 def _blocks(
@@ -206,8 +206,8 @@ def _blocks(
 
 def _overlaps(sought: SoughtTexts, sources: Mapping[int, TrainingPlace]) -> Iterator[TextOverlap]:
     search, listed = sought.search, sought.listed
-    ngrams, found, runs = search.ngrams, search.found, search.runs
-    shares = np.where(ngrams > 0, found / np.maximum(ngrams, 1), 0.0)
+    ngrams, matches, runs = search.ngrams, search.match_counts, search.runs
+    shares = np.where(ngrams > 0, matches / np.maximum(ngrams, 1), 0.0)
     for (dataset, kind), group in groupby(range(len(listed)), key=lambda row: listed[row][:2]):
         rows: NDArray[np.int64] = np.array(list(group))
         short = ngrams[rows] == 0
@@ -229,7 +229,7 @@ def _overlaps(sought: SoughtTexts, sources: Mapping[int, TrainingPlace]) -> Iter
             kind=kind,
             texts=len(rows),
             shorter=int(short.sum()),
-            shorter_found=int((found[rows[short]] > 0).sum()),
+            shorter_found=int((matches[rows[short]] > 0).sum()),
             touched=len(touched),
             half=int((shares[rows] >= 0.5).sum()),
             worst=tuple(worst),

@@ -50,20 +50,20 @@ class NgramHits(NamedTuple):
 
 
 class NgramTally(NamedTuple):
-    """What was found so far; by place in the evaluation words, or by evaluation text.
+    """The matches so far; by place in the evaluation words, or by evaluation text.
 
     Attributes:
         owners: (words,) int32: text of each place.
-        found: (words,) bool: the n-gram that begins here was found.
-        lasts: (words,) int64: where in training it was found last.
+        matched: (words,) bool: the n-gram that begins here is in training.
+        lasts: (words,) int64: its last place in training.
         lengths: (words,) int32: words of the shared run that ended with it there.
         runs: (texts,) int32: longest run shared with one training text.
         ends: (texts,) int64: place after the end of that run.
-        news: (texts,) int64: where in this block it was found, -1 where not in this block.
+        news: (texts,) int64: its place in this block, -1 where it is of another block.
     """
 
     owners: NDArray[np.int32]
-    found: NDArray[np.bool_]
+    matched: NDArray[np.bool_]
     lasts: NDArray[np.int64]
     lengths: NDArray[np.int32]
     runs: NDArray[np.int32]
@@ -72,7 +72,7 @@ class NgramTally(NamedTuple):
 
 
 class OverlapSearch:
-    """Evaluation texts, and what of them was found in training texts so far.
+    """Evaluation texts, and their matches in the training texts so far.
 
     Hashes are polynomials over random 64-bit word codes. They only say where to look: words are
     compared at every hit, so that nothing is found by chance. About 70 bytes are held for each
@@ -101,7 +101,7 @@ class OverlapSearch:
         size, count = len(self._words), len(self.lengths)
         self._tally = NgramTally(
             owners=np.repeat(np.arange(-1, count, dtype=np.int32), np.diff(self.starts, prepend=0)),
-            found=np.zeros(size, np.bool_),
+            matched=np.zeros(size, np.bool_),
             lasts=np.full(size, -2, np.int64),
             lengths=np.zeros(size, np.int32),
             runs=np.zeros(count, np.int32),
@@ -112,13 +112,13 @@ class OverlapSearch:
     @property
     def ngrams(self) -> NDArray[np.int64]:
         """N-grams of each text; 0 where it is shorter than n."""
-        held: NDArray[np.int64] = np.maximum(self.lengths - self.n + 1, 0)
-        return held
+        counts: NDArray[np.int64] = np.maximum(self.lengths - self.n + 1, 0)
+        return counts
 
     @property
-    def found(self) -> NDArray[np.int64]:
-        """What was found of each text: n-grams, or for a text shorter than n 1 for the whole."""
-        hits = np.flatnonzero(self._tally.found)
+    def match_counts(self) -> NDArray[np.int64]:
+        """Matched n-grams of each text; of a text shorter than n, 1 for the whole."""
+        hits = np.flatnonzero(self._tally.matched)
         counts = np.zeros(len(self.lengths), np.int64)
         np.add.at(counts, self._tally.owners[hits], 1)
         return counts
@@ -167,8 +167,8 @@ class OverlapSearch:
         lengths = {*np.unique(self.lengths[self.lengths < self.n]).tolist(), self.n}
         for length, places, hashes in _windows(self._words, self._codes, lengths - {0}):
             if length < self.n:
-                kept = np.isin(places, at[self.lengths == length])
-                places, hashes = places[kept], hashes[kept]
+                whole = np.isin(places, at[self.lengths == length])
+                places, hashes = places[whole], hashes[whole]
             if len(places):
                 yield _table(length, places, hashes)
 
@@ -218,14 +218,14 @@ def _windows(
     The hash of words w1 ... wk is code(w1) B^(k-1) + ... + code(wk) modulo 2^64 (Karp and Rabin,
     IBM Journal of Research and Development 1987), made from that of k - 1 words.
     """
-    wanted = frozenset(lengths)
+    requested = frozenset(lengths)
     values, known = codes[words], words != GAP
     hashes, clear = values, known
-    for length in range(1, max(wanted, default=0) + 1):
+    for length in range(1, max(requested, default=0) + 1):
         if length > 1:
             hashes = hashes[:-1] * _BASE + values[length - 1 :]
             clear = clear[:-1] & known[length - 1 :]
-        if length in wanted:
+        if length in requested:
             places = np.flatnonzero(clear)
             yield length, places, hashes[places]
 
@@ -244,14 +244,14 @@ def _note(
     words: NDArray[np.int32],
     hits: NgramHits,
     table: NgramTable,
-    sought: NDArray[np.int32],
+    evaluation: NDArray[np.int32],
     tally: NgramTally,
 ) -> int:
     """Compare words at every hit, lengthen shared runs, and return how many pairs differed.
 
     A run goes on where the n-gram before was found at the training place before. Of equal n-grams
-    the last is looked at first: what is noted at the place before it is then still of the
-    training place before, also in "the the the".
+    the last is looked at first: the note at the place before it is then still of the training
+    place before, also in "the the the".
     """
     rejected = 0
     for hit in range(len(hits.places)):
@@ -262,14 +262,14 @@ def _note(
         for entry in range(end - 1, first - 1, -1):
             at = table.places[entry]
             if not np.array_equal(
-                words[place : place + table.length], sought[at : at + table.length]
+                words[place : place + table.length], evaluation[at : at + table.length]
             ):
                 rejected += 1
                 continue
             now = hits.offset + place
             goes_on = tally.lasts[at - 1] == now - 1
             run = tally.lengths[at - 1] + 1 if goes_on else table.length
-            tally.found[at], tally.lasts[at], tally.lengths[at] = True, now, run
+            tally.matched[at], tally.lasts[at], tally.lengths[at] = True, now, run
             text = tally.owners[at]
             if run > tally.runs[text]:
                 tally.runs[text], tally.ends[text] = run, at + table.length

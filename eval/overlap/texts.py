@@ -1,4 +1,4 @@
-"""Texts that must not overlap: of evaluation sets found by path or name, and of training files."""
+"""Texts that must not overlap: of evaluation sets by path or name, and of training files."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,8 +65,8 @@ def open_sets(sources: Iterable[str]) -> tuple[list[EvaluationSet], list[Path]]:
         ValueError: a source is or holds no set, or two sets have the same name.
     """
     passed_over: list[Path] = []
-    sets = [found for source in sources for found in _opened(source, passed_over)]
-    names = [found.name for found in sets]
+    sets = [evaluation_set for source in sources for evaluation_set in _opened(source, passed_over)]
+    names = [evaluation_set.name for evaluation_set in sets]
     if (repeated := first_repeated(names)) is not None:
         raise ValueError(
             f"two of the evaluation sets are called {repeated!r}; rename one, or leave it"
@@ -81,17 +81,17 @@ def training_files(sources: Iterable[Path]) -> list[Path]:
         OSError: a source is not there, or cannot be read.
         ValueError: a folder holds none, or a file is given twice.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for source in sources:
-        source.stat()  # what is not there is called that
+        source.stat()  # raises for a path that is not there
         inside = [source] if source.is_file() else sorted(source.iterdir())
-        kept = [path for path in inside if path.name.endswith(_TRAINING_SUFFIXES)]
-        if source.is_dir() and not kept:
+        matching = [path for path in inside if path.name.endswith(_TRAINING_SUFFIXES)]
+        if source.is_dir() and not matching:
             raise ValueError(f"{source} holds no {', '.join(_TRAINING_SUFFIXES)} files")
-        found += kept or inside
-    if (repeated := first_repeated(found)) is not None:
+        files += matching or inside
+    if (repeated := first_repeated(files)) is not None:
         raise ValueError(f"{repeated} is given twice")
-    return found
+    return files
 
 
 def read_training(files: Sequence[Path], progress: Progress) -> Iterator[tuple[TrainingPlace, str]]:
@@ -99,7 +99,7 @@ def read_training(files: Sequence[Path], progress: Progress) -> Iterator[tuple[T
 
     Args:
         files: JSON lines, compressed or not by their suffix.
-        progress: told how many bytes of the files have been read.
+        progress: called with the number of bytes of the files read.
 
     Raises:
         ValueError: a line is no UTF-8, no JSON object or has no text; names the line. Blank
@@ -116,10 +116,10 @@ def read_training(files: Sequence[Path], progress: Progress) -> Iterator[tuple[T
 def _opened(source: str, passed_over: list[Path]) -> list[EvaluationSet]:
     path = Path(source)
     if path.is_dir() and not is_beir_folder(path):
-        others: list[Path] = []
-        if found := list(_below(path, others, set())):
-            passed_over += others
-            return found
+        skipped: list[Path] = []
+        if sets := list(_below(path, skipped, set())):
+            passed_over += skipped
+            return sets
     elif path.is_dir():
         return [_beir_folder(path)]
     elif path.suffix == SUFFIX and path.is_file():
@@ -185,8 +185,8 @@ def _beir_folder(path: Path) -> EvaluationSet:
 def _named(collection: Collection) -> EvaluationSet:
     judged: list[Collection] = []  # a folder or file of plain text has documents only
     if isinstance(collection, BeirDownload):
-        held = collection.beir_set
-        judged = [BeirDownload(held, split) for split in held.splits]
+        beir_set = collection.beir_set
+        judged = [BeirDownload(beir_set, split) for split in beir_set.splits]
     return EvaluationSet(collection.name, lambda: _collection_texts(collection, judged))
 
 
@@ -200,37 +200,39 @@ def _collection_texts(collection: Collection, judged: Sequence[Collection]) -> I
         yield Text("document", document.id, document.content)
 
 
-def _record_texts(line: str, where: str, path: Path) -> Iterator[tuple[TrainingPlace, str]]:
-    record = parse_object(line, where)
-    own_id = next((str(record[name]) for name in _IDS if record.get(name) is not None), "")
-    held = [("text", _title_and_text(record, where))]
-    held += [(field, text) for field in _FIELDS for text in _strings(record.get(field), where)]
-    texts = [(field, text) for field, text in held if text is not None]
+def _record_texts(line: str, location: str, path: Path) -> Iterator[tuple[TrainingPlace, str]]:
+    record = parse_object(line, location)
+    document_id = next((str(record[name]) for name in _IDS if record.get(name) is not None), "")
+    fields = [("text", _title_and_text(record, location))]
+    fields += [(field, text) for field in _FIELDS for text in _strings(record.get(field), location)]
+    texts = [(field, text) for field, text in fields if text is not None]
     if not texts and not record.keys() & _TEXT_FIELDS:
-        raise ValueError(f"{where}: expected text in title, text, {', '.join(_FIELDS)}; got none")
-    number = int(where.rpartition(":")[2])
+        raise ValueError(
+            f"{location}: expected text in title, text, {', '.join(_FIELDS)}; got none"
+        )
+    number = int(location.rpartition(":")[2])
     for field, text in texts:
-        yield TrainingPlace(str(path), number, own_id, field), text
+        yield TrainingPlace(str(path), number, document_id, field), text
 
 
-def _title_and_text(record: Mapping[str, Any], where: str) -> str | None:
+def _title_and_text(record: Mapping[str, Any], location: str) -> str | None:
     """Join them as a document's are when it is encoded; None where neither is there."""
     parts = [record[name] for name in ("title", "text") if record.get(name) is not None]
     wrong = next((part for part in parts if not isinstance(part, str)), None)
     if wrong is not None:
-        raise ValueError(f"{where}: expected text as title and text; got {wrong!r:.60}")
+        raise ValueError(f"{location}: expected text as title and text; got {wrong!r:.60}")
     return " ".join(parts) if parts else None
 
 
-def _strings(value: object, where: str) -> Iterator[str]:
+def _strings(value: object, location: str) -> Iterator[str]:
     """Yield the texts of a field: a string, an object with title or text, or a list of these."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
-        for one in value:
-            yield from _strings(one, where)
+        for part in value:
+            yield from _strings(part, location)
     elif value is not None:
-        text = _title_and_text(value, where) if isinstance(value, dict) else None
+        text = _title_and_text(value, location) if isinstance(value, dict) else None
         if text is None:
-            raise ValueError(f"{where}: expected text or a list of texts; got {value!r:.60}")
+            raise ValueError(f"{location}: expected text or a list of texts; got {value!r:.60}")
         yield text

@@ -29,13 +29,13 @@ from retrieval.build import build_index
 from retrieval.run import cut, to_run
 
 Style = Literal["title", "cloze", "chat"]
-ASKED = Path(__file__).with_suffix(".toml")
-FOUND = 5  # ranks within which the round trip must find the document
+PROMPTS = Path(__file__).with_suffix(".toml")
+ROUND_TRIP_DEPTH = 5  # ranks within which the round trip must find the document
 COPIED = 8  # words in a row
 CLOZE_WORDS = 12
-SHOWN_WORDS = 120
+EXCERPT_WORDS = 120
 MOST_TOKENS = 40
-AHEAD = 4  # documents that are tried for a query that is wanted
+AHEAD = 4  # documents that are tried for each query
 TOPICS = 20  # at most, by which documents are drawn
 _WORD = re.compile(r"\w+")
 
@@ -45,10 +45,10 @@ class DevsetOptions:
     """How queries are made.
 
     Attributes:
-        queries: how many are wanted.
+        queries: number of queries to make.
         style: "title" takes titles as queries, "cloze" the content words of a sentence, "chat"
             asks a chat model.
-        seed: of what is drawn.
+        seed: of the draws.
         examples: (text, query) shown to the chat model.
     """
 
@@ -69,7 +69,7 @@ class Devset:
     Attributes:
         queries: query id -> text.
         qrels: query id -> its document, with a gain of 1.
-        counts: what was made, and what was dropped and why.
+        counts: queries made, and dropped by reason.
     """
 
     queries: Mapping[str, str]
@@ -83,11 +83,11 @@ class Maker:
 
     Attributes:
         index: opened.
-        options: how.
+        options: of the queries.
         chat: for style "chat".
         words: analyses text for the round trip; the encoder of the bm25 channel where the index
             has one.
-        counts: of what was made and dropped.
+        counts: queries made, and dropped by reason.
     """
 
     index: Index
@@ -117,20 +117,20 @@ class Maker:
         """
         queries: dict[str, str] = {}
         qrels: dict[str, dict[str, int]] = {}
-        met: set[str] = set()
+        seen: set[str] = set()
         with self._by_words() as checking:
             for document in self._drawn():
                 text = self._query(document)
-                if text is None or not self._good(text, document, met, checking):
+                if text is None or not self._good(text, document, seen, checking):
                     continue
-                met.add(text.lower())
+                seen.add(text.lower())
                 name = f"made-{len(queries) + 1}"
                 queries[name], qrels[name] = text, {document.id: 1}
                 progress(len(queries))
                 if len(queries) == self.options.queries:
                     break
         if not queries:
-            reasons = ", ".join(f"{what} {count:,}" for what, count in self.counts.items())
+            reasons = ", ".join(f"{reason} {count:,}" for reason, count in self.counts.items())
             raise ValueError(f"no query was kept ({reasons}); try another --style")
         self.counts["kept"] = len(queries)
         return Devset(queries, qrels, dict(self.counts))
@@ -155,7 +155,7 @@ class Maker:
         from sklearn.cluster import KMeans
         from threadpoolctl import threadpool_limits
 
-        rows = [self.index.vectors("dense", one) for one in ids]
+        rows = [self.index.vectors("dense", document_id) for document_id in ids]
         means = np.array(
             [row.mean(axis=0) if len(row) else np.zeros(spec.dim or 0) for row in rows]
         )
@@ -173,13 +173,13 @@ class Maker:
         with TemporaryDirectory() as folder:
             path = Path(folder) / "words.index"
             build_index(self.index.stream(), {"bm25": self.words}, path)
-            with Index.open(path) as held:
-                yield held
+            with Index.open(path) as index:
+                yield index
 
     def _query(self, document: Document) -> str | None:
         self.counts["documents tried"] += 1
         if self.options.style == "chat":
-            return self._asked(document)
+            return self._ask(document)
         if self.options.style == "cloze":
             return self._cloze(document)
         title = " ".join(document.title.split())
@@ -193,57 +193,62 @@ class Maker:
     def _cloze(self, document: Document) -> str | None:
         """Take the content words of one sentence, in their order."""
         rng = np.random.default_rng([self.options.seed, 92, self.counts["documents tried"]])
-        held = [
-            one for one in split_sentences(document.text) if len(_WORD.findall(one)) >= CLOZE_WORDS
+        sentences = [
+            sentence
+            for sentence in split_sentences(document.text)
+            if len(_WORD.findall(sentence)) >= CLOZE_WORDS
         ]
-        if not held:
+        if not sentences:
             self.counts["no long sentence"] += 1
             return None
-        words = _WORD.findall(held[int(rng.integers(len(held)))])
+        words = _WORD.findall(sentences[int(rng.integers(len(sentences)))])
         terms = self.words.encode(words, Role.QUERY).sparse  # a stop word has none
         assert terms is not None
-        kept = [word for word, some in zip(words, np.diff(terms.indptr), strict=True) if some]
-        return " ".join(kept[:CLOZE_WORDS])
+        content = [
+            word for word, weighted in zip(words, np.diff(terms.indptr), strict=True) if weighted
+        ]
+        return " ".join(content[:CLOZE_WORDS])
 
-    def _asked(self, document: Document) -> str | None:
+    def _ask(self, document: Document) -> str | None:
         """Ask for a short and a long query in turn."""
         assert self.chat is not None
-        told = read_toml(ASKED)
+        prompts = read_toml(PROMPTS)
         number = self.counts["documents tried"]
         kind = "short" if number % 2 else "long"
-        shown = [
-            told["shown"].replace("{text}", _cut(text)).replace("{query}", query)
+        examples = [
+            prompts["shown"].replace("{text}", _cut(text)).replace("{query}", query)
             for text, query in self.options.examples
         ]
-        turn = "\n\n".join(
-            [told[kind], *shown, told["asked"].replace("{text}", _cut(document.content))]
-        )
-        said = self.chat.answer([Turn("user", turn)], self.options.seed + number, MOST_TOKENS)
-        line = next((one.strip() for one in said.splitlines() if one.strip()), "")
+        question = prompts["asked"].replace("{text}", _cut(document.content))
+        turn = Turn("user", "\n\n".join([prompts[kind], *examples, question]))
+        answer = self.chat.answer([turn], self.options.seed + number, MOST_TOKENS)
+        line = next((line.strip() for line in answer.splitlines() if line.strip()), "")
         query = line.removeprefix("Query:").strip().strip('"')
         if not query:
             self.counts["empty answer"] += 1
         return query or None
 
-    def _good(self, text: str, document: Document, met: set[str], checking: Index) -> bool:
+    def _good(self, text: str, document: Document, seen: set[str], checking: Index) -> bool:
         if len(_WORD.findall(text)) < 2:
             return self._dropped("too short")
-        if text.lower() in met:
+        if text.lower() in seen:
             return self._dropped("made before")
         if self.options.style != "title" and _copies(text, document.content):
             return self._dropped(f"copies {COPIED} words in a row")
         if document.id not in self._nearest(text, checking):
-            return self._dropped(f"not among the {FOUND} best by words")
+            return self._dropped(f"not among the {ROUND_TRIP_DEPTH} best by words")
         return True
 
     def _nearest(self, text: str, checking: Index) -> Mapping[str, float]:
         rows = self.words.encode([text], Role.QUERY)
-        hits = checking.search("bm25", rows, FOUND)
-        found = to_run(hits, ["query"], checking.row_ids("bm25"))
-        return cut(found, FOUND)["query"]  # hits are more where documents have several rows
+        hits = checking.search("bm25", rows, ROUND_TRIP_DEPTH)
+        run = to_run(hits, ["query"], checking.row_ids("bm25"))
+        return cut(run, ROUND_TRIP_DEPTH)[
+            "query"
+        ]  # hits are more where documents have several rows
 
-    def _dropped(self, why: str) -> bool:
-        self.counts[why] += 1
+    def _dropped(self, reason: str) -> bool:
+        self.counts[reason] += 1
         return False
 
 
@@ -263,12 +268,12 @@ def _evenly(topics: Sequence[int], rng: np.random.Generator) -> list[int]:
 
 
 def _cut(text: str) -> str:
-    return " ".join(text.split()[:SHOWN_WORDS])
+    return " ".join(text.split()[:EXCERPT_WORDS])
 
 
 def _copies(text: str, source: str) -> bool:
     """Tell whether COPIED words in a row stand in the source."""
     words = [word.lower() for word in _WORD.findall(text)]
-    held = f" {' '.join(word.lower() for word in _WORD.findall(source))} "
+    source_words = f" {' '.join(word.lower() for word in _WORD.findall(source))} "
     runs: Sequence[list[str]] = [words[at : at + COPIED] for at in range(len(words) - COPIED + 1)]
-    return any(f" {' '.join(run)} " in held for run in runs)
+    return any(f" {' '.join(run)} " in source_words for run in runs)

@@ -49,7 +49,7 @@ class MiningOptions:
 
 @dataclass(slots=True)
 class Mining:
-    """Pairs with negatives, and what became of all candidates.
+    """Pairs with negatives, and counts of all candidates by their fate.
 
     Attributes:
         collection: with judgements.
@@ -72,12 +72,12 @@ class Mining:
         judged = [query for query in qrels if query in queries]
         rng = np.random.default_rng(self.options.seed)
         for start in range(0, len(judged), AT_ONCE):
-            some = judged[start : start + AT_ONCE]
-            asked = {query: queries[query] for query in some if queries[query].strip()}
-            if len(asked) < len(some):
-                self.counts["dropped: empty query"] += len(some) - len(asked)
-            runs = retriever.channel_runs(asked, FAR)
-            for query, text in asked.items():
+            batch = judged[start : start + AT_ONCE]
+            texts = {query: queries[query] for query in batch if queries[query].strip()}
+            if len(texts) < len(batch):
+                self.counts["dropped: empty query"] += len(batch) - len(texts)
+            runs = retriever.channel_runs(texts, FAR)
+            for query, text in texts.items():
                 relevant = {doc for doc, grade in qrels[query].items() if grade > 0}
                 for positive in sorted(relevant):
                     if self._answers(positive):
@@ -103,38 +103,40 @@ class Mining:
         rng: np.random.Generator,
     ) -> dict[str, Any]:
         answer = self.index.document(positive)
-        fit = self._fit(answer, relevant, runs)
-        wanted = min(self.options.negatives, len(fit))
-        drawn = [fit[place].content for place in sorted(rng.permutation(len(fit))[:wanted])]
+        candidates = self._candidates(answer, relevant, runs)
+        count = min(self.options.negatives, len(candidates))
+        drawn = [
+            candidates[place].content for place in sorted(rng.permutation(len(candidates))[:count])
+        ]
         self.counts["pairs"] += 1
-        self.counts["negatives"] += wanted
-        self.counts["pairs with too few"] += wanted < self.options.negatives
+        self.counts["negatives"] += count
+        self.counts["pairs with too few"] += count < self.options.negatives
         return {"query": query, "positive": answer.content, "negatives": drawn}
 
-    def _fit(self, answer: Document, relevant: set[str], runs: Run) -> list[Document]:
+    def _candidates(self, answer: Document, relevant: set[str], runs: Run) -> list[Document]:
         """Return the candidates that may stand against an answer, the best first."""
         cosines = runs["dense"]
-        least = min(cosines.values(), default=0.0)  # whatever was not found is at most this near
+        least = min(cosines.values(), default=0.0)  # documents beyond FAR are at most this near
         bound = self.options.share * cosines.get(answer.id, least)
         best = [
             [doc for doc, _ in ranked(run)][self.options.skip : self.options.depth]
             for run in runs.values()
         ]
-        texts, fit = {answer.content}, []
-        for doc in dict.fromkeys(doc for some in best for doc in some):
-            held = self.index.document(doc)
+        texts, negatives = {answer.content}, []
+        for doc in dict.fromkeys(doc for documents in best for doc in documents):
+            document = self.index.document(doc)
             if doc in relevant:
                 self.counts["dropped: judged relevant"] += 1
             elif cosines.get(doc, least) > bound:
                 self.counts["dropped: too near the query"] += 1
-            elif not held.content:
+            elif not document.content:
                 self.counts["dropped: no text"] += 1
-            elif held.content in texts:
+            elif document.content in texts:
                 self.counts["dropped: same text"] += 1
             else:
-                texts.add(held.content)
-                fit.append(held)
-        return fit
+                texts.add(document.content)
+                negatives.append(document)
+        return negatives
 
 
 def _of(runs: Mapping[str, Run], query: str) -> Run:

@@ -62,7 +62,7 @@ def test_search_equals_sets_of_tuples(texts: list[str], blocks: list[list[str]],
         sought = min(n, max(len(words), 1))
         there = {gram for held in training for gram in grams(held, sought)}
         expected = sum(gram in there for gram in grams(words, sought))
-        assert search.found[row] == expected
+        assert search.match_counts[row] == expected
         assert search.ngrams[row] == len(grams(words, n))
         best = max((longest_run(words, held) for held in training), default=0)
         assert search.runs[row] == (best if best >= sought else 0)
@@ -84,7 +84,7 @@ def test_equal_hashes_of_other_words_do_not_count(
     honest, colliding = OverlapSearch(texts, n), _colliding(texts, n)
     honest.read(block)
     colliding.read(block)
-    assert honest.found.tolist() == colliding.found.tolist()
+    assert honest.match_counts.tolist() == colliding.match_counts.tolist()
     assert honest.runs.tolist() == colliding.runs.tolist()
     assert honest.rejected == 0
 
@@ -98,9 +98,9 @@ def _colliding(texts: list[str], n: int) -> OverlapSearch:
 def test_rejected_pairs_are_counted() -> None:
     search = _colliding(["a b", "b c"], 2)
     search.read(["c unseen a"])  # a word that no evaluation text has ends every n-gram
-    assert (search.rejected, search.found.tolist()) == (0, [0, 0])
+    assert (search.rejected, search.match_counts.tolist()) == (0, [0, 0])
     search.read(["a c"])
-    assert (search.rejected, search.found.tolist()) == (2, [0, 0])
+    assert (search.rejected, search.match_counts.tolist()) == (2, [0, 0])
 
 
 @pytest.mark.parametrize(
