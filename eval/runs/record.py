@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from embedder.files.config_file import read_json
 from embedder.files.json_file import write_json
@@ -63,6 +63,10 @@ class Record:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.benchmark not in get_args(Benchmark):
+            raise ValueError(
+                f"a benchmark is one of {', '.join(get_args(Benchmark))}; got {self.benchmark!r}"
+            )
         if self.counted not in self.values:
             raise ValueError(
                 f"{self.dataset}: run {self.counted!r} counts, and has no values; "
