@@ -81,19 +81,19 @@ def _build(
     source = DocumentReader.begun(documents)  # before there is a folder
     new = not (path / MANIFEST).exists()
     with IndexWriter(path, specs if new else None) as writer:
-        held = writer.manifest.ingest
-        complete = not new and (held is None or held.kind != "build")
+        ingest = writer.manifest.ingest
+        complete = not new and (ingest is None or ingest.kind != "build")
         if complete and not options.overwrite:
             refuse_complete(path)
         done = Ingest("build", options.settings(options.passages), EMPTY_DIGEST)
-        if complete or held is None or held.consumed == 0 or not options.resume:
+        if complete or ingest is None or ingest.consumed == 0 or not options.resume:
             writer.start_over(specs, options.passages)
             writer.record(done)
             if not complete:  # else the old index answers until the new one is whole
                 writer.commit()
         else:
             _check_encoders(writer, encoders)
-            done = _continued(held, done)
+            done = _continued(ingest, done)
         ingestion = Ingestion(writer, encoders, options, progress, at_once=complete)
         total = ingestion.run(source, done, options.passages)
         writer.compact()
@@ -135,10 +135,10 @@ def add_documents(
     options = options or BuildOptions()
     source = DocumentReader.begun(documents)
     with IndexWriter(path) as writer:
-        held = writer.manifest.ingest
-        if held is not None and held.kind == "build":
+        ingest = writer.manifest.ingest
+        if ingest is not None and ingest.kind == "build":
             raise ValueError(
-                f"building {path} was interrupted after {held.consumed} documents; "
+                f"building {path} was interrupted after {ingest.consumed} documents; "
                 "finish that before adding to it"
             )
         _check_encoders(writer, encoders)
@@ -146,22 +146,22 @@ def add_documents(
         if options.passages not in (None, passages):
             raise ValueError(f"{path} has {passages or 'whole documents'}; got {options.passages}")
         done = Ingest("add", options.settings(passages), EMPTY_DIGEST)
-        if held is not None and options.resume:
-            done = _continued(held, done)
+        if ingest is not None and options.resume:
+            done = _continued(ingest, done)
         total = Ingestion(writer, encoders, options, progress).run(source, done, passages)
         writer.compact()
     return BuildReport.of(total, done.consumed, time.perf_counter() - started)
 
 
-def _continued(held: Ingest, wanted: Ingest) -> Ingest:
-    lines = fingerprint_differences(held.settings, wanted.settings)
+def _continued(interrupted: Ingest, begun: Ingest) -> Ingest:
+    lines = fingerprint_differences(interrupted.settings, begun.settings)
     if lines:
         raise ValueError(
-            f"the interrupted {held.kind} ran with other options:\n  "
+            f"the interrupted {interrupted.kind} ran with other options:\n  "
             + "\n  ".join(line.replace("encoder has", "now it is") for line in lines)
             + "\nrepeat them to continue, or start over"
         )
-    return held
+    return interrupted
 
 
 def _check_encoders(writer: IndexWriter, encoders: Mapping[str, Encoder]) -> None:

@@ -14,7 +14,7 @@ from index.folder import Index
 
 @dataclass(frozen=True, slots=True)
 class ChannelPart:
-    """How a document stands to a query in one channel.
+    """The score of a document for a query in one channel.
 
     Attributes:
         name: of the channel.
@@ -37,7 +37,7 @@ class ChannelPart:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """How a document stands to a query.
+    """The scores of a document for a query.
 
     Attributes:
         query: its text.
@@ -53,7 +53,7 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class Matched:
+class DocumentMatch:
     """A document against all rows of a query, in one channel; fields as in `ChannelPart`."""
 
     score: float
@@ -61,7 +61,9 @@ class Matched:
     passage: tuple[int, int] | None
 
 
-def matched(index: Index, channel: str, query: Representation, document_id: str) -> Matched:
+def match_document(
+    index: Index, channel: str, query: Representation, document_id: str
+) -> DocumentMatch:
     """Score a document exactly, as a search of the channel would.
 
     The best row of the document counts; where a query has several rows, what it gets from each
@@ -73,20 +75,20 @@ def matched(index: Index, channel: str, query: Representation, document_id: str)
         if matches:
             best.append(max(matches, key=lambda match: (match.score, -match.row)))
     if not best:
-        return Matched(0.0, {}, None)
+        return DocumentMatch(0.0, {}, None)
     terms: Counter[int] = Counter()
     for match in best:
         terms.update(match.terms)
     scores = [match.score for match in best]
     strongest = max(best, key=lambda match: match.score)
-    return Matched(
+    return DocumentMatch(
         score=scores[0] if len(query) == 1 else sum(max(score, 0.0) for score in scores),
         terms=terms,
         passage=index.passage(channel, strongest.row),
     )
 
 
-def named(
+def heaviest_words(
     encoder: Encoder,
     terms: Mapping[int, float],
     texts: tuple[str, str],

@@ -3,8 +3,8 @@
 In all of them a document that a run did not return gets nothing from that run, a query that only
 some runs answered is fused from those alone, and a run of weight 0 takes no part. Nothing is cut.
 
-What a document gets is counted from a floor: what one that the run did not return might have
-scored. See `_floor`; being found is always worth something.
+Scores are counted from a floor, the score that a document might have that the run did not return.
+See `_floor`; a returned document always gets something.
 """
 
 import math
@@ -16,7 +16,7 @@ from typing import Protocol
 from retrieval.run import Run, ranked
 
 Fusion = Callable[[Sequence[Run]], Run]
-"""What a retriever takes: runs in the order of its channels -> one run."""
+"""Runs in the order of a retriever's channels -> one run."""
 
 LEXICAL = frozenset({"sparse", "bm25"})
 """Channels whose scores count common words, by the names that they have in our indexes."""
@@ -211,7 +211,7 @@ def _check_weights(weights: Sequence[float], runs: int) -> None:
 
 
 def _floor(low: float, high: float, count: int, words: bool) -> float:
-    """Return what a document might have scored that a list of at least 2 does not hold.
+    """Return the score that a document might have that a list of at least 2 does not hold.
 
     In general a mean gap below the lowest score. Where scores count common words, one without
     any scores 0, and in a short list that is all that is missing (theoretical min-max of Bruch,
@@ -244,8 +244,8 @@ def _summed(
         parts: one for each run, or one for all.
     """
     fused: Run = {query_id: {} for run in runs for query_id in run}
-    each = parts * len(runs) if len(parts) == 1 else parts
-    for run, weight, part_of in zip(runs, weights, each, strict=True):
+    part_of_runs = parts * len(runs) if len(parts) == 1 else parts
+    for run, weight, part_of in zip(runs, weights, part_of_runs, strict=True):
         for query_id, scores in run.items():
             if not scores or weight == 0:
                 continue

@@ -1,4 +1,4 @@
-"""Which fusion is meant where none is named: chosen for an index, or measured for a model."""
+"""The meaning of the fusion "auto": that chosen for an index, or measured for a model."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,30 +10,32 @@ from retrieval.fusion import DEFAULT, fusion_by_name
 AUTO = "auto"
 
 
-def choose_fusion(asked: str, channels: Sequence[str], known: Iterable[str] = ()) -> str:
+def choose_fusion(requested: str, channels: Sequence[str], known: Iterable[str] = ()) -> str:
     """Return the fusion that is asked for, or what "auto" means for these channels.
 
     Args:
-        asked: as `fusion_by_name` reads it, or "auto".
+        requested: as `fusion_by_name` reads it, or "auto".
         channels: names of the channels that are fused.
         known: fusions to follow, the first that can be read for just these channels; "" is none.
 
     Returns:
         A fusion as `fusion_by_name` reads it; the default where no known one fits.
     """
-    if asked != AUTO:
-        return asked
+    if requested != AUTO:
+        return requested
     return next((fusion for fusion in known if fusion and _fits(fusion, channels)), DEFAULT)
 
 
-def fusion_for(asked: str, encoders: Mapping[str, Encoder | EncoderSpec], chosen: str = "") -> str:
+def fusion_for(
+    requested: str, encoders: Mapping[str, Encoder | EncoderSpec], chosen: str = ""
+) -> str:
     """Return the fusion that is asked for, or what "auto" means for these channels.
 
     That is `chosen`, the index's own, then what a prompt names (its model was measured beside
     BM25), then the default. The first two are followed where they weigh exactly these channels.
     """
     measured = map(measured_fusion, encoders.values())
-    return choose_fusion(asked, list(encoders), (chosen, *measured))
+    return choose_fusion(requested, list(encoders), (chosen, *measured))
 
 
 def measured_fusion(encoder: Encoder | EncoderSpec) -> str:

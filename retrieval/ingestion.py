@@ -29,7 +29,7 @@ class _Feed:
     model: bool
 
     def counts(self) -> Counter[str]:
-        """What the encoder counted since the feed was made."""
+        """The encoder's counts since the feed was made."""
         return Counter(_counts(self.encoder)) - Counter(self.counted_before)
 
 
@@ -59,7 +59,7 @@ class Ingestion:
         self._options = options
         self._progress = progress or (lambda documents: None)
         self._at_once = at_once
-        self._told = 0
+        self._read = 0
         self._cache = writer.path / CACHE
         self._feeds = self._shared(encoders)
 
@@ -70,7 +70,7 @@ class Ingestion:
             ValueError: the source does not begin with the documents of `done`.
         """
         source.skip(done.consumed, done.digest)
-        self._tell(source.consumed)
+        self._report(source.consumed)
         base = done.counts
         finished = False
         while not source.exhausted:
@@ -112,7 +112,7 @@ class Ingestion:
         except BaseException:
             builder.abandon()
             raise
-        self._tell(source.consumed)
+        self._report(source.consumed)
         return replace(
             done,
             digest=source.digest,
@@ -128,23 +128,23 @@ class Ingestion:
             return
         builder.check_ids()
         names, texts = [f"document {doc_id!r}" for doc_id, _ in named], [text for _, text in named]
-        before, models = self._told, max(1, sum(feed.model for feed in self._feeds))
+        before, models = self._read, max(1, sum(feed.model for feed in self._feeds))
         done = 0  # texts read by the models so far, each by every one of them
 
-        def tell(more: int) -> None:
+        def report(more: int) -> None:
             share = (done + more) / (models * len(texts))
-            self._tell(before + int((consumed - before) * share))
+            self._report(before + int((consumed - before) * share))
 
         for feed in self._feeds:
-            with watching(tell, len(texts)):
+            with watching(report, len(texts)):
                 rows = encode_named(feed.encoder, texts, Role.DOCUMENT, names)
             done += feed.model * len(texts)
             for channel in feed.channels:
                 builder.add_rows(channel, rows, len(texts))
-        self._tell(consumed)
+        self._report(consumed)
 
-    def _tell(self, documents: int) -> None:
-        self._told = documents
+    def _report(self, documents: int) -> None:
+        self._read = documents
         self._progress(documents)
 
     def _leaves_out(self, document: Document, number: int) -> bool:

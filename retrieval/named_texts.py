@@ -1,4 +1,4 @@
-"""Encode texts that have names, so that an error says which of them the model could not read."""
+"""Encode texts that have names, so that an error names the text that the model could not read."""
 
 from collections.abc import Sequence
 

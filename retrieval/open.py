@@ -98,9 +98,9 @@ def check_spec(spec: EncoderSpec, access: ModelAccess) -> None:
     """
     if isinstance(spec, BM25Spec):
         return
-    own, *rewriting = models_of(spec)
+    model, *rewriting = models_of(spec)
     if not (access.model and isinstance(spec, LLMSpec)):
-        check_model(own, access.allow_model)
+        check_model(model, access.allow_model)
     for name in rewriting:
         check_model(name, access.allow_model)
     if spec.prompt and spec.prompt.adapt and not Path(spec.prompt.adapt).is_absolute():

@@ -13,7 +13,7 @@ from index.manifest import ChannelSpec, Ingest, Passages
 
 @dataclass(frozen=True, slots=True)
 class ChannelOptions:
-    """How the rows of a channel are kept; fields as in `index.manifest.ChannelSpec`."""
+    """How the rows of a channel are stored; fields as in `index.manifest.ChannelSpec`."""
 
     kind: Literal["dense", "inverted"]
     factory: str | None = None
@@ -21,7 +21,7 @@ class ChannelOptions:
     query_prompt_free: bool = False
 
     def spec(self, name: str, encoder: Encoder) -> ChannelSpec:
-        """Return what the manifest keeps of a channel and the encoder of its rows."""
+        """Return the manifest's description of a channel and the encoder of its rows."""
         return ChannelSpec(
             name=name,
             kind=self.kind,
@@ -94,16 +94,16 @@ class BuildOptions:
         Raises:
             ValueError: neither these options nor the defaults know it.
         """
-        found = self.channels.get(name) or DEFAULT_CHANNELS.get(name)
-        if found is None:
+        options = self.channels.get(name) or DEFAULT_CHANNELS.get(name)
+        if options is None:
             raise ValueError(
                 f"channel {name!r} needs ChannelOptions; only {', '.join(DEFAULT_CHANNELS)} "
                 "are made without"
             )
-        return found
+        return options
 
     def settings(self, passages: Passages | None) -> str:
-        """Write what shapes the segments, so that a continued build can be held to it."""
+        """Write the options that shape the segments, which a continued build must repeat."""
         replacing = {"on_known": self.on_known} if self.on_known != "error" else {}
         return fingerprint_of(
             segment_documents=self.segment_documents,
@@ -116,15 +116,15 @@ class BuildOptions:
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """What was done to the documents of a source, interrupted runs included.
+    """Counts of the documents of a source, interrupted runs included.
 
     Attributes:
         documents: documents indexed.
         passages: texts that were encoded for them.
         rows: channel -> rows that they became.
         skipped_empty: documents left out because they had no text.
-        counts: channel -> what its encoder counted, e.g. "truncated"; channels that share an
-            encoder share its counts.
+        counts: channel -> counts of its encoder, e.g. of "truncated" texts; channels that share
+            an encoder share its counts.
         resumed: documents that an interrupted run had done already.
         seconds: wall time of this run.
     """

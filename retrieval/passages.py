@@ -33,7 +33,7 @@ def spans(text: str, passages: Passages | None) -> list[tuple[int, int]]:
 
 
 def passage_text(document: Document, span: tuple[int, int]) -> str:
-    """Return what is encoded for a passage: the title and its part of the text."""
+    """Return the text that is encoded for a passage: the title and its part of the text."""
     start, end = span
     if end - start == len(document.text):
         return document.content

@@ -11,7 +11,7 @@ import numpy as np
 
 from embedder.types import Encoder, Representation, Role
 from index.folder import Index
-from retrieval.explain import ChannelPart, Explanation, matched, named
+from retrieval.explain import ChannelPart, Explanation, heaviest_words, match_document
 from retrieval.fusion import Fusion, fusion_by_name
 from retrieval.fusion_choice import AUTO, fusion_for
 from retrieval.named_texts import encode_named
@@ -124,7 +124,7 @@ class Retriever:
         return self._channel_runs(queries, k, Seconds(float))
 
     def answer(self, queries: Mapping[str, str], k: int) -> SearchResult:
-        """Search, and keep what each channel said and how long it took."""
+        """Search, and keep the run and the time of each channel."""
         if k < 1:
             raise ValueError(f"a search is for at least 1 document; got k={k}")
         seconds = Seconds(float)
@@ -137,12 +137,12 @@ class Retriever:
         """Fuse the runs of all channels, given in their order; one channel stays as it is."""
         return self._fuse(runs) if len(runs) > 1 else runs[0]
 
-    def _fusion_of(self, asked: str | Fusion) -> tuple[str, Fusion]:
+    def _fusion_of(self, fusion: str | Fusion) -> tuple[str, Fusion]:
         """Return a fusion of the channels as it is written, and as a function."""
-        if not isinstance(asked, str):
-            return "", asked
+        if not isinstance(fusion, str):
+            return "", fusion
         channels = list(self.encoders)
-        text = fusion_for(asked, self.encoders, self.index.manifest.fusion)
+        text = fusion_for(fusion, self.encoders, self.index.manifest.fusion)
         kinds = self.index.channels
         lexical = [name for name in channels if kinds[name].kind == "inverted"]
         return text, fusion_by_name(text, channels, lexical)
@@ -150,7 +150,7 @@ class Retriever:
     def explain(
         self, query: str, document_id: str, words: int = 20, pieces: bool = False
     ) -> Explanation:
-        """Tell how a document stands to a query in every channel, and which words carried it.
+        """Score a document for a query in every channel, with the words that carried it.
 
         Args:
             query: text.
@@ -169,23 +169,23 @@ class Retriever:
         }
         parts = []
         for name, rows in encoded.items():
-            found = matched(self.index, name, rows, document_id)
+            match = match_document(self.index, name, rows, document_id)
             texts = (query, document.content)
             order = [doc for doc, _ in ranked(runs[name][_ONLY])]
             part = ChannelPart(
                 name=name,
-                score=found.score,
+                score=match.score,
                 rank=order.index(document_id) + 1 if document_id in order else None,
                 share=self._share(name, runs, document_id),
-                words=named(self.encoders[name], found.terms, texts, words, pieces),
-                passage=found.passage,
+                words=heaviest_words(self.encoders[name], match.terms, texts, words, pieces),
+                passage=match.passage,
             )
             parts.append(part)
         fused = self.fuse(list(runs.values()))
         return Explanation(query, document, fused[_ONLY].get(document_id, 0.0), tuple(parts))
 
     def _share(self, channel: str, runs: Mapping[str, Run], document_id: str) -> float:
-        """Return what the fused score owes to one channel; fusions are sums over channels."""
+        """Return the part of one channel in the fused score; fusions are sums over channels."""
         nothing: Run = {_ONLY: {}}
         alone = [run if name == channel else nothing for name, run in runs.items()]
         return self.fuse(alone)[_ONLY].get(document_id, 0.0)
@@ -195,11 +195,11 @@ class Retriever:
         ids = list(queries)
         runs: dict[str, Run] = {name: {} for name in self.encoders}
         for start in range(0, len(ids), _BATCH):
-            some = ids[start : start + _BATCH]
-            encoded = self._encoded({name: queries[name] for name in some}, seconds)
+            batch = ids[start : start + _BATCH]
+            encoded = self._encoded({name: queries[name] for name in batch}, seconds)
             for name, rows in encoded.items():
                 with timed(seconds, f"search {name}"):
-                    runs[name] |= self._searched(name, rows, some, k)
+                    runs[name] |= self._searched(name, rows, batch, k)
         return runs
 
     def _encoded(self, queries: Mapping[str, str], seconds: Seconds) -> dict[str, Representation]:
@@ -218,13 +218,13 @@ class Retriever:
     def _searched(self, channel: str, rows: Representation, ids: Sequence[str], k: int) -> Run:
         """Search one channel for the k best documents of each query.
 
-        Where a query has several rows, a document gets the sum of what each row gives it, and
-        nothing is less than 0 (PromptReps, Zhuang et al., EMNLP 2024).
+        Where a query has several rows, a document gets the sum of its scores for each row, none
+        less than 0 (PromptReps, Zhuang et al., EMNLP 2024).
         """
         hits = self.index.search(channel, rows, k)
         if np.array_equal(rows.owner, np.arange(len(ids))):
-            found = to_run(hits, ids, self._row_ids[channel])
-            return found if hits.rows.shape[1] == k else cut(found, k)
+            run = to_run(hits, ids, self._row_ids[channel])
+            return run if hits.rows.shape[1] == k else cut(run, k)
         by_row = to_run(hits, [str(at) for at in range(len(rows))], self._row_ids[channel])
         added = sum_rows(by_row, [ids[at] for at in rows.owner])
         return cut({query_id: added.get(query_id, {}) for query_id in ids}, k)

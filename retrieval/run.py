@@ -25,7 +25,7 @@ def cut(run: Run, k: int) -> Run:
 
 
 def sum_rows(run: Run, owners: Sequence[str]) -> Run:
-    """Add up what the rows of a text give each document; no row gives less than 0.
+    """Add up the scores of each document for the rows of a text; no row gives less than 0.
 
     An absent document gets 0 of a row, which is what an absent row scores (PromptReps, Zhuang
     et al., EMNLP 2024, alternative representations).
@@ -68,10 +68,10 @@ def to_run(hits: Hits, query_ids: Sequence[str], row_ids: Sequence[str]) -> Run:
         )
     run: Run = {}
     for query_id, rows, scores in zip(query_ids, hits.rows, hits.scores, strict=True):
-        found = run[query_id] = {}
+        documents = run[query_id] = {}
         for row, score in zip(rows.tolist(), scores.tolist(), strict=True):
             if row != NO_ROW:
-                found.setdefault(row_ids[row], score)  # hits do not increase: the first is best
+                documents.setdefault(row_ids[row], score)  # hits do not increase: the first is best
     return run
 
 
@@ -108,8 +108,8 @@ def _trec_lines(run: Run, tag: str, fields: EscapedIds) -> Iterable[str]:
 def read_trec(path: str | Path) -> Run:
     """Read a TREC run; scores decide the order, the rank column is not believed.
 
-    A line that names the columns is passed over, wherever it stands, and what `write_trec`
-    escaped in ids is undone.
+    A line that names the columns is passed over, wherever it stands, and escapes of `write_trec`
+    in ids are undone.
 
     Raises:
         OSError: there is no such file, or it cannot be read.

@@ -85,7 +85,7 @@ class DocumentReader:
 
     def __iter__(self) -> Iterator[Document]:
         while not self.exhausted:
-            yield self._take()
+            yield self._read_next()
 
     def skip(self, count: int, digest: str) -> None:
         """Take the `count` documents that were read before, and make sure that they are those.
@@ -94,7 +94,7 @@ class DocumentReader:
             SourceChangedError: there are fewer, or they are others.
         """
         while self.consumed < count and not self.exhausted:
-            self._take()
+            self._read_next()
         if self.consumed < count:
             changed = f"{count} documents were read then, and now it ends after {self.consumed}"
         elif self.digest != digest:
@@ -106,7 +106,7 @@ class DocumentReader:
             "give the same source to continue, or start over"
         )
 
-    def _take(self) -> Document:
+    def _read_next(self) -> Document:
         document = self._next
         if document is None:
             raise AssertionError("exhausted was not asked")

@@ -10,7 +10,7 @@ from embedder.inspect.word_columns import WordColumns, piece_words, whole_words
 from embedder.text.words import is_unspaced, words_and_emoji
 from embedder.types import Encoder, Representation, Role
 from index.folder import Index
-from retrieval.explain import matched
+from retrieval.explain import match_document
 
 BM25 = "bm25"
 QUERY = "query"
@@ -103,7 +103,7 @@ class Marker:
         vectors = self._vectors[channel][query_id]
         if channel == QUERY:
             return _summed(vectors)
-        return matched(self._index, channel, vectors, document_id).terms
+        return match_document(self._index, channel, vectors, document_id).terms
 
 
 def word_weights(columns: WordColumns, terms: Mapping[int, float], text: str) -> dict[str, float]:
