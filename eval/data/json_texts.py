@@ -56,7 +56,7 @@ def read_texts(path: Path, kind: str = "document") -> Iterator[tuple[str, Docume
     """
     for place, record in read_objects(path):
         title, text = (_text(record, names, place) for names in (("title",), _TEXTS))
-        yield place, checked_document(_id(record, place), title, text, kind, place)
+        yield place, make_document(_id(record, place), title, text, kind, place)
 
 
 def unique(texts: Iterable[tuple[str, Document]], kind: str) -> Iterator[tuple[str, Document]]:
@@ -73,7 +73,7 @@ def unique(texts: Iterable[tuple[str, Document]], kind: str) -> Iterator[tuple[s
         yield place, text
 
 
-def checked_document(doc_id: str, title: str, text: str, kind: str, place: str) -> Document:
+def make_document(doc_id: str, title: str, text: str, kind: str, place: str) -> Document:
     """Make a document.
 
     Raises:

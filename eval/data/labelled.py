@@ -59,14 +59,9 @@ class LabelledTask:
             raise ValueError(f"{self.name}: classification needs two labels; all are the same")
 
     @property
-    def learnt(self) -> LabelledItems:
+    def training(self) -> LabelledItems:
         """The part that classifiers are fitted on."""
-        return self.parts["all"] if "all" in self.parts else self.parts["train"]
-
-    @property
-    def judged(self) -> LabelledItems:
-        """The part whose labels are predicted."""
-        return self.parts["all"] if "all" in self.parts else self.parts["test"]
+        return self.parts["all" if "all" in self.parts else "train"]
 
     @property
     def labels(self) -> list[str]:
@@ -75,8 +70,8 @@ class LabelledTask:
 
     @property
     def counts(self) -> Counter[str]:
-        """How often each label is in the part that is learnt from."""
-        return Counter(self.learnt.labels)
+        """How often each label is in the training part."""
+        return Counter(self.training.labels)
 
     def source_facts(self) -> dict[str, str]:
         """Return a digest of the items and labels: where it differs, figures are of other data."""
@@ -86,7 +81,7 @@ class LabelledTask:
     @property
     def pairs(self) -> bool:
         """Whether an item is two sentences."""
-        return len(self.learnt.items[0]) == len(TWO)
+        return len(self.training.items[0]) == len(TWO)
 
 
 def sentences(tasks: Iterable[LabelledTask]) -> list[str]:

@@ -7,9 +7,9 @@ from pathlib import Path
 from embedder.files.lines import decode_text, open_binary, shorten
 from eval.data.beir import reported_split, split_name
 from eval.data.files_below import FilesBelow, files_below
-from eval.data.json_texts import checked_document, read_texts, unique
+from eval.data.json_texts import make_document, read_texts, unique
 from eval.data.qrels import Qrels, read_qrels
-from eval.data.queries import placed_queries
+from eval.data.queries import read_placed_queries
 from index.documents import Document
 
 TEXT_KINDS = (".txt", ".md")
@@ -36,9 +36,9 @@ class BeirFolder:
 
     def documents(self) -> Iterator[Document]:
         """Stream corpus.jsonl in its order."""
-        return (document for _, document in self.placed())
+        return (document for _, document in self.placed_documents())
 
-    def placed(self) -> Iterator[tuple[str, Document]]:
+    def placed_documents(self) -> Iterator[tuple[str, Document]]:
         """Stream the documents with their places, "FILE:LINE", for error messages."""
         return unique(read_texts(self.path / CORPUS), "document")
 
@@ -49,7 +49,7 @@ class BeirFolder:
         """
         path = self.path / "queries.jsonl"
         judged = self.qrels()
-        queries = {name: text for _, name, text in placed_queries(path) if name in judged}
+        queries = {name: text for _, name, text in read_placed_queries(path) if name in judged}
         missing = judged.keys() - queries.keys()
         if missing:
             raise ValueError(
@@ -105,9 +105,9 @@ class TextFolder:
 
     def documents(self) -> Iterator[Document]:
         """Stream the documents, files in order of their paths."""
-        return (document for _, document in self.placed())
+        return (document for _, document in self.placed_documents())
 
-    def placed(self) -> Iterator[tuple[str, Document]]:
+    def placed_documents(self) -> Iterator[tuple[str, Document]]:
         """Stream the documents with their places, "FILE" or "FILE:LINE", for error messages."""
         return unique((text for file in self._files for text in self._texts(file)), "document")
 
@@ -139,7 +139,7 @@ class TextFolder:
             ) from error
         with open_binary(file) as stream:
             text = decode_text(stream.read(), str(file))
-        yield str(file), checked_document(doc_id, "", text, "document", str(file))
+        yield str(file), make_document(doc_id, "", text, "document", str(file))
 
 
 def is_beir_folder(path: Path) -> bool:

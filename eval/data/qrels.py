@@ -1,7 +1,6 @@
 """Judgements in files: TREC's four fields, or BEIR's table of three; one reader for both."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 from embedder.files.durable import replace_file
@@ -34,7 +33,9 @@ def read_qrels(path: Path) -> Qrels:
     count = 0
     for place, line in read_lines(path):
         count = count or (_TABLE if len(line.split("\t")) == _TABLE else _TREC)
-        fields = _fields(line, count)
+        fields = split_fields(line, count)
+        if count == _TABLE:
+            fields = [field.strip() for field in line.split("\t")]
         if len(fields) != count or not all(fields):
             raise ValueError(f"{place}: expected {_layout(count)}; got {shorten(line)}")
         query_id, doc_id, gain = fields[0], fields[-2], fields[-1]
@@ -71,12 +72,6 @@ def write_qrels(qrels: Qrels, path: Path) -> int:
     ]
     replace_file(path, "".join(lines).encode())
     return ids.escaped
-
-
-def _fields(line: str, count: int) -> Sequence[str]:
-    if count == _TREC:
-        return split_fields(line, count)
-    return [field.strip() for field in line.split("\t")]
 
 
 def _layout(count: int) -> str:

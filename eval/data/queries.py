@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from embedder.files.lines import read_lines, shorten
-from eval.data.json_texts import checked_document, read_texts, unique
+from eval.data.json_texts import make_document, read_texts, unique
 from index.documents import Document
 from retrieval.trec_ids import is_header
 
@@ -22,7 +22,7 @@ def read_queries(path: Path) -> dict[str, str]:
     if path.suffix.lower() not in (".jsonl", ".tsv"):
         raise ValueError(f"queries are read from .jsonl or .tsv; got {path}")
     queries: dict[str, str] = {}
-    for place, query_id, text in placed_queries(path):
+    for place, query_id, text in read_placed_queries(path):
         if not text.strip():
             raise ValueError(f"{place}: query {shorten(query_id)} is empty")
         queries[query_id] = text
@@ -31,7 +31,7 @@ def read_queries(path: Path) -> dict[str, str]:
     return queries
 
 
-def placed_queries(path: Path) -> Iterator[tuple[str, str, str]]:
+def read_placed_queries(path: Path) -> Iterator[tuple[str, str, str]]:
     """Yield (place, id, text) of every query of a file; a text may be empty.
 
     Raises:
@@ -48,4 +48,4 @@ def _tab_separated(path: Path) -> Iterator[tuple[str, Document]]:
         if not tab or not name.strip():
             raise ValueError(f"{place}: expected id, tab, text; got {shorten(line)}")
         if text.strip().lower() not in _TEXT_COLUMNS or not is_header(name, "score"):
-            yield place, checked_document(name.strip(), "", text, "query", place)
+            yield place, make_document(name.strip(), "", text, "query", place)

@@ -1,6 +1,6 @@
 """Whether systems that are compared were judged on the same data, by digests in records."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eval.runs.systems import System
@@ -32,21 +32,20 @@ def source_differences(systems: Sequence[System], dataset: str) -> list[SourceDi
     """
     sources = [(system.name, system.source(dataset)) for system in systems]
     known = [(name, source) for name, source in sources if source]
+    if not known:
+        return []
+    (first_name, first), *others = known
     differences = [
-        SourceDifference(dataset, (known[0][0], name), parts)
-        for name, source in known[1:]
-        if (parts := _differing_parts(known[0][1], source))
+        SourceDifference(dataset, (first_name, name), parts)
+        for name, source in others
+        if (parts := tuple(part for part in first if source.get(part, first[part]) != first[part]))
     ]
     for difference in differences:
         if not BY_ID.issuperset(difference.parts):
-            first, other = difference.systems
+            data = ", ".join(difference.parts)
             raise ValueError(
-                f"{first} and {other} were judged on different {', '.join(difference.parts)} of "
+                f"{' and '.join(difference.systems)} were judged on different {data} of "
                 f"{dataset}, so that item 1 of one is not item 1 of the other; judge both on the "
                 "same"
             )
     return differences
-
-
-def _differing_parts(first: Mapping[str, str], other: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(part for part in first if other.get(part, first[part]) != first[part])

@@ -179,16 +179,8 @@ def compare(
         ]
         for first, second in pairs(names, options.all_pairs)
     ]
-    rows, tests = _correct_rows(
-        [
-            (_difference(paired.dataset, [paired], [1.0], options), [paired])
-            for strata in by_pair
-            for paired in strata
-        ]
-    )
-    macro, _ = _correct_rows(
-        [(_macro_row(strata, options), strata) for strata in by_pair if len(strata) > 1]
-    )
+    rows, tests = _compare_groups([[paired] for strata in by_pair for paired in strata], options)
+    macro, _ = _compare_groups([strata for strata in by_pair if len(strata) > 1], options)
     return Comparison(
         measure=measure,
         options=options,
@@ -233,10 +225,20 @@ def _items(values: Values, measure: str, name: str, dataset: str) -> Items:
     return values[measure]
 
 
-def _difference(
-    dataset: str, strata: Sequence[Paired], weights: Sequence[float], options: CompareOptions
-) -> Difference:
-    """Compare weighted means: signs are flipped, and samples drawn, in each data set."""
+def _compare_groups(
+    groups: Sequence[Sequence[Paired]], options: CompareOptions
+) -> tuple[tuple[Difference, ...], int]:
+    """Compare by each group of data sets, and correct over all; also return the number of tests."""
+    rows = [_difference(strata, options) for strata in groups]
+    keyed = zip(groups, rows, strict=True)
+    tests = [FamilyTest(differences_key(strata), row.test.p) for strata, row in keyed]
+    p_values, size = correct(tests)
+    return tuple(replace(row, p_holm=p) for row, p in zip(rows, p_values, strict=True)), size
+
+
+def _difference(strata: Sequence[Paired], options: CompareOptions) -> Difference:
+    """Compare means over data sets: signs are flipped, and samples drawn, in each of them."""
+    name, weights = _weigh_datasets([paired.dataset for paired in strata])
     differences = [paired.differences for paired in strata]
     alone = strata[0] if len(strata) == 1 else None
     # The sum of these is the difference of the macro averages, whatever the signs.
@@ -247,7 +249,7 @@ def _difference(
         paired.values.mean(axis=1) for paired in strata
     ]
     return Difference(
-        dataset=dataset,
+        dataset=name,
         baseline=strata[0].baseline,
         system=strata[0].system,
         baseline_mean=float(baseline_mean),
@@ -264,20 +266,9 @@ def _difference(
     )
 
 
-def _macro_row(strata: Sequence[Paired], options: CompareOptions) -> Difference:
-    """Compare means of data-set means, CQADupStack counted once."""
-    sets = whole_sets([paired.dataset for paired in strata])
+def _weigh_datasets(datasets: Sequence[str]) -> tuple[str, list[float]]:
+    """Name the mean over data sets and return their weights, CQADupStack counted once."""
+    sets = whole_sets(datasets)
     weight = {part: 1 / len(parts) / len(sets) for parts in sets.values() for part in parts}
     name = f"mean of {len(sets)}" if len(sets) > 1 else next(iter(sets))
-    return _difference(name, strata, [weight[paired.dataset] for paired in strata], options)
-
-
-def _correct_rows(
-    rows: Sequence[tuple[Difference, Sequence[Paired]]],
-) -> tuple[tuple[Difference, ...], int]:
-    """Correct the rows, each given with its strata; also return the number of tests."""
-    adjusted, tests = correct(
-        [FamilyTest(differences_key(strata), row.test.p) for row, strata in rows]
-    )
-    corrected = (replace(row, p_holm=p) for (row, _), p in zip(rows, adjusted, strict=True))
-    return tuple(corrected), tests
+    return name, [weight[dataset] for dataset in datasets]

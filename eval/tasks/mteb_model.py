@@ -207,7 +207,9 @@ class HybridModel(DenseModel):
             depth = max(top_k, self._options.depth) if top_ranked is None else index.documents
             encoders = self._encoders(task_metadata)
             retriever = Retriever(index, encoders, self._options.fusion)
-            for window in _windows({name: text for name, text in texts.items() if text.strip()}):
+            items = [(query_id, text) for query_id, text in texts.items() if text.strip()]
+            for start in range(0, len(items), WINDOW):
+                window = dict(items[start : start + WINDOW])
                 channel_runs = list(retriever.channel_runs(window, depth).values())
                 if top_ranked is not None:
                     channel_runs = [_among(channel, top_ranked) for channel in channel_runs]
@@ -245,12 +247,6 @@ def _query_texts(queries: "Dataset", task: "TaskMetadata") -> dict[str, str]:
     batches = create_dataloader(queries, task_metadata=task, prompt_type=PromptType.query)
     texts = [text for batch in batches for text in batch["text"]]
     return dict(zip(queries["id"], texts, strict=True))
-
-
-def _windows(queries: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    items = list(queries.items())
-    for start in range(0, len(items), WINDOW):
-        yield dict(items[start : start + WINDOW])
 
 
 def _among(run: Run, candidates: Mapping[str, Sequence[str]]) -> Run:

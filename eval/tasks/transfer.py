@@ -275,7 +275,7 @@ def _details(task: LabelledTask, protocol: Protocol, prediction: Prediction) -> 
     return {
         "source": task.source_facts(),
         "protocol": _protocol_facts(task, protocol),
-        "learnt_from": len(task.learnt.items),
+        "learnt_from": len(task.training.items),
         "labels": len(task.labels),
         "strengths": list(prediction.strengths),
         "fits": prediction.fits,

@@ -74,7 +74,7 @@ def look_through(
     answers = _relevant(judged or {})
     sought = len(answers)
     with screen.progress("Looking through", None, "documents") as advance:
-        for place, document in collection.placed():
+        for place, document in collection.placed_documents():
             if not document.content:
                 _check_empty(document.id, place, on_empty)
                 empty += 1

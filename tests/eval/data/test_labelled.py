@@ -22,8 +22,8 @@ def test_files_are_grouped_into_tasks_by_name(tmp_path: Path) -> None:
         "sst2": ["dev", "test", "train"],
         "mrpc": ["test", "train"],
     }
-    assert tasks["mr"].learnt.items == (('good "film"',), ("bad film",))
-    assert tasks["mrpc"].pairs and tasks["mrpc"].judged.items[0] == ("a cat", "the cat")
+    assert tasks["mr"].training.items == (('good "film"',), ("bad film",))
+    assert tasks["mrpc"].pairs and tasks["mrpc"].parts["test"].items[0] == ("a cat", "the cat")
     assert sentences(tasks.values()) == ['good "film"', "bad film", "a cat", "the cat", "lava"]
 
 
