@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from embedder.arguments import check_count, check_query
 from embedder.types import NamesTerms, Representation, Role, list_texts
 
 RowKind = Literal["dense", "sparse"]
@@ -115,15 +116,15 @@ class TextEncoder(ABC):
         return dense.astype(np.float32, copy=False)
 
     def decode(
-        self, rows: csr_matrix, top_k: int | None = None, texts: Sequence[str] = ()
+        self, rows: csr_matrix, top_k: int | None = None, texts: TextInput = ()
     ) -> list[tuple[str, float]] | list[list[tuple[str, float]]]:
         """Name the weighted words of sparse rows, heaviest first.
 
         Args:
             rows: (n, vocab) sparse rows of this encoder.
-            top_k: most words of a row; None is all.
-            texts: what the rows were encoded from; an encoder that hashes its terms (BM25) can
-                name only those that stand there.
+            top_k: most words of a row, at least 1; None is all.
+            texts: one text, or several, that the rows were encoded from; an encoder that hashes
+                its terms (BM25) can name only those that stand there.
 
         Returns:
             (word, weight) pairs; a list of such lists where n is not 1.
@@ -136,6 +137,9 @@ class TextEncoder(ABC):
             raise ValueError(f"{type(self).__name__} does not name its columns")
         if not isinstance(rows, csr_matrix):
             raise TypeError(f"rows must be sparse rows (csr_matrix); got {type(rows).__name__}")
+        if top_k is not None and check_count(top_k, "top_k") < 1:
+            raise ValueError(f"top_k must be at least 1; got {top_k}")
+        texts = list_texts([texts] if isinstance(texts, str) else texts)
         named = [self._named_row(rows[at], top_k, texts) for at in range(rows.shape[0])]
         return named[0] if len(named) == 1 else named
 
@@ -151,7 +155,11 @@ class TextEncoder(ABC):
     def _encode_side(self, texts: TextInput, role: Role, channel: RowKind | None) -> EncodedRows:
         if channel not in (None, "dense", "sparse"):
             raise ValueError(f"channel is dense or sparse; got {channel!r}")
+        if isinstance(texts, Mapping):
+            raise TypeError(f"texts must be one text or a list of them; got {type(texts).__name__}")
         several = list_texts([texts] if isinstance(texts, str) else texts)
+        for at, text in enumerate(several):
+            check_query(text, f"text {at + 1}")
         rows = self.encode(several, role)
         if not np.array_equal(rows.owner, np.arange(len(several))):
             raise ValueError("this encoder gives several rows a text; call encode, which has owner")
@@ -166,6 +174,7 @@ class TextEncoder(ABC):
 def _matrix(rows: EncodedRows) -> Any:  # noqa: ANN401  (dense or sparse, both multiply)
     if isinstance(rows, csr_matrix):
         return rows
-    if not isinstance(rows, np.ndarray) or rows.ndim not in (1, 2):
-        raise TypeError(f"expected rows (n, dim) of an encoder; got {type(rows).__name__}")
+    if not isinstance(rows, np.ndarray) or rows.ndim not in (1, 2) or rows.dtype.kind not in "fiu":
+        kind = f" of {rows.dtype}" if isinstance(rows, np.ndarray) else ""
+        raise TypeError(f"expected rows (n, dim) of an encoder; got {type(rows).__name__}{kind}")
     return rows[None] if rows.ndim == 1 else rows

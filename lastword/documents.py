@@ -5,6 +5,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+from embedder.arguments import check_path
 from index.documents import Document
 
 Source = str | Path | Iterable[str | Mapping[str, Any] | Document]
@@ -29,6 +30,7 @@ def read_documents(source: Source, number: Callable[[], int] = lambda: 0) -> Ite
         ValueError: an item has no text, or there is no such file or collection.
     """
     if isinstance(source, str | Path):
+        check_path(source, "documents", "a path or a name, or a list")
         from eval.data.collections import open_collection
 
         yield from open_collection(str(source)).documents()

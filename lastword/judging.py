@@ -6,13 +6,20 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from embedder.arguments import (
+    check_kind,
+    check_options,
+    check_path,
+    check_query,
+    check_text,
+)
 from embedder.prompts.prompt import Prompt
 from embedder.text.layout import align_columns
 from eval.data.collections import open_collection
 from eval.data.mteb_pairs import NAMES, open_pairs
 from eval.data.qrels import Qrels, read_qrels
 from eval.data.queries import read_queries
-from eval.measures.measures import Values, means
+from eval.measures.measures import Values, check_judged, means
 from eval.runs.record import Record, file_stem
 from eval.runs.reported_splits import check_judgements
 from eval.runs.run_folder import RunFolder
@@ -119,12 +126,17 @@ def evaluate(
         options: depth, measures, fusion and the run folder of a retrieval; see `JudgeOptions`.
 
     Raises:
+        TypeError: an argument is of another type.
         ValueError: there is no such source, or it has no judgements.
 
     >>> lw.evaluate("path/to/pairs.tsv", "bundled", prompt="prompteol")
     pairs  spearman  pearson
     dense    1.0000   0.9343
     """
+    check_path(source, "source", "a path or a name")
+    check_options(options, JudgeOptions)
+    if indexes is not None:
+        check_path(indexes, "indexes")
     encoders = choose_encoders(model, prompt)
     name = model if isinstance(model, str) else "model"
     if isinstance(prompt, Prompt):
@@ -164,12 +176,15 @@ def compare(
         options: see `CompareOptions`.
 
     Raises:
+        TypeError: an argument is of another type.
         ValueError: they share no data set, or one lacks the measure.
 
     >>> words, fused = lw.evaluate("path/to/tiny", "bm25"), lw.evaluate("path/to/tiny")
     >>> lw.compare(words, fused).rows[0].outcomes
     Outcomes(wins=1, ties=2, losses=0)
     """
+    check_kind(measure, str | None, "measure", "a name")
+    check_options(options, CompareOptions)
     systems: dict[str, Mapping[str, Values]] = {}
     for system in (a, b):
         name, values = _system(system)
@@ -206,6 +221,7 @@ def tune(
         options: what is tuned and how; its budget counts where it is given.
 
     Raises:
+        TypeError: an argument is of another type.
         ValueError: no query has a relevant document in the index, or the budget is too small.
 
     >>> queries = {"q1": "how is tea made", "q2": "change the key", "q3": "tea", "q4": "key"}
@@ -213,16 +229,30 @@ def tune(
     >>> lw.tune(index, queries, qrels, budget="5k-tokens").verdict
     'keep the default'
     """
-    texts = queries if isinstance(queries, Mapping) else read_queries(Path(queries))
-    judged = qrels if isinstance(qrels, Mapping) else _read_judgements(Path(qrels))
-    data = JudgedQueries.of(texts, judged)
+    check_options(options, TuningOptions)
     chosen = options or TuningOptions(budget=budget)
+    data = JudgedQueries.of(_query_texts(queries), _judgements(qrels))
     if isinstance(index, SearchEngine):
         return tune_index(index.retriever, data, chosen)
+    check_path(index, "index", "an open index, or its folder")
     with open_engine(index) as engine:
         return tune_index(engine.retriever, data, chosen)
 
 
-def _read_judgements(path: Path) -> Qrels:
-    check_judgements(path)
-    return read_qrels(path)
+def _query_texts(queries: QueryTexts) -> Mapping[str, str]:
+    if not isinstance(queries, Mapping):
+        check_path(queries, "queries", "a dict of id -> text, or a file")
+        return read_queries(Path(queries))
+    for query_id, text in queries.items():
+        check_text(query_id, "the id of a query")
+        check_query(text, f"query {query_id!r}")
+    return queries
+
+
+def _judgements(qrels: Judgements) -> Qrels:
+    if isinstance(qrels, Mapping):
+        check_judged(qrels)
+        return qrels
+    check_path(qrels, "qrels", "a dict of query -> document -> gain, or a file")
+    check_judgements(Path(qrels))
+    return read_qrels(Path(qrels))

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from embedder.arguments import check_options, check_path, check_text
 from embedder.checkpoints.trust import ModelAccess
 from embedder.encoders.load import load_encoder
 from embedder.encoders.specs import channels_of
@@ -43,6 +44,7 @@ def open_engine(
         access: where models run, where they lie now, and which are allowed.
 
     Raises:
+        TypeError: an argument is of another type.
         ValueError: it is no index, has no such channel, or names a model that you did not choose.
 
     >>> lw.build("my.index", ["green tea", "black rock"]).close()
@@ -50,8 +52,7 @@ def open_engine(
     ...     index.search("tea", k=1)[0].text
     'green tea'
     """
-    if isinstance(channels, str) or not isinstance(channels, Sequence | None):
-        raise TypeError(f"channels must be a list of names; got {channels!r}")
+    check_text(fusion, "fusion")  # not a function, which adding documents could not keep
     return SearchEngine(open_retriever(path, channels, fusion, depth, access))
 
 
@@ -74,7 +75,7 @@ def build_engine(
         options: how it is built, see `BuildOptions`; `overwrite` replaces a complete index.
 
     Raises:
-        TypeError: documents or model are of another kind.
+        TypeError: an argument is of another type.
         ValueError: a document has no text, an id comes twice, or there is an index already. A
             failed build leaves no folder, unless a segment of it was committed: the same call
             then goes on from there.
@@ -84,6 +85,9 @@ def build_engine(
     >>> index.ids(), index.get("keys").metadata
     (['keys', '1'], {'year': 1999})
     """
+    if path is not None:
+        check_path(path, "path")
+    check_options(options, BuildOptions)
     encoders = choose_encoders(model, prompt)
     folder = Path(tempfile.mkdtemp(prefix="lastword-")) / "index" if path is None else Path(path)
     try:
@@ -103,15 +107,22 @@ def build_engine(
 
 def choose_encoders(model: Model, prompt: Prompt | str | Path | None) -> dict[str, Encoder]:
     """Return the encoder of each channel."""
+    if prompt is not None and not isinstance(model, str | Path):
+        raise ValueError("a prompt goes with a model's name; encoders have theirs")
     if isinstance(model, Mapping):
-        if prompt is not None:
-            raise ValueError("a prompt goes with a model's name; these encoders have theirs")
+        for name, encoder in model.items():
+            check_text(name, "the name of a channel")
+            _check_encoder(encoder, f"the encoder of channel {name!r}", "an encoder")
         return dict(model)
     if isinstance(model, str | Path):
-        encoder: Any = load_encoder(model, prompt)
-    elif isinstance(model, Encoder):
-        encoder = model
+        encoder = load_encoder(model, prompt)
     else:
-        raise TypeError(f"model must be a name, a folder or an encoder; got {type(model).__name__}")
+        encoder = _check_encoder(model, "model", "a name, a folder or an encoder")
     channels = dict.fromkeys(channels_of(encoder), encoder)
     return {**channels, "bm25": channels.get("bm25") or load_encoder("bm25")}
+
+
+def _check_encoder(value: Any, name: str, expected: str) -> Any:  # noqa: ANN401
+    if isinstance(value, type) or not isinstance(value, Encoder):
+        raise TypeError(f"{name} must be {expected}; got {type(value).__name__}")
+    return value

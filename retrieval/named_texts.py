@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from embedder.arguments import check_kind
 from embedder.types import Encoder, Representation, Role
 
 
@@ -20,10 +21,11 @@ def encode_named(
         names: one a text, e.g. "document 'd1'"; may come twice.
 
     Raises:
+        TypeError: the encoder gives no Representation.
         ValueError: the encoder's, e.g. of NaN, after the name of the text.
     """
     try:
-        return encoder.encode(texts, role)
+        rows = encoder.encode(texts, role)
     except ValueError as failure:
         failed = [_failure(encoder, text, role) for text in texts[:2]]
         if len(failed) > 1 and all(failed):
@@ -32,6 +34,9 @@ def encode_named(
             if (error := _failure(encoder, text, role)) is not None:
                 raise ValueError(f"{name}: {error}") from failure
         raise
+    title = f"the result of {type(encoder).__name__}.encode"
+    check_kind(rows, Representation, title, "a Representation")
+    return rows
 
 
 def _failure(encoder: Encoder, text: str, role: Role) -> ValueError | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from embedder.arguments import check_names, check_options, check_path
 from embedder.checkpoints.trust import ModelAccess, check_model
 from embedder.encoders.load import load_from_spec
 from embedder.encoders.specs import BM25Spec, EncoderSpec, LLMSpec, from_json, full_place, models_of
@@ -34,6 +35,7 @@ def open_retriever(
         A retriever to be closed, as by `with`, which closes the index.
 
     Raises:
+        TypeError: an argument is of another type.
         ValueError: it is no index, has no such channel, does not say how a channel reads texts,
             or names a model that this machine's user has not chosen.
 
@@ -41,6 +43,9 @@ def open_retriever(
     ...     list(retriever.search({"q1": "rotate a key"}, k=10)["q1"])
     ['1']
     """
+    check_path(path, "path")
+    check_names(channels, "channels")
+    check_options(access, ModelAccess, "access")
     index = Index.open(path)
     try:
         encoders = load_encoders(index, choose_channels(index, channels or ()), access)
@@ -120,7 +125,7 @@ def choose_channels(index: Index, channels: Sequence[str]) -> list[str]:
     unknown = [name for name in names if name not in index.channels]
     if unknown or len(set(names)) != len(names):
         raise ValueError(
-            f"--channels takes some of the index's {','.join(index.channels)}, each once; "
+            f"channels takes some of the index's {','.join(index.channels)}, each once; "
             f"got {','.join(names)!r}"
         )
     return names

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from embedder.arguments import check_fields
 from embedder.encoders.specs import stored_spec
 from embedder.types import Encoder, fingerprint_of
 from index.channels.weighting import Weighting
@@ -78,6 +79,7 @@ class BuildOptions:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.segment_documents < 1 or self.window < 1:
             raise ValueError(
                 "segments and windows hold at least 1; got "

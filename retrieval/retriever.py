@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from embedder.arguments import check_count, check_text
 from embedder.types import Encoder, Representation, Role
 from index.folder import Index
 from retrieval.explain import ChannelPart, Explanation, heaviest_words, match_document
@@ -73,6 +74,9 @@ class Retriever:
         depth: int = DEPTH,
         any_query_prompt: bool = False,
     ) -> None:
+        if not callable(fusion):
+            check_text(fusion, "fusion")
+        depth = check_count(depth, "depth")
         if not encoders or depth < 1:
             raise ValueError(
                 f"a search needs a channel and a depth of at least 1; "

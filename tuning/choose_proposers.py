@@ -90,10 +90,10 @@ def choose_proposers(
     unknown = [name for name in names if name not in NAMES]
     if unknown or len(set(names)) != len(names):
         raise ValueError(
-            f"--proposer takes auto or some of {', '.join(NAMES)}, each once; got {names}"
+            f"proposer takes auto or some of {', '.join(NAMES)}, each once; got {names}"
         )
     if names != ["evolve"] and not material.space.roles:
-        raise ValueError("only evolve tunes rules of reading alone: --proposer evolve")
+        raise ValueError("only evolve tunes rules of reading alone: proposer evolve")
     makers: dict[str, MakeProposer] = {}
     if material.has_gradients:
         makers["baselines"] = partial(
@@ -109,7 +109,7 @@ def _maker(name: str, material: ProposerMaterial, chat_model: str) -> MakePropos
         case "llm":
             if not chat_model:
                 raise ValueError(
-                    "--proposer llm needs --writer: a chat model, a folder or an address"
+                    "proposer llm needs a writer: a chat model, a folder or an address"
                 )
             return partial(Llm, chat=open_chat(chat_model))
         case "prune":

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from embedder.arguments import check_fields
+
 AUTO = "auto"
 
 
@@ -30,3 +32,6 @@ class TuningOptions:
     seed: int = 0
     alpha: float = 0.05
     min_effect: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)

@@ -78,7 +78,7 @@ def run_search(
         except SpentError as error:
             raise ValueError(
                 f"the budget does not even pay for the default prompt: {error}; "
-                "see what is needed with --dry-run"
+                "`lastword tune --dry-run` says what is needed"
             ) from error
     return outcome, seconds()
 

@@ -76,7 +76,7 @@ def choose_channels(index: Index, text: str) -> list[str]:
     unknown = [name for name in names if name not in index.channels]
     if unknown or len(set(names)) != len(names):
         raise ValueError(
-            f"--channels takes some of {', '.join(index.channels)}, each once; got {text!r}"
+            f"channels takes some of {', '.join(index.channels)}, each once; got {text!r}"
         )
     return names
 

@@ -46,7 +46,7 @@ def not_causal(place: str, architecture: str) -> ValueError:
     return ValueError(
         f"{place} is not a causal language model ({architecture}): its tokens see those that come "
         "after them, so that a row would depend on its batch; sentence embedders are read by "
-        "--embedder sbert:NAME"
+        "the name sbert:NAME"
     )
 
 
@@ -124,7 +124,7 @@ def check_finite(model: "nn.Module", place: str) -> None:
         if not _is_finite(parameter.detach()):
             raise ValueError(
                 f"{place}: weight {name} holds NaN or infinity as {_dtype(parameter)}; the file "
-                "is damaged, or the numbers need another --dtype"
+                "is damaged, or the numbers need another dtype"
             )
     for name, buffer in model.named_buffers():  # infinity may stand in a mask
         if buffer.is_floating_point() and bool(buffer.isnan().any()):
@@ -183,7 +183,7 @@ def is_causal(model: "PreTrainedModel", place: str) -> bool:
     states = out.last_hidden_state.float()
     if not torch.isfinite(states).all():
         raise ValueError(
-            f"{place}: the model gives NaN or infinity as {_dtype(model)}; try --dtype float32, or "
+            f"{place}: the model gives NaN or infinity as {_dtype(model)}; try dtype float32, or "
             "check config.json and the weights"
         )
     states = states[:, :shared]

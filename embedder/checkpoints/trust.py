@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from embedder.arguments import check_fields
 from embedder.checkpoints.bundled import BUNDLED_NAME
 from embedder.files.durable import open_new
 
@@ -33,6 +34,9 @@ class ModelAccess:
     device: str = "auto"
     trust_remote_code: bool = False
     allow_model: str = ""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 def state_folder() -> Path:
@@ -80,12 +84,13 @@ def check_model(name: str, allowed: str = "") -> None:
         raise ValueError(
             f"the index names the model {name!r}, a folder relative to the working directory, "
             "which is not read: it may have come with the index; where you trust it, "
-            f"give its folder: --model {name}"
+            f"give its folder: --model {name} (model of ModelAccess in Python)"
         )
     if name == allowed:
         remember_models([name])
     elif not (state_folder() / "models" / quote(name, safe="")).is_file():
         raise ValueError(
             f"the index names the model {name!r} of the Hugging Face hub, which was not used on "
-            f"this machine before; where you trust it, add --allow-model {name} (asked once)"
+            f"this machine before; where you trust it, add --allow-model {name} (asked once; "
+            "allow_model of ModelAccess in Python)"
         )

@@ -61,5 +61,5 @@ def refuse_nan(
         if not np.isfinite(row).all():
             raise ValueError(
                 f"the model gave NaN or infinity for text {text} of its window; "
-                "try --dtype float32, or check the weights"
+                "try dtype float32, or check the weights"
             )

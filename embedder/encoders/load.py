@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from embedder.arguments import check_names, check_options, check_path
 from embedder.checkpoints.bundled import BUNDLED_MODEL, BUNDLED_NAME
 from embedder.checkpoints.trust import remember_models
 from embedder.encoders.specs import (
@@ -44,14 +45,20 @@ def load_encoder(
         texts: the collection that a prompt with a sample draws its examples from; read only then.
 
     Raises:
+        TypeError: an argument is of another type.
         ValueError: no such model can be loaded, or the arguments do not go together.
 
     >>> encoder = lw.load_encoder("bundled", prompt="prompteol")
     >>> encoder.encode_query(["green tea", "black rock"]).shape
     (2, 512)
     """
+    check_path(model, "model", "a name or a folder")
+    check_options(options, LLMOptions)
+    check_names(channels, "channels")
+    if texts is not None and (isinstance(texts, str) or not isinstance(texts, Iterable)):
+        raise TypeError(f"texts must be several texts; got {type(texts).__name__}")
     name, options = str(model), options or LLMOptions()
-    if isinstance(prompt, str | Path):
+    if prompt is not None and not isinstance(prompt, Prompt):
         prompt = load_prompt(prompt)
     spec: EncoderSpec
     if name == BM25 or name.startswith(f"{BM25}:"):
@@ -111,6 +118,6 @@ def _channels(prompt: Prompt, channels: Sequence[str] | None) -> tuple[str, ...]
     if channels is None:
         read = {"dense": prompt.reading.dense, "sparse": prompt.reading.sparse is not None}
         return tuple(name for name, does in read.items() if does)
-    if not channels or set(channels) - {"dense", "sparse"}:
+    if not channels or set(channels) - {"dense", "sparse"} or len(set(channels)) < len(channels):
         raise ValueError(f"a language model gives dense, sparse or both; got {list(channels)}")
     return tuple(channels)

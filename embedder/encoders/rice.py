@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from embedder.arguments import check_text
 from embedder.models.loading import LLMOptions
 from embedder.prompts.method_rules import Example, ExampleRules
 from embedder.prompts.prompt import Prompt
@@ -35,6 +36,7 @@ def draw_examples(texts: Iterable[str], rule: ExampleRules) -> list[str]:
     held: list[tuple[int, str]] = []
     seen = 0
     for at, text in enumerate(texts):
+        check_text(text, f"text {at + 1} of the collection")
         if not text.strip():
             continue
         seen += 1

@@ -88,7 +88,7 @@ def from_json(text: str, channel: str) -> EncoderSpec:
     if not isinstance(data, dict) or data.get("kind") not in [*_KINDS]:
         raise ValueError(
             f"the index does not say how channel {channel!r} reads texts; "
-            "search it from Python with retrieval.retriever.Retriever, or choose other --channels"
+            "search it from Python with retrieval.retriever.Retriever, or choose other channels"
         )
     if "prompt" in data:
         if toml := fill_value(str, data.pop("prompt"), f"{where}: prompt"):

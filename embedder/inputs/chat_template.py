@@ -107,7 +107,7 @@ def prepare_rendering() -> None:
 def _error(place: str, reason: str) -> ChatTemplateError:
     return ChatTemplateError(
         f"{place}: the model's chat template failed: {' '.join(reason.split())}; take a plain "
-        "prompt, e.g. --prompt prompteol, or write one (template = ...) for this model"
+        "prompt, e.g. prompteol, or write one (template = ...) for this model"
     )
 
 

@@ -33,7 +33,7 @@ def choose_form(prompt: Prompt, tokenizer: "PreTrainedTokenizerBase") -> PromptV
     needs = ", ".join(repr(form.needs) for form in prompt.forms)
     raise ValueError(
         f"prompt {prompt.name!r} needs {needs} in the tokenizer, which has none of them; "
-        "choose a prompt with a plain form, e.g. --prompt promptreps"
+        "choose a prompt with a plain form, e.g. promptreps"
     )
 
 

@@ -115,7 +115,7 @@ class Backbone:
             raise ValueError(
                 f"{self.model.config.name_or_path}: the checkpoint has no LM head "
                 f"({min(self.missing_head)} is missing), which this prompt reads; such a model "
-                "gives dense rows only: --channels dense,bm25 with a prompt that generates nothing"
+                "gives dense rows only: channels dense,bm25 with a prompt that generates nothing"
             )
 
     def depth_of(self, layer: int | float) -> int:

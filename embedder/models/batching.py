@@ -99,7 +99,7 @@ class AdaptiveBudget:
         self,
         tokens: int,
         complaint: str = "one text of {} tokens does not fit in memory; "
-        "lower --max-text-tokens or use a smaller model",
+        "lower max_text_tokens or use a smaller model",
     ) -> None:
         """Start with a number of tokens.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+from embedder.arguments import check_fields
 from embedder.checkpoints.bundled import BUNDLED_MODEL, BUNDLED_NAME
 from embedder.checkpoints.checkpoint import (
     check_config,
@@ -52,6 +53,7 @@ class LLMOptions:
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.max_text_tokens < 1 or self.token_budget < 0:
             raise ValueError("max_text_tokens must be at least 1 and token_budget at least 0")
         if self.dtype not in ("auto", *DTYPES):

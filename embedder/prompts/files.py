@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from embedder.arguments import check_kind
 from embedder.files.config_file import parse_toml, read_toml
 from embedder.files.typed_values import fill_value, in_short, unknown_key
 from embedder.prompts.method_rules import ContrastRules, Example
@@ -74,6 +75,7 @@ def load_prompt(name: str | Path) -> Prompt:
     >>> lw.load_prompt("prompteol").forms[0].query[0].text
     'This sentence : "{text}" means in one word:"'
     """
+    check_kind(name, str | Path, "prompt", "a name, a path that ends in .toml, or a Prompt")
     path = Path(name)
     if path.suffix != ".toml":
         if str(name) not in prompt_library():

@@ -49,5 +49,5 @@ def nltk_words(text: str) -> list[str]:
     except LookupError as error:
         raise ValueError(
             'words = "nltk" needs the punkt_tab data of nltk, which is not installed: '
-            "python -m nltk.downloader punkt_tab, or set NLTK_DATA, or use --prompt promptreps"
+            "python -m nltk.downloader punkt_tab, or set NLTK_DATA, or use the prompt promptreps"
         ) from error

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from embedder.arguments import check_count, check_kind, check_names, check_text
 from eval.data.qrels import LARGEST_GAIN, Qrels
 from retrieval.run import Run
 
@@ -24,6 +25,7 @@ def evaluate(run: Run, qrels: Qrels, measures: Sequence[str] = STANDARD) -> Valu
     in every measure of trec_eval and in RR at a cutoff. It compares scores as float32.
 
     Raises:
+        TypeError: an argument is of another type.
         ValueError: nothing is judged, a score is NaN, a gain is larger than LARGEST_GAIN, or a
             measure is unknown.
 
@@ -31,10 +33,11 @@ def evaluate(run: Run, qrels: Qrels, measures: Sequence[str] = STANDARD) -> Valu
     >>> lw.evaluate_run(run, {"q1": {"0": 1}}, ["RR", "nDCG@10"])["RR"]
     {'q1': 0.5}
     """
+    check_kind(run, Mapping, "run", "a dict of query -> document -> score")
+    qrels = check_judged(qrels)
+    check_names(measures, "measures")
     if not qrels:
         raise ValueError("there are no judgements to evaluate against")
-    for query_id, gains in qrels.items():
-        _check_gains(query_id, gains)
     parsed = {name: _parse_measure(name) for name in measures}
     answers = {
         query_id: _check_scores(query_id, run[query_id]) for query_id in qrels if query_id in run
@@ -103,20 +106,46 @@ def _cut_off(value: float, measure: Any) -> float:  # noqa: ANN401
     return value if round(1 / value) <= measure["cutoff"] else 0.0
 
 
+def check_judged(qrels: Qrels) -> Qrels:
+    """Return judgements whose gains are ints; refuse what are none.
+
+    Raises:
+        TypeError: they are no dict of query -> document -> gain, which is a whole number.
+        ValueError: a gain is larger than LARGEST_GAIN.
+    """
+    check_kind(qrels, Mapping, "qrels", "a dict of query -> document -> gain")
+    for query_id, gains in qrels.items():
+        check_text(query_id, "the id of a query")
+        check_kind(gains, Mapping, f"gains of query {query_id!r}", "a dict of document -> gain")
+    return {query_id: _check_gains(query_id, gains) for query_id, gains in qrels.items()}
+
+
 def _check_scores(query_id: str, scores: Mapping[str, float]) -> dict[str, float]:
-    floats = {doc_id: float(score) for doc_id, score in scores.items()}
+    title = f"scores of query {query_id!r}"
+    check_kind(scores, Mapping, title, "a dict of document -> score")
+    try:
+        floats = {doc_id: float(score) for doc_id, score in scores.items()}
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{title} must be numbers: {error}") from None
     if any(score != score for score in floats.values()):
-        raise ValueError(f"scores of query {query_id!r} hold NaN")
+        raise ValueError(f"{title} hold NaN")
     return floats
 
 
-def _check_gains(query_id: str, gains: Mapping[str, int]) -> None:
-    large = next((doc for doc, gain in gains.items() if abs(gain) > LARGEST_GAIN), None)
+def _check_gains(query_id: str, gains: Mapping[str, int]) -> dict[str, int]:
+    counted = {}
+    for doc_id, gain in gains.items():
+        if type(doc_id) is not str:
+            check_text(doc_id, f"a document of query {query_id!r}")
+        title = f"the gain of document {doc_id!r} of query {query_id!r}"
+        counted[doc_id] = gain if type(gain) is int else check_count(gain, title)
+    large = next((doc_id for doc_id, gain in counted.items() if abs(gain) > LARGEST_GAIN), None)
     if large is not None:
         raise ValueError(
             f"expected gains of at most {LARGEST_GAIN:,}, since trec_eval makes a table as long as "
             f"the largest; document {large!r} of query {query_id!r} has {gains[large]}"
         )
+    return counted
 
 
 def _is_countable(gains: Mapping[str, int]) -> bool:

@@ -40,7 +40,7 @@ def open_run(folder: Path, settings: Mapping[str, Any], resume: bool) -> dict[st
                 named.append(f"{len(lines) - NAMED_DIFFERENCES} more")
             raise ValueError(
                 f"{folder} holds results of other settings ({'; '.join(named)}); "
-                "give another --out, or remove it"
+                "give another folder, or remove it"
             )
         datasets = [*earlier.get(FREE, []), *own.get(FREE, [])]
         if datasets:

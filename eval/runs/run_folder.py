@@ -65,7 +65,7 @@ class RunFolder:
         if not (folder / CONFIG).is_file():
             raise ValueError(
                 f"{folder} is no run folder: it has no {CONFIG}; "
-                "`lastword eval ... --out FOLDER` writes one"
+                "`lastword eval` writes one where it is told to (out)"
             )
         records = read_records(folder)
         if not records:

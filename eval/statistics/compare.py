@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from embedder.arguments import check_fields
 from eval.data.beir import whole_sets
 from eval.measures.measures import Values
 from eval.statistics.family import FamilyTest, correct, differences_key, identical_systems
@@ -35,6 +36,11 @@ class CompareOptions:
     level: float = 0.95
     seed: int = 0
     all_pairs: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if not 0 < self.level < 1:
+            raise ValueError(f"level must be between 0 and 1; got {self.level}")
 
 
 @dataclass(frozen=True, slots=True)

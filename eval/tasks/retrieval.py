@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from embedder.arguments import check_fields
 from embedder.progress import Progress
 from embedder.types import Counted, Encoder
 from eval.data.beir import holds_queries
@@ -55,6 +56,9 @@ class JudgeOptions:
     out: Path | None = None
     build: BuildOptions = field(default_factory=lambda: BuildOptions(on_empty="keep"))
     latencies: int = 100
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 def _unwatched(collection: Collection, queries: int) -> AbstractContextManager[Progress]:

@@ -93,10 +93,10 @@ def test_a_dry_run_says_what_it_would_take(
     ("more", "message"),
     [
         (["--budget", "lots"], "a budget is amounts"),
-        (["--proposer", "magic"], "--proposer takes auto or some of"),
-        (["--proposer", "llm"], "needs --writer"),
+        (["--proposer", "magic"], "proposer takes auto or some of"),
+        (["--proposer", "llm"], "needs a writer"),
         (["--tune", "everything"], "what is tuned is some of"),
-        (["--channels", "images"], "--channels takes some of"),
+        (["--channels", "images"], "channels takes some of"),
         (["--budget", "10-tokens"], "does not even pay for the default"),
     ],
 )
