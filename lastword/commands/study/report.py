@@ -1,6 +1,7 @@
 """The command that writes a report of runs as a page: report."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,24 @@ if TYPE_CHECKING:
     from eval.runs.run_folder import RunFolder
 
 app = Typer()
+
+
+@dataclass(frozen=True, slots=True)
+class PageOptions:
+    """Where a report is written, and how much of the queries it shows."""
+
+    out: Annotated[
+        Path, Option("-o", "--out", metavar="PAGE.html", help="The page; PAGE.md is beside it.")
+    ] = Path("report.html")
+    queries: Annotated[
+        int,
+        Option(min=0, help="Queries shown with what was found; of more, those that differ most."),
+    ] = 1000
+    words: Annotated[
+        bool,
+        Option(help="Load models to mark the words that they found; BM25's need none."),
+    ] = True
+    pieces: Pieces = False
 
 
 @command(
@@ -32,18 +51,7 @@ def report(
     ],
     running: DeviceOptions,
     output: Output,
-    out: Annotated[
-        Path, Option("-o", "--out", metavar="PAGE.html", help="The page; PAGE.md is beside it.")
-    ] = Path("report.html"),
-    queries: Annotated[
-        int,
-        Option(min=0, help="Queries shown with what was found; of more, those that differ most."),
-    ] = 1000,
-    words: Annotated[
-        bool,
-        Option(help="Load models to mark the words that they found; BM25's need none."),
-    ] = True,
-    pieces: Pieces = False,
+    options: PageOptions,
 ) -> None:
     """Write one page of HTML that needs no network, and the same as Markdown.
 
@@ -57,22 +65,24 @@ def report(
 
     screen = Screen(output)
     opened = [RunFolder.open(folder) for folder in folders]
-    encoders = _encoders(opened[:SIDES], running, screen) if words and queries else {}
+    marked = opened[:SIDES] if options.words and options.queries else []
+    encoders = _encoders(marked, running, screen)
     total = _queries(opened)
     with screen.progress("Describing", total, "queries") as advance:
-        page, text = write_report(folders, out, ReportOptions(queries, encoders, advance, pieces))
-    held = page.stat().st_size
-    data = {"html": str(page), "markdown": str(text), "bytes": held, "queries": total}
-    screen.result(data, f"{page} ({size(held)}), {text}: {counted(len(opened), 'run folder')}.")
+        content = ReportOptions(options.queries, encoders, advance, options.pieces)
+        page, text = write_report(folders, options.out, content)
+    length = page.stat().st_size
+    data = {"html": str(page), "markdown": str(text), "bytes": length, "queries": total}
+    screen.result(data, f"{page} ({size(length)}), {text}: {counted(len(opened), 'run folder')}.")
 
 
 def _encoders(
     folders: "Sequence[RunFolder]", running: DeviceOptions, screen: Screen
 ) -> "dict[Path, Mapping[str, Encoder]]":
-    """Load what found words besides BM25, folder by folder; a report can do without."""
+    """Load the encoders of words besides BM25's, folder by folder; a report can do without."""
     from retrieval.open import load_specs
 
-    made: dict[Path, Mapping[str, Encoder]] = {}
+    encoders: dict[Path, Mapping[str, Encoder]] = {}
     loaded: dict[str, Mapping[str, Encoder]] = {}
     for folder in folders:
         recipes = _recipes(folder)
@@ -89,8 +99,8 @@ def _encoders(
                 f"cannot be loaded: {error}"
             )
             continue
-        made[folder.path] = loaded[key]
-    return made
+        encoders[folder.path] = loaded[key]
+    return encoders
 
 
 def _recipes(folder: "RunFolder") -> dict[str, str]:
