@@ -48,7 +48,8 @@ class ChannelRows:
         self.spec = spec
         self._parts = [segment.channels[spec.name] for segment in segments]
         self._searched = _searched(spec, segments)
-        self.starts: list[int] = np.cumsum([0, *(part.held.rows for part in self._parts)]).tolist()
+        rows = [part.content.rows for part in self._parts]
+        self.starts: list[int] = np.cumsum([0, *rows]).tolist()
         offsets = zip(self._parts, document_starts, strict=False)
         self.documents: NDArray[np.int64] = np.concatenate(
             [np.zeros(0, np.int64), *(part.documents + np.int64(at) for part, at in offsets)]
@@ -65,12 +66,12 @@ class ChannelRows:
         if not self._parts:
             rows = np.full((len(queries), k), NO_ROW, np.int64)
             return Hits(rows, np.full(rows.shape, -np.inf, np.float32))
-        wanted = k
+        count = k
         while True:
-            hits = self._best(queries, wanted)
-            if wanted >= self.total or self._enough(hits, k):
+            hits = self._best(queries, count)
+            if count >= self.total or self._enough(hits, k):
                 return hits
-            wanted = min(2 * wanted, self.total)
+            count = min(2 * count, self.total)
 
     def matches(self, query: Representation, segment: int, ordinal: int) -> list[Match]:
         """Score every row of one document, given by segment and ordinal, against one query."""
@@ -80,21 +81,21 @@ class ChannelRows:
         return [self._match(query, segment, row) for row in self._parts[segment].of(ordinal)]
 
     def _match(self, query: Representation, segment: int, row: int) -> Match:
-        held, number = self._searched[segment], row + self.starts[segment]
-        if isinstance(held, InvertedChannel) and query.sparse is not None:
-            terms = held.contributions(query.sparse, row)
+        channel, number = self._searched[segment], row + self.starts[segment]
+        if isinstance(channel, InvertedChannel) and query.sparse is not None:
+            terms = channel.contributions(query.sparse, row)
             return Match(number, sum(terms.values()), terms)
-        if isinstance(held, DenseChannel) and query.dense is not None:
-            vector = held.vectors[row].astype(np.float64)
+        if isinstance(channel, DenseChannel) and query.dense is not None:
+            vector = channel.vectors[row].astype(np.float64)
             return Match(number, float(np.float32(vector @ query.dense[0])), {})
         raise AssertionError("the kinds of query and channel were not checked")
 
     def _best(self, queries: Representation, k: int) -> Hits:
-        found = [
-            held.search(queries, k, part.live)
-            for held, part in zip(self._searched, self._parts, strict=True)
+        hits_by_segment = [
+            channel.search(queries, k, part.live)
+            for channel, part in zip(self._searched, self._parts, strict=True)
         ]
-        return merge(found, self.starts[:-1], k)
+        return merge(hits_by_segment, self.starts[:-1], k)
 
     def _enough(self, hits: Hits, k: int) -> bool:
         """Tell whether every query has k distinct documents, or all that it can have."""
@@ -106,14 +107,14 @@ class ChannelRows:
         return True
 
     def _check(self, queries: Representation) -> None:
-        held = queries.dense if self.spec.kind == "dense" else queries.sparse
-        if held is None:
+        query_rows = queries.dense if self.spec.kind == "dense" else queries.sparse
+        if query_rows is None:
             kind = "dense" if self.spec.kind == "dense" else "sparse"
             raise ValueError(f"channel {self.spec.name!r} needs {kind} query rows; got none")
-        if self.spec.dim is not None and held.shape[1] != self.spec.dim:
+        if self.spec.dim is not None and query_rows.shape[1] != self.spec.dim:
             raise ValueError(
                 f"channel {self.spec.name!r} holds rows of width {self.spec.dim}; "
-                f"queries have {held.shape[1]}"
+                f"queries have {query_rows.shape[1]}"
             )
 
 
@@ -122,12 +123,12 @@ def _searched(
 ) -> Sequence[DenseChannel | InvertedChannel]:
     """Return what is searched of each segment; postings are weighed by those of all segments."""
     parts = [segment.channels[spec.name] for segment in segments]
-    dense = [part.held for part in parts if isinstance(part.held, DenseChannel)]
-    postings = [part.held for part in parts if isinstance(part.held, Postings)]
+    dense = [part.content for part in parts if isinstance(part.content, DenseChannel)]
+    postings = [part.content for part in parts if isinstance(part.content, Postings)]
     if not postings or spec.weighting is None:
         return dense
-    counted = statistics(postings, [part.live for part in parts])
-    return [InvertedChannel(held, spec.weighting, counted) for held in postings]
+    totals = statistics(postings, [part.live for part in parts])
+    return [InvertedChannel(own, spec.weighting, totals) for own in postings]
 
 
 class RowIds(Sequence[str]):
@@ -135,12 +136,12 @@ class RowIds(Sequence[str]):
 
     Args:
         documents: (rows,) number of the document of each row.
-        read: number of a document -> its id.
+        read_id: number of a document -> its id.
     """
 
-    def __init__(self, documents: NDArray[np.int64], read: Callable[[int], str]) -> None:
+    def __init__(self, documents: NDArray[np.int64], read_id: Callable[[int], str]) -> None:
         self._documents = documents
-        self._read = read
+        self._read_id = read_id
         self._known: dict[int, str] = {}
 
     def __len__(self) -> int:
@@ -153,5 +154,5 @@ class RowIds(Sequence[str]):
         try:
             return self._known[row]
         except KeyError:
-            found = self._known[row] = self._read(int(self._documents[row]))
-            return found
+            document_id = self._known[row] = self._read_id(int(self._documents[row]))
+            return document_id

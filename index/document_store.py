@@ -164,17 +164,17 @@ class DocumentStore:
 
     def find(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the ordinals of those ids that are here, deleted or not."""
-        found: dict[str, int] = {}
-        ids = [one for one in ids if not _HALF.search(one)]  # which no document has
+        ordinals: dict[str, int] = {}
+        ids = [name for name in ids if not _HALF.search(name)]  # no document has half a character
         for start in range(0, len(ids), _VARIABLES):
             some = ids[start : start + _VARIABLES]
             marks = ",".join("?" * len(some))
             query = f"SELECT id, ordinal FROM ids WHERE id IN ({marks})"
             with self._reading():
-                found.update(self._connection.execute(query, some))
-        if not all(isinstance(at, int) and 0 <= at < self._count for at in found.values()):
+                ordinals.update(self._connection.execute(query, some))
+        if not all(isinstance(at, int) and 0 <= at < self._count for at in ordinals.values()):
             raise self._damage("documents have no numbers")
-        return found
+        return ordinals
 
     def document(self, ordinal: int) -> Document:
         """Return the document with this ordinal."""

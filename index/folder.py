@@ -181,10 +181,10 @@ class Index:
         """
         at, ordinal = self._locate(document_id)
         part = self._segments[at].channels[channel]
-        if not isinstance(part.held, DenseChannel):
+        if not isinstance(part.content, DenseChannel):
             raise ValueError(f"channel {channel!r} of {self.path} holds no dense vectors")
         rows = part.of(ordinal)
-        return np.asarray(part.held.vectors[rows.start : rows.stop])
+        return np.asarray(part.content.vectors[rows.start : rows.stop])
 
     def document(self, document_id: str) -> Document:
         """Return a document.
@@ -232,9 +232,9 @@ class Index:
 
     def _locate(self, document_id: str) -> tuple[int, int]:
         for at, segment in enumerate(self._segments):
-            found = segment.documents.find([document_id])
-            if found:
-                return at, found[document_id]
+            ordinals = segment.documents.find([document_id])
+            if ordinals:
+                return at, ordinals[document_id]
         raise UnknownDocumentError(f"{self.path} has no document {document_id!r}")
 
 

@@ -32,13 +32,13 @@ def remove_unnamed(
         Bytes freed.
     """
     records = {record.name: record for record in committed}
-    kept = {record.name for record in staged}
+    staged_names = {record.name for record in staged}
     freed = 0
     for path in _entries(folder):
         if not _is_folder(path) or not SEGMENT.fullmatch(path.name):
             continue
         if path.name not in records:
-            freed += 0 if path.name in kept else remove_segment(path)
+            freed += 0 if path.name in staged_names else remove_segment(path)
             continue
         freed += _remove(path, partial(_is_old_tombstone, records[path.name]))
     return freed

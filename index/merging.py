@@ -49,27 +49,30 @@ def append_live(
         if live is None or live[ordinal]:
             own = spans[starts[ordinal] : starts[ordinal + 1]].tolist()
             into.add(document, [(start, end) for start, end in own], number=into.documents + 1)
-    kept = np.ones(len(ordinals), np.bool_) if live is None else live[ordinals]  # (passages,)
+    mask = np.ones(len(ordinals), np.bool_) if live is None else live[ordinals]  # (passages,)
     for name, rows in segment.channels.items():
-        for representation, texts in _copied(rows, kept, channels[name].dim or 1):
+        for representation, texts in _copied(rows, mask, channels[name].dim or 1):
             into.add_rows(name, representation, texts)
 
 
 def _copied(
-    rows: SegmentRows, kept: NDArray[np.bool_], dim: int
+    rows: SegmentRows, live: NDArray[np.bool_], dim: int
 ) -> Iterator[tuple[Representation, int]]:
     """Yield the rows of kept passages, with the number of passages that they are of."""
-    if not isinstance(rows.held, DenseChannel):
-        keep = kept[rows.owner]
-        held = rows.held.to_csr(keep)
-        sparse = csr_matrix((held.data, held.indices, held.indptr), shape=(held.shape[0], dim))
-        owner = (np.cumsum(kept) - 1)[rows.owner[keep]]
-        yield Representation(None, sparse, owner), int(kept.sum())
+    if not isinstance(rows.content, DenseChannel):
+        live_rows = live[rows.owner]
+        csr = rows.content.to_csr(live_rows)
+        sparse = csr_matrix((csr.data, csr.indices, csr.indptr), shape=(csr.shape[0], dim))
+        owner = (np.cumsum(live) - 1)[rows.owner[live_rows]]
+        yield Representation(None, sparse, owner), int(live.sum())
         return
-    for first in range(0, len(kept), _BLOCK):
-        here = kept[first : first + _BLOCK]
-        start, end = np.searchsorted(rows.owner, [first, first + len(here)])
+    for first in range(0, len(live), _BLOCK):
+        block = live[first : first + _BLOCK]
+        start, end = np.searchsorted(rows.owner, [first, first + len(block)])
         owner = rows.owner[start:end] - first
-        keep = here[owner]
-        dense = np.ascontiguousarray(rows.held.vectors[start:end][keep])
-        yield Representation(dense, None, (np.cumsum(here) - 1)[owner[keep]]), int(here.sum())
+        live_rows = block[owner]
+        dense = np.ascontiguousarray(rows.content.vectors[start:end][live_rows])
+        yield (
+            Representation(dense, None, (np.cumsum(block) - 1)[owner[live_rows]]),
+            int(block.sum()),
+        )

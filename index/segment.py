@@ -53,10 +53,10 @@ class LiveDocuments:
 
     def find(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the ordinals of those ids that are here and live."""
-        found = self.store.find(ids)
+        ordinals = self.store.find(ids)
         if self.live is None:
-            return found
-        return {name: ordinal for name, ordinal in found.items() if self.live[ordinal]}
+            return ordinals
+        return {name: ordinal for name, ordinal in ordinals.items() if self.live[ordinal]}
 
     def without(self, ordinals: Sequence[int]) -> "LiveDocuments":
         """Return the same with some documents deleted."""
@@ -70,14 +70,14 @@ class SegmentRows:
     """Rows of one channel of a segment.
 
     Attributes:
-        held: what can be searched or weighed.
+        content: the dense rows, or the postings before they are weighed.
         owner: (rows,) int32, non-decreasing: passage that a row stands for.
         documents: (rows,) int32, non-decreasing: ordinal of the document that it belongs to.
         live: (rows,) True where the document is not deleted; None means all.
         single: every document has exactly one row.
     """
 
-    held: DenseChannel | Postings
+    content: DenseChannel | Postings
     owner: NDArray[np.int32]
     documents: NDArray[np.int32]
     live: NDArray[np.bool_] | None
@@ -85,8 +85,8 @@ class SegmentRows:
 
     def close(self) -> None:
         """Close the FAISS file of dense rows."""
-        if isinstance(self.held, DenseChannel):
-            self.held.close()
+        if isinstance(self.content, DenseChannel):
+            self.content.close()
 
     def of(self, ordinal: int) -> range:
         """Return the rows of one document."""
@@ -178,17 +178,17 @@ class _Opening:
         owner = open_array(path, np.int32, (count,))
         if not self.sound:
             _check_owner(owner, self.record.passages, path)
-        held = self._held(spec, count)
+        content = self._open_content(spec, count)
         documents = self.ordinals[owner].astype(np.int32)
         return SegmentRows(
-            held=held,
+            content=content,
             owner=owner,
             documents=documents,
             live=None if self.live is None else self.live[documents],
             single=bool(np.array_equal(documents, np.arange(self.record.documents))),
         )
 
-    def _held(self, spec: ChannelSpec, count: int) -> DenseChannel | Postings:
+    def _open_content(self, spec: ChannelSpec, count: int) -> DenseChannel | Postings:
         place, dim = self.folder / spec.name, spec.dim if count else None
         if spec.factory is not None:
             factory = FLAT if self.record.searched_exactly(spec.name) else spec.factory

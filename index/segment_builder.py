@@ -35,14 +35,14 @@ class SegmentBuilder:
     Args:
         folder: made anew; what lay there was never committed.
         channels: what is held, by name.
-        taken: tells which of some ids are live in the index already, and may not be added.
+        find_live: returns which of some ids are live in the index, and may not be added.
     """
 
     def __init__(
         self,
         folder: Path,
         channels: Mapping[str, ChannelSpec],
-        taken: Callable[[list[str]], DocumentIds],
+        find_live: Callable[[list[str]], DocumentIds],
     ) -> None:
         if folder.exists():
             remove_segment(folder)
@@ -57,7 +57,7 @@ class SegmentBuilder:
             self._rows[name] = rows(folder / name, spec)
         self.documents = 0
         self.passages = 0
-        self._taken = taken
+        self._find_live = find_live
         self._numbers: dict[str, int] = {}
         self._unchecked: list[str] = []
 
@@ -94,11 +94,11 @@ class SegmentBuilder:
         Raises:
             ValueError: a live document has an id that was added here.
         """
-        taken = self._taken(self._unchecked)
-        for one in self._unchecked:
-            if one in taken:
+        live_ids = self._find_live(self._unchecked)
+        for name in self._unchecked:
+            if name in live_ids:
                 raise ValueError(
-                    f"document {one!r} (number {self._numbers[one]} of the source) is in the "
+                    f"document {name!r} (number {self._numbers[name]} of the source) is in the "
                     "index already; delete it first to replace it"
                 )
         self._unchecked = []

@@ -60,14 +60,14 @@ class SegmentRecord:
         Raises:
             ValueError: a file is missing, or should not be there.
         """
-        wanted = required_files(dense, inverted)
-        allowed = wanted | {f"{name}/{APPROXIMATE}" for name in dense}
+        required = required_files(dense, inverted)
+        allowed = required | {f"{name}/{APPROXIMATE}" for name in dense}
         if self.tombstone is not None:
             if not TOMBSTONE.fullmatch(self.tombstone):
                 raise ValueError(f"segment {self.name!r}: {self.tombstone!r} is no tombstone")
-            wanted, allowed = wanted | {self.tombstone}, allowed | {self.tombstone}
-        for name in sorted(wanted - self.files.keys()) + sorted(self.files.keys() - allowed):
-            wrong = "lacks" if name in wanted else "cannot have"
+            required, allowed = required | {self.tombstone}, allowed | {self.tombstone}
+        for name in sorted(required - self.files.keys()) + sorted(self.files.keys() - allowed):
+            wrong = "lacks" if name in required else "cannot have"
             raise ValueError(f"segment {self.name!r} {wrong} file {name!r}")
         for name, record in self.files.items():
             if record.bytes < 0 or not _DIGEST.fullmatch(record.digest):

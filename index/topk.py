@@ -40,7 +40,7 @@ def select(scores: NDArray[np.float32], k: int, live: NDArray[np.bool_] | None =
         if np.isnan(row_scores).any():
             raise ValueError(f"scores of query {query} hold NaN")
         rows = near_best(row_scores, k, 0.0, live)
-        collected.put(query, rows, row_scores[rows])
+        collected.fill(query, rows, row_scores[rows])
     return collected.hits()
 
 
@@ -48,15 +48,15 @@ class BestRows:
     """Collects the best rows of each query, padded where there are fewer than k.
 
     Attributes:
-        rows: (queries, k) int64, NO_ROW where nothing was put.
-        scores: (queries, k) float32, -inf where nothing was put.
+        rows: (queries, k) int64, NO_ROW where nothing was filled in.
+        scores: (queries, k) float32, -inf where nothing was filled in.
     """
 
     def __init__(self, queries: int, k: int) -> None:
         self.rows = np.full((queries, k), NO_ROW, np.int64)
         self.scores = np.full((queries, k), -np.inf, np.float32)
 
-    def put(self, query: int, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
+    def fill(self, query: int, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
         """Write the best of a query's candidates, best first.
 
         Args:
@@ -69,7 +69,7 @@ class BestRows:
         self.scores[query, : len(best)] = scores[best]
 
     def hits(self) -> Hits:
-        """Return what was put."""
+        """Return the rows and scores so far."""
         return Hits(self.rows, self.scores)
 
 
@@ -108,11 +108,11 @@ def near_best(
     return np.flatnonzero(scores >= bound if bound > -np.inf else scores > -np.inf)
 
 
-def merge(found: Sequence[Hits], offsets: Sequence[int], k: int) -> Hits:
+def merge(parts: Sequence[Hits], offsets: Sequence[int], k: int) -> Hits:
     """Merge hits of the same queries in disjoint sets of rows; ties go to the lower row.
 
     Args:
-        found: one for each set, at least one, all of the same number of queries.
+        parts: one for each set, at least one, all of the same number of queries.
         offsets: what is added to the rows of each.
         k: at least 1; how many rows to return.
 
@@ -120,20 +120,20 @@ def merge(found: Sequence[Hits], offsets: Sequence[int], k: int) -> Hits:
         ValueError: nothing to merge, or the queries or offsets differ in number.
     """
     check_k(k)
-    if not found or len(found) != len(offsets):
-        raise ValueError(f"got {len(found)} hits and {len(offsets)} offsets; expected one for each")
-    if len({len(hits.rows) for hits in found}) != 1:
+    if not parts or len(parts) != len(offsets):
+        raise ValueError(f"got {len(parts)} hits and {len(offsets)} offsets; expected one for each")
+    if len({len(hits.rows) for hits in parts}) != 1:
         raise ValueError(
-            f"hits to merge must be of the same queries; got {[len(hits.rows) for hits in found]}"
+            f"hits to merge must be of the same queries; got {[len(hits.rows) for hits in parts]}"
         )
     rows = np.concatenate(
         [
             np.where(hits.rows == NO_ROW, NO_ROW, hits.rows + offset)
-            for hits, offset in zip(found, offsets, strict=True)
+            for hits, offset in zip(parts, offsets, strict=True)
         ],
         axis=1,
     )
-    scores = np.concatenate([hits.scores for hits in found], axis=1)
+    scores = np.concatenate([hits.scores for hits in parts], axis=1)
     best = np.lexsort((rows, -scores))[:, :k]  # last key first: by score, then by row
     merged = BestRows(len(rows), k)
     merged.rows[:, : best.shape[1]] = np.take_along_axis(rows, best, axis=1)

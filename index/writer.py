@@ -48,7 +48,7 @@ class IndexWriter:
         self.path = Path(path)
         specs = {spec.name: spec for spec in channels or ()}
         self._new = None if channels is None else Manifest(0, 1, specs)
-        self._held = ExitStack()
+        self._lock = ExitStack()
         self._documents: dict[str, LiveDocuments] = {}
 
     def __enter__(self) -> "IndexWriter":
@@ -59,11 +59,11 @@ class IndexWriter:
                 self._make_folder()
             for name in (SEGMENTS, CACHE):
                 check_folder(self.path / name)
-            self._held.enter_context(only_writer(self.path / LOCK))
+            self._lock.enter_context(only_writer(self.path / LOCK))
             self._staged = self._committed = self._new or read_manifest(self.path)
             self._remove_uncommitted()  # what a process left that was killed
         except BaseException:
-            self._held.close()
+            self._lock.close()
             raise
         return self
 
@@ -74,7 +74,7 @@ class IndexWriter:
         trace: TracebackType | None,
     ) -> None:
         self._forget_documents()
-        with self._held, suppress(OSError):
+        with self._lock, suppress(OSError):
             self._staged = self._committed
             self._remove_uncommitted()
 
@@ -109,10 +109,10 @@ class IndexWriter:
 
     def find(self, ids: Sequence[str]) -> dict[str, tuple[str, int]]:
         """Return segment name and ordinal of those ids that are live, staged changes included."""
-        found: dict[str, tuple[str, int]] = {}
+        places: dict[str, tuple[str, int]] = {}
         for documents in self._live_documents():
-            found |= {name: (documents.name, at) for name, at in documents.find(ids).items()}
-        return found
+            places |= {name: (documents.name, at) for name, at in documents.find(ids).items()}
+        return places
 
     def delete(self, ids: Sequence[str]) -> None:
         """Stage the deletion of documents; their ids may be added again.
@@ -120,15 +120,19 @@ class IndexWriter:
         Raises:
             ValueError: an id is unknown or comes twice, or a file is damaged; nothing is staged.
         """
-        found = self.find(ids)
-        for one in ids:
-            if one not in found:
-                raise ValueError(f"{self.path} has no document {one!r}; nothing was deleted")
-        if len(found) != len(ids):
-            twice = next(one for at, one in enumerate(ids) if one in ids[:at])
-            raise ValueError(f"document {twice!r} is to be deleted twice; nothing was deleted")
+        places = self.find(ids)
+        for document_id in ids:
+            if document_id not in places:
+                raise ValueError(
+                    f"{self.path} has no document {document_id!r}; nothing was deleted"
+                )
+        if len(places) != len(ids):
+            repeated = next(
+                document_id for at, document_id in enumerate(ids) if document_id in ids[:at]
+            )
+            raise ValueError(f"document {repeated!r} is to be deleted twice; nothing was deleted")
         for name, documents in list(self._documents.items()):
-            ordinals = [at for segment, at in found.values() if segment == name]
+            ordinals = [at for segment, at in places.values() if segment == name]
             if ordinals:
                 self._documents[name] = documents.without(ordinals)
 
@@ -282,7 +286,7 @@ class IndexWriter:
         path = self.path / SEGMENTS / record.name / name
         with replacing(path) as file:
             np.save(file, deleted, allow_pickle=False)
-        files = {file: held for file, held in record.files.items() if file != record.tombstone}
+        files = {file: digest for file, digest in record.files.items() if file != record.tombstone}
         files[name] = FileRecord.of(path)
         return replace(record, deleted=len(deleted), tombstone=name, files=files)
 

@@ -57,7 +57,7 @@ class ExactIndex:
             part = torch.tensor(dense[start : start + block], device=device)
             for at, rows in enumerate(self._candidates(part, k, dead), start):
                 scores = self._vectors[rows].double() @ part[at - start].double()
-                collected.put(at, rows.cpu().numpy(), scores.float().cpu().numpy())
+                collected.fill(at, rows.cpu().numpy(), scores.float().cpu().numpy())
         return collected.hits()
 
     def _candidates(

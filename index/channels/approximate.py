@@ -28,7 +28,7 @@ class TooFewRowsError(ValueError):
     """A factory that trains was given fewer rows than it has centres."""
 
 
-def filled(factory: str, vectors: NDArray[np.float32]) -> Any:  # noqa: ANN401
+def build(factory: str, vectors: NDArray[np.float32]) -> Any:  # noqa: ANN401
     """Return a FAISS index of all vectors.
 
     Refining by the vectors themselves (RFlat) is left out: they are at hand, see `search`.
@@ -41,25 +41,25 @@ def filled(factory: str, vectors: NDArray[np.float32]) -> Any:  # noqa: ANN401
         TooFewRowsError: it needs more rows to train.
         ValueError: the factory string is wrong.
     """
-    made = _made(factory, vectors.shape[1])
+    index = _create_index(factory, vectors.shape[1])
     try:
-        if not made.is_trained:
-            made.train(_training_rows(made, vectors))
+        if not index.is_trained:
+            index.train(_training_sample(index, vectors))
         for start in range(0, len(vectors), _BLOCK):
-            made.add(np.ascontiguousarray(vectors[start : start + _BLOCK]))
+            index.add(np.ascontiguousarray(vectors[start : start + _BLOCK]))
     except RuntimeError as error:
         needed = re.search(r"number of clusters \((\d+)\)", str(error))
         if needed is None:
-            raise ValueError(f"factory {factory!r}: FAISS says {_said(error)}") from error
+            raise ValueError(f"factory {factory!r}: FAISS says {_reason(error)}") from error
         raise TooFewRowsError(
             f"factory {factory!r} needs at least {needed[1]} rows to train on; got {len(vectors)}: "
             "index more at once, or use 'Flat' or 'HNSW32', which need no training"
         ) from error
-    return made
+    return index
 
 
 def search(
-    held: Any,  # noqa: ANN401
+    index: Any,  # noqa: ANN401
     factory: str,
     queries: NDArray[np.float32],
     k: int,
@@ -68,7 +68,7 @@ def search(
     """Return (q, k or more) candidate rows in no particular order, NO_ROW where there are none.
 
     Args:
-        held: from `filled`.
+        index: from `build`.
         factory: of it.
         queries: (q, dim) float32.
         k: at least 1.
@@ -76,33 +76,33 @@ def search(
     """
     faiss = _faiss(factory)
     factor = _K_FACTOR if _EXACT_REFINE.search(factory) else 1
-    wanted = min(factor * (k + _SPARE), held.ntotal)
+    count = min(factor * (k + _SPARE), index.ntotal)
     queries = np.ascontiguousarray(queries)
     if live is None:
-        rows: NDArray[np.int64] = held.search(
-            queries, wanted, params=_parameters(faiss, held, wanted, None)
+        rows: NDArray[np.int64] = index.search(
+            queries, count, params=_parameters(faiss, index, count, None)
         )[1]
         return rows
     packed = np.packbits(live, bitorder="little")
     selector = faiss.IDSelectorBitmap(packed)
     try:
-        rows = held.search(queries, wanted, params=_parameters(faiss, held, wanted, selector))[1]
+        rows = index.search(queries, count, params=_parameters(faiss, index, count, selector))[1]
     except RuntimeError:  # this kind cannot leave rows out: ask for as many more
-        wanted = min(wanted + int((~live).sum()), held.ntotal)
-        rows = held.search(queries, wanted, params=_parameters(faiss, held, wanted, None))[1]
+        count = min(count + int((~live).sum()), index.ntotal)
+        rows = index.search(queries, count, params=_parameters(faiss, index, count, None))[1]
     return np.where((rows != NO_ROW) & live[rows], rows, NO_ROW)
 
 
-def write(held: Any, path: Path) -> None:  # noqa: ANN401
+def write(index: Any, path: Path) -> None:  # noqa: ANN401
     """Write an index to a new file.
 
     Raises:
         OSError: it cannot be written.
     """
     try:
-        _faiss("").write_index(held, str(path))
+        _faiss("").write_index(index, str(path))
     except RuntimeError as error:
-        raise OSError(f"cannot write {path}: FAISS says {_said(error)}") from error
+        raise OSError(f"cannot write {path}: FAISS says {_reason(error)}") from error
 
 
 def read(file: BinaryIO, path: Path, factory: str) -> Any:  # noqa: ANN401
@@ -123,7 +123,7 @@ def read(file: BinaryIO, path: Path, factory: str) -> Any:  # noqa: ANN401
     try:
         return faiss.read_index(reader)
     except (RuntimeError, MemoryError) as error:
-        raise ValueError(f"{path} is damaged: {_said(error)}; {CURE}") from error
+        raise ValueError(f"{path} is damaged: {_reason(error)}; {CURE}") from error
 
 
 def _faiss(factory: str) -> ModuleType:
@@ -137,22 +137,22 @@ def _faiss(factory: str) -> ModuleType:
     return module
 
 
-def _made(factory: str, dim: int) -> Any:  # noqa: ANN401
+def _create_index(factory: str, dim: int) -> Any:  # noqa: ANN401
     faiss = _faiss(factory)
     try:
-        made = faiss.index_factory(dim, _EXACT_REFINE.sub("", factory), faiss.METRIC_INNER_PRODUCT)
+        index = faiss.index_factory(dim, _EXACT_REFINE.sub("", factory), faiss.METRIC_INNER_PRODUCT)
     except RuntimeError as error:
         raise ValueError(
-            f"factory {factory!r} makes no index of {dim}-d vectors: {_said(error)}; "
+            f"factory {factory!r} makes no index of {dim}-d vectors: {_reason(error)}; "
             "try 'Flat', 'HNSW32' or 'IVF256,PQ48x4fs,RFlat'"
         ) from error
-    _silence(faiss, made)
-    return made
+    _silence(faiss, index)
+    return index
 
 
-def _silence(faiss: ModuleType, made: Any) -> None:  # noqa: ANN401
+def _silence(faiss: ModuleType, index: Any) -> None:  # noqa: ANN401
     """Keep FAISS from warning on stderr, in hundreds of lines, of few rows to train on."""
-    for part in _parts(faiss, made):
+    for part in _parts(faiss, index):
         clusterings = [part.cp] if isinstance(part, faiss.IndexIVF) else []
         if hasattr(part, "pq"):
             clusterings.append(part.pq.cp)
@@ -161,30 +161,30 @@ def _silence(faiss: ModuleType, made: Any) -> None:  # noqa: ANN401
                 rotation = faiss.downcast_VectorTransform(part.chain.at(at))
                 if isinstance(rotation, faiss.OPQMatrix):
                     quantizer = faiss.ProductQuantizer(rotation.d_out, rotation.M, 8)
-                    made.referenced_objects = [quantizer]  # FAISS itself only points to it
+                    index.referenced_objects = [quantizer]  # FAISS itself only points to it
                     rotation.pq = quantizer
                     clusterings.append(quantizer.cp)
         for clustering in clusterings:
             clustering.min_points_per_centroid = 1
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """Return what FAISS complains of, without its file names."""
     return re.sub(r"^Error in .*? at \S+:\d+: ", "", str(error).replace("\n", " "))
 
 
-def _parts(faiss: ModuleType, held: Any) -> list[Any]:  # noqa: ANN401
+def _parts(faiss: ModuleType, index: Any) -> list[Any]:  # noqa: ANN401
     """Return an index and those that it wraps, outermost first."""
-    held = faiss.downcast_index(held)
-    if isinstance(held, faiss.IndexPreTransform):
-        return [held, *_parts(faiss, held.index)]
-    if isinstance(held, faiss.IndexRefine):
-        return [held, *_parts(faiss, held.base_index)]
-    return [held]
+    index = faiss.downcast_index(index)
+    if isinstance(index, faiss.IndexPreTransform):
+        return [index, *_parts(faiss, index.index)]
+    if isinstance(index, faiss.IndexRefine):
+        return [index, *_parts(faiss, index.base_index)]
+    return [index]
 
 
-def _training_rows(made: Any, vectors: NDArray[np.float32]) -> NDArray[np.float32]:  # noqa: ANN401
-    lists = getattr(_parts(_faiss(""), made)[-1], "nlist", 0)
+def _training_sample(index: Any, vectors: NDArray[np.float32]) -> NDArray[np.float32]:  # noqa: ANN401
+    lists = getattr(_parts(_faiss(""), index)[-1], "nlist", 0)
     enough = max(_TRAINING_ROWS, _TRAINING_ROWS_PER_LIST * lists)
     if len(vectors) <= enough:
         return np.ascontiguousarray(vectors)
@@ -192,19 +192,19 @@ def _training_rows(made: Any, vectors: NDArray[np.float32]) -> NDArray[np.float3
     return np.ascontiguousarray(vectors[np.sort(chosen)])
 
 
-def _parameters(faiss: ModuleType, held: Any, wanted: int, selector: Any) -> Any:  # noqa: ANN401
+def _parameters(faiss: ModuleType, index: Any, count: int, selector: Any) -> Any:  # noqa: ANN401
     """Return how hard to search: effort grows with the number of rows wanted."""
-    held = faiss.downcast_index(held)
-    if isinstance(held, faiss.IndexPreTransform):
-        inner = _parameters(faiss, held.index, wanted, selector)
+    index = faiss.downcast_index(index)
+    if isinstance(index, faiss.IndexPreTransform):
+        inner = _parameters(faiss, index.index, count, selector)
         return faiss.SearchParametersPreTransform(index_params=inner)
-    if isinstance(held, faiss.IndexRefine):
-        inner = _parameters(faiss, held.base_index, wanted * _K_FACTOR, selector)
+    if isinstance(index, faiss.IndexRefine):
+        inner = _parameters(faiss, index.base_index, count * _K_FACTOR, selector)
         return faiss.IndexRefineSearchParameters(k_factor=_K_FACTOR, base_index_params=inner)
-    if isinstance(held, faiss.IndexIVF):
-        probed = np.ceil([np.sqrt(held.nlist), _PROBED * wanted * held.nlist / held.ntotal])
-        probes = min(held.nlist, max(_LEAST_PROBES, int(probed.max())))
+    if isinstance(index, faiss.IndexIVF):
+        enough = np.ceil([np.sqrt(index.nlist), _PROBED * count * index.nlist / index.ntotal])
+        probes = min(index.nlist, max(_LEAST_PROBES, int(enough.max())))
         return faiss.SearchParametersIVF(nprobe=probes, sel=selector)
-    if isinstance(held, faiss.IndexHNSW):
-        return faiss.SearchParametersHNSW(efSearch=max(_LEAST_EF, 2 * wanted), sel=selector)
+    if isinstance(index, faiss.IndexHNSW):
+        return faiss.SearchParametersHNSW(efSearch=max(_LEAST_EF, 2 * count), sel=selector)
     return None if selector is None else faiss.SearchParameters(sel=selector)

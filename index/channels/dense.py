@@ -51,9 +51,9 @@ def build_dense(vectors: NDArray[np.float32], factory: str, folder: Path) -> Non
     if vectors.ndim != 2 or vectors.dtype != np.float32:
         raise ValueError(f"vectors must be (n, dim) float32; got {vectors.shape} {vectors.dtype}")
     if factory != FLAT and len(vectors):
-        from index.channels.approximate import filled, write
+        from index.channels.approximate import build, write
 
-        write(filled(factory, vectors), folder / APPROXIMATE)
+        write(build(factory, vectors), folder / APPROXIMATE)
     write_array(folder / VECTORS, vectors)
 
 
@@ -99,7 +99,7 @@ class _Approximate:
         self._record = record
         self._file: BinaryIO = open_own(path)
         self._lock = Lock()
-        self._held: Any = None
+        self._index: Any = None
 
     def close(self) -> None:
         """Close the file, which may not have been read."""
@@ -112,9 +112,9 @@ class _Approximate:
         from index.channels.approximate import search
 
         with self._lock:
-            if self._held is None:
-                self._held = self._read()
-        rows = search(self._held, self._factory, queries, k, live)
+            if self._index is None:
+                self._index = self._read()
+        rows = search(self._index, self._factory, queries, k, live)
         if rows.size and not NO_ROW <= rows.min() <= rows.max() < self._shape[0]:
             raise ValueError(f"{self._path} names rows that there are not; {CURE}")
         return rows
@@ -124,14 +124,14 @@ class _Approximate:
 
         if self._record is not None:
             self._record.check_open(self._file, self._path)
-        held = read(self._file, self._path, self._factory)
+        loaded = read(self._file, self._path, self._factory)
         self._file.close()
-        if (held.ntotal, held.d) != self._shape:
+        if (loaded.ntotal, loaded.d) != self._shape:
             raise ValueError(
-                f"{self._path} holds {held.ntotal} {held.d}-d vectors; expected {self._shape[0]} "
-                f"{self._shape[1]}-d: build the index again"
+                f"{self._path} holds {loaded.ntotal} {loaded.d}-d vectors; expected "
+                f"{self._shape[0]} {self._shape[1]}-d: build the index again"
             )
-        return held
+        return loaded
 
 
 class DenseChannel:
@@ -207,24 +207,24 @@ class DenseChannel:
         for query, scores in zip(chosen, products, strict=True):
             self._check_finite(scores)
             rows = near_best(scores, k, slack, live)
-            collected.put(query, rows, self._score(rows, dense[query]))
+            collected.fill(query, rows, self._score(rows, dense[query]))
 
     def _search_approximately(
         self, dense: NDArray[np.float32], collected: BestRows, live: NDArray[np.bool_] | None
     ) -> NDArray[np.int64]:
-        """Put rows of queries; return the queries for which too few rows were found."""
+        """Fill in rows of queries; return the queries for which too few rows were found."""
         assert self._approximate is not None
         k = collected.rows.shape[1]
         expected = min(k, self.rows if live is None else int(live.sum()))
         if not expected:
             return np.zeros(0, np.int64)
         short = []
-        for query, found in enumerate(self._approximate.candidates(dense, k, live)):
-            rows = np.sort(found[found != NO_ROW])
+        for query, candidates in enumerate(self._approximate.candidates(dense, k, live)):
+            rows = np.sort(candidates[candidates != NO_ROW])
             if len(rows) < expected:
                 short.append(query)
             else:
-                collected.put(query, rows, self._score(rows, dense[query]))
+                collected.fill(query, rows, self._score(rows, dense[query]))
         return np.array(short, np.int64)
 
     def _score(self, rows: NDArray[np.int64], query: NDArray[np.float32]) -> NDArray[np.float32]:

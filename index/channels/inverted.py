@@ -54,13 +54,13 @@ class InvertedChannel:
     Args:
         postings: of this segment.
         weighting: what a stored weight is worth.
-        counted: statistics of all segments.
+        statistics: statistics of all segments.
     """
 
-    def __init__(self, postings: Postings, weighting: Weighting, counted: Statistics) -> None:
+    def __init__(self, postings: Postings, weighting: Weighting, statistics: Statistics) -> None:
         self._postings = postings
         self._weighting = weighting
-        self._counted = counted
+        self._statistics = statistics
         self._done = 0  # entries added up and scores looked at, so far
 
     @property
@@ -117,19 +117,19 @@ class InvertedChannel:
         return added
 
     def _plan(self, queries: csr_matrix) -> _QueryPlan:
-        held = self._postings.terms
+        vocabulary = self._postings.terms
         columns = np.asarray(queries.indices, np.int64)
-        at = np.minimum(np.searchsorted(held, columns), max(len(held) - 1, 0))
-        found = held[at] == columns if len(held) else np.zeros(len(columns), np.bool_)
+        at = np.minimum(np.searchsorted(vocabulary, columns), max(len(vocabulary) - 1, 0))
+        known = vocabulary[at] == columns if len(vocabulary) else np.zeros(len(columns), np.bool_)
         if self._weighting.drop_ubiquitous:
-            found &= self._counted.frequency_of(columns) < self._counted.documents
-        terms = at[found]
-        kept = np.concatenate([[0], np.cumsum(found)])
+            known &= self._statistics.frequency_of(columns) < self._statistics.documents
+        terms = at[known]
+        before = np.concatenate([[0], np.cumsum(known)])
         return _QueryPlan(
-            bounds=kept[queries.indptr],
+            bounds=before[queries.indptr],
             terms=terms,
             entries=np.stack([self._postings.indptr[terms], self._postings.indptr[terms + 1]], 1),
-            factors=queries.data[found].astype(np.float32, copy=False),
+            factors=queries.data[known].astype(np.float32, copy=False),
         )
 
     @cached_property
@@ -137,15 +137,15 @@ class InvertedChannel:
         """Inverse document frequency of each term; 1 where weights are taken as they are."""
         if self._weighting.kind == "impacts":
             return np.ones(len(self._postings.terms), np.float32)
-        frequency = self._counted.frequency_of(self._postings.terms)
-        rarity = (self._counted.documents - frequency + 0.5) / (frequency + 0.5)
+        frequency = self._statistics.frequency_of(self._postings.terms)
+        rarity = (self._statistics.documents - frequency + 0.5) / (frequency + 0.5)
         return np.log1p(np.maximum(rarity, 0)).astype(np.float32)
 
     @cached_property
     def _norms(self) -> NDArray[np.float32]:
         """What BM25 adds to a count in the denominator, by row."""
         k1, b = self._weighting.k1, self._weighting.b
-        relative = self._postings.lengths / max(self._counted.average_length, 1e-9)
+        relative = self._postings.lengths / max(self._statistics.average_length, 1e-9)
         return (k1 * (1 - b + b * relative)).astype(np.float32)
 
     def _weigh(
@@ -170,9 +170,9 @@ class InvertedChannel:
         """What each entry is worth, (entries,) float32, read-only."""
         if self._weighting.kind == "impacts":
             return self._postings.weights
-        held = self._postings
-        weights = np.empty(len(held.holders), np.float32)
-        idf = np.repeat(self._idf, np.diff(held.indptr))
+        postings = self._postings
+        weights = np.empty(len(postings.holders), np.float32)
+        idf = np.repeat(self._idf, np.diff(postings.indptr))
         for start in range(0, len(weights), _CHUNK):
             end = min(start + _CHUNK, len(weights))
             weights[start:end] = self._weigh(start, end, idf[start:end])
@@ -190,7 +190,7 @@ class InvertedChannel:
                 scores[self._postings.holders[start:end]] += plan.factors[term] * weights
             scores[scores == 0] = -np.inf
             rows = near_best(scores, collected.rows.shape[1], 0.0, live)
-            collected.put(query, rows, scores[rows])
+            collected.fill(query, rows, scores[rows])
 
     @cached_property
     def _holders(self) -> NDArray[np.uint32]:
@@ -209,12 +209,12 @@ class InvertedChannel:
 
         queries = len(collected.rows)
         store = scoring.Store(self._holders, self.weights, self.rows)
-        counted = scoring.PlanArrays(plan.bounds, plan.entries, plan.factors)
+        arrays = scoring.PlanArrays(plan.bounds, plan.entries, plan.factors)
         mask = np.zeros(0, np.bool_) if live is None else np.ascontiguousarray(live)
         best = scoring.Best(collected.rows, collected.scores)
 
         def search(span: tuple[int, int]) -> None:
-            scoring.search_range(span, counted, store, mask, best)
+            scoring.search_range(span, arrays, store, mask, best)
 
         threads = min(cores(), queries)
         if threads <= 1:
@@ -222,8 +222,8 @@ class InvertedChannel:
             return
         shares = threads * (_SHARES if plan.work > _UNEVEN else 1)
         cuts = np.linspace(0, queries, min(shares, queries) + 1).astype(int).tolist()
-        first, *rest = pairwise(cuts)
-        others = _pool(os.getpid(), threads).map(search, rest)
+        first, *other_spans = pairwise(cuts)
+        others = _pool(os.getpid(), threads).map(search, other_spans)
         search(first)
         list(others)
 

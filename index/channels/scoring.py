@@ -100,7 +100,7 @@ def _reduce(keys: NDArray[np.int32], lowest: NDArray[np.int32]) -> None:
 
 @_compiled
 def _gather(
-    scores: NDArray[np.int32], k: int, keys: NDArray[np.int32], found: NDArray[np.int64]
+    scores: NDArray[np.int32], k: int, keys: NDArray[np.int32], candidates: NDArray[np.int64]
 ) -> int:
     """Write the key and row of at least the k best scores above 0, by row; return how many.
 
@@ -125,44 +125,44 @@ def _gather(
     for group in range(groups):
         if best[group] <= bound:
             for row in range(group * _GROUP, (group + 1) * _GROUP):  # no branch to mispredict
-                found[count] = ((_WORST - scores[row]) << 32) | row
+                candidates[count] = ((_WORST - scores[row]) << 32) | row
                 count += scores[row] >= floor
     if count <= k:
         return count
-    bound = _bound(found[:count], 32, k)
-    kept = 0
+    bound = _bound(candidates[:count], 32, k)
+    last = 0
     for at in range(count):
-        found[kept] = found[at]
-        kept += (found[at] >> 32) <= bound
-    return kept
+        candidates[last] = candidates[at]
+        last += (candidates[at] >> 32) <= bound
+    return last
 
 
 @_compiled
-def _sort(found: NDArray[np.int64], spare: NDArray[np.int64], count: int) -> None:
+def _sort(candidates: NDArray[np.int64], spare: NDArray[np.int64], count: int) -> None:
     """Sort by key; rows ascend already, and equal keys keep their order."""
     if count <= _SHORT:
         for i in range(1, count):
-            value = found[i]
+            value = candidates[i]
             at = i
-            while at > 0 and found[at - 1] > value:
-                found[at] = found[at - 1]
+            while at > 0 and candidates[at - 1] > value:
+                candidates[at] = candidates[at - 1]
                 at -= 1
-            found[at] = value
+            candidates[at] = value
         return
-    lowest, highest = found[:count].min() >> 32, found[:count].max() >> 32
+    lowest, highest = candidates[:count].min() >> 32, candidates[:count].max() >> 32
     digits = (1 << _DIGIT_BITS) - 1
     shift = 0
     while (highest - lowest) >> shift:  # by digits, the last first
         places = np.zeros(digits + 2, np.int64)
         for i in range(count):
-            places[((((found[i] >> 32) - lowest) >> shift) & digits) + 1] += 1
+            places[((((candidates[i] >> 32) - lowest) >> shift) & digits) + 1] += 1
         for digit in range(digits):
             places[digit + 1] += places[digit]
         for i in range(count):
-            digit = (((found[i] >> 32) - lowest) >> shift) & digits
-            spare[places[digit]] = found[i]
+            digit = (((candidates[i] >> 32) - lowest) >> shift) & digits
+            spare[places[digit]] = candidates[i]
             places[digit] += 1
-        found[:count] = spare[:count]
+        candidates[:count] = spare[:count]
         shift += _DIGIT_BITS
 
 
@@ -186,15 +186,15 @@ def search_range(
     scores = np.zeros(groups * _GROUP, np.float32)
     bits = scores.view(np.int32)
     keys = np.empty(groups + groups // _RUN, np.int32)
-    found, spare = np.empty(len(bits) + 1, np.int64), np.empty(len(bits), np.int64)
+    candidates, spare = np.empty(len(bits) + 1, np.int64), np.empty(len(bits), np.int64)
     for query in range(span[0], span[1]):
         _add(scores, plan, query, store)
         for row in range(len(live)):
             bits[row] *= live[row]
-        count = _gather(bits, best.rows.shape[1], keys, found) if groups else 0
-        _sort(found, spare, count)
+        count = _gather(bits, best.rows.shape[1], keys, candidates) if groups else 0
+        _sort(candidates, spare, count)
         for at in range(min(count, best.rows.shape[1])):
-            row = found[at] & 0xFFFFFFFF
+            row = candidates[at] & 0xFFFFFFFF
             best.rows[query, at] = row
             best.scores[query, at] = scores[row]
         scores[:] = 0

@@ -70,12 +70,12 @@ def statistics(
     """
     documents, length = 0, 0.0
     terms, frequencies = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for held, mask in zip(postings, live, strict=True):
-        check_live(mask, held.rows)
-        documents += held.rows if mask is None else int(mask.sum())
-        length += float(held.lengths.sum(dtype=np.float64, where=True if mask is None else mask))
-        terms.append(held.terms)
-        frequencies.append(held.document_frequency(mask))
+    for part, mask in zip(postings, live, strict=True):
+        check_live(mask, part.rows)
+        documents += part.rows if mask is None else int(mask.sum())
+        length += float(part.lengths.sum(dtype=np.float64, where=True if mask is None else mask))
+        terms.append(part.terms)
+        frequencies.append(part.document_frequency(mask))
     if len(terms) == 2:  # one segment: nothing to add up
         return Statistics(documents, length / max(documents, 1), terms[1], frequencies[1])
     together, place = np.unique(np.concatenate(terms), return_inverse=True)

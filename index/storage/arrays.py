@@ -39,27 +39,27 @@ def open_array(path: Path, dtype: DTypeLike, shape: tuple[int | None, ...]) -> N
         match = _HEADER.fullmatch(file.read(length))
         if not header.startswith(_MAGIC) or match is None:
             raise ValueError(f"{path} is damaged: it is no .npy file of numbers; {CURE}")
-        wanted = np.dtype(dtype)
-        got = tuple(int(part) for part in match.groups()[1:] if part is not None)
-        fits = len(got) == len(shape) and all(
-            expected in (None, size) for expected, size in zip(shape, got, strict=True)
+        expected_dtype = np.dtype(dtype)
+        file_shape = tuple(int(part) for part in match.groups()[1:] if part is not None)
+        fits = len(file_shape) == len(shape) and all(
+            expected in (None, size) for expected, size in zip(shape, file_shape, strict=True)
         )
-        if match[1].decode() != wanted.str or not fits:
+        if match[1].decode() != expected_dtype.str or not fits:
             raise ValueError(
-                f"{path} is damaged: expected {wanted.name} of shape {_spelled(shape)}, "
-                f"got {match[1].decode()} of {_spelled(got)}; {CURE}"
+                f"{path} is damaged: expected {expected_dtype.name} of shape {_spelled(shape)}, "
+                f"got {match[1].decode()} of {_spelled(file_shape)}; {CURE}"
             )
-        start, count = len(header) + length, int(np.prod(got, dtype=object))
+        start, count = len(header) + length, int(np.prod(file_shape, dtype=object))
         size = os.fstat(file.fileno()).st_size
-        if size != start + count * wanted.itemsize:
+        if size != start + count * expected_dtype.itemsize:
             raise ValueError(
-                f"{path} is damaged: an array of shape {_spelled(got)} takes "
-                f"{start + count * wanted.itemsize} bytes, and it has {size}; {CURE}"
+                f"{path} is damaged: an array of shape {_spelled(file_shape)} takes "
+                f"{start + count * expected_dtype.itemsize} bytes, and it has {size}; {CURE}"
             )
         if not count:
-            return np.zeros(got, wanted)
+            return np.zeros(file_shape, expected_dtype)
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    return np.frombuffer(mapped, wanted, count, start).reshape(got)
+    return np.frombuffer(mapped, expected_dtype, count, start).reshape(file_shape)
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:

@@ -82,10 +82,10 @@ class FileRecord:
         key = (self.digest, *_identity(os.fstat(file.fileno())))
         if key in _sound and not anew:
             return
-        got = digest_of(file)
-        if got != self.digest:
+        digest = digest_of(file)
+        if digest != self.digest:
             raise ValueError(
-                f"{path} is damaged: expected checksum {self.digest}, got {got}; {CURE}"
+                f"{path} is damaged: expected checksum {self.digest}, got {digest}; {CURE}"
             )
         file.seek(0)
         remember(key, os.fstat(file.fileno()))

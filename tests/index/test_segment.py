@@ -70,8 +70,8 @@ def test_a_segment_gives_back_rows_passages_and_documents(tmp_path: Path) -> Non
     assert held.documents.tolist() == [0, 1, 1, 1, 2]
     assert list(held.of(1)) == [1, 2, 3]
     assert not held.single
-    assert isinstance(held.held, DenseChannel)
-    assert held.held.vectors.tolist() == np.eye(4)[[0, 1, 2, 3, 0]].tolist()
+    assert isinstance(held.content, DenseChannel)
+    assert held.content.vectors.tolist() == np.eye(4)[[0, 1, 2, 3, 0]].tolist()
 
 
 def test_one_row_per_document_is_noticed(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_merge_copies_exactly_what_is_live(
         assert [copied.documents.store.id(int(doc)) for doc in after.documents] == ids
         spans = [copied.passages[owner, 1:].tolist() for owner in after.owner]
         assert spans == [segment.passages[before.owner[row], 1:].tolist() for row in wanted]
-        assert np.array_equal(matrix(after.held), matrix(before.held)[wanted])
+        assert np.array_equal(matrix(after.content), matrix(before.content)[wanted])
 
 
 def matrix(held: DenseChannel | Postings) -> NDArray[np.float32]:
