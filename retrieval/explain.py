@@ -66,8 +66,8 @@ def match_document(
 ) -> DocumentMatch:
     """Score a document exactly, as a search of the channel would.
 
-    The best row of the document counts; where a query has several rows, what it gets from each
-    is summed, and nothing is less than 0 (PromptReps, Zhuang et al., EMNLP 2024).
+    The best row of the document counts; where a query has several rows, the scores for each are
+    summed, none less than 0 (PromptReps, Zhuang et al., EMNLP 2024).
     """
     best: list[Match] = []
     for at in range(len(query)):
@@ -95,7 +95,7 @@ def heaviest_words(
     limit: int,
     pieces: bool = False,
 ) -> tuple[tuple[str, float], ...]:
-    """Name the heaviest words of the texts by what their pieces add to the score, or the pieces."""
+    """Name the heaviest words of the texts, by the sum of their pieces' parts, or the pieces."""
     if pieces:
         return tuple(piece_words(encoder, terms, texts)[:limit])
     return tuple(whole_words(encoder, terms, texts, join=math.fsum)[:limit])

@@ -11,7 +11,7 @@ AUTO = "auto"
 
 
 def choose_fusion(requested: str, channels: Sequence[str], known: Iterable[str] = ()) -> str:
-    """Return the fusion that is asked for, or what "auto" means for these channels.
+    """Return the requested fusion; "auto" is resolved for these channels.
 
     Args:
         requested: as `fusion_by_name` reads it, or "auto".
@@ -29,10 +29,11 @@ def choose_fusion(requested: str, channels: Sequence[str], known: Iterable[str] 
 def fusion_for(
     requested: str, encoders: Mapping[str, Encoder | EncoderSpec], chosen: str = ""
 ) -> str:
-    """Return the fusion that is asked for, or what "auto" means for these channels.
+    """Return the requested fusion; "auto" is resolved for these channels.
 
-    That is `chosen`, the index's own, then what a prompt names (its model was measured beside
-    BM25), then the default. The first two are followed where they weigh exactly these channels.
+    It is `chosen`, the index's own, then the fusion that a prompt names (its model was measured
+    beside BM25), then the default. The first two are followed where they weigh exactly these
+    channels.
     """
     measured = map(measured_fusion, encoders.values())
     return choose_fusion(requested, list(encoders), (chosen, *measured))

@@ -89,7 +89,7 @@ class Ingestion:
         replacing = self._options.on_known == "replace"
         builder = self._writer.new_segment(replacing)
         skipped = 0
-        texts: list[tuple[str, str]] = []  # id of the document, and what is encoded
+        texts: list[tuple[str, str]] = []  # id of the document, and a passage
         try:
             for document in source:
                 if not document.content and self._leaves_out(document, source.consumed):
@@ -159,7 +159,7 @@ class Ingestion:
     def _commit(self, ingest: Ingest | None) -> None:
         self._writer.record(ingest)
         self._writer.commit()
-        remove_cache(self._cache)  # what it held is committed
+        remove_cache(self._cache)  # its rows are committed
 
     def _shared(self, encoders: Mapping[str, Encoder]) -> list[_Feed]:
         """Group channels by encoder object, so that each encodes a text once."""
@@ -176,7 +176,7 @@ class Ingestion:
         return feeds
 
     def _added(self, base: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
-        """Add what the encoders counted in this run to earlier counts."""
+        """Add the encoders' counts of this run to earlier counts."""
         return {
             channel: dict(Counter(base.get(channel, {})) + feed.counts())
             for feed in self._feeds

@@ -1,4 +1,4 @@
-"""Open an index for searching, with the channels, models and fusion that it says itself."""
+"""Open an index for searching, with the channels, models and fusion that it names."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -96,7 +96,7 @@ def load_specs(specs: Mapping[str, str], access: ModelAccess | None = None) -> d
 
 
 def check_spec(spec: EncoderSpec, access: ModelAccess) -> None:
-    """Refuse a spec of an index that names what this machine's user has not chosen.
+    """Refuse a spec of an index that names a model or file that the user has not chosen.
 
     Raises:
         ValueError: names the model or file, and the option that allows it.

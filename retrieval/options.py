@@ -56,13 +56,13 @@ class BuildOptions:
             the last commit before stays searchable until its segment is committed.
         passages: how long documents are cut; None encodes each whole. `add_documents` cuts as
             the index does.
-        cache: keep what was encoded in INDEX/cache until its segment is committed, so that an
+        cache: keep encoded rows in INDEX/cache until their segment is committed, so that an
             interrupted build encodes nothing twice; BM25 is not worth it and never kept.
-        overwrite: replace a complete index, instead of refusing that; nothing of what it held
+        overwrite: replace a complete index, instead of refusing that; nothing of its content
             stays. It answers until the new one is whole, in one step, and stays where the build
-            fails; the same call then starts over, with what `cache` has kept.
+            fails; the same call then starts over, with the rows of `cache`.
         resume: continue interrupted work. Otherwise a build starts over, and an addition
-            keeps what it had committed and takes the source as a new one.
+            keeps its commits and takes the source as a new one.
 
     >>> lw.build(None, ["green tea", ""], options=lw.BuildOptions(on_empty="skip")).ids()
     ['0']

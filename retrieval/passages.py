@@ -13,8 +13,8 @@ _SPACED = re.compile(r"\S+")
 def spans(text: str, passages: Passages | None) -> list[tuple[int, int]]:
     """Return (start, end) of each passage in `text`, in order; at least one.
 
-    A word is what stands between white space, and a single character of a script that is
-    written without spaces. The last passage may be shorter; it is never a mere repetition of
+    A word is a run without white space, and a single character of a script that is written
+    without spaces. The last passage may be shorter; it is never a mere repetition of
     the overlap.
 
     Args:

@@ -47,12 +47,12 @@ class Retriever:
         index: opened; closed by the caller, or by `close`.
         encoders: channel -> encoder, any of the index's channels; runs are fused in this order,
             and channels with the same object are encoded in one pass.
-        fusion: as `fusion_by_name` reads it, or a function runs -> run; "auto" is what was chosen
-            for the index, else what a prompt was measured with, else the default, as the commands
+        fusion: as `fusion_by_name` reads it, or a function runs -> run; "auto" is that chosen for
+            the index, else that a prompt was measured with, else the default, as the commands
             have it. One channel stays as it is.
         depth: documents that each channel contributes to fusion.
         any_query_prompt: queries may be encoded with other prompts than the index allows, to find
-            out what such a prompt is worth.
+            out the worth of such a prompt.
 
     Warns:
         UserWarning: the index is not finished, so that it lacks documents.

@@ -27,7 +27,7 @@ def cut(run: Run, k: int) -> Run:
 def sum_rows(run: Run, owners: Sequence[str]) -> Run:
     """Add up the scores of each document for the rows of a text; no row gives less than 0.
 
-    An absent document gets 0 of a row, which is what an absent row scores (PromptReps, Zhuang
+    An absent document gets 0 of a row, the score of an absent row (PromptReps, Zhuang
     et al., EMNLP 2024, alternative representations).
 
     Args:

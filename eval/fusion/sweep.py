@@ -112,7 +112,7 @@ def sweep(
             `retrieval.fusion.LEXICAL`.
         qrels: judgements; each judged query counts, answered or not.
         measure: nDCG, AP or RR, with or without a cutoff as in nDCG@10; R or P with one.
-        settings: what to judge.
+        settings: those to judge.
         progress: called with the number of settings judged.
 
     Returns:
@@ -121,7 +121,7 @@ def sweep(
     Raises:
         ValueError: an unknown measure or method, or a score that is not finite.
     """
-    _measure(measure)  # what is misspelt must not cost the time of fusing
+    _measure(measure)  # a misspelt one must not cost the time of fusing
     judged = {
         name: {query: run[query] for query in qrels if query in run} for name, run in runs.items()
     }
@@ -138,7 +138,7 @@ def sweep(
 
 
 def fuse_alone(runs: Mapping[str, Run], method: str) -> list[Run]:
-    """Return what each run adds at weight 1: a fusion is the sum of these, times the weights."""
+    """Return the scores of each run at weight 1: a fusion is their sum, times the weights."""
     return [fusion_by_name(method, [name])([run]) for name, run in runs.items()]
 
 
@@ -148,7 +148,7 @@ def judge_weights(
     """Judge weightings of one method.
 
     Args:
-        parts: what each run adds, see `fuse_alone`.
+        parts: scores of each run, see `fuse_alone`.
         qrels: as for `sweep`; likewise `measure`.
         measure: one of those that `is_swept` knows.
         weights: (n, runs).
@@ -198,8 +198,8 @@ def _ranks(
 
 
 def _measure(name: str) -> _Measure:
-    matched = _MEASURE.fullmatch(name)
-    kind, cutoff = matched.groups() if matched else ("", None)
+    match = _MEASURE.fullmatch(name)
+    kind, cutoff = match.groups() if match else ("", None)
     if not kind or (kind in "RP" and cutoff is None):
         raise ValueError(
             f"a sweep is judged by nDCG@10, AP, RR@10, R@100, P@5 or the like; got {name!r}"

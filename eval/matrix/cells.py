@@ -118,15 +118,15 @@ class ModelPrompts:
 
     Attributes:
         label: name of the model.
-        of: benchmark -> prompt -> its encoder, or why the model cannot be read so.
+        encoders: benchmark -> prompt -> its encoder, or why the model cannot be read so.
     """
 
     label: str
-    of: Mapping[str, Mapping[str, LLMEncoder | str]]
+    encoders: Mapping[str, Mapping[str, LLMEncoder | str]]
 
     def settings(self, request: MatrixRequest, prompt: str) -> dict[str, Any] | None:
         """Return everything that changes a figure of a run folder; None where none can be."""
-        encoders = {name: by_prompt[prompt] for name, by_prompt in self.of.items()}
+        encoders = {name: by_prompt[prompt] for name, by_prompt in self.encoders.items()}
         readable = [encoder for encoder in encoders.values() if not isinstance(encoder, str)]
         if not readable:
             return None
@@ -160,7 +160,7 @@ class MatrixCell:
     decision: Decision | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is known, unrounded."""
+        """Return the cell's facts, unrounded."""
         facts: dict[str, Any] = {
             "model": self.model,
             "prompt": self.prompt,

@@ -20,7 +20,7 @@ class Charge:
     Attributes:
         what: model, data set and role, for people.
         texts: digest of the texts.
-        sides: digests of what each prompt makes of this role, in the order in which they joined.
+        sides: digests of each prompt's wording of this role, in the order in which they joined.
         tokens: fed in the pass; the most, where a model writes.
         apart: tokens if each prompt were read alone.
     """
@@ -103,7 +103,7 @@ class Decision:
 
     Attributes:
         runs: the budget has room for it, or it is paid for.
-        tokens: what it adds; of a cell that is left out, what it would cost by itself.
+        tokens: that it adds; of a cell that is left out, its cost by itself.
         at_most: the model writes, and may end earlier.
     """
 
@@ -126,7 +126,7 @@ def decide(
     """Choose which prompts are read, in their order: each that the budget has room for.
 
     Args:
-        ledger: what was charged before.
+        ledger: earlier charges.
         budget: tokens in all, those of the ledger included; None for no limit.
         encoders: prompt -> encoder, all of one model.
         data: the texts of a data set.
@@ -158,17 +158,17 @@ def _join(
     """Return the passes that a prompt needs and that nobody has paid for, with it in them."""
     joined: _Passes = {}
     for texts in data:
-        side = side_digest(encoder, texts.role)
+        wording = side_digest(encoder, texts.role)
         open_sides = (sides for (role, _), (_, sides) in new.items() if role is texts.role)
-        if ledger.holds(texts.digest, side) or any(side in sides for sides in open_sides):
+        if ledger.holds(texts.digest, wording) or any(wording in sides for sides in open_sides):
             continue
-        start = shared_head(encoder, texts.role)
-        key = (texts.role, side if start is None else start)
+        head = shared_head(encoder, texts.role)
+        key = (texts.role, wording if head is None else head)
         if key in new:
             tally, sides = new[key]
-            joined[key] = tally.joined(encoder, texts.texts), (*sides, side)
+            joined[key] = tally.joined(encoder, texts.texts), (*sides, wording)
         else:
-            joined[key] = GroupTokens.of(encoder, texts.texts, texts.role), (side,)
+            joined[key] = GroupTokens.of(encoder, texts.texts, texts.role), (wording,)
     return joined
 
 

@@ -118,7 +118,7 @@ def _kind(data: Data) -> str:
 def _folders(
     request: MatrixRequest, prompts: ModelPrompts, out: Path, dry_run: bool
 ) -> dict[str, Mapping[str, Record]]:
-    """Open the run folder of every prompt that the model can read; prompt -> what is finished."""
+    """Open the run folder of every prompt that the model can read; prompt -> finished records."""
     opened: dict[str, Mapping[str, Record]] = {}
     for prompt in request.prompts:
         folder = out / prompts.label / prompt
@@ -152,7 +152,7 @@ class _ModelColumn:
         }
         self.encoders: dict[str, LLMEncoder] = {}
         for prompt, cell in self.cells.items():
-            encoder = prompts.of[_kind(data)][prompt]
+            encoder = prompts.encoders[_kind(data)][prompt]
             if isinstance(encoder, str):
                 self.cells[prompt] = replace(cell, record=None, refused=encoder)
             elif cell.record is None:
@@ -204,7 +204,7 @@ class _ModelColumn:
 
     def _sides(self, role: Role) -> set[str]:
         """Return digests of a role's wordings in the requested prompts, finished ones included."""
-        encoders = self.prompts.of[_kind(self.data)].values()
+        encoders = self.prompts.encoders[_kind(self.data)].values()
         return {side_digest(encoder, role) for encoder in encoders if not isinstance(encoder, str)}
 
     def _passes(
@@ -241,14 +241,14 @@ class _ModelColumn:
         encoder: LLMEncoder,
         passes: Mapping[tuple[Role, str], tuple[SharedRows, int]],
     ) -> None:
-        """Judge one cell; the time of what is shared counts in equal parts for all sharers."""
-        mine = {
+        """Judge one cell; the time of a shared pass counts in equal parts for all sharers."""
+        passes_of_role = {
             role: passes[role, side]
             for role in Role
             if (role, side := side_digest(encoder, role)) in passes
         }
         shared = SharedEncoder(
-            encoder, {role: rows.readers[at] for role, (rows, at) in mine.items()}
+            encoder, {role: rows.readers[at] for role, (rows, at) in passes_of_role.items()}
         )
         all_rows = {id(rows): rows for rows, _ in passes.values()}.values()
         before, started = sum(rows.seconds for rows in all_rows), time.perf_counter()
@@ -259,8 +259,11 @@ class _ModelColumn:
             self.cells[prompt] = replace(self.cells[prompt], refused=" ".join(str(error).split()))
             return
         judging = time.perf_counter() - started - (sum(rows.seconds for rows in all_rows) - before)
-        seconds = {"encode": sum(rows.share for rows, _ in mine.values()), "judge": judging}
-        sharers = {role.value: len(rows.readers) for role, (rows, _) in mine.items()}
+        seconds = {
+            "encode": sum(rows.share for rows, _ in passes_of_role.values()),
+            "judge": judging,
+        }
+        sharers = {role.value: len(rows.readers) for role, (rows, _) in passes_of_role.items()}
         record = replace(
             record,
             cost=replace(record.cost, seconds=seconds, peak_bytes=peak_bytes()),

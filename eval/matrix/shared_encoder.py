@@ -51,7 +51,7 @@ class SharedRows:
         return self.seconds / len(self._encoders)
 
     def rows(self, at: int, texts: Sequence[str]) -> tuple[Representation, Counter[str]]:
-        """Return the rows of one encoder and what it counted; read for all if that is new."""
+        """Return the rows of one encoder and its counts; new texts are read for all encoders."""
         if self._texts != tuple(texts):
             started = time.perf_counter()
             before = [Counter(encoder.counts) for encoder in self._encoders]

@@ -1,4 +1,4 @@
-"""What was judged, with what, when and where: the head of a report."""
+"""The configuration of each run folder: the head of a report."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -33,8 +33,8 @@ class RunConfiguration:
     """The configuration of one run folder.
 
     Attributes:
-        name: what the folder is called in the report.
-        facts: label -> text, what is worth reading at once.
+        name: of the folder in the report.
+        facts: label -> text, those worth reading at once.
         prompts: of the channels that a model fills.
         fingerprints: channels, and everything that changes a vector of theirs, as JSON.
         versions: library -> version.
@@ -91,7 +91,7 @@ def _machine(config: Mapping[str, Any]) -> str:
 
 
 def _prompts(settings: Mapping[str, Any]) -> Iterator[PromptFacts]:
-    """Yield what each model was asked with; channels that share it are named together."""
+    """Yield the prompt of each model; channels that share one are named together."""
     shared: dict[tuple[str, str], list[str]] = {}
     for channel, recipe in _recipes(settings).items():
         if isinstance(recipe, Mapping) and "model" in recipe:

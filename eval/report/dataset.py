@@ -65,9 +65,9 @@ class JudgedDataset:
 
     @property
     def compared(self) -> tuple[FolderSystem, FolderSystem] | None:
-        """The systems that are compared item by item: what counts in the first two folders.
+        """The systems that are compared item by item: the counted runs of the first two folders.
 
-        In a single folder, the best of its other runs and what counts; None where there is none.
+        In a single folder, the best of its other runs and the counted; None without another.
         """
         if len(self.counted) > 1:
             return self.counted[0], self.counted[1]
@@ -126,7 +126,7 @@ class JudgedDataset:
 
 
 def judged_datasets(folders: Sequence[RunFolder]) -> list[JudgedDataset]:
-    """Sort what folders hold by data set, in the order of first appearance."""
+    """Sort the runs of folders by data set, in the order of first appearance."""
     labels = names_of([folder.path for folder in folders])
     datasets = dict.fromkeys(dataset for folder in folders for dataset in folder.records)
     sets: list[JudgedDataset] = []

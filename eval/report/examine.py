@@ -79,8 +79,9 @@ def examine(
             for place in places:
                 paired = place.paired
                 if paired.dataset == dataset:
-                    both = [by_name[name] for name in (paired.baseline, paired.system) if by_name]
-                    differing[place] = describe_difference(place, both, texts)
+                    names = (paired.baseline, paired.system) if by_name else ()
+                    answers = [by_name[name] for name in names]
+                    differing[place] = describe_difference(place, answers, texts)
         if progress is not None:
             progress(done)
     ordered = tuple(differing[place] for place in places)

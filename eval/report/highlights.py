@@ -21,7 +21,7 @@ OWN_WORDS = 12  # that a model says of a query
 ROUNDING = 1e-9  # sums that are this close are equal
 
 Weights = Mapping[str, Mapping[str, float]]
-"""Channel -> word, as it is written -> what it added to the score."""
+"""Channel -> word, as it is written -> its part of the score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,6 @@ class Marker:
             self._vectors[name] = {
                 query_id: vectors.of_text(at) for at, query_id in enumerate(queries)
             }
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """The channels by which words are marked."""
-        return tuple(self._encoders)
 
     def own_words(
         self, query_id: str, pieces: bool = False
@@ -107,7 +102,7 @@ class Marker:
 
 
 def word_weights(columns: WordColumns, terms: Mapping[int, float], text: str) -> dict[str, float]:
-    """Return the words of a text with what their columns add; the others are left out."""
+    """Return the words of a text with the sum of their columns; the others are left out."""
     words = list(dict.fromkeys(word for word, _ in _placed(text)))
     added = {
         word: sum(terms.get(at, 0.0) for at in columns_of_word)

@@ -1,4 +1,4 @@
-"""What figures rest on: how many of the first documents were judged, tied, shared or not found."""
+"""Counts behind figures: how many of the first documents were judged, tied, shared or missing."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

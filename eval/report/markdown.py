@@ -15,7 +15,7 @@ def markdown(report: Report, drawings: str) -> str:
     """Write a report as Markdown.
 
     Args:
-        report: what is shown.
+        report: its content.
         drawings: the folder, beside the file, that holds each drawing as KEY.svg.
     """
     return "\n\n".join(_blocks(report, drawings)) + "\n"

@@ -32,7 +32,7 @@ def html(report: Report) -> str:
 
 
 def signed(difference: float) -> str:
-    """Write a difference with its sign; what rounds to nothing has none."""
+    """Write a difference with its sign; 0 has none."""
     return f"{difference:+.4f}".replace("-", "\N{MINUS SIGN}") if difference else "0"
 
 

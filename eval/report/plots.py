@@ -232,22 +232,22 @@ def _drawn_systems(judged: JudgedDataset) -> list[FolderSystem]:
     """Return the systems that are drawn: where there are too many, those that count first."""
     if len(judged.systems) <= MOST_LINES:
         return list(judged.systems)
-    others = [system for system in judged.systems if system not in judged.counted]
-    return [*judged.counted, *others][:MOST_LINES]
+    uncounted = [system for system in judged.systems if system not in judged.counted]
+    return [*judged.counted, *uncounted][:MOST_LINES]
 
 
 def _tokens(judged: JudgedDataset, system: FolderSystem) -> float | None:
     """Return the tokens that a system's models read per text; None where it is not known."""
     record = judged.record(system)
     build = record.details.get("build") or {}
-    counts = build.get("counts") or record.cost.counts
-    channels = record.details.get("channels", list(counts))
+    recorded = build.get("counts") or record.cost.counts
+    channels = record.details.get("channels", list(recorded))
     used = [name for name in channels if name == system.run] or channels
-    passes = {record.fingerprints.get(name, "{}"): counts.get(name, {}) for name in used}
-    model_counts = {p: held for p, held in passes.items() if json.loads(p).get("kind") != "bm25"}
-    if not all(held.get("texts") and "tokens" in held for held in model_counts.values()):
+    passes = {record.fingerprints.get(name, "{}"): recorded.get(name, {}) for name in used}
+    models = [counts for p, counts in passes.items() if json.loads(p).get("kind") != "bm25"]
+    if not all(counts.get("texts") and "tokens" in counts for counts in models):
         return None
-    return sum(held["tokens"] / held["texts"] for held in model_counts.values())
+    return sum(counts["tokens"] / counts["texts"] for counts in models)
 
 
 def _seconds(judged: JudgedDataset, system: FolderSystem) -> float | None:

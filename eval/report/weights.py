@@ -46,7 +46,7 @@ def weight_curves(judged: JudgedDataset, system: FolderSystem) -> dict[str, Weig
 
 
 def share_weights(weights: Mapping[str, float], channel: str, weight: float) -> dict[str, float]:
-    """Give a channel a weight in 0..1, and the others what is left in their proportions."""
+    """Give a channel a weight in 0..1, and the others the rest in their proportions."""
     others = sum(share for name, share in weights.items() if name != channel)
     even = 1 / (len(weights) - 1)
     return {

@@ -1,4 +1,4 @@
-"""Hard negatives for training pairs: what BM25 and dense search find and nobody judged."""
+"""Hard negatives for training pairs: unjudged documents that BM25 and dense search find."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -81,7 +81,8 @@ class Mining:
                 relevant = {doc for doc, grade in qrels[query].items() if grade > 0}
                 for positive in sorted(relevant):
                     if self._answers(positive):
-                        yield self._pair(text, positive, relevant, _of(runs, query), rng)
+                        of_query = {name: run.get(query, {}) for name, run in runs.items()}
+                        yield self._pair(text, positive, relevant, of_query, rng)
 
     def _answers(self, document_id: str) -> bool:
         """Tell whether a document that is judged relevant is there and has text; count if not."""
@@ -137,7 +138,3 @@ class Mining:
                 texts.add(document.content)
                 negatives.append(document)
         return negatives
-
-
-def _of(runs: Mapping[str, Run], query: str) -> Run:
-    return {channel: run.get(query, {}) for channel, run in runs.items()}

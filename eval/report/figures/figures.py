@@ -26,13 +26,13 @@ class SystemPair:
     """Two systems on one data set, item by item.
 
     Attributes:
-        key: what the ids of the drawing begin with.
+        key: prefix of the drawing's ids.
         names: of the two systems.
-        measure: what the values are of.
+        measure: name of the values' measure.
         first: item -> value of the first system.
         second: item -> value of the second, for the same items.
         links: item -> id of the place in the page that tells of it; items may lack one.
-        labels: item -> what is shown while a pointer is on it.
+        labels: item -> text that is shown while a pointer is on it.
     """
 
     key: str
@@ -282,7 +282,7 @@ def _target(pair: SystemPair, item: str) -> str | None:
 
 
 def _titles(pair: SystemPair, groups: Sequence[Sequence[str]]) -> dict[str, str]:
-    """Return what is shown at each link; a group of items is linked by its first."""
+    """Return the text that is shown at each link; a group of items is linked by its first."""
     linked = ((_target(pair, items[0]), items) for items in groups)
     return {target: _several(pair, items) for target, items in linked if target is not None}
 

@@ -15,7 +15,7 @@ GAP = 7.0  # points between a spot and its label
 
 
 def short_name(name: str) -> str:
-    """Cut a long name in its middle, as what tells names apart is at the ends of them.
+    """Cut a long name in its middle, as names differ mostly at their ends.
 
     A name with an underscore first gets a space of no width before it: matplotlib leaves such
     names out of legends.

@@ -61,7 +61,6 @@ def test_a_document_that_did_not_score_has_no_marks(index: Path) -> None:
 def test_without_encoders_the_words_of_the_query_are_marked(index: Path) -> None:
     with Index.open(index) as opened:
         marker = Marker(opened, {}, QUERIES)
-        assert marker.channels == ("query",)
         assert marker.own_words("q1") == {}
         assert marked(marker.marked("q1", "d1")[1], "query") == ["Rotate", "key", "keys"]
         with pytest.raises(ValueError, match="no document 'd9'"):
