@@ -58,11 +58,11 @@ class BeirDownload:
 
     def queries(self) -> dict[str, str]:
         """Read the judged queries."""
-        judged = self.qrels()
+        qrels = self.qrels()
         return {
             query.query_id: query.text
             for query in self._records("queries_iter")
-            if query.query_id in judged
+            if query.query_id in qrels
         }
 
     def qrels(self) -> Qrels:

@@ -96,16 +96,16 @@ def read_tasks(files: Sequence[Path]) -> list[LabelledTask]:
     Raises:
         ValueError: a task lacks a part or has one twice, or a file is not as `read_labelled` says.
     """
-    grouped: dict[str, dict[DataPart, Path]] = {}
+    by_task: dict[str, dict[DataPart, Path]] = {}
     for path in files:
         name, part = _task_part(path)
-        paths = grouped.setdefault(name, {})
+        paths = by_task.setdefault(name, {})
         if part in paths:
             raise ValueError(f"{paths[part]} and {path} are both {name}; rename one, or leave it")
         paths[part] = path
     return [
         LabelledTask(name, {part: read_labelled(path) for part, path in parts.items()})
-        for name, parts in grouped.items()
+        for name, parts in by_task.items()
     ]
 
 

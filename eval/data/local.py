@@ -48,9 +48,9 @@ class BeirFolder:
         A judged query may be empty; it finds nothing.
         """
         path = self.path / "queries.jsonl"
-        judged = self.qrels()
-        queries = {name: text for _, name, text in read_placed_queries(path) if name in judged}
-        missing = judged.keys() - queries.keys()
+        qrels = self.qrels()
+        queries = {name: text for _, name, text in read_placed_queries(path) if name in qrels}
+        missing = qrels.keys() - queries.keys()
         if missing:
             raise ValueError(
                 f"{path} lacks {len(missing)} judged queries of split {self._split!r}, "

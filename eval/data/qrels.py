@@ -43,12 +43,12 @@ def read_qrels(path: Path) -> Qrels:
             continue
         if count == _TREC:
             query_id, doc_id = unescape_id(query_id), unescape_id(doc_id)
-        judged = qrels.setdefault(query_id, {})
+        gains = qrels.setdefault(query_id, {})
         number = _gain(gain, place)
-        if judged.setdefault(doc_id, number) != number:
+        if gains.setdefault(doc_id, number) != number:
             raise ValueError(
                 f"{place}: document {shorten(doc_id)} of query {shorten(query_id)} was judged "
-                f"{judged[doc_id]}, here {number}"
+                f"{gains[doc_id]}, here {number}"
             )
     if not qrels:
         raise ValueError(f"{path} holds no judgements; expected {_layout(_TABLE)}")
@@ -67,8 +67,8 @@ def write_qrels(qrels: Qrels, path: Path) -> int:
     ids = EscapedIds()
     lines = [
         f"{ids[query_id]} 0 {ids[doc_id]} {gain}\n"
-        for query_id, judged in qrels.items()
-        for doc_id, gain in judged.items()
+        for query_id, gains in qrels.items()
+        for doc_id, gain in gains.items()
     ]
     replace_file(path, "".join(lines).encode())
     return ids.escaped

@@ -37,12 +37,12 @@ def read_placed_queries(path: Path) -> Iterator[tuple[str, str, str]]:
     Raises:
         OSError, ValueError: as `read_queries`.
     """
-    texts = _tab_separated(path) if path.suffix.lower() == ".tsv" else read_texts(path, "query")
+    texts = _read_tsv(path) if path.suffix.lower() == ".tsv" else read_texts(path, "query")
     for place, query in unique(texts, "query"):
         yield place, query.id, query.content
 
 
-def _tab_separated(path: Path) -> Iterator[tuple[str, Document]]:
+def _read_tsv(path: Path) -> Iterator[tuple[str, Document]]:
     for place, line in read_lines(path):
         name, tab, text = line.partition("\t")
         if not tab or not name.strip():

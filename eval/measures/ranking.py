@@ -48,8 +48,9 @@ def rank_columns(scores: NDArray[np.float64], columns: Sequence[int]) -> NDArray
         single = scores.astype(np.float32)
     ranks = np.full((len(columns), len(scores)), np.inf)
     for rank, column in zip(ranks, columns, strict=True):
-        own = single[:, column : column + 1]
-        before = (single > own).sum(axis=1) + (single[:, :column] == own).sum(axis=1)
-        returned = np.isfinite(scores[:, column])
-        rank[returned] = 1.0 + before[returned]
+        column_scores = single[:, column : column + 1]
+        better = (single > column_scores).sum(axis=1)
+        earlier_ties = (single[:, :column] == column_scores).sum(axis=1)
+        is_returned = np.isfinite(scores[:, column])
+        rank[is_returned] = (1.0 + better + earlier_ties)[is_returned]
     return ranks

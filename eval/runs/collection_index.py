@@ -118,13 +118,13 @@ def _build(
 ) -> IndexedDocuments:
     digest = DocumentsDigest()
 
-    def digested() -> Iterator[Document]:
+    def stream_digested() -> Iterator[Document]:
         for document in documents():
             if _is_indexed(document, build):
                 digest.add(document)
             yield document
 
-    report = build_index(digested(), encoders, path, build, progress)
+    report = build_index(stream_digested(), encoders, path, build, progress)
     _write_report(path, asdict(report) | {_DIGEST: digest.hexdigest})
     return IndexedDocuments(Index.open(path), digest.hexdigest, "built")
 
@@ -133,11 +133,11 @@ def _finish(
     build_with: Callable[[BuildOptions], IndexedDocuments], path: Path, build: BuildOptions
 ) -> IndexedDocuments:
     """Go on with an interrupted build; start over where it was begun here, of other documents."""
-    ours = _report_path(path).is_file()
+    built_here = _report_path(path).is_file()
     try:
         return build_with(build)
     except SourceChangedError as error:
-        if not ours:
+        if not built_here:
             raise ValueError(f"{path}: {error}") from error
     return replace(build_with(replace(build, resume=False)), state="rebuilt")
 

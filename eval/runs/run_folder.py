@@ -144,22 +144,22 @@ class RetrievalRecordFiles:
         """Write the files of one data set; the record comes last: where it is, all are.
 
         Returns:
-            The record as written; where ids were escaped, with how many in a file, "escaped_ids".
+            The record as written; where ids were escaped, its details count them as "escaped_ids".
         """
         folder.mkdir(parents=True, exist_ok=True)
         stem = self.record.stem
-        escaped = [write_qrels(self.qrels, folder / f"{stem}.qrels")]
+        escaped_counts = [write_qrels(self.qrels, folder / f"{stem}.qrels")]
         for name, run in self.runs.items():
             path = folder / f"{stem}.{name}.trec"
-            escaped.append(write_trec(run, path, tag=f"lastword-{name}"))
+            escaped_counts.append(write_trec(run, path, tag=f"lastword-{name}"))
         lines = [
             json.dumps({"_id": query_id, "text": text}, ensure_ascii=True) + "\n"
             for query_id, text in self.queries.items()
         ]
         replace_file(folder / f"{stem}.queries.jsonl", "".join(lines).encode())
         record = self.record
-        if max(escaped):
-            details = {**record.details, "escaped_ids": max(escaped)}
+        if max(escaped_counts):
+            details = {**record.details, "escaped_ids": max(escaped_counts)}
             record = replace(record, details=details)
         record.write(folder)
         return record

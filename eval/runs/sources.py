@@ -31,10 +31,10 @@ def source_differences(systems: Sequence[System], dataset: str) -> list[SourceDi
         ValueError: items are numbers, as of sentence pairs, so that they are not the same items.
     """
     sources = [(system.name, system.source(dataset)) for system in systems]
-    known = [(name, source) for name, source in sources if source]
-    if not known:
+    with_digests = [(name, source) for name, source in sources if source]
+    if not with_digests:
         return []
-    (first_name, first), *others = known
+    (first_name, first), *others = with_digests
     differences = [
         SourceDifference(dataset, (first_name, name), parts)
         for name, source in others

@@ -130,9 +130,9 @@ class FileSystem:
                 f"{path} answers no query that {qrels} judges: its first query is "
                 f"{next(iter(run), None)!r}, the first judged one {next(iter(judgements))!r}"
             )
-        answered = cut_run({query_id: run.get(query_id, {}) for query_id in judgements})
+        answers = cut_run({query_id: run.get(query_id, {}) for query_id in judgements})
         values = evaluate(run, judgements, measures)
-        return FileSystem(name, qrels.stem, answered, judgements, values)
+        return FileSystem(name, qrels.stem, answers, judgements, values)
 
     @property
     def values(self) -> Mapping[str, Values]:
@@ -161,8 +161,8 @@ def gather_evidence(systems: Sequence[System], dataset: str) -> dict[str, Eviden
         by_name[system.name] = evidence
     first = next(iter(by_name))
     for name, other in by_name.items():
-        for query_id, judged in other.qrels.items():
-            if by_name[first].qrels.get(query_id, judged) != judged:
+        for query_id, gains in other.qrels.items():
+            if by_name[first].qrels.get(query_id, gains) != gains:
                 raise ValueError(
                     f"{first} and {name} were judged by different judgements of {dataset}, e.g. "
                     f"of query {query_id!r}; judge both by the same"

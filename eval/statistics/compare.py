@@ -40,7 +40,7 @@ class CompareOptions:
     def __post_init__(self) -> None:
         check_fields(self)
         if not 0 < self.level < 1:
-            raise ValueError(f"level must be between 0 and 1; got {self.level}")
+            raise ValueError(f"level must be above 0 and below 1, e.g. 0.95; got {self.level}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,14 +209,14 @@ def _shared_datasets(
     """Return the data sets that all systems have, and who has the others."""
     if len(systems) < 2:
         raise ValueError(f"a comparison needs two systems; got {', '.join(systems) or 'none'}")
-    known = dict.fromkeys(dataset for by_dataset in systems.values() for dataset in by_dataset)
+    datasets = dict.fromkeys(dataset for by_dataset in systems.values() for dataset in by_dataset)
     owners = {
-        dataset: tuple(name for name in systems if dataset in systems[name]) for dataset in known
+        dataset: tuple(name for name in systems if dataset in systems[name]) for dataset in datasets
     }
     shared = [dataset for dataset, names in owners.items() if len(names) == len(systems)]
     if not shared:
-        listed = "; ".join(f"{name} has {', '.join(sets)}" for name, sets in systems.items())
-        raise ValueError(f"no data set is shared by all systems: {listed}")
+        lists = "; ".join(f"{name} has {', '.join(sets)}" for name, sets in systems.items())
+        raise ValueError(f"no data set is shared by all systems: {lists}")
     return shared, {dataset: names for dataset, names in owners.items() if dataset not in shared}
 
 
@@ -249,8 +249,8 @@ def _difference(strata: Sequence[Paired], options: CompareOptions) -> Difference
     alone = strata[0] if len(strata) == 1 else None
     # The sum of these is the difference of the macro averages, whatever the signs.
     parts = [part * share / len(part) for part, share in zip(differences, weights, strict=True)]
-    compared = differences[0] if alone else np.concatenate(parts)
-    test = sign_flip_test(compared, np.random.default_rng(options.seed))
+    terms = differences[0] if alone else np.concatenate(parts)
+    test = sign_flip_test(terms, np.random.default_rng(options.seed))
     baseline_mean, system_mean = np.array(weights) @ [
         paired.values.mean(axis=1) for paired in strata
     ]
@@ -265,8 +265,8 @@ def _difference(strata: Sequence[Paired], options: CompareOptions) -> Difference
         ),
         test=test,
         p_holm=test.p,
-        effect=effect_size(compared) if alone else None,
-        outcomes=outcomes(compared),
+        effect=effect_size(terms) if alone else None,
+        outcomes=outcomes(terms),
         only_baseline=alone.only_baseline if alone else (),
         only_system=alone.only_system if alone else (),
     )

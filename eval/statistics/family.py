@@ -41,8 +41,8 @@ def correct(tests: Sequence[FamilyTest]) -> tuple[list[float], int]:
     for test in tests:
         if test.key is not None:
             family.setdefault(test.key, test.p)
-    adjusted = dict(zip(family, holm(list(family.values())), strict=True))
-    return [adjusted.get(test.key, 1.0) for test in tests], len(family)
+    corrected = dict(zip(family, holm(list(family.values())), strict=True))
+    return [corrected.get(test.key, 1.0) for test in tests], len(family)
 
 
 def identical_systems(items: Mapping[str, Mapping[str, Items]]) -> dict[str, str]:
@@ -51,15 +51,15 @@ def identical_systems(items: Mapping[str, Mapping[str, Items]]) -> dict[str, str
     Args:
         items: data set -> system -> item -> value.
     """
-    known: dict[str, str] = {}
+    identical: dict[str, str] = {}
     names = list(next(iter(items.values())))
     for at, name in enumerate(names):
         for other in names[:at]:
-            if other not in known and all(
+            if other not in identical and all(
                 values[other] == values[name] for values in items.values()
             ):
-                known[name] = other
-    return known
+                identical[name] = other
+    return identical
 
 
 def family_text(tests: int, alpha: float) -> str:

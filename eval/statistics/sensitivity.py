@@ -133,8 +133,9 @@ def place_prompts(column: PromptValues, seed: int = 0) -> list[PromptStanding]:
     if len(column) > 1:
         order = {best: column[best]} | dict(column)
         options = CompareOptions(seed=seed)
-        compared = compare({name: {"": values} for name, values in order.items()}, options=options)
-        p_values = {row.system: row.p_holm for row in compared.rows}
+        systems = {name: {"": values} for name, values in order.items()}
+        comparison = compare(systems, options=options)
+        p_values = {row.system: row.p_holm for row in comparison.rows}
         alpha = 1 - options.level
     return [
         PromptStanding(name, mean, p_values.get(name), name == best or bool(p_values[name] > alpha))
@@ -162,8 +163,8 @@ def measure_spread(
     if default in means:
         gain = means[best] - means[default]
         if best != default:
-            both = {name: {"": column[name]} for name in (default, best)}
-            gain_interval = compare(both, options=CompareOptions(seed=seed)).rows[0].interval
+            systems = {name: {"": column[name]} for name in (default, best)}
+            gain_interval = compare(systems, options=CompareOptions(seed=seed)).rows[0].interval
     samples = _draw_samples(len(values), seed)
     return Spread(
         dataset=dataset,
@@ -202,19 +203,19 @@ def count_flips(dataset: str, columns: Mapping[str, PromptValues], seed: int = 0
             a, b, names = b, a, (names[1], names[0])
         samples = _draw_samples(len(shared), seed)
         ahead = _ahead(a[:, None] - b[None, :])  # (prompts, prompts)
-        lost = 1 - np.diagonal(ahead)
+        losses = 1 - np.diagonal(ahead)
         # Models are drawn prompts for apart: one random prompt each.
-        others = _draw_samples(len(shared), seed + 1)
-        drawn = zip(samples[:2000], others[:2000], strict=True)
-        wins = np.array([ahead[np.ix_(x, y)].mean() for x, y in drawn])
+        other_samples = _draw_samples(len(shared), seed + 1)
+        sample_pairs = zip(samples[:2000], other_samples[:2000], strict=True)
+        wins = np.array([ahead[np.ix_(x, y)].mean() for x, y in sample_pairs])
         several = len(shared) > 1
         flips.append(
             Flips(
                 dataset,
                 *names,
                 prompts=len(shared),
-                flips=float(lost.mean()),
-                flips_interval=_interval(lost[samples].mean(axis=1)) if several else None,
+                flips=float(losses.mean()),
+                flips_interval=_interval(losses[samples].mean(axis=1)) if several else None,
                 superiority=float(ahead.mean()),
                 superiority_interval=_interval(wins) if several else None,
             )
@@ -230,8 +231,8 @@ def measure_agreement(dataset: str, columns: Mapping[str, PromptValues]) -> Agre
     shared = [prompt for prompt in means[0] if all(prompt in by_prompt for by_prompt in means)]
     orders = [[by_prompt[prompt] for by_prompt in means] for prompt in shared]
     taus = [float(kendalltau(a, b).statistic) for a, b in combinations(orders, 2)]
-    known = [tau for tau in taus if not np.isnan(tau)]
-    return Agreement(dataset, len(shared), float(np.mean(known)) if known else None)
+    defined = [tau for tau in taus if not np.isnan(tau)]
+    return Agreement(dataset, len(shared), float(np.mean(defined)) if defined else None)
 
 
 def prompt_means(column: PromptValues) -> dict[str, float]:
@@ -244,8 +245,8 @@ def prompt_means(column: PromptValues) -> dict[str, float]:
 
 def _ahead(differences: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return 1 where a difference is above 0, .5 where it is 0."""
-    tied = np.abs(differences) <= ROUNDING
-    return np.where(tied, 0.5, (differences > 0).astype(np.float64))
+    ties = np.abs(differences) <= ROUNDING
+    return np.where(ties, 0.5, (differences > 0).astype(np.float64))
 
 
 def _draw_samples(n: int, seed: int) -> NDArray[np.int64]:
@@ -271,8 +272,8 @@ def measure_sensitivity(
     """
     report: dict[str, Any] = {"spread": [], "flips": [], "agreement": [], "standings": []}
     for dataset, by_model in columns.items():
-        judged = {model: column for model, column in by_model.items() if column}
-        for model, column in judged.items():
+        models = {model: column for model, column in by_model.items() if column}
+        for model, column in models.items():
             default = next((name for name in defaults if name in column), None)
             spread = measure_spread(dataset, model, column, default, seed)
             report["spread"].append(spread.to_json())
@@ -280,7 +281,7 @@ def measure_sensitivity(
                 {"dataset": dataset, "model": model, **asdict(standing)}
                 for standing in place_prompts(column, seed)
             ]
-        if len(judged) > 1:
-            report["flips"] += [asdict(flips) for flips in count_flips(dataset, judged, seed)]
-            report["agreement"].append(asdict(measure_agreement(dataset, judged)))
+        if len(models) > 1:
+            report["flips"] += [asdict(flips) for flips in count_flips(dataset, models, seed)]
+            report["agreement"].append(asdict(measure_agreement(dataset, models)))
     return report

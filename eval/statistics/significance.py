@@ -77,17 +77,18 @@ def sign_flip_test(
     _check(differences)
     if flips < 1:
         raise ValueError(f"a random test needs at least 1 flip; got {flips}")
-    moved = differences[differences != 0]
+    nonzero = differences[differences != 0]
     # A sum as far from 0 as the observed one must not be lost to rounding.
-    far = abs(float(moved.sum())) - ROUNDING * float(np.abs(moved).sum())
-    if len(moved) <= EXACT:
-        sums = _all_sums(np.abs(moved))
-        return SignFlip(np.count_nonzero(np.abs(sums) >= far) / len(sums), True, 2 ** len(moved))
-    beyond = sum(
-        int(np.count_nonzero(np.abs(2.0 * (drawn @ moved) - moved.sum()) >= far))
-        for drawn in _random_halves(len(moved), generator, flips)
+    threshold = abs(float(nonzero.sum())) - ROUNDING * float(np.abs(nonzero).sum())
+    if len(nonzero) <= EXACT:
+        sums = _all_sums(np.abs(nonzero))
+        p = np.count_nonzero(np.abs(sums) >= threshold) / len(sums)
+        return SignFlip(p, True, 2 ** len(nonzero))
+    count = sum(
+        int(np.count_nonzero(np.abs(2.0 * (halves @ nonzero) - nonzero.sum()) >= threshold))
+        for halves in _random_halves(len(nonzero), generator, flips)
     )
-    return SignFlip((beyond + 1) / (flips + 1), False, flips)
+    return SignFlip((count + 1) / (flips + 1), False, flips)
 
 
 def mean_interval(
@@ -127,8 +128,8 @@ def mean_interval(
     if not noise.any():
         return Interval(mean, mean, level)
     tails = _widened_tails(noise, sizes, level)
-    drawn = shares @ [_deviations(stratum, generator) for stratum in strata]  # (RESAMPLES,)
-    reach = float(np.quantile(np.abs(drawn), 1 - tails))
+    deviations = shares @ [_deviations(stratum, generator) for stratum in strata]  # (RESAMPLES,)
+    reach = float(np.quantile(np.abs(deviations), 1 - tails))
     return Interval(mean - reach, mean + reach, level)
 
 
@@ -196,8 +197,8 @@ def _random_halves(
     rows = max(1, _TOGETHER // n)
     for start in range(0, flips, rows):
         shape = min(rows, flips - start), math.ceil(n / 8)
-        drawn = generator.integers(0, 256, shape, np.uint8)  # eight coins each
-        yield np.unpackbits(drawn, axis=1, count=n).astype(np.float64)
+        coins = generator.integers(0, 256, shape, np.uint8)  # eight coins each
+        yield np.unpackbits(coins, axis=1, count=n).astype(np.float64)
 
 
 def _deviations(stratum: Differences, generator: np.random.Generator) -> Differences:

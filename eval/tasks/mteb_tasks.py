@@ -94,9 +94,9 @@ def judge_task(task: "AbsTask", model: "DenseModel", cache: "ResultCache") -> "T
     if task.is_aggregate:
         for part in task.metadata.tasks:
             judge_task(part, model, cache)
-    known = _load_result(task, model, cache)
-    stale = known is not None and known.dataset_revision != task.metadata.revision
-    if known is None or stale or known.get_missing_evaluations(task):
+    result = _load_result(task, model, cache)
+    stale = result is not None and result.dataset_revision != task.metadata.revision
+    if result is None or stale or result.get_missing_evaluations(task):
         _fetch(task)
     outcome = mteb.evaluate(
         model,

@@ -175,14 +175,14 @@ def _of_beir(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
     """Fill in one set of BEIR: its name, Anserini's BM25 figure, and the download."""
     fields = {key: value for key, value in table.items() if key not in ("each", "tolerance")}
     parts = CQADUPSTACK_PARTS if name == CQADUPSTACK else (name,)
-    expected = {part: BEIR[part].flat for part in parts}
+    flats = {part: BEIR[part].flat for part in parts}
     if len(parts) > 1:
-        expected = {"": WHOLE[name].flat, **expected}
+        flats = {"": WHOLE[name].flat, **flats}
     figures = [
         {"expected": flat, "tolerance": table["tolerance"], "run": "bm25", "dataset": part}
-        for part, flat in expected.items()
+        for part, flat in flats.items()
     ]
     size = WHOLE[name].megabytes
     terms = f"{size:,} MB to download" if size else f"no download, {WHOLE[name].licence}"
-    filled = {key: fields[key].format(dataset=name) for key in ("name", "what")}
-    return fields | filled | {"datasets": parts, "figures": figures, "needs": f"{name} ({terms})"}
+    texts = {key: fields[key].format(dataset=name) for key in ("name", "what")}
+    return fields | texts | {"datasets": parts, "figures": figures, "needs": f"{name} ({terms})"}

@@ -119,7 +119,11 @@ CALLS: list[tuple[Callable[[Path], object], type[Exception], str]] = [
     (lambda p: ModelAccess(device=WRONG), TypeError, "device must be a str; got 3"),
     (lambda p: LLMOptions(max_text_tokens=True), TypeError, "max_text_tokens must be a whole numb"),
     (lambda p: JudgeOptions(measures=EMPTY), TypeError, "measures must be a list of str; got ''"),
-    (lambda p: CompareOptions(level=2), ValueError, "level must be between 0 and 1; got 2"),
+    (
+        lambda p: CompareOptions(level=2),
+        ValueError,
+        "level must be above 0 and below 1, e.g. 0.95; got 2",
+    ),
     (lambda p: TuningOptions(budget=WRONG), TypeError, "budget must be a str; got 3"),
     (lambda p: lw.load_encoder(WRONG), TypeError, "model must be a name or a folder; got int"),
     (
