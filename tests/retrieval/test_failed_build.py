@@ -1,5 +1,8 @@
 """A build that fails or is interrupted loses no index and leaves no half-made folder."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -121,3 +124,37 @@ def test_what_was_staged_and_not_committed_leaves_no_files(tmp_path: Path) -> No
         writer.delete(["d3"])
         writer.merge()
     assert contents(tmp_path / "i") == before
+
+
+@pytest.mark.parametrize("complete", [False, True])
+def test_ctrl_c_in_a_build_with_a_model(tmp_path: Path, complete: bool) -> None:
+    """The signal comes while the model encodes, in whatever library that is."""
+    path = tmp_path / "i"
+    if complete:
+        lw.build(path, ["green tea"], "bm25").close()
+    code = (
+        "import pathlib, sys, lastword as lw\n"
+        "def texts():\n"
+        "    for at in range(100_000):\n"
+        "        if at == 257:\n"  # a window is full: the next thing is the model
+        "            print('reads', flush=True)\n"
+        "        yield f'document {at} about tea and keys'\n"
+        f"lw.build({str(path)!r}, texts(), options=lw.BuildOptions(overwrite=True))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job may ignore it
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "reads\n"
+    process.send_signal(signal.SIGINT)
+    _, lines = process.communicate()
+    assert "KeyboardInterrupt" in lines.splitlines()[-1] and process.returncode != 0
+    if complete:
+        with lw.open(path) as index:
+            assert index.search("tea")[0].text == "green tea"
+    else:
+        assert list(tmp_path.iterdir()) == []
