@@ -53,7 +53,7 @@ def _genes(
     genes: dict[str, tuple[Any, ...]] = {}
     if len(channels) > 1:
         settings = grid(len(channels), ["minmax"], FUSION_STEP)
-        genes["fusion"] = tuple(one.text(channels) for one in settings)
+        genes["fusion"] = tuple(setting.text(channels) for setting in settings)
     if documents:
         depth = len(encoder.backbone.layers)
         genes["layer"] = (-1, *(-at for at in range(2, min(depth, 8) + 1)))
@@ -72,19 +72,19 @@ def pool(space: Space, others: Sequence[tuple[str, Prompt]]) -> tuple[Proposal, 
         others: (what it is called, prompt): the model's own, the user's, the library's. Only the
             words around the text are taken of them.
     """
-    found = [Proposal(space.default, FIRST_PROMPTS, "default")]
+    proposals = [Proposal(space.default, FIRST_PROMPTS, "default")]
     if not space.roles:
-        return tuple(found)
-    found.append(Proposal(space.empty(), FIRST_PROMPTS, "no words at all"))
+        return tuple(proposals)
+    proposals.append(Proposal(space.empty(), FIRST_PROMPTS, "no words at all"))
     for name, prompt in others:
         words = worded_as(space, prompt)
         if words is not None:
-            found.append(Proposal(words, FIRST_PROMPTS, name))
-    unlike: dict[object, Proposal] = {}
-    for one in found:
-        unlike.setdefault(one.prompt.forms[0].all, one)
-    found = list(unlike.values())
-    return (*found, *_ensemble(space, found))
+            proposals.append(Proposal(words, FIRST_PROMPTS, name))
+    unique: dict[object, Proposal] = {}
+    for proposal in proposals:
+        unique.setdefault(proposal.prompt.forms[0].all, proposal)
+    proposals = list(unique.values())
+    return (*proposals, *_ensemble(space, proposals))
 
 
 def worded_as(space: Space, prompt: Prompt) -> Prompt | None:
@@ -93,7 +93,7 @@ def worded_as(space: Space, prompt: Prompt) -> Prompt | None:
         around = {
             role: _plain(form.templates(role)[0]) for role in space.roles if form.templates(role)
         }
-        words = {role: one for role, one in around.items() if one is not None}
+        words = {role: plain for role, plain in around.items() if plain is not None}
         if len(words) == len(space.roles) and not form.needs:
             return space.reworded(space.default, words)
     return None
@@ -105,12 +105,13 @@ def _plain(template: Template) -> Around | None:
     return Around(*template.text.split(SLOT))
 
 
-def _ensemble(space: Space, found: Sequence[Proposal]) -> Iterator[Proposal]:
+def _ensemble(space: Space, proposals: Sequence[Proposal]) -> Iterator[Proposal]:
     """Average the states of several wordings (CuPL, Pratt et al., ICCV 2023)."""
-    worded = [one.prompt for one in found if one.prompt != space.empty()][:ENSEMBLE]
+    empty = space.empty()
+    worded = [each.prompt for each in proposals if each.prompt != empty][:ENSEMBLE]
     if len(worded) < 2 or space.roles != (Role.QUERY,):
         return
     form = space.default.forms[0]
-    several = tuple(one.forms[0].query[0] for one in worded)
+    several = tuple(each.forms[0].query[0] for each in worded)
     prompt = replace(space.default, forms=(replace(form, query=several),))
     yield Proposal(prompt, FIRST_PROMPTS, f"mean of {len(several)} wordings", prompted=False)

@@ -45,7 +45,7 @@ class TuningFacts:
         """What the verdict hangs on: CONFIRM, else the best on SELECT or out of fold."""
         if self.outcome.confirmed is not None:
             return self.outcome.confirmed
-        return max(self.outcome.selected, key=lambda one: one.gain, default=None)
+        return max(self.outcome.selected, key=lambda gain: gain.gain, default=None)
 
     @property
     def changed(self) -> bool:
@@ -75,14 +75,14 @@ class TuningFacts:
     @property
     def drawings(self) -> list[Plot]:
         """Query by query, against the default."""
-        held = self.tested
-        if held is None:
+        tested = self.tested
+        if tested is None:
             return []
-        base = dict.fromkeys(held.differences, 0.0)
+        base = dict.fromkeys(tested.differences, 0.0)
         drawn = figures.SystemPair(
-            "tuned", ("default", "prompt"), self.data.measure, base, held.differences, {}, {}
+            "tuned", ("default", "prompt"), self.data.measure, base, tested.differences, {}, {}
         )
-        reach = (held.interval.low, held.interval.high) if held.interval else None
+        reach = (tested.interval.low, tested.interval.high) if tested.interval else None
         return [Plot("gains", "Every query, from won to lost", figures.differences(drawn, reach))]
 
 
@@ -94,7 +94,8 @@ def page(facts: TuningFacts) -> str:
 
 def _gains(outcome: TuningOutcome) -> Iterator[Listing]:
     tested = [
-        ("SELECT" if outcome.queries["confirm"] else "out of fold", one) for one in outcome.selected
+        ("SELECT" if outcome.queries["confirm"] else "out of fold", gain)
+        for gain in outcome.selected
     ]
     tested += [("CONFIRM", outcome.confirmed)] if outcome.confirmed else []
     if not tested:
@@ -108,21 +109,21 @@ def _gains(outcome: TuningOutcome) -> Iterator[Listing]:
         ),
         tuple(
             (
-                where,
-                one.proposal.title,
-                f"{one.default:.4f}",
-                f"{one.mean:.4f}",
-                f"{one.gain:+.4f}",
-                f"{one.interval.low:+.4f} to {one.interval.high:+.4f}" if one.interval else "-",
-                f"{one.p:.3g}",
-                str(one.outcomes.wins),
-                str(one.outcomes.ties),
-                str(one.outcomes.losses),
-                f"{one.worst:+.3f}",
-                f"{one.bound:+.3f}",
-                f"{one.mcallester:+.3f}",
+                part,
+                gain.proposal.title,
+                f"{gain.default:.4f}",
+                f"{gain.mean:.4f}",
+                f"{gain.gain:+.4f}",
+                f"{gain.interval.low:+.4f} to {gain.interval.high:+.4f}" if gain.interval else "-",
+                f"{gain.p:.3g}",
+                str(gain.outcomes.wins),
+                str(gain.outcomes.ties),
+                str(gain.outcomes.losses),
+                f"{gain.worst:+.3f}",
+                f"{gain.bound:+.3f}",
+                f"{gain.mcallester:+.3f}",
             )
-            for where, one in tested
+            for part, gain in tested
         ),
         "p by sign flips; on SELECT corrected by Holm over finalists. Lower bound: the mean "
         "gain on queries of the same kind is above it, by a betting bound that is wrong with "
@@ -133,8 +134,11 @@ def _gains(outcome: TuningOutcome) -> Iterator[Listing]:
 
 
 def _prompts(facts: TuningFacts) -> Listing:
-    done = sorted((one for one in facts.outcome.scored if one.finished), key=lambda one: -one.mean)
-    means, roles = [one.mean for one in done], facts.setup.space.roles
+    done = sorted(
+        (result for result in facts.outcome.scored if result.finished),
+        key=lambda result: -result.mean,
+    )
+    means, roles = [result.mean for result in done], facts.setup.space.roles
     spread = (
         f"{len(done)} of {len(facts.outcome.scored)} prompts were raced to the end: from "
         f"{min(means):.4f} to {max(means):.4f}, median {statistics.median(means):.4f}. "
@@ -153,35 +157,35 @@ def _prompts(facts: TuningFacts) -> Listing:
         ),
         tuple(
             (
-                f"{one.mean:.4f}",
-                proposer_title(one.proposal.made_by),
-                one.proposal.how,
-                *(_wording(one.proposal.prompt.forms[0].templates(role)) for role in roles),
-                one.proposal.prompt.fusion,
+                f"{result.mean:.4f}",
+                proposer_title(result.proposal.made_by),
+                result.proposal.how,
+                *(_wording(result.proposal.prompt.forms[0].templates(role)) for role in roles),
+                result.proposal.prompt.fusion,
             )
-            for one in done[:SHOWN]
+            for result in done[:SHOWN]
         ),
         spread,
     )
 
 
 def _wording(templates: Sequence[Template]) -> str:
-    return " | ".join(one.text for one in templates)
+    return " | ".join(template.text for template in templates)
 
 
 def _queries(facts: TuningFacts) -> Iterator[Listing]:
-    held = facts.tested
-    if held is None:
+    tested = facts.tested
+    if tested is None:
         return
-    order = sorted(held.differences, key=lambda query: (-held.differences[query], query))
-    for key, heading, some in (
+    order = sorted(tested.differences, key=lambda query: (-tested.differences[query], query))
+    for key, heading, queries in (
         ("won", "Queries won most", order[:SHOWN]),
         ("lost", "Queries lost most", order[::-1][:SHOWN]),
     ):
         rows = tuple(
-            (f"{held.differences[query]:+.4f}", query, facts.data.queries[query])
-            for query in some
-            if (held.differences[query] > 0) == (key == "won") and held.differences[query]
+            (f"{tested.differences[query]:+.4f}", query, facts.data.queries[query])
+            for query in queries
+            if (tested.differences[query] > 0) == (key == "won") and tested.differences[query]
         )
         if rows:
             yield Listing(key, heading, (">difference", "query", "text"), rows, "")
@@ -189,7 +193,7 @@ def _queries(facts: TuningFacts) -> Iterator[Listing]:
 
 def _costs(facts: TuningFacts) -> Listing:
     outcome = facts.outcome
-    lost = sum(not one.finished for one in outcome.scored)
+    lost = sum(not result.finished for result in outcome.scored)
     rows = (
         ("budget", str(facts.setup.budget)),
         ("tokens", f"{outcome.spent.tokens:,}"),

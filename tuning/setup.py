@@ -161,7 +161,7 @@ def _heading(
         "holds": manifest_digest(index.manifest),
         "judged": content_hash([dict(data.queries), {q: dict(d) for q, d in data.qrels.items()}]),
         "asked": {name: value for name, value in settings.items() if value != ""},
-        "pool": [key_of(one.prompt) for one in task.pool],
+        "pool": [key_of(proposal.prompt) for proposal in task.pool],
     }
 
 
@@ -199,6 +199,6 @@ def _document_tokens(setup: TuningSetup) -> int:
     """Count the tokens of documents in their prompt; of many, on a sample."""
     index = setup.objective.index
     every = max(1, index.documents // SAMPLE)
-    texts = [one.content for at, one in enumerate(index.stream()) if at % every == 0]
+    texts = [document.content for at, document in enumerate(index.stream()) if at % every == 0]
     counted = fed_tokens(setup.encoder, texts, Role.DOCUMENT)
     return round(counted * index.documents / max(1, len(texts)))

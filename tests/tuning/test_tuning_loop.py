@@ -20,7 +20,7 @@ from tests.killed_tuning import LIBRARY, run
 from tuning.proposers.evolve import Evolve
 from tuning.search.bounds import betting_bound, mcallester_bound
 from tuning.search.budget import Budget, Cost, Meter, SpentError
-from tuning.search.choice import gain
+from tuning.search.choice import measure_gain
 from tuning.search.journal import Journal
 from tuning.search.pipeline import CHANGE, KEEP, Sealed, tune
 from tuning.search.scorer import Scorer
@@ -273,7 +273,7 @@ def test_a_gain_is_accepted_by_enough_and_surely() -> None:
         SPACE.reworded(SPACE.default, {Role.QUERY: Around("good ", "")}), "test", prompted=True
     )
     mine, base = np.full(30, 0.6), np.full(30, 0.5)
-    held = gain(better, [str(at) for at in range(30)], (mine, base), Rules())
+    held = measure_gain(better, [str(at) for at in range(30)], (mine, base), Rules())
     assert held.accepted(Rules()) and not held.accepted(Rules(min_effect=0.2))
     assert held.outcomes.wins == 30 and held.gain == pytest.approx(0.1)
 

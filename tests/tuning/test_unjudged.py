@@ -156,7 +156,7 @@ def test_a_judge_that_likes_what_comes_first_says_nothing() -> None:
 def test_a_judge_is_understood_however_it_names_a_list(said: str, preferred: float) -> None:
     """The same word for both orders is no preference, so it is read of one order."""
     judge = Judge(Echo(said), {"q": "a query"}, lists, plain_prompt())
-    assert judge._asked("q", ["one"], ["two"]) == preferred
+    assert judge._compare("q", ["one"], ["two"]) == preferred
 
 
 def test_signals_are_held_against_the_truth() -> None:

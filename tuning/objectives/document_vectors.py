@@ -45,16 +45,20 @@ class IndexRows:
 
     def _rows(self, query_id: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         relevant = self._data.relevant_of(query_id)
-        found = [rows for one in sorted(relevant) if (rows := self._vectors(one)) is not None]
-        if not found:
+        positives = [
+            rows for document in sorted(relevant) if (rows := self._vectors(document)) is not None
+        ]
+        if not positives:
             raise ValueError(f"the index has none of the documents relevant to query {query_id!r}")
-        answers = np.concatenate(found)
+        answers = np.concatenate(positives)
         near = Representation(answers[:1], None, np.zeros(1, np.int64))
         hits = self._index.search(DENSE, near, NEAREST + len(answers)).rows[0]
         wrong = [self._ids[int(row)] for row in hits if row >= 0]
-        others = [one for one in dict.fromkeys(wrong) if one not in relevant]
-        kept = [rows for one in others if (rows := self._vectors(one)) is not None][:NEAREST]
-        return answers, np.concatenate(kept) if kept else answers[:0]
+        others = [document for document in dict.fromkeys(wrong) if document not in relevant]
+        negatives = [rows for document in others if (rows := self._vectors(document)) is not None][
+            :NEAREST
+        ]
+        return answers, np.concatenate(negatives) if negatives else answers[:0]
 
     def _vectors(self, document_id: str) -> NDArray[np.float32] | None:
         try:

@@ -72,10 +72,10 @@ class JudgedQueries:
             ValueError: there is none.
         """
         known = set(index.ids())
-        kept = {query for query in self.queries if self.relevant_of(query) & known}
-        if not kept:
+        answered = {query for query in self.queries if self.relevant_of(query) & known}
+        if not answered:
             raise ValueError(f"{index.path} has none of the documents that are judged relevant")
-        queries = {query: text for query, text in self.queries.items() if query in kept}
+        queries = {query: text for query, text in self.queries.items() if query in answered}
         return JudgedQueries(queries, {query: self.qrels[query] for query in queries}, self.measure)
 
     @property
@@ -154,7 +154,9 @@ class IndexObjective:
         values = dict(zip(query_ids, self.judge(run, query_ids).tolist(), strict=True))
         order = sorted(query_ids, key=lambda query: (values[query], query))
         failures = (self._failure(query, run) for query in order if values[query] < 1)
-        return list(islice((one for one in failures if one is not None), SHOWN_FAILURES))
+        return list(
+            islice((failure for failure in failures if failure is not None), SHOWN_FAILURES)
+        )
 
     def run(self, prompt: Prompt, query_ids: Sequence[str]) -> Run:
         """Search for queries under a prompt.
@@ -236,12 +238,14 @@ class IndexObjective:
     def _failure(self, query: str, run: Run) -> Failure | None:
         judged = self.data.qrels[query]
         order = [document for document, _ in ranked(run[query])]
-        right = next((one for one in judged if judged[one] > 0 and self._has(one)), None)
-        wrong = next((one for one in order if judged.get(one, 0) <= 0), None)
+        right = next(
+            (document for document in judged if judged[document] > 0 and self._has(document)), None
+        )
+        wrong = next((document for document in order if judged.get(document, 0) <= 0), None)
         if right is None or wrong is None:
             return None
         rank = order.index(right) + 1 if right in order else None
-        answer, mistake = (self.index.document(one).content for one in (right, wrong))
+        answer, mistake = (self.index.document(document).content for document in (right, wrong))
         return Failure(self.data.queries[query], answer, mistake, rank)
 
     def _has(self, document_id: str) -> bool:

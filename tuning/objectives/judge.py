@@ -21,8 +21,8 @@ SHOWN = 5  # texts of a list
 WORDS = 60  # of a text
 MOST_TOKENS = 4
 TIE = 0.5
-_SAID = re.compile(r"\W*(?:(?:answer|list|is)\W+)*([AB])\W*", re.IGNORECASE)
-ASKED = Path(__file__).with_suffix(".toml")
+_ANSWER = re.compile(r"\W*(?:(?:answer|list|is)\W+)*([AB])\W*", re.IGNORECASE)
+QUESTIONS = Path(__file__).with_suffix(".toml")
 
 Lists = Callable[[Prompt, Sequence[str]], Mapping[str, Sequence[str]]]
 """Prompt and query ids -> the texts that each query finds, the best first."""
@@ -34,7 +34,7 @@ class Judge:
     def __init__(
         self, chat: Chat, queries: Mapping[str, str], lists: Lists, incumbent: Prompt, seed: int = 0
     ) -> None:
-        """Take who judges, what is searched for, how, and against which prompt."""
+        """Take the chat model, the queries, how they are searched, and the prompt to beat."""
         self._chat, self._queries, self._lists = chat, queries, lists
         self._incumbent, self._seed = incumbent, seed
 
@@ -43,8 +43,8 @@ class Judge:
         base = self._lists(self._incumbent, query_ids)
         return np.array(
             [
-                [self._preferred(query, base[query], held[query]) for query in query_ids]
-                for held in (self._lists(prompt, query_ids) for prompt in prompts)
+                [self._preferred(query, base[query], lists[query]) for query in query_ids]
+                for lists in (self._lists(prompt, query_ids) for prompt in prompts)
             ]
         )
 
@@ -56,20 +56,20 @@ class Judge:
         """Return none: nobody knows what should have been found."""
         return []
 
-    def _preferred(self, query: str, base: Sequence[str], held: Sequence[str]) -> float:
-        base, held = base[:SHOWN], held[:SHOWN]
-        if list(base) == list(held):
+    def _preferred(self, query: str, base: Sequence[str], challenger: Sequence[str]) -> float:
+        base, challenger = base[:SHOWN], challenger[:SHOWN]
+        if list(base) == list(challenger):
             return TIE
-        second = self._asked(query, base, held)  # how much B, the challenger, is preferred
-        first = 1 - self._asked(query, held, base)
+        second = self._compare(query, base, challenger)  # how much B, the challenger, is preferred
+        first = 1 - self._compare(query, challenger, base)
         return (second + first) / 2
 
-    def _asked(self, query: str, first: Sequence[str], second: Sequence[str]) -> float:
+    def _compare(self, query: str, first: Sequence[str], second: Sequence[str]) -> float:
         """Return 1 where the judge says B, 0 for A, TIE for anything else."""
-        asked = read_toml(ASKED)["compare"].strip().replace("{query}", self._queries[query])
+        question = read_toml(QUESTIONS)["compare"].strip().replace("{query}", self._queries[query])
         for slot, texts in (("{first}", first), ("{second}", second)):
-            shown = "\n".join(f"- {' '.join(text.split()[:WORDS])}" for text in texts)
-            asked = asked.replace(slot, shown)
-        said = self._chat.answer([Turn("user", asked)], self._seed, MOST_TOKENS)
-        letter = _SAID.fullmatch(said)
+            listing = "\n".join(f"- {' '.join(text.split()[:WORDS])}" for text in texts)
+            question = question.replace(slot, listing)
+        answer = self._chat.answer([Turn("user", question)], self._seed, MOST_TOKENS)
+        letter = _ANSWER.fullmatch(answer)
         return float(letter[1] in "bB") if letter else TIE

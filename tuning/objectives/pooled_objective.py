@@ -179,7 +179,9 @@ class PooledObjective:
         return self._pool[1]
 
     def _documents(self) -> Iterator[Document]:
-        return (one for one in self.inner.index.stream() if one.id in self.documents.ids)
+        return (
+            document for document in self.inner.index.stream() if document.id in self.documents.ids
+        )
 
     def _passages(self) -> Iterator[str]:
         for document in self._documents():

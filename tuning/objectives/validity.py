@@ -40,24 +40,24 @@ class Validity:
             ValueError: tau is below THRESHOLD, or there is none.
         """
         if not self.usable:
-            told = "no order" if self.tau is None else f"tau {self.tau:.2f}"
+            order = "no order" if self.tau is None else f"tau {self.tau:.2f}"
             raise ValueError(
-                f"{self.signal} orders {self.prompts} prompts unlike judgements ({told}, at least "
+                f"{self.signal} orders {self.prompts} prompts unlike judgements ({order}, at least "
                 f"{THRESHOLD} is needed); tune on judged queries, or on another signal"
             )
 
 
-def rows(found: Sequence[Validity]) -> list[list[str]]:
+def rows(results: Sequence[Validity]) -> list[list[str]]:
     """Return a table for reports: signal, prompts, tau, its interval, and whether it is usable."""
     return [
         [
-            one.signal,
-            f"{one.prompts:,}",
-            "no order" if one.tau is None else f"{one.tau:+.2f}",
-            f"[{one.interval.low:+.2f}, {one.interval.high:+.2f}]" if one.interval else "",
-            "yes" if one.usable else "refused",
+            result.signal,
+            f"{result.prompts:,}",
+            "no order" if result.tau is None else f"{result.tau:+.2f}",
+            f"[{result.interval.low:+.2f}, {result.interval.high:+.2f}]" if result.interval else "",
+            "yes" if result.usable else "refused",
         ]
-        for one in found
+        for result in results
     ]
 
 
@@ -72,16 +72,18 @@ def validity(
         seed: of what is drawn.
 
     Raises:
-        ValueError: a signal tells of other prompts.
+        ValueError: a signal has another number of prompts.
     """
-    wanted = np.asarray(truth, dtype=np.float64)
-    found = []
+    target = np.asarray(truth, dtype=np.float64)
+    results = []
     for name, values in signals.items():
-        held = np.asarray(values, dtype=np.float64)
-        if held.shape != wanted.shape:
-            raise ValueError(f"{name} tells of {len(held)} prompts, the truth of {len(wanted)}")
-        found.append(Validity(name, len(held), _tau(held, wanted), _interval(held, wanted, seed)))
-    return found
+        means = np.asarray(values, dtype=np.float64)
+        if means.shape != target.shape:
+            raise ValueError(f"{name} tells of {len(means)} prompts, the truth of {len(target)}")
+        results.append(
+            Validity(name, len(means), _tau(means, target), _interval(means, target, seed))
+        )
+    return results
 
 
 def _tau(first: Float64Array, second: Float64Array) -> float | None:

@@ -46,12 +46,12 @@ class Baselines:
         self.context.once("baselines", len(self.context.search), cost, lambda: None)
         return [
             Proposal(
-                replace(self.context.space.default, adapt=held.save(self.folder)),
+                replace(self.context.space.default, adapt=adapter.save(self.folder)),
                 self.name,
-                how,
+                method,
                 prompted=False,
             )
-            for how, held in self._maps()
+            for method, adapter in self._maps()
         ]
 
     def tell(self, results: Sequence[Scored]) -> None:
@@ -60,14 +60,14 @@ class Baselines:
     def _maps(self) -> Iterator[tuple[str, QueryAdapter]]:
         queries = self._queries()
         answers = [
-            self.gradients.documents.positives(one).mean(axis=0) for one in self.context.search
+            self.gradients.documents.positives(query).mean(axis=0) for query in self.context.search
         ]
         way = np.mean(answers, axis=0) - queries.mean(axis=0)
         for step in STEPS:
             yield f"{step:g} of the way to the answers (residual)", _moved(step * way)
         yield "learned offset", _moved(self._learned(queries))
         rows = np.concatenate(
-            [self.gradients.documents.negatives(one) for one in self.context.search]
+            [self.gradients.documents.negatives(query) for query in self.context.search]
         )
         if (rows != rows[:1]).any():  # rows that are all alike have no directions to whiten
             for shrunk in SHRUNK:

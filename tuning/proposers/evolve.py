@@ -45,11 +45,13 @@ class Phrases:
         Raises:
             ValueError: a frame does not hold {text} once.
         """
-        held = read_config(path, _PhrasesFile)
-        for frame in held.frames:
+        library = read_config(path, _PhrasesFile)
+        for frame in library.frames:
             if frame.count(SLOT) != 1:
                 raise ValueError(f"{path}: a frame holds {SLOT} once; got {frame!r}")
-        return Phrases(held.frames, tuple(one for kind in held.phrases.values() for one in kind))
+        return Phrases(
+            library.frames, tuple(phrase for kind in library.phrases.values() for phrase in kind)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +104,18 @@ class Evolve:
         """Return children of the best."""
         if self._stale >= STALE:
             return []
-        made = [self._child() for _ in range(n)]
-        return [one for one in made if one is not None]
+        children = [self._child() for _ in range(n)]
+        return [child for child in children if child is not None]
 
     def tell(self, results: Sequence[Scored]) -> None:
         """Keep what was raced to the end."""
         before = max(self._fitness.values(), default=-1.0)
-        for one in results:
-            key = key_of(one.proposal.prompt)
-            if one.proposal.prompt == self.context.space.default:
+        for result in results:
+            key = key_of(result.proposal.prompt)
+            if result.proposal.prompt == self.context.space.default:
                 self._known.setdefault(key, self._plain())
-            if one.finished and key in self._known:
-                self._fitness[key] = one.mean
+            if result.finished and key in self._known:
+                self._fitness[key] = result.mean
         better = max(self._fitness.values(), default=-1.0) > before
         self._stale = 0 if better else self._stale + 1
 
@@ -123,8 +125,8 @@ class Evolve:
 
     def _parents(self) -> list[str]:
         def rank(key: str) -> tuple[float, int]:
-            held = self._known[key]
-            return -self._fitness[key], len(held.front) + len(held.behind)
+            genome = self._known[key]
+            return -self._fitness[key], len(genome.front) + len(genome.behind)
 
         return sorted(self._fitness, key=rank)[:PARENTS]
 
@@ -133,17 +135,17 @@ class Evolve:
         for _ in range(TRIES):
             mother = parents[int(self._rng.integers(len(parents)))]
             father = parents[int(self._rng.integers(len(parents)))]
-            genome, how = self._known[mother], []
+            genome, edits = self._known[mother], []
             if father != mother and self._rng.random() < 0.3:
-                genome, how = self._crossed(genome, self._known[father]), ["crossover"]
+                genome, edits = self._crossed(genome, self._known[father]), ["crossover"]
             for _ in range(1 + int(self._rng.random() < 0.3)):
-                genome, done = self._mutated(genome)
-                how.append(done)
+                genome, edit = self._mutated(genome)
+                edits.append(edit)
             prompt = self.express(genome)
             if key_of(prompt) not in self._known and self.context.space.holds(prompt):
                 self._known[key_of(prompt)] = genome
-                lineage = (mother, father) if "crossover" in how else (mother,)
-                return Proposal(prompt, self.name, ", ".join(how), lineage)
+                lineage = (mother, father) if "crossover" in edits else (mother,)
+                return Proposal(prompt, self.name, ", ".join(edits), lineage)
         return None
 
     def express(self, genome: Genome) -> Prompt:
@@ -175,10 +177,10 @@ class Evolve:
         own = space.around(space.default, space.roles[0])
         front = words.before.removesuffix(own.before)
         behind = words.after.removesuffix(own.after)
-        held = {role: space.around(space.default, role) for role in space.roles[1:]}
+        defaults = {role: space.around(space.default, role) for role in space.roles[1:]}
         return {
-            role: Around(f"{front}{one.before}", f"{behind}{one.after}")
-            for role, one in held.items()
+            role: Around(f"{front}{default.before}", f"{behind}{default.after}")
+            for role, default in defaults.items()
         }
 
     def _crossed(self, mother: Genome, father: Genome) -> Genome:
@@ -187,7 +189,7 @@ class Evolve:
             a if self._rng.random() < 0.5 else b
             for a, b in zip(mother.genes, father.genes, strict=True)
         )
-        merged = (*mother.front, *(one for one in father.front if one not in mother.front))
+        merged = (*mother.front, *(phrase for phrase in father.front if phrase not in mother.front))
         return replace(father if first else mother, front=merged, genes=genes)
 
     def _mutated(self, genome: Genome) -> tuple[Genome, str]:
@@ -202,13 +204,17 @@ class Evolve:
         if kind == "frame":
             frame = int(self._rng.integers(-1, len(self.library.frames)))
             return replace(genome, frame=frame), "another frame"
-        where = "front" if self._rng.random() < 0.7 else "behind"
-        held: tuple[int, ...] = getattr(genome, where)
+        end = "front" if self._rng.random() < 0.7 else "behind"
+        phrases: tuple[int, ...] = getattr(genome, end)
         phrase = int(self._rng.integers(len(self.library.phrases)))
-        at = int(self._rng.integers(len(held) + (kind == "add"))) if held or kind == "add" else 0
-        took = 0 if kind == "add" else 1
-        put = () if kind == "remove" else (phrase,)
-        changed: dict[str, Any] = {where: (*held[:at], *put, *held[at + took :])}
+        at = (
+            int(self._rng.integers(len(phrases) + (kind == "add")))
+            if phrases or kind == "add"
+            else 0
+        )
+        removed = 0 if kind == "add" else 1
+        added = () if kind == "remove" else (phrase,)
+        changed: dict[str, Any] = {end: (*phrases[:at], *added, *phrases[at + removed :])}
         return replace(genome, **changed), f"{kind} a phrase"
 
     def _with_gene(self, genome: Genome) -> tuple[Genome, str]:

@@ -44,7 +44,7 @@ class Gradient:
     name: str = "grad"
     _words: tuple[str, ...] = ()
     _best: float = -1.0
-    _asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _fillings: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _place: int = 0
     _idle: int = 0
 
@@ -57,51 +57,53 @@ class Gradient:
             place = 0
         self._place = place + 1
         self._idle += 1
-        drop = [self._words[:place] + self._words[place + 1 :]] if place < len(self._words) else []
-        put = [
+        dropped = (
+            [self._words[:place] + self._words[place + 1 :]] if place < len(self._words) else []
+        )
+        replaced = [
             (*self._words[:place], word, *self._words[place + 1 :]) for word in self._picked(place)
         ]
         proposals = []
-        for words in (*put, *drop):
+        for words in (*replaced, *dropped):
             prompt = in_front(self.context.space, words)
-            self._asked[key_of(prompt)] = words
-            how = f"word {place + 1} by gradient"
-            proposals.append(Proposal(prompt, self.name, how))
+            self._fillings[key_of(prompt)] = words
+            method = f"word {place + 1} by gradient"
+            proposals.append(Proposal(prompt, self.name, method))
         return proposals
 
     def tell(self, results: Sequence[Scored]) -> None:
         """Keep what is better."""
-        for one in results:
-            words = self._asked.get(key_of(one.proposal.prompt))
-            if one.proposal.prompt == self.context.space.default:
+        for result in results:
+            words = self._fillings.get(key_of(result.proposal.prompt))
+            if result.proposal.prompt == self.context.space.default:
                 words = ()
-            if words is not None and one.finished and one.mean > self._best:
-                self._best, self._words, self._idle = one.mean, words, 0
+            if words is not None and result.finished and result.mean > self._best:
+                self._best, self._words, self._idle = result.mean, words, 0
 
     def _picked(self, place: int) -> list[str]:
         """Return the words of the steepest descent at a place; one more place grows the prompt."""
-        rng = np.random.default_rng([self.context.seed, 51, len(self._asked)])
+        rng = np.random.default_rng([self.context.seed, 51, len(self._fillings)])
         queries = batches(self.context.search, QUERIES, rng)[0]
         cost = Cost(tokens=self.gradients.tokens(queries, len(self._words) + 1))
         key = [place, list(self._words), queries]
-        found: list[str] = self.context.once(
+        words: list[str] = self.context.once(
             "gradient", key, cost, lambda: self._steepest(place, queries)
         )
-        return found
+        return words
 
     def _steepest(self, place: int, queries: Sequence[str]) -> list[str]:
         import torch
 
         rows = torch.from_numpy(self.vocabulary.rows)
-        held = [self.vocabulary.words.index(word) for word in self._words]
-        embedded = rows[held]
+        positions = [self.vocabulary.words.index(word) for word in self._words]
+        embedded = rows[positions]
         neutral = rows.mean(0, keepdim=True)
-        if place == len(held):
+        if place == len(positions):
             embedded = torch.cat([embedded, neutral])
         gradient = self._gradient(embedded, queries)[place]
         promise = (rows - embedded[place]) @ gradient  # first-order change of the loss
         order: Any = torch.argsort(promise, stable=True).tolist()
-        picked = [self.vocabulary.words[at] for at in order if at not in held]
+        picked = [self.vocabulary.words[at] for at in order if at not in positions]
         return picked[:PICKS]
 
     def _gradient(self, embedded: "Tensor", queries: Sequence[str]) -> "Tensor":

@@ -50,11 +50,10 @@ class GradientModel:
 
     def ids(self, query_ids: Sequence[str]) -> list[list[int]]:
         """Return the token ids of queries in the default prompt."""
-        texts = [self.documents.text(one) for one in query_ids]
+        texts = [self.documents.text(query) for query in query_ids]
         limit = self.encoder.options.max_text_tokens
-        return [
-            list(one.wordings[0].ids) for one in self.encoder.reader.feed(texts, Role.QUERY, limit)
-        ]
+        inputs = self.encoder.reader.feed(texts, Role.QUERY, limit)
+        return [list(model_input.wordings[0].ids) for model_input in inputs]
 
     def tokens(self, query_ids: Sequence[str], extra: int) -> int:
         """Count what a forward and a backward pass are charged: each token twice."""
@@ -96,8 +95,8 @@ class GradientModel:
             owners += [number] * len(positives) + [-1] * len(negatives)
             at += len(positives) + len(negatives)
         pool = np.concatenate(parts).astype(np.float32)
-        held = np.array(owners)
-        own = held[None, :] == np.arange(len(query_ids))[:, None]
+        owner = np.array(owners)
+        own = owner[None, :] == np.arange(len(query_ids))[:, None]
         for number in range(len(query_ids)):  # another query's answer may be this one's as well
             own[number] |= (pool[:, None] == pool[own[number]][None]).all(axis=2).any(axis=1)
         return pool, np.array(answers), own
@@ -106,7 +105,7 @@ class GradientModel:
 def batches(query_ids: Sequence[str], size: int, rng: np.random.Generator) -> list[list[str]]:
     """Shuffle queries into batches; a last one of a single query joins the one before it."""
     order = [query_ids[at] for at in rng.permutation(len(query_ids))]
-    held = [order[at : at + size] for at in range(0, len(order), size)]
-    if len(held) > 1 and len(held[-1]) == 1:
-        held[-2:] = [held[-2] + held[-1]]
-    return held
+    parts = [order[at : at + size] for at in range(0, len(order), size)]
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [parts[-2] + parts[-1]]
+    return parts

@@ -23,7 +23,7 @@ from tuning.search.budget import Cost
 from tuning.search.space import Around, key_of
 from tuning.search.types import Failure, Proposal, ProposerContext, Scored
 
-ASKED = Path(__file__).with_suffix(".toml")
+QUESTIONS = Path(__file__).with_suffix(".toml")
 RUN = 5  # words in a row that may not be a query's or a document's
 SUBSETS, PAIRS = 4, 5  # of pairs to induce from, a call each; pairs in one
 COUNT = 4  # wordings that a call asks for
@@ -44,7 +44,7 @@ class Llm:
 
     Attributes:
         context: what it works with.
-        chat: is asked.
+        chat: the chat model.
         name: "llm".
         rejected: why wordings of the chat model were not proposed -> how many.
     """
@@ -55,7 +55,7 @@ class Llm:
     rejected: Counter[str] = field(default_factory=Counter)
     _calls: int = 0
     _since: int = 0
-    _told: dict[str, Scored] = field(default_factory=dict)
+    _results: dict[str, Scored] = field(default_factory=dict)
     _seen: set[tuple[str, ...]] = field(default_factory=set)
     _rng: np.random.Generator = field(init=False)
 
@@ -67,92 +67,96 @@ class Llm:
         for _ in range(min(IN_VAIN, SUBSETS + STEPS - self._calls)):
             inducing = self._calls < SUBSETS
             parent = self._parent()
-            said = self._induced() if inducing else self._improved(parent)
-            how = "induced from pairs" if inducing else "improved"
+            answer = self._induced() if inducing else self._improved(parent)
+            method = "induced from pairs" if inducing else "improved"
             lineage = () if inducing else (key_of(parent.proposal.prompt),)
-            if found := [
-                Proposal(self._prompt(words), self.name, how, lineage)
-                for words in self._usable(said)
+            if proposals := [
+                Proposal(self._prompt(words), self.name, method, lineage)
+                for words in self._usable(answer)
             ]:
-                return found
+                return proposals
         return []
 
     def tell(self, results: Sequence[Scored]) -> None:
         """Remember what was raced to the end."""
-        before = max((one.mean for one in self._told.values()), default=-1.0)
-        for one in results:
-            if one.finished and len(one.proposal.prompt.forms[0].query) == 1:
-                self._told[key_of(one.proposal.prompt)] = one
-        better = max((one.mean for one in self._told.values()), default=-1.0) > before
+        before = max((result.mean for result in self._results.values()), default=-1.0)
+        for result in results:
+            if result.finished and len(result.proposal.prompt.forms[0].query) == 1:
+                self._results[key_of(result.proposal.prompt)] = result
+        better = max((result.mean for result in self._results.values()), default=-1.0) > before
         self._since = 0 if better else self._since + 1
 
     def _parent(self) -> Scored:
         """Draw a prompt by the number of queries on which it is the best of all."""
-        held = list(self._told.values())
+        results = list(self._results.values())
         if self._since >= RESTART:
             self._since = 0
-            return held[int(self._rng.integers(len(held)))]
-        scores = np.array([[one.scores.get(q, 0.0) for q in self.context.search] for one in held])
+            return results[int(self._rng.integers(len(results)))]
+        scores = np.array(
+            [[result.scores.get(q, 0.0) for q in self.context.search] for result in results]
+        )
         wins = (scores == scores.max(axis=0)).sum(axis=1).astype(float)
-        return held[int(self._rng.choice(len(held), p=wins / wins.sum()))]
+        return results[int(self._rng.choice(len(results), p=wins / wins.sum()))]
 
     def _induced(self) -> str:
         default = self.context.space.default
         failures = self._failures(default)
         order = self._rng.permutation(len(failures))[:PAIRS]
-        pairs = [failures[at] for at in order]
-        shown = "\n\n".join(f"query: {one.query}\ntext: {self._cut(one.wanted)}" for one in pairs)
-        return self._answer("induce", {"{pairs}": shown})
+        pairs = "\n\n".join(
+            f"query: {failures[at].query}\ntext: {self._cut(failures[at].answer)}" for at in order
+        )
+        return self._answer("induce", {"{pairs}": pairs})
 
     def _improved(self, parent: Scored) -> str:
-        ranked = sorted(self._told.values(), key=lambda one: -one.mean)
-        new = [*self._told.values()][max(0, len(ranked) - NEWEST) :]
-        some = [*ranked[:SHOWN], *ranked[-SHOWN:], *new]
-        told = {key_of(one.proposal.prompt) for one in some}
+        ranked = sorted(self._results.values(), key=lambda result: -result.mean)
+        new = [*self._results.values()][max(0, len(ranked) - NEWEST) :]
+        chosen = [*ranked[:SHOWN], *ranked[-SHOWN:], *new]
+        keys = {key_of(result.proposal.prompt) for result in chosen}
         history = "\n".join(
-            f"{round(100 * one.mean)}: {self._wording(one)}"
-            for one in ranked[::-1]
-            if key_of(one.proposal.prompt) in told
+            f"{round(100 * result.mean)}: {self._wording(result)}"
+            for result in ranked[::-1]
+            if key_of(result.proposal.prompt) in keys
         )
         failures = self._failures(parent.proposal.prompt)[:FAILURES]
-        shown = "\n\n".join(
-            f"query: {one.query}\nwanted: {self._cut(one.wanted)}\nfound: {self._cut(one.found)}"
-            for one in failures
+        examples = "\n\n".join(
+            f"query: {failure.query}\nwanted: {self._cut(failure.answer)}\n"
+            f"found: {self._cut(failure.mistake)}"
+            for failure in failures
         )
-        given = {"{history}": history, "{parent}": self._wording(parent), "{failures}": shown}
-        return self._answer("improve", given)
+        texts = {"{history}": history, "{parent}": self._wording(parent), "{failures}": examples}
+        return self._answer("improve", texts)
 
     def _failures(self, prompt: Prompt) -> list[Failure]:
         """Return what a prompt got wrong, and note that none of it may be repeated."""
         failures = list(self.context.failures(prompt, self.context.search))
-        for one in failures:
-            self._seen |= _runs(one.query) | _runs(one.wanted) | _runs(one.found)
+        for failure in failures:
+            self._seen |= _runs(failure.query) | _runs(failure.answer) | _runs(failure.mistake)
         return failures
 
-    def _answer(self, kind: str, given: dict[str, str]) -> str:
+    def _answer(self, kind: str, texts: dict[str, str]) -> str:
         """Ask, once however often the run is taken up."""
-        template = read_toml(ASKED)[kind].strip()
+        template = read_toml(QUESTIONS)[kind].strip()
         filled = {"{count}": str(COUNT), "{words}": str(self.context.space.most_words)}
-        for slot, text in (filled | given).items():
+        for slot, text in (filled | texts).items():
             template = template.replace(slot, text)
-        asked = template.replace("{{text}}", SLOT)
+        question = template.replace("{{text}}", SLOT)
         seed = self.context.seed + self._calls
         self._calls += 1
-        key = [self.chat.name, hashlib.sha256(asked.encode()).hexdigest()[:16], seed]
-        turns = [Turn("user", asked)]
-        said: str = self.context.once(
+        key = [self.chat.name, hashlib.sha256(question.encode()).hexdigest()[:16], seed]
+        turns = [Turn("user", question)]
+        answer: str = self.context.once(
             "chat", key, Cost(calls=1), lambda: self.chat.answer(turns, seed, MOST_TOKENS)
         )
-        return said
+        return answer
 
-    def _usable(self, said: str) -> list[Around]:
+    def _usable(self, answer: str) -> list[Around]:
         """Read lines as wordings; a line without {text} goes to the front."""
-        found: dict[Around, None] = {}
-        for line in said.splitlines():
+        wordings: dict[Around, None] = {}
+        for line in answer.splitlines():
             words = _bare(line)
             if not _WORD.search(words.replace(SLOT, "")):
                 continue
-            if len(found) == COUNT:
+            if len(wordings) == COUNT:
                 self.rejected["more than were asked for"] += 1
             elif words.count(SLOT) > 1:
                 self.rejected["shows the text twice"] += 1
@@ -162,10 +166,10 @@ class Llm:
                 self.rejected["repeats a query or a document"] += 1
             else:
                 try:
-                    found[self._around(words)] = None
+                    wordings[self._around(words)] = None
                 except ValueError:
                     self.rejected["holds another slot"] += 1
-        return list(found)
+        return list(wordings)
 
     def _around(self, words: str) -> Around:
         if SLOT in words:
@@ -182,9 +186,9 @@ class Llm:
         space = self.context.space
         return space.reworded(space.default, dict.fromkeys(space.roles, words))
 
-    def _wording(self, one: Scored) -> str:
+    def _wording(self, result: Scored) -> str:
         role = self.context.space.roles[0]
-        return one.proposal.prompt.forms[0].templates(role)[0].text
+        return result.proposal.prompt.forms[0].templates(role)[0].text
 
     def _cut(self, text: str) -> str:
         return " ".join(text.split()[:TEXT_WORDS])

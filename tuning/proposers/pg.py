@@ -40,7 +40,7 @@ class Policy:
     _words: tuple[str, ...] = ()
     _logits: Float64Array = field(init=False)
     _moments: list[Float64Array] = field(default_factory=list)
-    _asked: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    _samples: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     _default: dict[str, float] = field(default_factory=dict)
     _step: int = 0
     _rng: np.random.Generator = field(init=False)
@@ -56,31 +56,33 @@ class Policy:
             self._words = influential_words(self.context, self.vocabulary, CLUSTERS)
             self._logits = np.zeros((SLOTS, len(self._words) + 1))
             self._moments = [np.zeros_like(self._logits), np.zeros_like(self._logits)]
-        self._asked = {}
+        self._samples = {}
         proposals = []
         for _ in range(SAMPLES):
             drawn = np.array([self._rng.choice(len(p), p=p) for p in _softmax(self._logits)])
             words = [self._words[at] for at in drawn if at < len(self._words)]
             prompt = in_front(self.context.space, words)
-            self._asked[key_of(prompt)] = drawn
+            self._samples[key_of(prompt)] = drawn
             proposals.append(Proposal(prompt, self.name, f"step {self._step + 1}"))
         return proposals
 
     def tell(self, results: Sequence[Scored]) -> None:
         """Learn from the drawn fillings, dropped early or not."""
-        for one in results:
-            if one.proposal.prompt == self.context.space.default:
-                self._default = dict(one.scores)
-        told = [one for one in results if key_of(one.proposal.prompt) in self._asked]
-        if not told:
+        for result in results:
+            if result.proposal.prompt == self.context.space.default:
+                self._default = dict(result.scores)
+        own_results = [
+            result for result in results if key_of(result.proposal.prompt) in self._samples
+        ]
+        if not own_results:
             self._step += bool(self._words)
             return
-        rewards = np.array([self._reward(one) for one in told])
-        drawn = np.array([self._asked[key_of(one.proposal.prompt)] for one in told])
+        rewards = np.array([self._reward(result) for result in own_results])
+        drawn = np.array([self._samples[key_of(result.proposal.prompt)] for result in own_results])
         self._learn(rewards, drawn)
 
-    def _reward(self, one: Scored) -> float:
-        gains = [score - self._default[query] for query, score in one.scores.items()]
+    def _reward(self, result: Scored) -> float:
+        gains = [score - self._default[query] for query, score in result.scores.items()]
         return float(np.mean(gains)) if gains else 0.0
 
     def _learn(self, rewards: Float64Array, drawn: NDArray[np.int64]) -> None:

@@ -6,7 +6,7 @@ standard error of the difference, not by a constant share.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -45,10 +45,10 @@ class Prune:
 
     context: ProposerContext
     name: str = "prune"
-    _held: Scored | None = None
+    _parent: Scored | None = None
     _words: PromptWords = ()
-    _asked: dict[str, PromptWords] = field(default_factory=dict)
-    _told: dict[str, Scored] = field(default_factory=dict)
+    _children: dict[str, PromptWords] = field(default_factory=dict)
+    _results: dict[str, Scored] = field(default_factory=dict)
     _waiting: list[PromptWords] = field(default_factory=list)
     _generation: int = 0
     _sweeping: bool = True
@@ -61,33 +61,37 @@ class Prune:
         """Propose prompts that lack a word or several."""
         if not self._waiting:
             self._waiting = self._next()
-        asked, self._waiting = self._waiting[:n], self._waiting[n:]
+        batch, self._waiting = self._waiting[:n], self._waiting[n:]
         proposals = []
-        for words in asked:
+        for words in batch:
             prompt = self._worded(words)
-            self._asked[key_of(prompt)] = words
-            how = f"{len(self._words) - len(words)} words dropped"
-            parent = key_of(self._held.proposal.prompt) if self._held else ""
-            proposals.append(Proposal(prompt, self.name, how, (parent,)))
+            self._children[key_of(prompt)] = words
+            method = f"{len(self._words) - len(words)} words dropped"
+            parent = key_of(self._parent.proposal.prompt) if self._parent else ""
+            proposals.append(Proposal(prompt, self.name, method, (parent,)))
         return proposals
 
     def tell(self, results: Sequence[Scored]) -> None:
         """Take the best prompt to prune, then what became of its children."""
-        if self._held is None:
-            rivals = [one for one in results if one.finished and self._plain(one.proposal.prompt)]
-            self._held = max(rivals, key=lambda one: one.mean)
-            self._words = tuple(_words(self.context, self._held.proposal.prompt))
+        if self._parent is None:
+            rivals = [
+                result
+                for result in results
+                if result.finished and self._plain(result.proposal.prompt)
+            ]
+            self._parent = max(rivals, key=lambda result: result.mean)
+            self._words = tuple(_words(self.context, self._parent.proposal.prompt))
             return
-        for one in results:
-            if key_of(one.proposal.prompt) in self._asked:
-                self._told[key_of(one.proposal.prompt)] = one
+        for result in results:
+            if key_of(result.proposal.prompt) in self._children:
+                self._results[key_of(result.proposal.prompt)] = result
 
     def _plain(self, prompt: Prompt) -> bool:
         form = prompt.forms[0]
         return all(len(form.templates(role)) == 1 for role in self.context.space.roles)
 
     def _next(self) -> list[PromptWords]:
-        if self._held is None or not self._words:
+        if self._parent is None or not self._words:
             return []
         if self._sweeping:
             self._take_over()
@@ -96,18 +100,18 @@ class Prune:
 
     def _take_over(self) -> None:
         """Go on from the best child that is not worse; without one the sweeps are over."""
-        assert self._held is not None
-        first = not self._asked
+        assert self._parent is not None
+        first = not self._children
         children = [
-            one
-            for one in self._told.values()
-            if one.finished
-            and len(self._asked[key_of(one.proposal.prompt)]) < len(self._words)
-            and not _worse(one, self._held)
+            child
+            for child in self._results.values()
+            if child.finished
+            and len(self._children[key_of(child.proposal.prompt)]) < len(self._words)
+            and not _worse(child, self._parent)
         ]
         if children:
-            self._held = max(children, key=lambda one: one.mean)
-            self._words = self._asked[key_of(self._held.proposal.prompt)]
+            self._parent = max(children, key=lambda child: child.mean)
+            self._words = self._children[key_of(self._parent.proposal.prompt)]
         self._sweeping = first or bool(children)
 
     def _swept(self) -> list[PromptWords]:
@@ -118,8 +122,11 @@ class Prune:
         if self._generation >= GENERATIONS:
             return []
         self._generation += 1
-        best = sorted(self._told.values(), key=lambda one: -one.mean)[:POPULATION]
-        members = [self._words, *(self._asked[key_of(one.proposal.prompt)] for one in best)]
+        best = sorted(self._results.values(), key=lambda result: -result.mean)[:POPULATION]
+        members = [
+            self._words,
+            *(self._children[key_of(result.proposal.prompt)] for result in best),
+        ]
         children: dict[PromptWords, None] = {}
         for _ in range(4 * OFFSPRING):
             parent = members[int(self._rng.integers(len(members)))]
@@ -128,7 +135,7 @@ class Prune:
                 set(self._rng.choice(len(parent), drop, replace=False).tolist()) if drop else set()
             )
             children[tuple(word for at, word in enumerate(parent) if at not in gone)] = None
-        known = set(self._asked.values())
+        known = set(self._children.values())
         return [words for words in children if words not in known][:OFFSPRING]
 
     def _worded(self, words: PromptWords) -> Prompt:
@@ -139,8 +146,8 @@ class Prune:
                 for side in ("before", "after")
             )
             changed[role] = Around(f"{before} " if before else "", f" {after}" if after else "")
-        base = self._held.proposal.prompt if self._held else self.context.space.default
-        return self.context.space.reworded(replace(base), changed)
+        base = self._parent.proposal.prompt if self._parent else self.context.space.default
+        return self.context.space.reworded(base, changed)
 
 
 def _words(context: ProposerContext, prompt: Prompt) -> Iterator[Word]:
@@ -154,6 +161,6 @@ def _words(context: ProposerContext, prompt: Prompt) -> Iterator[Word]:
 def _worse(child: Scored, parent: Scored) -> bool:
     """Tell whether a child falls behind by more than is tolerated."""
     shared = [query for query in parent.scores if query in child.scores]
-    lost = np.array([parent.scores[query] - child.scores[query] for query in shared])
-    error = float(lost.std(ddof=1)) / np.sqrt(len(lost)) if len(lost) > 1 else 0.0
-    return bool(lost.mean() > TOLERATED * error)
+    losses = np.array([parent.scores[query] - child.scores[query] for query in shared])
+    error = float(losses.std(ddof=1)) / np.sqrt(len(losses)) if len(losses) > 1 else 0.0
+    return bool(losses.mean() > TOLERATED * error)

@@ -65,14 +65,14 @@ class SoftOptions:
 
 @dataclass(slots=True)
 class Soft:
-    """Trains once, and proposes what came of it.
+    """Trains once, and proposes the trained vectors.
 
     Attributes:
         context: what it works with.
         gradients: gives the loss.
         vocabulary: words whose embeddings vectors begin at.
         folder: where files of vectors go.
-        options: how.
+        options: of the training.
         name: "soft".
     """
 
@@ -95,11 +95,11 @@ class Soft:
             tokens += self.gradients.tokens(self.context.search, 0) // 2
         tokens *= options.epochs
         key = [self.context.seed, asdict(options)]
-        found = self.context.once("soft", key, Cost(tokens=tokens), self._trained)
-        epochs = [_decoded(one) for one in found]
+        arrays = self.context.once("soft", key, Cost(tokens=tokens), self._trained)
+        epochs = [_decoded(encoded) for encoded in arrays]
         weights = np.exp(-0.5 * ((np.arange(1, len(epochs) + 1) / len(epochs) - 1) / SPREAD) ** 2)
         mean = {
-            name: np.average([one[name] for one in epochs], axis=0, weights=weights).astype(
+            name: np.average([epoch[name] for epoch in epochs], axis=0, weights=weights).astype(
                 np.float32
             )
             for name in epochs[0]
@@ -108,11 +108,11 @@ class Soft:
         chosen += [(f"epoch {at + 1}", epochs[at]) for at in range(len(epochs) - 1, 0, -3)]
         return [
             Proposal(
-                replace(self.context.space.default, adapt=QueryAdapter(**one).save(self.folder)),
+                replace(self.context.space.default, adapt=QueryAdapter(**epoch).save(self.folder)),
                 self.name,
-                f"{options.vectors} soft tokens, {options.form}: {how}",
+                f"{options.vectors} soft tokens, {options.form}: {title}",
             )
-            for how, one in chosen
+            for title, epoch in chosen
         ]
 
     def tell(self, results: Sequence[Scored]) -> None:
@@ -128,7 +128,7 @@ class Soft:
         scale = float(np.linalg.norm(self.vocabulary.rows, axis=1).mean())
         unit = scale / self.vocabulary.rows.shape[1] ** 0.5
         optimizer = torch.optim.AdamW(module.tensors, lr=options.rate * unit, weight_decay=0.0)
-        kept = []
+        checkpoints = []
         for _ in range(options.epochs):
             for queries in batches(self.context.search, options.batch, rng):
                 loss = self._loss(module, queries)
@@ -137,8 +137,8 @@ class Soft:
                 loss.backward(inputs=module.tensors)  # type: ignore[no-untyped-call]
                 torch.nn.utils.clip_grad_norm_(module.tensors, 1.0)
                 optimizer.step()
-            kept.append(_encoded(module.arrays()))
-        return kept
+            checkpoints.append(_encoded(module.arrays()))
+        return checkpoints
 
     def _loss(self, module: "_SoftVectors", queries: Sequence[str]) -> "Tensor":
         import torch
@@ -151,11 +151,11 @@ class Soft:
                 plain = self.gradients.vectors(queries, None)
             loss = loss + self.options.anchor * (vectors - plain).abs().sum(1).mean()
             documents = torch.from_numpy(
-                np.concatenate([self.gradients.documents.positives(one)[:1] for one in queries])
+                np.concatenate([self.gradients.documents.positives(query)[:1] for query in queries])
             ).to(vectors.device)
-            told = (vectors @ documents.T / TEMPERATURE).log_softmax(1)
-            wanted = (plain @ documents.T / TEMPERATURE).softmax(1)
-            loss = loss + self.options.agreement * kl_div(told, wanted, reduction="batchmean")
+            log_shares = (vectors @ documents.T / TEMPERATURE).log_softmax(1)
+            target = (plain @ documents.T / TEMPERATURE).softmax(1)
+            loss = loss + self.options.agreement * kl_div(log_shares, target, reduction="batchmean")
         return loss
 
     def _start(self, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -168,10 +168,10 @@ class Soft:
 
 
 class _SoftVectors:
-    """Soft tokens and what they are made of."""
+    """Soft tokens and the tensors that they are computed from."""
 
     def __init__(
-        self, start: NDArray[np.float32], options: SoftOptions, drawn: "Generator"
+        self, start: NDArray[np.float32], options: SoftOptions, generator: "Generator"
     ) -> None:
         import torch
 
@@ -181,10 +181,10 @@ class _SoftVectors:
         self.router = None
         if options.form == "low_rank":
             short = torch.zeros(start.shape[1], options.rank)
-            wide = torch.randn(options.rank, dim, generator=drawn) * 0.02
+            wide = torch.randn(options.rank, dim, generator=generator) * 0.02
             self.tensors = [self._start, short, wide]
         elif options.form == "residual":
-            down = torch.randn(dim, dim // 2, generator=drawn) / dim**0.5
+            down = torch.randn(dim, dim // 2, generator=generator) / dim**0.5
             up = torch.zeros(dim // 2, dim)
             self.tensors = [self._start, down, up]
         else:
@@ -192,8 +192,8 @@ class _SoftVectors:
         if options.form == "mixture":
             self.router = torch.zeros(dim, len(start))
             self.tensors.append(self.router)
-        for one in self.tensors:
-            one.requires_grad_(True)
+        for tensor in self.tensors:
+            tensor.requires_grad_(True)
 
     def soft(self) -> "Tensor":
         """Return (experts, m, dim)."""
@@ -206,23 +206,23 @@ class _SoftVectors:
         return self._start
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
-        """Return what an adaptation is made of."""
-        held = {"soft": self.soft().detach().numpy().copy()}
+        """Return the arrays of a query adapter."""
+        arrays = {"soft": self.soft().detach().numpy().copy()}
         if self.router is not None:
-            held["router"] = self.router.detach().numpy().copy()
-        return held
+            arrays["router"] = self.router.detach().numpy().copy()
+        return arrays
 
 
 def _encoded(arrays: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
     """Write arrays as JSON, to the bit."""
     return {
-        name: [list(one.shape), base64.b64encode(one.astype("<f4").tobytes()).decode()]
-        for name, one in arrays.items()
+        name: [list(array.shape), base64.b64encode(array.astype("<f4").tobytes()).decode()]
+        for name, array in arrays.items()
     }
 
 
-def _decoded(held: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
+def _decoded(encoded: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
     return {
         name: np.frombuffer(base64.b64decode(data), "<f4").reshape(shape).astype(np.float32)
-        for name, (shape, data) in held.items()
+        for name, (shape, data) in encoded.items()
     }

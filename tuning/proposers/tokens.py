@@ -29,51 +29,51 @@ class Tokens:
     context: ProposerContext
     vocabulary: Vocabulary
     name: str = "tokens"
-    _kept: tuple[str, ...] = ()
+    _words: tuple[str, ...] = ()
     _waiting: list[tuple[str, ...]] = field(default_factory=list)
-    _asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _fillings: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _best: tuple[float, tuple[str, ...]] = (-1.0, ())
     _slot: int = 0
     _revised: tuple[str, ...] = ()
 
     def ask(self, n: int) -> list[Proposal]:
         """Propose fillings."""
-        if not self._kept:
-            self._kept = influential_words(self.context, self.vocabulary, CLUSTERS)
+        if not self._words:
+            self._words = influential_words(self.context, self.vocabulary, CLUSTERS)
         if not self._waiting:
             self._waiting = self._next()
-        asked, self._waiting = self._waiting[:n], self._waiting[n:]
+        fillings, self._waiting = self._waiting[:n], self._waiting[n:]
         proposals = []
-        for words in asked:
+        for words in fillings:
             prompt = in_front(self.context.space, words)
-            self._asked[key_of(prompt)] = words
+            self._fillings[key_of(prompt)] = words
             proposals.append(Proposal(prompt, self.name, f"{len(words)} tokens"))
         return proposals
 
     def tell(self, results: Sequence[Scored]) -> None:
         """Remember the best filling; the default fills nothing."""
-        for one in results:
-            words = self._asked.get(key_of(one.proposal.prompt))
-            if one.proposal.prompt == self.context.space.default:
+        for result in results:
+            words = self._fillings.get(key_of(result.proposal.prompt))
+            if result.proposal.prompt == self.context.space.default:
                 words = ()
-            if words is not None and one.finished and one.mean > self._best[0]:
-                self._best = (one.mean, words)
+            if words is not None and result.finished and result.mean > self._best[0]:
+                self._best = (result.mean, words)
 
     def _next(self) -> list[tuple[str, ...]]:
         """Fill the next slot behind the best filling; when none helps, revise slot by slot."""
         words = self._best[1]
         if len(words) == self._slot < SLOTS:
             self._slot += 1
-            return [(*words, word) for word in self._kept if word not in words]
+            return [(*words, word) for word in self._words if word not in words]
         if words == self._revised:
             return []
         self._revised = words
-        tried = set(self._asked.values())
+        tried = set(self._fillings.values())
         variants = [
-            (*words[:at], *put, *words[at + 1 :])
+            (*words[:at], *replacement, *words[at + 1 :])
             for at in range(len(words))
-            for put in ((), *((word,) for word in self._kept if word not in words))
+            for replacement in ((), *((word,) for word in self._words if word not in words))
         ]
         if len(words) > 2:  # words that were of use alone may be in each other's way
             variants += list(combinations(words, len(words) - 2))
-        return [one for one in variants if one not in tried]
+        return [filling for filling in variants if filling not in tried]

@@ -51,16 +51,20 @@ class Vocabulary:
         tokenizer = backbone.tokenizer
         special = set(tokenizer.all_special_ids)
         decoded = [tokenizer.decode([at]).strip() for at in range(len(tokenizer))]
-        held = [at for at, word in enumerate(decoded) if word.isalpha() and at not in special]
-        cut = tokenizer([f"{LEAD} {decoded[at]}" for at in held], add_special_tokens=False)
+        candidates = [at for at, word in enumerate(decoded) if word.isalpha() and at not in special]
+        cut = tokenizer([f"{LEAD} {decoded[at]}" for at in candidates], add_special_tokens=False)
         lead = tokenizer(LEAD, add_special_tokens=False).input_ids
-        kept = [at for at, ids in zip(held, cut.input_ids, strict=True) if list(ids) == [*lead, at]]
-        if not kept:
+        places = [
+            at
+            for at, ids in zip(candidates, cut.input_ids, strict=True)
+            if list(ids) == [*lead, at]
+        ]
+        if not places:
             raise ValueError("the model's vocabulary has no word that is one token")
         with torch.no_grad():  # looked up, since some models scale their rows on the way
-            at = torch.tensor(kept, device=backbone.device)
+            at = torch.tensor(places, device=backbone.device)
             rows = backbone.model.get_input_embeddings()(at).float().cpu().numpy()
-        return Vocabulary(tuple(decoded[at] for at in kept), rows)
+        return Vocabulary(tuple(decoded[at] for at in places), rows)
 
     def representatives(self, count: int, seed: int) -> "Vocabulary":
         """Keep the words nearest to the centres of k-means clusters (ClaPS, step 1).
@@ -80,8 +84,8 @@ class Vocabulary:
             np.add.at(sums, nearest, unit)
             filled = np.linalg.norm(sums, axis=1) > 0
             centres[filled] = sums[filled] / np.linalg.norm(sums[filled], axis=1, keepdims=True)
-        kept = np.unique((unit @ centres.T).argmax(axis=0))
-        return self.take(kept.tolist())
+        places = np.unique((unit @ centres.T).argmax(axis=0))
+        return self.take(places.tolist())
 
     def take(self, places: Sequence[int]) -> "Vocabulary":
         """Keep some words."""
@@ -118,6 +122,6 @@ def influential_words(
         float((context.scores(in_front(context.space, [word]), queries) - base).mean())
         for word in tried.words
     ]
-    kept = max(LEAST, round(SHARE * len(moved)))
-    order = sorted(range(len(moved)), key=lambda at: (-moved[at], at))[:kept]
+    count = max(LEAST, round(SHARE * len(moved)))
+    order = sorted(range(len(moved)), key=lambda at: (-moved[at], at))[:count]
     return tried.take(order).words

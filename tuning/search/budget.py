@@ -59,7 +59,7 @@ class Budget:
     @property
     def limits(self) -> dict[str, float | None]:
         """Limits by unit."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}
+        return {unit.name: getattr(self, unit.name) for unit in fields(self)}
 
     @staticmethod
     def parse(text: str) -> "Budget":
@@ -68,21 +68,21 @@ class Budget:
         Raises:
             ValueError: anything else.
         """
-        found: dict[str, float] = {}
+        amounts: dict[str, float] = {}
         for part in text.split(","):
             match = _AMOUNT.fullmatch(part.strip())
-            if not match or match[3] in found:
+            if not match or match[3] in amounts:
                 raise ValueError(
                     "a budget is amounts with their units, each unit once, "
                     f"e.g. 2M-tokens or 500k-tokens,20-calls,600-seconds; got {text!r}"
                 )
-            found[match[3]] = float(match[1]) * _FACTORS[match[2]]
-        seconds = found.pop("seconds", None)
-        return Budget(**{unit: int(amount) for unit, amount in found.items()}, seconds=seconds)
+            amounts[match[3]] = float(match[1]) * _FACTORS[match[2]]
+        seconds = amounts.pop("seconds", None)
+        return Budget(**{unit: int(amount) for unit, amount in amounts.items()}, seconds=seconds)
 
     def __str__(self) -> str:
-        held = (f"{limit:,.0f} {unit}" for unit, limit in self.limits.items() if limit is not None)
-        return ", ".join(held) or "no limit"
+        texts = (f"{limit:,.0f} {unit}" for unit, limit in self.limits.items() if limit is not None)
+        return ", ".join(texts) or "no limit"
 
 
 class SpentError(Exception):
@@ -139,14 +139,14 @@ class Meter:
     def all_but_share(self, reserved: Cost, shares: int) -> Cost:
         """Return what is reserved, and all but one of equal shares of what is left besides."""
 
-        def kept(unit: str) -> int:
+        def withheld(unit: str) -> int:
             limit = getattr(self.budget, unit)
             if limit is None:
                 return 0
             free = max(0, limit - getattr(self.spent, unit) - getattr(reserved, unit))
             return int(getattr(reserved, unit) + free - free // shares)
 
-        return Cost(kept("tokens"), kept("calls"), kept("evaluations"))
+        return Cost(withheld("tokens"), withheld("calls"), withheld("evaluations"))
 
     @property
     def left(self) -> float:

@@ -77,19 +77,19 @@ class PromptGain:
         }
 
 
-def gain(
+def measure_gain(
     proposal: Proposal,
     query_ids: Sequence[str],
     pair: tuple[Scores, Scores],
     rules: Rules,
 ) -> PromptGain:
     """Compare a prompt with the default, given (prompt's, default's) scores of the queries."""
-    mine, base = pair
-    differences = mine - base
+    scores, base = pair
+    differences = scores - base
     return PromptGain(
         proposal=proposal,
         default=float(base.mean()),
-        mean=float(mine.mean()),
+        mean=float(scores.mean()),
         interval=mean_interval([differences], np.random.default_rng([rules.seed, 3])),
         p=sign_flip_test(differences, np.random.default_rng([rules.seed, 2]), FLIPS).p,
         outcomes=outcomes(differences),
@@ -103,19 +103,19 @@ def gain(
 def finalists(ranked: Sequence[Scored], default: Scored, rules: Rules) -> list[Proposal]:
     """Take the best on SEARCH that are above the default; the best baseline is among them."""
     above = [
-        one
-        for one in ranked
-        if one.mean > default.mean and one.proposal.prompt != default.proposal.prompt
+        result
+        for result in ranked
+        if result.mean > default.mean and result.proposal.prompt != default.proposal.prompt
     ]
     chosen = above[: rules.finalists]
-    baseline = next((one for one in above if not one.proposal.prompted), None)
+    baseline = next((result for result in above if not result.proposal.prompted), None)
     if baseline is not None and baseline not in chosen:
         chosen[-1] = baseline
-    return [one.proposal for one in chosen]
+    return [result.proposal for result in chosen]
 
 
 def select(
-    found: Sequence[Proposal],
+    candidates: Sequence[Proposal],
     query_ids: Sequence[str],
     score: Callable[[Prompt], Scores],
     default: Prompt,
@@ -127,18 +127,21 @@ def select(
     must be significantly better than a baseline that needs none.
     """
     base = score(default)
-    rows = [score(one.prompt) for one in found]
-    raw = [gain(one, query_ids, (row, base), rules) for one, row in zip(found, rows, strict=True)]
-    corrected = holm([one.p for one in raw])
-    gains = [replace(one, p=p) for one, p in zip(raw, corrected, strict=True)]
-    accepted = [at for at, one in enumerate(gains) if one.accepted(rules)]
+    rows = [score(proposal.prompt) for proposal in candidates]
+    raw = [
+        measure_gain(proposal, query_ids, (row, base), rules)
+        for proposal, row in zip(candidates, rows, strict=True)
+    ]
+    corrected = holm([gain.p for gain in raw])
+    gains = [replace(gain, p=p) for gain, p in zip(raw, corrected, strict=True)]
+    accepted = [at for at, gain in enumerate(gains) if gain.accepted(rules)]
     if not accepted:
         return gains, None
     best = max(accepted, key=lambda at: (gains[at].bound, gains[at].gain, -at))
-    plain = [at for at in accepted if not found[at].prompted]
-    if plain and found[best].prompted:
+    plain = [at for at in accepted if not candidates[at].prompted]
+    if plain and candidates[best].prompted:
         rival = max(plain, key=lambda at: gains[at].bound)
         rng = np.random.default_rng([rules.seed, 4])
         if sign_flip_test(rows[best] - rows[rival], rng, FLIPS).p > rules.alpha:
             best = rival
-    return gains, found[best]
+    return gains, candidates[best]

@@ -39,18 +39,18 @@ class Journal:
             ValueError: the file is of another run, or is damaged before its last line.
             OSError: it cannot be written.
         """
-        self._records = _read(path) if path is not None else []
+        self._records = _read_records(path) if path is not None else []
         self._file = open_append(path) if path is not None else None
         self.replayed = min(1, len(self._records))
         if not self._records:
             self._write({"kind": "run", "value": heading})
-        elif (had := self._records[0]["value"]) != (got := _as_json(heading)):
-            keys = [key for key in {**had, **got} if had.get(key) != got.get(key)]
-            told = "; ".join(
-                f"{key} was {had.get(key)!r} and is {got.get(key)!r}" for key in keys[:3]
+        elif (old := self._records[0]["value"]) != (new := _as_json(heading)):
+            keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+            changes = "; ".join(
+                f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in keys[:3]
             )
             raise ValueError(
-                f"{path} is the journal of another run: {told}; "
+                f"{path} is the journal of another run: {changes}; "
                 "give another folder, or the settings that it was begun with"
             )
 
@@ -125,7 +125,7 @@ def _as_json(value: Json) -> Json:
     return json.loads(json.dumps(value))
 
 
-def _read(path: Path) -> list[Json]:
+def _read_records(path: Path) -> list[Json]:
     """Return the records of a file, and cut what follows the last whole line off it."""
     if not path.exists():
         return []

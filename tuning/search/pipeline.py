@@ -10,7 +10,7 @@ import numpy as np
 from embedder.prompts.files import format_prompt
 from embedder.prompts.prompt import Prompt
 from tuning.search.budget import Budget, Cost, Meter, SpentError
-from tuning.search.choice import PromptGain, finalists, gain, select
+from tuning.search.choice import PromptGain, finalists, measure_gain, select
 from tuning.search.journal import Journal
 from tuning.search.rounds import ReportRound, SearchState, search
 from tuning.search.scorer import Scorer
@@ -101,7 +101,7 @@ class Sealed:
         self.openings += 1
         base = self._scorer.scores(default, self._ids)
         mine = self._scorer.scores(candidate.prompt, self._ids)
-        return gain(candidate, self._ids, (mine, base), task.rules)
+        return measure_gain(candidate, self._ids, (mine, base), task.rules)
 
 
 def tune(
@@ -228,7 +228,7 @@ def _in_folds(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOu
     )
     counts = Counter(key_of(one.prompt) for one in winners)
     winner = max(winners, key=lambda one: counts[key_of(one.prompt)])
-    held = gain(winner, ids, pooled, rules)
+    held = measure_gain(winner, ids, pooled, rules)
     queries = {"search": len(ids) - len(parts[0]), "select": len(ids), "confirm": 0}
     told = f"{held.gain:+.4f} out of fold, p = {held.p:.2g}; too few queries to certify"
     state.scored = everything

@@ -1,4 +1,4 @@
-"""Race prompts over blocks of queries: what the leader beats is not scored any further.
+"""Race prompts over blocks of queries: a prompt that the leader beats is scored no further.
 
 Paired t-tests on blocks as in CAPO (Zehle et al., AutoML 2025), at a stricter level, since .2
 loses good prompts where queries are few.
@@ -26,45 +26,50 @@ class Runner:
 
 def race(
     scorer: Scorer,
-    standing: Sequence[Proposal],
-    coming: Sequence[Proposal],
+    incumbents: Sequence[Proposal],
+    candidates: Sequence[Proposal],
     blocks: Sequence[Sequence[str]],
     rules: Rules,
 ) -> tuple[list[Scored], bool]:
-    """Race proposals against each other and against those that stand.
+    """Race proposals against each other and against the incumbents.
 
     Args:
         scorer: gives scores.
-        standing: the default first, then perhaps the best so far; scored on all blocks.
-        coming: what is raced.
+        incumbents: the default first, then perhaps the best so far; scored on all blocks.
+        candidates: the proposals to race.
         blocks: of query ids, raced over one after the other.
         rules: alpha.
 
     Returns:
-        What became of each proposal, in order; and whether the budget ended the race.
+        The result of each proposal, in order; and whether the budget ended the race.
     """
-    runners = [Runner(one) for one in coming]
+    runners = [Runner(proposal) for proposal in candidates]
     seen: list[str] = []
     spent = False
     for number, block in enumerate(blocks):
         seen += block
         for runner in runners:
             if not runner.reason:
-                spent = not _scored(scorer, runner, block) or spent
+                spent = not _score_block(scorer, runner, block) or spent
         alive = [runner for runner in runners if not runner.reason]
         if spent or not alive:
             break
-        _drop(scorer, standing, alive, seen, rules)
+        _drop(scorer, incumbents, alive, seen, rules)
         if number == 0:
-            _drop_hopeless(scorer, standing[0], alive, seen)
-            _drop_alike(scorer, standing, alive, seen)
+            _drop_hopeless(scorer, incumbents[0], alive, seen)
+            _drop_alike(scorer, incumbents, alive, seen)
     return [
-        Scored(one.proposal, scorer.known(one.proposal.prompt), not one.reason, one.reason)
-        for one in runners
+        Scored(
+            runner.proposal,
+            scorer.known(runner.proposal.prompt),
+            not runner.reason,
+            runner.reason,
+        )
+        for runner in runners
     ], spent
 
 
-def _scored(scorer: Scorer, runner: Runner, block: Sequence[str]) -> bool:
+def _score_block(scorer: Scorer, runner: Runner, block: Sequence[str]) -> bool:
     """Score a block; return False where the budget has ended."""
     try:
         scorer.scores(runner.proposal.prompt, block)
@@ -78,48 +83,48 @@ def _scored(scorer: Scorer, runner: Runner, block: Sequence[str]) -> bool:
 
 def _drop(
     scorer: Scorer,
-    standing: Sequence[Proposal],
+    incumbents: Sequence[Proposal],
     alive: Sequence[Runner],
     seen: Sequence[str],
     rules: Rules,
 ) -> None:
-    """Drop what the leader beats, one-sided."""
-    held = {id(one): scorer.scores(one.proposal.prompt, seen) for one in alive}
-    rows = [*held.values(), *(scorer.scores(one.prompt, seen) for one in standing)]
+    """Drop the prompts that the leader beats, one-sided."""
+    prompts = [*(runner.proposal.prompt for runner in alive), *(each.prompt for each in incumbents)]
+    rows = [scorer.scores(prompt, seen) for prompt in prompts]
     leader = max(rows, key=lambda row: float(row.mean()))
-    for one in alive:
-        if worse_p(leader - held[id(one)]) < rules.alpha:
-            one.reason = f"beaten after {len(seen)} queries"
+    for runner, row in zip(alive, rows, strict=False):  # rows of incumbents come last
+        if worse_p(leader - row) < rules.alpha:
+            runner.reason = f"beaten after {len(seen)} queries"
 
 
 def _drop_hopeless(
     scorer: Scorer, default: Proposal, alive: Sequence[Runner], seen: Sequence[str]
 ) -> None:
     base = scorer.scores(default.prompt, seen)
-    for one in alive:
-        behind = base - scorer.scores(one.proposal.prompt, seen)
+    for runner in alive:
+        behind = base - scorer.scores(runner.proposal.prompt, seen)
         error = float(behind.std(ddof=1)) / np.sqrt(len(behind)) if len(behind) > 1 else 0.0
-        if not one.reason and behind.mean() > HOPELESS * error > 0:
-            one.reason = "hopeless after one block"
+        if not runner.reason and behind.mean() > HOPELESS * error > 0:
+            runner.reason = "hopeless after one block"
 
 
 def _drop_alike(
-    scorer: Scorer, standing: Sequence[Proposal], alive: Sequence[Runner], seen: Sequence[str]
+    scorer: Scorer, incumbents: Sequence[Proposal], alive: Sequence[Runner], seen: Sequence[str]
 ) -> None:
     """Of prompts with the same scores on the first block keep the first, and shorter ones.
 
     Where all answers are perfect already, nothing but length tells prompts apart.
     """
-    met: dict[bytes, int] = {}
-    for one in standing:
-        scores = scorer.scores(one.prompt, seen).tobytes()
-        met[scores] = min(_length(one), met.get(scores, _length(one)))
+    lengths: dict[bytes, int] = {}
+    for incumbent in incumbents:
+        scores = scorer.scores(incumbent.prompt, seen).tobytes()
+        lengths[scores] = min(_length(incumbent), lengths.get(scores, _length(incumbent)))
     for runner in alive:
         scores = scorer.scores(runner.proposal.prompt, seen).tobytes()
         length = _length(runner.proposal)
-        if scores in met and length >= met[scores] and not runner.reason:
+        if scores in lengths and length >= lengths[scores] and not runner.reason:
             runner.reason = "no different from another prompt"
-        met[scores] = min(length, met.get(scores, length))
+        lengths[scores] = min(length, lengths.get(scores, length))
 
 
 def _length(proposal: Proposal) -> int:

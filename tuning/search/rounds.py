@@ -1,4 +1,4 @@
-"""Ask proposers, race what they propose, tell them: until they or the budget are at an end."""
+"""Ask proposers, race their proposals, tell them: until they or the budget are at an end."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -30,13 +30,13 @@ IDLE = 6  # batches in a row of nothing new, after which a proposer is left
 
 @dataclass(slots=True)
 class SearchState:
-    """What is known so far.
+    """The state of a search.
 
     Attributes:
         task: what is tuned.
         ids: SEARCH, in the order in which queries are raced over.
         scorer: gives scores.
-        scored: all proposals, in the order in which they were made.
+        scored: all results, in the order in which they were proposed.
         making: name of the proposer at work.
         ended: why it ended.
     """
@@ -60,9 +60,10 @@ class SearchState:
 
     @property
     def finished(self) -> list[Scored]:
-        """What was raced to the end, the best first; of equals the earliest."""
+        """Proposals raced to the end, the best first; ties go to the earliest."""
         return sorted(
-            (one for one in self.scored if one.finished), key=lambda one: -self.worth(one)
+            (result for result in self.scored if result.finished),
+            key=lambda result: -self.worth(result),
         )
 
     @property
@@ -70,11 +71,11 @@ class SearchState:
         """The best so far."""
         return self.finished[0]
 
-    def worth(self, one: Scored) -> float:
+    def worth(self, result: Scored) -> float:
         """Return the mean less the penalty on length."""
         space = self.task.space
-        share = space.words(one.proposal.prompt) / space.most_words if space.roles else 0.0
-        return one.mean - self.rules.length_penalty * share
+        share = space.words(result.proposal.prompt) / space.most_words if space.roles else 0.0
+        return result.mean - self.rules.length_penalty * share
 
 
 def search(
@@ -104,26 +105,25 @@ def search(
 
 def _use(state: SearchState, proposer: Proposer, report: ReportRound) -> None:
     """Go on with one proposer until it has no more, or its share is spent."""
-    known = {key_of(one.proposal.prompt) for one in state.scored}
+    known = {key_of(result.proposal.prompt) for result in state.scored}
     idle = 0
     try:
         proposer.tell(list(state.scored))
-        while idle < IDLE and not _late(state) and (asked := proposer.ask(state.rules.batch)):
-            new = {key_of(one.prompt): one for one in asked}
+        while idle < IDLE and not _late(state) and (proposals := proposer.ask(state.rules.batch)):
+            new = {key_of(proposal.prompt): proposal for proposal in proposals}
             fresh = [
-                one
-                for key, one in new.items()
-                if key not in known and state.task.space.holds(one.prompt)
+                proposal
+                for key, proposal in new.items()
+                if key not in known and state.task.space.holds(proposal.prompt)
             ]
             known |= new.keys()
             idle = 0 if fresh else idle + 1
             began = len(state.scored)
             spent = _race_round(state, fresh)
-            held = {key_of(one.proposal.prompt): one for one in state.scored}
-            again = [
-                held[key] for key in new if key in held and held[key] not in state.scored[began:]
-            ]
-            proposer.tell(state.scored[began:] + again)
+            raced = state.scored[began:]
+            results = {key_of(result.proposal.prompt): result for result in state.scored}
+            again = [results[key] for key in new if key in results and results[key] not in raced]
+            proposer.tell(raced + again)
             report(state)
             if spent:
                 state.ended = "the budget ended"
@@ -132,20 +132,20 @@ def _use(state: SearchState, proposer: Proposer, report: ReportRound) -> None:
         state.ended = "the budget ended"
 
 
-def _race_round(state: SearchState, coming: list[Proposal]) -> bool:
-    """Race proposals and note what became of them; return whether the budget ended."""
-    if not coming:
+def _race_round(state: SearchState, candidates: list[Proposal]) -> bool:
+    """Race proposals and note their results; return whether the budget ended."""
+    if not candidates:
         return False
     blocks = [
         state.ids[at : at + state.rules.block] for at in range(0, len(state.ids), state.rules.block)
     ]
-    standing = [state.scored[0].proposal]
-    if state.best.proposal is not standing[0]:
-        standing.append(state.best.proposal)
-    results, spent = race(state.scorer, standing, coming, blocks, state.rules)
-    for one in results:
-        state.scored.append(one)
-        state.scorer.journal.note("proposal", partial(_described, one))
+    incumbents = [state.scored[0].proposal]
+    if state.best.proposal is not incumbents[0]:
+        incumbents.append(state.best.proposal)
+    results, spent = race(state.scorer, incumbents, candidates, blocks, state.rules)
+    for result in results:
+        state.scored.append(result)
+        state.scorer.journal.note("proposal", partial(_described, result))
     return spent
 
 

@@ -1,4 +1,4 @@
-"""Scores of prompts: charged, journaled, and never asked for twice."""
+"""Scores of prompts: charged, journaled, and never computed twice."""
 
 import hashlib
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ class Scorer:
     """An objective behind a meter and a journal.
 
     Attributes:
-        hits: scores that were there already.
+        hits: scores that were known already.
     """
 
     def __init__(self, objective: Objective, journal: Journal, meter: Meter) -> None:
         self.objective, self.journal, self.meter = objective, journal, meter
         self.hits = 0
-        self._held: dict[str, dict[str, float]] = {}
+        self._scores: dict[str, dict[str, float]] = {}
         self._prepared: set[str] = set()
 
     def scores(self, prompt: Prompt, query_ids: Sequence[str]) -> Scores:
@@ -33,41 +33,41 @@ class Scorer:
             SpentError: they do not fit into the budget.
             ValueError: the prompt cannot be used.
         """
-        held = self._held.setdefault(key_of(prompt), {})
-        missing = [one for one in query_ids if one not in held]
+        known = self._scores.setdefault(key_of(prompt), {})
+        missing = [query for query in query_ids if query not in known]
         self.hits += len(query_ids) - len(missing)
         if missing:
             self._prepare(prompt)
             key = [key_of(prompt), _digest(missing)]
             work = lambda: self.objective([prompt], missing)[0].tolist()  # noqa: E731
-            found = self.once("scores", key, self.objective.cost(prompt, missing), work)
-            held.update(zip(missing, found, strict=True))
-        return np.array([held[one] for one in query_ids], dtype=np.float64)
+            values = self.once("scores", key, self.objective.cost(prompt, missing), work)
+            known.update(zip(missing, values, strict=True))
+        return np.array([known[query] for query in query_ids], dtype=np.float64)
 
     def cost(self, prompt: Prompt, query_ids: Sequence[str]) -> Cost:
-        """Tell what scores take that are not there yet."""
-        held = self._held.get(key_of(prompt), {})
-        missing = [one for one in query_ids if one not in held]
+        """Return the cost of the scores that are not known yet."""
+        known = self._scores.get(key_of(prompt), {})
+        missing = [query for query in query_ids if query not in known]
         if not missing:
             return NOTHING
         return self.objective.cost(prompt, missing) + self._preparing(prompt)[1]
 
     def _preparing(self, prompt: Prompt) -> tuple[str, Cost]:
-        """Return what must be encoded before a prompt is scored, and what it takes by now."""
+        """Return the key of the documents that a prompt needs encoded, and what is still to pay."""
         if not isinstance(self.objective, Prepares):
             return "", NOTHING
-        side, cost = self.objective.preparation(prompt)
-        return side, NOTHING if side in self._prepared else cost
+        key, cost = self.objective.preparation(prompt)
+        return key, NOTHING if key in self._prepared else cost
 
     def _prepare(self, prompt: Prompt) -> None:
-        side, cost = self._preparing(prompt)
-        if side and side not in self._prepared:
+        key, cost = self._preparing(prompt)
+        if key and key not in self._prepared:
             self.once("documents", key_of(prompt), cost, lambda: None)
-            self._prepared.add(side)
+            self._prepared.add(key)
 
     def known(self, prompt: Prompt) -> dict[str, float]:
-        """Return the scores that are there."""
-        return dict(self._held.get(key_of(prompt), {}))
+        """Return the scores that are known."""
+        return dict(self._scores.get(key_of(prompt), {}))
 
     def once(self, kind: str, key: Any, cost: Cost, work: Any) -> Any:  # noqa: ANN401
         """Charge work and do it once."""

@@ -96,8 +96,11 @@ class Space:
 
     def words(self, prompt: Prompt) -> int:
         """Count the words around the texts of the roles that are tuned, the longest wording's."""
-        held = [prompt.forms[0].templates(role) for role in self.roles]
-        return sum(max(len(one.text.replace(SLOT, " ").split()) for one in of) for of in held)
+        wordings = [prompt.forms[0].templates(role) for role in self.roles]
+        return sum(
+            max(len(template.text.replace(SLOT, " ").split()) for template in templates)
+            for templates in wordings
+        )
 
     def with_gene(self, prompt: Prompt, name: str, value: Any) -> Prompt:  # noqa: ANN401
         """Return the prompt with another rule of reading."""

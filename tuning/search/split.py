@@ -26,8 +26,8 @@ class QuerySplit:
     confirm: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        held = [*self.search, *self.select, *self.confirm]
-        if len(set(held)) != len(held):
+        ids = [*self.search, *self.select, *self.confirm]
+        if len(set(ids)) != len(ids):
             raise ValueError("a query stands in two parts of a split")
 
 
@@ -51,10 +51,10 @@ def groups(relevant: Mapping[str, Set[Hashable]]) -> list[list[str]]:
     for query, documents in relevant.items():
         for document in documents:
             leader[find(query)] = find(first.setdefault(document, query))
-    held: dict[str, list[str]] = defaultdict(list)
+    members: dict[str, list[str]] = defaultdict(list)
     for query in relevant:
-        held[find(query)].append(query)
-    return list(held.values())
+        members[find(query)].append(query)
+    return list(members.values())
 
 
 def split(

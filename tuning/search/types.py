@@ -46,7 +46,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """How a proposal did on the queries that it was raced over.
+    """The scores of a proposal on the queries that it was raced over.
 
     Attributes:
         proposal: what was proposed.
@@ -73,11 +73,18 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A query that a prompt answered badly: text, what it should have found, and what it did."""
+    """A query that a prompt answered badly.
+
+    Attributes:
+        query: text.
+        answer: text of a relevant document.
+        mistake: text of the best-ranked document that is not relevant.
+        rank: of the answer; None where it was not returned.
+    """
 
     query: str
-    wanted: str
-    found: str
+    answer: str
+    mistake: str
     rank: int | None
 
 
@@ -136,14 +143,14 @@ class ProposerContext:
 
 
 class Proposer(Protocol):
-    """Proposes prompts and is told how they did; owns no evaluation.
+    """Proposes prompts and learns how they scored; owns no evaluation.
 
-    What it proposes may depend on nothing but its context and the results that it was given.
+    What it proposes may depend on nothing but its context and the results that `tell` passed.
     """
 
     @property
     def name(self) -> str:
-        """As it is asked for."""
+        """The name by which users choose it."""
         ...
 
     def ask(self, n: int) -> list[Proposal]:
@@ -157,7 +164,7 @@ class Proposer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How a search goes and what is asked of a prompt.
+    """How a search goes and which prompts it accepts.
 
     Attributes:
         seed: of splits, proposers, tests and intervals.
@@ -165,7 +172,7 @@ class Rules:
         min_effect: smallest mean gain that is worth changing a prompt for.
         finalists: prompts that are scored on SELECT.
         block: queries that are raced over at a time.
-        batch: prompts that are asked for at a time.
+        batch: prompts that a proposer is asked for at a time.
         length_penalty: taken from the mean of a prompt of the most words, when ranking.
         delta: probability of a lower bound that is too high.
     """
@@ -198,7 +205,7 @@ class TuningTask:
         relevant: query id -> its relevant documents, by which queries are split.
         space: what may be changed.
         pool: tried first, the default at the front.
-        proposers: makers, asked one after the other.
+        proposers: name -> maker; used one after the other.
         rules: how.
         final: judges on CONFIRM; None is the objective itself. Another where that ranks only.
     """
