@@ -77,13 +77,7 @@ def open_or_build(
     if index_digest == digest:
         return IndexedDocuments(index, digest, "reused")
     index.close()
-    # None: the build was not seen to its end. Without a report, the index was not built here.
-    if _read_report(path).get(_DIGEST, "") not in (index_digest, None):
-        raise ValueError(
-            f"{path} is not an index of these documents: the {index.documents:,} that it holds are "
-            "others, and it was not made here or was changed since; give another folder, or "
-            "remove it"
-        )
+    _check_built_here(path, index.documents, index_digest)
     return replace(build_with(replace(build, overwrite=True)), state="rebuilt")
 
 
@@ -140,6 +134,16 @@ def _finish(
         if not built_here:
             raise ValueError(f"{path}: {error}") from error
     return replace(build_with(replace(build, resume=False)), state="rebuilt")
+
+
+def _check_built_here(path: Path, count: int, digest: str) -> None:
+    """Refuse an index of other documents, unless it is as it was built here."""
+    # None: the build was not seen to its end. Without a report, the index was not built here.
+    if _read_report(path).get(_DIGEST, "") not in (digest, None):
+        raise ValueError(
+            f"{path} is not an index of these documents: the {count:,} that it holds are others, "
+            "and it was not made here or was changed since; give another folder, or remove it"
+        )
 
 
 def _is_indexed(document: Document, build: BuildOptions) -> bool:

@@ -172,25 +172,18 @@ def compare(
     """
     options = options or CompareOptions()
     datasets, left_out = _shared_datasets(systems)
-    names = tuple(systems)
-    measure = measure or next(iter(systems[names[0]][datasets[0]]))
+    measure = measure or next(iter(next(iter(systems.values()))[datasets[0]]))
     items = {
-        dataset: {name: _items(systems[name][dataset], measure, name, dataset) for name in names}
+        dataset: {name: _items(systems[name][dataset], measure, name, dataset) for name in systems}
         for dataset in datasets
     }
-    by_pair = [
-        [
-            pair(dataset, (first, values[first]), (second, values[second]))
-            for dataset, values in items.items()
-        ]
-        for first, second in pairs(names, options.all_pairs)
-    ]
+    by_pair = [_pair_systems(items, two) for two in pairs([*systems], options.all_pairs)]
     rows, tests = _compare_groups([[paired] for strata in by_pair for paired in strata], options)
     macro, _ = _compare_groups([strata for strata in by_pair if len(strata) > 1], options)
     return Comparison(
         measure=measure,
         options=options,
-        systems=names,
+        systems=tuple(systems),
         means={
             dataset: {name: float(np.mean([*values.values()])) for name, values in by_name.items()}
             for dataset, by_name in items.items()
@@ -229,6 +222,14 @@ def _items(values: Values, measure: str, name: str, dataset: str) -> Items:
     if not values[measure]:
         raise ValueError(f"{name} has no value of {measure} for any item of {dataset}")
     return values[measure]
+
+
+def _pair_systems(items: Mapping[str, Mapping[str, Items]], two: tuple[str, str]) -> list[Paired]:
+    first, second = two
+    return [
+        pair(dataset, (first, values[first]), (second, values[second]))
+        for dataset, values in items.items()
+    ]
 
 
 def _compare_groups(

@@ -173,9 +173,6 @@ def judge_task(
     cost = replace(cost, seconds={**cost.seconds, "fit": time.perf_counter() - start})
     truth = classes["all" if "all" in classes else "test"]
     hits = {str(item): float(hit) for item, hit in enumerate(prediction.classes == truth, start=1)}
-    details = _details(task, protocol, prediction)
-    if labels == ["0", "1"]:
-        details["f1"] = f1(prediction.classes, truth)
     return Record(
         benchmark="transfer",
         dataset=task.name,
@@ -183,7 +180,7 @@ def judge_task(
         counted=CHANNEL,
         fingerprints={CHANNEL: rows.fingerprint},
         cost=cost,
-        details=details,
+        details=_details(task, protocol, prediction, truth),
     )
 
 
@@ -271,8 +268,10 @@ def _fitting(progress: Progress | None) -> Iterator[Fitting]:
         )
 
 
-def _details(task: LabelledTask, protocol: Protocol, prediction: Prediction) -> dict[str, Any]:
-    return {
+def _details(
+    task: LabelledTask, protocol: Protocol, prediction: Prediction, truth: Classes
+) -> dict[str, Any]:
+    facts = {
         "source": task.source_facts(),
         "protocol": _protocol_facts(task, protocol),
         "learnt_from": len(task.training.items),
@@ -281,6 +280,7 @@ def _details(task: LabelledTask, protocol: Protocol, prediction: Prediction) -> 
         "fits": prediction.fits,
         "not_converged": prediction.unfinished,
     }
+    return facts | ({"f1": f1(prediction.classes, truth)} if task.labels == ["0", "1"] else {})
 
 
 def _protocol_facts(task: LabelledTask, protocol: Protocol) -> dict[str, Any]:
