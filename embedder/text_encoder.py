@@ -1,4 +1,4 @@
-"""What every encoder offers beside `encode`: the calls that users of sentence-transformers know."""
+"""Calls of every encoder beside `encode`: those that users of sentence-transformers know."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -81,7 +81,7 @@ class TextEncoder(ABC):
         >>> encoder.encode_query("tea").shape, encoder.encode_query(["tea", "rock"]).shape
         ((512,), (2, 512))
         """
-        return self._encode_side(texts, Role.QUERY, channel)
+        return self._encode_channel(texts, Role.QUERY, channel)
 
     @overload
     def encode_document(self, texts: TextInput, channel: None = None) -> Any: ...  # noqa: ANN401
@@ -97,7 +97,7 @@ class TextEncoder(ABC):
         >>> encoder.encode_document(["green tea", "black rock"], channel="sparse").shape
         (2, 16000)
         """
-        return self._encode_side(texts, Role.DOCUMENT, channel)
+        return self._encode_channel(texts, Role.DOCUMENT, channel)
 
     def similarity(self, a: EncodedRows, b: EncodedRows) -> NDArray[np.float32]:
         """Return the inner product of every row of `a` with every row of `b`, (n, m) float32.
@@ -140,10 +140,10 @@ class TextEncoder(ABC):
         if top_k is not None and check_count(top_k, "top_k") < 1:
             raise ValueError(f"top_k must be at least 1; got {top_k}")
         texts = list_texts([texts] if isinstance(texts, str) else texts)
-        named = [self._named_row(rows[at], top_k, texts) for at in range(rows.shape[0])]
-        return named[0] if len(named) == 1 else named
+        names = [self._name_row(row, top_k, texts) for row in rows]
+        return names[0] if len(names) == 1 else names
 
-    def _named_row(
+    def _name_row(
         self, row: csr_matrix, top_k: int | None, texts: Sequence[str]
     ) -> list[tuple[str, float]]:
         order = sorted(range(row.nnz), key=lambda at: (-row.data[at], row.indices[at]))[:top_k]
@@ -152,20 +152,20 @@ class TextEncoder(ABC):
         pairs = zip(terms, order, strict=True)
         return [(names.get(term, str(term)), float(row.data[at])) for term, at in pairs]
 
-    def _encode_side(self, texts: TextInput, role: Role, channel: RowKind | None) -> EncodedRows:
+    def _encode_channel(self, texts: TextInput, role: Role, channel: RowKind | None) -> EncodedRows:
         if channel not in (None, "dense", "sparse"):
             raise ValueError(f"channel is dense or sparse; got {channel!r}")
         if isinstance(texts, Mapping):
             raise TypeError(f"texts must be one text or a list of them; got {type(texts).__name__}")
-        several = list_texts([texts] if isinstance(texts, str) else texts)
-        for at, text in enumerate(several):
+        listed = list_texts([texts] if isinstance(texts, str) else texts)
+        for at, text in enumerate(listed):
             check_query(text, f"text {at + 1}")
-        rows = self.encode(several, role)
-        if not np.array_equal(rows.owner, np.arange(len(several))):
+        rows = self.encode(listed, role)
+        if not np.array_equal(rows.owner, np.arange(len(listed))):
             raise ValueError("this encoder gives several rows a text; call encode, which has owner")
         if rows.dense is not None and channel != "sparse":
-            first: NDArray[np.float32] = rows.dense[0] if isinstance(texts, str) else rows.dense
-            return first
+            dense: NDArray[np.float32] = rows.dense[0] if isinstance(texts, str) else rows.dense
+            return dense
         if rows.sparse is None or channel == "dense":
             raise ValueError(f"this encoder gives no {channel} rows")
         return rows.sparse

@@ -9,6 +9,7 @@ from types import TracebackType
 import numpy as np
 
 from embedder.files.durable import flush, is_partial, remove_leftovers, replacing
+from embedder.files.name_lists import first_repeated
 from index.folder import SEGMENTS
 from index.garbage import remove_cache, remove_unnamed
 from index.manifest import ChannelSpec, Ingest, Manifest, Passages
@@ -121,15 +122,11 @@ class IndexWriter:
             ValueError: an id is unknown or comes twice, or a file is damaged; nothing is staged.
         """
         places = self.find(ids)
-        for document_id in ids:
-            if document_id not in places:
-                raise ValueError(
-                    f"{self.path} has no document {document_id!r}; nothing was deleted"
-                )
+        missing = [name for name in ids if name not in places]
+        if missing:
+            raise ValueError(f"{self.path} has no document {missing[0]!r}; nothing was deleted")
         if len(places) != len(ids):
-            repeated = next(
-                document_id for at, document_id in enumerate(ids) if document_id in ids[:at]
-            )
+            repeated = first_repeated(ids)
             raise ValueError(f"document {repeated!r} is to be deleted twice; nothing was deleted")
         for name, documents in list(self._documents.items()):
             ordinals = [at for segment, at in places.values() if segment == name]

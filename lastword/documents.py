@@ -1,4 +1,4 @@
-"""Documents from what people have at hand: strings, dicts, Documents, or a path."""
+"""Documents from strings, dicts, Documents, or a path."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from numbers import Integral
@@ -23,7 +23,7 @@ def read_documents(source: Source, number: Callable[[], int] = lambda: 0) -> Ite
     Args:
         source: see `Source`; a single string or Path is a file, a folder or the name of a
             collection, as for the command `lastword index`.
-        number: asked once, where an id is missing: from which number on.
+        number: gives the first number; called once, and only where an id is missing.
 
     Raises:
         TypeError: the source, or an item of it, is nothing of these.
@@ -40,11 +40,11 @@ def read_documents(source: Source, number: Callable[[], int] = lambda: 0) -> Ite
             "documents must be a path, or a list of strings, dicts or Documents; "
             f"got {type(source).__name__}"
         )
-    begin: int | None = None
+    first: int | None = None
     for at, item in enumerate(source):
-        if begin is None and not _has_id(item):
-            begin = number()
-        yield _read_item(item, at, str((begin or 0) + at))
+        if first is None and not _has_id(item):
+            first = number()
+        yield _read_item(item, at, str((first or 0) + at))
 
 
 def _has_id(item: object) -> bool:
@@ -62,17 +62,17 @@ def _read_item(item: object, at: int, number: str) -> Document:
         raise TypeError(
             f"document {at + 1} must be a string, a dict or a Document; got {type(item).__name__}"
         )
-    facts = dict(item)
-    ids = [facts.pop(name) for name in _IDS if name in facts]
-    texts = [facts.pop(name) for name in _TEXTS if name in facts]
-    title, more = facts.pop("title", None), facts.pop("metadata", None)
+    fields = dict(item)
+    ids = [fields.pop(name) for name in _IDS if name in fields]
+    texts = [fields.pop(name) for name in _TEXTS if name in fields]
+    title, inner = fields.pop("title", None), fields.pop("metadata", None)
     if not texts and title is None:
         keys = ", ".join(map(str, item))
         raise ValueError(f'document {at + 1} has no "text"; its keys are {keys or "none"}')
-    name: Any = next((one for one in ids if one is not None), number)
+    name: Any = next((name for name in ids if name is not None), number)
     if isinstance(name, Integral) and not isinstance(name, bool):  # those of NumPy too
         name = str(int(name))
-    metadata = {**facts, **more} if isinstance(more, Mapping) else facts
-    if more is not None and not isinstance(more, Mapping):
-        metadata["metadata"] = more
+    metadata = {**fields, **inner} if isinstance(inner, Mapping) else fields
+    if inner is not None and not isinstance(inner, Mapping):
+        metadata["metadata"] = inner
     return Document(name, title or "", texts[0] if texts and texts[0] is not None else "", metadata)

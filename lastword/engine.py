@@ -50,7 +50,7 @@ class SearchEngine:
         self.path = retriever.index.path
         self.report = report
         self._lock, self._closed, self._on_close = Lock(), False, on_close
-        self._readers: Counter[Retriever] = Counter()  # how many calls read by each
+        self._readers: Counter[Retriever] = Counter()  # number of calls that read by each
 
     def __enter__(self) -> "SearchEngine":
         return self
@@ -210,7 +210,7 @@ class SearchEngine:
         >>> index.ids()
         ['0', '1', '2', 'lava']
         """
-        return self._take_in(documents, BuildOptions())
+        return self._add_source(documents, BuildOptions())
 
     def upsert(self, documents: Source) -> BuildReport:
         """Add documents, each in place of the one with its id if there is one.
@@ -220,7 +220,7 @@ class SearchEngine:
         >>> index.get("1").text, len(index)
         ('keep the key', 2)
         """
-        return self._take_in(documents, BuildOptions(on_known="replace"))
+        return self._add_source(documents, BuildOptions(on_known="replace"))
 
     def delete(self, ids: str | Iterable[str]) -> int:
         """Delete documents, all or none; return how many.
@@ -247,7 +247,7 @@ class SearchEngine:
         self._reopen()
         return len(set(names))
 
-    def _take_in(self, documents: Source, options: BuildOptions) -> BuildReport:
+    def _add_source(self, documents: Source, options: BuildOptions) -> BuildReport:
         index = self._retriever.index
         if set(index.channels) != set(self.channels):
             raise ValueError(
@@ -264,12 +264,12 @@ class SearchEngine:
         return max((int(name) for name in self.ids() if name.isdecimal()), default=-1) + 1
 
     def _reopen(self) -> None:
-        before = self._retriever
+        old = self._retriever
         index = Index.open(self.path)
-        after = Retriever(index, before.encoders, before.fusion or AUTO, before.depth)
+        new = Retriever(index, old.encoders, old.fusion or AUTO, old.depth)
         with self._lock:
-            self._retriever = after
-            self._close_unread(before)
+            self._retriever = new
+            self._close_unread(old)
 
     @contextmanager
     def _reading(self) -> Iterator[Retriever]:
@@ -291,7 +291,7 @@ class SearchEngine:
                     self._close_unread(retriever)
 
     def _close_unread(self, retriever: Retriever) -> None:
-        """Close what nobody reads; else the last reader does."""
+        """Close a retriever that no call reads by; else the last such call does."""
         if not self._readers[retriever]:
             del self._readers[retriever]
             retriever.close()

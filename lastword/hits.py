@@ -1,4 +1,4 @@
-"""What a search returns: a list of hits that prints as a table."""
+"""Hits of a search: a list that prints as a table."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ class ChannelRank(NamedTuple):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Hit:
-    """A document that was found.
+    """A document that a search returns.
 
     Attributes:
         rank: from 1.
         score: fused; not comparable between queries.
         document: all of it.
-        channels: channel -> rank and score there, of the channels that found it.
+        channels: channel -> rank and score there, of the channels that returned it.
 
     >>> hit = index.search("how do I rotate a key")[0]
     >>> hit.rank, hit.id, hit.channels["bm25"].rank
@@ -121,13 +121,13 @@ class SearchHits(list[Hit]):
         self.query, self.channels, self.seconds = query, tuple(channels), dict(seconds or {})
 
     @overload
-    def __getitem__(self, at: SupportsIndex) -> Hit: ...
+    def __getitem__(self, index: SupportsIndex) -> Hit: ...
     @overload
-    def __getitem__(self, at: slice) -> "SearchHits": ...
-    def __getitem__(self, at: SupportsIndex | slice) -> "Hit | SearchHits":
-        if isinstance(at, slice):
-            return SearchHits(super().__getitem__(at), self.query, self.channels, self.seconds)
-        return super().__getitem__(at)
+    def __getitem__(self, index: slice) -> "SearchHits": ...
+    def __getitem__(self, index: SupportsIndex | slice) -> "Hit | SearchHits":
+        if isinstance(index, slice):
+            return SearchHits(super().__getitem__(index), self.query, self.channels, self.seconds)
+        return super().__getitem__(index)
 
     def __str__(self) -> str:
         if not self:
@@ -145,35 +145,39 @@ class SearchHits(list[Hit]):
         body = "".join(row(self._cells(hit), "td") for hit in self)
         return f"<table><thead>{row(self._headings(), 'th')}</thead><tbody>{body}</tbody></table>"
 
-    def _several(self) -> tuple[str, ...]:
+    def _rank_channels(self) -> tuple[str, ...]:
         return self.channels if len(self.channels) > 1 else ()
 
     def _headings(self) -> list[str]:
-        return ["#", "score", *self._several(), "id", "text"]
+        return ["#", "score", *self._rank_channels(), "id", "text"]
 
     def _cells(self, hit: Hit) -> list[str]:
-        places = (hit.channels.get(name) for name in self._several())
+        places = (hit.channels.get(channel) for channel in self._rank_channels())
         ranks = ["-" if place is None else str(place.rank) for place in places]
         texts = (printable(hit.id), printable(hit.snippet))
         return [str(hit.rank), f"{hit.score:.4f}", *ranks, *texts]
 
 
 def list_hits(result: SearchResult, query_id: str, query: str, index: Index) -> SearchHits:
-    """List what one query found, with the rank that each channel gave."""
-    places = {
-        name: {
-            found: ChannelRank(rank, score)
-            for rank, (found, score) in enumerate(ranked(run[query_id]), start=1)
+    """List the hits of one query, with the rank that each channel gave."""
+    ranks = {
+        channel: {
+            document_id: ChannelRank(rank, score)
+            for rank, (document_id, score) in enumerate(ranked(run[query_id]), start=1)
         }
-        for name, run in result.channels.items()
+        for channel, run in result.channels.items()
     }
     hits = (
         Hit(
             rank,
             score,
-            index.document(found),
-            {name: place[found] for name, place in places.items() if found in place},
+            index.document(document_id),
+            {
+                channel: by_id[document_id]
+                for channel, by_id in ranks.items()
+                if document_id in by_id
+            },
         )
-        for rank, (found, score) in enumerate(ranked(result.run[query_id]), start=1)
+        for rank, (document_id, score) in enumerate(ranked(result.run[query_id]), start=1)
     )
     return SearchHits(hits, query, result.channels, result.seconds)

@@ -1,4 +1,4 @@
-"""Evaluate encoders, compare what came out, and tune the prompt of an index."""
+"""Evaluate encoders, compare evaluations, and tune the prompt of an index."""
 
 import tempfile
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ Judgements = Qrels | str | Path
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Evaluation:
-    """What an evaluation found; it prints as a table, in a notebook too.
+    """Values of a system on a data set; it prints as a table, in a notebook too.
 
     Attributes:
         name: of the system, for comparisons.
