@@ -161,11 +161,8 @@ def fusion_by_name(
         ValueError: an unknown name, a setting that is no number, or channels and weights that
             are not the same set.
     """
-    name, _, written = text.partition(":")
-    if name not in FUSIONS:
-        raise ValueError(f"no fusion is called {name!r}; there is {', '.join(FUSIONS)}")
+    name, numbers = split_fusion(text)
     fuse: Callable[..., Run] = FUSIONS[name]
-    numbers = dict(_setting(part, text) for part in written.split(",")) if written else {}
     if name == "rrf" and "k" in numbers and "k" not in channels:
         fuse = partial(fuse, k=numbers.pop("k"))
     if fuse is min_max:
@@ -180,6 +177,18 @@ def fusion_by_name(
     weights = [numbers[channel] for channel in channels]
     _check_weights(weights, len(channels))
     return partial(fuse, weights=weights)
+
+
+def split_fusion(text: str) -> tuple[str, dict[str, float]]:
+    """Return the name in a fusion as people write it, and its settings: weights, and k for rrf.
+
+    Raises:
+        ValueError: an unknown name, or a setting that is no number.
+    """
+    name, _, written = text.partition(":")
+    if name not in FUSIONS:
+        raise ValueError(f"no fusion is called {name!r}; there is {', '.join(FUSIONS)}")
+    return name, dict(_setting(part, text) for part in written.split(",")) if written else {}
 
 
 def _setting(part: str, text: str) -> tuple[str, float]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from embedder.encoders.specs import CHANNELS, EncoderSpec
 from embedder.prompts.prompt import Prompt
 from embedder.types import Encoder
-from retrieval.fusion import DEFAULT, fusion_by_name
+from retrieval.fusion import DEFAULT, fusion_by_name, split_fusion
 
 AUTO = "auto"
 
@@ -50,14 +50,14 @@ def check_fusion(prompt: Prompt, name: str) -> None:
     Raises:
         ValueError: there is no such fusion, or it weighs channels that no encoder feeds.
     """
-    kind, _, written = prompt.fusion.partition(":")
-    weighed = [part.partition("=")[0].strip() for part in written.split(",") if part]
-    channels = [channel for channel in weighed if (kind, channel) != ("rrf", "k")]
-    if prompt.fusion:
-        try:
-            fusion_by_name(prompt.fusion, channels)
-        except ValueError as error:
-            raise ValueError(f"{name}: fusion: {error}") from error
+    if not prompt.fusion:
+        return
+    try:
+        kind, numbers = split_fusion(prompt.fusion)
+        channels = [channel for channel in numbers if (kind, channel) != ("rrf", "k")]
+        fusion_by_name(prompt.fusion, channels)
+    except ValueError as error:
+        raise ValueError(f"{name}: fusion: {error}") from error
     if unknown := [channel for channel in channels if channel not in CHANNELS]:
         raise ValueError(
             f"{name}: fusion weighs {unknown[0]!r}; channels are {', '.join(CHANNELS)}"

@@ -10,7 +10,7 @@ from eval.measures.measures import evaluate, means
 from eval.report.dataset import JudgedDataset
 from eval.report.figures.figures import WeightCurve
 from eval.runs.systems import FolderSystem
-from retrieval.fusion import fusion_by_name
+from retrieval.fusion import fusion_by_name, split_fusion
 from retrieval.run import Run, drop_self
 
 STEPS = tuple(step / 10 for step in range(11))
@@ -27,10 +27,9 @@ def weight_curves(judged: JudgedDataset, system: FolderSystem) -> dict[str, Weig
         return {}
     names = {rival.run: rival.name for rival in judged.systems if rival.folder is system.folder}
     runs = {channel: judged.runs[names[channel]] for channel in channels}
-    numbers = _numbers(fusion)
+    method, numbers = split_fusion(fusion)
     fused_weights = {channel: numbers.get(channel, 1.0) for channel in channels}
     drawn = channels[:1] if len(channels) == 2 else channels
-    method = fusion.partition(":")[0]
     if "k" in numbers and "k" not in channels:
         method += f":k={numbers['k']!r}"
     settings = [
@@ -76,9 +75,3 @@ def _means(
         ]
         for run in fused
     ]
-
-
-def _numbers(fusion: str) -> dict[str, float]:
-    text = fusion.partition(":")[2]
-    parts = (part.partition("=") for part in text.split(",")) if text else ()
-    return {name.strip(): float(number) for name, _, number in parts}
