@@ -70,8 +70,8 @@ def _join_lines(commands: typer.Typer) -> None:
 _join_lines(app)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(value: bool) -> None:
+    if value:
         sys.stdout.write(f"lastword {version('lastword')}\n")
         raise typer.Exit
 
@@ -79,7 +79,10 @@ def _version(wanted: bool) -> None:
 @app.callback(epilog=_EXIT_CODES)
 def _options(
     version_wanted: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Turn any language model into a search engine, with no training."""

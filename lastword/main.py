@@ -60,11 +60,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         os.environ.pop("COLUMNS", None)
     from lastword.app import app
 
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    code = app(args=given or ["--help"], prog_name="lastword", standalone_mode=False)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    code = app(args=words or ["--help"], prog_name="lastword", standalone_mode=False)
     if code == INTERRUPTED:  # what typer makes of Ctrl-C
         raise KeyboardInterrupt
-    if code and given and given[0].endswith("-completion"):
+    if code and words and words[0].endswith("-completion"):
         raise ValueError("completion is made for bash, zsh, fish and PowerShell; add one's name")
     sys.stdout.flush()  # here, where a full disk or a closed pipe can still be reported
     return code or FINISHED
@@ -138,7 +138,7 @@ def _report(error: BaseException, interrupted: bool) -> int:
     if interrupted or isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
         _write(f"lastword: {_INTERRUPTED}\n")
         return INTERRUPTED
-    if any(isinstance(held, BrokenPipeError) for held in (error, error.__context__)):
+    if any(isinstance(exception, BrokenPipeError) for exception in (error, error.__context__)):
         return PIPE_CLOSED
     from lastword.cli.error_line import error_line
 

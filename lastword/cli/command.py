@@ -38,11 +38,11 @@ def _spelled_out(function: Callable[..., None]) -> Callable[..., None]:
         groups[parameter.name] = kind
         spelled.extend(_parameters(kind))
 
-    def call(**given: Any) -> None:  # noqa: ANN401  (typer has checked the types)
+    def call(**values: Any) -> None:  # noqa: ANN401  (typer has checked the types)
         for group, kind in groups.items():
-            taken = {field.name: given.pop(field.name) for field in fields(kind)}
-            given[group] = kind(**taken)
-        function(**given)
+            group_values = {field.name: values.pop(field.name) for field in fields(kind)}
+            values[group] = kind(**group_values)
+        function(**values)
 
     call.__name__, call.__doc__ = function.__name__, function.__doc__
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in spelled}

@@ -38,9 +38,9 @@ def error_line(error: BaseException, traceback_variable: str) -> str:
     elif isinstance(error, SystemExit):
         text = f"stopped by a library: {error.code}"
     else:
-        name, said = type(error).__name__, _cut(str(error), MOST - 300)
+        name, message = type(error).__name__, _cut(str(error), MOST - 300)
         text = (
-            f"unexpected {name}{': ' if said else ''}{said} (a fault of lastword or of a "
+            f"unexpected {name}{': ' if message else ''}{message} (a fault of lastword or of a "
             f"library; {traceback_variable}=1 shows where, for a report)"
         )
     return printable(_cut(re.sub(r"[ \t\r\n]+", " ", text).strip()))
@@ -48,18 +48,18 @@ def error_line(error: BaseException, traceback_variable: str) -> str:
 
 def _usage(error: Exception) -> str:
     context = getattr(error, "ctx", None)
-    where = context.command_path if context else "lastword"
+    command = context.command_path if context else "lastword"
     message = getattr(error, "format_message", error.__str__)().replace("Value error, ", "")
-    return f"{message.rstrip('.')}{_given(error, message)}. See {where} --help."
+    return f"{message.rstrip('.')}{_input_text(error, message)}. See {command} --help."
 
 
-def _given(error: Exception, message: str) -> str:
+def _input_text(error: Exception, message: str) -> str:
     """Return what came where something else was expected, if the message does not say it."""
     cause: Any = error.__cause__
     if not hasattr(cause, "errors"):  # pydantic's, which checks values for typer
         return ""
-    given = repr(cause.errors()[0].get("input"))
-    return "" if given in message else f"; got {_cut(given, 80)}"
+    value = repr(cause.errors()[0].get("input"))
+    return "" if value in message else f"; got {_cut(value, 80)}"
 
 
 def _of_system(error: OSError) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from embedder.files.name_lists import first_repeated, split_names
 
 
-def typed_text(what: str) -> Any:  # noqa: ANN401  (typer's type)
+def typed_text(name: str) -> Any:  # noqa: ANN401  (typer's type)
     """Return a callback that takes a word of the command line, or a list of them, as text.
 
     Where the locale is not UTF-8, Python hands on bytes as halves of characters.
@@ -25,7 +25,7 @@ def typed_text(what: str) -> Any:  # noqa: ANN401  (typer's type)
             return text
         text = decode(text)
         if any("\ud800" <= character <= "\udfff" for character in text):
-            raise ValueError(f"{what} is not legal Unicode text: {text!r}")
+            raise ValueError(f"{name} is not legal Unicode text: {text!r}")
         return text
 
     def callback(value: str | list[str] | None) -> str | list[str] | None:

@@ -50,7 +50,7 @@ class Screen:
         """Whether remarks and progress are wanted."""
         return not (self._output.quiet or self._output.json)
 
-    def result(self, data: object, *shown: "RenderableType") -> None:
+    def result(self, data: object, *pieces: "RenderableType") -> None:
         """Give the result: `data` under --json, else what is shown to people."""
         if self._output.json:
             ascii_only = not writes_unicode()
@@ -58,7 +58,7 @@ class Screen:
             sys.stdout.write(escape_json(text) + "\n")
             return
         console = _console()
-        for piece in shown:
+        for piece in pieces:
             _print(console, piece)
 
     def remark(self, text: str) -> None:
@@ -68,7 +68,7 @@ class Screen:
             _print(_console(stderr=True), text)
 
     @contextmanager
-    def progress(self, what: str, total: int | None, unit: str) -> Iterator[Advance]:
+    def progress(self, heading: str, total: int | None, unit: str) -> Iterator[Advance]:
         """Show a bar with throughput and time left, and one line at the end of what took long.
 
         Where stderr is no terminal there is only the line. Nothing is left of work that failed:
@@ -79,7 +79,7 @@ class Screen:
             return
         started, finished = time.perf_counter(), 0
         with _bars(transient=True) as bars:
-            task = bars.add_task(visible(what), total=total, status="")
+            task = bars.add_task(visible(heading), total=total, status="")
 
             def advance(done: int) -> None:
                 nonlocal finished
@@ -93,7 +93,7 @@ class Screen:
         seconds = time.perf_counter() - started
         if finished and seconds > LONG:
             self.remark(
-                f"{what}: {finished:,} {unit} in {duration(seconds)}"
+                f"{heading}: {finished:,} {unit} in {duration(seconds)}"
                 f" ({finished / seconds:,.0f} {unit}/s)"
             )
 
@@ -125,7 +125,7 @@ class Screen:
         return nullcontext() if channels == "bm25" else self.waiting("Loading the model")
 
     @contextmanager
-    def waiting(self, what: str) -> Iterator[None]:
+    def waiting(self, heading: str) -> Iterator[None]:
         """Show that something is going on whose length is not known."""
         from rich.markup import escape
 
@@ -133,7 +133,7 @@ class Screen:
         if not self.speaks or not console.is_terminal:
             yield
             return
-        with console.status(escape(visible(f"{what} ..."))):
+        with console.status(escape(visible(f"{heading} ..."))):
             yield
 
 
@@ -163,8 +163,8 @@ def duration(seconds: float) -> str:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 100:
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s"
+    minutes, remainder = divmod(round(seconds), 60)
+    return f"{minutes} min {remainder} s"
 
 
 def counted(number: int, noun: str) -> str:

@@ -142,15 +142,15 @@ def keep_unchanged(
         sources: data set -> what gives the digests of its data as they are now.
         screen: what is judged again is told there.
     """
-    kept = dict(finished)
-    for name in sources.keys() & kept.keys():
-        if kept[name].details.get("source") != sources[name]():
-            del kept[name]
+    records = dict(finished)
+    for name in sources.keys() & records.keys():
+        if records[name].details.get("source") != sources[name]():
+            del records[name]
             screen.remark(
                 f"{name}: its texts or judgements are not known to be those that were judged "
                 "before; it is judged again."
             )
-    return kept
+    return records
 
 
 def _relevant(judged: "Qrels") -> set[str]:

@@ -35,13 +35,13 @@ def mend_streams() -> None:
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
     if type(sys.stdout) is io.TextIOWrapper:
-        given = sys.stdout
+        stdout = sys.stdout
         sys.stdout = Stdout(
-            given.detach(),
-            encoding=given.encoding,
+            stdout.detach(),
+            encoding=stdout.encoding,
             errors="backslashreplace",
-            line_buffering=given.line_buffering,
-            write_through=given.write_through,
+            line_buffering=stdout.line_buffering,
+            write_through=stdout.write_through,
         )
 
 

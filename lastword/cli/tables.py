@@ -53,19 +53,19 @@ class Table:
         from rich.style import Style
 
         room = options.max_width - 1 if on_terminal() else None
-        shown = self if room is None else self._without_spare(room)
-        widths = shown.widths(room)
+        layout = self if room is None else self._without_spare(room)
+        widths = layout.widths(room)
         total = sum(widths) + _GAP * (len(widths) - 1)
         bold = Style(bold=True)
         yield Segment("\n")
-        if any(shown.headings):
-            yield from shown._row(shown.headings, widths, lambda cell: bold)
+        if any(layout.headings):
+            yield from layout._row(layout.headings, widths, lambda cell: bold)
             rule = "─" if writes_unicode() else "-"
             yield Segment(f" {rule * (total if room is None else min(total, room))}\n")
-        for row in shown.rows:
-            yield from shown._row(row, widths, lambda cell: bold if self.strong(cell) else None)
+        for row in layout.rows:
+            yield from layout._row(row, widths, lambda cell: bold if self.strong(cell) else None)
         yield Segment("\n")
-        if left_out := [name for name in self.columns if name not in shown.columns]:
+        if left_out := [name for name in self.columns if name not in layout.columns]:
             names = ", ".join(name.removeprefix(NUMBER) for name in left_out)
             note = f"(no room for {names}: a wider window shows them)"
             yield from (Segment(f" {line}\n") for line in fold(note, max(room or 0, 12)))

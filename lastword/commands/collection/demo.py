@@ -200,13 +200,13 @@ def _layout(answer: DemoAnswer) -> "list[RenderableType]":
     if answer.texts:
         best = next(iter(answer.ranked.values()))[0][0]
         parts.append(Text(f"\n{visible(f'{best}: {one_line(answer.texts[0], 160)}')}"))
-    for what, words in (
+    for title, words in (
         ("words for the question", answer.question_words),
         ("words for the first document", answer.document_words),
     ):
         if words:
             weighted = ", ".join(f"{word} {weight:.2f}" for word, weight in words)
-            parts.append(Text(f"{what}: {weighted}", style="dim"))
+            parts.append(Text(f"{title}: {weighted}", style="dim"))
     return parts
 
 

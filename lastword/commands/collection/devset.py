@@ -66,20 +66,23 @@ def devset(path: IndexPath, making: DevsetOutput, output: Output) -> None:
         Index.open(path) as index,
         screen.progress("Making queries", making.queries, "queries") as advance,
     ):
-        made = Maker(index, options, _chat(making), _words(index)).devset(advance)
+        judged = Maker(index, options, _chat(making), _words(index)).devset(advance)
     folder = making.out / "qrels"
     folder.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps({"_id": one, "text": text}) + "\n" for one, text in made.queries.items()]
+    lines = [
+        json.dumps({"_id": query_id, "text": text}) + "\n"
+        for query_id, text in judged.queries.items()
+    ]
     replace_file(making.out / "queries.jsonl", "".join(lines).encode())
-    escaped = write_qrels(made.qrels, folder / "devset.tsv")
-    facts = dict(made.counts)
+    escaped = write_qrels(judged.qrels, folder / "devset.tsv")
+    facts = dict(judged.counts)
     write_json(making.out / "devset.json", facts)
     rows = [[name, f"{count:,}"] for name, count in facts.items()]
     screen.result(facts | {"out": str(making.out)}, table("what", ">number", rows=rows))
     tell_escaped(escaped, folder / "devset.tsv", screen)
-    if len(made.queries) < min(making.queries, FEW):
+    if len(judged.queries) < min(making.queries, FEW):
         screen.remark(
-            f"{len(made.queries):,} of {counted(making.queries, 'query')} were kept; fewer "
+            f"{len(judged.queries):,} of {counted(making.queries, 'query')} were kept; fewer "
             f"than {FEW} cannot confirm a gain. The counts say what was dropped; try another "
             "--style, or a collection of more documents."
         )

@@ -136,7 +136,9 @@ def _build_options(storing: StorageOptions, names: Sequence[str]) -> "BuildOptio
     if "dense" in channels:
         channels["dense"] = replace(channels["dense"], factory=storing.factory)
     if storing.free_query_prompt:
-        channels = {name: replace(one, query_prompt_free=True) for name, one in channels.items()}
+        channels = {
+            name: replace(options, query_prompt_free=True) for name, options in channels.items()
+        }
     if storing.overlap_words and not storing.passage_words:
         raise ValueError("--overlap-words needs --passage-words: it is shared by passages")
     words = storing.passage_words

@@ -62,8 +62,8 @@ def check(path: IndexPath, output: Output) -> None:
     screen = Screen(output)
     with screen.waiting("Checking"):
         problems = problems_of(path)
-    shown = [] if problems else [f"{path} is sound."]
-    screen.result({"sound": not problems, "problems": problems}, *shown)
+    lines = [] if problems else [f"{path} is sound."]
+    screen.result({"sound": not problems, "problems": problems}, *lines)
     if problems:
         raise ValueError(f"{path} is not sound: {'; '.join(problems)}")
 
@@ -85,15 +85,15 @@ def info(path: IndexPath, output: Output) -> None:
         f"{counted(facts['segments'], 'segment')}, {size(facts['bytes'])}, "
         f"{facts['deleted']:,} deleted"
     )
-    shown: list[RenderableType] = [
+    pieces: list[RenderableType] = [
         summary,
         table("channel", "kept as", "encoder", rows=rows),
     ]
     if facts["fusion"]:
-        shown.append(f"Searches fuse the channels by {facts['fusion']}, chosen by lastword fuse.")
+        pieces.append(f"Searches fuse the channels by {facts['fusion']}, chosen by lastword fuse.")
     if unfinished:
-        shown.append(f"{unfinished}.")
-    Screen(output).result(facts, *shown)
+        pieces.append(f"{unfinished}.")
+    Screen(output).result(facts, *pieces)
 
 
 def _kept_as(spec: "ChannelSpec", facts: Mapping[str, Any]) -> str:

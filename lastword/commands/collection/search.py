@@ -231,7 +231,7 @@ def _say_what_is_overlooked(engine: "SearchEngine", texts: Sequence[str], screen
     from embedder.encoders.bm25 import BM25Encoder
 
     encoders = engine.encoders.values()
-    if any(one.overlooks(texts) for one in encoders if isinstance(one, BM25Encoder)):
+    if any(encoder.overlooks(texts) for encoder in encoders if isinstance(encoder, BM25Encoder)):
         screen.remark(
             f"{engine.path} was made before bm25 knew emoji and the syllables of Korean "
             "words, and does not find them; lastword index makes one that does."

@@ -45,17 +45,17 @@ def stdlib_documents() -> list[Document]:
         "collections.OrderedDict.move_to_end". Texts that are equal count once, under the first
         of their ids.
     """
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for name, text in (*_written_in_python(), *_written_in_c()):
         cleaned = inspect.cleandoc(text)
         if len(cleaned) >= SHORTEST:
-            found.setdefault(name, cleaned)
+            texts.setdefault(name, cleaned)
     seen: set[str] = set()
     documents = []
-    for name in sorted(found):
-        if found[name] not in seen:
-            seen.add(found[name])
-            documents.append(Document(name, _spelled(name), found[name]))
+    for name in sorted(texts):
+        if texts[name] not in seen:
+            seen.add(texts[name])
+            documents.append(Document(name, _spelled(name), texts[name]))
     return documents
 
 

@@ -49,8 +49,10 @@ class SurveyedCollections:
 
     def without(self, names: Mapping[str, object]) -> "SurveyedCollections":
         """Leave out the collections of some names."""
-        kept = [collection for collection in self.collections if collection.name not in names]
-        return replace(self, collections=kept)
+        collections = [
+            collection for collection in self.collections if collection.name not in names
+        ]
+        return replace(self, collections=collections)
 
     @contextmanager
     def watch(self, collection: "Collection", queries: int) -> Iterator["Callable[[int], None]"]:

@@ -27,12 +27,15 @@ def datasets(output: Output) -> None:
     parts = [BEIR[name] for name in CQADUPSTACK_PARTS]
     data: list[dict[str, Any]] = []
     rows = []
-    for name, held in WHOLE.items():
+    for name, collection in WHOLE.items():
         members = parts if name == CQADUPSTACK else []
-        data.append(_facts(held) | {"parts": [_facts(part) for part in members]})
-        rows += [_row(held, held.name), *(_row(part, f"  {_last(part)}") for part in members)]
+        data.append(_facts(collection) | {"parts": [_facts(part) for part in members]})
+        rows += [
+            _row(collection, collection.name),
+            *(_row(part, f"  {_last(part)}") for part in members),
+        ]
     columns = (">documents", ">queries", "splits", ">MB", ">BM25", ">2 fields", "licence")
-    own = ", ".join(held.name for held in WHOLE.values() if held.holds_queries)
+    own = ", ".join(collection.name for collection in WHOLE.values() if collection.holds_queries)
     screen.result(data, table("set", *columns, rows=rows))
     screen.remark(f"Queries that are documents too, whose own document is not counted: {own}.")
     screen.remark(
@@ -41,8 +44,8 @@ def datasets(output: Output) -> None:
     )
 
 
-def _facts(held: "BeirSet") -> dict[str, Any]:
-    facts = asdict(held)
+def _facts(collection: "BeirSet") -> dict[str, Any]:
+    facts = asdict(collection)
     del facts["hub_name"]
     facts["bm25"] = {"measure": "nDCG@10", **{name: facts.pop(name) for name in _FIELDS}}
     return facts
@@ -55,14 +58,14 @@ def _last(part: "BeirSet") -> str:
     return part.name.rpartition("/")[2]
 
 
-def _row(held: "BeirSet", name: str) -> tuple[str, ...]:
-    whole = held.name == name
+def _row(collection: "BeirSet", name: str) -> tuple[str, ...]:
+    whole = collection.name == name
     return (
         name,
-        f"{held.documents:,}",
-        f"{held.queries:,}",
-        " ".join(held.splits) if whole else "",
-        (f"{held.megabytes:,}" if held.megabytes else "-") if whole else "",
-        *(f"{value:.4f}" if value else "-" for value in (held.flat, held.multifield)),
-        held.licence if whole else "",
+        f"{collection.documents:,}",
+        f"{collection.queries:,}",
+        " ".join(collection.splits) if whole else "",
+        (f"{collection.megabytes:,}" if collection.megabytes else "-") if whole else "",
+        *(f"{value:.4f}" if value else "-" for value in (collection.flat, collection.multifield)),
+        collection.licence if whole else "",
     )

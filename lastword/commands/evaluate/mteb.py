@@ -94,20 +94,20 @@ def mteb(
     screen = Screen(output)
     with quietly():
         tasks = _tasks(sources or [], choice)
-        told = {"": reading.task} if reading.task else {}
-        told |= _instructions(choice.instructions, tasks)
+        instructions = {"": reading.task} if reading.task else {}
+        instructions |= _instructions(choice.instructions, tasks)
         with screen.loading(reading.channels):
             encoders = make_encoders(reading)
-        _check(tasks, told, encoders)
+        _check(tasks, instructions, encoders)
         fusion = fusion_for(choice.fusion, encoders)
-        meta = describe(encoders, told, fusion, choice.name)
-        model = make_model(encoders, told, fusion, meta, choice.out / "indexes")
+        meta = describe(encoders, instructions, fusion, choice.name)
+        model = make_model(encoders, instructions, fusion, meta, choice.out / "indexes")
         outcomes = [_judge(task, model, choice.out, screen) for task in tasks]
     for name in getattr(model, "rebuilt", ()):
         tell_rebuilt(name, "rebuilt", screen)
     folder = choice.out / "results" / meta.model_name_as_path() / meta.revision
     data = {"model": meta.name, "revision": meta.revision, "results": str(folder)}
-    screen.result(data | {"tasks": outcomes}, _shown(outcomes))
+    screen.result(data | {"tasks": outcomes}, _table(outcomes))
     screen.remark(f"Encoder: {describe_encoders(encoders)}.")
     screen.remark(f"Results of {meta.name} in MTEB's format are in {folder}.")
 
@@ -144,13 +144,13 @@ def _instructions(path: Path | None, tasks: "Sequence[AbsTask]") -> dict[str, st
     if path is None:
         return {}
     try:
-        told = read_toml(path)
+        instructions = read_toml(path)
     except ValueError as error:
         raise ValueError(f'{error}; expected TOML lines like SciFact = "..."') from error
     from eval.tasks.mteb_tasks import known_names, name_hint
 
     known = {*known_names(), *(task.metadata.name for task in tasks)}
-    for name, text in told.items():
+    for name, text in instructions.items():
         if not isinstance(text, str) or not text.strip():
             raise ValueError(
                 f"{path}: expected text as instruction of {name}; got {in_short(text)}"
@@ -159,17 +159,17 @@ def _instructions(path: Path | None, tasks: "Sequence[AbsTask]") -> dict[str, st
             raise ValueError(
                 f"{path}: {name!r} is neither a task nor a type of task{name_hint(name, known)}"
             )
-    return told
+    return instructions
 
 
 def _check(
-    tasks: "Sequence[AbsTask]", told: Mapping[str, str], encoders: "Mapping[str, Encoder]"
+    tasks: "Sequence[AbsTask]", instructions: Mapping[str, str], encoders: "Mapping[str, Encoder]"
 ) -> None:
     """Refuse what would fail after hours, or change nothing."""
     from eval.tasks.mteb_encoders import takes_task
     from eval.tasks.mteb_model import SEARCHED
 
-    if told and not takes_task(encoders):
+    if instructions and not takes_task(encoders):
         raise ValueError(
             "instructions stand for {task} in a prompt, and this one has none; choose an "
             "instruction embedder's prompt, or write your own file"
@@ -207,19 +207,19 @@ def _judge(task: "AbsTask", model: "DenseModel", out: Path, screen: Screen) -> d
     }
 
 
-def _shown(outcomes: Sequence[dict[str, Any]]) -> "Table":
+def _table(outcomes: Sequence[dict[str, Any]]) -> "Table":
     rows = [
         (
-            one["task"],
-            one["type"],
-            "+".join(one["channels"]),
-            one["measure"],
-            "-" if one["score"] is None else f"{100 * one['score']:.2f}",
+            outcome["task"],
+            outcome["type"],
+            "+".join(outcome["channels"]),
+            outcome["measure"],
+            "-" if outcome["score"] is None else f"{100 * outcome['score']:.2f}",
             "",
         )
-        for one in outcomes
+        for outcome in outcomes
     ]
-    scores = [one["score"] for one in outcomes if one["score"] is not None]
+    scores = [outcome["score"] for outcome in outcomes if outcome["score"] is not None]
     if len(scores) > 1:
         rows.append((f"mean of {len(scores)}", "", "", "", f"{100 * fmean(scores):.2f}", ""))
     return table("task", "type", "encoder", "main measure", ">score x100", "", rows=rows)

@@ -79,27 +79,39 @@ def reproduce(
         return
     outcomes: dict[str, list[Reproduction]] = {}
     failures: dict[str, str] = {}
-    asked = find_configurations(names)
-    for configuration in asked:
+    batch = find_configurations(names)
+    for configuration in batch:
         try:
-            outcomes[configuration.name] = _repeated(configuration, repeating, screen)
+            outcomes[configuration.name] = _repeat(configuration, repeating, screen)
         except (ValueError, OSError) as error:
             failures[configuration.name] = (
                 f"{configuration.name} cannot be repeated here: {error} "
                 f"(it needs {configuration.needs})"
             )
-    data = [_facts(one, outcomes.get(one.name), failures.get(one.name)) for one in asked]
-    shown = [_table([one for one in asked if one.name in outcomes], outcomes)] if outcomes else []
-    if shown or output.json:
-        screen.result(data, *shown)
+    data = [
+        _facts(configuration, outcomes.get(configuration.name), failures.get(configuration.name))
+        for configuration in batch
+    ]
+    tables = (
+        [
+            _table(
+                [configuration for configuration in batch if configuration.name in outcomes],
+                outcomes,
+            )
+        ]
+        if outcomes
+        else []
+    )
+    if tables or output.json:
+        screen.result(data, *tables)
     if failures:
         more = f"; and {len(failures) - 1} more, see --json" if len(failures) > 1 else ""
         raise ValueError(next(iter(failures.values())) + more)
-    if not all(outcome.within for held in outcomes.values() for outcome in held):
+    if not all(outcome.within for reproductions in outcomes.values() for outcome in reproductions):
         raise Exit(OUTSIDE)
 
 
-def _repeated(
+def _repeat(
     configuration: "Configuration", repeating: ReproduceOptions, screen: Screen
 ) -> "list[Reproduction]":
     from eval.tasks.published import compare_figures
@@ -165,7 +177,7 @@ def _judge_sts(
         encoder = _readers(configuration, repeating)["dense"]
     with screen.progress("Encoding", len(sentences(sets)), "sentences") as advance:
         judged = judge(sets, encoder, advance)
-    return {one.dataset: {"dense": overall_correlation(one).measures} for one in judged}
+    return {record.dataset: {"dense": overall_correlation(record).measures} for record in judged}
 
 
 def _folder(data: Path | None, name: str) -> str | Path:
@@ -198,9 +210,9 @@ def _pair_file(data: Path | None, name: str) -> Path:
     for place in places:
         if place.is_file():
             return place
-    where = " or ".join(map(str, places)) or f"{name}.tsv in the folder given by --data"
+    paths = " or ".join(map(str, places)) or f"{name}.tsv in the folder given by --data"
     raise ValueError(
-        f"no pairs of {name}: expected {where}, with the columns score, sentence1, sentence2 "
+        f"no pairs of {name}: expected {paths}, with the columns score, sentence1, sentence2 "
         "separated by tabs"
     )
 
@@ -227,19 +239,19 @@ def _readers(configuration: "Configuration", repeating: ReproduceOptions) -> "di
 def _list(known: "Sequence[Configuration]", screen: Screen) -> None:
     rows = [
         (
-            one.name,
-            one.measure,
+            configuration.name,
+            configuration.measure,
             " ".join(
-                _number(figure.expected, one)
-                for figure in one.figures
-                if not figure.dataset or len(one.datasets) < MANY
+                _number(figure.expected, configuration)
+                for figure in configuration.figures
+                if not figure.dataset or len(configuration.datasets) < MANY
             ),
-            one.what,
+            configuration.what,
         )
-        for one in known
+        for configuration in known
     ]
     screen.result(
-        [asdict(one) for one in known],
+        [asdict(configuration) for configuration in known],
         table("name", "measure", "published", "", rows=rows, texts=[""]),
     )
     screen.remark(
@@ -256,9 +268,9 @@ def _facts(
         return facts | {"failure": failure}
     return facts | {
         "outcomes": [
-            asdict(held.figure)
-            | {"got": held.value, "difference": held.difference, "within": held.within}
-            for held in outcomes
+            asdict(outcome.figure)
+            | {"got": outcome.value, "difference": outcome.difference, "within": outcome.within}
+            for outcome in outcomes
         ]
     }
 
@@ -268,17 +280,18 @@ def _table(
 ) -> "Table":
     rows = [
         (
-            one.name,
-            held.figure.dataset or _whole(one),
-            held.figure.run,
-            one.measure,
-            _number(held.figure.expected, one),
-            _number(held.value, one),
-            _number(held.difference, one, "+"),
-            f"{'within' if held.within else 'OUTSIDE'} {_number(held.figure.tolerance, one)}",
+            configuration.name,
+            outcome.figure.dataset or _whole(configuration),
+            outcome.figure.run,
+            configuration.measure,
+            _number(outcome.figure.expected, configuration),
+            _number(outcome.value, configuration),
+            _number(outcome.difference, configuration, "+"),
+            f"{'within' if outcome.within else 'OUTSIDE'} "
+            f"{_number(outcome.figure.tolerance, configuration)}",
         )
-        for one in ran
-        for held in outcomes[one.name]
+        for configuration in ran
+        for outcome in outcomes[configuration.name]
     ]
     columns = ("name", "data", "run", "measure", ">published", ">here", ">difference", "tolerance")
     return table(*columns, rows=rows)

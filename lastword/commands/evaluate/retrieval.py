@@ -108,13 +108,16 @@ def retrieval(
     finished = _finished(judging, collections, settings, out, screen)
     waiting = surveyed.without(finished)
     folder = judging.indexes / _label(encoders)
-    indexed = [(one, folder / f"{_index_name(one)}.index") for one in waiting.collections]
+    indexed = [
+        (collection, folder / f"{_index_name(collection)}.index")
+        for collection in waiting.collections
+    ]
     options = judge_options(encoders, judging.fusion, _measures(judging), out)
     options = replace(options, depth=judging.depth)
     judged = judge_collections(indexed, encoders, options, waiting.watch)
     finished |= {record.dataset: record for record in judged}
     records = [finished[collection.name] for collection in collections]
-    screen.result([record.summary() for record in records], *_shown_all(records))
+    screen.result([record.summary() for record in records], *_show_records(records))
     screen.remark(f"Encoder: {describe_encoders(encoders)}.")
     for record in records:
         _tell_losses(record, screen)
@@ -203,8 +206,8 @@ def _label(encoders: "Mapping[str, Encoder]", settings: Mapping[str, Any] | None
     model = next((spec.model for spec in specs if hasattr(spec, "model")), "")
     stem = re.sub(r"[^A-Za-z0-9.]+", "-", Path(model).name or "bm25")
     facts = [(name, encoder.fingerprint) for name, encoder in encoders.items()]
-    told = repr(facts) if settings is None else json.dumps(settings, sort_keys=True)
-    return f"{stem}-{hashlib.blake2b(told.encode(), digest_size=3).hexdigest()}"
+    text = repr(facts) if settings is None else json.dumps(settings, sort_keys=True)
+    return f"{stem}-{hashlib.blake2b(text.encode(), digest_size=3).hexdigest()}"
 
 
 def _tell_losses(record: "Record", screen: Screen) -> None:
@@ -216,55 +219,57 @@ def _tell_losses(record: "Record", screen: Screen) -> None:
             f"{'it finds nothing and counts' if empty == 1 else 'they find nothing and count'} 0."
         )
     built = (record.details["build"] or {}).get("counts", {})
-    for what, counts in (("documents", built), ("queries", record.cost.counts)):
-        cut = max((held.get("truncated", 0) for held in counts.values()), default=0)
+    for kind, counts in (("documents", built), ("queries", record.cost.counts)):
+        cut = max(
+            (channel_counts.get("truncated", 0) for channel_counts in counts.values()), default=0
+        )
         if cut:
             screen.remark(
-                f"{record.dataset}: {cut:,} {what} were longer than the limit and were cut; "
+                f"{record.dataset}: {cut:,} {kind} were longer than the limit and were cut; "
                 "--max-text-tokens reads more."
             )
 
 
-def _shown_all(records: "Sequence[Record]") -> "list[RenderableType]":
+def _show_records(records: "Sequence[Record]") -> "list[RenderableType]":
     from eval.data.beir import whole_sets
 
-    pieces = [piece for record in records for piece in _shown(record)]
+    pieces = [piece for record in records for piece in _show_record(record)]
     wholes = whole_sets(record.dataset for record in records)
     named = {record.dataset: record for record in records}
     for name, parts in wholes.items():
         if len(parts) > 1:
-            pieces += _mean_shown(f"{name}, the mean of its {len(parts)} parts", [[*parts]], named)
+            pieces += _show_mean(f"{name}, the mean of its {len(parts)} parts", [[*parts]], named)
     if len(wholes) > 1:
-        pieces += _mean_shown(f"Mean of {len(wholes)} datasets", [*wholes.values()], named)
+        pieces += _show_mean(f"Mean of {len(wholes)} datasets", [*wholes.values()], named)
     return pieces
 
 
-def _mean_shown(
+def _show_mean(
     heading: str, wholes: Sequence[Sequence[str]], records: "Mapping[str, Record]"
 ) -> "list[RenderableType]":
     """Average the means of data sets, each counting once, and that of parts as one."""
     from eval.measures.measures import means
 
-    held = {name: {run: means(v) for run, v in r.values.items()} for name, r in records.items()}
-    first = next(iter(held.values()))
+    figures = {name: {run: means(v) for run, v in r.values.items()} for name, r in records.items()}
+    first = next(iter(figures.values()))
     measures = next(iter(first.values()))
 
     def mean(run: str, measure: str) -> float:
-        return fmean(fmean(held[part][run][measure] for part in parts) for parts in wholes)
+        return fmean(fmean(figures[part][run][measure] for part in parts) for parts in wholes)
 
     rows = [(run, *(f"{mean(run, name):.4f}" for name in first[run]), "") for run in first]
     return [heading, table("run", *(f">{name}" for name in measures), "", rows=rows)]
 
 
-def _shown(record: "Record") -> "list[RenderableType]":
+def _show_record(record: "Record") -> "list[RenderableType]":
     from eval.data.beir import BEIR
     from eval.measures.measures import means
 
     cost = record.cost
-    spent = ", ".join(f"{what} {duration(seconds)}" for what, seconds in cost.seconds.items())
+    durations = ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in cost.seconds.items())
     heading = (
         f"{record.dataset}: {counted(record.details['documents'], 'document')}, "
-        f"{counted(record.size, 'query')} ({spent})"
+        f"{counted(record.size, 'query')} ({durations})"
     )
     rows = [
         (run, *(f"{mean:.4f}" for mean in means(values).values()), "")

@@ -18,7 +18,7 @@ from lastword.cli.options import Output, model_option
 from lastword.cli.parse import full_path, split_all
 from lastword.cli.screen import Advance, Screen
 from lastword.cli.sources import Survey, look_through
-from lastword.commands.study.bench_view import shown
+from lastword.commands.study.bench_view import show_matrix
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -138,18 +138,18 @@ def prompts(
     from eval.matrix.run import run_matrix
 
     screen = Screen(output)
-    asked = _asked(choice, running, models)
+    request = _matrix_request(choice, running, models)
     data, surveys = _data(choice.datasets, screen)
 
-    def watch(what: str, texts: int) -> "AbstractContextManager[Advance]":
-        return screen.progress(f"Reading {what}", texts, "texts")
+    def watch(heading: str, texts: int) -> "AbstractContextManager[Advance]":
+        return screen.progress(f"Reading {heading}", texts, "texts")
 
-    matrix = run_matrix(asked, data, running.out, watch, running.dry_run)
-    told = _told(matrix, running.seed)
+    matrix = run_matrix(request, data, running.out, watch, running.dry_run)
+    report = _report(matrix, running.seed)
     if not running.dry_run:
         running.out.mkdir(parents=True, exist_ok=True)
-        write_json(running.out / RESULT, told)
-    screen.result(told, *shown(matrix, told))
+        write_json(running.out / RESULT, report)
+    screen.result(report, *show_matrix(matrix, report))
     for survey in surveys:
         survey.tell(screen)
     for name in matrix.changed:
@@ -164,27 +164,29 @@ def prompts(
         )
 
 
-def _asked(choice: BenchOptions, running: BenchOutput, models: BenchModels) -> "MatrixRequest":
+def _matrix_request(
+    choice: BenchOptions, running: BenchOutput, models: BenchModels
+) -> "MatrixRequest":
     from embedder.models.loading import LLMOptions
     from eval.matrix.cells import MatrixRequest
     from eval.matrix.run import WORK
 
-    wanted = split_all(choice.prompts)
-    if choice.side != "both" and choice.base not in ("", *wanted):
-        wanted.insert(0, choice.base)
-    named = dict(_named_prompt(source) for source in wanted)
-    _refuse_twins([_named_prompt(source)[0] for source in wanted], "prompts")
-    sources = split_all(choice.models)
-    labels = [_label(source) for source in sources]
+    prompt_sources = split_all(choice.prompts)
+    if choice.side != "both" and choice.base not in ("", *prompt_sources):
+        prompt_sources.insert(0, choice.base)
+    named = dict(_named_prompt(source) for source in prompt_sources)
+    _refuse_twins([_named_prompt(source)[0] for source in prompt_sources], "prompts")
+    model_sources = split_all(choice.models)
+    labels = [_label(source) for source in model_sources]
     _refuse_twins([*labels, WORK], "models")
     if choice.side == "both" and choice.base:
         raise ValueError("--base is the prompt of the other side; add --side query or document")
-    base = "" if choice.side == "both" else _named_prompt(choice.base or wanted[0])[0]
+    base = "" if choice.side == "both" else _named_prompt(choice.base or prompt_sources[0])[0]
     return MatrixRequest(
         prompts=named,
-        models=dict(zip(labels, sources, strict=True)),
+        models=dict(zip(labels, model_sources, strict=True)),
         channels=tuple(channel_names(models.channels)),
-        side=choice.side,  # type: ignore[arg-type]  # Asked refuses others
+        side=choice.side,  # type: ignore[arg-type]  # MatrixRequest refuses others
         base=base,
         budget=running.budget,
         options=LLMOptions(
@@ -200,17 +202,17 @@ def _data(sources: Sequence[str], screen: Screen) -> "tuple[list[Data], list[Sur
     from eval.data.collections import open_collections
     from eval.data.pairs import read_pairs
 
-    found: list[Data] = []
+    data: list[Data] = []
     surveys: list[Survey] = []
     for source in split_all(sources):
         if source.endswith(".tsv"):
-            found.append(read_pairs(Path(source)))
+            data.append(read_pairs(Path(source)))
             continue
         for collection in open_collections([source]):
             collection.queries()  # what cannot be judged must not cost hours of encoding
             surveys.append(look_through(collection, screen, judged=collection.qrels()))
-            found.append(collection)
-    return found, surveys
+            data.append(collection)
+    return data, surveys
 
 
 def _named_prompt(source: str) -> "tuple[str, Prompt | None]":
@@ -223,12 +225,12 @@ def _label(model: str) -> str:
     return re.sub(r"[^A-Za-z0-9._]+", "-", Path(full_path(model)).name)
 
 
-def _refuse_twins(names: Sequence[str], what: str) -> None:
+def _refuse_twins(names: Sequence[str], kind: str) -> None:
     if (repeated := first_repeated(names)) is not None:
-        raise ValueError(f"two of the {what} would be filed under {repeated!r}; rename one")
+        raise ValueError(f"two of the {kind} would be filed under {repeated!r}; rename one")
 
 
-def _told(matrix: "Matrix", seed: int) -> dict[str, Any]:
+def _report(matrix: "Matrix", seed: int) -> dict[str, Any]:
     """Return the matrix with what it says about prompts and models."""
     from eval.statistics.sensitivity import measure_sensitivity
 

@@ -14,41 +14,47 @@ if TYPE_CHECKING:
 BEST, ALIKE = "*", "="
 
 
-def shown(matrix: "Matrix", told: Mapping[str, Any]) -> "Iterator[RenderableType]":
-    """Yield what people see; `told` is the matrix as JSON, with its sensitivity."""
+def show_matrix(matrix: "Matrix", report: Mapping[str, Any]) -> "Iterator[RenderableType]":
+    """Yield what people see; `report` is the matrix as JSON, with its sensitivity."""
     if matrix.planned:
         yield "Tokens that would be read; what is finished or paid for costs nothing:"
-        yield _plan(told)
+        yield _plan(report)
     else:
         for dataset in matrix.datasets:
-            yield from _figures(dataset, told)
-        if told["standings"]:
+            yield from _figures(dataset, report)
+        if report["standings"]:
             yield (
                 f"{BEST} best of the column, {ALIKE} not significantly worse "
                 "(paired randomisation test, Holm, .05)"
             )
             yield ""
             yield "Tokens with the wording; time, that of what was shared in equal parts:"
-            yield _costs(told)
-        yield from _sensitivity(told)
-    yield from _missing(told)
-    yield _total(told)
+            yield _costs(report)
+        yield from _sensitivity(report)
+    yield from _missing(report)
+    yield _total(report)
 
 
-def _figures(dataset: str, told: Mapping[str, Any]) -> "Iterator[RenderableType]":
-    found = {
-        (one["prompt"], one["model"]): one for one in told["standings"] if one["dataset"] == dataset
+def _figures(dataset: str, report: Mapping[str, Any]) -> "Iterator[RenderableType]":
+    standings = {
+        (entry["prompt"], entry["model"]): entry
+        for entry in report["standings"]
+        if entry["dataset"] == dataset
     }
     cells = {
-        (one["prompt"], one["model"]): one for one in told["cells"] if one["dataset"] == dataset
+        (entry["prompt"], entry["model"]): entry
+        for entry in report["cells"]
+        if entry["dataset"] == dataset
     }
     rows = [
-        (prompt, *(_figure(found.get((prompt, m)), cells[prompt, m]) for m in told["models"]))
-        for prompt in told["prompts"]
+        (prompt, *(_figure(standings.get((prompt, m)), cells[prompt, m]) for m in report["models"]))
+        for prompt in report["prompts"]
     ]
-    measure = next((one["measure"] for one in told["spread"] if one["dataset"] == dataset), "")
+    measure = next(
+        (entry["measure"] for entry in report["spread"] if entry["dataset"] == dataset), ""
+    )
     yield f"{dataset}: {measure}" if measure else dataset
-    names = (f">{model}" for model in told["models"])
+    names = (f">{model}" for model in report["models"])
     yield table("prompt", *names, rows=rows, strong=lambda cell: cell.endswith(f" {BEST}"))
 
 
@@ -59,9 +65,9 @@ def _figure(standing: Mapping[str, Any] | None, cell: Mapping[str, Any]) -> str:
     return f"{standing['mean']:.4f} {mark}"
 
 
-def _costs(told: Mapping[str, Any]) -> "Table":
+def _costs(report: Mapping[str, Any]) -> "Table":
     rows = []
-    for cell in told["cells"]:
+    for cell in report["cells"]:
         if "measures" in cell:
             per = cell["tokens_per_text"]
             rows.append(
@@ -79,47 +85,47 @@ def _costs(told: Mapping[str, Any]) -> "Table":
     )
 
 
-def _plan(told: Mapping[str, Any]) -> "Table":
+def _plan(report: Mapping[str, Any]) -> "Table":
     rows = []
-    for cell in told["cells"]:
+    for cell in report["cells"]:
         if cell["refused"]:
-            cost, what = "", "refused"
+            cost, state = "", "refused"
         elif "tokens" not in cell:
-            cost, what = "0", "finished"
+            cost, state = "0", "finished"
         else:
             at_most = "at most " if cell["tokens_at_most"] else ""
             cost = f"{at_most}{cell['tokens']:,}"
-            what = "left out: over the budget" if cell["left_out"] else "to be run"
-        rows.append((cell["dataset"], cell["model"], cell["prompt"], cost, what))
+            state = "left out: over the budget" if cell["left_out"] else "to be run"
+        rows.append((cell["dataset"], cell["model"], cell["prompt"], cost, state))
     return table("data set", "model", "prompt", ">tokens", "", rows=rows)
 
 
-def _sensitivity(told: Mapping[str, Any]) -> "Iterator[RenderableType]":
-    several = [one for one in told["spread"] if one["prompts"] > 1]
-    for dataset in dict.fromkeys(one["dataset"] for one in several):
+def _sensitivity(report: Mapping[str, Any]) -> "Iterator[RenderableType]":
+    several = [entry for entry in report["spread"] if entry["prompts"] > 1]
+    for dataset in dict.fromkeys(entry["dataset"] for entry in several):
         yield f"Spread over prompts on {dataset}:"
-        yield _spreads([one for one in several if one["dataset"] == dataset])
-    if told["flips"]:
+        yield _spreads([entry for entry in several if entry["dataset"] == dataset])
+    if report["flips"]:
         yield "Whether the better of two models hangs on the prompt:"
-        yield _flips(told["flips"])
-    for one in told["agreement"]:
-        if one["tau"] is not None and one["prompts"] > 1:
+        yield _flips(report["flips"])
+    for entry in report["agreement"]:
+        if entry["tau"] is not None and entry["prompts"] > 1:
             yield (
-                f"{one['dataset']}: two of {one['prompts']} prompts order the models with a mean "
-                f"Kendall tau of {one['tau']:.2f}."
+                f"{entry['dataset']}: two of {entry['prompts']} prompts order the models with a "
+                f"mean Kendall tau of {entry['tau']:.2f}."
             )
 
 
 def _spreads(spreads: list[Mapping[str, Any]]) -> "Table":
     rows = []
-    for one in spreads:
-        gain, reach = one["gain"], one["gain_interval"]
+    for spread in spreads:
+        gain, reach = spread["gain"], spread["gain_interval"]
         half = f" ±{(reach['high'] - reach['low']) / 2:.4f}" if reach else ""
         rows.append(
             (
-                one["model"],
-                str(one["prompts"]),
-                *(f"{one[name]:.4f}" for name in ("low", "mean", "high", "sd", "range")),
+                spread["model"],
+                str(spread["prompts"]),
+                *(f"{spread[name]:.4f}" for name in ("low", "mean", "high", "sd", "range")),
                 "-" if gain is None else f"{gain:+.4f}{half}",
                 "",
             )
@@ -131,14 +137,14 @@ def _spreads(spreads: list[Mapping[str, Any]]) -> "Table":
 def _flips(flips: list[Mapping[str, Any]]) -> "Table":
     rows = [
         (
-            one["dataset"],
-            f"{one['better']} > {one['worse']}",
-            str(one["prompts"]),
-            _share(one["flips"], one["flips_interval"]),
-            _share(one["superiority"], one["superiority_interval"]),
+            flip["dataset"],
+            f"{flip['better']} > {flip['worse']}",
+            str(flip["prompts"]),
+            _share(flip["flips"], flip["flips_interval"]),
+            _share(flip["superiority"], flip["superiority_interval"]),
             "",
         )
-        for one in flips
+        for flip in flips
     ]
     columns = ("data set", "by the means", ">prompts", ">order flips", ">ahead, random prompts")
     return table(*columns, "", rows=rows)
@@ -149,18 +155,18 @@ def _share(value: float, interval: Mapping[str, float] | None) -> str:
     return f"{value:.0%}{reach}"
 
 
-def _missing(told: Mapping[str, Any]) -> Iterator[str]:
+def _missing(report: Mapping[str, Any]) -> Iterator[str]:
     """Name what is not in the table, and why."""
-    for cell in told["cells"]:
-        where = f"{cell['prompt']} with {cell['model']} on {cell['dataset']}"
+    for cell in report["cells"]:
+        cell_name = f"{cell['prompt']} with {cell['model']} on {cell['dataset']}"
         if cell["refused"]:
-            yield f"refused: {where}: {cell['refused']}"
-        elif cell.get("left_out") and not told["planned"]:
-            yield f"left out: {where} would cost {counted(cell['tokens'], 'token')}."
+            yield f"refused: {cell_name}: {cell['refused']}"
+        elif cell.get("left_out") and not report["planned"]:
+            yield f"left out: {cell_name} would cost {counted(cell['tokens'], 'token')}."
 
 
-def _total(told: Mapping[str, Any]) -> str:
-    spent, apart = told["tokens"]["computed"], told["tokens"]["prompt_by_prompt"]
+def _total(report: Mapping[str, Any]) -> str:
+    spent, apart = report["tokens"]["computed"], report["tokens"]["prompt_by_prompt"]
     saved = f"; prompt by prompt it would be {apart:,}" if apart > spent else ""
-    budget = f" of {told['budget']:,}" if told["budget"] is not None else ""
+    budget = f" of {report['budget']:,}" if report["budget"] is not None else ""
     return f"In all {spent:,}{budget} tokens{saved}."

@@ -81,29 +81,32 @@ def compare(
     """
     from eval.report.examine import examine
     from eval.statistics.compare import CompareOptions
-    from eval.statistics.compare import compare as compared
-    from lastword.commands.study.compare_view import shown
+    from eval.statistics.compare import compare as compare_values
+    from lastword.commands.study.compare_view import show_comparisons
 
     screen = Screen(output)
     measures = split_all([comparing.measures])
     systems = _systems(names, comparing.qrels, measures)
     values = _values(systems, split_all([comparing.datasets]))
     options = CompareOptions(comparing.level, comparing.seed, comparing.all_pairs)
-    asked: list[str | None] = [*measures] or [None]
+    compared_measures: list[str | None] = [*measures] or [None]
     with screen.waiting("Testing"):
-        found = [compared(values, measure, options) for measure in asked]
-    with screen.progress("Reading runs", len(found[0].datasets), "data sets") as advance:
-        behind = examine(systems, found[0], comparing.differ, advance)
-    data = {"comparisons": [one.to_json() for one in found], **behind.to_json()}
-    screen.result(data, *shown(found, behind))
+        comparisons = [compare_values(values, measure, options) for measure in compared_measures]
+    with screen.progress("Reading runs", len(comparisons[0].datasets), "data sets") as advance:
+        examination = examine(systems, comparisons[0], comparing.differ, advance)
+    data = {
+        "comparisons": [comparison.to_json() for comparison in comparisons],
+        **examination.to_json(),
+    }
+    screen.result(data, *show_comparisons(comparisons, examination))
 
 
 def _systems(
     names: Sequence[str], qrels: Path | None, measures: Sequence[str]
 ) -> "list[FolderSystem] | list[FileSystem]":
-    if twice := {name for name in names if names.count(name) > 1}:
+    if repeated := {name for name in names if names.count(name) > 1}:
         raise ValueError(
-            f"a system is compared with others; {', '.join(sorted(twice))} comes twice"
+            f"a system is compared with others; {', '.join(sorted(repeated))} comes twice"
         )
     if qrels is None:
         return _folder_systems(names)
@@ -114,9 +117,9 @@ def _systems(
         raise ValueError(
             f"{folders[0]} is a folder; --qrels judges TREC run files, run folders are judged"
         )
-    called = _called({name: Path(name).stem for name in names})
+    labels = _labels({name: Path(name).stem for name in names})
     return [
-        FileSystem.read(called[name], Path(name), qrels, measures or STANDARD) for name in names
+        FileSystem.read(labels[name], Path(name), qrels, measures or STANDARD) for name in names
     ]
 
 
@@ -124,22 +127,22 @@ def _folder_systems(names: Sequence[str]) -> "list[FolderSystem]":
     from eval.runs.run_folder import RunFolder
     from eval.runs.systems import FolderSystem
 
-    opened = {}
+    folders = {}
     for name in names:
         folder, run = _split(name)
         if folder.is_file():
             raise ValueError(
                 f"{folder} is a file; TREC runs are compared with --qrels FILE, which judges them"
             )
-        opened[name] = RunFolder.open(folder), run
-    one = len({folder.path.resolve() for folder, _ in opened.values()}) == 1
-    called = _called(
+        folders[name] = RunFolder.open(folder), run
+    one_folder = len({folder.path.resolve() for folder, _ in folders.values()}) == 1
+    labels = _labels(
         {
-            name: run if run and one else folder.name + (f":{run}" if run else "")
-            for name, (folder, run) in opened.items()
+            name: run if run and one_folder else folder.name + (f":{run}" if run else "")
+            for name, (folder, run) in folders.items()
         }
     )
-    return [FolderSystem(called[name], folder, run) for name, (folder, run) in opened.items()]
+    return [FolderSystem(labels[name], folder, run) for name, (folder, run) in folders.items()]
 
 
 def _split(name: str) -> tuple[Path, str | None]:
@@ -148,10 +151,10 @@ def _split(name: str) -> tuple[Path, str | None]:
     return (Path(folder), run) if folder and not Path(name).exists() else (Path(name), None)
 
 
-def _called(short: Mapping[str, str]) -> dict[str, str]:
+def _labels(short: Mapping[str, str]) -> dict[str, str]:
     """Return what systems are called: the short name, or the argument where that is not enough."""
-    taken = list(short.values())
-    return {name: held if taken.count(held) == 1 else name for name, held in short.items()}
+    labels = list(short.values())
+    return {name: label if labels.count(label) == 1 else name for name, label in short.items()}
 
 
 def _values(

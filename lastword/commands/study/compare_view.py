@@ -18,7 +18,9 @@ SIDE_BY_SIDE = 5  # documents of each system
 _HALF = 36  # characters of a document on the left side
 
 
-def shown(comparisons: "Sequence[Comparison]", behind: "Examination") -> "Iterator[RenderableType]":
+def show_comparisons(
+    comparisons: "Sequence[Comparison]", examination: "Examination"
+) -> "Iterator[RenderableType]":
     """Yield what people see, the figures first."""
     for comparison in comparisons:
         yield from _figures(comparison)
@@ -26,14 +28,14 @@ def shown(comparisons: "Sequence[Comparison]", behind: "Examination") -> "Iterat
     yield "diff: with its bootstrap interval. effect: diff in standard deviations."
     yield "p: two-sided sign-flip test. w/t/l: items won, tied and lost."
     yield from _mismatches(first)
-    yield from _source_differences(behind)
-    if behind.pools:
+    yield from _source_differences(examination)
+    if examination.pools:
         yield "What the figures rest on, of the first 10 documents a query:"
-        yield _pool_table(first, behind)
-    for pair, differing in groupby(behind.differing, lambda one: (one.baseline, one.system)):
+        yield _pool_table(first, examination)
+    for pair, differing in groupby(examination.differing, lambda gap: (gap.baseline, gap.system)):
         yield from _differing(first.measure, pair, list(differing))
-    documents = [found for one in behind.differing for found in one.baseline_documents]
-    if documents and not any(found.text for found in documents):
+    documents = [hit for gap in examination.differing for hit in gap.baseline_documents]
+    if documents and not any(hit.text for hit in documents):
         yield "Documents are shown by their ids alone: no index of them is at hand."
 
 
@@ -41,7 +43,7 @@ def _figures(comparison: "Comparison") -> "Iterator[RenderableType]":
     """Yield a table for each baseline."""
     from eval.statistics.family import family_text, identical_text
 
-    said = family_text(comparison.tests, 1 - comparison.options.level)
+    family = family_text(comparison.tests, 1 - comparison.options.level)
     apart = " of a measure, means apart" if comparison.macro else ""
     same = identical_text(comparison.identical)
     rows = sorted(
@@ -50,7 +52,7 @@ def _figures(comparison: "Comparison") -> "Iterator[RenderableType]":
     )
     for baseline, compared in groupby(rows, lambda row: row.baseline):
         yield f"{comparison.measure}, compared with {baseline}:"
-        star = f"* significant {said}{apart}." if comparison.tests else ""
+        star = f"* significant {family}{apart}." if comparison.tests else ""
         if star or same:
             yield " ".join(filter(None, (star, same)))
         yield _figure_table(comparison, baseline, list(compared))
@@ -60,17 +62,17 @@ def _figure_table(comparison: "Comparison", baseline: str, rows: "list[Differenc
     alpha = 1 - comparison.options.level
     lines: list[tuple[str, ...]] = []
     for dataset in dict.fromkeys(row.dataset for row in rows):
-        held = [row for row in rows if row.dataset == dataset]
-        mean = comparison.means.get(dataset, {}).get(baseline, held[0].baseline_mean)
+        differences = [row for row in rows if row.dataset == dataset]
+        mean = comparison.means.get(dataset, {}).get(baseline, differences[0].baseline_mean)
         lines.append((dataset, *[""] * 6))
         lines.append((f"  {baseline}", f"{mean:.4f}", *[""] * 5))
-        lines += [_figure_row(row, alpha) for row in held]
+        lines += [_figure_row(row, alpha) for row in differences]
     difference = f">diff ±{100 * comparison.options.level:g} %"
     return table("", ">mean", difference, ">p", ">Holm", ">effect", ">w/t/l", rows=lines)
 
 
 def _figure_row(row: "Difference", alpha: float) -> tuple[str, ...]:
-    held, interval = row.outcomes, row.interval
+    outcomes, interval = row.outcomes, row.interval
     reach = f" ±{(interval.high - interval.low) / 2:.4f}" if interval else " " * 8
     return (
         f"  {row.system}",
@@ -79,7 +81,7 @@ def _figure_row(row: "Difference", alpha: float) -> tuple[str, ...]:
         _probability(row.test.p),
         _probability(row.p_holm) + ("*" if row.p_holm <= alpha else " "),
         "-" if row.effect is None else f"{row.effect:+.2f}",
-        f"{held.wins}/{held.ties}/{held.losses}",
+        f"{outcomes.wins}/{outcomes.ties}/{outcomes.losses}",
     )
 
 
@@ -101,9 +103,9 @@ def _mismatches(comparison: "Comparison") -> Iterator[str]:
             )
 
 
-def _source_differences(behind: "Examination") -> Iterator[str]:
+def _source_differences(examination: "Examination") -> Iterator[str]:
     """Say where a difference is not of the systems alone."""
-    for difference in behind.sources:
+    for difference in examination.sources:
         first, other = difference.systems
         parts = " and ".join(difference.parts)
         yield (
@@ -112,22 +114,22 @@ def _source_differences(behind: "Examination") -> Iterator[str]:
         )
 
 
-def _pool_table(comparison: "Comparison", behind: "Examination") -> "Table":
-    firsts = list(dict.fromkeys(held.systems[0] for held in behind.overlaps))
-    shares = {(held.dataset, *held.systems): held.share for held in behind.overlaps}
+def _pool_table(comparison: "Comparison", examination: "Examination") -> "Table":
+    firsts = list(dict.fromkeys(pair.systems[0] for pair in examination.overlaps))
+    shares = {(pair.dataset, *pair.systems): pair.share for pair in examination.overlaps}
     lines: list[tuple[str, ...]] = []
-    for dataset, pools in groupby(behind.pools, lambda held: held.dataset):
+    for dataset, pools in groupby(examination.pools, lambda pool: pool.dataset):
         lines.append((dataset, *[""] * (4 + len(firsts))))
         lines += [
             (
-                f"  {held.system}",
-                _percent(held.judged_share),
-                f"{held.unanswered:,} of {held.queries:,}",
-                f"{held.tied:,}",
-                *(_percent(shares.get((dataset, first, held.system))) for first in firsts),
+                f"  {pool.system}",
+                _percent(pool.judged_share),
+                f"{pool.unanswered:,} of {pool.queries:,}",
+                f"{pool.tied:,}",
+                *(_percent(shares.get((dataset, first, pool.system))) for first in firsts),
                 "",
             )
-            for held in pools
+            for pool in pools
         ]
     both = (f">shared with {first}" for first in firsts)
     return table("", ">judged", ">unanswered", ">tied at 10", *both, "", rows=lines)
@@ -141,35 +143,35 @@ def _differing(
     measure: str, pair: tuple[str, str], differing: "list[LargeDifference]"
 ) -> "Iterator[RenderableType]":
     """Yield the items on which two systems differ most, side by side where they have documents."""
-    bare = [held for held in differing if not held.baseline_documents + held.system_documents]
+    bare = [gap for gap in differing if not gap.baseline_documents + gap.system_documents]
     legend = "" if bare else " (gain: as judged, ? where not judged)"
     yield f"Where {pair[0]} and {pair[1]} differ most in {measure}{legend}:"
     if bare:
         columns = ("data set", "item", f">{pair[0]}", f">{pair[1]}", ">diff", "")
         yield table(
             *columns,
-            rows=[(held.dataset, held.item, *_values(held), "") for held in bare],
+            rows=[(gap.dataset, gap.item, *_values(gap), "") for gap in bare],
         )
-    for held in differing:
-        if held not in bare:
-            before, after, moved = _values(held)
-            yield f"{visible(f'{held.dataset} {held.item}')}: {before} and {after} ({moved})"
-            if held.text:
-                yield one_line(held.text, 300)
-            yield _side_by_side(held)
+    for gap in differing:
+        if gap not in bare:
+            before, after, moved = _values(gap)
+            yield f"{visible(f'{gap.dataset} {gap.item}')}: {before} and {after} ({moved})"
+            if gap.text:
+                yield one_line(gap.text, 300)
+            yield _side_by_side(gap)
 
 
-def _values(held: "LargeDifference") -> tuple[str, str, str]:
-    return f"{held.baseline_value:.4f}", f"{held.system_value:.4f}", f"{held.difference:+.4f}"
+def _values(gap: "LargeDifference") -> tuple[str, str, str]:
+    return f"{gap.baseline_value:.4f}", f"{gap.system_value:.4f}", f"{gap.difference:+.4f}"
 
 
-def _side_by_side(held: "LargeDifference") -> "Table":
-    left, right = held.baseline_documents, held.system_documents
+def _side_by_side(gap: "LargeDifference") -> "Table":
+    left, right = gap.baseline_documents, gap.system_documents
     rows = [
         (*_document(left, at, _HALF), *_document(right, at, 200))
         for at in range(min(SIDE_BY_SIDE, max(len(left), len(right))))
     ]
-    names = held.baseline, held.system
+    names = gap.baseline, gap.system
     return table(">gain", names[0], ">gain", names[1], rows=rows, texts=names)
 
 
@@ -177,6 +179,6 @@ def _document(documents: "Sequence[RankedDocument]", at: int, width: int) -> tup
     """Return gain and document at a rank; "?" is not judged."""
     if at >= len(documents):
         return "", ""
-    found = documents[at]
-    gain = "?" if found.gain is None else str(found.gain)
-    return gain, one_line(f"{found.id} {found.text}", width)
+    document = documents[at]
+    gain = "?" if document.gain is None else str(document.gain)
+    return gain, one_line(f"{document.id} {document.text}", width)

@@ -13,8 +13,8 @@ from lastword.cli.command import command
 from lastword.cli.options import AUTO, Output
 from lastword.cli.screen import Screen, counted
 from lastword.cli.sources import check_folder_of, tell_escaped
-from lastword.commands.study.fuse_sources import FuseSources, development, read_runs
-from lastword.commands.study.fuse_view import shown
+from lastword.commands.study.fuse_sources import FuseSources, load_development, read_runs
+from lastword.commands.study.fuse_view import show_study
 
 if TYPE_CHECKING:
     from eval.fusion.development import Development
@@ -119,14 +119,14 @@ def fuse(
         _fuse(read_runs(FuseSources(runs, fusing.dataset)), fusing, screen)
     elif fusing.into is not None and fusing.out is None and not runs:
         _commit(fusing.into, "" if fusing.fusion == AUTO else fusing.fusion)
-        screen.result({"fusion": fusing.fusion, "into": str(fusing.into)}, _told(fusing))
+        screen.result({"fusion": fusing.fusion, "into": str(fusing.into)}, _default_text(fusing))
     else:
         raise ValueError(
             "fuse takes RUN... -o FILE.trec, or RUN... --sweep, or --fusion FUSION --into INDEX"
         )
 
 
-def _told(fusing: FuseOptions) -> str:
+def _default_text(fusing: FuseOptions) -> str:
     if fusing.fusion == AUTO:
         return f"{fusing.into} has no fusion of its own any more."
     return f"Searches of {fusing.into} fuse by {fusing.fusion} from now on."
@@ -156,45 +156,47 @@ def _sweep(
     names: Sequence[str], fusing: FuseOptions, sweeping: SweepOptions, screen: Screen
 ) -> None:
     with screen.waiting("Reading runs"):
-        held = development(FuseSources(names, fusing.dataset, sweeping.qrels, sweeping.split))
+        development = load_development(
+            FuseSources(names, fusing.dataset, sweeping.qrels, sweeping.split)
+        )
     if fusing.into is not None:
-        _check_index(fusing.into, held.runs)
-    found = _studied(held, fusing, sweeping, screen)
-    chosen = found.swept.text(found.chosen)
-    into = str(fusing.into) if fusing.into and found.adopt else None
+        _check_index(fusing.into, development.runs)
+    study = _run_study(development, fusing, sweeping, screen)
+    chosen = study.swept.text(study.chosen)
+    into = str(fusing.into) if fusing.into and study.adopt else None
     if into is not None:
         _commit(Path(into), chosen)
     folder = Path(names[0]) if Path(names[0]).is_dir() else None
     place = fusing.out or (folder / SWEEP if folder else None)
     data = {
-        "dataset": held.dataset,
+        "dataset": development.dataset,
         "measure": sweeping.measure,
-        "queries": len(held.qrels),
-        "unanswered": held.unanswered,
-        "part_answered": held.part_answered,
-        "without_relevant": held.without_relevant,
-        "unjudged": held.unjudged,
+        "queries": len(development.qrels),
+        "unanswered": development.unanswered,
+        "part_answered": development.part_answered,
+        "without_relevant": development.without_relevant,
+        "unjudged": development.unjudged,
         "options": asdict(sweeping) | {"qrels": str(sweeping.qrels) if sweeping.qrels else None},
-        **found.to_json(),
+        **study.to_json(),
         "into": into,
     }
     if place is not None:
         write_json(place, data)
-    screen.result(data, *shown(held, found, sweeping.measure))
+    screen.result(data, *show_study(development, study, sweeping.measure))
     if place is not None:
         screen.remark(f"Every setting, and the measure over each weight, is in {place}.")
     if fusing.into is not None:
-        screen.remark(_said_of(fusing.into, into is not None, chosen))
+        screen.remark(_outcome_text(fusing.into, into is not None, chosen))
 
 
-def _said_of(index: Path, written: bool, chosen: str) -> str:
+def _outcome_text(index: Path, written: bool, chosen: str) -> str:
     if written:
         return f"Searches of {index} fuse by {chosen} from now on."
     return f'{index} was left as it was; lastword fuse --fusion "{chosen}" --into {index} insists.'
 
 
-def _studied(
-    held: "Development", fusing: FuseOptions, sweeping: SweepOptions, screen: Screen
+def _run_study(
+    development: "Development", fusing: FuseOptions, sweeping: SweepOptions, screen: Screen
 ) -> "Study":
     import numpy as np
 
@@ -203,17 +205,17 @@ def _studied(
     from eval.measures.measures import evaluate
     from retrieval.fusion import DEFAULT, fusion_by_name
 
-    runs = [*held.runs.values()]
-    in_use = fusing.fusion if fusing.fusion != AUTO else held.fusion or DEFAULT
-    fuse_so = fusion_by_name(in_use, list(held.runs))
+    runs = [*development.runs.values()]
+    in_use = fusing.fusion if fusing.fusion != AUTO else development.fusion or DEFAULT
+    fuse_so = fusion_by_name(in_use, list(development.runs))
     methods = split_names(sweeping.methods) or METHODS
     settings = grid(len(runs), tuple(dict.fromkeys(methods)), sweeping.step)
     with screen.progress("Sweeping", len(settings), "settings") as advance:
-        values = sweep(held.runs, held.qrels, sweeping.measure, settings, advance)
-    before = evaluate(fuse_so(runs), held.qrels, [sweeping.measure])[sweeping.measure]
+        values = sweep(development.runs, development.qrels, sweeping.measure, settings, advance)
+    before = evaluate(fuse_so(runs), development.qrels, [sweeping.measure])[sweeping.measure]
     options = StudyOptions(folds=sweeping.folds, seed=sweeping.seed)
     return study(
-        SweptSettings(tuple(held.runs), settings, values),
+        SweptSettings(tuple(development.runs), settings, values),
         (in_use, np.array([*before.values()])),
         options,
     )

@@ -37,7 +37,7 @@ class FuseSources:
         return Path(self.runs[0]) if len(self.runs) == 1 and Path(self.runs[0]).is_dir() else None
 
 
-def development(sources: FuseSources) -> "Development":
+def load_development(sources: FuseSources) -> "Development":
     """Read runs and the development judgements to choose a fusion on.
 
     Raises:
@@ -71,13 +71,13 @@ def read_runs(sources: FuseSources) -> "dict[str, Run]":
 
     if sources.folder is not None:
         return folder_runs(*_folder(sources.folder, sources.dataset))
-    placed = [_placed(name) for name in sources.runs]
-    called = [name for name, _ in placed]
-    if repeated := first_repeated(called):
+    paths = [_placed(name) for name in sources.runs]
+    names = [name for name, _ in paths]
+    if repeated := first_repeated(names):
         raise ValueError(f"two runs are called {repeated!r}; call one otherwise: NAME=FILE")
-    if len(called) < 2:
-        raise ValueError(f"fusing needs at least two runs; got {', '.join(called) or 'none'}")
-    return {name: read_trec(path) for name, path in placed}
+    if len(names) < 2:
+        raise ValueError(f"fusing needs at least two runs; got {', '.join(names) or 'none'}")
+    return {name: read_trec(path) for name, path in paths}
 
 
 def _placed(text: str) -> tuple[str, Path]:

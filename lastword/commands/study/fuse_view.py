@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from lastword.cli.tables import Table
 
 
-def shown(held: "Development", study: "Study", measure: str) -> "list[RenderableType]":
+def show_study(development: "Development", study: "Study", measure: str) -> "list[RenderableType]":
     """Lay out a study: what it saw, each method's best, the choice, its gain, and the advice."""
     runs = study.swept.runs
-    kept = int(study.not_worse.sum())
+    not_worse = int(study.not_worse.sum())
     return [
-        f"{held.dataset}: {measure} of {counted(len(held.qrels), 'query')}, {len(runs)} runs, "
-        f"{len(study.swept.settings):,} settings",
-        *_odd(held),
+        f"{development.dataset}: {measure} of {counted(len(development.qrels), 'query')}, "
+        f"{len(runs)} runs, {len(study.swept.settings):,} settings",
+        *_odd(development),
         "Each method at its best, and how often it has the best of all in bootstrap samples:",
         _methods(study, measure),
-        f"Chosen: {study.swept.text(study.chosen)}. {kept - 1:,} other settings are not "
+        f"Chosen: {study.swept.text(study.chosen)}. {not_worse - 1:,} other settings are not "
         "significantly worse.",
         _weights(study),
         f"What such a choice is worth on queries it has not seen ({measure}, "
@@ -33,16 +33,16 @@ def shown(held: "Development", study: "Study", measure: str) -> "list[Renderable
     ]
 
 
-def _odd(held: "Development") -> list[str]:
+def _odd(development: "Development") -> list[str]:
     """Say which queries count though nothing can be won on them, and which do not count."""
-    found = [
-        (held.unanswered, "are answered by no run and score 0"),
-        (held.part_answered, "are answered by some of the runs only"),
-        (held.without_relevant, "have no relevant document and score 0"),
-        (held.unjudged, "of the runs are not judged and left out"),
+    counts = [
+        (development.unanswered, "are answered by no run and score 0"),
+        (development.part_answered, "are answered by some of the runs only"),
+        (development.without_relevant, "have no relevant document and score 0"),
+        (development.unjudged, "of the runs are not judged and left out"),
     ]
-    told = [f"{count:,} {what}" for count, what in found if count]
-    return [f"Of the queries, {'; '.join(told)}."] if told else []
+    parts = [f"{count:,} {text}" for count, text in counts if count]
+    return [f"Of the queries, {'; '.join(parts)}."] if parts else []
 
 
 def _methods(study: "Study", measure: str) -> "Table":
@@ -79,7 +79,7 @@ def _gains(study: "Study") -> "Table":
         (
             f"{gain.mean:.4f}",
             f"{gain.gain:+.4f}",
-            _written(gain.interval),
+            _interval_text(gain.interval),
             f"{gain.p:.4f}",
             gain.over if at else f"{gain.over} (in use)",
         )
@@ -88,7 +88,7 @@ def _gains(study: "Study") -> "Table":
     return table(">mean", ">gain", ">95% interval", ">p", "over", rows=rows)
 
 
-def _written(interval: "Interval | None") -> str:
+def _interval_text(interval: "Interval | None") -> str:
     return "" if interval is None else f"{interval.low:+.4f} to {interval.high:+.4f}"
 
 

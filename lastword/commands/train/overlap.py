@@ -82,16 +82,16 @@ def overlap(
 def _counts(report: "OverlapReport") -> "Table":
     rows = [
         (
-            held.dataset,
-            held.kind,
-            f"{held.texts:,}",
-            f"{held.shorter:,}",
-            f"{held.shorter_found:,}",
-            f"{held.touched:,}",
-            f"{held.half:,}",
-            counted(held.longest, "word") if held.longest else "-",
+            set_overlap.dataset,
+            set_overlap.kind,
+            f"{set_overlap.texts:,}",
+            f"{set_overlap.shorter:,}",
+            f"{set_overlap.shorter_found:,}",
+            f"{set_overlap.touched:,}",
+            f"{set_overlap.half:,}",
+            counted(set_overlap.longest, "word") if set_overlap.longest else "-",
         )
-        for held in report.overlaps
+        for set_overlap in report.overlaps
     ]
     heads = (">texts", ">short", ">whole", ">touched", ">half", "longest run")
     return table("set", "kind", *heads, rows=rows)
@@ -100,11 +100,11 @@ def _counts(report: "OverlapReport") -> "Table":
 def _worst(report: "OverlapReport") -> "list[Table]":
     """Show the longest run of each set and kind that is touched."""
     rows = []
-    for held in report.overlaps:
-        for shared in held.worst[:1]:
+    for set_overlap in report.overlaps:
+        for shared in set_overlap.worst[:1]:
             place = shared.training
-            told = (held.dataset, shared.id, f"{shared.run_words:,} of {shared.words:,}")
-            rows.append((*told, f"{Path(place.file).name}:{place.line}", shared.run))
+            cells = (set_overlap.dataset, shared.id, f"{shared.run_words:,} of {shared.words:,}")
+            rows.append((*cells, f"{Path(place.file).name}:{place.line}", shared.run))
     columns = ("set", "worst text", ">shared", "training text", "the run")
     return [table(*columns, rows=rows)] if rows else []
 
