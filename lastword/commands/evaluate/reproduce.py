@@ -88,20 +88,8 @@ def reproduce(
                 f"{configuration.name} cannot be repeated here: {error} "
                 f"(it needs {configuration.needs})"
             )
-    data = [
-        _facts(configuration, outcomes.get(configuration.name), failures.get(configuration.name))
-        for configuration in batch
-    ]
-    tables = (
-        [
-            _table(
-                [configuration for configuration in batch if configuration.name in outcomes],
-                outcomes,
-            )
-        ]
-        if outcomes
-        else []
-    )
+    data = [_facts(item, outcomes.get(item.name), failures.get(item.name)) for item in batch]
+    tables = [_table(batch, outcomes)] if outcomes else []
     if tables or output.json:
         screen.result(data, *tables)
     if failures:
@@ -276,7 +264,7 @@ def _facts(
 
 
 def _table(
-    ran: "Sequence[Configuration]", outcomes: "Mapping[str, Sequence[Reproduction]]"
+    batch: "Sequence[Configuration]", outcomes: "Mapping[str, Sequence[Reproduction]]"
 ) -> "Table":
     rows = [
         (
@@ -290,8 +278,8 @@ def _table(
             f"{'within' if outcome.within else 'OUTSIDE'} "
             f"{_number(outcome.figure.tolerance, configuration)}",
         )
-        for configuration in ran
-        for outcome in outcomes[configuration.name]
+        for configuration in batch
+        for outcome in outcomes.get(configuration.name, ())
     ]
     columns = ("name", "data", "run", "measure", ">published", ">here", ">difference", "tolerance")
     return table(*columns, rows=rows)
