@@ -20,8 +20,8 @@ Encoders = Mapping[Path, Mapping[str, Encoder]]
 
 
 @dataclass(frozen=True, slots=True)
-class ShownDocument:
-    """A document that a system found.
+class DocumentExcerpt:
+    """A document among the first of a system, with the part of its text that says most.
 
     Attributes:
         rank: from 1.
@@ -41,11 +41,11 @@ class ShownDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownSystem:
+class SystemDocuments:
     """The first documents of one system."""
 
     system: str
-    documents: tuple[ShownDocument, ...]
+    documents: tuple[DocumentExcerpt, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class QueryPage:
     difference: float | None
     relevant: int
     words: Mapping[str, tuple[tuple[str, float], ...]] = field(default_factory=dict)
-    sides: tuple[ShownSystem, ...] = ()
+    sides: tuple[SystemDocuments, ...] = ()
 
 
 def choose_queries(sets: Sequence[JudgedDataset], n: int) -> set[str]:
@@ -219,7 +219,7 @@ def _text(
 
 def _systems(
     evidence: Mapping[str, Evidence], query_id: str, markers: Mapping[str, Marker]
-) -> Iterator[ShownSystem]:
+) -> Iterator[SystemDocuments]:
     """Describe the documents of systems; a text that one marker marks is shown once."""
     seen: dict[tuple[int, str], str] = {}
     for system, answers in evidence.items():
@@ -230,8 +230,8 @@ def _systems(
             before = seen.get((id(marker), document_id), "")
             title, text = _text(marker, query_id, document_id)
             listed.append(
-                ShownDocument(rank, document_id, gain, title, () if before else text, before)
+                DocumentExcerpt(rank, document_id, gain, title, () if before else text, before)
             )
             if marker and not before:
                 seen[id(marker), document_id] = system
-        yield ShownSystem(system, tuple(listed))
+        yield SystemDocuments(system, tuple(listed))

@@ -1,4 +1,4 @@
-"""Names and numbers in drawings: cut to the room there is, and placed beside each other."""
+"""Names and numbers in drawings: cut to a length, and placed beside each other."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -54,7 +54,7 @@ def label_offsets(spots: NDArray[np.float64], texts: Sequence[str]) -> list[tupl
         For each, how far from its spot it begins (ends, where negative) and has its middle.
     """
     centre = (spots[:, 0].min() + spots[:, 0].max()) / 2
-    boxes_taken = [(x - 4, x + 4, y - 4, y + 4) for x, y in spots.tolist()]
+    occupied = [(x - 4, x + 4, y - 4, y + 4) for x, y in spots.tolist()]
     offsets: list[tuple[float, float]] = []
     for (x, y), text in zip(spots.tolist(), texts, strict=True):
         across = -GAP if x > centre else GAP
@@ -64,9 +64,9 @@ def label_offsets(spots: NDArray[np.float64], texts: Sequence[str]) -> list[tupl
             up: (left, left + wide, y + up - LINE / 2, y + up + LINE / 2)
             for up in (6, -8, 14, -16, 22, -24, 30, -32)
         }
-        up = next((up for up, box in boxes.items() if not _meets(box, boxes_taken)), 0)
+        up = next((up for up, box in boxes.items() if not _meets(box, occupied)), 0)
         offsets.append((across, float(up)))
-        boxes_taken.append(boxes.get(up, (left, left + wide, y - LINE / 2, y + LINE / 2)))
+        occupied.append(boxes.get(up, (left, left + wide, y - LINE / 2, y + LINE / 2)))
     return offsets
 
 

@@ -17,8 +17,8 @@ MOST_INSIDE = 4  # names of lines; more would cover the lines, and stand above t
 
 def colours_of(names: Iterable[str], positions: Positions | None) -> dict[str, str]:
     """Return the colour of each system: of its position, or of its place among the names."""
-    at = positions or {}
-    return {name: colour(at.get(name, place)) for place, name in enumerate(names)}
+    by_name = positions or {}
+    return {name: colour(by_name.get(name, place)) for place, name in enumerate(names)}
 
 
 def draw_lines(
