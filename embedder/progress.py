@@ -15,11 +15,11 @@ _watcher: ContextVar[Progress | None] = ContextVar("watcher", default=None)
 
 
 @contextmanager
-def watching(told: Progress, texts: int) -> Iterator[None]:
+def watching(report: Progress, texts: int) -> Iterator[None]:
     """Be told inside how many texts were encoded since the beginning, batch by batch.
 
     Args:
-        told: is given the number, never less than before nor more than `texts`.
+        report: called with the number, never less than before nor more than `texts`.
         texts: that will be encoded; passes over rewritings of a text count no more than this.
     """
     done = 0
@@ -27,7 +27,7 @@ def watching(told: Progress, texts: int) -> Iterator[None]:
     def add(more: int) -> None:
         nonlocal done
         done = min(texts, done + more)
-        told(done)
+        report(done)
 
     token = _watcher.set(add)
     try:
@@ -36,9 +36,9 @@ def watching(told: Progress, texts: int) -> Iterator[None]:
         _watcher.reset(token)
 
 
-def added(told: Progress, before: int, more: int) -> None:
+def added(report: Progress, before: int, more: int) -> None:
     """Tell a number on top of what was there before."""
-    told(before + more)
+    report(before + more)
 
 
 def windows(total: int, size: int, progress: Progress) -> Iterator[slice]:

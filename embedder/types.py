@@ -217,9 +217,9 @@ def fingerprint_of(**facts: object) -> str:
     return json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def fingerprint_differences(held: str, got: str) -> list[str]:
+def fingerprint_differences(first: str, second: str) -> list[str]:
     """Say which facts differ between two fingerprints, one line each."""
-    before, after = json.loads(held), json.loads(got)
+    before, after = json.loads(first), json.loads(second)
     return [
         f"{fact}: index has {before.get(fact)!r}, encoder has {after.get(fact)!r}"
         for fact in sorted(before.keys() | after.keys())

@@ -67,8 +67,8 @@ def check_size(config: "PretrainedConfig", stored: StoredWeights, place: str) ->
         )
     with torch.device("meta"):
         empty = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    parameters = sum(one.numel() for one in empty.parameters())
-    buffers = sum(one.numel() for one in empty.buffers())
+    parameters = sum(value.numel() for value in empty.parameters())
+    buffers = sum(value.numel() for value in empty.buffers())
     if parameters * LEAST_BITS > 8 * stored.size or buffers > BUFFERS:
         raise ValueError(
             f"{place}: config.json describes {parameters:,} parameters and {buffers:,} other "

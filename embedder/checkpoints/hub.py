@@ -25,8 +25,8 @@ def is_local_only(name: str, files: Sequence[str] = ("config.json",)) -> bool:
     if name and folder.exists():
         raise ValueError(f"{name} is a file; expected the folder of a model")
     if not _is_hub_name(name):
-        shown = name or "the empty name"
-        raise ValueError(f"{shown}: there is no such folder, and it is no name on the hub")
+        label = name or "the empty name"
+        raise ValueError(f"{label}: there is no such folder, and it is no name on the hub")
     reason = _unreachable()
     if not reason:
         return False
@@ -47,9 +47,9 @@ def cached_folder(name: str, files: Sequence[str] = ("config.json",)) -> Path | 
     if not _is_hub_name(name):
         return None
     for file in files:
-        found = try_to_load_from_cache(name, file)
-        if isinstance(found, str):
-            return Path(found).parent
+        cached = try_to_load_from_cache(name, file)
+        if isinstance(cached, str):
+            return Path(cached).parent
     return None
 
 
@@ -71,19 +71,19 @@ def _unreachable() -> str:
 
     if constants.is_offline_mode():
         return "HF_HUB_OFFLINE is set"
-    said = ["does not answer"]
+    reasons = ["does not answer"]
 
     def probe() -> None:
         from huggingface_hub import get_session
 
         try:
             answer = get_session().head(constants.ENDPOINT, timeout=WAIT)
-            said[0] = "" if answer.status_code < 500 else f"answers {answer.status_code}"
+            reasons[0] = "" if answer.status_code < 500 else f"answers {answer.status_code}"
         except Exception as error:  # of whatever kind, the hub is not reached
-            said[0] = f"cannot be reached ({type(error).__name__})"
+            reasons[0] = f"cannot be reached ({type(error).__name__})"
 
     # In a thread, since looking a host up has no time limit of its own.
     asking = Thread(target=probe, daemon=True)
     asking.start()
     asking.join(WAIT + 1)
-    return f"{constants.ENDPOINT} {said[0]}" if said[0] else ""
+    return f"{constants.ENDPOINT} {reasons[0]}" if reasons[0] else ""

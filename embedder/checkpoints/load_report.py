@@ -44,6 +44,6 @@ class _Reports(logging.Filter):
         self.names: list[str] = []
 
     def filter(self, record: logging.LogRecord) -> bool:
-        said = _STYLE.sub("", record.getMessage())
-        self.names += [name for name, _ in _ROW.findall(said) if not _UNREAD.search(name)]
+        message = _STYLE.sub("", record.getMessage())
+        self.names += [name for name, _ in _ROW.findall(message) if not _UNREAD.search(name)]
         return record.levelno > logging.WARNING

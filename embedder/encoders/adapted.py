@@ -82,7 +82,7 @@ class QueryAdapter:
 
         path = folder / f"adapt-{self.digest}.safetensors"
         folder.mkdir(parents=True, exist_ok=True)
-        arrays = {name: np.ascontiguousarray(one, np.float32) for name, one in self.arrays.items()}
+        arrays = {name: np.ascontiguousarray(a, np.float32) for name, a in self.arrays.items()}
         with filling(folder) as new:
             save_file(arrays, new / path.name)
         return f"{path.resolve()}#{self.digest}"
@@ -101,16 +101,16 @@ class QueryAdapter:
         if not Path(path).is_file():
             raise ValueError(f"the prompt adapts query rows by {path!r}, and there is no such file")
         try:
-            held = QueryAdapter(
-                **{name: one.astype(np.float32) for name, one in load_file(path).items()}
+            adapter = QueryAdapter(
+                **{name: array.astype(np.float32) for name, array in load_file(path).items()}
             )
         except (SafetensorError, TypeError) as error:
             raise ValueError(f"{path} is no adaptation: {error}") from error
-        if held.digest != digest:
+        if adapter.digest != digest:
             raise ValueError(
-                f"{path} holds other numbers ({held.digest}) than the prompt's {digest}"
+                f"{path} holds other numbers ({adapter.digest}) than the prompt's {digest}"
             )
-        return held
+        return adapter
 
     def mapped(self, dense: Float32Array) -> Float32Array:
         """Map (n, dim) unit rows."""
@@ -189,7 +189,7 @@ class AdaptedEncoder(TextEncoder):
 
         soft, router = self.adaptation.soft, self.adaptation.router
         assert soft is not None
-        tensors = [torch.from_numpy(one) if one is not None else None for one in (soft, router)]
+        tensors = [None if array is None else torch.from_numpy(array) for array in (soft, router)]
         ids = [window[at].wordings[0].ids for at in batch]
         _check_room(self.backbone, ids, self.soft_tokens)
         logits = None
@@ -251,8 +251,8 @@ def _check_room(backbone: "Backbone", ids: Sequence[Sequence[int]], soft_tokens:
 
 def _check_widths(inner: LLMEncoder, adaptation: QueryAdapter) -> None:
     """Refuse arrays that were made for another model."""
-    fed = int(inner.backbone.model.get_input_embeddings().weight.shape[1])
-    widths = {"soft": fed, "router": fed, "matrix": inner.width, "offset": inner.width}
+    width = int(inner.backbone.model.get_input_embeddings().weight.shape[1])
+    widths = {"soft": width, "router": width, "matrix": inner.width, "offset": inner.width}
     for name, array in adaptation.arrays.items():
         sides = {"soft": array.shape[-1:], "router": array.shape[:1]}.get(name, array.shape)
         if set(sides) != {widths[name]}:

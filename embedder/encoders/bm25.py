@@ -103,13 +103,13 @@ class BM25Encoder(TextEncoder):
     def term_names(self, terms: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
         """Name columns by the first word of `texts` that stands in them; "<id>" if none does."""
         names = {term: f"<{term}>" for term in terms}
-        wanted = set(terms)
+        unnamed = set(terms)
         for text in texts:
             for word in self.terms(text):
                 column = self._column(word)
-                if column in wanted:
+                if column in unnamed:
                     names[column] = word
-                    wanted.discard(column)
+                    unnamed.discard(column)
         return names
 
     def overlooks(self, texts: Iterable[str]) -> bool:
@@ -117,7 +117,7 @@ class BM25Encoder(TextEncoder):
         if self._analysis == ANALYSIS:
             return False
         today = BM25Encoder(self._language, self._stop_words)
-        return any(not set(self.terms(one)).issuperset(today.terms(one)) for one in texts)
+        return any(not set(self.terms(text)).issuperset(today.terms(text)) for text in texts)
 
     def terms(self, text: str) -> Iterator[str]:
         """Yield the words of a text before they are stemmed, stop words among them, in order."""
@@ -188,10 +188,10 @@ def _own_list(language: str) -> str:
 def _snowball_version() -> str:
     """Name the release of Snowball in use: stems change between minor releases."""
     try:
-        held = version("PyStemmer")  # snowballstemmer hands over to it where it is installed
+        release = version("PyStemmer")  # snowballstemmer hands over to it where it is installed
     except PackageNotFoundError:
-        held = version("snowballstemmer")
-    return "snowball " + ".".join(held.split(".")[:2])
+        release = version("snowballstemmer")
+    return "snowball " + ".".join(release.split(".")[:2])
 
 
 def _hashed(term: str) -> int:

@@ -59,9 +59,9 @@ class CachedEncoder:
         """Encode, or read what an earlier call with the same texts gave."""
         role, texts = Role(role), list_texts(texts)
         path = self.folder / f"{self._key(texts, role)}.npz"
-        held = _read(path)
-        if held is not None:
-            rows, counts = held
+        stored = _read(path)
+        if stored is not None:
+            rows, counts = stored
             self._replayed += counts + Counter(reused=len(texts))
             return rows
         before = self._inner()

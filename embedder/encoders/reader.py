@@ -49,12 +49,12 @@ class PromptReader:
     def __init__(self, backbone: Backbone, prompt: Prompt) -> None:
         self.backbone, self.prompt, self.reading = backbone, prompt, prompt.reading
         self.form = choose_form(prompt, backbone.tokenizer)
-        made = {
+        frames = {
             template: PromptTokenizer(template, prompt, backbone.tokenizer)
             for template in self.form.all
         }
         self.frames: Mapping[Role, tuple[PromptTokenizer, ...]] = {
-            role: tuple(made[template] for template in self.form.templates(role)) for role in Role
+            role: tuple(frames[template] for template in self.form.templates(role)) for role in Role
         }
         self.other: PromptTokenizer | None = None
         if prompt.contrast is not None:
@@ -158,7 +158,7 @@ class PromptReader:
             step = self.backbone.read(
                 prefix,
                 [row.ids[len(prefix) :] for row in rows],
-                self._wanted(rows),
+                self._read_request(rows),
                 interventions=self._interventions(frame, rows, other),
             )
             hidden.append(step.hidden)
@@ -168,8 +168,8 @@ class PromptReader:
     def _stacked(
         self, hidden: Sequence["Tensor | None"], logits: Sequence["Tensor | None"]
     ) -> BatchOutput:
-        states = [one.float() for one in hidden if one is not None]
-        scores = [one for one in logits if one is not None]
+        states = [part.float() for part in hidden if part is not None]
+        scores = [part for part in logits if part is not None]
         n = len((states or scores)[0])
         return BatchOutput(
             np.arange(n),
@@ -177,7 +177,7 @@ class PromptReader:
             None if not scores else scores[0] if len(scores) == 1 else torch.stack(scores).mean(0),
         )
 
-    def _wanted(self, rows: Sequence[TokenizedText]) -> ReadRequest:
+    def _read_request(self, rows: Sequence[TokenizedText]) -> ReadRequest:
         reading = self.reading
         return ReadRequest(
             layer=reading.layer,
@@ -229,8 +229,9 @@ class PromptReader:
         rows = [text.wordings[0] for text in texts]
         prefix = self._prefix(frame, rows)
         ids = [row.ids[len(prefix) :] for row in rows]
-        said = greedy_answers(self.backbone, prefix, ids, self.reading.generated_tokens)
-        pooled = [pool_answers(one, self.reading.mode, self.reading.last_generated) for one in said]
+        answers = greedy_answers(self.backbone, prefix, ids, self.reading.generated_tokens)
+        rules = self.reading.mode, self.reading.last_generated
+        pooled = [pool_answers(answer, *rules) for answer in answers]
         return BatchOutput(
             np.repeat(np.arange(len(texts)), [len(states) for states, _ in pooled]),
             torch.cat([states for states, _ in pooled])[None],
@@ -242,8 +243,10 @@ class PromptReader:
         for at, frame in enumerate(self.frames[role]):
             rows = [text.wordings[at] for text in texts]
             prefix = self._prefix(frame, rows)
-            one = [read_selected(self.backbone, prefix, row, self.reading, rule) for row in rows]
-            states.append(torch.cat(one))
+            vectors = (
+                read_selected(self.backbone, prefix, row, self.reading, rule) for row in rows
+            )
+            states.append(torch.cat(list(vectors)))
         return BatchOutput(np.arange(len(texts)), torch.stack(states))
 
     def _fans_out(self, role: Role) -> bool:
@@ -272,7 +275,7 @@ class PromptReader:
         """Read prefix and text once, and every ending after it."""
         frames, head = self.frames[role], self._head(texts[0], role)
         rows = [[row.ids for row in text.wordings] for text in texts]
-        step = read_endings(self.backbone, frames[0].prefix, rows, head, self._wanted([]))
+        step = read_endings(self.backbone, frames[0].prefix, rows, head, self._read_request([]))
         shape = (len(texts), len(frames))
         hidden, logits = step.hidden, step.logits
         if hidden is not None:

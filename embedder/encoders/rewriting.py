@@ -85,11 +85,11 @@ class RewritingEncoder(TextEncoder):
     def rewrite(self, texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Write the rewritings of texts, without empty ones, and count them."""
         distinct = dict.fromkeys(texts)
-        asked = [text for text in distinct if text.strip()]
-        answers = dict(zip(asked, self.rewriter.rewrite(asked), strict=True))
-        kept = {text: tuple(filter(None, answers.get(text, ()))) for text in distinct}
-        total, full = (sum(map(len, lists.values())) for lists in (answers, kept))
+        filled = [text for text in distinct if text.strip()]
+        answers = dict(zip(filled, self.rewriter.rewrite(filled), strict=True))
+        answered = {text: tuple(filter(None, answers.get(text, ()))) for text in distinct}
+        total, full = (sum(map(len, lists.values())) for lists in (answers, answered))
         with self._counting:
             self._counts["variants"] += full
             self._counts["empty_variants"] += total - full
-        return kept
+        return answered

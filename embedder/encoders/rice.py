@@ -33,28 +33,28 @@ def draw_examples(texts: Iterable[str], rule: ExampleRules) -> list[str]:
         ValueError: the stream has fewer texts than the rule asks for.
     """
     stream = random.Random(rule.seed)
-    held: list[tuple[int, str]] = []
+    drawn: list[tuple[int, str]] = []
     seen = 0
     for at, text in enumerate(texts):
         check_text(text, f"text {at + 1} of the collection")
         if not text.strip():
             continue
         seen += 1
-        if len(held) < rule.count:
-            held.append((at, text))
+        if len(drawn) < rule.count:
+            drawn.append((at, text))
         elif (place := stream.randrange(seen)) < rule.count:
-            held[place] = (at, text)
-    if len(held) < rule.count:
+            drawn[place] = (at, text)
+    if len(drawn) < rule.count:
         raise ValueError(
             f"the prompt shows {rule.count} texts of the collection, which has {seen}; "
             "lower sample.count"
         )
-    return [text for _, text in sorted(held)]
+    return [text for _, text in sorted(drawn)]
 
 
-def first_word(said: str) -> str:
+def first_word(answer: str) -> str:
     """Return the first word of an answer; "" where it has none, which does no harm (RICE)."""
-    return next(iter(find_words(said)), "")
+    return next(iter(find_words(answer)), "")
 
 
 def show_examples(
@@ -77,9 +77,10 @@ def show_examples(
     limit = min(rule.max_tokens, options.max_text_tokens)
     examples = []
     for row in frame.tokenize(texts, limit):
-        kept = [row.ids[at] for stretch in row.text_spans[0] for at in stretch]
-        (said,) = greedy_answers(backbone, (), [row.ids], WORD_TOKENS)
-        examples.append(Example(_decoded(backbone, kept), first_word(_decoded(backbone, said.ids))))
+        ids = [row.ids[at] for stretch in row.text_spans[0] for at in stretch]
+        (answer,) = greedy_answers(backbone, (), [row.ids], WORD_TOKENS)
+        word = first_word(_decoded(backbone, answer.ids))
+        examples.append(Example(_decoded(backbone, ids), word))
     return replace(prompt, examples=tuple(examples))
 
 

@@ -131,22 +131,22 @@ class SbertEncoder(TextEncoder):
             return self._encode_worded(plain, role, wording)
 
     def _encode_worded(self, texts: list[str], role: Role, wording: SbertWording) -> Representation:
-        fed = self._fed(texts, role, wording)
-        given = [wording.fed(text) for text in fed]
+        shortened = self._shorten(texts, role, wording)
+        bodies = [wording.body(text) for text in shortened]
         owner = np.arange(len(texts), dtype=np.int64)
         width = int(self.model.get_embedding_dimension())
         if self.sparse:
             options: dict[str, Any] = {"convert_to_sparse_tensor": True, "save_to_cpu": True}
             nothing = csr_matrix(np.zeros((0, width), np.float32))
-            found = _csr(self._run(given, role, wording.prompt, options)) if texts else nothing
-            return Representation(None, found, owner)
+            sparse = _csr(self._run(bodies, role, wording.prompt, options)) if texts else nothing
+            return Representation(None, sparse, owner)
         options = {"normalize_embeddings": True, "convert_to_numpy": True}
-        dense = self._run(given, role, wording.prompt, options)
+        dense = self._run(bodies, role, wording.prompt, options)
         shaped = np.array(dense, dtype=np.float32).reshape(len(texts), width)
         # Where the prompt is not pooled, nothing is left of an empty text: then pool the prompt.
         blank = np.flatnonzero(~shaped.any(axis=1))
         if len(blank):
-            strings = [wording.whole(fed[row]) for row in blank]
+            strings = [wording.whole(shortened[row]) for row in blank]
             shaped[blank] = self._run(strings, role, "", options)
         return Representation(shaped, None, owner)
 
@@ -167,27 +167,27 @@ class SbertEncoder(TextEncoder):
 
     def _run(self, texts: list[str], role: Role, prompt: str, options: dict[str, Any]) -> Any:  # noqa: ANN401  (tensor or array, by options)
         encode = self.model.encode_query if role is Role.QUERY else self.model.encode_document
-        told = self.model.register_forward_hook(lambda *_: tell_encoded(BATCH))
+        hook = self.model.register_forward_hook(lambda *_: tell_encoded(BATCH))
         try:
             return encode(
                 texts, prompt=prompt, batch_size=BATCH, show_progress_bar=False, **options
             )
         finally:
-            told.remove()
+            hook.remove()
 
-    def _fed(self, texts: Sequence[str], role: Role, wording: SbertWording) -> list[str]:
+    def _shorten(self, texts: Sequence[str], role: Role, wording: SbertWording) -> list[str]:
         """Count texts, and cut those that would push what the prompt appends out of the limit."""
         self._counts["texts"] += len(texts)
-        fed, limit = list(texts), self._limit(role)
+        shortened, limit = list(texts), self._limit(role)
         if not limit or not texts:
-            return fed
+            return shortened
         tokenizer = self.model.tokenizer
         lengths = token_counts([wording.whole(text) for text in texts], tokenizer)
         for at, length in enumerate(lengths):
             self._counts["truncated"] += length > limit
             if length > limit and wording.after:
-                fed[at] = wording.shortened(fed[at], limit, tokenizer)
-        return fed
+                shortened[at] = wording.shortened(shortened[at], limit, tokenizer)
+        return shortened
 
     def _limit(self, role: Role) -> int:
         """Return the tokens that the model reads, prompt included; 0 is no limit."""

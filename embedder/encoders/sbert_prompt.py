@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Where a model keeps its own prompts, as its encode_query and encode_document look for them.
 _OWN = {Role.QUERY: ("query",), Role.DOCUMENT: ("document", "passage", "corpus")}
-_FED = {"literal", "text", "task", "bos", "eos", "|"}
+_SLOTS = {"literal", "text", "task", "bos", "eos", "|"}
 _RULES = ("prepend", "contrast", "filter", "select", "rewrite", "sample", "text_rules")
 
 
@@ -35,30 +35,30 @@ class SbertWording:
     joint: str = ""
     after: str = ""
 
-    def fed(self, text: str) -> str:
+    def body(self, text: str) -> str:
         """Return what is given beside the prompt."""
         return self.joint + text + self.after
 
     def whole(self, text: str) -> str:
         """Return the string that the tokenizer sees."""
-        return self.prompt + self.fed(text)
+        return self.prompt + self.body(text)
 
     def shortened(self, text: str, limit: int, tokenizer: "PreTrainedTokenizerBase") -> str:
         """Cut a text so that what comes after it is still within `limit` tokens."""
-        cut = tokenizer(
+        tokenized = tokenizer(
             text,
             add_special_tokens=False,
             return_offsets_mapping=bool(tokenizer.is_fast),
             verbose=False,
         )
-        fed, kept = text, len(cut.input_ids)
-        while kept and (over := token_counts([self.whole(fed)], tokenizer)[0] - limit) > 0:
-            kept = max(0, kept - over)
+        body, length = text, len(tokenized.input_ids)
+        while length and (over := token_counts([self.whole(body)], tokenizer)[0] - limit) > 0:
+            length = max(0, length - over)
             if not tokenizer.is_fast:
-                fed = str(tokenizer.decode(cut.input_ids[:kept]))
+                body = str(tokenizer.decode(tokenized.input_ids[:length]))
             else:
-                fed = text[: cut.offset_mapping[kept - 1][1]] if kept else ""
-        return fed
+                body = text[: tokenized.offset_mapping[length - 1][1]] if length else ""
+        return body
 
 
 def own_wordings(model: "SentenceTransformer | SparseEncoder") -> Mapping[Role, SbertWording]:
@@ -82,20 +82,20 @@ def sbert_wordings(
             model has.
     """
     form = choose_form(prompt, model.tokenizer)
-    made = {}
+    wordings = {}
     for role in Role:
         templates = form.templates(role)
         _refuse(prompt, [*_in_wording(templates), *_in_rules(prompt)])
-        made[role] = _wording(templates[0], prompt, model.tokenizer)
-    if any(wording.prompt for wording in made.values()):
+        wordings[role] = _wording(templates[0], prompt, model.tokenizer)
+    if any(wording.prompt for wording in wordings.values()):
         _refuse(prompt, _in_pooling(prompt, model))
-    return made
+    return wordings
 
 
 def token_counts(texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase") -> list[int]:
     """Count the tokens of whole strings, the tokenizer's own special tokens included."""
-    cut = tokenizer(list(texts), truncation=False, add_special_tokens=True, verbose=False)
-    return [len(ids) for ids in cut.input_ids]
+    tokenized = tokenizer(list(texts), truncation=False, add_special_tokens=True, verbose=False)
+    return [len(ids) for ids in tokenized.input_ids]
 
 
 def _wording(
@@ -125,8 +125,8 @@ def _own_specials(tokenizer: "PreTrainedTokenizerBase") -> tuple[str, str]:
     first = len(leading_specials(tokenizer))
     full = list(tokenizer("a", add_special_tokens=True, verbose=False).input_ids)
     tokens = tokenizer.convert_ids_to_tokens(full)
-    rest = first + len(text_ids(tokenizer, "a"))
-    return "".join(tokens[:first]), "".join(tokens[rest:])
+    end = first + len(text_ids(tokenizer, "a"))
+    return "".join(tokens[:first]), "".join(tokens[end:])
 
 
 def _refuse(prompt: Prompt, rules: Sequence[tuple[bool, str]]) -> None:
@@ -139,7 +139,7 @@ def _refuse(prompt: Prompt, rules: Sequence[tuple[bool, str]]) -> None:
 
 
 def _in_wording(templates: Sequence[Template]) -> list[tuple[bool, str]]:
-    strange = sorted({kind for template in templates for kind in template.kinds} - _FED)
+    strange = sorted({kind for template in templates for kind in template.kinds} - _SLOTS)
     return [
         (len(templates) > 1, "several wordings of one role"),
         (any(template.chat for template in templates), "a chat turn (user = ...)"),
@@ -169,11 +169,13 @@ def _in_pooling(
 ) -> list[tuple[bool, str]]:
     """Find what the model's own pooling contradicts; models with code of their own do not say."""
     reading = prompt.reading
-    poolings: list[Any] = [one for one in model.modules() if hasattr(one, "include_prompt")]
+    poolings: list[Any] = [part for part in model.modules() if hasattr(part, "include_prompt")]
     modes = {
         mode
-        for one in poolings
-        for mode in ([one.pooling_mode] if isinstance(one.pooling_mode, str) else one.pooling_mode)
+        for part in poolings
+        for mode in (
+            [part.pooling_mode] if isinstance(part.pooling_mode, str) else part.pooling_mode
+        )
     }
     return [
         (
@@ -181,7 +183,7 @@ def _in_pooling(
             "a wording where the model puts texts into a chat of its own",
         ),
         (
-            reading.span == "text" and any(one.include_prompt for one in poolings),
+            reading.span == "text" and any(part.include_prompt for part in poolings),
             "read.span = text with this model, whose Pooling has include_prompt = true",
         ),
         (

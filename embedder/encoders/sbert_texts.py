@@ -35,7 +35,7 @@ def texts_as_text(
     if not any(cutter.count_spelled(wording.whole(text)) > own for text in texts):
         yield wording, list(texts)
         return
-    pairs = [(one, TextTokenizer(one).marked) for one in _tokenizers(model)]
+    pairs = [(tokenizer, TextTokenizer(tokenizer).marked) for tokenizer in _tokenizers(model)]
     if any(marked is None for _, marked in pairs):
         logger.warning(
             "special tokens that texts spell act as such: this model's tokenizer is written in "
@@ -43,25 +43,26 @@ def texts_as_text(
         )
         yield wording, list(texts)
         return
-    kept = [(one, one._tokenizer, one._special_tokens_map) for one, _ in pairs]
+    originals = [(tokenizer, *_state(tokenizer)) for tokenizer, _ in pairs]
     try:
-        for one, marked in pairs:
-            one._tokenizer, one._special_tokens_map = _state(marked)
+        for tokenizer, marked in pairs:
+            tokenizer._tokenizer, tokenizer._special_tokens_map = _state(marked)
         marked_wording = SbertWording(
             cutter.mark(wording.prompt), wording.joint, cutter.mark(wording.after)
         )
         yield marked_wording, [unspelled(text) for text in texts]
     finally:
-        for one, backend, names in kept:
-            one._tokenizer, one._special_tokens_map = backend, names
+        for tokenizer, backend, names in originals:
+            tokenizer._tokenizer, tokenizer._special_tokens_map = backend, names
 
 
 def _tokenizers(model: "SentenceTransformer | SparseEncoder") -> "list[PreTrainedTokenizerBase]":
     """Return every tokenizer of a model: it may have one for each role."""
     from transformers import PreTrainedTokenizerBase
 
-    held = [model.tokenizer, *(getattr(module, "tokenizer", None) for module in model.modules())]
-    return list({id(one): one for one in held if isinstance(one, PreTrainedTokenizerBase)}.values())
+    owners = (model, *model.modules())
+    distinct = {id(own): own for owner in owners if (own := getattr(owner, "tokenizer", None))}
+    return [own for own in distinct.values() if isinstance(own, PreTrainedTokenizerBase)]
 
 
 def _state(tokenizer: Any) -> tuple[Any, Any]:  # noqa: ANN401  (private parts, which have no types)

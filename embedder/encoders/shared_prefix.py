@@ -37,23 +37,25 @@ def encode_prompts_together(
     Returns:
         The rows of each encoder, in order.
     """
-    found: dict[str, Representation] = {}
+    rows_of: dict[str, Representation] = {}
     for group in group_prompts(encoders, role):
         if len(group) == 1:
             rows = [group[0].encode(texts, role)]
         else:
             rows = _encode_group(group, texts, role)
-        found |= {role_fingerprint(one, role): held for one, held in zip(group, rows, strict=True)}
-    return [found[role_fingerprint(one, role)] for one in encoders]
+        keys = [role_fingerprint(encoder, role) for encoder in group]
+        rows_of |= zip(keys, rows, strict=True)
+    return [rows_of[role_fingerprint(encoder, role)] for encoder in encoders]
 
 
 def group_prompts(encoders: Sequence[LLMEncoder], role: Role) -> list[list[LLMEncoder]]:
     """Return which encoders are read together; of those that read alike only the first."""
-    made: dict[Hashable, list[LLMEncoder]] = {}
-    for text, one in {role_fingerprint(one, role): one for one in reversed(encoders)}.items():
-        start = shared_head(one, role)
-        made.setdefault(text if start is None else start, []).insert(0, one)
-    return list(reversed(made.values()))
+    groups: dict[Hashable, list[LLMEncoder]] = {}
+    distinct = {role_fingerprint(encoder, role): encoder for encoder in reversed(encoders)}
+    for fingerprint, encoder in distinct.items():
+        head = shared_head(encoder, role)
+        groups.setdefault(fingerprint if head is None else head, []).insert(0, encoder)
+    return list(reversed(groups.values()))
 
 
 def role_fingerprint(encoder: LLMEncoder, role: Role) -> str:
@@ -106,9 +108,9 @@ class GroupTokens:
         """Count the tokens of one encoder."""
         lengths, heads = [], []
         for start in range(0, len(texts), WINDOW):
-            fed = _feed(encoder, texts[start : start + WINDOW], role)
-            lengths += [text.tokens + _more(encoder, text) for text in fed]
-            heads += [len(text.wordings[0].ids) - 1 for text in fed]
+            inputs = _feed(encoder, texts[start : start + WINDOW], role)
+            lengths += [text.tokens + _more(encoder, text) for text in inputs]
+            heads += [len(text.wordings[0].ids) - 1 for text in inputs]
         return GroupTokens(role, (encoder,), np.array(lengths, np.int64), np.array(heads, np.int64))
 
     @property
@@ -118,7 +120,7 @@ class GroupTokens:
 
     def joined(self, encoder: LLMEncoder, texts: Sequence[str]) -> "GroupTokens":
         """Return the tally with one more prompt that begins alike."""
-        one = GroupTokens.of(encoder, texts, self.role)
+        tally = GroupTokens.of(encoder, texts, self.role)
         heads = [
             shared_length([first.wordings[0].ids, second.wordings[0].ids])
             for start in range(0, len(texts), WINDOW)
@@ -131,7 +133,7 @@ class GroupTokens:
         return GroupTokens(
             self.role,
             (*self.encoders, encoder),
-            self.lengths + one.lengths,
+            self.lengths + tally.lengths,
             np.minimum(self.heads, np.array(heads, np.int64)),
         )
 
@@ -177,7 +179,7 @@ def _read_window(
         waits = ([heads[at] for at in waiting], [endings[at] for at in waiting])
         return choose_batch(*waits, group[0].room.tokens)
 
-    def read(batch: NDArray[np.int64]) -> list[BatchOutput]:
+    def read_batch(batch: NDArray[np.int64]) -> list[BatchOutput]:
         head = heads[batch[0]]
         output = read_endings(backbone, prefix, [rows[at] for at in batch], head, request)
         tell_encoded(len(batch))
@@ -186,7 +188,7 @@ def _read_window(
             for at, (encoder, window) in enumerate(zip(group, windows, strict=True))
         ]
 
-    outputs = group[0].room.run_batches(lengths, choose, read)
+    outputs = group[0].room.run_batches(lengths, choose, read_batch)
     return [
         encoder.collect([of_batch[at] for of_batch in outputs]) for at, encoder in enumerate(group)
     ]

@@ -1,6 +1,6 @@
 """Read JSON and TOML from strangers: bounded, every key known, every value of its type.
 
-Errors are ValueErrors of one short line that begin with `where`: a file, or "file:line".
+Errors are ValueErrors of one short line that begin with `place`: a file, or "file:line".
 """
 
 import json
@@ -32,13 +32,13 @@ _TOML_MARK = re.compile(
 
 
 def parse_json(
-    data: bytes | str, where: str, *, finite: bool = True, encodable: bool = False
+    data: bytes | str, place: str, *, finite: bool = True, encodable: bool = False
 ) -> Any:  # noqa: ANN401
     """Parse one JSON value; as quick as json.loads on the lines of a corpus.
 
     Args:
         data: UTF-8, with or without a byte order mark, or text.
-        where: what errors begin with.
+        place: what errors begin with.
         finite: whether NaN, Infinity and numbers beyond a float are refused.
         encodable: whether half a surrogate pair is refused, which JSON may spell and which no
             text of UTF-8 can hold.
@@ -47,44 +47,44 @@ def parse_json(
         ValueError: it is no JSON, of another encoding, nested more than `MAX_DEPTH` deep, has a
             key twice in one object, or a number that cannot be read.
     """
-    text = data.removeprefix("\ufeff") if isinstance(data, str) else decode(data, where)
+    text = data.removeprefix("\ufeff") if isinstance(data, str) else decode(data, place)
     stripped = text.strip(_JSON_SPACE)
     try:  # the parser, in C, recurses as far as Python allows and then says so
         value, end = (_FINITE if finite else _LENIENT).raw_decode(stripped)
         if end != len(stripped):
             raise json.JSONDecodeError("More follows after the value", stripped, end)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{where}: not JSON: {_place(error, text)}") from None
+        raise ValueError(f"{place}: not JSON: {_place(error, text)}") from None
     except RecursionError:
-        raise ValueError(_too_deep(where)) from None
+        raise ValueError(_too_deep(place)) from None
     except ValueError as error:
-        raise ValueError(f"{where}: {_said(error)}") from None
+        raise ValueError(f"{place}: {_reason(error)}") from None
     if len(text) > 2 * MAX_DEPTH:  # which is what so many brackets take
-        _check_depth([[value]], where)
+        _check_depth([[value]], place)
     if encodable:
         if isinstance(data, str):
-            check_encodable(text, where)
+            check_encodable(text, place)
         if "\\ud" in text or "\\uD" in text:
-            check_encodable(json.dumps(value, ensure_ascii=False), where)
+            check_encodable(json.dumps(value, ensure_ascii=False), place)
     return value
 
 
-def parse_toml(data: bytes | str, where: str) -> dict[str, Any]:
+def parse_toml(data: bytes | str, place: str) -> dict[str, Any]:
     """Parse TOML; see `parse_json` for the arguments and errors."""
     if len(data) > MAX_TOML_BYTES:
-        raise ValueError(f"{where}: longer than {MAX_TOML_BYTES >> 20} MiB, too long for TOML")
-    text = data.removeprefix("\ufeff") if isinstance(data, str) else decode(data, where)
+        raise ValueError(f"{place}: longer than {MAX_TOML_BYTES >> 20} MiB, too long for TOML")
+    text = data.removeprefix("\ufeff") if isinstance(data, str) else decode(data, place)
     if sum(map(text.count, "[{.")) > MAX_DEPTH:
-        _check_depth_of_toml(text, where)
+        _check_depth_of_toml(text, place)
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         reason = str(error)
-        raise ValueError(f"{where}: not TOML: {reason[:1].lower()}{reason[1:]}") from None
+        raise ValueError(f"{place}: not TOML: {reason[:1].lower()}{reason[1:]}") from None
     except RecursionError:
-        raise ValueError(_too_deep(where)) from None
+        raise ValueError(_too_deep(place)) from None
     except ValueError as error:  # numbers and dates that Python has no value for
-        raise ValueError(f"{where}: {_said(error)}") from None
+        raise ValueError(f"{place}: {_reason(error)}") from None
 
 
 def read_json(path: Path, *, finite: bool = True) -> Any:  # noqa: ANN401
@@ -102,7 +102,7 @@ def read_config(path: Path, kind: type[Kind]) -> Kind:
     return fill(kind, read_toml(path), str(path))
 
 
-def fill(kind: type[Kind], data: object, where: str) -> Kind:
+def fill(kind: type[Kind], data: object, place: str) -> Kind:
     """Turn a mapping into a dataclass: every key a field of it, every value of the field's type.
 
     Types are bool, int, float, str, Path, dates, Literal, Enum, tuple, dict, Any, dataclasses,
@@ -111,36 +111,36 @@ def fill(kind: type[Kind], data: object, where: str) -> Kind:
     also those of a table: the default of the table as a whole counts, not that of its class.
 
     Raises:
-        ValueError: names `where`, the key, what was expected, and what came.
+        ValueError: names `place`, the key, what was expected, and what came.
     """
     try:
         value: Kind = fill_value(kind, data, "")
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+        raise ValueError(f"{place}: {error}") from error
     return value
 
 
-def decode(data: bytes, where: str) -> str:
+def decode(data: bytes, place: str) -> str:
     """Decode UTF-8 with or without a byte order mark; what else it seems to be is named."""
     if _UTF16.match(data):
-        raise ValueError(f"{where}: this seems to be UTF-16; save it as UTF-8")
+        raise ValueError(f"{place}: this seems to be UTF-16; save it as UTF-8")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ValueError(
-            f"{where}: not UTF-8, perhaps Latin-1: byte 0x{data[error.start]:02x} "
+            f"{place}: not UTF-8, perhaps Latin-1: byte 0x{data[error.start]:02x} "
             f"in line {line}; save it as UTF-8"
         ) from None
 
 
-def check_encodable(text: str, where: str) -> None:
+def check_encodable(text: str, place: str) -> None:
     """Refuse half of a surrogate pair, which no file can hold."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
         code = f"\\u{ord(text[error.start]):04x}"
-        raise ValueError(f"{where}: {code} is half a character (a lone surrogate)") from None
+        raise ValueError(f"{place}: {code} is half a character (a lone surrogate)") from None
 
 
 def _read_bytes(path: Path, limit: int) -> bytes:
@@ -153,7 +153,7 @@ def _read_bytes(path: Path, limit: int) -> bytes:
     return data
 
 
-def _check_depth_of_toml(text: str, where: str) -> None:
+def _check_depth_of_toml(text: str, place: str) -> None:
     """Count brackets of TOML that are open outside of texts, and dots of one key."""
     depth = dots = 0
     for match in _TOML_MARK.finditer(text):
@@ -164,7 +164,7 @@ def _check_depth_of_toml(text: str, where: str) -> None:
             depth -= 1
         dots = dots + 1 if mark == "." else 0 if mark in "=\n" else dots
         if max(depth, dots) > MAX_DEPTH:
-            raise ValueError(_too_deep(where))
+            raise ValueError(_too_deep(place))
 
 
 def _place(error: json.JSONDecodeError, text: str) -> str:
@@ -176,17 +176,17 @@ def _place(error: json.JSONDecodeError, text: str) -> str:
     return f"{error.msg[:1].lower()}{error.msg[1:].removesuffix(' at')} at {line}column {column}"
 
 
-def _too_deep(where: str) -> str:
-    return f"{where}: nested more than {MAX_DEPTH} deep"
+def _too_deep(place: str) -> str:
+    return f"{place}: nested more than {MAX_DEPTH} deep"
 
 
-def _said(error: ValueError) -> str:
+def _reason(error: ValueError) -> str:
     if "integer string conversion" in str(error):
         return f"a whole number of more than {sys.get_int_max_str_digits()} digits"
     return str(error)
 
 
-def _check_depth(level: list[Any], where: str) -> None:
+def _check_depth(level: list[Any], place: str) -> None:
     """Descend level by level, since going down by calls is what is to be kept from the reader."""
     for _ in range(MAX_DEPTH + 1):
         inner = (outer.values() if type(outer) is dict else outer for outer in level)
@@ -194,7 +194,7 @@ def _check_depth(level: list[Any], where: str) -> None:
         level = [item for item in items if type(item) is dict or type(item) is list]
         if not level:
             return
-    raise ValueError(_too_deep(where))
+    raise ValueError(_too_deep(place))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def remove_leftovers(folder: Path) -> int:
     """
     freed = 0
     try:
-        names = [one.name for one in folder.iterdir() if _PARTIAL.fullmatch(one.name)]
+        names = [entry.name for entry in folder.iterdir() if _PARTIAL.fullmatch(entry.name)]
     except OSError:  # whoever writes there will say what is wrong with it
         return 0
     for name in names:
@@ -198,7 +198,7 @@ def remove_tree(path: Path) -> int:
         path.unlink()
         return facts.st_size if stat.S_ISREG(facts.st_mode) else 0
     within = [Path(at) / name for at, _, names in os.walk(path) for name in names]
-    freed = sum(one.lstat().st_size for one in within if not one.is_symlink())
+    freed = sum(entry.lstat().st_size for entry in within if not entry.is_symlink())
     shutil.rmtree(path)
     return freed
 

@@ -83,14 +83,14 @@ def decode_text(raw: bytes, place: str) -> str:
     try:
         text = raw.decode().lstrip("\ufeff")
     except UnicodeDecodeError as error:
-        told = _other_format(raw) or _undecodable(raw, error)
-        raise ValueError(f"{place}: expected UTF-8 text; {told}") from error
+        reason = _other_format(raw) or _undecodable(raw, error)
+        raise ValueError(f"{place}: expected UTF-8 text; {reason}") from error
     if "\0" in text:
-        told = _other_format(raw) or (
+        reason = _other_format(raw) or (
             "it holds NUL bytes, as binary files do, and UTF-16 text without a mark: "
             + _convert("UTF-16")
         )
-        raise ValueError(f"{place}: expected UTF-8 text; {told}")
+        raise ValueError(f"{place}: expected UTF-8 text; {reason}")
     return text
 
 

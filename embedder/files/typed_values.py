@@ -30,42 +30,42 @@ _PLAIN = re.compile(r"[\w.-]{1,60}")
 _MAX_INT = 1 << 63
 
 
-def fill_value(hint: Any, given: object, key: str, default: object = None) -> Any:  # noqa: ANN401
+def fill_value(hint: Any, value: object, key: str, default: object = None) -> Any:  # noqa: ANN401
     """Return a value as the type that `hint` says.
 
     Args:
         hint: a class or a type of `typing`; see `config_file.fill` for those that are known.
-        given: what JSON or TOML held.
+        value: as JSON or TOML holds it.
         key: named in errors; "" is the whole file.
-        default: the default of a table; its values stand where `given` has none.
+        default: the default of a table; its values stand where `value` has none.
 
     Raises:
         ValueError: names the key, what was expected, and what came.
     """
     origin, args = get_origin(hint), get_args(hint)
     if hint is Any or hint is object:
-        return given
+        return value
     if origin is Literal:
-        return _choice(dict(zip(args, args, strict=True)), given, key)
+        return _choice(dict(zip(args, args, strict=True)), value, key)
     if origin in (Union, UnionType):
-        return _union(args, given, key, default)
+        return _union(args, value, key, default)
     if is_dataclass(hint) and isinstance(hint, type):
-        if isinstance(given, hint):  # a part that was read on its own
-            return given
-        table = _table(given, key, f"a table, [{key}]")
+        if isinstance(value, hint):  # a part that was read on its own
+            return value
+        table = _table(value, key, f"a table, [{key}]")
         return _fill(hint, default if isinstance(default, hint) else None, table, key)
     if origin is tuple or origin is list:
-        return _list(origin, args, given, key)
+        return _list(origin, args, value, key)
     if origin in (dict, Mapping):
         return {
             fill_value(args[0], name, _under(key, name)): fill_value(
                 args[1], item, _under(key, name)
             )
-            for name, item in _table(given, key, "a table").items()
+            for name, item in _table(value, key, "a table").items()
         }
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return _choice({member.value: member for member in hint}, given, key)
-    return _scalar(hint, given, key)
+        return _choice({member.value: member for member in hint}, value, key)
+    return _scalar(hint, value, key)
 
 
 def check_fields(data: Mapping[str, object], kinds: Mapping[str, Any], key: str = "") -> None:
@@ -96,18 +96,18 @@ def _fill(kind: type[Any], default: Any, data: Mapping[str, object], key: str) -
     if unknown := [name for name in data if name not in known]:
         raise ValueError(unknown_key(key, unknown[0], tuple(known)))
     values = {}
-    for name, given in data.items():
+    for name, value in data.items():
         own = getattr(default, name) if default is not None else _default(known[name])
-        values[name] = fill_value(hints[name], given, _under(key, name), own)
+        values[name] = fill_value(hints[name], value, _under(key, name), own)
     if default is not None:
-        return _made(partial(replace, default), values, key)
+        return _build(partial(replace, default), values, key)
     required = [name for name, field in known.items() if _default(field) is MISSING]
     if missing := [name for name in required if name not in data]:
         raise ValueError(f"{_under(key, missing[0])} is missing, and there is no default")
-    return _made(kind, values, key)
+    return _build(kind, values, key)
 
 
-def _made(kind: Callable[..., Any], values: dict[str, Any], key: str) -> Any:  # noqa: ANN401
+def _build(kind: Callable[..., Any], values: dict[str, Any], key: str) -> Any:  # noqa: ANN401
     """Build a table; what it finds wrong with itself names its key."""
     try:
         return kind(**values)
@@ -117,71 +117,71 @@ def _made(kind: Callable[..., Any], values: dict[str, Any], key: str) -> Any:  #
         raise ValueError(reason if named else f"[{key}] {reason}") from error
 
 
-def _union(args: tuple[Any, ...], given: object, key: str, default: object) -> object:
+def _union(args: tuple[Any, ...], value: object, key: str, default: object) -> object:
     """Take the first member that fits exactly, then the first that fits at all."""
-    if given is None and NoneType in args:
+    if value is None and NoneType in args:
         return None
     members = [member for member in args if member is not NoneType]
-    exact = [member for member in members if type(given) is member]
+    exact = [member for member in members if type(value) is member]
     errors = []
     for member in exact + members:
         try:
-            return fill_value(member, given, key, default)
+            return fill_value(member, value, key, default)
         except ValueError as error:
             errors.append(error)
     if len(members) == 1 or exact:
         raise errors[0]
     named = [member for member in members if member is not int or float not in members]
-    wanted = " or ".join(dict.fromkeys(_name(member) for member in named))
-    raise ValueError(f"{_the(key)} must be {wanted}; got {in_short(given)}")
+    expected = " or ".join(dict.fromkeys(_name(member) for member in named))
+    raise ValueError(f"{_the(key)} must be {expected}; got {in_short(value)}")
 
 
-def _list(origin: Callable[..., Any], args: tuple[Any, ...], given: object, key: str) -> object:
-    if not isinstance(given, list | tuple):
-        raise ValueError(f"{_the(key)} must be a list in brackets; got {in_short(given)}")
-    kinds = [args[0]] * len(given) if origin is list or args[-1] is ... else list(args)
-    if len(kinds) != len(given):
-        raise ValueError(f"{_the(key)} must hold {len(kinds)} values; got {len(given)}")
-    numbered = enumerate(zip(kinds, given, strict=True), start=1)
+def _list(origin: Callable[..., Any], args: tuple[Any, ...], values: object, key: str) -> object:
+    if not isinstance(values, list | tuple):
+        raise ValueError(f"{_the(key)} must be a list in brackets; got {in_short(values)}")
+    kinds = [args[0]] * len(values) if origin is list or args[-1] is ... else list(args)
+    if len(kinds) != len(values):
+        raise ValueError(f"{_the(key)} must hold {len(kinds)} values; got {len(values)}")
+    numbered = enumerate(zip(kinds, values, strict=True), start=1)
     return origin(fill_value(kind, item, f"{key} (item {at})") for at, (kind, item) in numbered)
 
 
-def _scalar(hint: Any, given: Any, key: str) -> object:  # noqa: ANN401
-    wrong = ValueError(f"{_the(key)} must be {_name(hint)}; got {in_short(given)}")
+def _scalar(hint: Any, value: Any, key: str) -> object:  # noqa: ANN401
+    wrong = ValueError(f"{_the(key)} must be {_name(hint)}; got {in_short(value)}")
     accepted: Any = {float: (int, float), Path: str, date: date}.get(hint, hint)
-    if not isinstance(given, accepted) or (isinstance(given, bool) and hint is not bool):
+    if not isinstance(value, accepted) or (isinstance(value, bool) and hint is not bool):
         raise wrong
-    if hint is date and isinstance(given, datetime):
+    if hint is date and isinstance(value, datetime):
         raise wrong
-    if isinstance(given, str) and (half := _SURROGATE.search(given)):
+    if isinstance(value, str) and (half := _SURROGATE.search(value)):
         code = f"\\u{ord(half[0]):04x}"
         raise ValueError(f"{_the(key)} holds {code}, half a character; it cannot be written")
     if hint is Path:
-        if "\0" in given:
+        if "\0" in value:
             raise ValueError(f"{_the(key)} holds a NUL, which no path does")
-        return Path(given)
-    if isinstance(given, int) and not -_MAX_INT <= given < _MAX_INT:
+        return Path(value)
+    if isinstance(value, int) and not -_MAX_INT <= value < _MAX_INT:
         raise ValueError(f"{_the(key)} is a number beyond 64 bits")
     if hint is float:
-        given = float(given)
-        if not math.isfinite(given):
-            raise ValueError(f"{_the(key)} must be a finite number; got {given}")
-    return given
+        value = float(value)
+        if not math.isfinite(value):
+            raise ValueError(f"{_the(key)} must be a finite number; got {value}")
+    return value
 
 
-def _choice(values: Mapping[Any, object], given: object, key: str) -> object:
-    for value, member in values.items():
-        if type(given) is type(value) and given == value:
+def _choice(values: Mapping[Any, object], value: object, key: str) -> object:
+    for choice, member in values.items():
+        if type(value) is type(choice) and value == choice:
             return member
     listed = ", ".join("true" if v is True else "false" if v is False else repr(v) for v in values)
-    raise ValueError(f"{_the(key)} must be one of {listed}; got {in_short(given)}")
+    raise ValueError(f"{_the(key)} must be one of {listed}; got {in_short(value)}")
 
 
-def _table(given: object, key: str, wanted: str) -> Mapping[str, object]:
-    if isinstance(given, Mapping):
-        return given
-    wanted = wanted if key else "an object, or a file of keys and tables"
-    raise ValueError(f"{_the(key)} must be {wanted}; got {in_short(given)}")
+def _table(value: object, key: str, expected: str) -> Mapping[str, object]:
+    if isinstance(value, Mapping):
+        return value
+    expected = expected if key else "an object, or a file of keys and tables"
+    raise ValueError(f"{_the(key)} must be {expected}; got {in_short(value)}")
 
 
 def _under(key: str, name: object) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 WAIT = 60  # seconds by the clock, for a machine that has little time for the process
-KEPT = 256  # conversations; several encoders ask for the same
+CACHE_SIZE = 256  # conversations; several encoders ask for the same
 
 
 _LATE = f"it did not end within {template_worker.SECONDS} seconds of processor time"
@@ -44,13 +44,13 @@ def render_chat(
         raise _error(place, " ".join(str(error).split())[:300]) from error
     if not isinstance(template, str):
         raise _error(place, f"it is no text but {type(template).__name__}")
-    asked = {
+    request = {
         "conversations": [list(turns)],
         "chat_template": template,
         **{name: str(token) for name, token in tokenizer.special_tokens_map.items()},
         **options,
     }
-    text, reason = _answer(json.dumps(asked))
+    text, reason = _answer(json.dumps(request))
     if text is None:
         raise _error(place, reason)
     return text
@@ -111,7 +111,7 @@ def _error(place: str, reason: str) -> ChatTemplateError:
     )
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=CACHE_SIZE)
 def _answer(line: str) -> tuple[str | None, str]:
     """Ask the process; return the text, or None and what went wrong."""
     with _process.lock:
@@ -136,13 +136,13 @@ class _Process:
                 return self._running
             self.stop()
         # The modules that this process would import, and none from the working directory.
-        where = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)  # noqa: PTH100
+        modules = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)  # noqa: PTH100
         self._running = subprocess.Popen(
             [sys.executable, "-P", template_worker.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": where},
+            env={**os.environ, "PYTHONPATH": modules},
             start_new_session=True,  # Ctrl-C is ours
         )
         self._owner = os.getpid()

@@ -36,7 +36,7 @@ def control_tokens(tokenizer: "PreTrainedTokenizerBase") -> dict[str, int]:
     template = str(tokenizer.chat_template or "")
     backend = getattr(tokenizer, "backend_tokenizer", None) if tokenizer.is_fast else None
     special = set(tokenizer.all_special_tokens)  # some are not marked as such where they are added
-    found = {}
+    ids_by_name = {}
     for token_id, token in tokenizer.added_tokens_decoder.items():
         name = token.content
         ordinary = backend is not None and backend.model.token_to_id(name) is not None
@@ -47,8 +47,8 @@ def control_tokens(tokenizer: "PreTrainedTokenizerBase") -> dict[str, int]:
         else:
             controls = (token.special or name in special) and bool(name) and not ordinary
         if controls:
-            found[name] = int(token_id)
-    return found
+            ids_by_name[name] = int(token_id)
+    return ids_by_name
 
 
 def unspelled(text: str) -> str:

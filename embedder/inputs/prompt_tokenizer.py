@@ -56,7 +56,7 @@ class PromptTokenizer:
             return []
         ruled = [text_rules.sts(text) if self._rules == "sts" else text for text in texts]
         whole = self.template.tokens == "whole"
-        return self._whole(ruled, limit) if whole else self._pieces(ruled, limit)
+        return self._tokenize_whole(ruled, limit) if whole else self._tokenize_pieces(ruled, limit)
 
     def __len__(self) -> int:
         """Tokens around an empty text, and what a joint of it may add."""
@@ -91,7 +91,7 @@ class PromptTokenizer:
             shared = shared[: shared.index(self.placeholder)]
         return tuple(shared)
 
-    def _pieces(self, texts: list[str], limit: int) -> list[TokenizedText]:
+    def _tokenize_pieces(self, texts: list[str], limit: int) -> list[TokenizedText]:
         kinds = {part.kind for part in self.parts}
         ids: dict[str, list[list[int]]] = {}
         if "text" in kinds:
@@ -99,7 +99,7 @@ class PromptTokenizer:
         if "reversed" in kinds:
             ids["reversed"] = self._cutter.ids([_reversed(text) for text in texts])
         return [
-            self._assemble({kind: cut[at] for kind, cut in ids.items()}, text, limit)
+            self._assemble({kind: all_ids[at] for kind, all_ids in ids.items()}, text, limit)
             for at, text in enumerate(texts)
         ]
 
@@ -136,9 +136,9 @@ class PromptTokenizer:
         if not self._tokenizer.is_fast:
             raise ValueError("[select] needs a tokenizer that tells where its tokens stand")
         ends = list(accumulate(map(len, split_sentences(text))))
-        (cut,) = self._cutter.encode([[TextRun("text", text)]])
-        where = (cut.offsets or ())[: len(slot)]
-        sentences = [bisect_left(ends, stop) for _, stop in where]  # that of each token
+        (tokenized,) = self._cutter.encode([[TextRun("text", text)]])
+        offsets = (tokenized.offsets or ())[: len(slot)]
+        sentences = [bisect_left(ends, stop) for _, stop in offsets]  # that of each token
         lengths = [sentences.count(number) for number in range(len(ends))]
         starts = list(accumulate(lengths, initial=slot.start))
         chunks = [range(starts[a], starts[b]) for a, b in pack_sentences(lengths, most)]
@@ -147,7 +147,7 @@ class PromptTokenizer:
     def _finish(self, row: TokenizedText, placeholders: Sequence[int]) -> TokenizedText:
         if not row.ids:  # an empty text in an empty wording: the model must be fed something
             some = (self._tokenizer.bos_token_id, self._tokenizer.eos_token_id, 0)
-            row.add([next(int(one) for one in some if one is not None)])
+            row.add([next(int(token) for token in some if token is not None)])
         row.state_copies += [(len(row.ids) - 1, at) for at in placeholders]
         return row
 
@@ -155,9 +155,9 @@ class PromptTokenizer:
         """Append EOS; where it touches a text it is read with it."""
         spans = row.text_spans[-1] if row.text_spans else []
         touches = bool(spans) and spans[-1].stop == len(row.ids)
-        where = row.add([self._eos()[0]])
+        span = row.add([self._eos()[0]])
         if touches:
-            spans.append(where)
+            spans.append(span)
 
     def _eos(self) -> tuple[int, str]:
         if self._tokenizer.eos_token_id is None:
@@ -169,30 +169,32 @@ class PromptTokenizer:
 
     def _sentences(self, text: str, limit: int, row: TokenizedText) -> list[list[int]]:
         """Tokenise each sentence apart; its placeholders count among the `limit` tokens."""
-        fed = 2 if "front" in self.template.kinds else 1
-        kept: list[list[int]] = []
+        overhead = 2 if "front" in self.template.kinds else 1
+        rows: list[list[int]] = []
         room = limit
-        for ids in self._cutter.ids([one for s in split_sentences(text) if (one := s.strip())]):
-            if room < fed + 1:
+        for ids in self._cutter.ids(
+            [stripped for s in split_sentences(text) if (stripped := s.strip())]
+        ):
+            if room < overhead + 1:
                 row.truncated = True
                 break
-            row.truncated = row.truncated or len(ids) > room - fed
-            kept.append(ids[: room - fed])
-            room -= fed + len(kept[-1])
-        return kept
+            row.truncated = row.truncated or len(ids) > room - overhead
+            rows.append(ids[: room - overhead])
+            room -= overhead + len(rows[-1])
+        return rows
 
-    def _whole(self, texts: list[str], limit: int) -> list[TokenizedText]:
+    def _tokenize_whole(self, texts: list[str], limit: int) -> list[TokenizedText]:
         shortened = self._shortened(texts, limit)
         strings = [self._fill(text) for text in shortened]
         rows = []
-        for at, cut in enumerate(self._cutter.encode([runs for runs, _ in strings])):
-            lead = [] if cut.ids[: len(self.lead)] == self.lead else self.lead
-            row = TokenizedText([*lead, *cut.ids], truncated=shortened[at] != texts[at])
-            for runs in strings[at][1] if cut.offsets is not None else []:
-                inside = cut.stretch(runs)
+        for at, tokenized in enumerate(self._cutter.encode([runs for runs, _ in strings])):
+            lead = [] if tokenized.ids[: len(self.lead)] == self.lead else self.lead
+            row = TokenizedText([*lead, *tokenized.ids], truncated=shortened[at] != texts[at])
+            for runs in strings[at][1] if tokenized.offsets is not None else []:
+                inside = tokenized.stretch(runs)
                 slot = range(len(lead) + inside.start, len(lead) + inside.stop)
                 row.text_spans.append([slot] if inside else [])
-            placeholders = [at for at, one in enumerate(row.ids) if one == self.placeholder]
+            placeholders = [at for at, token in enumerate(row.ids) if token == self.placeholder]
             rows.append(self._finish(row, placeholders))
         return rows
 
@@ -222,11 +224,11 @@ class PromptTokenizer:
         for at, text in enumerate(texts):
             if len(text.encode()) + 8 <= limit:  # no tokenizer makes more tokens than bytes
                 continue
-            (cut,) = self._cutter.encode([[TextRun("text", text)]])
-            if len(cut.ids) > limit and cut.offsets is not None:
-                shortened[at] = text[: cut.offsets[limit - 1][1]]
-            elif len(cut.ids) > limit:
-                shortened[at] = str(self._tokenizer.decode(cut.ids[:limit]))
+            (tokenized,) = self._cutter.encode([[TextRun("text", text)]])
+            if len(tokenized.ids) > limit and tokenized.offsets is not None:
+                shortened[at] = text[: tokenized.offsets[limit - 1][1]]
+            elif len(tokenized.ids) > limit:
+                shortened[at] = str(self._tokenizer.decode(tokenized.ids[:limit]))
         return shortened
 
 

@@ -47,20 +47,20 @@ def rendered(
     """
     count = len(prompt.examples)
     text = _chat(template, count, tokenizer) if template.chat else _plain(template.text, count)
-    kept: list[TemplatePart] = []
+    parts: list[TemplatePart] = []
     joined = False  # whether the next literal goes on with the one before
     for part in template_parts(text):
         literal = _literal(part, prompt, tokenizer)
         if literal is None:
             if part.kind != "|":
-                kept.append(part)
+                parts.append(part)
             joined = False
         elif joined:
-            kept[-1] = kept[-1].joined(literal)
+            parts[-1] = parts[-1].joined(literal)
         else:
-            kept.append(literal)
+            parts.append(literal)
             joined = True
-    return tuple(kept)
+    return tuple(parts)
 
 
 def leading_specials(tokenizer: "PreTrainedTokenizerBase") -> tuple[int, ...]:
@@ -88,17 +88,17 @@ def _literal(
         return TemplatePart("literal", str(tokenizer.bos_token or ""))
     if part.kind != "literal":
         return None
-    shown = TemplatePart("literal")
+    literal = TemplatePart("literal")
     for at, piece in enumerate(_EXAMPLE.split(part.text)):
         if at % 3 == 0:
-            shown = shown.joined(TemplatePart("literal", piece))
+            literal = literal.joined(TemplatePart("literal", piece))
         elif at % 3 == 1:
             number = int(piece)
         elif number < len(prompt.examples):
             example = prompt.examples[number]
             text = example.word if piece else example.text
-            shown = shown.joined(TemplatePart("literal", text, ((0, len(text)),)))
-    return shown
+            literal = literal.joined(TemplatePart("literal", text, ((0, len(text)),)))
+    return literal
 
 
 def _plain(wording: str, examples: int) -> str:
@@ -120,10 +120,10 @@ def _chat(template: Template, examples: int, tokenizer: "PreTrainedTokenizerBase
         turns.insert(0, ("system", template.system))
     # Without a system role, one space parts the two, as the paper does for Mistral.
     text = render_turns(tokenizer, turns, " ", continues=bool(template.prefill))
-    shown = sum(part.kind in TEXT_SLOTS for part in template_parts(text))
-    if shown != template.texts:
+    count = sum(part.kind in TEXT_SLOTS for part in template_parts(text))
+    if count != template.texts:
         raise ValueError(
-            f"the chat template shows the user's text {shown} times, expected "
+            f"the chat template shows the user's text {count} times, expected "
             f"{'once' if template.texts == 1 else template.texts}; "
             "write a plain prompt (template = ...) for this model"
         )

@@ -25,10 +25,10 @@ def main() -> None:
 
     _limit_memory()
     for line in sys.stdin:
-        asked: dict[str, Any] = json.loads(line)
+        request: dict[str, Any] = json.loads(line)
         with _limited_time():
             try:
-                rendered, _ = render_jinja_template(**asked)
+                rendered, _ = render_jinja_template(**request)
                 answer = {"text": rendered[0]}
                 if len(rendered[0]) > LENGTH + 8 * len(line):
                     answer = {"error": f"it rendered {len(rendered[0]):,} characters"}
@@ -45,8 +45,8 @@ def _limit_memory() -> None:
         import resource
         from pathlib import Path
 
-        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
+        in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (in_use + MEMORY, in_use + MEMORY))
 
 
 @contextlib.contextmanager

@@ -78,8 +78,8 @@ class TextTokenizer:
         if not texts:
             return []
         with lock_of(self._tokenizer):
-            cut = self._tokenizer(list(texts), add_special_tokens=False, verbose=False).input_ids
-            rows = [list(ids) for ids in cut]
+            output = self._tokenizer(list(texts), add_special_tokens=False, verbose=False).input_ids
+            rows = [list(ids) for ids in output]
             for at, text in enumerate(texts):
                 run = TextRun("text", text)
                 if not self._acting and self._is_suspect([run], rows[at]):
@@ -96,27 +96,27 @@ class TextTokenizer:
             at for at, runs in enumerate(strings) if all(run.kind != "placeholder" for run in runs)
         ]
         texts = [[run.text for run in strings[at]] for at in direct]
-        cut = dict(zip(direct, _call(self._tokenizer, texts), strict=True))
+        tokenized = dict(zip(direct, _call(self._tokenizer, texts), strict=True))
         for at in direct:
-            if not self._acting and self._spells(strings[at], cut[at]):
-                del cut[at]
-        rest = [at for at in range(len(strings)) if at not in cut]
-        cut |= zip(rest, self._cut_marked([strings[at] for at in rest]), strict=True)
-        return [cut[at] for at in range(len(strings))]
+            if not self._acting and self._spells(strings[at], tokenized[at]):
+                del tokenized[at]
+        waiting = [at for at in range(len(strings)) if at not in tokenized]
+        tokenized |= zip(waiting, self._cut_marked([strings[at] for at in waiting]), strict=True)
+        return [tokenized[at] for at in range(len(strings))]
 
-    def _spells(self, runs: Sequence[TextRun], cut: TokenizedString) -> bool:
+    def _spells(self, runs: Sequence[TextRun], tokenized: TokenizedString) -> bool:
         """Tell whether a text among the runs has become a control token, or may have."""
-        if not self._is_suspect(runs, cut.ids):
+        if not self._is_suspect(runs, tokenized.ids):
             return False
         if self._spells_unknown(runs):
             return True
-        if cut.offsets is None:
-            acting = sum(one in self._control for one in cut.ids)
+        if tokenized.offsets is None:
+            acting = sum(token in self._control for token in tokenized.ids)
             return acting != sum(self._marks.count(r.text) for r in runs if r.kind == "wording")
-        stretches = [cut.bounds[at] for at, run in enumerate(runs) if run.kind == "text"]
+        stretches = [tokenized.bounds[at] for at, run in enumerate(runs) if run.kind == "text"]
         return any(
-            one in self._control and any(a < stop and b > start for start, stop in stretches)
-            for one, (a, b) in zip(cut.ids, cut.offsets, strict=True)
+            token in self._control and any(a < stop and b > start for start, stop in stretches)
+            for token, (a, b) in zip(tokenized.ids, tokenized.offsets, strict=True)
         )
 
     def _is_suspect(self, runs: Sequence[TextRun], ids: Sequence[int]) -> bool:
@@ -139,12 +139,12 @@ class TextTokenizer:
         places = sum(run.kind == "placeholder" for run in runs)
         for mark in (JOINED, APART):
             texts = [mark if run.kind == "placeholder" else self._marked_text(run) for run in runs]
-            (cut,) = _call(tokenizer, [texts])
+            (tokenized,) = _call(tokenizer, [texts])
             here = tokenizer.convert_tokens_to_ids(mark)
-            if cut.ids.count(here) == places:
+            if tokenized.ids.count(here) == places:
                 break
-        ids = [self.placeholder if places and one == here else one for one in cut.ids]
-        return TokenizedString(ids, cut.offsets, cut.bounds)
+        ids = [self.placeholder if places and token == here else token for token in tokenized.ids]
+        return TokenizedString(ids, tokenized.offsets, tokenized.bounds)
 
     def _marked_text(self, run: TextRun) -> str:
         acts = run.kind == "wording" or self._acting
@@ -206,10 +206,10 @@ class TextTokenizer:
     def _segment(self, text: str) -> list[int]:
         if not text:
             return []
-        cut = self._tokenizer(
+        output = self._tokenizer(
             text, add_special_tokens=False, split_special_tokens=True, verbose=False
         )
-        return list(cut["input_ids"])
+        return list(output["input_ids"])
 
 
 class _Controls:
@@ -235,10 +235,10 @@ _KNOWN: "WeakKeyDictionary[PreTrainedTokenizerBase, dict[object, _Controls]]" = 
 
 def _controls_of(tokenizer: "PreTrainedTokenizerBase") -> _Controls:
     key = (str(tokenizer.chat_template), len(tokenizer))
-    kept = _KNOWN.setdefault(tokenizer, {})
-    if key not in kept:
-        kept.setdefault(key, _Controls(tokenizer))
-    return kept[key]
+    by_key = _KNOWN.setdefault(tokenizer, {})
+    if key not in by_key:
+        by_key.setdefault(key, _Controls(tokenizer))
+    return by_key[key]
 
 
 def _call(
@@ -248,10 +248,10 @@ def _call(
     if not strings:
         return []
     joined, fast = ["".join(texts) for texts in strings], bool(tokenizer.is_fast)
-    cut = tokenizer(joined, add_special_tokens=False, verbose=False, return_offsets_mapping=fast)
-    offsets = cut["offset_mapping"] if fast else [None] * len(joined)
+    output = tokenizer(joined, add_special_tokens=False, verbose=False, return_offsets_mapping=fast)
+    offsets = output["offset_mapping"] if fast else [None] * len(joined)
     bounds = [list(pairwise(accumulate(map(len, texts), initial=0))) for texts in strings]
     return [
-        TokenizedString(list(ids), where, of)
-        for ids, where, of in zip(cut["input_ids"], offsets, bounds, strict=True)
+        TokenizedString(list(ids), token_offsets, run_bounds)
+        for ids, token_offsets, run_bounds in zip(output["input_ids"], offsets, bounds, strict=True)
     ]

@@ -44,10 +44,10 @@ class TermVocabulary:
         words_of = [
             dict.fromkeys(content_words(text, self.rules.words, self._stops)) for text in texts
         ]
-        self._learn({word for found in words_of for word in found})
+        self._learn({word for words in words_of for word in words})
         return [
-            np.array(sorted({i for word in found for i in self._ids_of[word]}), dtype=np.int64)
-            for found in words_of
+            np.array(sorted({i for word in words for i in self._ids_of[word]}), dtype=np.int64)
+            for words in words_of
         ]
 
     def name(self, column: int) -> str:
@@ -65,8 +65,8 @@ class TermVocabulary:
 
         Nothing where the tokenizer does not tell places; pieces of one character share a place.
         """
-        (cut,) = self._cutter.encode([[TextRun("text", run)]])
-        for column, (start, end) in zip(cut.ids, cut.offsets or (), strict=False):
+        (tokenized,) = self._cutter.encode([[TextRun("text", run)]])
+        for column, (start, end) in zip(tokenized.ids, tokenized.offsets or (), strict=False):
             if end > start and column != self._tokenizer.unk_token_id:
                 merged = column if self.canonical is None else int(self.canonical[column])
                 yield merged, start, end

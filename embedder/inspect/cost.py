@@ -61,10 +61,10 @@ def prompt_cost(prompt: Prompt) -> PromptCost:
     reading = prompt.reading
     apart = reading.prefix_apart
     fans = _fan_out(prompt, templates)
-    tokens = sum(_fed(template, prompt, apart) for template in templates)
+    tokens = sum(_count_fed(template, prompt, apart) for template in templates)
     passes = len(templates)
     if fans:  # what stands up to the end of the text is read once for all wordings
-        head = _fed(templates[0], prompt, apart) - _ending(templates[0])
+        head = _count_fed(templates[0], prompt, apart) - _ending(templates[0])
         tokens, passes = tokens - (len(templates) - 1) * head, 2
     tokens *= _depth(prompt)
     if reading.mode != "first-token":
@@ -75,7 +75,7 @@ def prompt_cost(prompt: Prompt) -> PromptCost:
         passes += 1
     if prompt.contrast is not None:
         part = (at_depth(prompt.contrast.block, DEPTH) + 1) / DEPTH
-        tokens += part * _fed(prompt.contrast.template, prompt, apart)
+        tokens += part * _count_fed(prompt.contrast.template, prompt, apart)
         passes += 1
     if prompt.rewrite is not None:
         passes, tokens = _with_rewritings(passes, tokens, prompt.rewrite)
@@ -105,29 +105,29 @@ def _with_rewritings(passes: int, tokens: float, rule: RewritingRules) -> tuple[
     asks = [instruction.ask for instruction in prompts.instructions] * rule.per_instruction
     written = asks + [prompts.summary.ask] * (len(asks) if rule.compose else 0)
     length = _count(SENTENCE)
-    read = len(asks) + 1
+    readings = len(asks) + 1
     # Demonstrations and instruction come before the text, alike for all texts.
     writing = sum(2 * length + _count(ask.partition(SLOT)[2]) for ask in written)
-    return read * passes + len(written) * length, read * tokens + writing
+    return readings * passes + len(written) * length, readings * tokens + writing
 
 
-def _fed(template: Template, prompt: Prompt, apart: bool) -> float:
+def _count_fed(template: Template, prompt: Prompt, apart: bool) -> float:
     """Count the tokens that are fed for the sentence, those of the prefix where it counts."""
-    fed, begun, literal = 0, not apart, ""
+    count, begun, literal = 0, not apart, ""
     for part in (*template_parts(_spelled(template)), None):
         if part is not None and part.kind in ("literal", "task", "bos"):
-            told = {"task": prompt.task, "bos": _ONE}
-            literal += told.get(part.kind, part.text)
+            texts = {"task": prompt.task, "bos": _ONE}
+            literal += texts.get(part.kind, part.text)
             continue
-        fed += _count(literal) if begun else 0
+        count += _count(literal) if begun else 0
         literal = ""
         if part is None or part.kind == "|":
             continue
         # {eos}, {placeholder}, {front}, and the placeholder of {sentences} take one token each.
-        fed += _count(SENTENCE) if part.kind in TEXT_SLOTS else 0
-        fed += 0 if part.kind in ("text", "reversed") else 1
+        count += _count(SENTENCE) if part.kind in TEXT_SLOTS else 0
+        count += 0 if part.kind in ("text", "reversed") else 1
         begun = True
-    return fed
+    return count
 
 
 def _ending(template: Template) -> int:
@@ -138,8 +138,8 @@ def _spelled(template: Template) -> str:
     """Write a chat out; a plain wording is what it is."""
     if not template.chat:
         return template.text
-    said = {"system": template.system, "user": template.text, "prefill": template.prefill}
-    return re.sub(r"\{(system|user|prefill)\}", lambda found: said[found[1]], _CHAT)
+    turns = {"system": template.system, "user": template.text, "prefill": template.prefill}
+    return re.sub(r"\{(system|user|prefill)\}", lambda match: turns[match[1]], _CHAT)
 
 
 @cache

@@ -87,21 +87,21 @@ def preview_prompt(
     Raises:
         ValueError: a rule of the prompt does not fit the model, or the model gives NaN.
     """
-    fed, reading = encoder.fed(text, role), encoder.prompt.reading
+    inputs, reading = encoder.fed(text, role), encoder.prompt.reading
     rules = [*_rules(encoder, role)]
     if reading.pool == "mean" and not all(
-        len(read_positions(row, reading)) for row in fed.wordings
+        len(read_positions(row, reading)) for row in inputs.wordings
     ):
         rules.append("The copy has no tokens to read, so the row is zeros.")
-    if any(row.truncated for row in fed.wordings):
+    if any(row.truncated for row in inputs.wordings):
         rules.append(f"The text was cut at {encoder.options.max_text_tokens} tokens.")
     words, silent = words_of(encoder, text, role, top, pieces), ""
     if not words:
         silent = _silence(reading)
     return Preview(
         form=encoder.reader.form.name,
-        wordings=tuple(_wording(encoder, row, reading) for row in fed.wordings),
-        auxiliary=None if fed.auxiliary is None else _wording(encoder, fed.auxiliary, None),
+        wordings=tuple(_wording(encoder, row, reading) for row in inputs.wordings),
+        auxiliary=None if inputs.auxiliary is None else _wording(encoder, inputs.auxiliary, None),
         blocks=encoder.backbone.depth_of(reading.layer),
         depth=len(encoder.backbone.layers),
         rules=tuple(rules),
@@ -113,37 +113,37 @@ def preview_prompt(
 
 def shortened(prompt: Prompt) -> tuple[Prompt, tuple[str, ...]]:
     """Leave out what needs more than one text and its model, and say what that is."""
-    said = []
+    notes = []
     if prompt.rewrite is not None:
-        said.append("[rewrite] averages this with rewritings of the text, which are not shown.")
+        notes.append("[rewrite] averages this with rewritings of the text, which are not shown.")
     if prompt.sample is not None and not prompt.examples:
-        said.append(
+        notes.append(
             f"[sample] puts {prompt.sample.count} texts of the collection before the text, "
             "which are not shown."
         )
     if prompt.adapt:
-        said.append("adapt changes the rows of queries beside words, which is not shown.")
-    return replace(prompt, rewrite=None, sample=None, adapt=""), tuple(said)
+        notes.append("adapt changes the rows of queries beside words, which is not shown.")
+    return replace(prompt, rewrite=None, sample=None, adapt=""), tuple(notes)
 
 
 def _wording(
     encoder: LLMEncoder, row: TokenizedText, reading: ReadoutRules | None
 ) -> PreviewedWording:
-    held = encoder.reader.frames[Role.DOCUMENT][0].placeholder  # no id of the tokenizer's
+    placeholder = encoder.reader.frames[Role.DOCUMENT][0].placeholder  # no id of the tokenizer's
     tokenizer = encoder.backbone.tokenizer
     name = tokenizer.convert_ids_to_tokens
-    names = [PLACEHOLDER if one == held else str(name(one)) for one in row.ids]
-    slots = tuple(tuple((one.start, one.stop) for one in slot) for slot in row.text_spans)
-    placeholders = tuple(at for at, one in enumerate(row.ids) if one == held)
-    read = tuple(read_positions(row, reading).tolist()) if reading is not None else ()
+    names = [PLACEHOLDER if token == placeholder else str(name(token)) for token in row.ids]
+    slots = tuple(tuple((span.start, span.stop) for span in slot) for slot in row.text_spans)
+    placeholders = tuple(at for at, token in enumerate(row.ids) if token == placeholder)
+    read_at = tuple(read_positions(row, reading).tolist()) if reading is not None else ()
     borders = [end for slot in slots for span in slot for end in span]
-    borders += [at + side for at in placeholders for side in (0, 1)]
-    borders += {at for at in read} ^ {at + 1 for at in read}
+    borders += [at + step for at in placeholders for step in (0, 1)]
+    borders += {at for at in read_at} ^ {at + 1 for at in read_at}
     return PreviewedWording(
         tokens=tuple(zip(row.ids, names, strict=True)),
         slots=slots,
         placeholders=placeholders,
-        read=read,
+        read=read_at,
         stretches=tuple(
             (start, end, _text(tokenizer, names[start:end], start in placeholders))
             for start, end in cut_stretches(borders, len(names))
@@ -158,7 +158,7 @@ def _text(tokenizer: "PreTrainedTokenizerBase", names: list[str], placeholder: b
 def _rules(encoder: LLMEncoder, role: Role) -> Iterator[str]:
     """Say what is read and what is done on the way, with depths as they are in this model."""
     prompt, reading = encoder.prompt, encoder.prompt.reading
-    yield f"Read: {_where(reading)}, {_layer(encoder)}."
+    yield f"Read: {_describe_position(reading)}, {_describe_layer(encoder)}."
     yield _specials(encoder, role)
     if prompt.text_specials == "control":
         yield "Special tokens that a text spells act (text_specials = control)."
@@ -203,7 +203,7 @@ def _specials(encoder: LLMEncoder, role: Role) -> str:
     return f"The wording begins with the tokenizer's own {names}, which is not put first again."
 
 
-def _where(reading: ReadoutRules) -> str:
+def _describe_position(reading: ReadoutRules) -> str:
     if reading.at_last_token:
         return "the last token"
     span = _SPANS[reading.span]
@@ -214,7 +214,7 @@ def _where(reading: ReadoutRules) -> str:
     return f"the mean over {span}"
 
 
-def _layer(encoder: LLMEncoder) -> str:
+def _describe_layer(encoder: LLMEncoder) -> str:
     """Say which block is read, as "layer 0.84 = block 2 of 2, after the final norm"."""
     reading, depth = encoder.prompt.reading, len(encoder.backbone.layers)
     if reading.pool == "max":
@@ -265,4 +265,4 @@ def _silence(reading: ReadoutRules) -> str:
         return "the model gives no word of the text any weight."
     if reading.attention == "bidirectional":
         return "a bidirectional model is not about to say a word."
-    return f"a word is said after the last token; here the row is {_where(reading)}."
+    return f"a word is said after the last token; here the row is {_describe_position(reading)}."

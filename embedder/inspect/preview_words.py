@@ -57,12 +57,12 @@ def _next(
     reading = replace(encoder.prompt.reading, dense=False, sparse=rules)
     prompt = replace(encoder.prompt, reading=reading, filter=None)
     reader = PromptReader(encoder.backbone, prompt)
-    fed = reader.feed([text], role, encoder.options.max_text_tokens)
-    logits = reader.read(fed, role).logits
+    inputs = reader.feed([text], role, encoder.options.max_text_tokens)
+    logits = reader.read(inputs, role).logits
     if logits is None:
         raise AssertionError("a pass that was asked for logits gave none")
     refuse_nan(np.zeros(1, np.int64), logits.float().cpu().numpy())
     likely, ids = torch.softmax(logits[0].float(), dim=0).topk(min(top, logits.shape[1]))
     table = TermVocabulary(encoder.backbone.tokenizer, encoder.backbone.vocab, rules)
-    called = [(not pieces and table.readable(one)) or table.name(one) for one in ids.tolist()]
+    called = [(not pieces and table.readable(term)) or table.name(term) for term in ids.tolist()]
     return list(zip(called, likely.tolist(), strict=True))

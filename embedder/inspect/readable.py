@@ -22,5 +22,5 @@ def join_tokens(tokenizer: "PreTrainedTokenizerBase", tokens: Sequence[str]) -> 
 
 def cut_stretches(cuts: Sequence[int], end: int) -> list[tuple[int, int]]:
     """Return the stretches (first, one past the last) of 0..end between cuts."""
-    places = sorted({0, end, *(cut for cut in cuts if 0 <= cut <= end)})
+    places = sorted({0, end, *(border for border in cuts if 0 <= border <= end)})
     return list(pairwise(places))

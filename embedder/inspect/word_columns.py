@@ -39,12 +39,12 @@ class WordColumns:
             raise ValueError(f"{name} does not tell which words its columns stand for")
         self._known: dict[str, frozenset[int]] = {}
 
-    def of(self, found: Sequence[str]) -> list[frozenset[int]]:
+    def of(self, words: Sequence[str]) -> list[frozenset[int]]:
         """Return the columns of each word."""
-        new = [word for word in dict.fromkeys(found) if word not in self._known]
+        new = [word for word in dict.fromkeys(words) if word not in self._known]
         for word, columns in zip(new, self._inner.columns(new) if new else [], strict=True):
             self._known[word] = frozenset(map(int, columns))
-        return [self._known[word] for word in found]
+        return [self._known[word] for word in words]
 
     def owners(self, text: str, columns: Iterable[int]) -> dict[int, str]:
         """Return the word of a text that each column stands for, of those that stand in it.
@@ -52,45 +52,45 @@ class WordColumns:
         A column goes to the word with fewest pieces, the first of equals: "day" is a word before
         it is a piece of "holidays". Where there are no spaces, pieces that overlap are one word.
         """
-        wanted = frozenset(columns)
-        found = dict.fromkeys(words_and_emoji(text))
-        spaced = [word for word in found if not is_unspaced(word)]
+        named = frozenset(columns)
+        words = dict.fromkeys(words_and_emoji(text))
+        spaced = [word for word in words if not is_unspaced(word)]
         parted = sorted(zip(self.of(spaced), spaced, strict=True), key=lambda pair: len(pair[0]))
-        runs = (one for word in found if is_unspaced(word) for one in self._stretches(word, wanted))
-        longest = sorted(((held, word) for word, held in runs), key=lambda pair: -len(pair[1]))
+        runs = (run for word in words if is_unspaced(word) for run in self._stretches(word, named))
+        longest = sorted(((own, word) for word, own in runs), key=lambda pair: -len(pair[1]))
         owners: dict[int, str] = {}
-        for held, word in (*parted, *longest):
-            for column in held & wanted:
+        for own, word in (*parted, *longest):
+            for column in own & named:
                 owners.setdefault(column, word)
         return owners
 
-    def _stretches(self, run: str, wanted: frozenset[int]) -> Iterator[tuple[str, frozenset[int]]]:
-        """Join the pieces of a run that overlap, of those whose columns are wanted."""
+    def _stretches(self, run: str, named: frozenset[int]) -> Iterator[tuple[str, frozenset[int]]]:
+        """Join the pieces of a run that overlap, of those whose columns are `named`."""
         spans = sorted((start, end, column) for column, start, end in self._spans(run))
-        held: set[int] = set()
+        joined: set[int] = set()
         first = last = 0
         for start, end, column in spans:
-            if column not in wanted:
+            if column not in named:
                 continue
-            if held and start >= last:
-                yield run[first:last], frozenset(held)
-                held = set()
-            first, last = (start, end) if not held else (first, max(last, end))
-            held.add(column)
-        if held:
-            yield run[first:last], frozenset(held)
+            if joined and start >= last:
+                yield run[first:last], frozenset(joined)
+                joined = set()
+            first, last = (start, end) if not joined else (first, max(last, end))
+            joined.add(column)
+        if joined:
+            yield run[first:last], frozenset(joined)
 
     def _spans(self, run: str) -> Iterator[CharacterSpan]:
         """Yield the pieces of a run without spaces, with where they stand."""
         if isinstance(self._inner, BM25Encoder):
-            ends = [0, *(one.end() for one in _CLUSTER.finditer(run))]
+            ends = [0, *(match.end() for match in _CLUSTER.finditer(run))]
             single = self.of([run[start:end] for start, end in pairwise(ends)])
             for at, columns in enumerate(single):
                 yield from ((column, ends[at], ends[at + 1]) for column in columns)
-            for at, (one, other) in enumerate(pairwise(single)):
+            for at, (first, second) in enumerate(pairwise(single)):
                 start, end = ends[at], ends[at + 2]
                 (pair,) = self.of([run[start:end]])
-                yield from ((column, start, end) for column in pair - one - other)
+                yield from ((column, start, end) for column in pair - first - second)
         elif isinstance(getattr(self._inner, "table", None), TermVocabulary):
             with lock_of(self._inner.backbone.tokenizer):
                 spans = list(self._inner.table.spans(run))

@@ -127,11 +127,11 @@ class Rewriter:
         Returns:
             (n, len(instructions) * per_instruction) strings; "" where the model said nothing.
         """
-        read = [self.generator.truncate(text, self.prompts.max_text_tokens) for text in texts]
+        shortened = [self.generator.truncate(text, self.prompts.max_text_tokens) for text in texts]
         columns = []
         for turn in range(self.rules.per_instruction):
             for instruction in self.prompts.instructions:  # one call each: they begin alike
-                answers = self._answers(read, instruction, turn)
+                answers = self._answers(shortened, instruction, turn)
                 if self.rules.compose:
                     answers = self._answers(answers, self.prompts.summary, turn)
                 columns.append(answers)
@@ -140,10 +140,10 @@ class Rewriter:
     def _answers(self, texts: Sequence[str], instruction: Instruction, turn: int) -> list[str]:
         """Write rewriting number `turn` of every text; of "" it is ""."""
         demonstrations = self.draw_demonstrations(instruction, turn)
-        asked = [text for text in texts if text]
-        conversations = [instruction.turns(text, demonstrations) for text in asked]
+        filled = [text for text in texts if text]
+        conversations = [instruction.turns(text, demonstrations) for text in filled]
         options = replace(self.prompts.writing, seed=self.rules.seed + turn)
-        answers = dict(zip(asked, self.generator.generate(conversations, options), strict=True))
+        answers = dict(zip(filled, self.generator.generate(conversations, options), strict=True))
         return [answers.get(text, "") for text in texts]
 
 
@@ -161,11 +161,11 @@ class _RewritingFile:
     writing: GenerationOptions = field(default_factory=GenerationOptions)
 
 
-def _prompts(file: _RewritingFile, where: str) -> RewritingPrompts:
+def _prompts(file: _RewritingFile, place: str) -> RewritingPrompts:
     names = ("text", "summary", *file.instructions)
     for number, item in enumerate(file.demonstrations, start=1):
         if missing := [name for name in names if name not in item]:
-            raise ValueError(f"{where}: demonstrations (item {number}).{missing[0]} is missing")
+            raise ValueError(f"{place}: demonstrations (item {number}).{missing[0]} is missing")
 
     def instruction(name: str, ask: str) -> Instruction:
         pairs = tuple((item["text"], item[name]) for item in file.demonstrations)
@@ -179,4 +179,4 @@ def _prompts(file: _RewritingFile, where: str) -> RewritingPrompts:
             file.writing,
         )
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+        raise ValueError(f"{place}: {error}") from error

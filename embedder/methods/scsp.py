@@ -48,11 +48,11 @@ def read_selected(
     Returns:
         (1, dim) float32; the last token's state where the text has no tokens.
     """
-    kept = KeepStates()
+    keeper = KeepStates()
     # Logits are asked for so that all blocks run: every layer's attention is looked at.
-    request = ReadRequest(reading.layer, norm=reading.norm, pooling=kept)
+    request = ReadRequest(reading.layer, norm=reading.norm, pooling=keeper)
     step = backbone.read(prefix, [row.ids[len(prefix) :]], request, keep_cache=True)
-    if step.cache is None or kept.states is None or step.hidden is None:
+    if step.cache is None or keeper.states is None or step.hidden is None:
         raise ValueError("[select] needs a model whose keys and values can be kept")
     if not row.chunks:
         return step.hidden.float()
@@ -64,7 +64,7 @@ def read_selected(
     positions = span[chosen[span]]
     return (
         TokenPooling(np.zeros(len(positions), np.int64), positions)
-        .mean_pool(kept.states, kept.seen)
+        .mean_pool(keeper.states, keeper.seen)
         .float()
     )
 

@@ -72,8 +72,8 @@ def embedding_scale(embeddings: nn.Module) -> float:
     weight = embeddings.weight
     assert isinstance(weight, Tensor)
     row = weight[:1].float()
-    got = embeddings(torch.zeros((1, 1), dtype=torch.int64, device=row.device))[0].float()
-    return float((got * row).sum() / (row * row).sum().clamp(min=1e-30))
+    row_embedded = embeddings(torch.zeros((1, 1), dtype=torch.int64, device=row.device))[0].float()
+    return float((row_embedded * row).sum() / (row * row).sum().clamp(min=1e-30))
 
 
 def _calls(model: "PreTrainedModel", watched: Sequence[nn.Module]) -> list[nn.Module]:
@@ -112,18 +112,18 @@ def last_token_outputs(
         What `read` returned, else the LM head's input at the last tokens (n, dim); and the logits
         there, (n, vocab).
     """
-    kept: list[Tensor] = []
+    outputs: list[Tensor] = []
     rows = torch.arange(len(last), device=last.device)
 
     def last_only(_: nn.Module, states: tuple[Tensor]) -> tuple[Tensor]:
         ends = states[0][rows, last]
-        kept.append(ends if read is None else read(states[0]))
+        outputs.append(ends if read is None else read(states[0]))
         return (ends[:, None],)  # (n, 1, dim)
 
     head = model.get_output_embeddings()
     with lock_of(model), head.register_forward_pre_hook(last_only):
         logits = model(**inputs).logits
-    return kept[0], logits[:, -1]
+    return outputs[0], logits[:, -1]
 
 
 def before_block(

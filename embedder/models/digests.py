@@ -36,6 +36,6 @@ def weights_digest(model: "PreTrainedModel", without: Collection[str] = ()) -> s
 def tokenizer_digest(tokenizer: "PreTrainedTokenizerBase") -> str:
     """Return 16 hex digits of the vocabulary and of how it cuts a probing text."""
     probe = "Naïve CafÉ 3.14 don't\n\tl'eau 東京 e\u0301 state-of-the-art <s> ▁ Ġ"
-    cut = tokenizer(probe, add_special_tokens=True, verbose=False).input_ids
-    facts = repr((sorted(tokenizer.get_vocab().items()), cut))
+    ids = tokenizer(probe, add_special_tokens=True, verbose=False).input_ids
+    facts = repr((sorted(tokenizer.get_vocab().items()), ids))
     return hashlib.sha256(facts.encode()).hexdigest()[:16]

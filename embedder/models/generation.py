@@ -146,7 +146,7 @@ class Generator:
             (ids,) = TextTokenizer(self.backbone.tokenizer).ids([text])
         if len(ids) <= limit:
             return text
-        return _said(self.backbone.tokenizer, ids[:limit])
+        return _decode(self.backbone.tokenizer, ids[:limit])
 
     def _generate(
         self,
@@ -176,7 +176,7 @@ class Generator:
 
     def _answer(self, ids: list[int], stop: Sequence[str]) -> str:
         end = next((at for at, token in enumerate(ids) if token in self._ends), len(ids))
-        text = _said(self.backbone.tokenizer, ids[:end])
+        text = _decode(self.backbone.tokenizer, ids[:end])
         for string in stop:
             text = text.split(string, 1)[0]
         return text.strip()
@@ -236,17 +236,17 @@ class _StopStrings:
         self.stop = stop
 
     def __call__(self, input_ids: Tensor, scores: object, **_: object) -> Tensor:
-        texts = [_said(self.tokenizer, row) for row in input_ids[:, self.prompt :].tolist()]
-        found = [any(string in text for string in self.stop) for text in texts]
-        return torch.tensor(found, device=input_ids.device)
+        texts = [_decode(self.tokenizer, row) for row in input_ids[:, self.prompt :].tolist()]
+        ended = [any(string in text for string in self.stop) for text in texts]
+        return torch.tensor(ended, device=input_ids.device)
 
 
-def _said(tokenizer: "PreTrainedTokenizerBase", ids: list[int]) -> str:
+def _decode(tokenizer: "PreTrainedTokenizerBase", ids: list[int]) -> str:
     text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return str(text).lstrip()
 
 
 def own_seed(turns: Sequence[Turn], seed: int) -> int:
     """Return the seed of a conversation's own random numbers, 64 bits."""
-    said = json.dumps([seed, [[turn.role, turn.text] for turn in turns]], ensure_ascii=True)
-    return int.from_bytes(hashlib.blake2b(said.encode(), digest_size=8).digest(), "little")
+    key = json.dumps([seed, [[turn.role, turn.text] for turn in turns]], ensure_ascii=True)
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "little")

@@ -53,17 +53,18 @@ def greedy_answers(
     for position in range(limit):
         assert step.hidden is not None and step.logits is not None  # the request has both
         chosen = step.logits.argmax(dim=1).tolist()
-        kept = [row for row in range(len(rows)) if not stopped[row]]
-        for row in list(kept):
+        active = [row for row in range(len(rows)) if not stopped[row]]
+        for row in list(active):
             token = backbone.tokenizer.decode([chosen[row]])
             stopped[row] = STOP in token
             if not stopped[row]:
                 tokens[row].append(token)
                 ids[row].append(chosen[row])
             elif outputs[row]:
-                kept.remove(row)
+                active.remove(row)
         # Copies, so that the batch's own logits, of the whole vocabulary, can be freed.
-        for row, hidden, logits in zip(kept, step.hidden[kept], step.logits[kept], strict=True):
+        hiddens, scores = step.hidden[active], step.logits[active]
+        for row, hidden, logits in zip(active, hiddens, scores, strict=True):
             outputs[row].append((hidden, logits))
         if position + 1 == limit or all(stopped):
             break

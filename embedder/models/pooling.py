@@ -36,12 +36,12 @@ class TokenPooling:
             (n, dim) float32; the state itself, untouched, where each row has one position.
         """
         rows, places = self._on(states, seen)
-        taken = states[rows, places]  # (m, dim)
+        values = states[rows, places]  # (m, dim)
         if len(rows) == len(states) and len(np.unique(self.rows)) == len(states):
-            return taken
-        total = torch.zeros((len(states), taken.shape[1]), device=states.device)
+            return values
+        total = torch.zeros((len(states), values.shape[1]), device=states.device)
         count = torch.bincount(rows, minlength=len(states))
-        return total.index_add_(0, rows, taken.float()) / count.clamp(min=1)[:, None]
+        return total.index_add_(0, rows, values.float()) / count.clamp(min=1)[:, None]
 
     def max_pool_logits(self, logits: Tensor, seen: int) -> Tensor:
         """Return the largest ln(1 + relu(logit)) over the positions, (n, vocab) float32.
@@ -49,10 +49,10 @@ class TokenPooling:
         The pooling of LENS (Lei et al., 2025) and SPLADE (Formal et al., SIGIR 2021).
         """
         rows, places = self._on(logits, seen)
-        taken = term_weights(logits[rows, places])  # (m, vocab)
-        index = rows[:, None].expand_as(taken)
-        start = torch.zeros((len(logits), taken.shape[1]), device=logits.device)
-        return start.scatter_reduce(0, index, taken, "amax")
+        values = term_weights(logits[rows, places])  # (m, vocab)
+        index = rows[:, None].expand_as(values)
+        start = torch.zeros((len(logits), values.shape[1]), device=logits.device)
+        return start.scatter_reduce(0, index, values, "amax")
 
     def _on(self, states: Tensor, seen: int) -> tuple[Tensor, Tensor]:
         if len(self.positions) and self.positions.min() < seen:

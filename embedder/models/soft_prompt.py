@@ -66,17 +66,17 @@ def _embedded(
     with lock_of(backbone.model):
         embedded = table(padded.to(device))
     if soft is not None:
-        put = soft.to(device, embedded.dtype)
-        put = put[None] if put.dim() == 2 else put
+        vectors = soft.to(device, embedded.dtype)
+        vectors = vectors[None] if vectors.dim() == 2 else vectors
         if router is not None:
             mean = (embedded * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
             shares = torch.softmax(mean @ router.to(device, embedded.dtype), dim=1)
-            put = torch.einsum("ne,emd->nmd", shares, put)
+            vectors = torch.einsum("ne,emd->nmd", shares, vectors)
         else:
-            put = put[0].expand(len(ids), -1, -1)
+            vectors = vectors[0].expand(len(ids), -1, -1)
         bos = backbone.tokenizer.bos_token_id
         head = 1 if bos is not None and all(row[0] == bos for row in ids) else 0
-        embedded = torch.cat([embedded[:, :head], put, embedded[:, head:]], dim=1)
-        mask = torch.cat([mask.new_ones(len(ids), put.shape[1]), mask], dim=1)
+        embedded = torch.cat([embedded[:, :head], vectors, embedded[:, head:]], dim=1)
+        mask = torch.cat([mask.new_ones(len(ids), vectors.shape[1]), mask], dim=1)
     inputs = {"inputs_embeds": embedded, "attention_mask": mask, "use_cache": False}
     return inputs, mask.sum(1) - 1

@@ -49,9 +49,9 @@ def top_allowed(weights: Tensor, allowed: Tensor, top: int) -> tuple[Tensor, Ten
         terms (n, t) int64 and their weights (n, t) float32, t = min(top, a). Weight 0 means none.
         Equal weights are kept in column order.
     """
-    kept = weights.gather(1, allowed.clamp(min=0)).masked_fill(allowed < 0, -1.0)  # (n, a)
-    order = torch.sort(kept, dim=1, descending=True, stable=True).indices[:, :top]
-    return allowed.gather(1, order), kept.gather(1, order).clamp(min=0)
+    strengths = weights.gather(1, allowed.clamp(min=0)).masked_fill(allowed < 0, -1.0)  # (n, a)
+    order = torch.sort(strengths, dim=1, descending=True, stable=True).indices[:, :top]
+    return allowed.gather(1, order), strengths.gather(1, order).clamp(min=0)
 
 
 def top_outside(weights: Tensor, eligible: Tensor, top: int) -> tuple[Tensor, Tensor]:
@@ -65,8 +65,8 @@ def top_outside(weights: Tensor, eligible: Tensor, top: int) -> tuple[Tensor, Te
     Returns:
         terms (n, top) int64 and their weights (n, top) float32; weight 0 means none.
     """
-    kept, terms = weights.masked_fill(~eligible, 0.0).topk(min(top, weights.shape[1]), dim=1)
-    return terms, kept
+    strengths, terms = weights.masked_fill(~eligible, 0.0).topk(min(top, weights.shape[1]), dim=1)
+    return terms, strengths
 
 
 def select(

@@ -41,7 +41,7 @@ class _WordingTable:
     def templates_of(self, key: str) -> tuple[Template, ...]:
         """Return the wordings; `key` is named in errors."""
         kinds = (self.template, self.templates, self.user)
-        if sum(given is not None for given in kinds) != 1:
+        if sum(kind is not None for kind in kinds) != 1:
             raise ValueError(
                 f"[{key}] needs one of template = or templates = (plain) or user = (chat)"
             )
@@ -88,17 +88,17 @@ def load_prompt(name: str | Path) -> Prompt:
         path = LIBRARY / f"{name}.toml"
     if not path.is_file():
         raise ValueError(f"no prompt file at {path}")
-    return _prompt(read_toml(path), str(path), path.resolve().parent)
+    return _build_prompt(read_toml(path), str(path), path.resolve().parent)
 
 
-def parse_prompt(text: str, where: str = "prompt") -> Prompt:
-    """Parse a prompt; `where` is named in errors.
+def parse_prompt(text: str, place: str = "prompt") -> Prompt:
+    """Parse a prompt; `place` is named in errors.
 
     Raises:
         ValueError: names the key, what was expected and what came.
     """
-    beside = Path(where).resolve().parent if where.endswith(".toml") else None
-    return _prompt(parse_toml(text, where), where, beside)
+    beside = Path(place).resolve().parent if place.endswith(".toml") else None
+    return _build_prompt(parse_toml(text, place), place, beside)
 
 
 def format_prompt(prompt: Prompt) -> str:
@@ -109,8 +109,8 @@ def format_prompt(prompt: Prompt) -> str:
         for role in Role:
             lines += _wording(f"form.{role.value}", form.templates(role))
     rules = prompt.reading.sparse
-    read = {k: v for k, v in asdict(prompt.reading).items() if k != "sparse"}
-    lines += _table("[read]", read)
+    readout = {k: v for k, v in asdict(prompt.reading).items() if k != "sparse"}
+    lines += _table("[read]", readout)
     lines += _table("[sparse]", {"enabled": rules is not None} | asdict(rules or SparseRules()))
     for name in _TABLES:
         if getattr(prompt, name) is not None:
@@ -124,12 +124,12 @@ def format_prompt(prompt: Prompt) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _prompt(data: Mapping[str, Any], where: str, beside: Path | None) -> Prompt:
+def _build_prompt(data: Mapping[str, Any], place: str, beside: Path | None) -> Prompt:
     """Build a prompt; what it adapts by lies beside the file that names it."""
     try:
         prompt: Prompt = fill_value(Prompt, _values(data), "")
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+        raise ValueError(f"{place}: {error}") from error
     if prompt.adapt and beside is not None:
         return replace(prompt, adapt=str(beside / prompt.adapt))
     return prompt
@@ -142,91 +142,91 @@ def _values(data: Mapping[str, Any]) -> dict[str, Any]:
     if unknown := [key for key in data if key not in (*known, *spelt)]:
         raise ValueError(unknown_key("", unknown[0], (*known, *spelt)))
     values = {key: value for key, value in data.items() if key in known}
-    values |= {"forms": _forms(data), "reading": _reading(data)}
+    values |= {"forms": _read_forms(data), "reading": _read_readout(data)}
     if "contrast" in data:
-        values["contrast"] = _contrast(data["contrast"])
+        values["contrast"] = _read_contrast(data["contrast"])
     if "example" in data:
         values["examples"] = fill_value(tuple[Example, ...], data["example"], "example")
     return values
 
 
-def _forms(data: Mapping[str, Any]) -> tuple[PromptVariant, ...]:
-    sides = {key: data[key] for key in _FORM[2:] if key in data}
+def _read_forms(data: Mapping[str, Any]) -> tuple[PromptVariant, ...]:
+    wordings = {key: data[key] for key in _FORM[2:] if key in data}
     if "form" not in data:
-        return (_form(sides, ""),)
-    if sides:
-        raise ValueError(f"[{next(iter(sides))}] stands beside [[form]]: put it into a form")
-    given = data["form"]
-    if not isinstance(given, list) or not given:
-        raise ValueError(f"form must be tables, each [[form]]; got {in_short(given)}")
-    keys = ["form" if len(given) == 1 else f"form {at}" for at in range(1, len(given) + 1)]
-    return tuple(_form(table, key) for table, key in zip(given, keys, strict=True))
+        return (_read_form(wordings, ""),)
+    if wordings:
+        raise ValueError(f"[{next(iter(wordings))}] stands beside [[form]]: put it into a form")
+    tables = data["form"]
+    if not isinstance(tables, list) or not tables:
+        raise ValueError(f"form must be tables, each [[form]]; got {in_short(tables)}")
+    keys = ["form" if len(tables) == 1 else f"form {at}" for at in range(1, len(tables) + 1)]
+    return tuple(_read_form(table, key) for table, key in zip(tables, keys, strict=True))
 
 
-def _form(given: object, key: str) -> PromptVariant:
+def _read_form(table: object, key: str) -> PromptVariant:
     """Read one form, whose wordings stand for both roles or for one each."""
-    if isinstance(given, dict):
-        if unknown := [name for name in given if name not in _FORM]:
+    if isinstance(table, dict):
+        if unknown := [name for name in table if name not in _FORM]:
             raise ValueError(unknown_key(key, unknown[0], _FORM))
-        if key and "name" not in given:
+        if key and "name" not in table:
             raise ValueError(f"{key}.name is missing, and there is no default")
         before = f"{key}." if key else ""
-        if "both" in given and len(given.keys() & {"query", "document"}):
+        if "both" in table and len(table.keys() & {"query", "document"}):
             raise ValueError(f"[{before}both] stands for query and document: leave out it or them")
-        wordings = {role.value: _wordings(given, role.value, before) for role in Role}
-        given = {"name": "own", **given, **wordings}
-        given.pop("both", None)
-    form: PromptVariant = fill_value(PromptVariant, given, key)
+        wordings = {role.value: _read_wordings(table, role.value, before) for role in Role}
+        table = {"name": "own", **table, **wordings}
+        table.pop("both", None)
+    form: PromptVariant = fill_value(PromptVariant, table, key)
     return form
 
 
-def _wordings(form: Mapping[str, Any], role: str, before: str) -> tuple[Template, ...]:
+def _read_wordings(form: Mapping[str, Any], role: str, before: str) -> tuple[Template, ...]:
     """Read a role's wordings, a table or a list of them; `before` precedes its key in errors."""
-    side = "both" if "both" in form else role
-    if side not in form:
+    key = "both" if "both" in form else role
+    if key not in form:
         raise ValueError(
             f"[{before}{role}] is missing: give [{before}query] and "
             f"[{before}document], or [{before}both]"
         )
-    several = isinstance(form[side], list)
+    several = isinstance(form[key], list)
     tables: Any = fill_value(
-        tuple[_WordingTable, ...] if several else _WordingTable, form[side], before + side
+        tuple[_WordingTable, ...] if several else _WordingTable, form[key], before + key
     )
     return tuple(
         template
         for table in (tables if several else (tables,))
-        for template in table.templates_of(before + side)
+        for template in table.templates_of(before + key)
     )
 
 
-def _reading(data: Mapping[str, Any]) -> ReadoutRules:
+def _read_readout(data: Mapping[str, Any]) -> ReadoutRules:
     """Read [read] and [sparse], which stand apart in a file."""
     sparse, enabled = data.get("sparse", {}), True
     if isinstance(sparse, dict):
         sparse = dict(sparse)
         enabled = fill_value(bool, sparse.pop("enabled", True), "sparse.enabled")
     rules = fill_value(SparseRules, sparse, "sparse")
-    read = data.get("read", {})
-    if isinstance(read, dict):
+    table = data.get("read", {})
+    if isinstance(table, dict):
         known = [name for name in _names(ReadoutRules) if name != "sparse"]
-        if unknown := [key for key in read if key not in known]:
+        if unknown := [key for key in table if key not in known]:
             raise ValueError(unknown_key("read", unknown[0], known))
-        read = read | {"sparse": rules if enabled else None}
-    reading: ReadoutRules = fill_value(ReadoutRules, read, "read")
+        table = table | {"sparse": rules if enabled else None}
+    reading: ReadoutRules = fill_value(ReadoutRules, table, "read")
     return reading
 
 
-def _contrast(given: object) -> ContrastRules:
+def _read_contrast(table: object) -> ContrastRules:
     """Read the wording and the rule of [contrast], which stand in one table."""
-    if isinstance(given, dict):
-        worded = {name: given[name] for name in _names(_WordingTable) if name in given}
-        wording: _WordingTable = fill_value(_WordingTable, worded, "contrast")
+    if isinstance(table, dict):
+        wording_fields = {name: table[name] for name in _names(_WordingTable) if name in table}
+        wording: _WordingTable = fill_value(_WordingTable, wording_fields, "contrast")
         templates = wording.templates_of("contrast")
         if len(templates) != 1:
             raise ValueError(f"contrast takes one template; got {len(templates)}")
-        rule = {name: value for name, value in given.items() if name not in worded}
-        given = rule | {"template": templates[0]}
-    contrast: ContrastRules = fill_value(ContrastRules, given, "contrast")
+        rule = {name: value for name, value in table.items() if name not in wording_fields}
+        table = rule | {"template": templates[0]}
+    contrast: ContrastRules = fill_value(ContrastRules, table, "contrast")
     return contrast
 
 
@@ -247,8 +247,8 @@ def _wording(name: str, templates: Sequence[Template]) -> list[str]:
 def _template_lines(template: Template) -> list[str]:
     if not template.chat:
         return [_line("template", template.text), _line("tokens", template.tokens)]
-    given = ("system", template.system), ("user", template.text), ("prefill", template.prefill)
-    return [_line(key, value) for key, value in (*given, ("tokens", template.tokens))]
+    turns = ("system", template.system), ("user", template.text), ("prefill", template.prefill)
+    return [_line(key, value) for key, value in (*turns, ("tokens", template.tokens))]
 
 
 def _table(head: str, values: Mapping[str, Any]) -> list[str]:

@@ -67,10 +67,10 @@ class TemplatePart:
 
 def template_parts(text: str) -> tuple[TemplatePart, ...]:
     """Cut a template at its slots; braces around anything else are ordinary characters."""
-    cut = _PART.split(text)
+    pieces = _PART.split(text)
     return tuple(
         TemplatePart(piece) if at % 2 else TemplatePart("literal", piece)
-        for at, piece in enumerate(cut)
+        for at, piece in enumerate(pieces)
         if at % 2 or piece
     )
 

@@ -32,10 +32,10 @@ def content_words(text: str, segmentation: Segmentation, stops: frozenset[str]) 
     """
     lowered = text.lower()
     if segmentation == "nltk":
-        found = nltk_words(lowered)
+        words = nltk_words(lowered)
     else:  # the stop list writes its contractions with a straight apostrophe
-        found = find_words(lowered.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
-    return [word for word in found if word not in stops and word not in _PUNCTUATION]
+        words = find_words(lowered.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+    return [word for word in words if word not in stops and word not in _PUNCTUATION]
 
 
 def nltk_words(text: str) -> list[str]:

@@ -43,16 +43,16 @@ def find_words(text: str) -> list[str]:
     - scripts without spaces (Han, kana, Thai, Lao, Khmer, Myanmar) are kept as one run, apart
       from neighbours of other scripts: cutting them needs a dictionary or `is_unspaced` bigrams.
     """
-    found: list[str] = _WORDS.findall(text)
-    return found
+    words: list[str] = _WORDS.findall(text)
+    return words
 
 
 def words_and_emoji(text: str) -> list[str]:
     """List the words of a text and, between them, its emoji and pictographs (see `emoji`)."""
     if text.isascii():
         return find_words(text)
-    found: list[str] = _PICTURED.findall(text)
-    return found
+    words: list[str] = _PICTURED.findall(text)
+    return words
 
 
 def is_unspaced(word: str) -> bool:

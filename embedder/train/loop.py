@@ -187,10 +187,10 @@ def _restore(
         safe_open(plan.checkpoint, framework="pt", device=place) as file,
         torch.no_grad(),
     ):
-        held = set(file.keys())
+        names = set(file.keys())
         for name, tensor in learner.tensors.items():
             tensor.copy_(file.get_tensor(name))
-            if f"{MOMENTS[0]}/{name}" not in held:
+            if f"{MOMENTS[0]}/{name}" not in names:
                 continue
             state = {moment: file.get_tensor(f"{moment}/{name}") for moment in MOMENTS}
             state["step"] = file.get_tensor(f"step/{name}").to(counted)

@@ -71,12 +71,12 @@ def weight_products(
     import torch
 
     # Columns for the terms of queries only, and a last one for all others: a vocabulary is wide.
-    asked = torch.unique(queries[0].clamp(min=0))
-    column = torch.full((vocabulary,), len(asked), device=asked.device)
-    column[asked] = torch.arange(len(asked), device=asked.device)
+    columns = torch.unique(queries[0].clamp(min=0))
+    column = torch.full((vocabulary,), len(columns), device=columns.device)
+    column[columns] = torch.arange(len(columns), device=columns.device)
 
     def rows(terms: "Tensor", weights: "Tensor") -> "Tensor":
-        empty = weights.new_zeros(len(terms), len(asked) + 1)
+        empty = weights.new_zeros(len(terms), len(columns) + 1)
         return empty.scatter_add(1, column[terms.clamp(min=0)], weights)[:, :-1]
 
     return rows(*queries) @ rows(*passages).T
@@ -123,4 +123,5 @@ def taught_together(scores: "Sequence[Tensor]", same: "Tensor") -> "Tensor":
     total = torch.stack(list(scores)).sum(0).detach()
     shares = total.masked_fill(same, -torch.inf).softmax(1)
     # What is left out has a share of 0; a finite score keeps 0 times its logarithm from NaN.
-    return torch.stack([cross_entropy(one.masked_fill(same, -1e4), shares) for one in scores]).sum()
+    losses = [cross_entropy(part.masked_fill(same, -1e4), shares) for part in scores]
+    return torch.stack(losses).sum()

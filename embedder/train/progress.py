@@ -96,12 +96,12 @@ class LogFile:
         if not self.path.exists():
             return
         lines = self.path.read_bytes().splitlines(keepends=True)
-        kept = [
+        lines_before = [
             line
             for number, line in enumerate(lines, start=1)
             if line.endswith(b"\n") and _step(line, f"{self.path}:{number}") <= done
         ]
-        replace_file(self.path, b"".join(kept))
+        replace_file(self.path, b"".join(lines_before))
 
     def add(self, progress: TrainingProgress, parts: Mapping[str, float]) -> None:
         """Append a line; `seconds` are counted from the start of this process."""

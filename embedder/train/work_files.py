@@ -25,5 +25,5 @@ def named_if_damaged(path: Path) -> Iterator[None]:
 
 
 def _damaged(path: Path, error: Exception) -> str:
-    said = str(error).partition("\n")[0][:200]
-    return f"{path} is damaged ({type(error).__name__}: {said}); remove it to do that part again"
+    reason = str(error).partition("\n")[0][:200]
+    return f"{path} is damaged ({type(error).__name__}: {reason}); remove it to do that part again"

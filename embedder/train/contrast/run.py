@@ -134,9 +134,9 @@ def check_trainable(prompt: Prompt) -> None:
             len(form.templates(role)) > 1 for form in prompt.forms for role in Role
         ),
     }
-    found = [name for name, there in rules.items() if there]
-    if found:
-        raise ValueError(f"prompt {prompt.name!r} cannot be trained with: it has {found[0]}")
+    forbidden = [name for name, there in rules.items() if there]
+    if forbidden:
+        raise ValueError(f"prompt {prompt.name!r} cannot be trained with: it has {forbidden[0]}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,9 +176,9 @@ class ContrastObjective:
         parts = {"dense": dense, "left_out": left_out.float().mean()}
         if table is None or logits is None:
             return Loss(dense, parts)
-        asked = sparsify.select(logits[:n], batch.asked.allowed, table)
-        found = sparsify.select(logits[n:], batch.found.allowed, table)
-        sparse = info_nce(weight_products(asked, found, table.columns), left_out)
+        query_weights = sparsify.select(logits[:n], batch.query_rows.allowed, table)
+        passage_weights = sparsify.select(logits[n:], batch.passage_rows.allowed, table)
+        sparse = info_nce(weight_products(query_weights, passage_weights, table.columns), left_out)
         return Loss(dense + sparse, parts | {"sparse": sparse})
 
 

@@ -34,16 +34,16 @@ class WordedBatch:
     """Pairs that are contrasted with each other.
 
     Attributes:
-        asked: n queries.
-        found: m passages: n positives in the order of the queries, then all negatives.
+        query_rows: n queries.
+        passage_rows: m passages: n positives in the order of the queries, then all negatives.
         same: (n, m) bool; True where passage j answers query i as well as its own positive,
             which is False.
         encoder: of the prompt that all are worded in.
         number: of the batch in its stream.
     """
 
-    asked: Worded
-    found: Worded
+    query_rows: Worded
+    passage_rows: Worded
     same: NDArray[np.bool_]
     encoder: "LLMEncoder"
     number: int
@@ -51,12 +51,12 @@ class WordedBatch:
     @property
     def queries(self) -> Sequence[Sequence[int]]:
         """Token ids of each query."""
-        return self.asked.rows
+        return self.query_rows.rows
 
     @property
     def passages(self) -> Sequence[Sequence[int]]:
         """Token ids of each passage."""
-        return self.found.rows
+        return self.passage_rows.rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,11 +81,12 @@ class WordedPairs:
         """
         size, seed = self.settings.batch, self.settings.seed
         each = len(self.pairs) // size
-        order, held = np.zeros(0, np.int64), -1
+        order, drawn_turn = np.zeros(0, np.int64), -1
         for number in count(start):
             turn, place = divmod(number, each)
-            if turn != held:
-                order, held = np.random.default_rng([seed, turn]).permutation(len(self.pairs)), turn
+            if turn != drawn_turn:
+                rng, drawn_turn = np.random.default_rng([seed, turn]), turn
+                order = rng.permutation(len(self.pairs))
             chosen = [self.pairs[int(i)] for i in order[place * size : (place + 1) * size]]
             yield self._worded(chosen, number)
 
@@ -99,8 +100,8 @@ class WordedPairs:
         passages = [*(pair.positive for pair in pairs), *negatives]
         queries = [pair.query for pair in pairs]
         return WordedBatch(
-            asked=worded(encoder, queries, Role.QUERY, self.settings.query_tokens),
-            found=worded(encoder, passages, Role.DOCUMENT, self.settings.passage_tokens),
+            query_rows=worded(encoder, queries, Role.QUERY, self.settings.query_tokens),
+            passage_rows=worded(encoder, passages, Role.DOCUMENT, self.settings.passage_tokens),
             same=same_answers(queries, passages),
             encoder=encoder,
             number=number,
@@ -116,9 +117,9 @@ class WordedPairs:
 def worded(encoder: "LLMEncoder", texts: Sequence[str], role: Role, limit: int) -> Worded:
     """Put texts into an encoder's prompt, cut to `limit` tokens of their own."""
     limit = min(limit, encoder.options.max_text_tokens)
-    fed = encoder.reader.feed(texts, role, limit)
+    inputs = encoder.reader.feed(texts, role, limit)
     allowed = encoder.table.allowed(texts) if encoder.table else []
-    return Worded([text.wordings[0].ids for text in fed], allowed)
+    return Worded([text.wordings[0].ids for text in inputs], allowed)
 
 
 def same_answers(queries: Sequence[str], passages: Sequence[str]) -> NDArray[np.bool_]:

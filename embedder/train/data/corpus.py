@@ -113,8 +113,8 @@ def read_records(path: Path, fields: Sequence[str]) -> Iterator[dict[str, Any]]:
             raise ValueError(f"{place}: expected a JSON object; got {type(record).__name__}")
         wrong = [name for name in fields if not isinstance(record.get(name), str)]
         if wrong:
-            got = shorten(record.get(wrong[0]))
-            raise ValueError(f"{place}: expected text in {', '.join(fields)}; {wrong[0]} is {got}")
+            text = shorten(record.get(wrong[0]))
+            raise ValueError(f"{place}: expected text in {', '.join(fields)}; {wrong[0]} is {text}")
         yield record
 
 
@@ -154,8 +154,8 @@ def read_corpus(folder: Path, tokenizer: "Tokenizer") -> Corpus:
     unknown = next((pair for pair in pairs if pair["positive_id"] not in rows), None)
     if unknown is not None:
         raise ValueError(f"a pair names passage {unknown['positive_id']!r}, which is not there")
-    asked = (pair["query"] for pair in pairs)
-    queries = TokenizedTexts.of(_tokenise(asked, tokenizer, QUERY_TOKENS))
+    query_texts = (pair["query"] for pair in pairs)
+    queries = TokenizedTexts.of(_tokenise(query_texts, tokenizer, QUERY_TOKENS))
     first = np.array([pair["kind"] == "first_sentence" for pair in pairs], dtype=np.bool_)
     return Corpus(
         passages=passages,

@@ -49,9 +49,9 @@ def near_directions(
         basis = torch.linalg.qr(matrix.T @ basis)[0]
         basis = torch.linalg.qr(matrix @ basis)[0]
     left, strength, _ = torch.linalg.svd(basis.T @ matrix, full_matrices=False)
-    found = ((basis @ left) * strength.sqrt())[:, :dim]
+    directions = ((basis @ left) * strength.sqrt())[:, :dim]
     noise = 0.1 * rng.standard_normal((vocabulary, dim), dtype=np.float32) / math.sqrt(dim)
-    noise[:, : found.shape[1]] += normalize(found, dim=1).numpy()
+    noise[:, : directions.shape[1]] += normalize(directions, dim=1).numpy()
     return torch.from_numpy(noise)
 
 

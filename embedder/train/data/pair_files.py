@@ -58,11 +58,11 @@ class PairFiles:
         for number, path in enumerate(paths):
             file = _plain(path, unpacked / f"pairs-{number}.jsonl").open("rb")
             self._files.append(file)
-            found = np.fromiter(_scan(file, path, digest.update), dtype=np.int64)
-            if not len(found):
+            line_starts = np.fromiter(_scan(file, path, digest.update), dtype=np.int64)
+            if not len(line_starts):
                 raise ValueError(f"{path} holds no pairs")
-            starts.append(found)
-            counts.append(len(found))
+            starts.append(line_starts)
+            counts.append(len(line_starts))
         self._starts: NDArray[np.int64] = np.concatenate(starts)
         self._firsts = np.concatenate([[0], np.cumsum(counts)])
         self.digest = digest.hexdigest()[:16]
@@ -71,8 +71,8 @@ class PairFiles:
         return len(self._starts)
 
     def __getitem__(self, number: int) -> TrainingPair:
-        held = int(np.searchsorted(self._firsts, number, side="right")) - 1
-        file = self._files[held]
+        file_number = int(np.searchsorted(self._firsts, number, side="right")) - 1
+        file = self._files[file_number]
         file.seek(self._starts[number])
         return _pair(decode_line(file.readline(), "pair"), "pair")
 
@@ -106,18 +106,18 @@ def _scan(file: BinaryIO, path: Path, see: Callable[[bytes], None]) -> Iterator[
 
 
 def _pair(line: str, place: str) -> TrainingPair:
-    given = parse_json(line, f"{place} is no pair", finite=False, encodable=True)
-    if not isinstance(given, dict):
+    record = parse_json(line, f"{place} is no pair", finite=False, encodable=True)
+    if not isinstance(record, dict):
         raise ValueError(f"{place} is no pair: expected an object with query and positive")
     for key in ("query", "positive"):
-        if not isinstance(given.get(key), str) or not given[key].strip():
+        if not isinstance(record.get(key), str) or not record[key].strip():
             raise ValueError(
                 f"{place} is no pair: {key} must be a text that is not empty; "
-                f"got {shorten(given.get(key))}"
+                f"got {shorten(record.get(key))}"
             )
-    negatives = given.get("negatives") or []
-    if not isinstance(negatives, list) or not all(isinstance(one, str) for one in negatives):
+    negatives = record.get("negatives") or []
+    if not isinstance(negatives, list) or not all(isinstance(text, str) for text in negatives):
         raise ValueError(f"{place} is no pair: negatives must be a list of texts")
     return TrainingPair(
-        given["query"], given["positive"], tuple(one for one in negatives if one.strip())
+        record["query"], record["positive"], tuple(text for text in negatives if text.strip())
     )

@@ -129,10 +129,10 @@ class PairSource:
         ends = np.flatnonzero(passage == self._full_stop) + 1
         starts = np.concatenate([[0], ends])
         ends = np.concatenate([ends, [len(passage)]])
-        fit = np.flatnonzero(ends - starts >= SHORTEST_SENTENCE)
-        if len(fit) < 2:
+        candidates = np.flatnonzero(ends - starts >= SHORTEST_SENTENCE)
+        if len(candidates) < 2:
             return passage[:0], passage
-        chosen = fit[rng.integers(len(fit))]
+        chosen = candidates[rng.integers(len(candidates))]
         start, end = int(starts[chosen]), int(ends[chosen])
         head = self._corpus.titles[row] if rng.random() < 0.5 else passage[:0]
         return passage[start:end][:LONGEST_SENTENCE], np.concatenate(

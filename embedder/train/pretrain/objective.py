@@ -49,7 +49,7 @@ class BagObjective:
 
     def vectors(self, texts: Sequence[TokenIds], role: Role, phrasing: int = 0) -> TextVectors:
         """Represent texts; the prompt's words count as well."""
-        ids = self.device.tensor(self.wording.put(texts, role, phrasing).ids)
+        ids = self.device.tensor(self.wording.wrap(texts, role, phrasing).ids)
         rows, terms = map(self.device.tensor, self.wording.own(texts))
         return self.bag.vectors(ids, ids != self.wording.pad, rows, terms)
 
@@ -75,11 +75,11 @@ class DecoderObjective:
     def __call__(self, batch: Batch) -> Loss:
         """Return the loss of a batch."""
         rng = np.random.default_rng([self.seed, batch.number])
-        asked = self.wording.put(batch.queries, Role.QUERY, self.wording.drawn(rng))
-        found = self.wording.put(batch.passages, Role.DOCUMENT, self.wording.drawn(rng))
-        queries, _, _ = self._read(batch.queries, asked)
+        query_prompts = self.wording.wrap(batch.queries, Role.QUERY, self.wording.drawn(rng))
+        passage_prompts = self.wording.wrap(batch.passages, Role.DOCUMENT, self.wording.drawn(rng))
+        queries, _, _ = self._read(batch.queries, query_prompts)
         inside = rng.random((len(batch), LANGUAGE_POSITIONS if self.stage.language_weight else 0))
-        passages, logits, language = self._read(batch.passages, found, inside)
+        passages, logits, language = self._read(batch.passages, passage_prompts, inside)
         loss = contrast(queries, passages, batch, self.stage, logits.shape[1])
         if self.stage.word_weight:
             loss = loss + self.stage.word_weight * named_word_loss(logits, queries, rng)
@@ -89,7 +89,7 @@ class DecoderObjective:
 
     def vectors(self, texts: Sequence[TokenIds], role: Role, phrasing: int = 0) -> TextVectors:
         """Represent texts by the state and the logits at the prompt's last token."""
-        return self._read(texts, self.wording.put(texts, role, phrasing))[0]
+        return self._read(texts, self.wording.wrap(texts, role, phrasing))[0]
 
     def _read(
         self,
@@ -145,7 +145,7 @@ def named_word_loss(logits: "Tensor", queries: TextVectors, rng: np.random.Gener
     from torch.nn.functional import cross_entropy
 
     counts = np.bincount(queries.rows.cpu().numpy(), minlength=len(logits))
-    asked = np.flatnonzero(counts)
-    drawn = (np.cumsum(counts) - counts)[asked] + rng.integers(0, counts[asked])
-    texts, terms = (torch.from_numpy(part).to(logits.device) for part in (asked, drawn))
+    worded = np.flatnonzero(counts)
+    drawn = (np.cumsum(counts) - counts)[worded] + rng.integers(0, counts[worded])
+    texts, terms = (torch.from_numpy(part).to(logits.device) for part in (worded, drawn))
     return cross_entropy(logits[texts], queries.terms[terms])

@@ -71,8 +71,8 @@ def _alphabet(tokenizer: "Tokenizer", texts: Iterator[str], known: str) -> list[
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(tokenizer.normalizer.normalize_str(text))
-    wanted = sorted(counts, key=lambda sign: (-counts[sign], sign))[:ALPHABET]
-    signs = {WORD_START, *wanted, *known.lower()}
+    frequent = sorted(counts, key=lambda sign: (-counts[sign], sign))[:ALPHABET]
+    signs = {WORD_START, *frequent, *known.lower()}
     return sorted(sign for sign in signs if not sign.isspace())
 
 

@@ -62,13 +62,13 @@ class PromptIds:
         before: dict[Role, tuple[TokenIds, ...]] = {}
         after: dict[Role, tuple[TokenIds, ...]] = {}
         for role in (Role.QUERY, Role.DOCUMENT):
-            cut = [phrasing[role].split("{text}") for phrasing in PHRASINGS.values()]
-            before[role] = tuple(np.array([bos, *ids(a)], dtype=np.uint16) for a, _ in cut)
-            after[role] = tuple(np.array(ids(b), dtype=np.uint16) for _, b in cut)
+            split = [phrasing[role].split("{text}") for phrasing in PHRASINGS.values()]
+            before[role] = tuple(np.array([bos, *ids(a)], dtype=np.uint16) for a, _ in split)
+            after[role] = tuple(np.array(ids(b), dtype=np.uint16) for _, b in split)
         silent = np.zeros(tokenizer.get_vocab_size(), dtype=np.bool_)
         silent[:4] = True  # the special tokens come first
         alone = [ids(word) for word in (*sorted(stop_words("english")), *SIGNS_OUTSIDE_WORDS)]
-        silent[[one[0] for one in alone if len(one) == 1]] = True
+        silent[[token_ids[0] for token_ids in alone if len(token_ids) == 1]] = True
         silent[[end[-1] for ends in after.values() for end in ends]] = True
         return cls(before, after, int(tokenizer.encode(PAD).ids[-1]), silent)
 
@@ -83,7 +83,7 @@ class PromptIds:
         others = len(self.before[Role.QUERY]) - 1
         return 0 if rng.random() < OWN_SHARE else 1 + int(rng.integers(others))
 
-    def put(self, texts: Sequence[TokenIds], role: Role, phrasing: int = 0) -> Prompted:
+    def wrap(self, texts: Sequence[TokenIds], role: Role, phrasing: int = 0) -> Prompted:
         """Surround texts with a role's prompt."""
         before, after = self.before[role][phrasing], self.after[role][phrasing]
         around = len(before) + len(after)
@@ -95,7 +95,7 @@ class PromptIds:
 
     def own(self, texts: Sequence[TokenIds]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return (rows, ids): the different content ids of each text, sorted by text, then id."""
-        found = [np.unique(text) for text in texts]
-        kept = [ids[~self.silent[ids]].astype(np.int64) for ids in found]
-        rows = np.repeat(np.arange(len(kept)), [len(ids) for ids in kept])
-        return rows, np.concatenate(kept)
+        own_terms = [np.unique(text) for text in texts]
+        terms = [ids[~self.silent[ids]].astype(np.int64) for ids in own_terms]
+        rows = np.repeat(np.arange(len(terms)), [len(ids) for ids in terms])
+        return rows, np.concatenate(terms)

@@ -181,7 +181,7 @@ def test_special_tokens_of_the_tokenizer_come_once(tmp_path: Path) -> None:
         asked = worded("{bos}Query: {text}{eos}", "{text}{eos}")
         wording = SbertEncoder(model, False, asked).wordings[Role.QUERY]
         assert wording == SbertWording("Query:", " ", "" if ends else "</s>")
-        fed = model.preprocess([wording.fed("lava")], prompt=wording.prompt)["input_ids"][0]
+        fed = model.preprocess([wording.body("lava")], prompt=wording.prompt)["input_ids"][0]
         assert tokenizer.decode(fed) == "<s>Query: lava</s>"
 
 

@@ -178,7 +178,7 @@ def test_decoder_begins_as_the_bag_and_reads_as_llama(
     config = decoder_config(SETTINGS.shape, material.tokenizer)
     model = decoder_from_bag(bag, config, seed=0)
     texts = [material.corpus.passages[row] for row in range(5)] + [np.zeros(0, dtype=np.uint16)]
-    ids, last = material.wording.put(texts, Role.DOCUMENT, phrasing)
+    ids, last = material.wording.wrap(texts, Role.DOCUMENT, phrasing)
     with torch.no_grad():
         at = torch.from_numpy(last)[:, None]
         got = states_at(model, torch.from_numpy(ids), at)[:, 0]
@@ -239,7 +239,7 @@ def test_runs_repeat_and_resume_to_the_bit(corpus_folder: Path, tmp_path: Path) 
 def test_export_keeps_logits_and_directions(material: Material, tmp_path: Path) -> None:
     bag, _ = train_bag(idle_run(material, tmp_path), material)
     model = decoder_from_bag(bag, decoder_config(SETTINGS.shape, material.tokenizer), seed=0)
-    ids, _ = material.wording.put([material.corpus.passages[3]], Role.DOCUMENT)
+    ids, _ = material.wording.wrap([material.corpus.passages[3]], Role.DOCUMENT)
     export(model, material.tokenizer, tmp_path / "model")
     assert weights(tmp_path / "model")["lm_head.weight"].dtype == torch.float8_e4m3fn
     read = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float32)
@@ -268,14 +268,14 @@ def test_checkpoints_hold_no_pickles(corpus_folder: Path, tmp_path: Path) -> Non
 def test_every_phrasing_ends_where_it_can_be_read(
     material: Material, phrasing: int, role: Role
 ) -> None:
-    ids, last = material.wording.put([material.corpus.passages[0]], role, phrasing)
+    ids, last = material.wording.wrap([material.corpus.passages[0]], role, phrasing)
     assert material.wording.silent[ids[0, last[0]]]
 
 
 def test_prompt_surrounds_the_text(material: Material) -> None:
     wording = PromptIds.of(material.tokenizer)
     text = material.corpus.passages[0]
-    ids, last = wording.put([text, text[:3]], Role.QUERY)
+    ids, last = wording.wrap([text, text[:3]], Role.QUERY)
     assert ids[0, last[0]] == ids[1, last[1]] == wording.after[Role.QUERY][0][-1]
     assert (ids[1, last[1] + 1 :] == wording.pad).all()
     shown = material.tokenizer.decode(ids[1, : last[1] + 1].tolist())

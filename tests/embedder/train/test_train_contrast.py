@@ -152,7 +152,10 @@ def test_loss_is_that_of_the_rows(tuning: FineTuneSettings, tmp_path: Path) -> N
         cosines = (unit[i] * unit[3:]).sum(1) / 0.05
         dense += float(torch.logsumexp(cosines, 0) - cosines[i]) / 3
         weights = torch.log1p(torch.relu(logits))
-        own = [set(terms.tolist()) for terms in (*batch.asked.allowed, *batch.found.allowed)]
+        own = [
+            set(terms.tolist())
+            for terms in (*batch.query_rows.allowed, *batch.passage_rows.allowed)
+        ]
         products = torch.stack(
             [
                 sum((weights[i, t] * weights[j, t] for t in own[i] & own[j]), torch.zeros(()))
