@@ -100,7 +100,8 @@ class SearchEngine:
         >>> list(result.channels["bm25"]["q"])
         ['0']
         """
-        return self._retriever
+        with self._reading() as retriever:
+            return retriever
 
     def close(self) -> None:
         """Close the files of the index.
@@ -236,7 +237,7 @@ class SearchEngine:
         names = [ids] if isinstance(ids, str) else list(ids)
         for name in names:
             check_text(name, "an id")
-        with IndexWriter(self.path) as writer:
+        with self._reading(), IndexWriter(self.path) as writer:
             known = writer.find(names)
             missing = [name for name in names if name not in known]
             if missing:
@@ -248,14 +249,15 @@ class SearchEngine:
         return len(set(names))
 
     def _add_source(self, documents: Source, options: BuildOptions) -> BuildReport:
-        index = self._retriever.index
-        if set(index.channels) != set(self.channels):
-            raise ValueError(
-                f"{self.path} has the channels {', '.join(index.channels)}, and was opened with "
-                f"{', '.join(self.channels)} only; open it with all of them to add documents"
-            )
-        source = read_documents(documents, self._next_number)
-        self.report = add_documents(source, self._retriever.encoders, self.path, options)
+        with self._reading() as retriever:
+            if set(retriever.index.channels) != set(self.channels):
+                raise ValueError(
+                    f"{self.path} has the channels {', '.join(retriever.index.channels)}, and was "
+                    f"opened with {', '.join(self.channels)} only; open it with all of them to add "
+                    "documents"
+                )
+            source = read_documents(documents, self._next_number)
+            self.report = add_documents(source, retriever.encoders, self.path, options)
         self._reopen()
         return self.report
 

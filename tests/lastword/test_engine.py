@@ -101,6 +101,26 @@ def test_a_change_that_fails_changes_nothing(index: lw.SearchEngine) -> None:
         assert index.search("lava")[0].id == "lava"
 
 
+def test_a_closed_index_is_neither_changed_nor_tuned(tmp_path: Path) -> None:
+    """It deleted and took documents in, and tuning ended in an error of SQLite."""
+    engine = lw.build(tmp_path / "i", ["green tea", "black rock"], "bm25")
+    engine.close()
+    engine.close()
+    calls: list[Callable[[], object]] = [
+        lambda: engine.search("tea"),
+        lambda: engine.delete("0"),
+        lambda: engine.add([{"id": "new", "text": "snow"}]),
+        lambda: engine.upsert([{"id": "0", "text": "snow"}]),
+        lambda: engine.retriever,
+        lambda: lw.tune(engine, {"q": "tea"}, {"q": {"0": 1}}),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="is closed; open it again"):
+            call()
+    with lw.open(tmp_path / "i") as again:
+        assert again.ids() == ["0", "1"] and again.get("0").text == "green tea"
+
+
 def test_an_index_in_memory_goes_with_the_object() -> None:
     engine = lw.build(None, ["green tea", "black rock"])
     folder = engine.path
