@@ -13,7 +13,7 @@ from eval.report.largest_differences import (
     describe_difference,
     largest_differences,
 )
-from eval.runs.sources import SourceDifference, source_differences
+from eval.runs.sources import SourceDifference, check_same_items, source_differences
 from eval.runs.systems import System, gather_evidence
 from eval.statistics.compare import Comparison
 from eval.statistics.paired import pair, pairs
@@ -64,6 +64,7 @@ def examine(
         for dataset in comparison.datasets
         for difference in source_differences(systems, dataset)
     ]
+    check_same_items(sources)
     places = _largest_places(systems, comparison, n)
     pools: list[JudgedPool] = []
     overlaps: list[SystemOverlap] = []

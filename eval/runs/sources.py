@@ -23,29 +23,40 @@ class SourceDifference:
     systems: tuple[str, str]
     parts: tuple[str, ...]
 
+    @property
+    def text(self) -> str:
+        """The difference in a sentence."""
+        return (
+            f"{self.dataset}: {' and '.join(self.systems)} were judged with different "
+            f"{' and '.join(self.parts)}; the difference is not of the systems alone."
+        )
+
 
 def source_differences(systems: Sequence[System], dataset: str) -> list[SourceDifference]:
-    """Compare the data of every system with that of the first whose record has digests.
-
-    Raises:
-        ValueError: items are numbers, as of sentence pairs, so that they are not the same items.
-    """
+    """Compare the data of every system with that of the first whose record has digests."""
     sources = [(system.name, system.source(dataset)) for system in systems]
     with_digests = [(name, source) for name, source in sources if source]
     if not with_digests:
         return []
     (first_name, first), *others = with_digests
-    differences = [
+    return [
         SourceDifference(dataset, (first_name, name), parts)
         for name, source in others
         if (parts := tuple(part for part in first if source.get(part, first[part]) != first[part]))
     ]
+
+
+def check_same_items(differences: Sequence[SourceDifference]) -> None:
+    """Refuse to compare systems item by item whose items are not the same.
+
+    Raises:
+        ValueError: items are numbers, as of sentence pairs, of different data.
+    """
     for difference in differences:
         if not BY_ID.issuperset(difference.parts):
             data = ", ".join(difference.parts)
             raise ValueError(
                 f"{' and '.join(difference.systems)} were judged on different {data} of "
-                f"{dataset}, so that item 1 of one is not item 1 of the other; judge both on the "
-                "same"
+                f"{difference.dataset}, so that item 1 of one is not item 1 of the "
+                "other; judge both on the same"
             )
-    return differences

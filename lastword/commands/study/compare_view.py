@@ -28,7 +28,7 @@ def show_comparisons(
     yield "diff: with its bootstrap interval. effect: diff in standard deviations."
     yield "p: two-sided sign-flip test. w/t/l: items won, tied and lost."
     yield from _mismatches(first)
-    yield from _source_differences(examination)
+    yield from (difference.text for difference in examination.sources)
     if examination.pools:
         yield "What the figures rest on, of the first 10 documents a query:"
         yield _pool_table(first, examination)
@@ -101,17 +101,6 @@ def _mismatches(comparison: "Comparison") -> Iterator[str]:
                 f"{row.baseline} and {len(row.only_system):,} only of {row.system} are left out. "
                 f"On these {row.baseline} has {row.baseline_mean:.4f}."
             )
-
-
-def _source_differences(examination: "Examination") -> Iterator[str]:
-    """Say where a difference is not of the systems alone."""
-    for difference in examination.sources:
-        first, other = difference.systems
-        parts = " and ".join(difference.parts)
-        yield (
-            f"{difference.dataset}: {first} and {other} were judged with different {parts}; the "
-            "difference is not of the systems alone."
-        )
 
 
 def _pool_table(comparison: "Comparison", examination: "Examination") -> "Table":

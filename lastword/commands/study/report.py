@@ -58,10 +58,12 @@ def report(
     The first two folders are compared query by query; of a single one, what counts with its best
     channel.
     """
+    from eval.report.dataset import judged_datasets
     from eval.report.gather import ReportOptions
     from eval.report.queries import SIDES
     from eval.report.write import write_report
     from eval.runs.run_folder import RunFolder
+    from eval.runs.sources import source_differences
 
     screen = Screen(output)
     opened = [RunFolder.open(folder) for folder in folders]
@@ -74,6 +76,9 @@ def report(
     length = page.stat().st_size
     data = {"html": str(page), "markdown": str(text), "bytes": length, "queries": total}
     screen.result(data, f"{page} ({size(length)}), {text}: {counted(len(opened), 'run folder')}.")
+    for judged in judged_datasets(opened):
+        for difference in source_differences(judged.counted, judged.dataset):
+            screen.remark(difference.text)
 
 
 def _encoders(

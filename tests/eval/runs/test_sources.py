@@ -53,3 +53,17 @@ def test_pairs_by_number_are_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == FAILED
     error = capsys.readouterr().err
     assert "a and b were judged on different pairs of set" in error and error.count("\n") == 1
+
+
+def test_a_report_says_once_that_data_differ(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A report of pairs of different files said nothing of it."""
+    folders = [tmp_path / name for name in ("a", "b")]
+    for folder, digest in zip(folders, ("p0", "p1"), strict=True):
+        system(folder, {"pairs": digest}, "sts")
+    out = str(tmp_path / "page.html")
+    assert main(["report", *map(str, folders), "-o", out, "--no-words"]) == 0
+    assert "set: a and b were judged with different pairs; the" in capsys.readouterr().err
+    assert main(["report", str(folders[0]), "-o", out, "--no-words"]) == 0
+    assert not capsys.readouterr().err
