@@ -204,14 +204,10 @@ def load_model_prompts(request: MatrixRequest, label: str, benchmarks: set[str])
     for benchmark in sorted(benchmarks):
         channels = ("dense",) if benchmark == "sts" else request.channels
         load = partial(_encoder, backbone, options, channels)
-        encoders[benchmark] = {
-            name: _load_prompt(request, label, name, load) for name in request.prompts
-        }
+        by_name = {name: _load_prompt(request, label, name, load) for name in request.prompts}
         if benchmark == "sts":
-            encoders[benchmark] = {
-                name: _refuse_several_vectors(encoder)
-                for name, encoder in encoders[benchmark].items()
-            }
+            by_name = {name: _refuse_multi(encoder) for name, encoder in by_name.items()}
+        encoders[benchmark] = by_name
     return ModelPrompts(label, encoders)
 
 
@@ -237,7 +233,7 @@ def _encoder(
     return LLMEncoder(backbone, chosen, options)
 
 
-def _refuse_several_vectors(encoder: LLMEncoder | str) -> LLMEncoder | str:
+def _refuse_multi(encoder: LLMEncoder | str) -> LLMEncoder | str:
     if isinstance(encoder, str) or not encoder.prompt.reading.mode.endswith("-multi"):
         return encoder
     return "it reads several rows of a text; pairs are judged by one"
@@ -249,17 +245,11 @@ def _mixed(encoder: LLMEncoder, base: LLMEncoder, side: PromptSide) -> LLMEncode
     Raises:
         ValueError: the two read by different rules, so that their rows cannot be compared.
     """
-    own_form, base_form = encoder.reader.form, base.reader.form
+    own, other = encoder.reader.form, base.reader.form
     if side == "query":
-        base_role, form = (
-            Role.DOCUMENT,
-            PromptVariant(own_form.name, own_form.query, base_form.document),
-        )
+        base_role, form = Role.DOCUMENT, PromptVariant(own.name, own.query, other.document)
     else:
-        base_role, form = (
-            Role.QUERY,
-            PromptVariant(own_form.name, base_form.query, own_form.document),
-        )
+        base_role, form = Role.QUERY, PromptVariant(own.name, other.query, own.document)
     mixed = LLMEncoder(encoder.backbone, replace(encoder.prompt, forms=(form,)), base.options)
     if role_fingerprint(mixed, base_role) != role_fingerprint(base, base_role):
         lines = fingerprint_differences(base.fingerprint, mixed.fingerprint)

@@ -175,9 +175,7 @@ class _ModelColumn:
         ledger, decided = decide(ledger, self.request.budget, self.encoders, texts, label)
         for prompt, decision in decided.items():
             self.cells[prompt] = replace(self.cells[prompt], decision=decision)
-        runs = {
-            prompt: encoder for prompt, encoder in self.encoders.items() if decided[prompt].runs
-        }
+        runs = {name: encoder for name, encoder in self.encoders.items() if decided[name].runs}
         if dry_run or not runs:
             return ledger
         for data in texts:
@@ -196,10 +194,8 @@ class _ModelColumn:
             texts_by_role = [(Role.QUERY, sentences([self.data]))]
         else:
             documents = [document.content for document in self.data.documents()]
-            texts_by_role = [
-                (Role.DOCUMENT, documents),
-                (Role.QUERY, list(self.data.queries().values())),
-            ]
+            queries = list(self.data.queries().values())
+            texts_by_role = [(Role.DOCUMENT, documents), (Role.QUERY, queries)]
         return [LedgerTexts(role, texts, digest(*texts)) for role, texts in texts_by_role]
 
     def _sides(self, role: Role) -> set[str]:
@@ -224,9 +220,7 @@ class _ModelColumn:
 
         passes: dict[tuple[Role, str], tuple[SharedRows, int]] = {}
         for data in texts:
-            sides = {
-                side_digest(prompt, data.role): prompt for prompt in reversed([*runs.values()])
-            }
+            sides = {side_digest(run, data.role): run for run in reversed([*runs.values()])}
             for charge in ledger.charges:
                 members = [side for side in charge.sides if side in sides]
                 if charge.texts == data.digest and members:
@@ -242,14 +236,13 @@ class _ModelColumn:
         passes: Mapping[tuple[Role, str], tuple[SharedRows, int]],
     ) -> None:
         """Judge one cell; the time of a shared pass counts in equal parts for all sharers."""
-        passes_of_role = {
+        by_role = {
             role: passes[role, side]
             for role in Role
             if (role, side := side_digest(encoder, role)) in passes
         }
-        shared = SharedEncoder(
-            encoder, {role: rows.readers[at] for role, (rows, at) in passes_of_role.items()}
-        )
+        readers = {role: rows.readers[at] for role, (rows, at) in by_role.items()}
+        shared = SharedEncoder(encoder, readers)
         all_rows = {id(rows): rows for rows, _ in passes.values()}.values()
         before, started = sum(rows.seconds for rows in all_rows), time.perf_counter()
         folder = self.out / self.prompts.label / prompt
@@ -259,11 +252,8 @@ class _ModelColumn:
             self.cells[prompt] = replace(self.cells[prompt], refused=" ".join(str(error).split()))
             return
         judging = time.perf_counter() - started - (sum(rows.seconds for rows in all_rows) - before)
-        seconds = {
-            "encode": sum(rows.share for rows, _ in passes_of_role.values()),
-            "judge": judging,
-        }
-        sharers = {role.value: len(rows.readers) for role, (rows, _) in passes_of_role.items()}
+        seconds = {"encode": sum(rows.share for rows, _ in by_role.values()), "judge": judging}
+        sharers = {role.value: len(rows.readers) for role, (rows, _) in by_role.items()}
         record = replace(
             record,
             cost=replace(record.cost, seconds=seconds, peak_bytes=peak_bytes()),
