@@ -217,7 +217,7 @@ def tune(
         index: open, or its folder.
         queries: id -> text, or a file of them.
         qrels: query id -> document id -> gain, or a file of judgements.
-        budget: limits that are never exceeded, e.g. "300k-tokens" or "2M-tokens,10min".
+        budget: limits that are never exceeded, e.g. "300k-tokens" or "2M-tokens,600-seconds".
         options: what is tuned and how; its budget counts where it is given.
 
     Raises:

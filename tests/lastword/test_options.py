@@ -75,3 +75,13 @@ def test_paragraphs_of_help_wrap_to_the_screen(
     for path, command in COMMANDS.items():
         text = getattr(command, "help", "")
         assert text and not text.replace("\n\n", "").count("\n"), path
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_help_is_whole_at_80_columns(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list without spaces was cut in the middle, and its end could not be read anywhere."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*path, "--help"]) == 0
+    assert "\N{HORIZONTAL ELLIPSIS}" not in capsys.readouterr().out

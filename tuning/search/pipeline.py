@@ -87,7 +87,7 @@ class Sealed:
         return len(self._ids)
 
     def cost(self, prompts: Sequence[Prompt]) -> list[Cost]:
-        """Tell what scoring prompts on it takes, without scoring them."""
+        """Return the cost of scoring prompts on it, without scoring them."""
         return [self._scorer.cost(prompt, self._ids) for prompt in prompts]
 
     def open(self, candidate: Proposal, default: Prompt, task: TuningTask) -> PromptGain:
@@ -100,8 +100,8 @@ class Sealed:
             raise ValueError("CONFIRM was read once, and is read only once")
         self.openings += 1
         base = self._scorer.scores(default, self._ids)
-        mine = self._scorer.scores(candidate.prompt, self._ids)
-        return measure_gain(candidate, self._ids, (mine, base), task.rules)
+        scores = self._scorer.scores(candidate.prompt, self._ids)
+        return measure_gain(candidate, self._ids, (scores, base), task.rules)
 
 
 def tune(
@@ -117,7 +117,7 @@ def tune(
         task: what is tuned, and how.
         budget: never exceeded.
         journal: new, or of the same task and budget: then the run is taken up.
-        report: told after every batch.
+        report: called with the state after every batch.
         seconds: wall time of earlier sittings.
 
     Raises:
@@ -159,22 +159,22 @@ def _in_parts(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOu
         ) + f"; {state.ended}"
         return _outcome(KEEP, reason, default, state, (gains, None), queries)
     confirmed = sealed.open(winner, default, task)
-    told = f"{confirmed.gain:+.4f} on CONFIRM, p = {confirmed.p:.2g}"
+    figures = f"{confirmed.gain:+.4f} on CONFIRM, p = {confirmed.p:.2g}"
     if confirmed.accepted(rules):
-        return _outcome(CHANGE, told, winner.prompt, state, (gains, confirmed), queries)
-    reason = f"what SELECT chose was not surely better: {told}"
+        return _outcome(CHANGE, figures, winner.prompt, state, (gains, confirmed), queries)
+    reason = f"what SELECT chose was not surely better: {figures}"
     return _outcome(KEEP, reason, default, state, (gains, confirmed), queries)
 
 
 def _longest(task: TuningTask) -> Proposal:
     """Return the longest prompt of the pool that may be proposed and that the model can take."""
-    held = [one for one in task.pool if task.space.holds(one.prompt)]
-    for one in sorted(held, key=lambda one: -task.space.words(one.prompt)):
+    allowed = [proposal for proposal in task.pool if task.space.holds(proposal.prompt)]
+    for proposal in sorted(allowed, key=lambda each: -task.space.words(each.prompt)):
         try:
-            task.objective.cost(one.prompt, ())
+            task.objective.cost(proposal.prompt, ())
         except ValueError:  # the race notes why, e.g. that it leaves no room for a text
             continue
-        return one
+        return proposal
     return task.pool[0]
 
 
@@ -187,7 +187,7 @@ def _affordable(
 ) -> list[Proposal]:
     """Leave out the last finalists while scoring them, and confirming one, does not fit."""
     while chosen:
-        prompts = [default, *(one.prompt for one in chosen)]
+        prompts = [default, *(proposal.prompt for proposal in chosen)]
         last = sealed.cost(prompts)
         most = max(last[1:], key=lambda cost: (cost.tokens, cost.evaluations))
         costs = [scorer.cost(prompt, select_ids) for prompt in prompts]
@@ -206,45 +206,51 @@ def _in_folds(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOu
     everything: list[Scored] = []
     state: SearchState | None = None
     for at, part in enumerate(parts):
-        rest = [one for one in task.relevant if one not in set(part)]
+        others = [query for query in task.relevant if query not in set(part)]
         inner = replace(task, rules=replace(rules, seed=rules.seed + at))
         scorer.meter.reserved = _later(task, scorer, parts[at:], len(parts) - at)
-        state = search(inner, rest, scorer, report)
+        state = search(inner, others, scorer, report)
         scorer.meter.reserved = Cost()
         everything += state.scored
-        found = finalists(state.finished, state.scored[0], rules)
-        winners.append(found[0] if found else default)
-        try:
-            mine = scorer.scores(winners[-1].prompt, part)
-        except SpentError:
-            winners[-1] = default
-            mine = scorer.scores(default.prompt, part)
-        pairs.append((mine, scorer.scores(default.prompt, part)))
+        chosen = finalists(state.finished, state.scored[0], rules)
+        winner, scores = _judge_winner(chosen[0] if chosen else default, default, part, scorer)
+        winners.append(winner)
+        pairs.append((scores, scorer.scores(default.prompt, part)))
     assert state is not None
-    ids = [one for part in parts for one in part]
+    ids = [query for part in parts for query in part]
     pooled = (
-        np.concatenate([mine for mine, _ in pairs]),
+        np.concatenate([scores for scores, _ in pairs]),
         np.concatenate([base for _, base in pairs]),
     )
-    counts = Counter(key_of(one.prompt) for one in winners)
-    winner = max(winners, key=lambda one: counts[key_of(one.prompt)])
-    held = measure_gain(winner, ids, pooled, rules)
+    counts = Counter(key_of(proposal.prompt) for proposal in winners)
+    winner = max(winners, key=lambda proposal: counts[key_of(proposal.prompt)])
+    gain = measure_gain(winner, ids, pooled, rules)
     queries = {"search": len(ids) - len(parts[0]), "select": len(ids), "confirm": 0}
-    told = f"{held.gain:+.4f} out of fold, p = {held.p:.2g}; too few queries to certify"
+    figures = f"{gain.gain:+.4f} out of fold, p = {gain.p:.2g}; too few queries to certify"
     state.scored = everything
-    verdict = CHANGE if held.accepted(rules) and winner.prompt != default.prompt else KEEP
+    verdict = CHANGE if gain.accepted(rules) and winner.prompt != default.prompt else KEEP
     prompt = winner.prompt if verdict == CHANGE else default.prompt
-    return _outcome(verdict, told, prompt, state, ([held], None), queries)
+    return _outcome(verdict, figures, prompt, state, ([gain], None), queries)
+
+
+def _judge_winner(
+    winner: Proposal, default: Proposal, part: Sequence[str], scorer: Scorer
+) -> tuple[Proposal, Scores]:
+    """Score the winner of a fold on it; where the budget has ended the default takes its place."""
+    try:
+        return winner, scorer.scores(winner.prompt, part)
+    except SpentError:
+        return default, scorer.scores(default.prompt, part)
 
 
 def _later(
-    task: TuningTask, scorer: Scorer, coming: Sequence[Sequence[str]], folds_left: int
+    task: TuningTask, scorer: Scorer, parts: Sequence[Sequence[str]], folds_left: int
 ) -> Cost:
     """Keep what judging this fold takes, and the shares of the folds after it."""
     longest = _longest(task)
     judging = [
         task.objective.cost(prompt, part)
-        for part in coming
+        for part in parts
         for prompt in (longest.prompt, task.pool[0].prompt)
     ]
     return scorer.meter.all_but_share(sum(judging, Cost()), folds_left)

@@ -68,14 +68,14 @@ def split(
         One tuple of query ids for each share; ids in the order of `relevant`.
     """
     rng = np.random.default_rng(seed)
-    together = groups(relevant)
-    order = rng.permutation(len(together))
+    whole_groups = groups(relevant)
+    order = rng.permutation(len(whole_groups))
     parts: list[set[str]] = [set() for _ in shares]
-    for at in sorted(order.tolist(), key=lambda at: -len(together[at])):
+    for at in sorted(order.tolist(), key=lambda at: -len(whole_groups[at])):
         missing = [
             share * len(relevant) - len(part) for share, part in zip(shares, parts, strict=True)
         ]
-        parts[int(np.argmax(missing))].update(together[at])
+        parts[int(np.argmax(missing))].update(whole_groups[at])
     return tuple(tuple(query for query in relevant if query in part) for part in parts)
 
 

@@ -57,12 +57,12 @@ def list_prompts(
     prompts = [prompt for prompt in prompts if use in (None, prompt.use)]
     costs = {prompt.name: prompt_cost(prompt) for prompt in prompts}
     screen = Screen(output)
-    shown: list[Any] = []
+    blocks: list[Any] = []
     for group, heading in USES.items():
         members = [prompt for prompt in prompts if prompt.use == group]
         if members:
-            shown += [heading, library_table(members, costs)]
-    screen.result([_facts(prompt) | _costs(costs[prompt.name]) for prompt in prompts], *shown)
+            blocks += [heading, library_table(members, costs)]
+    screen.result([_facts(prompt) | _costs(costs[prompt.name]) for prompt in prompts], *blocks)
     screen.remark(COST_NOTE)
 
 
@@ -78,7 +78,7 @@ def list_prompts(
 def show_prompt(name: Name, trial: TrialOptions, output: Output) -> None:
     """Print a prompt; with a text, what a model is fed and which words it answers."""
     from lastword.cli.encoders import read_prompt
-    from lastword.commands.prompts.prompts_view import shown_prompt
+    from lastword.commands.prompts.prompts_view import lay_out_preview
 
     prompt = read_prompt(name)
     screen = Screen(output)
@@ -87,9 +87,9 @@ def show_prompt(name: Name, trial: TrialOptions, output: Output) -> None:
         screen.result(_facts(prompt) | {"toml": text}, text.rstrip())
         return
     with screen.waiting("Loading the model"):
-        shown, left_out = _tried(prompt, trial)
-    facts = asdict(shown) | {"rules": [*shown.rules, *left_out]}
-    screen.result(facts, *shown_prompt(shown, left_out, trial.pieces))
+        preview, left_out = _preview(prompt, trial)
+    facts = asdict(preview) | {"rules": [*preview.rules, *left_out]}
+    screen.result(facts, *lay_out_preview(preview, left_out, trial.pieces))
 
 
 @command(
@@ -109,7 +109,7 @@ def new(
     from embedder.files.durable import create_file
 
     path = out or Path(f"{name}.toml")
-    text = _renamed(name, like)
+    text = _rename(name, like)
     create_file(path, text.encode())  # never over a prompt that somebody wrote
     screen = Screen(output)
     screen.result({"file": str(path), "like": like}, f"Wrote {path}, a copy of {like}.")
@@ -123,22 +123,23 @@ def _file(name: str) -> Path:
     return Path(name) if Path(name).suffix == ".toml" else LIBRARY / f"{name}.toml"
 
 
-def _renamed(name: str, like: str) -> str:
+def _rename(name: str, like: str) -> str:
     """Return the file of a prompt under another name, its comments kept."""
     old = load_prompt(like)
-    wanted = replace(
+    renamed = replace(
         old, name=name, source=": ".join(filter(None, (f"after {old.name}", old.source)))
     )
     text = _file(like).read_text(encoding="utf-8")
     for key in ("name", "source"):
-        line = f"{key} = {json.dumps(getattr(wanted, key), ensure_ascii=False)}"
+        line = f"{key} = {json.dumps(getattr(renamed, key), ensure_ascii=False)}"
         text = re.sub(rf"(?m)^{key}\s*=.*$", line.replace("\\", r"\\"), text, count=1)
     # A file that is laid out otherwise, e.g. with such a line in a wording, is written anew.
     try:
-        kept = parse_prompt(text) == wanted
+        if parse_prompt(text) == renamed:
+            return text
     except ValueError:
-        kept = False
-    return text if kept else format_prompt(wanted)
+        pass
+    return format_prompt(renamed)
 
 
 def _facts(prompt: "Prompt") -> dict[str, object]:
@@ -155,7 +156,7 @@ def _costs(prompt_cost: "PromptCost") -> dict[str, object]:
     return {"passes": prompt_cost.passes, "relative_tokens": round(prompt_cost.tokens, 3)}
 
 
-def _tried(prompt: "Prompt", trial: TrialOptions) -> "tuple[Preview, tuple[str, ...]]":
+def _preview(prompt: "Prompt", trial: TrialOptions) -> "tuple[Preview, tuple[str, ...]]":
     from embedder.encoders.load import load_encoder
     from embedder.encoders.prompted import language_model_of
     from embedder.inspect.preview import preview_prompt, shortened

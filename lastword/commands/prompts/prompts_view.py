@@ -56,31 +56,31 @@ def cited(source: str) -> str:
     return f"{names} {year[0]}" if year else names
 
 
-def shown_prompt(
-    shown: "Preview", left_out: Sequence[str], pieces: bool = False
+def lay_out_preview(
+    preview: "Preview", left_out: Sequence[str], pieces: bool = False
 ) -> Iterator["RenderableType"]:
-    """Yield what is fed, what is read of it, and the words, one below the other."""
+    """Yield the text that the model is fed, the rules of reading, and the words, in this order."""
     from rich.text import Text
 
-    many = len(shown.wordings)
-    for number, wording in enumerate(shown.wordings, start=1):
-        which = f", wording {number} of {many}" if many > 1 else ""
-        yield Text(f"Form {shown.form}{which}, {_counted(wording)}:", style="bold")
+    count = len(preview.wordings)
+    for number, wording in enumerate(preview.wordings, start=1):
+        place = f", wording {number} of {count}" if count > 1 else ""
+        yield Text(f"Form {preview.form}{place}, {_count_tokens(wording)}:", style="bold")
         yield fed(wording, pieces)
-    if shown.auxiliary is not None:
-        yield Text(f"Auxiliary prompt, {_counted(shown.auxiliary)}:", style="bold")
-        yield fed(shown.auxiliary, pieces)
+    if preview.auxiliary is not None:
+        yield Text(f"Auxiliary prompt, {_count_tokens(preview.auxiliary)}:", style="bold")
+        yield fed(preview.auxiliary, pieces)
     legend = f"{SLOT[0]}the text{SLOT[1]}  {READ[0]}what is read{READ[1]}"
     yield Text(legend, style="dim")
     yield ""
-    for rule in (*shown.rules, *left_out):
+    for rule in (*preview.rules, *left_out):
         yield Text(rule)
-    if not shown.words:
-        yield Text(f"No words: {shown.silent}")
+    if not preview.words:
+        yield Text(f"No words: {preview.silent}")
         return
-    percent = shown.amount == "probability"
-    rows = [(f"{100 * n:.1f} %" if percent else f"{n:.3f}", word) for word, n in shown.words]
-    yield table(f">{shown.amount}", "next word" if percent else "word", rows=rows)
+    percent = preview.amount == "probability"
+    rows = [(f"{100 * n:.1f} %" if percent else f"{n:.3f}", word) for word, n in preview.words]
+    yield table(f">{preview.amount}", "next word" if percent else "word", rows=rows)
 
 
 def fed(wording: "PreviewedWording", pieces: bool = False) -> "Text":
@@ -92,7 +92,7 @@ def fed(wording: "PreviewedWording", pieces: bool = False) -> "Text":
     """
     from rich.text import Text
 
-    stretches = [one for slot in wording.slots for one in slot]
+    stretches = [stretch for slot in wording.slots for stretch in slot]
     opened, shut = (
         {start for start, end in stretches if end > start},
         {end - 1 for _, end in stretches},
@@ -123,6 +123,6 @@ def fed(wording: "PreviewedWording", pieces: bool = False) -> "Text":
     return line
 
 
-def _counted(wording: "PreviewedWording") -> str:
+def _count_tokens(wording: "PreviewedWording") -> str:
     text = sum(end - start for slot in wording.slots for start, end in slot)
     return f"{len(wording.tokens)} tokens, {text} of them the text's"

@@ -1,6 +1,6 @@
 """The command that tunes prompts: tune."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,25 +33,29 @@ class JudgingOptions:
         Option(help="Their judgements: TREC, or BEIR .tsv. Those of a test split are refused."),
     ]
     measure: Annotated[str, Option(help="In 0..1, e.g. nDCG@10, R@100, RR@10.")] = "nDCG@10"
-    channels: Annotated[
-        str, Option(help="Some of the index's channels, e.g. dense. By default all, fused.")
-    ] = ""
 
 
 @dataclass(frozen=True, slots=True)
-class TuneOptions(JudgingOptions):
-    """What is tuned, by whom, and how much it may take."""
+class TuneOptions(TuningOptions):
+    """The options of a tuning, with their help."""
 
     budget: Annotated[
-        str, Option(help="Amounts that are never exceeded: 2M-tokens,500-calls,600-seconds, ...")
+        str,
+        Option(help="Limits that are never exceeded, e.g. 2M-tokens or 500-calls,600-seconds."),
     ] = _DEFAULTS.budget
     proposer: Annotated[
         str,
-        Option(help="auto, or some of evolve,llm,prune,tokens,pg,grad,soft, used in that order."),
+        Option(
+            help="auto, or some of evolve, llm, prune, tokens, pg, grad and soft, with commas, "
+            "used in that order."
+        ),
     ] = _DEFAULTS.proposer
     tune: Annotated[
         str, Option(help="What: query, document, both, reading; several with commas.")
     ] = _DEFAULTS.tune
+    channels: Annotated[
+        str, Option(help="Some of the index's channels, e.g. dense. By default all, fused.")
+    ] = ""
     prompt: Annotated[
         str, Option(help="A prompt of yours that is tried beside the index's: a name or a .toml.")
     ] = ""
@@ -96,7 +100,12 @@ class TuneOutput:
     ],
 )
 def tune(
-    path: IndexPath, tuning: TuneOptions, ending: TuneOutput, running: DeviceOptions, output: Output
+    path: IndexPath,
+    judging: JudgingOptions,
+    tuning: TuneOptions,
+    ending: TuneOutput,
+    running: DeviceOptions,
+    output: Output,
 ) -> None:
     """Search for a better prompt, and test whether it is one.
 
@@ -119,13 +128,15 @@ def tune(
     from tuning.run import default_folder, run_search
     from tuning.setup import estimate_cost
 
-    check_judgements(tuning.qrels)
-    data = JudgedQueries.of(read_queries(tuning.queries), read_qrels(tuning.qrels), tuning.measure)
+    check_judgements(judging.qrels)
+    judged = JudgedQueries.of(
+        read_queries(judging.queries), read_qrels(judging.qrels), judging.measure
+    )
     screen, out = Screen(output), ending.out or default_folder(path)
     with Index.open(path) as index:
-        judged, data = len(data.queries), data.answered_in(index)
-        if lost := judged - len(data.queries):
-            screen.remark(f"{counted(lost, 'judged query')} without an answer in the index.")
+        data = judged.answered_in(index)
+        if unanswered := len(judged.queries) - len(data.queries):
+            screen.remark(f"{counted(unanswered, 'judged query')} without an answer in the index.")
         with screen.waiting("Loading the model"):
             setup = _prepare(index, data, tuning, running, out)
         if ending.dry_run:
@@ -159,10 +170,7 @@ def _prepare(
     from retrieval.open import load_encoders
     from tuning.setup import check_tunable, choose_channels, prepare_tuning
 
-    options = TuningOptions(
-        **{field.name: getattr(tuning, field.name) for field in fields(TuningOptions)}
-    )
     check_tunable(index)
     names = choose_channels(index, tuning.channels)
     encoders = load_encoders(index, names, running)
-    return prepare_tuning(index, encoders, data, options, out)
+    return prepare_tuning(index, encoders, data, tuning, out)

@@ -18,7 +18,7 @@ def describe_progress(state: "SearchState") -> str:
     """Describe in a line how a search stands."""
     from tuning.search.types import proposer_title
 
-    lost = sum(not one.finished for one in state.scored)
+    lost = sum(not result.finished for result in state.scored)
     means = f"best {state.best.mean:.4f} (default {state.scored[0].mean:.4f})"
     return (
         f"{proposer_title(state.making)}: {means} on SEARCH, "
@@ -26,10 +26,10 @@ def describe_progress(state: "SearchState") -> str:
     )
 
 
-def estimate_table(told: Mapping[str, Any]) -> "Table":
+def estimate_table(estimate: Mapping[str, Any]) -> "Table":
     """Lay out what a search would take."""
     rows = []
-    for name, value in told.items():
+    for name, value in estimate.items():
         if isinstance(value, Mapping):
             text = ", ".join(f"{part} {number:,}" for part, number in value.items())
         elif isinstance(value, bool):
@@ -42,36 +42,33 @@ def estimate_table(told: Mapping[str, Any]) -> "Table":
 
 def outcome_tables(outcome: "TuningOutcome") -> "list[Table]":
     """Lay out the best prompts on SEARCH, and what was tested."""
-    finished = sorted((one for one in outcome.scored if one.finished), key=lambda one: -one.mean)
+    finished = [result for result in outcome.scored if result.finished]
+    finished.sort(key=lambda result: -result.mean)
     rows = [
         [
-            f"{one.mean:.4f}",
-            one.proposal.title,
-            _wording(one.proposal.prompt),
+            f"{result.mean:.4f}",
+            result.proposal.title,
+            result.proposal.prompt.forms[0].query[0].text,
         ]
-        for one in finished[:SHOWN]
+        for result in finished[:SHOWN]
     ]
-    shown = [table(">SEARCH", "prompt", "query wording", rows=rows, texts=["query wording"])]
-    tested = [("SELECT", one) for one in outcome.selected]
+    tables = [table(">SEARCH", "prompt", "query wording", rows=rows, texts=["query wording"])]
+    tested = [("SELECT", gain) for gain in outcome.selected]
     if outcome.confirmed is not None:
         tested.append(("CONFIRM", outcome.confirmed))
     if tested:
         heads = ("on", "prompt", ">gain", "95 %", ">p", ">lower bound")
-        shown.append(table(*heads, rows=[_row(where, one) for where, one in tested]))
-    return shown
+        tables.append(table(*heads, rows=[_row(part, gain) for part, gain in tested]))
+    return tables
 
 
-def _row(where: str, one: "PromptGain") -> list[str]:
-    interval = one.interval
+def _row(part: str, gain: "PromptGain") -> list[str]:
+    interval = gain.interval
     return [
-        where,
-        one.proposal.title,
-        f"{one.gain:+.4f}",
+        part,
+        gain.proposal.title,
+        f"{gain.gain:+.4f}",
         f"{interval.low:+.4f}..{interval.high:+.4f}" if interval else "-",
-        f"{one.p:.2g}",
-        f"{one.bound:+.3f}",
+        f"{gain.p:.2g}",
+        f"{gain.bound:+.3f}",
     ]
-
-
-def _wording(prompt: Any) -> str:  # noqa: ANN401 - a Prompt
-    return str(prompt.forms[0].query[0].text)
