@@ -27,8 +27,8 @@ def tuned(objective: PlantedObjective, seed: int) -> TuningOutcome:
 
 def gain_share(objective: PlantedObjective, prompt: Prompt) -> float:
     prompts = [objective.space.default, prompt, objective.best()]
-    default, found, best = objective(prompts, list(objective.texts)).mean(axis=1).tolist()
-    return float((found - default) / (best - default))
+    default, score, best = objective(prompts, list(objective.texts)).mean(axis=1).tolist()
+    return float((score - default) / (best - default))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -44,12 +44,12 @@ def test_it_touches_only_the_words_around_a_query() -> None:
     objective = PlantedObjective(0)
     outcome = tuned(objective, 0)
     default = objective.space.default
-    for one in outcome.scored:
-        held = one.proposal.prompt
-        assert held.forms[0].document == default.forms[0].document
-        assert held.forms[0].query[0].text.count("{text}") == 1
-        assert held.reading == default.reading
-        assert objective.space.around(held, Role.QUERY)
+    for result in outcome.scored:
+        prompt = result.proposal.prompt
+        assert prompt.forms[0].document == default.forms[0].document
+        assert prompt.forms[0].query[0].text.count("{text}") == 1
+        assert prompt.reading == default.reading
+        assert objective.space.around(prompt, Role.QUERY)
 
 
 def test_the_library_is_whole() -> None:

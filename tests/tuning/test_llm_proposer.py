@@ -28,17 +28,17 @@ class Reader:
     name = "reader"
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.questions: list[str] = []
 
     def answer(self, turns: Sequence[Turn], seed: int, most_tokens: int) -> str:
         """Suggest one, two, three and four of the commonest words of the wanted texts."""
-        self.asked.append(turns[-1].text)
+        self.questions.append(turns[-1].text)
         lines = turns[-1].text.splitlines()
-        wanted = [line for line in lines if line.startswith(("text: ", "wanted: "))]
-        counts = Counter(word for line in wanted for word in set(line.split()[1:]))
-        common = [word for word, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))]
-        said = [f"{at}. {' '.join(common[:at])} {{text}} :" for at in range(1, 5)]
-        return "\n".join([*said, wanted[0] if wanted else "", "say {text} and {text}", ""])
+        texts = [line for line in lines if line.startswith(("text: ", "wanted: "))]
+        counts = Counter(word for line in texts for word in set(line.split()[1:]))
+        common = [word for word, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+        lines_of_answer = [f"{at}. {' '.join(common[:at])} {{text}} :" for at in range(1, 5)]
+        return "\n".join([*lines_of_answer, texts[0] if texts else "", "say {text} and {text}", ""])
 
 
 def tuned(
@@ -60,8 +60,8 @@ def test_it_finds_what_failures_have_in_common(seed: int) -> None:
     objective = PlantedObjective(seed)
     outcome = tuned(objective, Reader(), seed, Journal(None, {}))
     prompts = [objective.space.default, outcome.prompt, objective.best()]
-    default, found, best = objective(prompts, list(objective.texts)).mean(axis=1).tolist()
-    assert outcome.verdict == CHANGE and (found - default) / (best - default) >= 0.9
+    default, score, best = objective(prompts, list(objective.texts)).mean(axis=1).tolist()
+    assert outcome.verdict == CHANGE and (score - default) / (best - default) >= 0.9
     assert outcome.spent.calls <= 12
 
 
@@ -72,7 +72,7 @@ def test_nothing_is_asked_twice_when_a_run_is_taken_up(tmp_path: Path) -> None:
         whole = tuned(PlantedObjective(0), first, 0, journal)
     with Journal(path, {}) as journal:
         again = tuned(PlantedObjective(0), second, 0, journal)
-    assert first.asked and not second.asked
+    assert first.questions and not second.questions
     assert again.prompt == whole.prompt and again.spent == whole.spent
 
 
@@ -100,7 +100,7 @@ def test_who_has_nothing_to_say_is_not_asked_for_ever() -> None:
     assert outcome.spent.calls == llm.IN_VAIN
 
 
-def read(said: str, seen: Sequence[Failure] = ()) -> list[tuple[str, str]]:
+def read_answer(answer: str, seen: Sequence[Failure] = ()) -> list[tuple[str, str]]:
     """Read an answer as the proposer does that was shown failures."""
     space = Space(plain_prompt(), most_words=12)
     unused = ProposerContext(
@@ -113,7 +113,7 @@ def read(said: str, seen: Sequence[Failure] = ()) -> list[tuple[str, str]]:
     )
     proposer = llm.Llm(unused, Reader())
     proposer._failures(space.default)
-    return [(one.before, one.after) for one in proposer._usable(said)]
+    return [(words.before, words.after) for words in proposer._usable(answer)]
 
 
 @pytest.mark.parametrize(
@@ -128,12 +128,12 @@ def read(said: str, seen: Sequence[Failure] = ()) -> list[tuple[str, str]]:
     ],
 )
 def test_a_line_is_read_as_it_was_meant(said: str, before: str, after: str) -> None:
-    assert read(said) == [(before, after)]
+    assert read_answer(said) == [(before, after)]
 
 
 def test_lines_that_say_nothing_and_too_many_are_dropped() -> None:
-    assert read("```\n---\n{text}\n\n1.") == []
-    assert len(read("\n".join(f"word{at} {{text}}" for at in range(30)))) == 4
+    assert read_answer("```\n---\n{text}\n\n1.") == []
+    assert len(read_answer("\n".join(f"word{at} {{text}}" for at in range(30)))) == 4
 
 
 @pytest.mark.parametrize(
@@ -147,11 +147,11 @@ def test_lines_that_say_nothing_and_too_many_are_dropped() -> None:
 def test_nothing_that_was_shown_is_repeated(said: str) -> None:
     """Neither queries, nor what was wanted or found; punctuation does not hide it."""
     long = " ".join(["word"] * 50)  # more words than are shown
-    shown = Failure(
+    failure = Failure(
         "What is asked of the sea?", f"{long} The river, which flows north.",
         "The wrong one was found.", 2,
     )  # fmt: skip
-    assert read(said, [shown]) == []
+    assert read_answer(said, [failure]) == []
 
 
 class Served(BaseHTTPRequestHandler):
@@ -159,12 +159,12 @@ class Served(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Answer one request."""
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if asked["messages"][0]["content"] == "fail":
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if request["messages"][0]["content"] == "fail":
             self.send_error(503)
             return
-        said = f"{asked['messages'][0]['content']} {self.headers['Authorization']} {self.path}"
-        body = json.dumps({"choices": [{"message": {"content": said}}]}).encode()
+        content = f"{request['messages'][0]['content']} {self.headers['Authorization']} {self.path}"
+        body = json.dumps({"choices": [{"message": {"content": content}}]}).encode()
         self.send_response(200)
         self.end_headers()
         self.wfile.write(body)
@@ -184,8 +184,8 @@ def address() -> Iterator[str]:
 def test_an_address_is_asked(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LASTWORD_API_KEY", "secret")
     chat = open_chat(address)
-    said = chat.answer([Turn("user", "hello")], seed=0, most_tokens=5)
-    assert said == "hello Bearer secret /v1/chat/completions"
+    answer = chat.answer([Turn("user", "hello")], seed=0, most_tokens=5)
+    assert answer == "hello Bearer secret /v1/chat/completions"
     assert "secret" not in chat.name
 
 

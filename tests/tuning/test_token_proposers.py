@@ -30,8 +30,8 @@ def tuned(
 
 def gain_share(objective: PlantedObjective, prompt: Prompt) -> float:
     prompts = [objective.space.default, prompt, objective.best()]
-    default, found, best = objective(prompts, list(objective.texts)).mean(axis=1).tolist()
-    return float((found - default) / (best - default))
+    default, score, best = objective(prompts, list(objective.texts)).mean(axis=1).tolist()
+    return float((score - default) / (best - default))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -65,8 +65,8 @@ def test_the_vocabulary_holds_whole_words_only() -> None:
 def test_representatives_are_words_of_the_vocabulary() -> None:
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((50, 8)).astype(np.float32)
-    held = Vocabulary(tuple(f"w{at}" for at in range(50)), rows)
-    some = held.representatives(10, seed=0)
-    assert 1 <= len(some.words) <= 10 and set(some.words) <= set(held.words)
-    assert held.representatives(10, seed=0).words == some.words
-    assert held.representatives(60, seed=0) is held
+    vocabulary = Vocabulary(tuple(f"w{at}" for at in range(50)), rows)
+    some = vocabulary.representatives(10, seed=0)
+    assert 1 <= len(some.words) <= 10 and set(some.words) <= set(vocabulary.words)
+    assert vocabulary.representatives(10, seed=0).words == some.words
+    assert vocabulary.representatives(60, seed=0) is vocabulary

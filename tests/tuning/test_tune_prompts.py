@@ -55,10 +55,10 @@ def place(tmp_path_factory: pytest.TempPathFactory, llama: Path) -> Path:
     reads = ["--model", str(llama), "--max-text-tokens", "64"]
     for kind in KINDS:
         prompt = "promptreps" if kind == "chat" else str(folder / f"{kind}.toml")
-        made = ["index", str(folder / "corpus.jsonl"), "-o", str(folder / kind), *reads]
-        assert main([*made, "--prompt", prompt, "--quiet"]) == 0
-    made = ["devset", str(folder / "chat"), "--out", str(folder / "dev")]
-    assert main([*made, "--queries", "110", "--quiet"]) == 0
+        command = ["index", str(folder / "corpus.jsonl"), "-o", str(folder / kind), *reads]
+        assert main([*command, "--prompt", prompt, "--quiet"]) == 0
+    command = ["devset", str(folder / "chat"), "--out", str(folder / "dev")]
+    assert main([*command, "--queries", "110", "--quiet"]) == 0
     return folder
 
 
@@ -74,9 +74,9 @@ def test_the_whole_command_runs(
     command = ["tune", str(place / kind), *files(place), "--budget", "200k-tokens"]
     command += ["--proposer", "evolve,prune", "--channels", "dense", "--out", str(tmp_path / "run")]
     assert main([*command, *FREE]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["queries"]["confirm"] > 0
-    hows = {one["how"]: one["decision"] for one in told["proposals"]}
+    outcome = json.loads(capsys.readouterr().out)
+    assert outcome["queries"]["confirm"] > 0
+    hows = {one["how"]: one["decision"] for one in outcome["proposals"]}
     assert hows["mean of 4 wordings"] != "the budget ended"
     assert not any(decision.startswith("cannot be used") for decision in hows.values())
     assert load_prompt(tmp_path / "run" / "tuned.toml").forms
@@ -104,8 +104,8 @@ def test_a_mean_of_wordings_is_written_into_an_index(
     assert main(["search", str(place / kind), "volcano lava number0", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["hits"]
     with Index.open(place / kind) as index:
-        kept = parse_prompt(json.loads(index.channels["dense"].recipe)["prompt"])
-    assert kept.forms == mean.prompt.forms and kept.reading == mean.prompt.reading
+        stored = parse_prompt(json.loads(index.channels["dense"].recipe)["prompt"])
+    assert stored.forms == mean.prompt.forms and stored.reading == mean.prompt.reading
     again = setup_of(place, kind, tmp_path)  # tuned again from there
     assert len(again.space.default.forms[0].query) == 4
     assert all(len(one.prompt.forms[0].query) == 1 for one in again.task.pool[1:3])
@@ -135,15 +135,15 @@ def test_a_pool_prompt_that_leaves_no_room_is_passed_over_and_named(
     """A model's short context cannot hold every wording beside texts as long as the index's."""
     lines = [json.dumps({"_id": f"d{at}", "text": f"number{at} stone"}) for at in range(8)]
     (tmp_path / "corpus.jsonl").write_text("\n".join(lines) + "\n")
-    asked = [json.dumps({"_id": f"q{at}", "text": f"number{at}"}) for at in range(8)]
-    (tmp_path / "q.jsonl").write_text("\n".join(asked) + "\n")
+    queries = [json.dumps({"_id": f"q{at}", "text": f"number{at}"}) for at in range(8)]
+    (tmp_path / "q.jsonl").write_text("\n".join(queries) + "\n")
     judged = [f"q{at}\td{at}\t1" for at in range(8)]
     (tmp_path / "dev.tsv").write_text("query-id\tcorpus-id\tscore\n" + "\n".join(judged) + "\n")
     index = str(tmp_path / "some.index")
-    made = ["index", str(tmp_path / "corpus.jsonl"), "-o", index, "--model", str(llama)]
-    assert main([*made, "--max-text-tokens", "450", "--prompt", "mean", "--quiet"]) == 0
+    build = ["index", str(tmp_path / "corpus.jsonl"), "-o", index, "--model", str(llama)]
+    assert main([*build, "--max-text-tokens", "450", "--prompt", "mean", "--quiet"]) == 0
     command = ["tune", index, "--queries", str(tmp_path / "q.jsonl"), "--quiet", "--json"]
     command += ["--qrels", str(tmp_path / "dev.tsv"), "--proposer", "evolve"]
     assert main([*command, "--budget", "20k-tokens", "--out", str(tmp_path / "run")]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert any("max_text_tokens" in one["decision"] for one in told["proposals"])
+    outcome = json.loads(capsys.readouterr().out)
+    assert any("max_text_tokens" in one["decision"] for one in outcome["proposals"])

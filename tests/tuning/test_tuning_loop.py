@@ -116,7 +116,7 @@ def test_a_journal_of_another_run_is_refused(tmp_path: Path) -> None:
 
 def test_noise_is_taken_for_gain_in_at_most_a_twentieth_of_runs() -> None:
     """200 searches among prompts that differ by noise only; five per cent and three sigma."""
-    taken = 0
+    changes = 0
     for seed in range(200):
         objective = Arithmetic(spread=0.6, queries=84, seed=seed)
         outcome = tune(
@@ -124,8 +124,8 @@ def test_noise_is_taken_for_gain_in_at_most_a_twentieth_of_runs() -> None:
             Budget(evaluations=800),
             Journal(None, {}),
         )
-        taken += outcome.verdict == CHANGE
-    assert taken <= 200 * 0.05 + 3 * (200 * 0.05 * 0.95) ** 0.5
+        changes += outcome.verdict == CHANGE
+    assert changes <= 200 * 0.05 + 3 * (200 * 0.05 * 0.95) ** 0.5
 
 
 def test_of_equals_the_default_stays() -> None:
@@ -141,24 +141,24 @@ def test_of_equals_the_default_stays() -> None:
 
 def test_confirm_is_read_once_by_one_candidate() -> None:
     objective = Arithmetic({"good": 0.1, "fine": 0.1})
-    asked = task(objective, MAKERS)
-    outcome = tune(asked, Budget(evaluations=5_000), Journal(None, {}))
+    tuning_task = task(objective, MAKERS)
+    outcome = tune(tuning_task, Budget(evaluations=5_000), Journal(None, {}))
     parts = three_parts(objective.relevant, 0)
     confirm = set(parts.confirm)
-    read = [(prompt, ids) for prompt, ids in objective.asked if confirm & set(ids)]
+    readings = [(prompt, ids) for prompt, ids in objective.asked if confirm & set(ids)]
     assert outcome.confirmed is not None
-    assert [prompt for prompt, _ in read] == [SPACE.default.hash, outcome.prompt.hash]
-    assert all(set(ids) == confirm for _, ids in read)
+    assert [prompt for prompt, _ in readings] == [SPACE.default.hash, outcome.prompt.hash]
+    assert all(set(ids) == confirm for _, ids in readings)
 
 
 def test_confirm_does_not_open_twice() -> None:
     objective = Arithmetic()
-    asked = task(objective, {})
+    tuning_task = task(objective, {})
     scorer = Scorer(objective, Journal(None, {}), Meter(Budget()))
     sealed = Sealed(["q1", "q2"], scorer)
-    sealed.open(asked.pool[0], SPACE.default, asked)
+    sealed.open(tuning_task.pool[0], SPACE.default, tuning_task)
     with pytest.raises(ValueError, match="read only once"):
-        sealed.open(asked.pool[0], SPACE.default, asked)
+        sealed.open(tuning_task.pool[0], SPACE.default, tuning_task)
 
 
 class Curious:
@@ -190,16 +190,16 @@ def test_proposers_reach_search_only(part: str) -> None:
 @given(
     st.lists(st.sets(st.integers(0, 30), max_size=3), min_size=1, max_size=60), st.integers(0, 9)
 )
-def test_queries_that_share_a_document_never_part(held: list[set[int]], seed: int) -> None:
-    relevant = {f"q{at}": frozenset(map(str, some)) for at, some in enumerate(held)}
+def test_queries_that_share_a_document_never_part(documents: list[set[int]], seed: int) -> None:
+    relevant = {f"q{at}": frozenset(map(str, some)) for at, some in enumerate(documents)}
     parts = three_parts(relevant, seed)
-    where = {
+    part_of = {
         query: name for name in ("search", "select", "confirm") for query in getattr(parts, name)
     }
-    assert where.keys() == relevant.keys()
+    assert part_of.keys() == relevant.keys()
     for a, first in relevant.items():
         for b, second in relevant.items():
-            assert not first & second or where[a] == where[b]
+            assert not first & second or part_of[a] == part_of[b]
 
 
 def test_parts_have_their_shares() -> None:
@@ -241,9 +241,9 @@ def test_mcallester_by_hand() -> None:
 def test_seeds_are_honoured() -> None:
     def proposals(seed: int) -> list[str]:
         objective = Arithmetic({"good": 0.1})
-        asked = task(objective, MAKERS, seed=seed)
-        outcome = tune(asked, Budget(evaluations=2_000), Journal(None, {}))
-        return [key_of(one.proposal.prompt) for one in outcome.scored]
+        tuning_task = task(objective, MAKERS, seed=seed)
+        outcome = tune(tuning_task, Budget(evaluations=2_000), Journal(None, {}))
+        return [key_of(result.proposal.prompt) for result in outcome.scored]
 
     assert proposals(0) == proposals(0) != proposals(1)
 
@@ -272,10 +272,10 @@ def test_a_gain_is_accepted_by_enough_and_surely() -> None:
     better = Proposal(
         SPACE.reworded(SPACE.default, {Role.QUERY: Around("good ", "")}), "test", prompted=True
     )
-    mine, base = np.full(30, 0.6), np.full(30, 0.5)
-    held = measure_gain(better, [str(at) for at in range(30)], (mine, base), Rules())
-    assert held.accepted(Rules()) and not held.accepted(Rules(min_effect=0.2))
-    assert held.outcomes.wins == 30 and held.gain == pytest.approx(0.1)
+    scores, base = np.full(30, 0.6), np.full(30, 0.5)
+    gain = measure_gain(better, [str(at) for at in range(30)], (scores, base), Rules())
+    assert gain.accepted(Rules()) and not gain.accepted(Rules(min_effect=0.2))
+    assert gain.outcomes.wins == 30 and gain.gain == pytest.approx(0.1)
 
 
 def test_words_around_a_text_hold_no_slot() -> None:

@@ -52,22 +52,22 @@ def index(tmp_path: Path) -> Path:
 
 
 def test_titles_become_queries_once(index: Path) -> None:
-    with Index.open(index) as held:
-        made = Maker(held, DevsetOptions(queries=9)).devset()
-    assert sorted(made.queries.values()) == ["Bread and yeast", "Old bridges"]
-    assert made.counts["too short"] == 1  # "Volcanoes" is one word
-    assert made.counts["text begins with its title"] == 1  # as a text about them does
-    answers = {made.queries[query]: next(iter(found)) for query, found in made.qrels.items()}
+    with Index.open(index) as opened:
+        devset = Maker(opened, DevsetOptions(queries=9)).devset()
+    assert sorted(devset.queries.values()) == ["Bread and yeast", "Old bridges"]
+    assert devset.counts["too short"] == 1  # "Volcanoes" is one word
+    assert devset.counts["text begins with its title"] == 1  # as a text about them does
+    answers = {devset.queries[query]: next(iter(grades)) for query, grades in devset.qrels.items()}
     assert answers == {"Bread and yeast": "d3", "Old bridges": "d2"}
 
 
 def test_cloze_takes_content_words_and_finds_its_document(index: Path) -> None:
-    with Index.open(index) as held:
-        made = Maker(held, DevsetOptions(queries=4, style="cloze")).devset()
-        again = Maker(held, DevsetOptions(queries=4, style="cloze")).devset()
-    assert made == again and len(made.queries) == 4
-    for query, text in made.queries.items():
-        (document,) = made.qrels[query]
+    with Index.open(index) as opened:
+        devset = Maker(opened, DevsetOptions(queries=4, style="cloze")).devset()
+        again = Maker(opened, DevsetOptions(queries=4, style="cloze")).devset()
+    assert devset == again and len(devset.queries) == 4
+    for query, text in devset.queries.items():
+        (document,) = devset.qrels[query]
         words = TEXTS[document][1].replace(",", "").replace(".", "").split()
         assert set(text.split()) <= set(words) and "the" not in text.split()
 
@@ -89,17 +89,17 @@ class Echo:
 def test_what_a_chat_model_writes_is_filtered(index: Path) -> None:
     chat = Echo("Query: molten magma pressure\nand more")
     options = DevsetOptions(queries=4, style="chat", examples=(("a text", "a query"),))
-    with Index.open(index) as held:
-        made = Maker(held, options, chat).devset()
-    assert list(made.queries.values()) == ["molten magma pressure"]
-    assert made.qrels == {"made-1": {"d1": 1}}
+    with Index.open(index) as opened:
+        devset = Maker(opened, options, chat).devset()
+    assert list(devset.queries.values()) == ["molten magma pressure"]
+    assert devset.qrels == {"made-1": {"d1": 1}}
     assert all("a query" in asked for asked in chat.asked)
 
 
 def test_a_copy_is_dropped_and_nothing_left_is_an_error(index: Path) -> None:
     copied = Echo("bridges of stone were built by roman engineers who knew")
-    with Index.open(index) as held, pytest.raises(ValueError, match="no query was kept"):
-        Maker(held, DevsetOptions(style="chat"), copied).devset()
+    with Index.open(index) as opened, pytest.raises(ValueError, match="no query was kept"):
+        Maker(opened, DevsetOptions(style="chat"), copied).devset()
 
 
 def test_the_command_writes_a_folder_that_tune_reads(index: Path, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ class Fond:
 
 def lists(prompt: Prompt, query_ids: Sequence[str]) -> dict[str, list[str]]:
     good = "good" in prompt.forms[0].query[0].text
-    return {one: ["right text" if good else "wrong text", "another"] for one in query_ids}
+    return {query: ["right text" if good else "wrong text", "another"] for query in query_ids}
 
 
 def test_a_judge_that_prefers_better_lists_raises_better_prompts() -> None:
@@ -149,27 +149,27 @@ def test_a_judge_that_likes_what_comes_first_says_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "preferred"),
+    ("answer", "preferred"),
     [("B", 1), ("b.", 1), ("List B", 1), ("**B**", 1), ("Answer: B", 1), ("The answer is A", 0.5),
      ("A", 0), (" List A.", 0), ("tie", 0.5), ("", 0.5), ("A or B", 0.5), ("Both", 0.5)],
 )  # fmt: skip
-def test_a_judge_is_understood_however_it_names_a_list(said: str, preferred: float) -> None:
+def test_a_judge_is_understood_however_it_names_a_list(answer: str, preferred: float) -> None:
     """The same word for both orders is no preference, so it is read of one order."""
-    judge = Judge(Echo(said), {"q": "a query"}, lists, plain_prompt())
+    judge = Judge(Echo(answer), {"q": "a query"}, lists, plain_prompt())
     assert judge._compare("q", ["one"], ["two"]) == preferred
 
 
 def test_signals_are_held_against_the_truth() -> None:
     truth = [0.1, 0.2, 0.3, 0.4, 0.5]
     signals = {"same": [1, 2, 3, 4, 5], "turned": [5, 4, 3, 2, 1], "flat": [1] * 5}
-    told = validity(signals, truth)
-    assert [one.tau for one in told] == [pytest.approx(1), pytest.approx(-1), None]
-    assert [one.usable for one in told] == [True, False, False]
-    told[0].check()
-    assert [row[2] for row in rows(told)] == ["+1.00", "-1.00", "no order"]
-    assert [row[4] for row in rows(told)] == ["yes", "refused", "refused"]
+    validities = validity(signals, truth)
+    assert [result.tau for result in validities] == [pytest.approx(1), pytest.approx(-1), None]
+    assert [result.usable for result in validities] == [True, False, False]
+    validities[0].check()
+    assert [row[2] for row in rows(validities)] == ["+1.00", "-1.00", "no order"]
+    assert [row[4] for row in rows(validities)] == ["yes", "refused", "refused"]
     with pytest.raises(ValueError, match="unlike judgements"):
-        told[1].check()
+        validities[1].check()
     one_swap = validity({"swapped": [2, 1, 3, 4, 5]}, truth)[0]
     assert one_swap.tau == pytest.approx(0.8)  # nine pairs of ten agree, one does not
     assert one_swap.interval is not None and np.isfinite(one_swap.interval.low)

@@ -44,17 +44,22 @@ def makers(
 
 def share(objective: PlantedObjective, prompt: Prompt) -> float:
     prompts = [objective.space.default, prompt, objective.best()]
-    default, found, best = objective(prompts, list(objective.texts)).mean(axis=1).tolist()
-    return float((found - default) / (best - default))
+    default, score, best = objective(prompts, list(objective.texts)).mean(axis=1).tolist()
+    return float((score - default) / (best - default))
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("name", ["grad", "soft"])
 def test_what_was_planted_is_found(name: str, seed: int, tmp_path: Path) -> None:
     objective = PlantedObjective(seed)
-    made = {name: makers(objective, tmp_path)[name]}
+    proposers = {name: makers(objective, tmp_path)[name]}
     task = TuningTask(
-        objective, objective.relevant, objective.space, objective.pool(), made, Rules(seed=seed)
+        objective,
+        objective.relevant,
+        objective.space,
+        objective.pool(),
+        proposers,
+        Rules(seed=seed),
     )
     outcome = tune(task, Budget(tokens=100_000), Journal(None, {}))
     assert outcome.verdict == CHANGE
@@ -65,9 +70,9 @@ def test_what_was_planted_is_found(name: str, seed: int, tmp_path: Path) -> None
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_soft_prompt_learns(form: str, tmp_path: Path) -> None:
     objective = PlantedObjective(0)
-    made = {"soft": makers(objective, tmp_path, form)["soft"]}
+    proposers = {"soft": makers(objective, tmp_path, form)["soft"]}
     task = TuningTask(
-        objective, objective.relevant, objective.space, objective.pool(), made, Rules()
+        objective, objective.relevant, objective.space, objective.pool(), proposers, Rules()
     )
     outcome = tune(task, Budget(tokens=100_000), Journal(None, {}))
     assert outcome.verdict == CHANGE and share(objective, outcome.prompt) > 0.5
@@ -76,9 +81,9 @@ def test_every_form_of_soft_prompt_learns(form: str, tmp_path: Path) -> None:
 def test_a_killed_training_gives_the_same_bytes(tmp_path: Path) -> None:
     def run(folder: Path) -> tuple[str, bytes]:
         objective = PlantedObjective(1)
-        made = {"soft": makers(objective, folder)["soft"]}
+        proposers = {"soft": makers(objective, folder)["soft"]}
         task = TuningTask(
-            objective, objective.relevant, objective.space, objective.pool(), made, Rules()
+            objective, objective.relevant, objective.space, objective.pool(), proposers, Rules()
         )
         path = folder / "journal.jsonl"
         with Journal(path, {}) as journal:
@@ -111,25 +116,28 @@ def test_soft_tokens_that_are_words_equal_words(tmp_path: Path) -> None:
     encoder = adapted(tmp_path, QueryAdapter(soft=table[ids][None].copy()))
     texts = list(objective.texts.values())
     worded = LLMEncoder(objective.backbone, plain_prompt("amber kelp "), LLMOptions())
-    got, expected = encoder.encode(texts, Role.QUERY).dense, worded.encode(texts, Role.QUERY).dense
-    assert got is not None and expected is not None
-    np.testing.assert_allclose(got, expected, atol=1e-5)
+    vectors, expected = (
+        encoder.encode(texts, Role.QUERY).dense,
+        worded.encode(texts, Role.QUERY).dense,
+    )
+    assert vectors is not None and expected is not None
+    np.testing.assert_allclose(vectors, expected, atol=1e-5)
     documents = encoder.encode(texts, Role.DOCUMENT).dense
     np.testing.assert_array_equal(documents, encoder.inner.encode(texts, Role.DOCUMENT).dense)
 
 
 def test_a_batch_of_one_equals_a_batch_of_many(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    held = QueryAdapter(
+    adapter = QueryAdapter(
         soft=rng.standard_normal((2, 3, 68)).astype(np.float32),
         router=rng.standard_normal((68, 2)).astype(np.float32),
     )
-    encoder = adapted(tmp_path, held)
+    encoder = adapted(tmp_path, adapter)
     texts = ["amber", "kelp onyx reef", "sable tundra umber violet willow", ""]
-    many = encoder.encode(texts, Role.QUERY).dense
+    batch = encoder.encode(texts, Role.QUERY).dense
     ones = [encoder.encode([text], Role.QUERY).dense for text in texts]
-    assert many is not None
-    np.testing.assert_allclose(many, np.concatenate(ones), atol=1e-5)  # type: ignore[arg-type]
+    assert batch is not None
+    np.testing.assert_allclose(batch, np.concatenate(ones), atol=1e-5)  # type: ignore[arg-type]
 
 
 def test_a_map_of_rows_is_applied_to_queries_only(tmp_path: Path) -> None:
@@ -140,9 +148,9 @@ def test_a_map_of_rows_is_applied_to_queries_only(tmp_path: Path) -> None:
     assert plain is not None
     moved = plain[0][::-1] + 0.01
     expected = moved / np.linalg.norm(moved)
-    got = encoder.encode(["amber kelp"], Role.QUERY).dense
-    assert got is not None
-    np.testing.assert_allclose(got[0], expected, atol=1e-6)
+    vectors = encoder.encode(["amber kelp"], Role.QUERY).dense
+    assert vectors is not None
+    np.testing.assert_allclose(vectors[0], expected, atol=1e-6)
 
 
 def test_other_numbers_than_the_prompt_names_are_refused(tmp_path: Path) -> None:
@@ -166,10 +174,10 @@ def test_the_fingerprint_differs_on_the_query_side_only(tmp_path: Path) -> None:
 
 
 def test_a_prompt_file_finds_what_lies_beside_it(tmp_path: Path) -> None:
-    held = QueryAdapter(offset=np.ones(4, np.float32))
-    named = held.save(tmp_path)
-    prompt = replace(plain_prompt(), adapt=Path(named).name)
+    adapter = QueryAdapter(offset=np.ones(4, np.float32))
+    reference = adapter.save(tmp_path)
+    prompt = replace(plain_prompt(), adapt=Path(reference).name)
     (tmp_path / "tuned.toml").write_text(format_prompt(prompt))
     loaded = load_prompt(tmp_path / "tuned.toml")
-    assert QueryAdapter.load(loaded.adapt).digest == held.digest
+    assert QueryAdapter.load(loaded.adapt).digest == adapter.digest
     assert loaded.hash == prompt.hash != plain_prompt().hash

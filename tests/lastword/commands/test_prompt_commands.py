@@ -40,10 +40,10 @@ def test_the_list_is_grouped_and_fits_with_names_whole(
 
 def test_the_list_as_json_tells_cost_and_source(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = ran(capsys, "prompts", "list", "--use", "similarity", "--json")
-    told = {one["name"]: one for one in json.loads(out)}
-    assert code == 0 and told["metaeol"]["passes"] == 8
-    assert {one["use"] for one in told.values()} == {"similarity"}
-    assert all(one["source"] and one["relative_tokens"] > 0 for one in told.values())
+    prompts = {prompt["name"]: prompt for prompt in json.loads(out)}
+    assert code == 0 and prompts["metaeol"]["passes"] == 8
+    assert {prompt["use"] for prompt in prompts.values()} == {"similarity"}
+    assert all(prompt["source"] and prompt["relative_tokens"] > 0 for prompt in prompts.values())
 
 
 def test_show_marks_what_is_fed(capsys: pytest.CaptureFixture[str], model: Path) -> None:

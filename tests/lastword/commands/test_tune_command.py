@@ -49,12 +49,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "corpus.jsonl").write_text("".join(json.dumps(one) + "\n" for one in documents))
     (folder / "queries.jsonl").write_text("".join(json.dumps(one) + "\n" for one in queries))
     (folder / "dev.tsv").write_text("\n".join(judged) + "\n")
-    made = ["index", str(folder / "corpus.jsonl"), "--out", str(folder / "some.index"), "--quiet"]
-    assert main(made) == 0
+    command = [
+        "index",
+        str(folder / "corpus.jsonl"),
+        "--out",
+        str(folder / "some.index"),
+        "--quiet",
+    ]
+    assert main(command) == 0
     return folder
 
 
-def asked(place: Path, *more: str) -> list[str]:
+def tune_command(place: Path, *more: str) -> list[str]:
     files = ["--queries", str(place / "queries.jsonl"), "--qrels", str(place / "dev.tsv")]
     return ["tune", str(place / "some.index"), *files, "--quiet", *more]
 
@@ -63,30 +69,30 @@ def test_a_run_leaves_prompt_report_and_journal(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    command = asked(place, "--budget", "30k-tokens", "--out", str(out), "--json")
+    command = tune_command(place, "--budget", "30k-tokens", "--out", str(out), "--json")
     assert main(command) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["spent"]["tokens"] <= 30_000
-    assert told["queries"] == {"search": 50, "select": 25, "confirm": 25}
-    assert {one["how"] for one in told["proposals"]} >= {"default", "no words at all"}
+    outcome = json.loads(capsys.readouterr().out)
+    assert outcome["spent"]["tokens"] <= 30_000
+    assert outcome["queries"] == {"search": 50, "select": 25, "confirm": 25}
+    assert {one["how"] for one in outcome["proposals"]} >= {"default", "no words at all"}
     assert load_prompt(out / "tuned.toml").forms
     page = (out / "report.html").read_text()
-    assert told["verdict"].capitalize() in page and "<script" not in page
+    assert outcome["verdict"].capitalize() in page and "<script" not in page
     journal = (out / "journal.jsonl").read_bytes()
     assert main(command) == 0  # taken up: nothing is searched again
     again = json.loads(capsys.readouterr().out)
     assert (out / "journal.jsonl").read_bytes() == journal
-    assert again["spent"] == told["spent"] and again["prompt"] == told["prompt"]
+    assert again["spent"] == outcome["spent"] and again["prompt"] == outcome["prompt"]
 
 
 def test_a_dry_run_says_what_it_would_take(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    assert main(asked(place, "--dry-run", "--json", "--out", str(out))) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["queries"] == {"search": 50, "select": 25, "confirm": 25}
-    assert told["tokens_of_one_prompt"]["search"] > 0 and not out.exists()
+    assert main(tune_command(place, "--dry-run", "--json", "--out", str(out))) == 0
+    estimate = json.loads(capsys.readouterr().out)
+    assert estimate["queries"] == {"search": 50, "select": 25, "confirm": 25}
+    assert estimate["tokens_of_one_prompt"]["search"] > 0 and not out.exists()
 
 
 @pytest.mark.parametrize(
@@ -103,9 +109,9 @@ def test_a_dry_run_says_what_it_would_take(
 def test_what_cannot_be_done_is_said_in_one_line(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], message: str
 ) -> None:
-    assert main(asked(place, "--out", str(tmp_path / "run"), *more)) == 2
-    said = capsys.readouterr().err
-    assert message in said and said.count("\n") == 1
+    assert main(tune_command(place, "--out", str(tmp_path / "run"), *more)) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
 
 
 def test_judgements_of_a_test_split_are_out_of_reach(
@@ -141,7 +147,9 @@ def test_python_tunes_as_the_command_does(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The journals of both are the same, byte for byte."""
-    command = asked(place, "--budget", "20k-tokens", "--out", str(tmp_path / "command"), "--json")
+    command = tune_command(
+        place, "--budget", "20k-tokens", "--out", str(tmp_path / "command"), "--json"
+    )
     assert main(command) == 0
     with Index.open(place / "some.index") as index:
         inner = objective(index, place)
@@ -156,30 +164,30 @@ def test_python_tunes_as_the_command_does(
 
 def test_the_objective_searches_as_the_retriever_does(place: Path) -> None:
     with Index.open(place / "some.index") as index:
-        held = objective(index, place)
+        scorer = objective(index, place)
         prompt = parse_prompt(json.loads(index.channels["dense"].recipe)["prompt"])
-        fuse = fusion_by_name(prompt.fusion, held.channels)
-        expected = Retriever(index, held._encoders, fuse).search(held.data.queries, 1000)
-        assert held.run(prompt, list(held.data.queries)) == expected
-        encoder = held.encoder(prompt)
-        fed = encoder.reader.feed(list(held.data.queries.values()), Role.QUERY, 512)
-        cost = held.cost(prompt, list(held.data.queries))
-        assert cost.tokens == sum(len(one.wordings[0].ids) for one in fed)
+        fuse = fusion_by_name(prompt.fusion, scorer.channels)
+        expected = Retriever(index, scorer._encoders, fuse).search(scorer.data.queries, 1000)
+        assert scorer.run(prompt, list(scorer.data.queries)) == expected
+        encoder = scorer.encoder(prompt)
+        fed = encoder.reader.feed(list(scorer.data.queries.values()), Role.QUERY, 512)
+        cost = scorer.cost(prompt, list(scorer.data.queries))
+        assert cost.tokens == sum(len(text.wordings[0].ids) for text in fed)
         assert cost.evaluations == 100
 
 
 def test_documents_that_are_encoded_anew_score_as_the_index_does(place: Path) -> None:
     """All documents, read in full under another name of the same prompt, give the same scores."""
     with Index.open(place / "some.index") as index:
-        held = objective(index, place)
+        scorer = objective(index, place)
         prompt = parse_prompt(json.loads(index.channels["dense"].recipe)["prompt"])
-        ids = list(held.data.queries)
-        whole = PooledObjective(held, all_documents(held, 512))
-        assert whole.preparation(prompt) == ("", type(held.cost(prompt, ids))())
-        anew = PooledObjective(held, all_documents(held, 511))
+        ids = list(scorer.data.queries)
+        whole = PooledObjective(scorer, all_documents(scorer, 512))
+        assert whole.preparation(prompt) == ("", type(scorer.cost(prompt, ids))())
+        anew = PooledObjective(scorer, all_documents(scorer, 511))
         object.__setattr__(anew.documents, "whole", False)  # as a pool that happens to be all
         assert anew.preparation(prompt)[1].tokens > 0
-        np.testing.assert_allclose(anew([prompt], ids), held([prompt], ids), atol=1e-6)
+        np.testing.assert_allclose(anew([prompt], ids), scorer([prompt], ids), atol=1e-6)
 
 
 def test_a_prompt_is_applied_where_the_index_allows_it(
@@ -235,9 +243,9 @@ def test_all_proposers_run_on_the_bundled_model(
 ) -> None:
     names = ",".join(name for name in NAMES if name != "llm")
     more = ["--proposer", names, "--budget", "40k-tokens", "--channels", "dense", "--json"]
-    assert main(asked(place, *more, "--out", str(tmp_path / "run"))) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert {one["made_by"] for one in told["proposals"]} >= {"pool", "baselines", "evolve"}
+    assert main(tune_command(place, *more, "--out", str(tmp_path / "run"))) == 0
+    outcome = json.loads(capsys.readouterr().out)
+    assert {one["made_by"] for one in outcome["proposals"]} >= {"pool", "baselines", "evolve"}
 
 
 def test_a_clock_that_cannot_be_read_is_named(tmp_path: Path) -> None:
