@@ -178,10 +178,10 @@ class AdaptedEncoder(TextEncoder):
         parts = []
         for start in range(0, len(texts), WINDOW):
             window = self.inner.prepare(texts[start : start + WINDOW], Role.QUERY)
-            order = np.argsort([-one.tokens for one in window], kind="stable")
+            order = np.argsort([-text.tokens for text in window], kind="stable")
             batches = [order[at : at + BATCH] for at in range(0, len(order), BATCH)]
             with torch.inference_mode():
-                parts.append(self.inner.collect([self._read(window, one) for one in batches]))
+                parts.append(self.inner.collect([self._read(window, batch) for batch in batches]))
         return Representation.concatenate(parts or [self.inner.encode([], Role.QUERY)], WINDOW)
 
     def _read(self, window: list[ModelInput], batch: NDArray[np.int64]) -> BatchOutput:

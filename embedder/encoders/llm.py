@@ -85,9 +85,9 @@ class LLMEncoder(TextEncoder):
         if not self.prompt.reading.dense or self.prompt.reading.mode.endswith("-multi"):
             raise ValueError(f"prompt {self.prompt.name!r} does not read one dense row per text")
         parts = [in_order(done) for done in self._windows(texts, role)]
-        kept = [states for _, states in parts if states is not None]
+        hidden = [states for _, states in parts if states is not None]
         empty = np.zeros((len(self.reader.frames[role]), 0, self.width), np.float32)
-        return np.concatenate(kept or [empty], axis=1)
+        return np.concatenate(hidden or [empty], axis=1)
 
     @property
     def width(self) -> int:
@@ -149,13 +149,13 @@ class LLMEncoder(TextEncoder):
         def choose(waiting: list[int]) -> NDArray[np.int64]:
             return self.reader.next_batch([window[i] for i in waiting], role, self.room.tokens)
 
-        def read(batch: NDArray[np.int64]) -> BatchOutput:
+        def read_batch(batch: NDArray[np.int64]) -> BatchOutput:
             output = self.reader.read([window[i] for i in batch], role)
             rows = self.keep_terms(window, batch[output.owner], output)
             tell_encoded(len(batch))
             return rows
 
-        return self.room.run_batches([text.tokens for text in window], choose, read)
+        return self.room.run_batches([text.tokens for text in window], choose, read_batch)
 
     def keep_terms(
         self, window: Sequence[ModelInput], owner: NDArray[np.int64], output: BatchOutput
@@ -239,15 +239,15 @@ def _within_context(options: LLMOptions, reader: "PromptReader") -> LLMOptions:
         return options
     frames = [frame for role in reader.frames.values() for frame in role]
     select, tokenizer = reader.prompt.select, reader.backbone.tokenizer
-    asked = len(text_ids(tokenizer, select.ask)) if select else 0
+    ask_length = len(text_ids(tokenizer, select.ask)) if select else 0
     room = min(
-        (context - len(frame) - asked) // frame.template.texts
+        (context - len(frame) - ask_length) // frame.template.texts
         for frame in (*frames, *([reader.other] if reader.other else []))
     )
     if room < 1:
-        shown = " with its examples" if reader.prompt.examples else ""
+        examples = " with its examples" if reader.prompt.examples else ""
         raise ValueError(
-            f"{config.name_or_path}: the prompt{shown} takes all of the model's context of "
+            f"{config.name_or_path}: the prompt{examples} takes all of the model's context of "
             f"{context} tokens; "
             "use a shorter prompt, fewer demonstrations, or another model"
         )

@@ -83,17 +83,17 @@ def from_json(text: str, channel: str) -> EncoderSpec:
     Raises:
         ValueError: it is none, e.g. because the index was made by another program.
     """
-    where = f"the recipe of channel {channel!r}"
-    data = parse_json(text, where)
+    place = f"the recipe of channel {channel!r}"
+    data = parse_json(text, place)
     if not isinstance(data, dict) or data.get("kind") not in [*_KINDS]:
         raise ValueError(
             f"the index does not say how channel {channel!r} reads texts; "
             "search it from Python with retrieval.retriever.Retriever, or choose other channels"
         )
     if "prompt" in data:
-        if toml := fill_value(str, data.pop("prompt"), f"{where}: prompt"):
-            data["prompt"] = parse_prompt(toml, f"{where}, its prompt")
-    return fill(_KINDS[data["kind"]], data, where)
+        if toml := fill_value(str, data.pop("prompt"), f"{place}: prompt"):
+            data["prompt"] = parse_prompt(toml, f"{place}, its prompt")
+    return fill(_KINDS[data["kind"]], data, place)
 
 
 def spec_of(encoder: Encoder) -> EncoderSpec | None:

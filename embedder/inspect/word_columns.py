@@ -120,7 +120,7 @@ def whole_words(
     by_word: dict[str, list[float]] = {}
     for column, weight in weights.items():
         by_word.setdefault(owners[column], []).append(weight)
-    return heaviest({word: join(held) for word, held in by_word.items()}.items())
+    return heaviest({word: join(parts) for word, parts in by_word.items()}.items())
 
 
 def piece_words(

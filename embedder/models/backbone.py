@@ -171,8 +171,8 @@ class Backbone:
         with ExitStack() as stack:
             stack.enter_context(lock_of(self.model))
             if shared:
-                read = self.prefixes.read(prefix)
-                cache = read.growing(len(rows)) if keep_cache else make_cache(read.layers)
+                start = self.prefixes.read(prefix)
+                cache = start.growing(len(rows)) if keep_cache else make_cache(start.layers)
             for intervention in interventions:
                 for handle in intervention.attach(shared):
                     stack.enter_context(handle)
@@ -229,28 +229,28 @@ class Backbone:
             logits = self.model(**_fitting(inputs, self._accepted)).logits
             largest = request.pooling.max_pool_logits(logits, seen)
             return ForwardOutput(largest, None, length, cache)
-        read = partial(read_states, last=ends, pooling=request.pooling, seen=seen)
-        hidden, logits = self._read(inputs, ends, read, request)
+        read_out = partial(read_states, last=ends, pooling=request.pooling, seen=seen)
+        hidden, logits = self._read(inputs, ends, read_out, request)
         return ForwardOutput(hidden if request.hidden else None, logits, length, cache)
 
     def _read(
         self,
         inputs: dict[str, Any],
         last: Tensor,
-        read: Callable[[Tensor], Tensor],
+        read_out: Callable[[Tensor], Tensor],
         request: ReadRequest,
     ) -> tuple[Tensor | None, Tensor | None]:
         depth = self.depth_of(request.layer)
         at_top = depth == len(self.layers) and request.norm != "never"
         if at_top or not request.hidden:
-            return self._top(inputs, last, read, request.logits)
-        kept: list[Tensor] = []
+            return self._top(inputs, last, read_out, request.logits)
+        outputs: list[Tensor] = []
         top = self.top if request.norm == "always" else []  # found before the model is hooked
 
         def keep(states: Tensor) -> None:
             for module in top:
                 states = module(states)
-            kept.append(read(states))
+            outputs.append(read_out(states))
             if not request.logits:
                 raise LayerReachedError
 
@@ -259,21 +259,21 @@ class Backbone:
                 _, logits = self._top(inputs, last, None, request.logits)
             except LayerReachedError:
                 logits = None
-        return kept[0], logits
+        return outputs[0], logits
 
     def _top(
         self,
         inputs: dict[str, Any],
         last: Tensor,
-        read: Callable[[Tensor], Tensor] | None,
+        read_out: Callable[[Tensor], Tensor] | None,
         logits: bool,
     ) -> tuple[Tensor | None, Tensor | None]:
         """Read the LM head's input, and its output where logits are returned."""
         if logits:
             self.check_head()
-            return last_token_outputs(self.model, _fitting(inputs, self._accepted), last, read)
+            return last_token_outputs(self.model, _fitting(inputs, self._accepted), last, read_out)
         states = self.model.base_model(**_fitting(inputs, self._base_accepted)).last_hidden_state
-        return None if read is None else read(states), None
+        return None if read_out is None else read_out(states), None
 
 
 def _fitting(inputs: dict[str, Any], accepted: set[str]) -> dict[str, Any]:

@@ -44,10 +44,10 @@ class LastTokens:
         import torch
 
         batches = plan([len(row) for row in rows], 0, self.budget)
-        read = [self._read([rows[i] for i in batch], logits) for batch in batches]
+        parts = [self._read([rows[i] for i in batch], logits) for batch in batches]
         back = self.device.tensor(np.argsort(np.concatenate(batches)))
-        states = torch.cat([states for states, _ in read])[back]
-        scores = [scores for _, scores in read if scores is not None]
+        states = torch.cat([states for states, _ in parts])[back]
+        scores = [scores for _, scores in parts if scores is not None]
         return states, torch.cat(scores)[back] if scores else None
 
     def _read(self, rows: Sequence[Sequence[int]], logits: bool) -> "tuple[Tensor, Tensor | None]":
