@@ -1,6 +1,7 @@
 """The command that judges sentence similarity: eval sts."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,27 +65,32 @@ def sts(
         encoder, recipe = dense_encoder(reading)
     settings = {"datasets": list(map(full_path, sources))}
     finished = keeping.finished("sts", recipe, encoder, settings)
-    finished = keep_unchanged(finished, {one.name: one.source_facts for one in sets}, screen)
+    facts = {pair_set.name: pair_set.source_facts for pair_set in sets}
+    finished = keep_unchanged(finished, facts, screen)
     waiting = [pair_set for pair_set in sets if pair_set.name not in finished]
     total = len(sentences(waiting))
     with screen.progress("Encoding", total, "sentences") as advance:
         rows = SentenceRows(encoder)
-        finished |= keeping.judge(waiting, lambda one: judge_set(one, rows, advance), recipe)
+        finished |= keeping.judge(waiting, partial(judge_set, rows=rows, progress=advance), recipe)
     records = [finished[pair_set.name] for pair_set in sets]
-    prompt = prompt_name(recipe)
-    screen.result([summarize_pairs(one) | {"prompt": prompt} for one in records], _table(records))
+    prompt = {"prompt": prompt_name(recipe)}
+    screen.result([summarize_pairs(record) | prompt for record in records], _table(records))
     if len(waiting) < len(sets):
         screen.remark(f"{len(sets) - len(waiting)} of the sets were finished in {keeping.out}.")
     if waiting:
         screen.remark(f"{counted(total, 'sentence')}; encoder: {describe_spec(recipe)}.")
-    cut = sum(one.cost.counts["dense"].get("truncated", 0) for one in records)
+    _tell_losses(records, screen)
+    if keeping.out is not None:
+        screen.remark(f"Figures per pair are in {keeping.out}.")
+
+
+def _tell_losses(records: "Sequence[Record]", screen: Screen) -> None:
+    cut = sum(record.cost.counts["dense"].get("truncated", 0) for record in records)
     if cut:
         screen.remark(
             f"{cut:,} of the sentences were longer than the limit and were cut; "
             "a language model reads more with --max-text-tokens."
         )
-    if keeping.out is not None:
-        screen.remark(f"Figures per pair are in {keeping.out}.")
 
 
 def _table(records: "Sequence[Record]") -> "Table":

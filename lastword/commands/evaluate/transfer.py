@@ -71,28 +71,23 @@ def transfer(
     test part is predicted from the train part, the strength chosen on dev or by
     cross-validation.
     """
-    from eval.data.labelled import read_tasks
-    from eval.data.tables import tsv_files
     from eval.tasks.sentence_vectors import SentenceRows
     from eval.tasks.transfer import Protocol
 
     screen = Screen(output)
-    tasks = read_tasks([path for one in sources for path in tsv_files(one, "labelled text")])
-    check_names(task.name for task in tasks)
     protocol = Protocol(folding.folds, folding.seed)
-    for task in tasks:
-        protocol.check(task)  # what cannot be judged must not cost hours of encoding
+    tasks = _read_tasks(sources, protocol)
     with screen.loading(reading.channels):
         encoder, recipe = dense_encoder(reading)
     settings = {"datasets": [full_path(str(source)) for source in sources], "folds": protocol.folds}
-    kept = keeping.finished("transfer", recipe, encoder, settings | {"seed": protocol.seed})
-    kept = keep_unchanged(kept, {task.name: task.source_facts for task in tasks}, screen)
-    waiting = [task for task in tasks if task.name not in kept]
+    finished = keeping.finished("transfer", recipe, encoder, settings | {"seed": protocol.seed})
+    finished = keep_unchanged(finished, {task.name: task.source_facts for task in tasks}, screen)
+    waiting = [task for task in tasks if task.name not in finished]
     rows = SentenceRows(encoder)
-    kept |= keeping.judge(waiting, lambda task: _judge(task, rows, protocol, screen), recipe)
-    records = [kept[task.name] for task in tasks]
-    prompt = prompt_name(recipe)
-    screen.result([record.summary() | {"prompt": prompt} for record in records], _shown(records))
+    finished |= keeping.judge(waiting, lambda task: _judge(task, rows, protocol, screen), recipe)
+    records = [finished[task.name] for task in tasks]
+    prompt = {"prompt": prompt_name(recipe)}
+    screen.result([record.summary() | prompt for record in records], _table(records))
     if len(waiting) < len(tasks):
         screen.remark(f"{len(tasks) - len(waiting)} of the tasks were finished in {keeping.out}.")
     if waiting:
@@ -102,16 +97,28 @@ def transfer(
         screen.remark(f"Figures per item are in {keeping.out}.")
 
 
+def _read_tasks(sources: "Sequence[Path]", protocol: "Protocol") -> "list[LabelledTask]":
+    """Read tasks and check them: what cannot be judged must not cost hours of encoding."""
+    from eval.data.labelled import read_tasks
+    from eval.data.tables import tsv_files
+
+    tasks = read_tasks([path for source in sources for path in tsv_files(source, "labelled text")])
+    check_names(task.name for task in tasks)
+    for task in tasks:
+        protocol.check(task)
+    return tasks
+
+
 def _judge(
     task: "LabelledTask", rows: "SentenceRows", protocol: "Protocol", screen: Screen
 ) -> "Record":
     from eval.data.labelled import sentences
     from eval.tasks.transfer import judge_task
 
-    held, missing = len(rows), rows.missing(sentences([task]))
+    before, missing = len(rows), rows.missing(sentences([task]))
     if missing:
         with screen.progress(f"Encoding {task.name}", len(missing), "sentences") as advance:
-            rows.of(missing, lambda done: advance(done - held))
+            rows.of(missing, lambda done: advance(done - before))
     with screen.progress(f"Fitting {task.name}", protocol.fits(task), "classifiers") as advance:
         return judge_task(task, rows, protocol, advance)
 
@@ -137,13 +144,14 @@ def _tell_losses(records: "Sequence[Record]", protocol: "Protocol", screen: Scre
             )
 
 
-def _shown(records: "Sequence[Record]") -> "Table":
+def _table(records: "Sequence[Record]") -> "Table":
     rows: list[tuple[str, ...]] = []
     for record in records:
         details, accuracy = record.details, record.measures["accuracy"]
         f1 = f"{100 * details['f1']:.2f}" if "f1" in details else "-"
-        spent = ", ".join(f"{what} {duration(held)}" for what, held in record.cost.seconds.items())
-        rows.append((record.dataset, f"{record.size:,}", f"{100 * accuracy:.2f}", f1, spent))
+        seconds = record.cost.seconds.items()
+        durations = ", ".join(f"{stage} {duration(value)}" for stage, value in seconds)
+        rows.append((record.dataset, f"{record.size:,}", f"{100 * accuracy:.2f}", f1, durations))
     if len(records) > 1:
         mean = fmean(record.measures["accuracy"] for record in records)
         rows.append((f"mean of {len(records)}", "", f"{100 * mean:.2f}", "", ""))
