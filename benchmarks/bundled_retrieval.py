@@ -28,11 +28,14 @@ def judged(records: Mapping[str, Record], command: str) -> Section:
         records: collection -> its record; scifact is one of them.
         command: that made them.
     """
-    told = compare(
-        {run: {name: one.values[run] for name, one in records.items()} for run in ("bm25", "fused")}
+    comparison = compare(
+        {
+            run: {name: record.values[run] for name, record in records.items()}
+            for run in ("bm25", "fused")
+        }
     )
     every = compare({run: {"all queries": pooled(records, run)} for run in ("bm25", "fused")})
-    (mean,), (pool,) = told.macro, every.rows
+    (mean,), (pool,) = comparison.macro, every.rows
     fusion = records["scifact"].details.get("fusion") or "not known"
     scifact = records["scifact"].values
     return Section(
@@ -52,12 +55,13 @@ def judged(records: Mapping[str, Record], command: str) -> Section:
         ),
         (
             f"`{command}`", "", f"All together: `{fusion}`, the model's default.", "",
-            *_table(records, told, every),
+            *_table(records, comparison, every),
         ),
         {
             "fusion": fusion,
             "nDCG@10": {
-                run: {name: _mean(one.values[run]) for name, one in records.items()} for run in RUNS
+                run: {name: _mean(record.values[run]) for name, record in records.items()}
+                for run in RUNS
             },
             "mean_difference": mean.to_json(),
             "pooled_difference": pool.to_json(),
@@ -67,26 +71,28 @@ def judged(records: Mapping[str, Record], command: str) -> Section:
 
 def pooled(records: Mapping[str, Record], run: str) -> Values:
     """Return the queries of all collections as those of one."""
-    found = {
+    values = {
         f"{name}/{query}": value
-        for name, one in records.items()
-        for query, value in one.values[run][MEASURE].items()
+        for name, record in records.items()
+        for query, value in record.values[run][MEASURE].items()
     }
-    return {MEASURE: found}
+    return {MEASURE: values}
 
 
-def _table(records: Mapping[str, Record], told: Comparison, every: Comparison) -> tuple[str, ...]:
+def _table(
+    records: Mapping[str, Record], comparison: Comparison, every: Comparison
+) -> tuple[str, ...]:
     rows = []
-    for row in told.rows:
-        one = records[row.dataset]
-        cells = [f"{_mean(one.values[run]):.4f}" for run in RUNS]
-        rows.append([row.dataset, str(one.size), *cells, _gain(row), f"{row.test.p:.2g}"])
-    sizes = sum(one.size for one in records.values())
-    over = [fmean(_mean(one.values[run]) for one in records.values()) for run in RUNS]
-    mean, pool = told.macro[0], every.rows[0]
+    for row in comparison.rows:
+        record = records[row.dataset]
+        cells = [f"{_mean(record.values[run]):.4f}" for run in RUNS]
+        rows.append([row.dataset, str(record.size), *cells, _gain(row), f"{row.test.p:.2g}"])
+    sizes = sum(record.size for record in records.values())
+    over = [fmean(_mean(record.values[run]) for record in records.values()) for run in RUNS]
+    mean, pool = comparison.macro[0], every.rows[0]
     pools = [_mean(pooled(records, run)) for run in RUNS]
     for name, values, row in (("mean", over, mean), ("all queries", pools, pool)):
-        cells = [f"{held:.4f}" for held in values]
+        cells = [f"{value:.4f}" for value in values]
         rows.append([name, str(sizes), *cells, _gain(row), f"{row.test.p:.2g}"])
     return markdown(("", "queries", *RUNS, "fused - bm25, 95 % interval", "p"), rows)
 
@@ -100,5 +106,5 @@ def _gain(row: Difference) -> str:
 
 
 def _interval(row: Difference) -> str:
-    held = row.interval
-    return "" if held is None else f"[{held.low:+.4f}, {held.high:+.4f}]"
+    interval = row.interval
+    return "" if interval is None else f"[{interval.low:+.4f}, {interval.high:+.4f}]"

@@ -46,17 +46,17 @@ class Subject:
     @property
     def files(self) -> dict[str, int]:
         """Size in bytes of every file of the model."""
-        found = (path for path in sorted(self.place.iterdir()) if path.is_file())
-        return {path.name: path.stat().st_size for path in found}
+        paths = (path for path in sorted(self.place.iterdir()) if path.is_file())
+        return {path.name: path.stat().st_size for path in paths}
 
     @cached_property
     def digest(self) -> str:
         """Stands for all that changes a vector, so that another model gets other run folders."""
-        held = hashlib.blake2b(digest_size=4)
+        digest = hashlib.blake2b(digest_size=4)
         for name in self.files:
             if not name.endswith(".md"):
-                held.update((self.place / name).read_bytes())
-        return held.hexdigest()
+                digest.update((self.place / name).read_bytes())
+        return digest.hexdigest()
 
     @property
     def work(self) -> Path:
@@ -96,10 +96,12 @@ class Figure:
     def cells(self) -> Cells:
         """What it is, the goal, the value, and whether the goal is reached."""
         bounds = ((">=", self.low), ("<=", self.high))
-        goal = ", ".join(f"{sign} {held:{self.form}}" for sign, held in bounds if held is not None)
-        told = {None: "", True: "yes", False: "**no**"}[self.reached]
+        goal = ", ".join(
+            f"{sign} {bound:{self.form}}" for sign, bound in bounds if bound is not None
+        )
+        answer = {None: "", True: "yes", False: "**no**"}[self.reached]
         value = f"{self.value:{self.form}}" + (f" ({self.note})" if self.note else "")
-        return (self.what, goal, value, told)
+        return (self.what, goal, value, answer)
 
 
 @dataclass(frozen=True)
@@ -131,9 +133,9 @@ class Section:
     @staticmethod
     def read(path: Path) -> "Section":
         """Read what `write` kept."""
-        held = json.loads(path.read_text(encoding="utf-8"))
-        figures = tuple(Figure(**one) for one in held.pop("figures"))
-        return Section(figures=figures, lines=tuple(held.pop("lines")), **held)
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        figures = tuple(Figure(**figure) for figure in fields.pop("figures"))
+        return Section(figures=figures, lines=tuple(fields.pop("lines")), **fields)
 
     def record(self, subject: Subject) -> dict[str, object]:
         """Return the line for results.jsonl."""
@@ -141,7 +143,7 @@ class Section:
             "name": f"bundled/{self.name}",
             "model": subject.model,
             "model_digest": subject.digest,
-            "figures": [{**asdict(one), "reached": one.reached} for one in self.figures],
+            "figures": [{**asdict(figure), "reached": figure.reached} for figure in self.figures],
             **self.facts,
             "load_average": self.taken.get("load_average"),
         }

@@ -68,7 +68,7 @@ def prepending(subject: Subject) -> Section:
         (
             Figure(
                 f"TP on {DEV}, Spearman x100, best layers", 100 * copied[best],
-                note=f"{best[0]}, {_said(best[1])}",
+                note=f"{best[0]}, {_layers_text(best[1])}",
             ),
             Figure(
                 f"without TP on {DEV}, the same wordings, best layer", 100 * plain[base],
@@ -99,8 +99,8 @@ def with_placeholder(prompt: Prompt) -> Prompt:
 
 def as_chosen(prompt: Prompt, choice: Choice) -> Prompt:
     """Return a prompt with a placeholder as it is with these layers, dense rows only."""
-    read = replace(prompt.reading, layer=choice.layer, dense=True, sparse=None)
-    read_so = replace(prompt, reading=read)
+    rules = replace(prompt.reading, layer=choice.layer, dense=True, sparse=None)
+    read_so = replace(prompt, reading=rules)
     if choice.exit:
         return replace(read_so, prepend=PrependingRules(choice.start, choice.exit))
     return _reworded(read_so, _bare, None)
@@ -141,5 +141,5 @@ def _cells(choice: Choice) -> list[str]:
     return [*copied, str(choice.layer)]
 
 
-def _said(choice: Choice) -> str:
+def _layers_text(choice: Choice) -> str:
     return f"start {choice.start}, exit {choice.exit}, read at {choice.layer}"

@@ -37,13 +37,13 @@ def main() -> None:
             kills.append(kill(work, folder / "killed", whole[work], rng))
             shutil.rmtree(folder / "killed")
     Console().print(_table(kills))
-    bad = [one for one in kills if one.problems]
+    bad = [result for result in kills if result.problems]
     if not options.dry:
         append(
             {
                 "name": "kill_9",
                 "kills": len(kills),
-                "kills_before_the_end": sum(not one.ended for one in kills),
+                "kills_before_the_end": sum(not result.ended for result in kills),
                 "kills_with_problems": len(bad),
                 "seed": options.seed,
                 "kills_per_work": {work: sum(k.work == work for k in kills) for work in WORKS},
@@ -56,14 +56,14 @@ def main() -> None:
 
 def _table(kills: list[Kill]) -> Table:
     table = Table("work", "killed after ms", "ended", "generation", "documents", "problems")
-    for one in kills:
+    for result in kills:
         table.add_row(
-            one.work,
-            f"{1000 * one.seconds:.0f}",
-            "yes" if one.ended else "no",
-            str(one.generation),
-            str(one.documents),
-            "; ".join(one.problems) or "none",
+            result.work,
+            f"{1000 * result.seconds:.0f}",
+            "yes" if result.ended else "no",
+            str(result.generation),
+            str(result.documents),
+            "; ".join(result.problems) or "none",
         )
     return table
 

@@ -61,8 +61,8 @@ def main() -> None:
         for name in args.models:
             place = BUNDLED_MODEL if name == "bundled" else random_135m(folder)
             encoder = load_llm(place, options=LLMOptions(dtype="float32", device="cpu"))
-            for role, given in texts.items():
-                record = _measure(name, encoder, role, given, args.repeats)
+            for role, role_texts in texts.items():
+                record = _measure(name, encoder, role, role_texts, args.repeats)
                 append(record)
                 table.add_row(*_cells(record))
     Console().print(table)
@@ -125,8 +125,8 @@ def _plain(encoder: LLMEncoder, texts: Sequence[str], role: Role) -> NDArray[np.
         del out  # 7 GB of logits: two batches of them would not fit
         weights = torch.log1p(torch.relu(logits))
         for row, columns in enumerate(allowed[start : start + BATCH]):
-            kept = weights[row, torch.from_numpy(columns)]
-            kept.topk(min(128, len(columns)))
+            allowed_weights = weights[row, torch.from_numpy(columns)]
+            allowed_weights.topk(min(128, len(columns)))
     rows_: NDArray[np.float32] = torch.cat(dense).numpy()
     return rows_
 

@@ -108,7 +108,7 @@ def _measured(
     place = {"dtype": options.dtype, "device": str(backbone.device)}
     return Report(
         facts={"model": model, "blocks": len(backbone.layers), **place},
-        pairs={one.name: len(one.pairs) for one in sets},
+        pairs={part.name: len(part.pairs) for part in sets},
         sources={name: prompt.source.split(" (")[0] for name, prompt in prompts.items()},
         outcomes=outcomes,
         left_out=left_out,
@@ -130,7 +130,7 @@ def _judged(encoder: LLMEncoder, sets: Sequence[PairSet]) -> Outcome:
     before = encoder.counts["truncated"]
     judged = judge(sets, encoder)
     return Outcome(
-        spearman={one.dataset: overall_correlation(one).spearman for one in judged},
+        spearman={record.dataset: overall_correlation(record).spearman for record in judged},
         passes=work.rows / len(texts),
         tokens=work.tokens / len(texts),
         truncated=encoder.counts["truncated"] - before,

@@ -70,21 +70,21 @@ class Report:
         plain, unit = self.outcomes[MEAN], self.outcomes[self.unit]
         rows = []
         for name in sorted(self.outcomes, key=self._mean, reverse=True):
-            held = self.outcomes[name]
-            gains = {key: held.spearman[key] - plain.spearman[key] for key in SETS}
+            outcome = self.outcomes[name]
+            gains = {key: outcome.spearman[key] - plain.spearman[key] for key in SETS}
             figures = [
                 f"{100 * value:{form}}"
                 for key in SETS
-                for value, form in ((held.spearman[key], ".2f"), (gains[key], "+.2f"))
+                for value, form in ((outcome.spearman[key], ".2f"), (gains[key], "+.2f"))
             ]
             cost = [
-                f"{held.passes:.1f}",
-                f"{held.tokens / unit.tokens:.2f}",
+                f"{outcome.passes:.1f}",
+                f"{outcome.tokens / unit.tokens:.2f}",
                 f"{statistics.median(self.ratios(name)):.2f}",
             ]
             worse = [title for key, title in SETS.items() if gains[key] < 0]
-            where = "both" if len(worse) == len(SETS) else "".join(worse)
-            rows.append([name, *cost, *figures, f"worse on {where}" if worse else ""])
+            sets = "both" if len(worse) == len(SETS) else "".join(worse)
+            rows.append([name, *cost, *figures, f"worse on {sets}" if worse else ""])
         return rows
 
     def _mean(self, name: str) -> float:
@@ -93,24 +93,24 @@ class Report:
     def records(self) -> Iterator[dict[str, object]]:
         """Return what is kept of each prompt."""
         plain = self.outcomes[MEAN]
-        for name, held in self.outcomes.items():
+        for name, outcome in self.outcomes.items():
             yield {
                 "name": f"families/{name}",
                 **self.facts,
-                "spearman": dict(held.spearman),
+                "spearman": dict(outcome.spearman),
                 "pairs": dict(self.pairs),
                 "baseline": "mean of the states of the text's tokens, no wording",
                 "baseline_spearman": dict(plain.spearman),
-                "passes_per_text": held.passes,
-                "tokens_per_text": held.tokens,
-                "seconds_median": statistics.median(held.seconds),
-                "seconds_min_max": [min(held.seconds), max(held.seconds)],
+                "passes_per_text": outcome.passes,
+                "tokens_per_text": outcome.tokens,
+                "seconds_median": statistics.median(outcome.seconds),
+                "seconds_min_max": [min(outcome.seconds), max(outcome.seconds)],
                 "baseline_seconds_median": statistics.median(plain.seconds),
                 "sentences": TIMED,
                 "repeats": ROUNDS,
                 "ratio_to": self.unit,
                 "seconds_ratio_min_max": [min(self.ratios(name)), max(self.ratios(name))],
-                "truncated": held.truncated,
+                "truncated": outcome.truncated,
             }
 
     def page(self, command: str) -> str:
@@ -145,7 +145,7 @@ class Report:
         if self.left_out:
             lines += ["", "Not in the table:", ""]
             lines += [f"- {name}: {reason}" for name, reason in self.left_out.items()]
-        cut = sum(held.truncated for held in self.outcomes.values())
+        cut = sum(outcome.truncated for outcome in self.outcomes.values())
         lines += ["", f"Sentences that were cut, over all prompts: {cut}."]
         return "\n".join(lines) + "\n"
 

@@ -67,19 +67,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--only", nargs="*", default=list(SPLITS), choices=list(SPLITS))
     parser.add_argument("--embedder", default="", help="as lastword index takes it")
     parser.add_argument("--dry", action="store_true", help="append nothing to results.jsonl")
-    asked = parser.parse_args(arguments)
-    if not asked.data.is_dir():
-        sys.exit(f"no collections at {asked.data}: give --data")
-    label = "minilm" if asked.embedder else "bundled"
+    options = parser.parse_args(arguments)
+    if not options.data.is_dir():
+        sys.exit(f"no collections at {options.data}: give --data")
+    label = "minilm" if options.embedder else "bundled"
     sets: dict[str, Searched] = {}
-    for name in asked.only:
-        place = asked.runs / f"{name}-{label}"
-        sets[name] = searched(asked.data / name, place, EncoderOptions(embedder=asked.embedder))
+    for name in options.only:
+        place = options.runs / f"{name}-{label}"
+        sets[name] = searched(options.data / name, place, EncoderOptions(embedder=options.embedder))
     default = next(iter(sets.values())).default
     record: dict[str, Any] = {"name": f"fusion/{label}", "measure": MEASURE, "default": default}
     record |= {"gains": gains(sets, default), "methods": methods(sets)}
     sys.stdout.write("\n".join(written(record)) + "\n")
-    if not asked.dry:
+    if not options.dry:
         append(record)
 
 
@@ -87,18 +87,18 @@ def searched(source: Path, place: Path, reading: EncoderOptions) -> Searched:
     """Read the runs that are kept beside `place`, or index the collection there and search it."""
     collection = open_collection(str(source), SPLITS[source.name])
     encoders = make_encoders(reading)
-    kept = {name: place.with_name(f"{place.name}.{name}.trec") for name in encoders}
-    if not all(path.exists() for path in kept.values()):
+    paths = {name: place.with_name(f"{place.name}.{name}.trec") for name in encoders}
+    if not all(path.exists() for path in paths.values()):
         options = BuildOptions(on_empty="skip")
         place.parent.mkdir(parents=True, exist_ok=True)
         if not place.exists():
             build_index(collection.documents(), encoders, place, options)
         with Index.open(place) as index:
             retriever = Retriever(index, encoders, depth=DEPTH)
-            found = retriever.channel_runs(collection.queries(), DEPTH)
-        for name, path in kept.items():
-            write_trec(found[name], path)
-    runs = {name: read_trec(path) for name, path in kept.items()}
+            channel_runs = retriever.channel_runs(collection.queries(), DEPTH)
+        for name, path in paths.items():
+            write_trec(channel_runs[name], path)
+    runs = {name: read_trec(path) for name, path in paths.items()}
     return Searched(runs, collection.qrels(), fusion_for("auto", encoders))
 
 
@@ -107,17 +107,20 @@ def gains(sets: Mapping[str, Searched], default: str) -> dict[str, Any]:
     channels = list(next(iter(sets.values())).runs)
     before = [BEFORE] if set(channels) == {"dense", "sparse", "bm25"} else []
     rivals = {
-        default: {name: held.values(default) for name, held in sets.items()},
+        default: {name: collection.values(default) for name, collection in sets.items()},
         UNSEEN: cross_validated(sets),
     }
-    found: dict[str, Any] = {}
+    gains_by_baseline: dict[str, Any] = {}
     for baseline in (*before, EQUAL):
-        ours = {name: held.values(baseline) for name, held in sets.items()}
-        told = {label: compare({"it": ours, "rival": rival}) for label, rival in rivals.items()}
-        found[baseline] = {
-            label: [_figures(row) for row in (*one.rows, *one.macro)] for label, one in told.items()
+        ours = {name: collection.values(baseline) for name, collection in sets.items()}
+        comparisons = {
+            label: compare({"it": ours, "rival": rival}) for label, rival in rivals.items()
         }
-    return found
+        gains_by_baseline[baseline] = {
+            label: [_figures(row) for row in (*comparison.rows, *comparison.macro)]
+            for label, comparison in comparisons.items()
+        }
+    return gains_by_baseline
 
 
 def cross_validated(sets: Mapping[str, Searched]) -> dict[str, Values]:
@@ -126,12 +129,17 @@ def cross_validated(sets: Mapping[str, Searched]) -> dict[str, Values]:
     Best by the mean over collections; a query's fold is the first byte of SHA-256 of its id.
     """
     settings = grid(len(next(iter(sets.values())).runs), ["minmax"], 0.05)
-    values = {name: sweep(held.runs, held.qrels, MEASURE, settings) for name, held in sets.items()}
-    folds = {
-        name: np.array([hashlib.sha256(one.encode()).digest()[0] % FOLDS for one in held.qrels])
-        for name, held in sets.items()
+    values = {
+        name: sweep(collection.runs, collection.qrels, MEASURE, settings)
+        for name, collection in sets.items()
     }
-    judged = {name: np.zeros(len(held.qrels)) for name, held in sets.items()}
+    folds = {
+        name: np.array(
+            [hashlib.sha256(query_id.encode()).digest()[0] % FOLDS for query_id in collection.qrels]
+        )
+        for name, collection in sets.items()
+    }
+    judged = {name: np.zeros(len(collection.qrels)) for name, collection in sets.items()}
     for fold in range(FOLDS):
         means = [values[name][:, folds[name] != fold].mean(axis=1) for name in sets]
         best = int(np.mean(means, axis=0).argmax())
@@ -139,8 +147,8 @@ def cross_validated(sets: Mapping[str, Searched]) -> dict[str, Values]:
             mine = folds[name] == fold
             judged[name][mine] = values[name][best, mine]
     return {
-        name: {MEASURE: dict(zip(held.qrels, judged[name].tolist(), strict=True))}
-        for name, held in sets.items()
+        name: {MEASURE: dict(zip(collection.qrels, judged[name].tolist(), strict=True))}
+        for name, collection in sets.items()
     }
 
 
@@ -162,20 +170,23 @@ def methods(sets: Mapping[str, Searched]) -> dict[str, dict[str, Any]]:
     channels = list(next(iter(sets.values())).runs)
     settings = grid(len(channels), (*METHODS, "promptreps"), 0.1)
     values = np.mean(
-        [sweep(held.runs, held.qrels, MEASURE, settings).mean(axis=1) for held in sets.values()],
+        [
+            sweep(collection.runs, collection.qrels, MEASURE, settings).mean(axis=1)
+            for collection in sets.values()
+        ],
         axis=0,
     )
-    found = {}
+    by_method = {}
     for method in dict.fromkeys(setting.method for setting in settings):
         mine = [at for at, setting in enumerate(settings) if setting.method == method]
         best = max(mine, key=lambda at: float(values[at]))
         equal = next(at for at in mine if settings[at].is_equal)
-        found[method] = {
+        by_method[method] = {
             "equal": float(values[equal]),
             "best": float(values[best]),
             "weights": _weights(settings[best], channels),
         }
-    return found
+    return by_method
 
 
 def _weights(setting: Setting, channels: list[str]) -> dict[str, float]:
@@ -198,9 +209,9 @@ def written(record: Mapping[str, Any]) -> list[str]:
                     f"| {row['collection']} | {row['queries']} | {figures} | {row['p']:.2g} |"
                 )
     lines += ["", "| method | equal weights | best weights | |", "|---|---:|---:|---|"]
-    for method, held in record["methods"].items():
-        weights = ", ".join(f"{name} {weight:g}" for name, weight in held["weights"].items())
-        lines.append(f"| {method} | {held['equal']:.4f} | {held['best']:.4f} | {weights} |")
+    for method, entry in record["methods"].items():
+        weights = ", ".join(f"{name} {weight:g}" for name, weight in entry["weights"].items())
+        lines.append(f"| {method} | {entry['equal']:.4f} | {entry['best']:.4f} | {weights} |")
     return lines
 
 

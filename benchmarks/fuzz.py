@@ -95,29 +95,29 @@ def _run(name: str, options: argparse.Namespace, keep: Path, console: Console) -
             yield verdict.kind
             place = folder / str(number)
             if verdict.kind in FAULTS:
-                kept = keep / f"{name}-{options.seed}-{first + number}"
+                fault = keep / f"{name}-{options.seed}-{first + number}"
                 console.print(
-                    f"[red]{verdict.kind}[/] {kept.name}: {escape(trial.name)}: "
+                    f"[red]{verdict.kind}[/] {fault.name}: {escape(trial.name)}: "
                     f"{escape(verdict.why)}",
                     soft_wrap=True, highlight=False,
                 )  # fmt: skip
-                shutil.rmtree(kept, ignore_errors=True)
-                shutil.move(place, kept)
-                _describe(kept, trial, verdict)
+                shutil.rmtree(fault, ignore_errors=True)
+                shutil.move(place, fault)
+                _describe(fault, trial, verdict)
             shutil.rmtree(place, ignore_errors=True)
 
 
-def _describe(kept: Path, trial: Trial, verdict: Verdict) -> None:
+def _describe(fault: Path, trial: Trial, verdict: Verdict) -> None:
     """Write commands, and what was said, beside the files of a fault."""
     lines = [shlex.join(("lastword", *command)) for command in trial.commands]
-    (kept / "commands.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8")
-    said = [f"{verdict.kind}: {trial.name}\n{verdict.why}\n"]
+    (fault / "commands.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    texts = [f"{verdict.kind}: {trial.name}\n{verdict.why}\n"]
     for line, outcome in zip(lines, verdict.outcomes, strict=False):
-        said.append(f"\n$ {line}\nexit code {outcome.code}\n{outcome.stdout}{outcome.stderr}")
-    text = "".join(said)
-    (kept / "verdict.txt").write_text(text, "utf-8", "backslashreplace")
+        texts.append(f"\n$ {line}\nexit code {outcome.code}\n{outcome.stdout}{outcome.stderr}")
+    text = "".join(texts)
+    (fault / "verdict.txt").write_text(text, "utf-8", "backslashreplace")
     if trial.stdin:
-        (kept / "stdin.txt").write_bytes(trial.stdin)
+        (fault / "stdin.txt").write_bytes(trial.stdin)
 
 
 def _table(counts: dict[str, Counter[str]], seconds: dict[str, int]) -> Table:

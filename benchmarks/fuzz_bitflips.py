@@ -86,11 +86,11 @@ def search(path: Path, compiled: bool) -> None:
     try:
         with Index.open(path) as index:
             for rows in index._channels.values():
-                for held in rows._searched:
-                    if compiled and isinstance(held, InvertedChannel):
-                        held.prepare()
-                    if not compiled and not isinstance(held, InvertedChannel):
-                        held._approximate = None
+                for channel in rows._searched:
+                    if compiled and isinstance(channel, InvertedChannel):
+                        channel.prepare()
+                    if not compiled and not isinstance(channel, InvertedChannel):
+                        channel._approximate = None
             encoders = _encoders()
             Retriever(index, encoders).search(queries(), 10)
             for document in index.stream():

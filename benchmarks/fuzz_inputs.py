@@ -142,9 +142,9 @@ def campaign(seed: int, count: int) -> Iterator[Trial]:
             yield _elsewhere(rng, subject, name)
             continue
         harmless = rng.random() < 0.3
-        data, what = changed(rng, subject.files[name], HARMLESS if harmless else CHANGES)
+        data, change = changed(rng, subject.files[name], HARMLESS if harmless else CHANGES)
         yield Trial(
-            name=f"{subject.commands[-1][:2]} {name}: {what}"[:200],
+            name=f"{subject.commands[-1][:2]} {name}: {change}"[:200],
             commands=subject.commands,
             files={**subject.files, name: data},
             names=_names(name),
@@ -155,7 +155,7 @@ def campaign(seed: int, count: int) -> Iterator[Trial]:
 def judge_figure(subject: Subject, folder: Path, outcomes: Sequence[Outcome]) -> str:
     """Say what differs from the file as it was; the change is one that must not matter."""
     assert subject.figure is not None
-    failed = next((one.stderr for one in outcomes if one.code), "")
+    failed = next((outcome.stderr for outcome in outcomes if outcome.code), "")
     if failed:
         return f"a harmless change was refused: {failed.strip()[-300:]}"
     file, keys = subject.figure
@@ -182,14 +182,14 @@ def _names(name: str) -> tuple[str, ...]:
 def _elsewhere(rng: Rng, subject: Subject, name: str) -> Trial:
     """Take the file away: nothing, a folder, or a link to nothing or to itself is in its place."""
     files = {key: data for key, data in subject.files.items() if key != name}
-    how = ("missing", "a folder", "a link to nothing", "a link to itself")[rng.integers(4)]
-    if how == "a folder":
+    kind = ("missing", "a folder", "a link to nothing", "a link to itself")[rng.integers(4)]
+    if kind == "a folder":
         files[f"{name}/x"] = b""
     links = {"a link to nothing": "nowhere", "a link to itself": name.rpartition("/")[2]}
     return Trial(
-        name=f"{subject.commands[-1][:2]} {name}: {how}",
+        name=f"{subject.commands[-1][:2]} {name}: {kind}",
         commands=subject.commands,
         files=files,
-        links={name: links[how]} if how in links else {},
+        links={name: links[kind]} if kind in links else {},
         names=_names(name),
     )

@@ -75,15 +75,15 @@ def _empty(rng: Rng, data: bytes) -> bytes:
 
 
 def _packed(rng: Rng, data: bytes) -> bytes:
-    held = (gzip.compress, lzma.compress)[rng.integers(2)](data)
-    return held[: rng.integers(1, len(held) + 1)]
+    packed = (gzip.compress, lzma.compress)[rng.integers(2)](data)
+    return packed[: rng.integers(1, len(packed) + 1)]
 
 
 def _flipped(rng: Rng, data: bytes) -> bytes:
-    held = bytearray(data or b"\0")
+    flipped = bytearray(data or b"\0")
     for _ in range(rng.integers(1, 6)):
-        held[rng.integers(len(held))] = rng.integers(256)
-    return bytes(held)
+        flipped[rng.integers(len(flipped))] = rng.integers(256)
+    return bytes(flipped)
 
 
 def _inserted(rng: Rng, data: bytes) -> bytes:
@@ -94,12 +94,12 @@ def _inserted(rng: Rng, data: bytes) -> bytes:
 def _lines_mixed(rng: Rng, data: bytes) -> bytes:
     lines = data.split(b"\n")
     at, other = rng.integers(len(lines), size=2)
-    how = rng.integers(4)
-    if how == 0:
+    kind = rng.integers(4)
+    if kind == 0:
         lines.insert(at, lines[other])
-    elif how == 1:
+    elif kind == 1:
         del lines[at]
-    elif how == 2:
+    elif kind == 2:
         lines[at] = lines[at] + lines[other]
     else:
         lines[at], lines[other] = lines[other], lines[at]

@@ -71,12 +71,12 @@ def _judge(place: Path, outcomes: Sequence[Outcome], name: str, seed: int, numbe
         at, when = 0, f"after {1000 * seconds:.0f} ms"
         code, _ = _run(work, place, seconds=seconds)
     if code not in (-signal.SIGKILL, _OK):
-        return f"killed {when}: it ended with {code} instead: {_said(place)}"
+        return f"killed {when}: it ended with {code} instead: {_last_line(place)}"
     before = _soundness(work, place)
     if before:
         return f"killed {when}: {before}"
     code, _ = _run(work, place)
-    said = _said(place)
+    line = _last_line(place)
     problems = [] if code in (0, 2) else [f"given again it ended with {code}"]
     state = state_of(work, place)
     if missing := sorted(whole.state.keys() - state.keys()):
@@ -88,7 +88,7 @@ def _judge(place: Path, outcomes: Sequence[Outcome], name: str, seed: int, numbe
     ]
     if differing:
         problems.append(f"differ: {', '.join(sorted(differing)[:5])}")
-    return f"killed {when}: {'; '.join(problems)} ({said})" if problems else ""
+    return f"killed {when}: {'; '.join(problems)} ({line})" if problems else ""
 
 
 def _soundness(work: Work, place: Path) -> str:
@@ -109,14 +109,14 @@ def _whole(name: str, scratch: Path) -> Whole:
     (folder / "start").mkdir(parents=True)
     code, _ = _run(Work(prepare=work.prepare), folder / "start")
     if code:
-        raise RuntimeError(f"{name} cannot be prepared: {_said(folder / 'start')}")
+        raise RuntimeError(f"{name} cannot be prepared: {_last_line(folder / 'start')}")
     _warm()
     shutil.copytree(folder / "start", folder / "whole", symlinks=True)
     began = time.perf_counter()
     code, events = _run(work, folder / "whole", event=1 << 62)
     seconds = time.perf_counter() - began
     if code:
-        raise RuntimeError(f"{name} failed where nobody killed it: {_said(folder / 'whole')}")
+        raise RuntimeError(f"{name} failed where nobody killed it: {_last_line(folder / 'whole')}")
     return Whole(folder / "start", state_of(work, folder / "whole"), seconds, events)
 
 
@@ -150,10 +150,10 @@ def _child(work: Work, place: Path, event: int, writer: int) -> None:
     """Do the work and end the process, whatever happens."""
     code, counted = 99, [0]
     try:
-        said = os.open(f"{place}.said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        output = os.open(f"{place}.said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for stream in (1, 2):
-            os.dup2(said, stream)
-        sys.stdout = sys.stderr = os.fdopen(said, "w", errors="backslashreplace")
+            os.dup2(output, stream)
+        sys.stdout = sys.stderr = os.fdopen(output, "w", errors="backslashreplace")
         os.chdir(place)
         if event:
             _count_operations(place, event, counted)
@@ -184,7 +184,7 @@ def _count_operations(place: Path, event: int, counted: list[int]) -> None:
     sys.addaudithook(hook)
 
 
-def _said(place: Path) -> str:
+def _last_line(place: Path) -> str:
     try:
         text = Path(f"{place}.said").read_text("utf-8", "backslashreplace").strip()
     except FileNotFoundError:

@@ -125,8 +125,10 @@ def _full(place: Path) -> None:
 
 
 def _judgements(place: Path, queries: str, qrels: str) -> None:
-    asked = [{"_id": f"q{at}", "text": f"{_NAMES[at % 5][at % 3]} number{at}"} for at in range(60)]
-    _lines(place / queries, asked)
+    records = [
+        {"_id": f"q{at}", "text": f"{_NAMES[at % 5][at % 3]} number{at}"} for at in range(60)
+    ]
+    _lines(place / queries, records)
     judged = "".join(f"q{at}\td{at}\t1\n" for at in range(60))
     (place / qrels).write_text(f"query-id\tcorpus-id\tscore\n{judged}")
 

@@ -57,9 +57,9 @@ def campaign(seed: int, count: int) -> Iterator[Trial]:
             rng = np.random.default_rng([seed, number])
             name = "words" if rng.random() < 0.6 else "vectors"
             whole = (bases[name] / _MANIFEST).read_bytes()
-            data, what = _spoilt(rng, whole) if rng.random() < 0.15 else _changed(rng, whole)
+            data, change = _spoilt(rng, whole) if rng.random() < 0.15 else _changed(rng, whole)
             yield Trial(
-                name=f"{name}: {what}"[:200],
+                name=f"{name}: {change}"[:200],
                 commands=_COMMANDS[name],
                 base=bases[name],
                 files={_MANIFEST: data},
@@ -85,7 +85,7 @@ def _changed(rng: Rng, whole: bytes) -> tuple[bytes, str]:
     from index.manifest_file import content_checksum
 
     data = json.loads(whole)
-    said = []
+    changes = []
     for _ in range(int(rng.integers(1, 4))):
         root = data.get("content") if rng.random() < 0.95 else data
         parts = [part for part in _parts(root) if part]
@@ -93,33 +93,33 @@ def _changed(rng: Rng, whole: bytes) -> tuple[bytes, str]:
             break
         within = _pick(rng, parts)
         key = _pick(rng, list(within) if isinstance(within, dict) else list(range(len(within))))
-        said.append(_change(rng, within, key))
+        changes.append(_change(rng, within, key))
     if rng.random() < 0.95 and isinstance(data, dict):
         try:
             data["checksum"] = content_checksum(data.get("content"))
         except (ValueError, RecursionError):
-            said.append("no checksum")
+            changes.append("no checksum")
     text = json.dumps(data, ensure_ascii=bool(rng.random() < 0.2))
-    return text.encode("utf-8", "surrogatepass"), "; ".join(said)
+    return text.encode("utf-8", "surrogatepass"), "; ".join(changes)
 
 
 def _change(rng: Rng, within: Any, key: Any) -> str:  # noqa: ANN401 - JSON
-    how = rng.random()
-    if how < 0.15:
+    chance = rng.random()
+    if chance < 0.15:
         del within[key]
         return f"without {key}"
-    if how < 0.3:
+    if chance < 0.3:
         other = _pick(rng, list(within) if isinstance(within, dict) else list(range(len(within))))
         within[key], within[other] = within[other], within[key]
         return f"{key} and {other} exchanged"
-    if how < 0.4 and isinstance(within, list):
+    if chance < 0.4 and isinstance(within, list):
         within.append(copy.deepcopy(within[key]))
         return f"{key} twice"
-    if how < 0.5 and isinstance(within, dict):
+    if chance < 0.5 and isinstance(within, dict):
         new = _pick(rng, [value for value in _VALUES if isinstance(value, str)])
         within[new] = within.pop(key)
         return f"{key} is called {new[:20]!r}"
-    if how < 0.6 and isinstance(within[key], int):
+    if chance < 0.6 and isinstance(within[key], int):
         within[key] += int(rng.integers(-2, 3))
         return f"{key} is {within[key]}"
     within[key] = copy.deepcopy(_pick(rng, _VALUES))

@@ -56,14 +56,14 @@ def campaign(seed: int, count: int) -> Iterator[Trial]:
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         files = dict(base) if number % 4 == 3 else {n: base[n] for n in base if n not in _SBERT}
-        said = [_pick(rng, _CHANGES)(rng, files) for _ in range(rng.choice([1, 1, 2, 3]))]
+        changes = [_pick(rng, _CHANGES)(rng, files) for _ in range(rng.choice([1, 1, 2, 3]))]
         sbert = "modules.json" in base and number % 4 == 3
         model = ("--embedder", f"sbert:{FOLDER}") if sbert else ("--model", FOLDER)
         prompt = () if sbert else (("--prompt", "e5-mistral"), ("--prompt", "promptreps"), ())
         chosen = _pick(rng, prompt) if prompt else ()
         more = ("--channels", "dense,bm25") if "e5-mistral" in chosen else ()
         yield Trial(
-            name=f"{'sbert' if sbert else 'llm'}: {'; '.join(said)}"[:200],
+            name=f"{'sbert' if sbert else 'llm'}: {'; '.join(changes)}"[:200],
             commands=(
                 ("index", "a.jsonl", "-o", "x", *model, *chosen, *more, "-q"),
                 ("search", "x", "lava", "-q"),
@@ -76,10 +76,10 @@ def campaign(seed: int, count: int) -> Iterator[Trial]:
 
 def _answers(folder: Path, outcomes: Sequence[Outcome]) -> str:
     """An index that was made must be one that can be searched."""
-    made, searched = outcomes
-    if made.code == 0 and searched.code != 0:
+    build, searched = outcomes
+    if build.code == 0 and searched.code != 0:
         return f"indexed, but cannot be searched: {searched.stderr.strip()[:200]}"
-    return "a folder is left behind" if made.code and (folder / "x").exists() else ""
+    return "a folder is left behind" if build.code and (folder / "x").exists() else ""
 
 
 @cache
@@ -129,12 +129,12 @@ def _set(rng: Rng, files: Files, name: str) -> str:
     key = _pick(rng, list(table) or ["x"])
     if rng.random() < 0.15:
         table.pop(key, None)
-        what = f"no {key}"
+        change = f"no {key}"
     else:
         table[key] = _pick(rng, _VALUES)
-        what = f"{key} = {str(table[key])[:40]!r}"
+        change = f"{key} = {str(table[key])[:40]!r}"
     files[name] = json.dumps(data).encode()
-    return f"{name}: {what}"
+    return f"{name}: {change}"
 
 
 def _tables(value: object) -> Iterator[dict[str, Any]]:
@@ -166,9 +166,9 @@ def _spoilt(rng: Rng, files: Files) -> str:
         "utf-16": data.decode("latin-1").encode("utf-16"),
         "BOM": b"\xef\xbb\xbf" + data,
     }
-    what = _pick(rng, list(kinds))
-    files[name] = kinds[what]
-    return f"{name}: {what}"
+    kind = _pick(rng, list(kinds))
+    files[name] = kinds[kind]
+    return f"{name}: {kind}"
 
 
 def _gone(rng: Rng, files: Files) -> str:
@@ -230,13 +230,13 @@ def _weights(rng: Rng, files: Files) -> str:
         "one more": {name: array, "model.layers.7.mlp.up_proj.weight": array},
         "bias": {name: array, name.replace("weight", "bias"): np.ones(len(array), np.float32)},
     }
-    what = _pick(rng, list(changes))
-    kept = {key: one for key, one in arrays.items() if key != name}
+    kind = _pick(rng, list(changes))
+    others = {key: other for key, other in arrays.items() if key != name}
     if rng.random() < 0.1:
-        what, kept, changes = "of nothing", {}, {"of nothing": {}}
-    fresh = {key: np.asarray(one, order="C") for key, one in changes[what].items()}
-    files[WEIGHTS] = save(kept | fresh, {"format": "pt"})
-    return f"{name}: {what}"
+        kind, others, changes = "of nothing", {}, {"of nothing": {}}
+    fresh = {key: np.asarray(value, order="C") for key, value in changes[kind].items()}
+    files[WEIGHTS] = save(others | fresh, {"format": "pt"})
+    return f"{name}: {kind}"
 
 
 def _sharded(rng: Rng, files: Files) -> str:

@@ -153,7 +153,7 @@ def _slots(parameters: Sequence[Any]) -> Iterator[Slot]:
 
 def _changed(rng: Rng, command: str, slots: Sequence[Slot]) -> tuple[Call, list[str]]:
     """Change one to three values of a call; one that is there already is replaced."""
-    call, said = list(CALLS[command]), []
+    call, changes = list(CALLS[command]), []
     weights = np.array([0.2 if slot.flag else 1.0 for slot in slots])  # a flag has no value
     size = min(len(slots), int(rng.integers(1, 4)))
     chosen = rng.choice(len(slots), size, replace=False, p=weights / weights.sum())
@@ -162,10 +162,10 @@ def _changed(rng: Rng, command: str, slots: Sequence[Slot]) -> tuple[Call, list[
             _take_out(call, WORDS[0])
         if slot.flag:
             call.append(slot.name)
-            said.append(slot.name)
+            changes.append(slot.name)
             continue
         value = _value(rng, slot)
-        said.append(f"{slot.name} {value[:40]!r}")
+        changes.append(f"{slot.name} {value[:40]!r}")
         if slot.position is None:
             _take_out(call, slot.name)
             call += [slot.name, value]
@@ -173,7 +173,7 @@ def _changed(rng: Rng, command: str, slots: Sequence[Slot]) -> tuple[Call, list[
             call[slot.position] = value
         else:
             call.append(value)
-    return tuple(call), said
+    return tuple(call), changes
 
 
 def _take_out(call: list[str], option: str) -> None:

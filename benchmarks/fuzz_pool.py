@@ -76,15 +76,15 @@ class _Worker:
             if self._pipe.poll(seconds):
                 verdict: Verdict = self._pipe.recv()
                 return verdict
-            said = Verdict("hang", f"no end within {seconds:.0f} seconds")
+            failure = Verdict("hang", f"no end within {seconds:.0f} seconds")
         except (EOFError, OSError):
             self._process.join(10)
             code = self._process.exitcode or 0
             name = signal.Signals(-code).name if code < 0 else f"the process ended with {code}"
-            said = Verdict("signal", name)
+            failure = Verdict("signal", name)
         self.stop()
         self._start()
-        return said
+        return failure
 
     def stop(self) -> None:
         """End the process, whatever it does."""
@@ -164,10 +164,10 @@ def _command(arguments: tuple[str, ...], stdin: bytes, place: Path) -> Outcome:
         os.chdir(place.parent)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    said = [os.pread(file, 1 << 20, 0).decode("utf-8", "backslashreplace") for file in files[1:]]
+    texts = [os.pread(file, 1 << 20, 0).decode("utf-8", "backslashreplace") for file in files[1:]]
     for file in files:
         os.close(file)
-    return Outcome(code, *said)
+    return Outcome(code, *texts)
 
 
 def _writable(file: int) -> TextIO:

@@ -87,15 +87,15 @@ def campaign(seed: int, count: int) -> Iterator[Trial]:
         at = int(rng.integers(len(sources)))
         kind = rng.random()
         if kind < 0.25:
-            how: Callable[..., bytes] = _pick(rng, _SPOILT)
-            data, what = how(rng, sources[at].encode()), how.__name__.strip("_")
+            spoil: Callable[..., bytes] = _pick(rng, _SPOILT)
+            data, change = spoil(rng, sources[at].encode()), spoil.__name__.strip("_")
         elif kind < 0.6:
-            data, what = _likely(rng, tables[at])
+            data, change = _likely(rng, tables[at])
         else:
-            data, what = _changed(rng, tables[at], keys)
+            data, change = _changed(rng, tables[at], keys)
         searched = number % 3 == 0
         yield Trial(
-            name=f"{_SOURCES[at].name}: {what}"[:200].encode("unicode_escape").decode(),
+            name=f"{_SOURCES[at].name}: {change}"[:200].encode("unicode_escape").decode(),
             commands=_SEARCH if searched else (_SHOW,),
             files={FILE: data, "a.jsonl": _TEXTS},
             names=(
@@ -114,54 +114,54 @@ def campaign(seed: int, count: int) -> Iterator[Trial]:
 
 def _answers(folder: Path, outcomes: Sequence[Outcome]) -> str:
     """An index that was made must be one that can be searched."""
-    made, searched = outcomes
-    if made.code == 0 and searched.code != 0:
+    build, searched = outcomes
+    if build.code == 0 and searched.code != 0:
         return f"indexed, but cannot be searched: {searched.stderr.strip()[:200]}"
-    return "a folder is left behind" if made.code and (folder / "x").exists() else ""
+    return "a folder is left behind" if build.code and (folder / "x").exists() else ""
 
 
 def _changed(rng: Rng, table: dict[str, Any], keys: list[str]) -> tuple[bytes, str]:
     """Change one to three values or keys of a prompt."""
     table = json.loads(json.dumps(table))  # a copy
-    said = []
+    changes = []
     for _ in range(int(rng.integers(1, 4))):
         within = _pick(rng, list(_tables(table)))
         key = _pick(rng, list(within) or ["x"])
         change = rng.random()
         if change < 0.15:
             within.pop(key, None)
-            said.append(f"no {key}")
+            changes.append(f"no {key}")
         elif change < 0.45:
             text = "".join(_pick(rng, _SLOTS) for _ in range(rng.integers(0, 6)))
             name = _pick(rng, ("template", "template", "user", "system", "prefill", "task"))
             within[name] = text
-            said.append(f"{name} = {text!r}")
+            changes.append(f"{name} = {text!r}")
         else:
             if change > 0.7:
                 key = _pick(rng, (*keys, "needless"))
             within[key] = _pick(rng, _VALUES)
-            said.append(f"{key} = {str(within[key])[:40]}")
+            changes.append(f"{key} = {str(within[key])[:40]}")
     lines = [f"{_written(key)} = {_written(value)}\n" for key, value in table.items()]
-    return "".join(lines).encode(), "; ".join(said)
+    return "".join(lines).encode(), "; ".join(changes)
 
 
 def _likely(rng: Rng, table: dict[str, Any]) -> tuple[bytes, str]:
     """Set rules to values that each could be right, and templates to ones with a text in them."""
     table = {key: value for key, value in table.items() if key not in _LIKELY or rng.random() < 0.8}
-    said = []
+    changes = []
     for name in rng.permutation(list(_LIKELY))[: rng.integers(1, 3)].tolist():
-        rules = {key: _pick(rng, held) for key, held in _LIKELY[name].items()}
-        kept = {key: rules[key] for key in rules if name in _WHOLE or rng.random() < 0.4}
-        table[name] = {**table.get(name, {}), **kept}
-        said.append(f"{name}: {kept}")
+        rules = {key: _pick(rng, values) for key, values in _LIKELY[name].items()}
+        chosen = {key: rules[key] for key in rules if name in _WHOLE or rng.random() < 0.4}
+        table[name] = {**table.get(name, {}), **chosen}
+        changes.append(f"{name}: {chosen}")
     if rng.random() < 0.8:
         worded = ("both", "query", "document", "form")
         sides = ("both",) if rng.random() < 0.5 else worded[1:3]
         table = {key: value for key, value in table.items() if key not in worded}
         table |= {side: _wording(rng, "prepend" in table) for side in sides}
-        said.append(f"{table[sides[-1]]}")
+        changes.append(f"{table[sides[-1]]}")
     lines = [f"{_written(key)} = {_written(value)}\n" for key, value in table.items()]
-    return "".join(lines).encode(), "; ".join(said)
+    return "".join(lines).encode(), "; ".join(changes)
 
 
 def _wording(rng: Rng, is_fed: bool) -> dict[str, Any]:

@@ -92,9 +92,9 @@ def verdict_of(trial: Trial, outcomes: Sequence[Outcome], judged: str) -> Verdic
 
 
 def _of_outcome(trial: Trial, outcome: Outcome) -> Verdict:
-    said = outcome.stderr.strip()
-    last = said.splitlines()[-1] if said else ""
-    if "Traceback (most recent call last)" in said:
+    texts = outcome.stderr.strip()
+    last = texts.splitlines()[-1] if texts else ""
+    if "Traceback (most recent call last)" in texts:
         return Verdict("traceback", last)
     if outcome.code == 0:
         return Verdict("right")

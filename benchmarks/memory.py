@@ -114,8 +114,8 @@ def main() -> None:
 def _apart(n: int, repeats: int) -> dict[str, object]:
     command = [sys.executable, "-m", "benchmarks.memory", "--one", str(n), str(repeats)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: dict[str, object] = json.loads(done.stdout)
-    return found
+    case: dict[str, object] = json.loads(done.stdout)
+    return case
 
 
 def _mb(field: str) -> float:

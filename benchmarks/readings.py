@@ -208,14 +208,14 @@ def _fan_out(backbone: Backbone, options: LLMOptions) -> Pair:
     endings = random_texts(backbone, 16, 20, seed=1)
     prompts = [_plain([f"{{text}} {ending}"]) for ending in endings]
     apart = [LLMEncoder(backbone, prompt, options) for prompt in prompts]
-    together = LLMEncoder(backbone, _plain([f"{{text}} {one}" for one in endings]), options)
+    together = LLMEncoder(backbone, _plain([f"{{text}} {ending}" for ending in endings]), options)
     return Pair(
         "fan-out-of-16",
         ">= 5",
         Side("16 endings after one text", lambda: together.states_each(texts, Role.QUERY)),
         Side(
             "16 encoders",
-            lambda: np.concatenate([one.states_each(texts, Role.QUERY) for one in apart]),
+            lambda: np.concatenate([ending.states_each(texts, Role.QUERY) for ending in apart]),
         ),
         equal=True,
     )
@@ -257,7 +257,7 @@ PAIRS: Mapping[str, Callable[[Backbone, LLMOptions], Pair]] = {
 
 
 def _plain(wordings: Sequence[str]) -> Prompt:
-    templates = tuple(Template(one) for one in wordings)
+    templates = tuple(Template(wording) for wording in wordings)
     return Prompt("endings", (PromptVariant("plain", templates, templates),), DENSE)
 
 

@@ -32,11 +32,11 @@ _PYTHON = re.compile(r"Python \d+\.\d+\.\d+")
 
 def examples(text: str) -> list[tuple[str, str]]:
     """Return the commands of README and what it says that they print."""
-    found = []
+    pairs = []
     for block in _BLOCK.findall(text):
         _, *parts = _EXAMPLE.split(block)
-        found += list(zip(parts[::2], (part.strip("\n") for part in parts[1::2]), strict=True))
-    return found
+        pairs += list(zip(parts[::2], (part.strip("\n") for part in parts[1::2]), strict=True))
+    return pairs
 
 
 def python_of(text: str) -> str:
@@ -56,8 +56,8 @@ def rewritten(text: str, index: Path) -> str:
     """Return README with what its commands print now."""
 
     def block(match: "re.Match[str]") -> str:
-        shown = [f"$ {command}\n{printed(command, index)}" for command, _ in examples(match[0])]
-        return "```\n" + "\n\n".join(shown) + "\n```"
+        parts = [f"$ {command}\n{printed(command, index)}" for command, _ in examples(match[0])]
+        return "```\n" + "\n\n".join(parts) + "\n```"
 
     return _PYTHON.sub(this_python(), _BLOCK.sub(block, text), count=1)
 
@@ -67,19 +67,21 @@ def printed(command: str, index: Path) -> str:
     words = shlex.split(command.replace(DEMO, shlex.quote(str(index))))
     ours, theirs = pty.openpty()
     ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, WIDTH, 0, 0))
-    held = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")
+    }
     with subprocess.Popen(
         [sys.executable, "-m", *words],
         stdin=subprocess.DEVNULL,
         stdout=theirs,
         stderr=subprocess.PIPE,
-        env=held | {"TERM": "xterm", "NO_COLOR": "1"},
+        env=environment | {"TERM": "xterm", "NO_COLOR": "1"},
     ) as running:
         os.close(theirs)
         text = _read_to_end(ours).decode()
-        said = running.stderr.read().decode() if running.stderr else ""
+        message = running.stderr.read().decode() if running.stderr else ""
     if running.returncode:
-        raise ValueError(f"{command}: exit code {running.returncode}: {said}")
+        raise ValueError(f"{command}: exit code {running.returncode}: {message}")
     lines = (line.rstrip() for line in _STYLE.sub("", text).replace("\r\n", "\n").split("\n"))
     return "\n".join(lines).rstrip("\n")
 
@@ -106,16 +108,16 @@ def demo_index_in_cache() -> Path | None:
 
 
 def _read_to_end(terminal: int) -> bytes:
-    read = b""
+    data = b""
     with os.fdopen(terminal, "rb", buffering=0) as file:
         while True:
             try:
                 some = file.read(4096)
             except OSError:  # how Linux says that nobody writes any more
-                return read
+                return data
             if not some:
-                return read
-            read += some
+                return data
+            data += some
 
 
 def main() -> int:

@@ -24,11 +24,11 @@ def append(record: Mapping[str, object]) -> None:
     Raises:
         ValueError: a key would be written over.
     """
-    where = surroundings()
-    if clash := sorted(record.keys() & where.keys()):
+    facts = surroundings()
+    if clash := sorted(record.keys() & facts.keys()):
         raise ValueError(f"{', '.join(clash)} are added to every record; name yours otherwise")
     with RESULTS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({**record, **where}, ensure_ascii=False) + "\n")
+        file.write(json.dumps({**record, **facts}, ensure_ascii=False) + "\n")
 
 
 def surroundings() -> dict[str, object]:

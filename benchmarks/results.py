@@ -83,8 +83,8 @@ def main() -> None:
         ("transfer", "classification", "accuracy"),
     ):
         judged = {name: _by(kind, folder, name) for name in MODELS}
-        folders = {name: one.run(args.data, args.runs) for name, one in judged.items()}
-        parts += _table(TITLES[kind], [one.command for one in judged.values()], folders, measure)
+        folders = {name: by.run(args.data, args.runs) for name, by in judged.items()}
+        parts += _table(TITLES[kind], [by.command for by in judged.values()], folders, measure)
     args.out.write_text("\n".join(parts), encoding="utf-8")
 
 
@@ -105,7 +105,10 @@ def _retrieval(data: Path, runs: Path) -> Iterator[str]:
     folder = Evaluation(RETRIEVAL.folder, _spelled(RETRIEVAL.command)).run(data, runs)
     records = {name: folder.records[name] for name in COLLECTIONS}
     gains = compare(
-        {run: {name: one.values[run] for name, one in records.items()} for run in ("bm25", "fused")}
+        {
+            run: {name: record.values[run] for name, record in records.items()}
+            for run in ("bm25", "fused")
+        }
     )
     place = "runs/results/retrieval"
     yield f"## Retrieval: nDCG@10, the bundled model\n\n```\n{RETRIEVAL.command} --out {place}"
@@ -122,8 +125,8 @@ def _retrieval(data: Path, runs: Path) -> Iterator[str]:
             if row.interval is None
             else f" ({row.interval.low:+.4f} to {row.interval.high:+.4f})"
         )
-        told = [f"{row.difference:+.4f}{span}", _p(row.test.p), _p(row.p_holm)]
-        yield f"| {' | '.join([row.dataset, str(record.size), *cells, flat, *told])} |"
+        gain_cells = [f"{row.difference:+.4f}{span}", _p(row.test.p), _p(row.p_holm)]
+        yield f"| {' | '.join([row.dataset, str(record.size), *cells, flat, *gain_cells])} |"
     yield ""
 
 
@@ -133,8 +136,8 @@ def _p(p: float) -> str:
 
 def _spelled(command: str) -> str:
     """Write out {a,b}, which a shell would."""
-    head, _, rest = command.partition("{")
-    names, _, tail = rest.partition("}")
+    head, _, remainder = command.partition("{")
+    names, _, tail = remainder.partition("}")
     start, _, stem = head.rpartition(" ")
     return f"{start} {' '.join(stem + name + tail for name in names.split(','))}"
 
@@ -146,14 +149,16 @@ def _table(
     yield f"| | items | {' | '.join(folders)} |"
     yield "|---|---|" + "---|" * len(folders)
     values = {
-        name: {one.dataset: 100 * one.measures[measure] for one in held.records.values()}
-        for name, held in folders.items()
+        name: {
+            record.dataset: 100 * record.measures[measure] for record in figures.records.values()
+        }
+        for name, figures in folders.items()
     }
     first = next(iter(folders.values()))
     for dataset, record in first.records.items():
-        cells = [f"{held[dataset]:.2f}" for held in values.values()]
+        cells = [f"{figures[dataset]:.2f}" for figures in values.values()]
         yield f"| {' | '.join([dataset, f'{record.size:,}', *cells])} |"
-    averages = [f"{sum(held.values()) / len(held):.2f}" for held in values.values()]
+    averages = [f"{sum(figures.values()) / len(figures):.2f}" for figures in values.values()]
     yield f"| {' | '.join(['mean', '', *averages])} |"
     yield ""
 

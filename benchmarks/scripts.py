@@ -59,18 +59,18 @@ def recall(analysis: int, folder: Path) -> dict[tuple[str, str], tuple[float, fl
     some = sentences()
     path = folder / f"analysis-{analysis}.index"
     encoders = {"bm25": BM25Encoder(analysis=analysis)}
-    build_index((Document(one.id, "", one.text) for one in some), encoders, path)
+    build_index((Document(sentence.id, "", sentence.text) for sentence in some), encoders, path)
     figures: dict[tuple[str, str], tuple[float, float]] = {}
     with Index.open(path) as index:
         retriever = Retriever(index, encoders)
-        for script in dict.fromkeys(one.script for one in some):
-            mine = [one for one in some if one.script == script]
-            qrels = {one.id: {one.id: 1} for one in mine}
+        for script in dict.fromkeys(sentence.script for sentence in some):
+            mine = [sentence for sentence in some if sentence.script == script]
+            qrels = {sentence.id: {sentence.id: 1} for sentence in mine}
             for name in QUERIES:
-                run = retriever.search({one.id: one.queries[name] for one in mine}, len(some))
+                run = retriever.search({part.id: part.queries[name] for part in mine}, len(some))
                 values = evaluate(run, qrels, ["R@1000", "RR@1"])
-                found, first = (list(values[one].values()) for one in ("R@1000", "RR@1"))
-                figures[script, name] = (sum(found) / len(mine), sum(first) / len(mine))
+                recalls, firsts = (list(values[measure].values()) for measure in ("R@1000", "RR@1"))
+                figures[script, name] = (sum(recalls) / len(mine), sum(firsts) / len(mine))
     return figures
 
 
@@ -96,9 +96,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         before, after = (recall(analysis, Path(folder)) for analysis in (1, ANALYSIS))
     table = Table("script", "query", "found before", "first before", "found", "first")
-    for (script, name), (found, first) in after.items():
+    for (script, name), (share, first) in after.items():
         old = before[script, name]
-        table.add_row(script, name, *(f"{share:.3f}" for share in (*old, found, first)))
+        table.add_row(script, name, *(f"{value:.3f}" for value in (*old, share, first)))
     console = Console(width=100)
     console.print(table)
     if options.collections:

@@ -71,9 +71,11 @@ def _collections(data: Path, documents: int) -> Iterator[Collection]:
     if (data / "scifact/corpus.jsonl").is_file():
         encoder = BM25Encoder()
         corpus = _texts(data / "scifact/corpus.jsonl")
-        asked = _texts(data / "scifact/queries.jsonl", _judged(data / "scifact/qrels/test.tsv"))
+        query_texts = _texts(
+            data / "scifact/queries.jsonl", _judged(data / "scifact/qrels/test.tsv")
+        )
         counts = _sparse(encoder, corpus, Role.DOCUMENT)
-        queries = _sparse(encoder, asked, Role.QUERY)
+        queries = _sparse(encoder, query_texts, Role.QUERY)
         yield Collection("scifact, BM25", counts, queries, Weighting("bm25"))
     else:
         Console().print(f"scifact is left out: {data} holds no scifact/corpus.jsonl")
@@ -100,12 +102,12 @@ def synthetic(
     ones = np.ones(len(words), np.float32)
     counts = csr_matrix((ones, words, bounds), shape=(documents, vocabulary))
     counts.sum_duplicates()
-    asked = [
+    query_terms = [
         np.unique(random.choice(counts[row].indices, random.integers(3, 13)))
         for row in random.integers(documents, size=queries)
     ]
-    ends = np.concatenate([[0], np.cumsum([len(terms) for terms in asked])])
-    terms = np.concatenate(asked)
+    ends = np.concatenate([[0], np.cumsum([len(terms) for terms in query_terms])])
+    terms = np.concatenate(query_terms)
     return counts, csr_matrix(
         (np.ones(len(terms), np.float32), terms, ends), shape=(queries, vocabulary)
     )
@@ -128,8 +130,8 @@ class Bm25s:
         self._program.vocab_dict = {str(term): at for at, term in enumerate(postings.terms)}
         self._program.unique_token_ids_set = set(range(len(postings.terms)))
         at = np.searchsorted(postings.terms, queries.indices)
-        held = postings.terms[np.minimum(at, len(postings.terms) - 1)] == queries.indices
-        repeats = np.where(held, queries.data, 0).astype(np.int64)  # it knows no query weights
+        known = postings.terms[np.minimum(at, len(postings.terms) - 1)] == queries.indices
+        repeats = np.where(known, queries.data, 0).astype(np.int64)  # it knows no query weights
         self._queries: list[list[int]] = [
             np.repeat(at[start:end], repeats[start:end]).tolist()
             for start, end in pairwise(queries.indptr)
@@ -137,8 +139,8 @@ class Bm25s:
 
     def search(self, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return rows and scores, both (q, k)."""
-        found = self._program.retrieve(self._queries, k=k, n_threads=cores(), show_progress=False)
-        return found.documents, found.scores
+        hits = self._program.retrieve(self._queries, k=k, n_threads=cores(), show_progress=False)
+        return hits.documents, hits.scores
 
 
 def _compare(collection: Collection, bandwidth: float) -> Iterator[dict[str, Any]]:
@@ -204,8 +206,8 @@ def _in_turns(
 def _bytes_touched(postings: Postings, queries: csr_matrix) -> int:
     """Return the bytes that queries read: 8 for each entry, and 8 for each score."""
     at = np.searchsorted(postings.terms, queries.indices).clip(max=len(postings.terms) - 1)
-    held = postings.terms[at] == queries.indices
-    entries = postings.document_frequency()[at[held]].sum()
+    known = postings.terms[at] == queries.indices
+    entries = postings.document_frequency()[at[known]].sum()
     return int(8 * entries + 8 * postings.rows * queries.shape[0])
 
 
@@ -230,13 +232,13 @@ def _judged(path: Path) -> set[str]:
     return {line.split("\t")[0] for line in path.read_text(encoding="utf-8").splitlines()[1:]}
 
 
-def _texts(path: Path, wanted: set[str] | None = None) -> list[str]:
+def _texts(path: Path, ids: set[str] | None = None) -> list[str]:
     with path.open(encoding="utf-8") as file:
         lines = [json.loads(line) for line in file]
     return [
         f"{line.get('title', '')} {line['text']}".strip()
         for line in lines
-        if wanted is None or line["_id"] in wanted
+        if ids is None or line["_id"] in ids
     ]
 
 

@@ -68,14 +68,14 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true", help="append nothing to results.jsonl")
     options = parser.parse_args()
     console = Console()
-    shown = Table("systems", "queries", "tied", "p <= .05", "covered", "width", "within")
+    output = Table("systems", "queries", "tied", "p <= .05", "covered", "width", "within")
     for name, kinds, sizes in track([*settings()], console=console):
-        found = measure(kinds, sizes, options.pairs)
+        figures = measure(kinds, sizes, options.pairs)
         line = {"name": f"statistics/{name}", "queries": list(sizes), "pairs": options.pairs}
         if not options.dry:
-            append({**line, **found})
-        shown.add_row(name, "+".join(map(str, sizes)), *cells(found))
-    console.print(shown)
+            append({**line, **figures})
+        output.add_row(name, "+".join(map(str, sizes)), *cells(figures))
+    console.print(output)
 
 
 def settings() -> Iterator[tuple[str, tuple[Kind, ...], tuple[int, ...]]]:
@@ -95,11 +95,11 @@ def measure(kinds: tuple[Kind, ...], sizes: tuple[int, ...], pairs: int) -> dict
     rng = np.random.default_rng(0)
     alike = all(kind.more_signal == 0 and kind.noise_factor == 1 for kind in kinds)
     truth = 0.0 if alike else population(kinds[0])
-    found, covered, tied, widths = 0, 0, [], []
+    significant, covered, tied, widths = 0, 0, [], []
     for _ in range(pairs):
         strata = [differences(kind, n, rng) for kind, n in zip(kinds, sizes, strict=True)]
-        parts = np.concatenate([held / (len(held) * len(strata)) for held in strata])
-        found += sign_flip_test(parts, rng).p <= _ALPHA
+        parts = np.concatenate([stratum / (len(stratum) * len(strata)) for stratum in strata])
+        significant += sign_flip_test(parts, rng).p <= _ALPHA
         interval = mean_interval(strata, rng)
         assert interval is not None
         covered += interval.low <= truth <= interval.high
@@ -108,7 +108,7 @@ def measure(kinds: tuple[Kind, ...], sizes: tuple[int, ...], pairs: int) -> dict
     return {
         "difference": truth,
         "share_tied": float(np.mean(tied)),
-        "share_p_below_05": found / pairs,
+        "share_p_below_05": significant / pairs,
         "goal_p_below_05": FALSE_POSITIVES if alike else None,
         "share_covered": covered / pairs,
         "goal_covered": COVERAGE,
@@ -143,15 +143,15 @@ def ndcg(scores: Values, relevant: NDArray[np.bool_]) -> Values:
     return np.asarray(np.take_along_axis(relevant, best, 1) @ discounts / ideal)
 
 
-def cells(found: dict[str, object]) -> list[str]:
+def cells(figures: dict[str, object]) -> list[str]:
     """Lay out a line of the table."""
-    numbers = {name: held for name, held in found.items() if isinstance(held, float)}
+    numbers = {name: value for name, value in figures.items() if isinstance(value, float)}
     positive, covered = numbers["share_p_below_05"], numbers["share_covered"]
     within = COVERAGE[0] <= covered <= COVERAGE[1]
-    if found["goal_p_below_05"]:
+    if figures["goal_p_below_05"]:
         within = within and FALSE_POSITIVES[0] <= positive <= FALSE_POSITIVES[1]
-    shown = [f"{held:.3f}" for held in (numbers["share_tied"], positive, covered)]
-    return [*shown, f"{numbers['width_median']:.3f}", "yes" if within else "NO"]
+    shares = [f"{value:.3f}" for value in (numbers["share_tied"], positive, covered)]
+    return [*shares, f"{numbers['width_median']:.3f}", "yes" if within else "NO"]
 
 
 if __name__ == "__main__":

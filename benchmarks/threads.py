@@ -38,7 +38,9 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     encoders = make_encoders()
     texts = some_texts()
-    serial = [[row_bytes(one.encode([text], Role.QUERY)) for text in texts] for one in encoders]
+    serial = [
+        [row_bytes(encoder.encode([text], Role.QUERY)) for text in texts] for encoder in encoders
+    ]
 
     def is_equal(call: int) -> bool:
         prompt, text = call % len(encoders), call // len(encoders) % TEXTS

@@ -33,15 +33,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--channels", nargs="*", default=list(CHANNELS), choices=list(CHANNELS))
     parser.add_argument("--budget", default="2M-tokens")
     parser.add_argument("--dry", action="store_true", help="append nothing to results.jsonl")
-    asked = parser.parse_args(arguments)
-    if not asked.data.is_dir():
-        sys.exit(f"no collections at {asked.data}: give --data")
+    options = parser.parse_args(arguments)
+    if not options.data.is_dir():
+        sys.exit(f"no collections at {options.data}: give --data")
     rows = []
-    for name in asked.only:
-        for channels in asked.channels:
-            record = tuned(asked.data / name, channels, asked.budget)
+    for name in options.only:
+        for channels in options.channels:
+            record = tuned(options.data / name, channels, options.budget)
             rows.append(row(record))
-            if not asked.dry:
+            if not options.dry:
                 append(record)
     heads = (
         "collection",
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
         "verdict",
     )
     sys.stdout.write(f"| {' | '.join((*heads, 'tokens', 's'))} |\n|{'---|' * (len(heads) + 2)}\n")
-    sys.stdout.write("".join(f"| {' | '.join(one)} |\n" for one in rows))
+    sys.stdout.write("".join(f"| {' | '.join(cells)} |\n" for cells in rows))
 
 
 def tuned(collection: Path, channels: str, budget: str) -> dict[str, Any]:
@@ -72,20 +72,22 @@ def tuned(collection: Path, channels: str, budget: str) -> dict[str, Any]:
     if (out / "journal.jsonl").exists():
         shutil.rmtree(out)
     began = time.perf_counter()
-    asked = ["tune", str(index), *files, "--budget", budget, "--out", str(out)]
-    asked += ["--channels", CHANNELS[channels]] if CHANNELS[channels] else []
-    told = _lastword(*asked)
+    words = ["tune", str(index), *files, "--budget", budget, "--out", str(out)]
+    words += ["--channels", CHANNELS[channels]] if CHANNELS[channels] else []
+    outcome = _lastword(*words)
     seconds = time.perf_counter() - began
-    on = "confirm" if told["confirmed"] else "select"
-    best = told["confirmed"] or max(told["selected"], key=lambda one: one["gain"], default=None)
-    prompt = _prompts(told)
-    dry = _lastword(*asked, "--dry-run")
+    on = "confirm" if outcome["confirmed"] else "select"
+    best = outcome["confirmed"] or max(
+        outcome["selected"], key=lambda tested: tested["gain"], default=None
+    )
+    prompt = _prompts(outcome)
+    dry = _lastword(*words, "--dry-run")
     return {
         "name": "tuning",
         "collection": name,
         "channels": channels,
         "budget": budget,
-        "verdict": told["verdict"],
+        "verdict": outcome["verdict"],
         "on": on,
         "made_by": f"{best['made_by']}: {best['how']}" if best else "",
         "default_ndcg10": best["default"] if best else None,
@@ -93,10 +95,10 @@ def tuned(collection: Path, channels: str, budget: str) -> dict[str, Any]:
         "interval": best["interval"] if best else None,
         "p": best["p"] if best else None,
         "certified_above": best["bound"] if best else None,
-        "queries": told["queries"],
-        "proposals": len(told["proposals"]),
+        "queries": outcome["queries"],
+        "proposals": len(outcome["proposals"]),
         "search_means": prompt,
-        "tokens": told["spent"]["tokens"],
+        "tokens": outcome["spent"]["tokens"],
         "times_fewer_tokens": dry["times_fewer_than_reading_documents_again"],
         "seconds": seconds,
     }
@@ -121,13 +123,13 @@ def row(record: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _prompts(told: dict[str, Any]) -> dict[str, float]:
+def _prompts(outcome: dict[str, Any]) -> dict[str, float]:
     """Return the best mean on SEARCH of each maker."""
     best: dict[str, float] = {}
-    for one in told["proposals"]:
-        if one["decision"] == "raced to the end":
-            name = "default" if one["how"] == "default" else one["made_by"]
-            best[name] = max(best.get(name, 0.0), one["mean"])
+    for proposal in outcome["proposals"]:
+        if proposal["decision"] == "raced to the end":
+            name = "default" if proposal["how"] == "default" else proposal["made_by"]
+            best[name] = max(best.get(name, 0.0), proposal["mean"])
     return best
 
 
