@@ -64,7 +64,7 @@ def _genes(
     return genes
 
 
-def pool(space: Space, others: Sequence[tuple[str, Prompt]]) -> tuple[Proposal, ...]:
+def first_proposals(space: Space, others: Sequence[tuple[str, Prompt]]) -> tuple[Proposal, ...]:
     """Return the default, the empty prompt, others' wordings, and the mean of several.
 
     Args:

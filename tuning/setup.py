@@ -1,4 +1,4 @@
-"""Make of options what a search for prompts needs: objective, space, pool, proposers, budget."""
+"""Make of options what a search for prompts needs, from the objective to the budget."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +18,7 @@ from eval.runs.collection_index import manifest_digest
 from index.folder import Index
 from retrieval.fusion_choice import fusion_for
 from tuning.choose_proposers import ProposerMaterial, choose_proposers
-from tuning.first_prompts import pool, space_of
+from tuning.first_prompts import first_proposals, space_of
 from tuning.objectives.index_objective import (
     IndexObjective,
     JudgedQueries,
@@ -111,7 +111,7 @@ def prepare_tuning(
         objective,
         data.relevant,
         space,
-        pool(space, list(_other_prompts(encoders, options.prompt))),
+        first_proposals(space, list(_other_prompts(encoders, options.prompt))),
         choose_proposers(material, options.proposer, options.writer),
         Rules(seed=options.seed, alpha=options.alpha, min_effect=options.min_effect),
     )
@@ -161,7 +161,7 @@ def _heading(
         "holds": manifest_digest(index.manifest),
         "judged": content_hash([dict(data.queries), {q: dict(d) for q, d in data.qrels.items()}]),
         "asked": {name: value for name, value in settings.items() if value != ""},
-        "pool": [key_of(proposal.prompt) for proposal in task.pool],
+        "pool": [key_of(proposal.prompt) for proposal in task.first_prompts],
     }
 
 

@@ -97,7 +97,7 @@ def test_a_mean_of_wordings_is_written_into_an_index(
     place: Path, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     setup = setup_of(place, kind, tmp_path)
-    mean = next(one for one in setup.task.pool if one.how.startswith("mean of"))
+    mean = next(one for one in setup.task.first_prompts if one.how.startswith("mean of"))
     assert len(mean.prompt.forms[0].query) == 4
     apply_prompt(place / kind, setup, mean.prompt, free=True)
     capsys.readouterr()
@@ -108,7 +108,7 @@ def test_a_mean_of_wordings_is_written_into_an_index(
     assert stored.forms == mean.prompt.forms and stored.reading == mean.prompt.reading
     again = setup_of(place, kind, tmp_path)  # tuned again from there
     assert len(again.space.default.forms[0].query) == 4
-    assert all(len(one.prompt.forms[0].query) == 1 for one in again.task.pool[1:3])
+    assert all(len(one.prompt.forms[0].query) == 1 for one in again.task.first_prompts[1:3])
 
 
 def test_chat_and_plain_wordings_of_one_role_are_averaged(place: Path, tmp_path: Path) -> None:

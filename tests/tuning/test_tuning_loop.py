@@ -156,9 +156,9 @@ def test_confirm_does_not_open_twice() -> None:
     tuning_task = task(objective, {})
     scorer = Scorer(objective, Journal(None, {}), Meter(Budget()))
     sealed = Sealed(["q1", "q2"], scorer)
-    sealed.open(tuning_task.pool[0], SPACE.default, tuning_task)
+    sealed.open(tuning_task.first_prompts[0], SPACE.default, tuning_task)
     with pytest.raises(ValueError, match="read only once"):
-        sealed.open(tuning_task.pool[0], SPACE.default, tuning_task)
+        sealed.open(tuning_task.first_prompts[0], SPACE.default, tuning_task)
 
 
 class Curious:

@@ -135,11 +135,11 @@ def tune(
 
 def _in_parts(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOutcome:
     parts = three_parts(task.relevant, task.rules.seed)
-    default, rules = task.pool[0].prompt, task.rules
+    default, rules = task.first_prompts[0].prompt, task.rules
     judge = Scorer(task.final, scorer.journal, scorer.meter) if task.final else scorer
     sealed = Sealed(parts.confirm, judge)
     longest = _longest(task)
-    # What the end takes; longer prompts than any in the pool may leave finalists out.
+    # What the end takes; longer prompts than any first prompt may leave finalists out.
     ending = [*sealed.cost([longest.prompt, default])]
     ending += [task.objective.cost(longest.prompt, parts.select)] * (rules.finalists + 1)
     scorer.meter.reserved = sum(ending, Cost())
@@ -167,15 +167,15 @@ def _in_parts(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOu
 
 
 def _longest(task: TuningTask) -> Proposal:
-    """Return the longest prompt of the pool that may be proposed and that the model can take."""
-    allowed = [proposal for proposal in task.pool if task.space.holds(proposal.prompt)]
+    """Return the longest of the first prompts that may be proposed and that the model can take."""
+    allowed = [proposal for proposal in task.first_prompts if task.space.holds(proposal.prompt)]
     for proposal in sorted(allowed, key=lambda each: -task.space.words(each.prompt)):
         try:
             task.objective.cost(proposal.prompt, ())
         except ValueError:  # the race notes why, e.g. that it leaves no room for a text
             continue
         return proposal
-    return task.pool[0]
+    return task.first_prompts[0]
 
 
 def _affordable(
@@ -199,7 +199,7 @@ def _affordable(
 
 def _in_folds(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOutcome:
     """With few queries: search without each fold in turn, and judge its winner on that fold."""
-    default, rules = task.pool[0], task.rules
+    default, rules = task.first_prompts[0], task.rules
     parts = folds(task.relevant, rules.seed)
     winners: list[Proposal] = []
     pairs: list[tuple[Scores, Scores]] = []
@@ -251,7 +251,7 @@ def _later(
     judging = [
         task.objective.cost(prompt, part)
         for part in parts
-        for prompt in (longest.prompt, task.pool[0].prompt)
+        for prompt in (longest.prompt, task.first_prompts[0].prompt)
     ]
     return scorer.meter.all_but_share(sum(judging, Cost()), folds_left)
 

@@ -88,10 +88,10 @@ def search(
     """
     order = np.random.default_rng([task.rules.seed, 1]).permutation(len(ids))
     state = SearchState(task, tuple(ids[at] for at in order), scorer)
-    default = task.pool[0]
+    default = task.first_prompts[0]
     scorer.scores(default.prompt, state.ids)
     state.scored.append(Scored(default, scorer.known(default.prompt), True))
-    _race_round(state, list(task.pool[1:]))
+    _race_round(state, list(task.first_prompts[1:]))
     reserved = state.meter.reserved
     for at, (name, make) in enumerate(task.proposers.items()):
         state.making = name

@@ -204,7 +204,7 @@ class TuningTask:
         objective: scores prompts.
         relevant: query id -> its relevant documents, by which queries are split.
         space: what may be changed.
-        pool: tried first, the default at the front.
+        first_prompts: tried before any proposer, the default at the front.
         proposers: name -> maker; used one after the other.
         rules: how.
         final: judges on CONFIRM; None is the objective itself. Another where that ranks only.
@@ -213,7 +213,7 @@ class TuningTask:
     objective: Objective
     relevant: Mapping[str, frozenset[str]]
     space: Space
-    pool: tuple[Proposal, ...]
+    first_prompts: tuple[Proposal, ...]
     proposers: Mapping[str, MakeProposer]
     rules: Rules = field(default_factory=Rules)
     final: Objective | None = None

@@ -198,7 +198,7 @@ def test_a_prompt_is_applied_where_the_index_allows_it(
     path = place / "some.index"
     with Index.open(path) as index:
         setup = setup_of(index, place, tmp_path)
-        prompt = setup.task.pool[1].prompt
+        prompt = setup.task.first_prompts[1].prompt
         with pytest.raises(ValueError, match="--free-query-prompt"):
             apply_prompt(path, setup, prompt, free=False)
         apply_prompt(path, setup, prompt, free=True)
