@@ -1,9 +1,9 @@
 """Which models an index may name: a stranger's index must not choose what this machine loads.
 
-The bundled model, and what lies at a full path, are read without asking. A name on the hub is read
-where this machine's user has named it before, in a command or a program; the user's own state
-folder remembers that. A folder relative to the working directory could come with the index, and
-is never read.
+A model of MODEL_NAMES, and what lies at a full path, are read without asking. A name on the hub
+is read where this machine's user has named it before, in a command or a program; the user's own
+state folder remembers that. A folder relative to the working directory could come with the index,
+and is never read.
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from embedder.arguments import check_fields
-from embedder.checkpoints.bundled import BUNDLED_NAME
+from embedder.checkpoints.named_models import MODEL_NAMES
 from embedder.files.durable import open_new
 
 
@@ -63,9 +63,9 @@ def remember_models(names: Iterable[str]) -> None:
 
 
 def is_hub_name(name: str) -> bool:
-    """Tell a name on the hub from the bundled model and from folders."""
+    """Tell a name on the hub from models with names of their own, and from folders."""
     plain = name.count("/") <= 1 and not name.startswith((".", "/", "~")) and "\0" not in name
-    return bool(name) and name != BUNDLED_NAME and not Path(name).exists() and plain
+    return bool(name) and name not in MODEL_NAMES and not Path(name).exists() and plain
 
 
 def check_model(name: str, allowed: str = "") -> None:
@@ -78,7 +78,7 @@ def check_model(name: str, allowed: str = "") -> None:
     Raises:
         ValueError: names the model, and the option that allows it.
     """
-    if name == BUNDLED_NAME or Path(name).is_absolute():
+    if name in MODEL_NAMES or Path(name).is_absolute():
         return
     if not is_hub_name(name):
         raise ValueError(

@@ -13,6 +13,7 @@ from torch import Tensor
 from embedder.checkpoints.checkpoint import check_finite, check_tokens
 from embedder.checkpoints.devices import resolve_device
 from embedder.checkpoints.hub import cached_folder, is_local_only
+from embedder.checkpoints.library_errors import named_errors, quiet_transformers
 from embedder.checkpoints.load_report import complete_weights
 from embedder.checkpoints.model_folder import check_counts
 from embedder.encoders.sbert_prompt import SbertWording, own_wordings, sbert_wordings, token_counts
@@ -21,7 +22,6 @@ from embedder.encoders.specs import SbertSpec, full_place, with_full_paths
 from embedder.inputs.chat_template import ChatTemplateError, render_chat
 from embedder.locks import lock_of
 from embedder.models.digests import tokenizer_digest, weights_digest
-from embedder.models.loading import named_errors, quiet_transformers
 from embedder.progress import tell_encoded
 from embedder.prompts.prompt import Prompt
 from embedder.text_encoder import TextEncoder

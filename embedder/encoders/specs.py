@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from embedder.checkpoints.bundled import BUNDLED_NAME
+from embedder.checkpoints.named_models import MODEL_NAMES
 from embedder.files.config_file import fill, parse_json
 from embedder.files.typed_values import fill_value
 from embedder.prompts.files import format_prompt, parse_prompt
@@ -22,7 +22,7 @@ class LLMSpec:
     """A language model that is read through a prompt.
 
     Attributes:
-        model: Hugging Face name, absolute folder, or BUNDLED_NAME.
+        model: Hugging Face name, absolute folder or GGUF file, or one of MODEL_NAMES.
         prompt: the whole prompt, so that an index outlives a prompt file.
         reads: "dense", "sparse" or both; one pass gives both.
         dtype: as in LLMOptions; resolved, so that another machine computes the same.
@@ -145,9 +145,9 @@ def models_of(spec: EncoderSpec) -> list[str]:
 
 
 def full_place(model: str | Path) -> str:
-    """Return a model's folder in full, since an index is searched from anywhere; names stay."""
+    """Return a model's path in full, since an index is searched from anywhere; names stay."""
     name = str(model)
-    return str(Path(name).resolve()) if name != BUNDLED_NAME and Path(name).exists() else name
+    return str(Path(name).resolve()) if name not in MODEL_NAMES and Path(name).exists() else name
 
 
 def with_full_paths(prompt: Prompt) -> Prompt:

@@ -1,16 +1,11 @@
 """Load a causal LM by name or folder: device, dtype, attention; errors in one line."""
 
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from embedder.arguments import check_fields
-from embedder.checkpoints.bundled import BUNDLED_MODEL, BUNDLED_NAME
 from embedder.checkpoints.checkpoint import (
     check_config,
     check_finite,
@@ -21,7 +16,9 @@ from embedder.checkpoints.checkpoint import (
 )
 from embedder.checkpoints.devices import resolve_device
 from embedder.checkpoints.hub import cached_folder, is_local_only
+from embedder.checkpoints.library_errors import named_errors, quiet_transformers
 from embedder.checkpoints.model_folder import check_folder
+from embedder.checkpoints.named_models import model_place
 from embedder.inputs.chat_template import prepare_rendering
 
 if TYPE_CHECKING:
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
 
     from embedder.models.backbone import Backbone
 
-_LOADING = RLock()  # one model at a time: libraries keep their verbosity for the whole process
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -71,7 +67,7 @@ def load_backbone(name: str | Path, options: LLMOptions) -> tuple["Backbone", LL
 
     from embedder.models.backbone import Backbone
 
-    place = str(BUNDLED_MODEL if name == BUNDLED_NAME else name)
+    place = model_place(str(name))
     resolve_device(options.device)  # before anything is downloaded
     local = is_local_only(place)
     remote: dict[str, Any] = {"trust_remote_code": options.trust_remote_code}
@@ -133,52 +129,3 @@ def _resolved(options: LLMOptions, config: "PretrainedConfig") -> LLMOptions:
         dtype = stored if half else "float32"
     budget = options.token_budget or (1024 if device == "cpu" else 32768)
     return replace(options, device=device, dtype=dtype, token_budget=budget)
-
-
-@contextmanager
-def named_errors(place: str, kind: str = "causal language model") -> Iterator[None]:
-    """Turn whatever a library raises over a wrong folder or name into one line of ours.
-
-    Raises:
-        ValueError: in place of any error; our own, which begin with the place, stay as they are.
-    """
-    try:
-        yield
-    except MemoryError as error:
-        raise MemoryError(f"{place} does not fit in memory; use a smaller model") from error
-    except Exception as error:
-        if isinstance(error, ValueError) and str(error).startswith(place):
-            raise
-        raise ValueError(
-            f"no {kind} could be loaded from {place!r} "
-            f"(a folder, or a name on the Hugging Face hub): {first_line(error)}"
-        ) from error
-    except BaseException as error:  # the tokenizers library panics over files it takes for its own
-        if type(error).__name__ != "PanicException":
-            raise
-        raise ValueError(f"{place}: tokenizer.json is damaged: {first_line(error)}") from error
-
-
-def first_line(error: BaseException) -> str:
-    """Say an error in one line, with its kind where the words alone would say too little."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = " ".join(lines[:2])[:300]
-    if text and isinstance(error, OSError | ValueError):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Keep transformers from writing bars and tables: what is wrong is said by our own errors."""
-    from transformers.utils import logging as transformers_logging
-
-    with _LOADING, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        transformers_logging.disable_progress_bar()
-        before = transformers_logging.get_verbosity()
-        transformers_logging.set_verbosity_error()
-        try:
-            yield
-        finally:
-            transformers_logging.set_verbosity(before)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embedder.checkpoints.bundled import BUNDLED_MODEL, BUNDLED_NAME
+from embedder.checkpoints.named_models import model_place
 from embedder.files.durable import filling
 from embedder.models.anatomy import decoder_layers
 from embedder.models.backbone import Backbone
@@ -99,7 +99,7 @@ def _stored(model: str | Path) -> str:
     """Return the type that a model's own configuration names."""
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(BUNDLED_MODEL if model == BUNDLED_NAME else model)
+    config = AutoConfig.from_pretrained(model_place(str(model)))
     return str(getattr(config, "dtype", None) or "float32").removeprefix("torch.")
 
 

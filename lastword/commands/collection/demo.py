@@ -1,7 +1,6 @@
 """`lastword demo`: index the documentation of Python's standard library, and ask it questions."""
 
 import hashlib
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option, Typer
 
+from embedder.files.cache_folder import cache_folder
 from lastword.cli.command import command
 from lastword.cli.encoders import describe_encoders, make_encoders
 from lastword.cli.options import EncoderOptions, Output, Pieces
@@ -104,17 +104,6 @@ def demo(
     _say_what_next(screen, place, reading, milliseconds)
 
 
-def _cache_folder() -> Path:
-    """Return where programs keep what they can make again, by the custom of the platform."""
-    if sys.platform == "darwin":
-        root = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    else:
-        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return root / "lastword"
-
-
 def demo_place(encoders: "Mapping[str, Encoder]") -> Path:
     """Name the index after all that it depends on: the library's version, encoders and fusion."""
     from embedder.encoders.specs import stored_spec
@@ -122,7 +111,7 @@ def demo_place(encoders: "Mapping[str, Encoder]") -> Path:
     facts = [sys.version, *(encoder.fingerprint for encoder in encoders.values())]
     facts += [stored_spec(encoder) for encoder in encoders.values()]
     key = hashlib.blake2b(repr(facts).encode(), digest_size=4).hexdigest()
-    return _cache_folder() / f"demo-{key}.index"
+    return cache_folder() / f"demo-{key}.index"
 
 
 def _open_or_build(

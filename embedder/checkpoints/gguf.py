@@ -1,0 +1,112 @@
+"""Models in GGUF files: converted once into a folder of the cache, then opened like any model."""
+
+import hashlib
+import json
+import re
+from contextlib import redirect_stderr
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embedder.checkpoints.gguf_file import read_gguf_header
+from embedder.checkpoints.library_errors import named_errors, quiet_transformers
+from embedder.files.cache_folder import cache_folder
+from embedder.files.durable import filling, replace_file
+
+if TYPE_CHECKING:
+    from torch import Tensor, dtype
+
+SUFFIX = ".gguf"
+SOURCE = "source.json"  # written last: a folder that has it is whole
+FORM = 1  # of converted folders; another number converts again
+_PLAIN = {"F32": "float32", "BF16": "bfloat16"}  # all other precisions fit in float16
+
+
+def is_gguf(name: str) -> bool:
+    """Tell whether a model's name is that of a GGUF file, here or on the hub."""
+    return name.lower().endswith(SUFFIX)
+
+
+def find_gguf(name: str) -> Path:
+    """Return the path of "FILE.gguf", or of "owner/name:FILE.gguf" on the hub, fetched if need be.
+
+    Raises:
+        ValueError: there is no such file. One line that begins with the name.
+    """
+    owner, colon, file = name.partition(":")
+    if Path(name).is_file():
+        return Path(name).resolve()
+    if not colon or Path(owner).exists():
+        raise ValueError(f"{name}: there is no such GGUF file")
+    from huggingface_hub import hf_hub_download
+
+    from embedder.checkpoints.hub import is_local_only
+
+    local = is_local_only(owner, (file,))
+    with named_errors(name, "GGUF file"):
+        return Path(hf_hub_download(owner, file, local_files_only=local))
+
+
+def convert_gguf(path: Path) -> Path:
+    """Return the folder of the cache that holds a GGUF file as safetensors and tokenizer.
+
+    Matrices of F32, F16 and BF16 stay as they are; quantised ones are widened to float16, whose
+    rounding is far below that of the quantisation. The folder is named by the digest of the file,
+    so that a changed file is converted again.
+
+    Raises:
+        ValueError: it is no GGUF file, damaged, or of a kind that transformers cannot read.
+        OSError: the cache cannot be written.
+    """
+    header = read_gguf_header(path)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    stem = re.sub(r"[^A-Za-z0-9._-]", "_", path.stem)[:80]
+    folder = cache_folder() / "models" / f"{stem}-{digest[:16]}-{FORM}"
+    if (folder / SOURCE).is_file():
+        return folder
+    kept = next((kept for name, kept in _PLAIN.items() if name in header.precisions), "float16")
+    folder.mkdir(parents=True, exist_ok=True)
+    bars = redirect_stderr(StringIO())  # the one that widens matrices heeds no setting
+    with filling(folder) as partial, quiet_transformers(), named_errors(str(path)), bars:
+        _convert(path, partial, kept if len(header.precisions) == 1 else "float16")
+    facts = {"file": str(path), "sha256": digest, "architecture": header.architecture}
+    replace_file(folder / SOURCE, json.dumps(facts, indent=1).encode() + b"\n")
+    return folder
+
+
+def _convert(path: Path, folder: Path, precision: str) -> None:
+    """Load a GGUF file by transformers, take its quantiser off, and save it plain."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    place, name = str(path.parent), path.name
+    loaded, info = AutoModelForCausalLM.from_pretrained(
+        place, gguf_file=name, dtype=torch.float32, output_loading_info=True
+    )
+    if missing := sorted(info["missing_keys"]):
+        raise ValueError(f"{path}: the weights of {missing[0]} are missing in it")
+    facts = loaded.config.to_dict()
+    facts.pop("quantization_config", None)
+    config = type(loaded.config).from_dict(facts)
+    config.dtype = getattr(torch, precision)
+    with torch.device("meta"):
+        plain = AutoModelForCausalLM.from_config(config)
+    weights = {key: _narrow(value, config.dtype) for key, value in loaded.state_dict().items()}
+    plain.load_state_dict(weights, assign=True)
+    plain.tie_weights()
+    plain.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(place, gguf_file=name).save_pretrained(folder)
+    _drop_tokens(folder / "tokenizer.json", config.vocab_size)
+
+
+def _narrow(weights: "Tensor", precision: "dtype") -> "Tensor":
+    """Round matrices only: files keep norms and biases in float32."""
+    return weights.to(precision) if weights.ndim > 1 else weights
+
+
+def _drop_tokens(path: Path, rows: int) -> None:
+    """Leave out what transformers adds to a vocabulary beyond the rows of the embedding table."""
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    stored["added_tokens"] = [token for token in stored["added_tokens"] if token["id"] < rows]
+    path.write_text(json.dumps(stored, ensure_ascii=False), encoding="utf-8")

