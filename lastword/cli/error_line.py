@@ -50,7 +50,8 @@ def _usage(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "lastword"
     message = getattr(error, "format_message", error.__str__)().replace("Value error, ", "")
-    return f"{message.rstrip('.')}{_input_text(error, message)}. See {command} --help."
+    text = message.rstrip(".") + _input_text(error, message)
+    return f"{text}{'' if text.endswith('?') else '.'} See {command} --help."
 
 
 def _input_text(error: Exception, message: str) -> str:

@@ -41,6 +41,13 @@ def test_a_refused_value_is_named(
     assert says in said and said.count("\n") == 1 and len(said) < 300
 
 
+def test_a_mistyped_command_gets_one_question_mark(capsys: pytest.CaptureFixture[str]) -> None:
+    """It ended "Did you mean 'search'?. See"."""
+    assert main(["serch"]) == 2
+    error = capsys.readouterr().err
+    assert "'? See lastword --help." in error and error.count("\n") == 1
+
+
 COMMANDS = dict(leaves(typer.main.get_command(app)))
 
 
