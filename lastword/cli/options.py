@@ -60,8 +60,9 @@ class ModelChoice:
     model: Annotated[
         str,
         model_option(
-            "Language model: a Hugging Face name or a folder. "
-            f'"{BUNDLED_NAME}" is the small one that comes with lastword.'
+            "Language model: a Hugging Face name, a folder or a GGUF file. "
+            f'"{BUNDLED_NAME}" is the small one that comes with lastword, "smollm2" one of a '
+            "package."
         ),
     ] = BUNDLED_NAME
     max_text_tokens: Annotated[
