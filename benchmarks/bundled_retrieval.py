@@ -7,7 +7,8 @@ from benchmarks.bundled_section import Figure, Section, Subject, markdown
 from benchmarks.results import COLLECTIONS, RUNS, Evaluation
 from eval.measures.measures import Values, means
 from eval.runs.record import Record
-from eval.statistics.compare import Comparison, Difference, compare
+from eval.statistics.compare import compare
+from eval.statistics.comparison import Comparison, Difference
 
 MEASURE = "nDCG@10"
 DENSE, SPARSE, GAIN, SURE = 0.56, 0.62, 0.02, 0.05

@@ -23,7 +23,8 @@ from eval.data.collections import open_collection
 from eval.data.qrels import Qrels
 from eval.fusion.sweep import METHODS, Setting, grid, sweep
 from eval.measures.measures import Values, evaluate
-from eval.statistics.compare import Difference, compare
+from eval.statistics.compare import compare
+from eval.statistics.comparison import Difference
 from index.folder import Index
 from lastword.cli.encoders import make_encoders
 from lastword.cli.options import EncoderOptions

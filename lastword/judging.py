@@ -24,8 +24,8 @@ from eval.runs.record import Record, file_stem
 from eval.runs.reported_splits import check_judgements
 from eval.runs.run_folder import RunFolder
 from eval.runs.systems import FolderSystem
-from eval.statistics.compare import CompareOptions, Comparison
 from eval.statistics.compare import compare as compare_systems
+from eval.statistics.comparison import CompareOptions, Comparison
 from eval.tasks.retrieval import JudgeOptions, judge
 from eval.tasks.sts import judge as judge_pairs
 from lastword.engine import SearchEngine
@@ -33,7 +33,7 @@ from lastword.opening import Model, choose_encoders, open_engine
 from tuning.objectives.index_objective import JudgedQueries
 from tuning.options import TuningOptions
 from tuning.run import tune_index
-from tuning.search.pipeline import TuningOutcome
+from tuning.search.result import TuningOutcome
 
 QueryTexts = Mapping[str, str] | str | Path
 Judgements = Qrels | str | Path

@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from embedder.inspect.word_columns import piece_words, whole_words
+from embedder.text.layout import align_columns, cut_line
+from embedder.text.printable import printable
 from embedder.types import Encoder, Representation
 from index.channel import Match
 from index.documents import Document
 from index.folder import Index
+
+_TEXT = 160  # characters
+_WORDS = 8  # of each channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,17 @@ class ChannelPart:
     words: tuple[tuple[str, float], ...]
     passage: tuple[int, int] | None
 
+    def _cells(self) -> tuple[str, ...]:
+        words = [f"{word} {weight:.2f}" for word, weight in self.words[:_WORDS]]
+        more = ["…"] if len(self.words) > _WORDS else []
+        return (
+            self.name,
+            f"{self.score:.4f}",
+            "-" if self.rank is None else str(self.rank),
+            f"{self.share:.4f}",
+            ", ".join(words + more) or "-",
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -44,12 +60,27 @@ class Explanation:
         document: the document.
         score: the fused score; 0 where no channel returned the document.
         channels: in the order in which they are fused.
+
+    >>> print(index.explain("which key", id="1"))
+    1: 1.0000 for 'which key'
+    rotate the key at night
+    channel   score  rank   share  words
+    dense    0.5179     1  0.2400  -
+    sparse   5.0333     1  0.1800  key 5.03
+    bm25     0.3830     1  0.5800  key 0.38
     """
 
     query: str
     document: Document
     score: float
     channels: tuple[ChannelPart, ...]
+
+    def __str__(self) -> str:
+        headings = ("channel", "score", "rank", "share", "words")
+        rows = [headings, *(part._cells() for part in self.channels)]
+        heading = f"{printable(self.document.id)}: {self.score:.4f} for {self.query!r}"
+        text = printable(cut_line(self.document.content, _TEXT))
+        return "\n".join([heading, text, align_columns(rows, left=(0, 4))])
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from embedder.prompts.files import format_prompt
 from embedder.prompts.prompt import Prompt
 from index.writer import IndexWriter
 from tuning.report import TuningFacts, page
-from tuning.search.pipeline import CHANGE, TuningOutcome
+from tuning.search.result import CHANGE, TuningOutcome
 from tuning.setup import TuningSetup
 
 PROMPT_FILE, REPORT, OUTCOME = "tuned.toml", "report.html", "outcome.json"

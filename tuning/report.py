@@ -11,7 +11,7 @@ from eval.report.page import FOLDER, STYLE, environment
 from eval.report.plots import Plot
 from tuning.objectives.index_objective import JudgedQueries
 from tuning.search.choice import PromptGain
-from tuning.search.pipeline import CHANGE, TuningOutcome
+from tuning.search.result import CHANGE, TuningOutcome
 from tuning.search.types import proposer_title
 from tuning.setup import TuningSetup
 

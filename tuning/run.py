@@ -11,7 +11,8 @@ from tuning.options import TuningOptions
 from tuning.outcome import JOURNAL, write_outcome
 from tuning.search.budget import SpentError
 from tuning.search.journal import Journal
-from tuning.search.pipeline import TuningOutcome, tune
+from tuning.search.pipeline import tune
+from tuning.search.result import TuningOutcome
 from tuning.search.rounds import ReportRound, SearchState
 from tuning.setup import TuningSetup, check_tunable, prepare_tuning
 

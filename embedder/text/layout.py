@@ -2,14 +2,17 @@
 
 from collections.abc import Collection, Sequence
 
+from embedder.text.printable import printable
+
 
 def align_columns(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> str:
     """Write rows of equal length below each other.
 
     Args:
-        rows: of cells, the headings first.
+        rows: of cells, the headings first; control characters are written as escapes.
         left: numbers of the columns that are aligned on the left; others are numbers.
     """
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = (
         "  ".join(

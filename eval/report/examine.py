@@ -15,7 +15,7 @@ from eval.report.largest_differences import (
 )
 from eval.runs.sources import SourceDifference, check_same_items, source_differences
 from eval.runs.systems import System, gather_evidence
-from eval.statistics.compare import Comparison
+from eval.statistics.comparison import Comparison
 from eval.statistics.paired import pair, pairs
 
 

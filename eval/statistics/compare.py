@@ -1,157 +1,21 @@
 """Compare systems on the data sets that they share: is one better than another, and how surely."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
-from embedder.arguments import check_fields
 from eval.data.beir import whole_sets
 from eval.measures.measures import Values
+from eval.statistics.comparison import CompareOptions, Comparison, Difference
 from eval.statistics.family import FamilyTest, correct, differences_key, identical_systems
 from eval.statistics.paired import Items, Paired, pair, pairs
 from eval.statistics.significance import (
-    Interval,
-    Outcomes,
-    SignFlip,
     effect_size,
     mean_interval,
     outcomes,
     sign_flip_test,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class CompareOptions:
-    """How systems are compared.
-
-    Attributes:
-        level: confidence of the intervals.
-        seed: of the random patterns and samples; each row starts from it, so that what else is
-            compared changes no row.
-        all_pairs: compare each system with every earlier one, not only with the first.
-    """
-
-    level: float = 0.95
-    seed: int = 0
-    all_pairs: bool = False
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        if not 0 < self.level < 1:
-            raise ValueError(f"level must be above 0 and below 1, e.g. 0.95; got {self.level}")
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How a system does against a baseline on the items that both have.
-
-    Attributes:
-        dataset: name; of a macro average, how many data sets it is of.
-        baseline: name of the system compared with.
-        system: name of the system.
-        baseline_mean: over the shared items; the macro average is the mean of such means.
-        system_mean: likewise.
-        interval: of the difference; None where one item tells of no spread.
-        test: two-sided, before any correction.
-        p_holm: corrected over the tests of the comparison; macro averages among themselves.
-        effect: difference in standard deviations; None where not defined, as of a macro average.
-        outcomes: how many items the system wins, ties and loses.
-        only_baseline: items that the system has no value of; they are not compared.
-        only_system: items that the baseline has no value of.
-    """
-
-    dataset: str
-    baseline: str
-    system: str
-    baseline_mean: float
-    system_mean: float
-    interval: Interval | None
-    test: SignFlip
-    p_holm: float
-    effect: float | None
-    outcomes: Outcomes
-    only_baseline: tuple[str, ...] = ()
-    only_system: tuple[str, ...] = ()
-
-    @property
-    def difference(self) -> float:
-        """How much more the system has."""
-        return self.system_mean - self.baseline_mean
-
-    @property
-    def items(self) -> int:
-        """Number of items compared."""
-        return self.outcomes.wins + self.outcomes.ties + self.outcomes.losses
-
-    def to_json(self) -> dict[str, Any]:
-        """Return all figures, unrounded."""
-        return {
-            "dataset": self.dataset,
-            "baseline": self.baseline,
-            "system": self.system,
-            "items": self.items,
-            "baseline_mean": self.baseline_mean,
-            "system_mean": self.system_mean,
-            "difference": self.difference,
-            "interval": asdict(self.interval) if self.interval else None,
-            **asdict(self.test),
-            "p_holm": self.p_holm,
-            "effect_size": self.effect,
-            **asdict(self.outcomes),
-            "only_baseline": list(self.only_baseline),
-            "only_system": list(self.only_system),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Systems on the data sets that all of them have, by one measure.
-
-    Attributes:
-        measure: name of it.
-        options: how they were compared.
-        systems: names, the baseline first.
-        means: data set -> system -> mean over all of its items.
-        rows: pair by pair, and for each data set by data set.
-        tests: size of the family that `p_holm` of rows is corrected over: each difference once,
-            and none that is 0 on every item. What is left out has the p of its equal, or 1.
-        identical: system -> an earlier one, of which it has the value of every item.
-        macro: for each pair the mean over data sets, CQADupStack counted once as in BEIR;
-            nothing for a single data set.
-        left_out: data set -> the systems that have it, for those that not all have.
-    """
-
-    measure: str
-    options: CompareOptions
-    systems: tuple[str, ...]
-    means: Mapping[str, Mapping[str, float]]
-    rows: tuple[Difference, ...]
-    tests: int
-    identical: Mapping[str, str]
-    macro: tuple[Difference, ...]
-    left_out: Mapping[str, tuple[str, ...]]
-
-    @property
-    def datasets(self) -> tuple[str, ...]:
-        """Names of the data sets that were compared on."""
-        return tuple(self.means)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return all figures, unrounded."""
-        return {
-            "measure": self.measure,
-            **asdict(self.options),
-            "systems": list(self.systems),
-            "datasets": list(self.datasets),
-            "means": {dataset: dict(means) for dataset, means in self.means.items()},
-            "rows": [row.to_json() for row in self.rows],
-            "tests": self.tests,
-            "identical": dict(self.identical),
-            "macro": [row.to_json() for row in self.macro],
-            "left_out": {dataset: list(names) for dataset, names in self.left_out.items()},
-        }
 
 
 def compare(

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.measures.measures import Values
-from eval.statistics.compare import CompareOptions, compare
+from eval.statistics.compare import compare
+from eval.statistics.comparison import CompareOptions
 from eval.statistics.paired import ROUNDING
 from eval.statistics.significance import Interval
 

@@ -11,7 +11,7 @@ import lastword as lw
 from embedder.arguments import check_fields
 from embedder.checkpoints.trust import ModelAccess
 from embedder.models.loading import LLMOptions
-from eval.statistics.compare import CompareOptions
+from eval.statistics.comparison import CompareOptions
 from eval.tasks.retrieval import JudgeOptions
 from tests.eval.tasks.test_beir import write_collection
 from tests.one_line import check_one_line

@@ -1,4 +1,4 @@
-"""Every public name of `lastword`, and every method of its classes, has an example that runs."""
+"""Examples run: of public names of `lastword`, methods of its classes, and what they return."""
 
 import doctest
 import inspect
@@ -10,9 +10,13 @@ import pytest
 
 import lastword as lw
 from embedder.text_encoder import TextEncoder
+from eval.statistics.comparison import Comparison
+from retrieval.explain import Explanation
 from tests.eval.tasks.test_beir import write_collection
+from tuning.search.result import TuningOutcome
 
 CLASSES = (lw.SearchEngine, lw.SearchHits, lw.Hit, lw.Evaluation, TextEncoder)
+RESULTS = (Comparison, Explanation, TuningOutcome)
 TEXTS = ["green tea is steeped for three minutes", "rotate the key at night"]
 PAIRS = "score\tsentence1\tsentence2\n5\ta cat\tthe cat\n1\ta cat\tthe sea\n3\ttea\thot tea\n"
 
@@ -21,6 +25,8 @@ def list_public() -> Iterator[tuple[str, Any]]:
     yield "lastword", lw
     for name in lw.__all__:
         yield name, getattr(lw, name)
+    for result in RESULTS:
+        yield result.__name__, result
     for owner in CLASSES:
         if owner is TextEncoder:
             yield owner.__name__, owner

@@ -10,7 +10,8 @@ from tests.planted import FILLERS, PLANTED, PlantedObjective
 from tuning.proposers.evolve import Evolve, Phrases
 from tuning.search.budget import Budget
 from tuning.search.journal import Journal
-from tuning.search.pipeline import CHANGE, TuningOutcome, tune
+from tuning.search.pipeline import tune
+from tuning.search.result import CHANGE, TuningOutcome
 from tuning.search.types import Rules, TuningTask
 
 LIBRARY = Phrases((), (*PLANTED, *FILLERS[:13]))

@@ -17,7 +17,8 @@ from tests.planted import PlantedObjective, plain_prompt
 from tuning.proposers import llm
 from tuning.search.budget import Budget
 from tuning.search.journal import Journal
-from tuning.search.pipeline import CHANGE, TuningOutcome, tune
+from tuning.search.pipeline import tune
+from tuning.search.result import CHANGE, TuningOutcome
 from tuning.search.space import Space
 from tuning.search.types import Failure, ProposerContext, Rules, TuningTask
 

@@ -13,7 +13,8 @@ from tuning.proposers import pg, prune, tokens
 from tuning.proposers.vocabulary import Vocabulary
 from tuning.search.budget import Budget
 from tuning.search.journal import Journal
-from tuning.search.pipeline import CHANGE, TuningOutcome, tune
+from tuning.search.pipeline import tune
+from tuning.search.result import CHANGE, TuningOutcome
 from tuning.search.types import MakeProposer, Proposal, Rules, TuningTask
 
 MUDDLED = "kelp amber jasper basalt onyx cobalt reef "

@@ -22,7 +22,8 @@ from tuning.search.bounds import betting_bound, mcallester_bound
 from tuning.search.budget import Budget, Cost, Meter, SpentError
 from tuning.search.choice import measure_gain
 from tuning.search.journal import Journal
-from tuning.search.pipeline import CHANGE, KEEP, Sealed, tune
+from tuning.search.pipeline import Sealed, tune
+from tuning.search.result import CHANGE, KEEP
 from tuning.search.scorer import Scorer
 from tuning.search.space import Around, key_of
 from tuning.search.split import folds, three_parts

@@ -20,7 +20,8 @@ from tuning.proposers.gradients import GradientModel
 from tuning.proposers.vocabulary import Vocabulary
 from tuning.search.budget import Budget
 from tuning.search.journal import Journal
-from tuning.search.pipeline import CHANGE, tune
+from tuning.search.pipeline import tune
+from tuning.search.result import CHANGE
 from tuning.search.types import MakeProposer, Rules, TuningTask
 
 FORMS = ("direct", "residual", "low_rank", "mixture")

@@ -59,6 +59,17 @@ class PromptGain:
         """Tell whether it is better by enough, and surely."""
         return self.p <= rules.alpha and self.gain > 0 and self.gain >= rules.min_effect
 
+    def cells(self) -> tuple[str, ...]:
+        """Return the row of a table: prompt, gain, interval, p and lower bound."""
+        interval = self.interval
+        return (
+            self.proposal.title,
+            f"{self.gain:+.4f}",
+            f"{interval.low:+.4f}..{interval.high:+.4f}" if interval else "-",
+            f"{self.p:.2g}",
+            f"{self.bound:+.3f}",
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return all figures, unrounded."""
         return {

@@ -2,74 +2,20 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict, replace
 
 import numpy as np
 
-from embedder.prompts.files import format_prompt
 from embedder.prompts.prompt import Prompt
 from tuning.search.budget import Budget, Cost, Meter, SpentError
 from tuning.search.choice import PromptGain, finalists, measure_gain, select
 from tuning.search.journal import Journal
+from tuning.search.result import CHANGE, KEEP, TuningOutcome
 from tuning.search.rounds import ReportRound, SearchState, search
 from tuning.search.scorer import Scorer
 from tuning.search.space import key_of
 from tuning.search.split import FEW, folds, three_parts
 from tuning.search.types import Proposal, Scored, Scores, TuningTask
-
-KEEP, CHANGE = "keep the default", "take the new prompt"
-
-
-@dataclass(frozen=True, slots=True)
-class TuningOutcome:
-    """What a run says.
-
-    Attributes:
-        verdict: KEEP or CHANGE.
-        reason: why, in one sentence.
-        prompt: what to use.
-        selected: gains of finalists on SELECT, or of fold winners out of fold.
-        confirmed: of the one candidate on CONFIRM; None where nothing got that far, and with
-            fewer than FEW queries.
-        scored: all that was proposed, in order.
-        queries: how many in SEARCH, SELECT and CONFIRM.
-        spent: in all.
-        hits: scores that cost nothing since they were known.
-    """
-
-    verdict: str
-    reason: str
-    prompt: Prompt
-    selected: tuple[PromptGain, ...]
-    confirmed: PromptGain | None
-    scored: tuple[Scored, ...]
-    queries: dict[str, int]
-    spent: Cost
-    hits: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return all figures, unrounded."""
-        return {
-            "verdict": self.verdict,
-            "reason": self.reason,
-            "prompt": format_prompt(self.prompt),
-            "selected": [one.to_json() for one in self.selected],
-            "confirmed": self.confirmed.to_json() if self.confirmed else None,
-            "proposals": [
-                {
-                    "made_by": one.proposal.made_by,
-                    "how": one.proposal.how,
-                    "mean": one.mean,
-                    "queries": len(one.scores),
-                    "decision": one.decision,
-                }
-                for one in self.scored
-            ],
-            "queries": self.queries,
-            "spent": asdict(self.spent),
-            "cache_hits": self.hits,
-        }
 
 
 class Sealed:

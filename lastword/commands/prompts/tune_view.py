@@ -7,11 +7,8 @@ from lastword.cli.screen import table
 
 if TYPE_CHECKING:
     from lastword.cli.tables import Table
-    from tuning.search.choice import PromptGain
-    from tuning.search.pipeline import TuningOutcome
+    from tuning.search.result import TuningOutcome
     from tuning.search.rounds import SearchState
-
-SHOWN = 10
 
 
 def describe_progress(state: "SearchState") -> str:
@@ -42,33 +39,10 @@ def estimate_table(estimate: Mapping[str, Any]) -> "Table":
 
 def outcome_tables(outcome: "TuningOutcome") -> "list[Table]":
     """Lay out the best prompts on SEARCH, and what was tested."""
-    finished = [result for result in outcome.scored if result.finished]
-    finished.sort(key=lambda result: -result.mean)
-    rows = [
-        [
-            f"{result.mean:.4f}",
-            result.proposal.title,
-            result.proposal.prompt.forms[0].query[0].text,
-        ]
-        for result in finished[:SHOWN]
-    ]
-    tables = [table(">SEARCH", "prompt", "query wording", rows=rows, texts=["query wording"])]
-    tested = [("SELECT", gain) for gain in outcome.selected]
-    if outcome.confirmed is not None:
-        tested.append(("CONFIRM", outcome.confirmed))
+    best, tested = outcome.best_prompts(), outcome.tested_prompts()
+    wording = "query wording"
+    tables = [table(">SEARCH", "prompt", wording, rows=best[1:], texts=[wording])]
     if tested:
         heads = ("on", "prompt", ">gain", "95 %", ">p", ">lower bound")
-        tables.append(table(*heads, rows=[_row(part, gain) for part, gain in tested]))
+        tables.append(table(*heads, rows=tested[1:]))
     return tables
-
-
-def _row(part: str, gain: "PromptGain") -> list[str]:
-    interval = gain.interval
-    return [
-        part,
-        gain.proposal.title,
-        f"{gain.gain:+.4f}",
-        f"{interval.low:+.4f}..{interval.high:+.4f}" if interval else "-",
-        f"{gain.p:.2g}",
-        f"{gain.bound:+.3f}",
-    ]

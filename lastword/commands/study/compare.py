@@ -80,8 +80,8 @@ def compare(
     all tests of a measure, each run once. Intervals are bootstrapped.
     """
     from eval.report.examine import examine
-    from eval.statistics.compare import CompareOptions
     from eval.statistics.compare import compare as compare_values
+    from eval.statistics.comparison import CompareOptions
     from lastword.commands.study.compare_view import show_comparisons
 
     screen = Screen(output)

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from lastword.cli.screen import counted, one_line, table, visible
+from lastword.cli.screen import one_line, table, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from eval.report.examine import Examination
     from eval.report.largest_differences import LargeDifference, RankedDocument
-    from eval.statistics.compare import Comparison, Difference
+    from eval.statistics.comparison import Comparison
     from lastword.cli.tables import Table
 
 SIDE_BY_SIDE = 5  # documents of each system
@@ -23,11 +23,14 @@ def show_comparisons(
 ) -> "Iterator[RenderableType]":
     """Yield what people see, the figures first."""
     for comparison in comparisons:
-        yield from _figures(comparison)
+        for headings, rows in comparison.tables():
+            yield from headings
+            first_column, *numbers = rows[0]
+            yield table(first_column, *(f">{name}" for name in numbers), rows=rows[1:])
     first = comparisons[0]
     yield "diff: with its bootstrap interval. effect: diff in standard deviations."
     yield "p: two-sided sign-flip test. w/t/l: items won, tied and lost."
-    yield from _mismatches(first)
+    yield from first.mismatches()
     yield from (difference.text for difference in examination.sources)
     if examination.pools:
         yield "What the figures rest on, of the first 10 documents a query:"
@@ -37,70 +40,6 @@ def show_comparisons(
     documents = [hit for gap in examination.differing for hit in gap.baseline_documents]
     if documents and not any(hit.text for hit in documents):
         yield "Documents are shown by their ids alone: no index of them is at hand."
-
-
-def _figures(comparison: "Comparison") -> "Iterator[RenderableType]":
-    """Yield a table for each baseline."""
-    from eval.statistics.family import family_text, identical_text
-
-    family = family_text(comparison.tests, 1 - comparison.options.level)
-    apart = " of a measure, means apart" if comparison.macro else ""
-    same = identical_text(comparison.identical)
-    rows = sorted(
-        (*comparison.rows, *comparison.macro),
-        key=lambda row: comparison.systems.index(row.baseline),
-    )
-    for baseline, compared in groupby(rows, lambda row: row.baseline):
-        yield f"{comparison.measure}, compared with {baseline}:"
-        star = f"* significant {family}{apart}." if comparison.tests else ""
-        if star or same:
-            yield " ".join(filter(None, (star, same)))
-        yield _figure_table(comparison, baseline, list(compared))
-
-
-def _figure_table(comparison: "Comparison", baseline: str, rows: "list[Difference]") -> "Table":
-    alpha = 1 - comparison.options.level
-    lines: list[tuple[str, ...]] = []
-    for dataset in dict.fromkeys(row.dataset for row in rows):
-        differences = [row for row in rows if row.dataset == dataset]
-        mean = comparison.means.get(dataset, {}).get(baseline, differences[0].baseline_mean)
-        lines.append((dataset, *[""] * 6))
-        lines.append((f"  {baseline}", f"{mean:.4f}", *[""] * 5))
-        lines += [_figure_row(row, alpha) for row in differences]
-    difference = f">diff ±{100 * comparison.options.level:g} %"
-    return table("", ">mean", difference, ">p", ">Holm", ">effect", ">w/t/l", rows=lines)
-
-
-def _figure_row(row: "Difference", alpha: float) -> tuple[str, ...]:
-    outcomes, interval = row.outcomes, row.interval
-    reach = f" ±{(interval.high - interval.low) / 2:.4f}" if interval else " " * 8
-    return (
-        f"  {row.system}",
-        f"{row.system_mean:.4f}",
-        f"{row.difference:+.4f}{reach}",
-        _probability(row.test.p),
-        _probability(row.p_holm) + ("*" if row.p_holm <= alpha else " "),
-        "-" if row.effect is None else f"{row.effect:+.2f}",
-        f"{outcomes.wins}/{outcomes.ties}/{outcomes.losses}",
-    )
-
-
-def _probability(p: float) -> str:
-    return f"{p:.4f}" if p >= 0.0001 else "<0.0001"
-
-
-def _mismatches(comparison: "Comparison") -> Iterator[str]:
-    """Say what was not compared."""
-    for dataset, names in comparison.left_out.items():
-        yield f"Not compared: {dataset}, which only {', '.join(names)} has."
-    for row in comparison.rows:
-        if row.only_baseline or row.only_system:
-            yield (
-                f"{row.dataset}: {row.baseline} and {row.system} are compared on the "
-                f"{counted(row.items, 'item')} that both have; {len(row.only_baseline):,} only of "
-                f"{row.baseline} and {len(row.only_system):,} only of {row.system} are left out. "
-                f"On these {row.baseline} has {row.baseline_mean:.4f}."
-            )
 
 
 def _pool_table(comparison: "Comparison", examination: "Examination") -> "Table":

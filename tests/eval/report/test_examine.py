@@ -11,7 +11,8 @@ from eval.report.examine import examine
 from eval.report.judged_share import JudgedPool, overlap, pool
 from eval.report.largest_differences import DocumentTexts, largest_differences
 from eval.runs.systems import Evidence, FileSystem, gather_evidence
-from eval.statistics.compare import CompareOptions, compare
+from eval.statistics.compare import compare
+from eval.statistics.comparison import CompareOptions
 from eval.statistics.paired import pair
 from index.documents import Document
 from retrieval.build import build_index

@@ -8,7 +8,8 @@ import pytest
 
 from eval.data.beir import CQADUPSTACK_PARTS as PARTS
 from eval.measures.measures import Values
-from eval.statistics.compare import CompareOptions, Comparison, Difference, compare
+from eval.statistics.compare import compare
+from eval.statistics.comparison import CompareOptions, Comparison, Difference
 from eval.statistics.paired import pair, pairs
 from eval.statistics.significance import Interval, Outcomes, holm, mean_interval, sign_flip_test
 
@@ -51,6 +52,30 @@ def test_a_comparison_by_hand() -> None:
     assert held.effect == pytest.approx(0.125 / spread)
     differences = np.array([0.5, 0.25, 0.0, -0.25])
     assert held.interval == mean_interval([differences], np.random.default_rng(0))
+
+
+def test_a_comparison_prints_as_a_table_that_cuts_nothing() -> None:
+    """It was the repr of a dataclass; control characters of a name reach no terminal."""
+    name = "a-system-" + "x" * 100
+    systems = {
+        "a": {"x": values(0.5, 0.25, 0.0, 1.0), "y": values(0.0)},
+        f"\x1b{name}": {"x": values(1.0, 0.5, 0.0)},
+    }
+    comparison = compare(systems)
+    heading, star, columns, dataset, baseline, system, *others = str(comparison).split("\n")
+    assert heading == "nDCG@10, compared with a:" and star.startswith("* significant at 0.05")
+    assert columns.split() == ["mean", "diff", "±95", "%", "p", "Holm", "effect", "w/t/l"]
+    assert (dataset, baseline.split()) == ("x", ["a", "0.4375"])
+    assert system.startswith(f"  \\x1b{name}  0.5000  +0.2500 ±") and system.endswith("  2/1/0")
+    assert len(columns) == len(system)
+    assert others == [
+        "",
+        "Not compared: y, which only a has.",
+        "",
+        f"x: a and \\x1b{name} are compared on the 3 items that both have; 1 only of a and 0 only "
+        f"of \\x1b{name} are left out. On these a has 0.2500.",
+    ]
+    assert repr(comparison).startswith("Comparison(measure='nDCG@10'")
 
 
 def test_the_family_is_every_pair_on_every_data_set() -> None:

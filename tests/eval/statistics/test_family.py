@@ -10,7 +10,8 @@ from eval.report.gather import gather
 from eval.report.tables import Averaged, columns, verdict
 from eval.runs.record import Record, RunCost
 from eval.runs.run_config import open_run
-from eval.statistics.compare import CompareOptions, compare
+from eval.statistics.compare import compare
+from eval.statistics.comparison import CompareOptions
 from eval.statistics.significance import holm, sign_flip_test
 from lastword.main import main
 
