@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.types import Representation
+from embedder.types import Representation, Role
 from index.base import NO_ROW, Hits
 from index.channels.dense import DenseChannel
 from index.channels.inverted import InvertedChannel
@@ -46,6 +46,7 @@ class ChannelRows:
         self, spec: ChannelSpec, segments: Sequence[Segment], document_starts: Sequence[int]
     ) -> None:
         self.spec = spec
+        self._fit = spec.post_fit()
         self._parts = [segment.channels[spec.name] for segment in segments]
         self._searched = _searched(spec, segments)
         rows = [part.content.rows for part in self._parts]
@@ -62,7 +63,7 @@ class ChannelRows:
 
     def search(self, queries: Representation, k: int) -> Hits:
         """Return the best rows; enough of them for k distinct documents, see `Index.search`."""
-        self._check(queries)
+        queries = self._prepared(queries)
         if not self._parts:
             rows = np.full((len(queries), k), NO_ROW, np.int64)
             return Hits(rows, np.full(rows.shape, -np.inf, np.float32))
@@ -75,7 +76,7 @@ class ChannelRows:
 
     def matches(self, query: Representation, segment: int, ordinal: int) -> list[Match]:
         """Score every row of one document, given by segment and ordinal, against one query."""
-        self._check(query)
+        query = self._prepared(query)
         if len(query) != 1:
             raise ValueError(f"one query row is matched at a time; got {len(query)}")
         return [self._match(query, segment, row) for row in self._parts[segment].of(ordinal)]
@@ -105,6 +106,17 @@ class ChannelRows:
             if rows[-1] != NO_ROW and len(np.unique(self.documents[rows])) < k:
                 return False
         return True
+
+    def _prepared(self, queries: Representation) -> Representation:
+        """Return query rows as they are compared with those that are held.
+
+        Raises:
+            ValueError: they are of another kind or width.
+        """
+        if self._fit is not None:
+            queries = self._fit.change_rows(queries, Role.QUERY)
+        self._check(queries)
+        return queries
 
     def _check(self, queries: Representation) -> None:
         query_rows = queries.dense if self.spec.kind == "dense" else queries.sparse

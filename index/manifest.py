@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from embedder.files.config_file import fill, parse_json
 from embedder.types import fingerprint_differences
+from index.channels.post_fit import PostFit
 from index.channels.weighting import Weighting
 from index.segment_record import SegmentRecord
 from index.storage.layout import CHANNEL, SEGMENT, segment_name
@@ -27,6 +28,8 @@ class ChannelSpec:
         weighting: of the postings; inverted only.
         query_prompt_free: a query encoder may differ in the facts that start with "query_".
         recipe: a JSON object by which the front door makes the encoder again; not read here.
+        post: what was done to its dense rows and is done to queries, see `PostFit.to_text`; "" is
+            nothing.
     """
 
     name: str
@@ -37,6 +40,7 @@ class ChannelSpec:
     weighting: Weighting | None = None
     query_prompt_free: bool = False
     recipe: str = "{}"
+    post: str = ""
 
     def __post_init__(self) -> None:
         if not CHANNEL.fullmatch(self.name):
@@ -56,6 +60,20 @@ class ChannelSpec:
         for text in (self.fingerprint, self.recipe):
             if not isinstance(parse_json(text, f"channel {self.name!r}"), dict):
                 raise ValueError(f"channel {self.name!r}: expected a JSON object; got {text}")
+        fit = self.post_fit()
+        if fit is not None and (not dense or self.dim not in (None, fit.width)):
+            raise ValueError(
+                f"channel {self.name!r}: post-processing to width {fit.width} belongs to dense "
+                f"rows of that width; got kind {self.kind!r}, width {self.dim}"
+            )
+
+    def post_fit(self) -> PostFit | None:
+        """Return what is done to the rows of its encoder, None where nothing is.
+
+        Raises:
+            ValueError: `post` is no post-processing.
+        """
+        return PostFit.from_text(self.post) if self.post else None
 
     def check_encoder(self, fingerprint: str, querying: bool) -> None:
         """Refuse an encoder whose rows do not belong with those that are held.
@@ -196,6 +214,9 @@ class Manifest:
         """Return plain data."""
         data = asdict(self)
         data["channels"] = list(data["channels"].values())
+        for channel in data["channels"]:
+            if not channel["post"]:  # as it was before there was such a thing
+                del channel["post"]
         return data
 
     @staticmethod

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
 from embedder.files.durable import naming, open_append, open_new
-from embedder.types import Representation
+from embedder.types import Float32Array, Representation, Role
 from index.channels.approximate import TooFewRowsError
 from index.channels.dense import FLAT, build_dense
+from index.channels.post_fit import PostFit
 from index.channels.postings import build_inverted
 from index.document_store import DocumentWriter
 from index.documents import Document
@@ -24,6 +26,8 @@ from index.storage.checksums import flush_tree
 from index.storage.layout import DOCUMENTS, GATHERED, OWNER, PASSAGES
 
 DocumentIds = Container[str]
+
+_BLOCK = 4096  # rows that are changed at a time: a segment's need not fit in memory
 
 
 class SegmentBuilder:
@@ -119,6 +123,20 @@ class SegmentBuilder:
         into.append(rows, rows.owner + into.passages)
         into.passages += texts
 
+    def dense_rows(self, channel: str) -> Float32Array:
+        """Return the rows of a dense channel so far, (rows, dim) float32, mapped."""
+        rows = self._rows[channel]
+        if not isinstance(rows, _DenseRows):
+            raise ValueError(f"channel {channel!r} holds no dense vectors")
+        return rows.vectors()
+
+    def post_process(self, channel: str, fit: PostFit) -> None:
+        """Change the rows of a dense channel so far; those that come later are taken as given."""
+        rows = self._rows[channel]
+        if not isinstance(rows, _DenseRows):
+            raise ValueError(f"channel {channel!r} holds no dense vectors")
+        rows.change(fit)
+
     def finish(self) -> SegmentRecord:
         """Write and flush everything; the segment is then only waiting to be committed.
 
@@ -145,9 +163,10 @@ class SegmentBuilder:
             files=flush_tree(self.folder),
         )
 
-    def dims(self) -> dict[str, int | None]:
-        """Return the width of the rows of each channel, None where there are none."""
-        return {name: rows.dim for name, rows in self._rows.items()}
+    @property
+    def channels(self) -> dict[str, ChannelSpec]:
+        """The channels, with the width of their rows and what was done to them."""
+        return {name: replace(rows.spec, dim=rows.dim) for name, rows in self._rows.items()}
 
     def abandon(self) -> None:
         """Remove what was written; for a segment that could not be finished."""
@@ -201,11 +220,26 @@ class _DenseRows(_Rows):
         with naming(self._gathered), open_append(self._gathered) as file:
             file.write(np.ascontiguousarray(rows.dense).data)
 
-    def write(self) -> None:
+    def vectors(self) -> Float32Array:
+        """Map the rows so far."""
         shape = (self.count, self.dim or 1)
-        vectors: NDArray[np.float32] = np.zeros(shape, np.float32)
-        if self.count:
-            vectors = np.memmap(self._gathered, np.float32, mode="r", shape=shape)
+        if not self.count:
+            return np.zeros(shape, np.float32)
+        return np.memmap(self._gathered, np.float32, mode="r", shape=shape)
+
+    def change(self, fit: PostFit) -> None:
+        """Write the rows so far anew, as `fit` changes documents."""
+        before = self.vectors()
+        self._gathered.unlink()  # what is mapped stays readable
+        with naming(self._gathered), open_new(self._gathered) as file:
+            for start in range(0, len(before), _BLOCK):
+                changed = fit.change(np.asarray(before[start : start + _BLOCK]), Role.DOCUMENT)
+                file.write(np.ascontiguousarray(changed).data)
+        self.dim = fit.width
+        self.spec = replace(self.spec, post=fit.to_text(), dim=fit.width)
+
+    def write(self) -> None:
+        vectors = self.vectors()
         try:
             build_dense(vectors, self.spec.factory or FLAT, self.folder)
         except TooFewRowsError:  # so few are searched exactly in no time; `lastword info` says so

@@ -84,6 +84,11 @@ class IndexWriter:
         """The last commit."""
         return self._committed
 
+    @property
+    def staged(self) -> Manifest:
+        """What the next commit makes last."""
+        return self._staged
+
     def new_segment(self, replacing: bool = False) -> SegmentBuilder:
         """Begin a segment for `add`; `replacing` says that live documents with its ids go."""
         with self._nothing_lost():
@@ -101,11 +106,7 @@ class IndexWriter:
             record = builder.finish()
             if replacing:
                 self.delete(list(self.find(builder.ids)))
-            dims = builder.dims()
-            channels = {
-                name: replace(spec, dim=dims[name]) for name, spec in self._staged.channels.items()
-            }
-            self._staged = replace(self._staged, channels=channels).with_segment(record)
+            self._staged = replace(self._staged, channels=builder.channels).with_segment(record)
         return record
 
     def find(self, ids: Sequence[str]) -> dict[str, tuple[str, int]]:

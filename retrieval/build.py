@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from embedder.encoders.specs import post_rules_of
 from embedder.progress import Progress
 from embedder.types import Encoder, fingerprint_differences
 from index.documents import Document
@@ -85,7 +86,8 @@ def _build(
         complete = not new and (ingest is None or ingest.kind != "build")
         if complete and not options.overwrite:
             refuse_complete(path)
-        done = Ingest("build", options.settings(options.passages), EMPTY_DIGEST)
+        post = {name: post_rules_of(encoder) for name, encoder in encoders.items()}
+        done = Ingest("build", options.settings(options.passages, post), EMPTY_DIGEST)
         if complete or ingest is None or ingest.consumed == 0 or not options.resume:
             writer.start_over(specs, options.passages)
             writer.record(done)

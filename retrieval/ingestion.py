@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.encoders.cached import CachedEncoder
+from embedder.encoders.specs import post_rules_of
 from embedder.progress import Progress, watching
 from embedder.types import Counted, Encoder, Role
 from index.documents import Document
@@ -16,6 +17,7 @@ from index.writer import CACHE, IndexWriter
 from retrieval.named_texts import encode_named
 from retrieval.options import BuildOptions
 from retrieval.passages import passage_text, spans
+from retrieval.post_processing import PostProcessing
 from retrieval.source import DocumentReader
 
 
@@ -62,6 +64,12 @@ class Ingestion:
         self._read = 0
         self._cache = writer.path / CACHE
         self._feeds = self._shared(encoders)
+        self._post = {
+            channel: PostProcessing(writer, channel, feed.encoder, post_rules_of(encoders[channel]))
+            for feed in self._feeds
+            for channel in feed.channels
+            if writer.staged.channels[channel].kind == "dense"
+        }
 
     def run(self, source: DocumentReader, done: Ingest, passages: Passages | None) -> Ingest:
         """Take the source to its end, going on behind `done`; return the totals.
@@ -105,6 +113,8 @@ class Ingestion:
                     break
             self._encode(texts, builder, source.consumed)
             if builder.documents:
+                for post in self._post.values():
+                    post.finish(builder)
                 rows = self._writer.add(builder, replacing).rows
             else:
                 rows = {}
@@ -140,7 +150,9 @@ class Ingestion:
                 rows = encode_named(feed.encoder, texts, Role.DOCUMENT, names)
             done += feed.model * len(texts)
             for channel in feed.channels:
-                builder.add_rows(channel, rows, len(texts))
+                post = self._post.get(channel)
+                changed = rows if post is None else post.change(rows, texts)
+                builder.add_rows(channel, changed, len(texts))
         self._report(consumed)
 
     def _report(self, documents: int) -> None:

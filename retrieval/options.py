@@ -1,15 +1,18 @@
 """Options of a build, and the report of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
 from embedder.arguments import check_fields
 from embedder.encoders.specs import stored_spec
+from embedder.prompts.method_rules import PostRules
 from embedder.types import Encoder, fingerprint_of
 from index.channels.weighting import Weighting
 from index.manifest import ChannelSpec, Ingest, Passages
+
+_NOTHING: Mapping[str, PostRules | None] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +107,16 @@ class BuildOptions:
             )
         return options
 
-    def settings(self, passages: Passages | None) -> str:
-        """Write the options that shape the segments, which a continued build must repeat."""
+    def settings(
+        self, passages: Passages | None, post: Mapping[str, PostRules | None] = _NOTHING
+    ) -> str:
+        """Write what shapes the segments, which a continued build must repeat.
+
+        Args:
+            passages: how documents are cut.
+            post: channel -> what a prompt says is done to its rows.
+        """
+        posts = {name: asdict(rules) for name, rules in post.items() if rules is not None}
         replacing = {"on_known": self.on_known} if self.on_known != "error" else {}
         return fingerprint_of(
             segment_documents=self.segment_documents,
@@ -113,6 +124,7 @@ class BuildOptions:
             on_empty=self.on_empty,
             passages=None if passages is None else [passages.words, passages.overlap],
             **replacing,
+            **({"post": posts} if posts else {}),
         )
 
 

@@ -10,6 +10,7 @@ from embedder.checkpoints.named_models import MODEL_NAMES
 from embedder.files.config_file import fill, parse_json
 from embedder.files.typed_values import fill_value
 from embedder.prompts.files import format_prompt, parse_prompt
+from embedder.prompts.method_rules import PostRules
 from embedder.prompts.prompt import Prompt
 from embedder.types import Encoder
 
@@ -116,6 +117,12 @@ def channels_of(encoder: Encoder) -> tuple[str, ...]:
     if isinstance(spec, SbertSpec):
         return ("sparse" if getattr(encoder, "sparse", False) else "dense",)
     return tuple(name for name in CHANNELS if name in spec.reads)
+
+
+def post_rules_of(encoder: Encoder) -> PostRules | None:
+    """Return what an encoder's prompt says is done to its dense rows in an index, or None."""
+    prompt: Prompt | None = getattr(encoder, "prompt", None)
+    return prompt.post if prompt is not None else None
 
 
 def known_spec(encoder: Encoder) -> EncoderSpec:

@@ -19,7 +19,7 @@ from embedder.role import Role
 LIBRARY = Path(__file__).parent / "library"
 
 # Tables of rules that a prompt may have or lack.
-_TABLES = ("prepend", "filter", "select", "rewrite", "sample")
+_TABLES = ("prepend", "filter", "select", "rewrite", "post", "sample")
 _SCALARS = (*NOTES, "text_rules", "specials", "text_specials", "task", "adapt")
 _FORM = ("name", "needs", "both", "query", "document")
 # Fields of a prompt that a file spells otherwise.

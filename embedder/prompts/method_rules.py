@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import isfinite
+from typing import Literal
 
 from embedder.prompts.readout_rules import MAX_TERMS, check_depth, check_range
 from embedder.prompts.template import Template
@@ -9,6 +10,8 @@ from embedder.prompts.template import Template
 MAX_FACTOR = 1000.0
 MAX_SHOWN = 10_000  # documents that are drawn, rewritings and demonstrations of one text
 MAX_SEED = 2**63 - 1
+MIN_SAMPLE = 16  # texts from which means and variances are taken
+MIN_SHRINKAGE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,47 @@ class RewritingRules:
         check_range("rewrite.per_instruction", self.per_instruction, 1, MAX_SHOWN)
         check_range("rewrite.shots", self.shots, 0, MAX_SHOWN)
         check_range("rewrite.seed", self.seed, 0, MAX_SEED)
+
+
+@dataclass(frozen=True, slots=True)
+class PostRules:
+    """What is done to dense rows by what a sample of the collection says of them.
+
+    Centring per role; all-but-the-top (Mu and Viswanath, ICLR 2018); whitening (Su et al.,
+    arXiv 2103.15316), shrunk towards no change. See `retrieval.post_fitting`.
+
+    Attributes:
+        center: whether documents lose the mean of documents, and queries that of queries.
+        remove: leading principal components that are taken away.
+        whiten: whether rows are stretched to like variance along the other components.
+        shrinkage: what is added to each variance before, as a share of the largest: little
+            whitens strongly, 1 and more hardly. "auto" is what finds documents of the sample by
+            pseudo-queries of them that it was not fitted to.
+        dim: components that are kept, which makes the index smaller; 0 keeps all.
+        count: documents of the sample; as many pseudo-queries are cut from them.
+        seed: which ones.
+    """
+
+    center: bool = True
+    remove: int = 0
+    whiten: bool = True
+    shrinkage: float | Literal["auto"] = "auto"
+    dim: int = 0
+    count: int = 256
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_range("post.remove", self.remove, 0, MAX_SHOWN)
+        check_range("post.dim", self.dim, 0, MAX_SHOWN)
+        check_range("post.count", self.count, MIN_SAMPLE, MAX_SHOWN)
+        check_range("post.seed", self.seed, 0, MAX_SEED)
+        if self.shrinkage != "auto" and not MIN_SHRINKAGE <= self.shrinkage <= MAX_FACTOR:
+            raise ValueError(
+                f"post.shrinkage lies between {MIN_SHRINKAGE:g} and {MAX_FACTOR:g}, or is auto; "
+                f"got {self.shrinkage}"
+            )
+        if not (self.center or self.remove or self.whiten or self.dim):
+            raise ValueError("post does nothing: leave it out, or center, remove, whiten or cut")
 
 
 def _check_share(name: str, share: int | float) -> None:

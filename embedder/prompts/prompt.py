@@ -14,6 +14,7 @@ from embedder.prompts.method_rules import (
     Example,
     ExampleRules,
     FilterRules,
+    PostRules,
     PrependingRules,
     RewritingRules,
     SelectionRules,
@@ -64,6 +65,7 @@ class Prompt:
         filter: keep a part of the spectrum (EmbedFilter), or None.
         select: average the tokens that matter only (SCSP), or None.
         rewrite: average over rewritings by a generating model (GenEOL), or None.
+        post: what is done to dense rows by a sample of the collection, when it is indexed, or None.
         sample: examples to draw from the collection (RICE) before texts are encoded, or None.
         examples: texts with their words, shown before the text.
         adapt: what changes query rows beside words, "FILE.safetensors#DIGEST" (see `adaptation`),
@@ -86,6 +88,7 @@ class Prompt:
     filter: FilterRules | None = None
     select: SelectionRules | None = None
     rewrite: RewritingRules | None = None
+    post: PostRules | None = None
     sample: ExampleRules | None = None
     examples: tuple[Example, ...] = ()
     adapt: str = ""
@@ -123,6 +126,8 @@ class Prompt:
         for rule, usual in (("specials", "model"), ("text_specials", "text")):
             if facts[rule] == usual:  # as it was before there was a choice
                 del facts[rule]
+        if self.post is None:  # likewise
+            del facts["post"]
         _, _, digest = facts.pop("adapt").rpartition("#")  # wherever the file lies
         if digest:
             facts["adapt"] = digest
@@ -140,7 +145,8 @@ class Prompt:
         rules = self.reading.sparse if sparse else None
         if sparse and rules is None:
             raise ValueError(f"prompt {self.name!r} reads no sparse rows")
-        return replace(self, reading=replace(self.reading, dense=dense, sparse=rules))
+        post = self.post if dense else None
+        return replace(self, reading=replace(self.reading, dense=dense, sparse=rules), post=post)
 
 
 def _check_fusion(text: str) -> None:
@@ -225,6 +231,8 @@ def _method_conflicts(prompt: Prompt) -> Iterator[str]:
     auxiliary = [] if prompt.contrast is None else [prompt.contrast.template]
     if (prompt.filter or prompt.select) is not None and not reading.dense:
         yield "[filter] and [select] act on dense rows, which the prompt does not read"
+    if prompt.post is not None and (not reading.dense or reading.mode.endswith("-multi")):
+        yield "[post] acts on one dense row per text, which the prompt does not read"
     if prompt.select is not None:
         yield from _select_conflicts(prompt)
     if prompt.rewrite is not None:

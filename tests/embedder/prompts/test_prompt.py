@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedder.prompts.files import format_prompt, load_prompt, parse_prompt, prompt_library
+from embedder.prompts.method_rules import PostRules
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.readout_rules import ReadoutRules, SparseRules
 from embedder.prompts.template import PromptVariant, Template
@@ -54,6 +55,33 @@ def test_wordings_of_any_kinds_stand_in_tables_of_one_name() -> None:
         Template("u {text}", chat=True),
         Template("{text} t", tokens="whole"),
     )
+
+
+def test_post_processing_is_a_table_and_changes_the_hash() -> None:
+    plain = parse_prompt(text := 'name = "p"\n' + PLAIN)
+    assert plain.hash == "21328b661a19fd5f"  # as it was before there was [post]
+    assert "post" not in format_prompt(plain)
+    prompt = parse_prompt(text + "[post]\nremove = 2\nshrinkage = 1\n")
+    assert prompt.post == PostRules(remove=2, shrinkage=1.0)
+    assert parse_prompt(text + "[post]\n").post == PostRules()
+    assert parse_prompt(format_prompt(prompt)) == prompt != plain
+    assert prompt.hash != plain.hash
+    assert prompt.reading_only(dense=False, sparse=True).post is None
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ("shrinkage = 'much'", "post.shrinkage must be a number or one of 'auto'; got 'much'"),
+        ("shrinkage = 0", "post.shrinkage lies between 0.0001 and 1000, or is auto; got 0"),
+        ("count = 15", "post.count lies between 16 and 10000; got 15"),
+        ("whiten = false\ncenter = false", "post does nothing"),
+        ("whitten = true", "unknown key post.whitten"),
+    ],
+)
+def test_a_wrong_rule_of_post_processing_is_named(rules: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse_prompt(f'name = "p"\n{PLAIN}[post]\n{rules}\n')
 
 
 def test_hash_is_of_content_not_of_names() -> None:

@@ -1,0 +1,172 @@
+"""An index whose rows are post-processed: fitted once, kept, and used by every search."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embedder.encoders.bm25 import BM25Encoder
+from embedder.prompts.files import load_prompt
+from embedder.prompts.method_rules import PostRules
+from embedder.types import Encoder, Float32Array, Representation, Role
+from index.channels.post_fit import PostFit
+from index.documents import Document
+from index.folder import Index, check
+from index.manifest_file import MANIFEST
+from index.writer import IndexWriter
+from retrieval.build import add_documents, build_index
+from retrieval.options import BuildOptions
+from retrieval.post_fitting import RowSample, fit_post
+from retrieval.pseudo_queries import TextSample, cut_query
+from retrieval.retriever import Retriever
+from tests.synthetic import SignEncoder, documents, queries
+
+RULES = PostRules(count=40)
+SMALL = BuildOptions(segment_documents=60, window=7)
+
+
+class PromptedSigns(SignEncoder):
+    """Signs that are read by a prompt with [post]; queries are shifted, as other words do."""
+
+    def __init__(self, rules: PostRules | None = RULES) -> None:
+        super().__init__()
+        self.prompt = replace(load_prompt("prompteol"), post=rules)
+
+    def encode(self, texts: Sequence[str], role: Role) -> Representation:
+        rows = super().encode(texts, role)
+        assert rows.dense is not None
+        moved = rows.dense + np.float32(0.5 if role is Role.QUERY else 0.3)
+        return replace(rows, dense=moved / np.linalg.norm(moved, axis=1, keepdims=True))
+
+
+def built(path: Path, rules: PostRules | None = RULES, n: int = 150) -> dict[str, Encoder]:
+    encoders: dict[str, Encoder] = {"dense": PromptedSigns(rules), "bm25": BM25Encoder()}
+    build_index(documents(n), encoders, path, SMALL)
+    return encoders
+
+
+def fit_in(path: Path) -> PostFit:
+    with Index.open(path) as index:
+        fit = index.channels["dense"].post_fit()
+    assert fit is not None
+    return fit
+
+
+def raw(docs: Sequence[Document], role: Role = Role.DOCUMENT) -> Float32Array:
+    dense = PromptedSigns().encode([document.content for document in docs], role).dense
+    assert dense is not None
+    return dense
+
+
+def scores(path: Path, encoders: dict[str, Encoder]) -> Float32Array:
+    """Return the score of every document for every query, by a search."""
+    with Index.open(path) as index:
+        ids = index.ids()
+        run = Retriever(index, {"dense": encoders["dense"]}).search(queries(), len(ids))
+    return np.array([[run[query][name] for name in ids] for query in run], np.float32)
+
+
+@pytest.mark.parametrize("rules", [RULES, PostRules(remove=3, dim=20, count=64), None])
+def test_a_search_is_that_of_changed_rows(tmp_path: Path, rules: PostRules | None) -> None:
+    encoders = built(tmp_path / "i", rules)
+    asked = PromptedSigns().encode(list(queries().values()), Role.QUERY).dense
+    assert asked is not None
+    rows = raw(list(documents(150)))
+    if rules is not None:
+        fit = fit_in(tmp_path / "i")
+        assert fit.width == (rules.dim or 64)
+        rows, asked = fit.change(rows, Role.DOCUMENT), fit.change(asked, Role.QUERY)
+    np.testing.assert_allclose(scores(tmp_path / "i", encoders), asked @ rows.T, atol=1e-5)
+    with Index.open(tmp_path / "i") as index:
+        explained = Retriever(index, {"dense": encoders["dense"]}).explain(queries()["q3"], "d140")
+    assert explained.score == pytest.approx(float(asked[3] @ rows[140]), abs=1e-5)
+    assert check(tmp_path / "i") == []
+
+
+def test_the_fit_is_of_a_sample_of_the_first_segment(tmp_path: Path) -> None:
+    built(tmp_path / "i")
+    first, sample = list(documents(60)), TextSample(RULES)
+    for number, document in enumerate(first):
+        sample.add(number, document.content)
+    drawn = [first[number] for number in sample.numbers]
+    asked = PromptedSigns().encode(sample.queries(), Role.QUERY).dense
+    assert asked is not None
+    expected = fit_post(RowSample(raw(drawn), asked), RULES)
+    assert fit_in(tmp_path / "i").digest == expected.digest
+
+
+def test_added_documents_and_a_merge_keep_the_fit(tmp_path: Path) -> None:
+    encoders = built(tmp_path / "i", n=100)
+    before = fit_in(tmp_path / "i").digest
+    add_documents(documents(50, start=100), encoders, tmp_path / "i", SMALL)
+    later = scores(tmp_path / "i", encoders)
+    with IndexWriter(tmp_path / "i") as writer:
+        writer.merge()
+        writer.commit()
+    assert fit_in(tmp_path / "i").digest == before
+    np.testing.assert_array_equal(scores(tmp_path / "i", encoders), later)
+    whole = built(tmp_path / "whole")  # whose first segment is the same
+    np.testing.assert_allclose(scores(tmp_path / "whole", whole), later, atol=1e-6)
+
+
+def test_an_interrupted_build_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    def broken() -> list[Document]:
+        return [*documents(100), Document("bad", "", "")]
+
+    built(tmp_path / "whole")
+    encoders: dict[str, Encoder] = {"dense": PromptedSigns(), "bm25": BM25Encoder()}
+    with pytest.raises(ValueError, match="'bad'"):
+        build_index(broken(), encoders, tmp_path / "i", SMALL)
+    other: dict[str, Encoder] = {**encoders, "dense": PromptedSigns(PostRules(remove=1))}
+    with pytest.raises(ValueError, match="ran with other options:\n  post"):
+        build_index(documents(150), other, tmp_path / "i", SMALL)
+    built(tmp_path / "i")
+    same = [(tmp_path / name / "segments").rglob("*") for name in ("i", "whole")]
+    for one, two in zip(*map(sorted, same), strict=True):
+        assert one.is_dir() or one.read_bytes() == two.read_bytes()
+    assert fit_in(tmp_path / "i").digest == fit_in(tmp_path / "whole").digest
+
+
+def test_too_few_documents_leave_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"has 15; it needs at least 16: leave \[post\] out"):
+        built(tmp_path / "i", n=15)
+    assert not (tmp_path / "i").exists()
+
+
+def test_a_manifest_without_post_processing_is_as_it_was(tmp_path: Path) -> None:
+    built(tmp_path / "i", rules=None)
+    content = json.loads((tmp_path / "i" / MANIFEST).read_text())["content"]
+    assert all("post" not in channel for channel in content["channels"])
+    assert "post" not in json.dumps(content["ingest"])
+
+
+def test_a_changed_fit_is_damage(tmp_path: Path) -> None:
+    built(tmp_path / "i")
+    path = tmp_path / "i" / MANIFEST
+    text = path.read_text()
+    at = text.index('"post"') + 200
+    path.write_text(text[:at] + ("B" if text[at] == "A" else "A") + text[at + 1 :])
+    assert "checksum does not fit" in check(tmp_path / "i")[0]
+
+
+def test_pseudo_queries_are_cut_from_texts() -> None:
+    import random
+
+    source = random.Random(1)
+    text = " ".join(f"word{at}" for at in range(90))
+    for _ in range(50):
+        query = cut_query(text, source)
+        assert query in text and 5 <= len(query.split()) <= 16
+    assert cut_query("two words", source) == "two words"
+    assert 15 <= len(cut_query("字" * 400, source)) <= 48
+
+
+def test_blank_texts_are_not_drawn() -> None:
+    sample = TextSample(PostRules(count=16))
+    for number, text in enumerate(["", " ", *("text here" for _ in range(100))]):
+        sample.add(number, text)
+    assert len(sample.numbers) == 16 and min(sample.numbers) > 1
+    assert sample.queries() == ["text here"] * 16
