@@ -93,10 +93,7 @@ def page(facts: TuningFacts) -> str:
 
 
 def _gains(outcome: TuningOutcome) -> Iterator[Listing]:
-    tested = [
-        ("SELECT" if outcome.queries["confirm"] else "out of fold", gain)
-        for gain in outcome.selected
-    ]
+    tested = [(outcome.selected_on, gain) for gain in outcome.selected]
     tested += [("CONFIRM", outcome.confirmed)] if outcome.confirmed else []
     if not tested:
         return

@@ -87,14 +87,14 @@ class Screen:
                 of = "" if total is None else f" of {total:,}"
                 bars.update(task, completed=done)
                 rate = bars.tasks[0].speed or done / (time.perf_counter() - started)
-                bars.update(task, status=f"{done:,}{of} {unit}, {rate:,.0f} {unit}/s")
+                bars.update(task, status=f"{done:,}{of} {unit}, {_rate(rate)} {unit}/s")
 
             yield advance
         seconds = time.perf_counter() - started
         if finished and seconds > LONG:
             self.remark(
-                f"{heading}: {finished:,} {unit} in {duration(seconds)}"
-                f" ({finished / seconds:,.0f} {unit}/s)"
+                f"{heading}: {counted(finished, _singular(unit))} in {duration(seconds)}"
+                f" ({_rate(finished / seconds)} {unit}/s)"
             )
 
     @contextmanager
@@ -165,6 +165,15 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, remainder = divmod(round(seconds), 60)
     return f"{minutes} min {remainder} s"
+
+
+def _rate(rate: float) -> str:
+    """Write how many a second, with a decimal where a whole number would say little."""
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+
+
+def _singular(unit: str) -> str:
+    return f"{unit[:-3]}y" if unit.endswith("ies") else unit.removesuffix("s")
 
 
 def counted(number: int, noun: str) -> str:

@@ -41,8 +41,8 @@ class TuningOutcome:
     1.0000  first prompts: no words at all         {text}
     ...
     <BLANKLINE>
-    on      prompt                     gain              95 %  p  lower bound
-    SELECT  first prompts: default  +0.0000  +0.0000..+0.0000  1       -1.000
+    on           prompt                     gain              95 %  p  lower bound
+    out of fold  first prompts: default  +0.0000  +0.0000..+0.0000  1       -1.000
     <BLANKLINE>
     queries: 1 in SEARCH, 2 in SELECT, 0 in CONFIRM
     spent: 4,137 tokens, 0 calls, 262 evaluations
@@ -70,6 +70,11 @@ class TuningOutcome:
         verdict = f"{self.verdict}: {printable(self.reason)}"
         return "\n\n".join([verdict, *tables, f"queries: {parts}\nspent: {spent}"])
 
+    @property
+    def selected_on(self) -> str:
+        """Where `selected` was measured: too few queries are used in folds."""
+        return "SELECT" if self.queries["confirm"] else "out of fold"
+
     def best_prompts(self) -> list[tuple[str, ...]]:
         """Return the rows of a table of the best prompts on SEARCH, the headings first."""
         finished = [result for result in self.scored if result.finished]
@@ -86,7 +91,7 @@ class TuningOutcome:
 
     def tested_prompts(self) -> list[tuple[str, ...]]:
         """Return the rows of a table of tests, the headings first; none without tests."""
-        tested = [("SELECT", gain) for gain in self.selected]
+        tested = [(self.selected_on, gain) for gain in self.selected]
         if self.confirmed is not None:
             tested.append(("CONFIRM", self.confirmed))
         headings = ("on", "prompt", "gain", "95 %", "p", "lower bound")
