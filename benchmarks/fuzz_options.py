@@ -38,6 +38,7 @@ CALLS: dict[str, Call] = {
     "search": ("all.index", "green tea"),
     "explain": ("all.index", "green tea", "a"),
     "embed": ("--role", "document", "--input", "more.jsonl", "--out", "new.npz"),
+    "models": (),
     "compare": ("runs/a", "runs/b"),
     "report": ("runs/a", "runs/b", "-o", "new.html"),
     "fuse": ("a.trec", "b.trec", "-o", "new.trec"),

@@ -12,6 +12,7 @@ from lastword.commands.collection import devset as devset_command
 from lastword.commands.collection import embed as embed_commands
 from lastword.commands.collection import index as index_commands
 from lastword.commands.collection import maintain as upkeep_commands
+from lastword.commands.collection import models as models_command
 from lastword.commands.collection import search as search_commands
 from lastword.commands.evaluate import reproduce as reproduce_command
 from lastword.commands.evaluate import retrieval as eval_commands
@@ -41,6 +42,7 @@ for commands in (
     upkeep_commands,
     search_commands,
     embed_commands,
+    models_command,
     compare_command,
     report_command,
     fuse_command,

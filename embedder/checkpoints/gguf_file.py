@@ -28,10 +28,12 @@ class GGUFHeader:
     Attributes:
         architecture: as in `general.architecture`, e.g. "llama".
         precisions: of the matrices, e.g. {"Q4_1", "F32"}.
+        parameters: numbers in all tensors.
     """
 
     architecture: str
     precisions: frozenset[str]
+    parameters: int
 
 
 def read_gguf_header(path: Path) -> GGUFHeader:
@@ -71,13 +73,14 @@ class _Reader:
             raise ValueError(f"general.alignment is {str(alignment)[:24]}; expected 8 to 1048576")
         described = [self.tensor() for _ in range(tensors)]
         begin = -(-self.file.tell() // alignment) * alignment
-        end = max((begin + offset + size for offset, size, _ in described), default=0)
+        end = max((begin + offset + size for offset, size, _, _ in described), default=0)
         if end > self.size:
             raise ValueError(f"cut short: {self.size:,} of at least {end:,} bytes are there")
         architecture = values.get("general.architecture")
         if not isinstance(architecture, str) or not described:
             raise ValueError("no language model: expected general.architecture and tensors")
-        return GGUFHeader(architecture, frozenset(name for _, _, name in described if name))
+        precisions = frozenset(name for _, _, name, _ in described if name)
+        return GGUFHeader(architecture, precisions, sum(values for *_, values in described))
 
     def take(self, length: int) -> bytes:
         if length > self.size - self.file.tell():
@@ -113,8 +116,8 @@ class _Reader:
                 self.value(item, depth + 1)
         return None
 
-    def tensor(self) -> tuple[int, int, str]:
-        """Read a description; return offset, bytes, and of a matrix its precision."""
+    def tensor(self) -> tuple[int, int, str, int]:
+        """Read a description; return offset, bytes, of a matrix its precision, and its values."""
         from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 
         name = self.string()
@@ -130,4 +133,5 @@ class _Reader:
             raise ValueError(f"tensor {name[:64]!r} is of kind {kind}, which is unknown") from None
         if values == 0 or values % block:
             raise ValueError(f"damaged: tensor {name[:64]!r} has {values} values")
-        return offset, values // block * size, precision.name if dimensions > 1 else ""
+        name = precision.name if dimensions > 1 else ""
+        return offset, values // block * size, name, values

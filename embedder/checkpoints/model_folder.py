@@ -1,7 +1,9 @@
 """What a model folder must hold before a library reads it: JSON objects, whole safetensors."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -132,13 +134,27 @@ def shard_names(folder: Path) -> list[str]:
     return names
 
 
+def count_parameters(files: Iterable[Path]) -> int:
+    """Count the numbers in safetensors files, as their headers say; no tensor is read.
+
+    Raises:
+        ValueError: a file is damaged or not downloaded to its end.
+    """
+    return sum(prod(shape) for file in files for shape in _shapes(file))
+
+
 def _count_tensors(file: Path) -> int:
+    return len(_shapes(file))
+
+
+def _shapes(file: Path) -> list[tuple[int, ...]]:
+    """Read the shapes of the tensors of a file."""
     from safetensors import SafetensorError, safe_open
 
     file.open("rb").close()  # an error of the system says nothing about damage
     try:
         with safe_open(file, framework="numpy") as stored:
-            return len(stored.keys())
+            return [tuple(stored.get_slice(name).get_shape()) for name in stored.keys()]
     except (SafetensorError, OSError) as error:
         raise ValueError(
             f"{file}: damaged or not downloaded to its end ({error}); get the file again"
