@@ -26,7 +26,8 @@ class ChannelSpec:
         dim: width of a row: dimensions, or size of the vocabulary; None until there are rows.
         factory: FAISS factory string; dense only.
         weighting: of the postings; inverted only.
-        query_prompt_free: a query encoder may differ in the facts that start with "query_".
+        query_prompt_free: a query encoder may differ in the facts that start with "query_", and
+            in "post": its rows are changed as those that are held were.
         recipe: a JSON object by which the front door makes the encoder again; not read here.
         post: what was done to its dense rows and is done to queries, see `PostFit.to_text`; "" is
             nothing.
@@ -85,7 +86,7 @@ class ChannelSpec:
         lines = [
             line
             for line in fingerprint_differences(self.fingerprint, fingerprint)
-            if not (free and line.startswith("query_"))
+            if not (free and line.startswith(("query_", "post: ")))
         ]
         if lines:
             raise ValueError(

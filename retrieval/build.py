@@ -11,11 +11,12 @@ from embedder.encoders.specs import post_rules_of
 from embedder.progress import Progress
 from embedder.types import Encoder, fingerprint_differences
 from index.documents import Document
+from index.folder import Index
 from index.manifest import Ingest
 from index.manifest_file import MANIFEST, read_manifest
 from index.writer import CACHE, IndexWriter
 from retrieval.ingestion import Ingestion
-from retrieval.options import BuildOptions, BuildReport
+from retrieval.options import BuildOptions, BuildReport, ChannelOptions
 from retrieval.source import EMPTY_DIGEST, DocumentReader
 
 
@@ -86,8 +87,7 @@ def _build(
         complete = not new and (ingest is None or ingest.kind != "build")
         if complete and not options.overwrite:
             refuse_complete(path)
-        post = {name: post_rules_of(encoder) for name, encoder in encoders.items()}
-        done = Ingest("build", options.settings(options.passages, post), EMPTY_DIGEST)
+        done = Ingest("build", options.settings(options.passages), EMPTY_DIGEST)
         if complete or ingest is None or ingest.consumed == 0 or not options.resume:
             writer.start_over(specs, options.passages)
             writer.record(done)
@@ -153,6 +153,40 @@ def add_documents(
         total = Ingestion(writer, encoders, options, progress).run(source, done, passages)
         writer.compact()
     return BuildReport.of(total, done.consumed, time.perf_counter() - started)
+
+
+def refit_index(
+    path: str | Path, encoders: Mapping[str, Encoder], progress: Progress | None = None
+) -> BuildReport:
+    """Fit the post-processing of an index anew, to the documents that it has by now.
+
+    All of them are encoded again, since what is held is processed already. The index answers as
+    it was until that is done.
+
+    Args:
+        path: folder of an index.
+        encoders: those of the index, all of them.
+        progress: called with the number of documents read so far.
+
+    Raises:
+        ValueError: no prompt of the encoders has [post], or the index is not finished.
+    """
+    with Index.open(path) as index:
+        if not any(post_rules_of(encoder) for encoder in encoders.values()):
+            raise ValueError(f"no prompt of {path} has [post]: there is nothing to fit anew")
+        if index.unfinished is not None:
+            raise ValueError(f"{path} is not finished; finish it before fitting it anew")
+        with IndexWriter(path) as writer:
+            _check_encoders(writer, encoders)
+        kept = {name: ChannelOptions.of(spec) for name, spec in index.channels.items()}
+        options = BuildOptions(
+            kept, on_empty="keep", passages=index.passages, cache=True, overwrite=True
+        )
+        report = build_index(index.stream(), encoders, path, options, progress)
+        with IndexWriter(path) as writer:
+            writer.fuse_by(index.manifest.fusion)
+            writer.commit()
+    return report
 
 
 def _continued(interrupted: Ingest, begun: Ingest) -> Ingest:

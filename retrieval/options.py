@@ -1,18 +1,15 @@
 """Options of a build, and the report of it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
 from embedder.arguments import check_fields
 from embedder.encoders.specs import stored_spec
-from embedder.prompts.method_rules import PostRules
 from embedder.types import Encoder, fingerprint_of
 from index.channels.weighting import Weighting
 from index.manifest import ChannelSpec, Ingest, Passages
-
-_NOTHING: Mapping[str, PostRules | None] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +20,11 @@ class ChannelOptions:
     factory: str | None = None
     weighting: Weighting | None = None
     query_prompt_free: bool = False
+
+    @staticmethod
+    def of(spec: ChannelSpec) -> "ChannelOptions":
+        """Return the options by which a channel was made."""
+        return ChannelOptions(spec.kind, spec.factory, spec.weighting, spec.query_prompt_free)
 
     def spec(self, name: str, encoder: Encoder) -> ChannelSpec:
         """Return the manifest's description of a channel and the encoder of its rows."""
@@ -107,16 +109,8 @@ class BuildOptions:
             )
         return options
 
-    def settings(
-        self, passages: Passages | None, post: Mapping[str, PostRules | None] = _NOTHING
-    ) -> str:
-        """Write what shapes the segments, which a continued build must repeat.
-
-        Args:
-            passages: how documents are cut.
-            post: channel -> what a prompt says is done to its rows.
-        """
-        posts = {name: asdict(rules) for name, rules in post.items() if rules is not None}
+    def settings(self, passages: Passages | None) -> str:
+        """Write the options that shape the segments, which a continued build must repeat."""
         replacing = {"on_known": self.on_known} if self.on_known != "error" else {}
         return fingerprint_of(
             segment_documents=self.segment_documents,
@@ -124,7 +118,6 @@ class BuildOptions:
             on_empty=self.on_empty,
             passages=None if passages is None else [passages.words, passages.overlap],
             **replacing,
-            **({"post": posts} if posts else {}),
         )
 
 

@@ -1,6 +1,6 @@
 """Fit post-processing to rows of documents and of pseudo-queries cut from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from index.channels.post_fit import PostFit
 
 SHRINKAGES = (3.0, 1.0, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005)
 """What "auto" chooses among, the weakest whitening first."""
+
+EVEN_SHRINKAGE = 0.1
+"""What "auto" is where texts are compared with each other."""
 
 _TEMPERATURES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2)
 _UNCHANGED = 0.98  # directions with a larger factor are not worth their bytes
@@ -77,13 +80,25 @@ def fit_post(sample: RowSample, rules: PostRules) -> PostFit:
     """
     if len(sample) < MIN_SAMPLE:
         raise ValueError(
-            f"[post] of the prompt is fitted to texts of the collection, which has {len(sample)}; "
+            f"[post] of the prompt is fitted to the texts that there are, {len(sample)}; "
             f"it needs at least {MIN_SAMPLE}: leave [post] out"
         )
     shrinkage = rules.shrinkage
     if shrinkage == "auto":
         shrinkage = choose_shrinkage(sample, rules) if rules.whiten else 1.0
     return _fit_of(Components.of(sample), rules, shrinkage)
+
+
+def fit_sentences(rows: Float32Array, rules: PostRules) -> PostFit:
+    """Fit post-processing to (n, dim) rows of texts that are compared with each other.
+
+    There are no queries by which a shrinkage could be chosen: "auto" is EVEN_SHRINKAGE.
+
+    Raises:
+        ValueError: as `fit_post`.
+    """
+    shrinkage = EVEN_SHRINKAGE if rules.shrinkage == "auto" else rules.shrinkage
+    return fit_post(RowSample(rows, rows), replace(rules, shrinkage=shrinkage))
 
 
 def choose_shrinkage(sample: RowSample, rules: PostRules) -> float:

@@ -215,8 +215,9 @@ class LLMEncoder(TextEncoder):
             if self.reader.shares_repeated_text(role)
         }
         rules = asdict(replace(self.prompt, name="", forms=self.prompt.forms[:1]))
-        # What `specials` adds is in the prompts' own ids; `post` changes rows in an index only.
-        for known in (*NOTES, "forms", "specials", "adapt", "post"):
+        # What `specials` adds is in the prompts' own ids. Without `post` nothing is said of it.
+        unsaid = ("post",) if self.prompt.post is None else ()
+        for known in (*NOTES, "forms", "specials", "adapt", *unsaid):
             rules.pop(known)
         return fingerprint_of(
             kind="llm",

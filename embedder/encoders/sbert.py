@@ -68,6 +68,7 @@ class SbertEncoder(TextEncoder):
             wordings={role.value: asdict(wording) for role, wording in self.wordings.items()},
             max_text_tokens=[self._limit(role) for role in Role],
             text_specials="control" if self._acting else "text",
+            **({"post": asdict(prompt.post)} if prompt and prompt.post else {}),
         )
 
     @staticmethod

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.encoders.specs import post_rules_of
 from embedder.progress import Progress, added, silent, windows
 from embedder.types import Counted, Encoder, Role
 from eval.data.tables import distinct
@@ -26,10 +27,14 @@ class SentenceRows:
 
     Args:
         encoder: gives one dense row a sentence.
+
+    Attributes:
+        post: what the prompt says is done to rows by what they have in common; not done here.
     """
 
     def __init__(self, encoder: Encoder) -> None:
         self.fingerprint = encoder.fingerprint
+        self.post = post_rules_of(encoder)
         self._encoder = encoder
         self._rows: dict[str, NDArray[np.float32]] = {}
         self._seconds = 0.0

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.progress import Progress
-from embedder.types import Encoder
+from embedder.types import Encoder, Role
 from eval.data.pairs import PairSet, sentences
 from eval.measures.measures import Values, means
 from eval.runs.record import Record
 from eval.tasks.sentence_vectors import CHANNEL, SentenceRows
+from retrieval.post_fitting import fit_sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,21 @@ def judge_set(pair_set: PairSet, rows: SentenceRows, progress: Progress | None =
 
     The value of a pair is what it adds to a correlation. The details hold "subsets", name -> the
     correlation over its pairs alone, where the set has any, and "source", a digest of the pairs.
+    A prompt's [post] is fitted to the sentences of the set, without its scores; "post" is then the
+    digest of the fit.
 
     Raises:
         ValueError: as `judge`.
     """
-    rows.of(sentences([pair_set]), progress)
-    first = rows.of([pair.first for pair in pair_set.pairs])
-    cosines = _cosines(first, rows.of([pair.second for pair in pair_set.pairs]))
+    every = rows.of(sentences([pair_set]), progress)
+    sides = [
+        rows.of([pair.first for pair in pair_set.pairs]),
+        rows.of([pair.second for pair in pair_set.pairs]),
+    ]
+    fit = None if rows.post is None else fit_sentences(every, rows.post)
+    if fit is not None:
+        sides = [fit.change(side, Role.QUERY) for side in sides]
+    cosines = _cosines(*sides)
     gold = np.array([pair.gold for pair in pair_set.pairs])
     names = np.array([pair.subset for pair in pair_set.pairs])
     for kind, values in (("scores", gold), ("cosines", cosines)):
@@ -80,6 +89,8 @@ def judge_set(pair_set: PairSet, rows: SentenceRows, progress: Progress | None =
         for name in pair_set.subsets
     }
     details: dict[str, Any] = {"subsets": subsets} if subsets else {}
+    if fit is not None:
+        details["post"] = fit.digest
     return Record(
         benchmark="sts",
         dataset=pair_set.name,
@@ -103,12 +114,12 @@ def overall_correlation(record: Record) -> Correlation:
 
 
 def summarize_pairs(record: Record) -> dict[str, Any]:
-    """Return the figures of a set, unrounded; "subsets" only where it has them."""
-    subsets = {name: part for name, part in record.details.items() if name == "subsets"}
+    """Return the figures of a set, unrounded; "subsets" and "post" only where it has them."""
+    more = {name: part for name, part in record.details.items() if name in ("subsets", "post")}
     return {
         "dataset": record.dataset,
         **overall_correlation(record).to_json(),
-        **subsets,
+        **more,
         "fingerprint": {CHANNEL: json.loads(record.fingerprints[CHANNEL])},
         "counts": dict(record.cost.counts[CHANNEL]),
     }

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from embedder.encoders.specs import EncoderSpec
     from embedder.prompts.prompt import Prompt
     from embedder.types import Encoder
+    from lastword.cli.screen import Screen
 
 _SBERT = "sbert:"
 
@@ -135,6 +136,16 @@ def describe_spec(spec: "EncoderSpec") -> str:
     if isinstance(spec, SbertSpec):
         model = f"sbert:{spec.model}"
     return f"{model}, prompt {spec.prompt.name}" if spec.prompt else model
+
+
+def tell_unprocessed(spec: "EncoderSpec", screen: "Screen", rows: str = "Rows") -> None:
+    """Say that a prompt's [post] was not applied, since there is no collection to fit it to."""
+    prompt: Prompt | None = getattr(spec, "prompt", None)
+    if prompt is not None and prompt.post is not None:
+        screen.remark(
+            f"{rows} are unprocessed: [post] of prompt {prompt.name} is fitted to a collection "
+            "when that is indexed."
+        )
 
 
 def describe_encoders(encoders: Mapping[str, "Encoder"]) -> str:

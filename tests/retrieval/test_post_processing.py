@@ -11,13 +11,13 @@ import pytest
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.prompts.files import load_prompt
 from embedder.prompts.method_rules import PostRules
-from embedder.types import Encoder, Float32Array, Representation, Role
+from embedder.types import Encoder, Float32Array, Representation, Role, fingerprint_of
 from index.channels.post_fit import PostFit
 from index.documents import Document
 from index.folder import Index, check
 from index.manifest_file import MANIFEST
 from index.writer import IndexWriter
-from retrieval.build import add_documents, build_index
+from retrieval.build import add_documents, build_index, refit_index
 from retrieval.options import BuildOptions
 from retrieval.post_fitting import RowSample, fit_post
 from retrieval.pseudo_queries import TextSample, cut_query
@@ -34,6 +34,10 @@ class PromptedSigns(SignEncoder):
     def __init__(self, rules: PostRules | None = RULES) -> None:
         super().__init__()
         self.prompt = replace(load_prompt("prompteol"), post=rules)
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint_of(kind="prompted signs", post=str(self.prompt.post))
 
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         rows = super().encode(texts, role)
@@ -112,6 +116,29 @@ def test_added_documents_and_a_merge_keep_the_fit(tmp_path: Path) -> None:
     np.testing.assert_allclose(scores(tmp_path / "whole", whole), later, atol=1e-6)
 
 
+def test_a_refit_is_a_new_index_of_the_documents_there_are(tmp_path: Path) -> None:
+    encoders = built(tmp_path / "i", n=100)
+    with IndexWriter(tmp_path / "i") as writer:
+        writer.delete([f"d{at}" for at in range(30)])
+        writer.fuse_by("rrf")
+        writer.commit()
+    before = fit_in(tmp_path / "i").digest
+    assert refit_index(tmp_path / "i", encoders).documents == 70
+    anew: dict[str, Encoder] = {"dense": PromptedSigns(), "bm25": BM25Encoder()}
+    build_index(documents(70, start=30), anew, tmp_path / "new")
+    assert fit_in(tmp_path / "i").digest == fit_in(tmp_path / "new").digest != before
+    np.testing.assert_array_equal(scores(tmp_path / "i", encoders), scores(tmp_path / "new", anew))
+    with Index.open(tmp_path / "i") as index:
+        assert (index.manifest.fusion, index.deleted) == ("rrf", 0)
+    assert check(tmp_path / "i") == []
+
+
+def test_a_refit_without_post_is_refused(tmp_path: Path) -> None:
+    encoders = built(tmp_path / "i", rules=None)
+    with pytest.raises(ValueError, match="there is nothing to fit anew"):
+        refit_index(tmp_path / "i", encoders)
+
+
 def test_an_interrupted_build_ends_with_the_same_bytes(tmp_path: Path) -> None:
     def broken() -> list[Document]:
         return [*documents(100), Document("bad", "", "")]
@@ -121,7 +148,7 @@ def test_an_interrupted_build_ends_with_the_same_bytes(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'bad'"):
         build_index(broken(), encoders, tmp_path / "i", SMALL)
     other: dict[str, Encoder] = {**encoders, "dense": PromptedSigns(PostRules(remove=1))}
-    with pytest.raises(ValueError, match="ran with other options:\n  post"):
+    with pytest.raises(ValueError, match="made by another encoder than the one given:\n  post: "):
         build_index(documents(150), other, tmp_path / "i", SMALL)
     built(tmp_path / "i")
     same = [(tmp_path / name / "segments").rglob("*") for name in ("i", "whole")]
@@ -131,7 +158,7 @@ def test_an_interrupted_build_ends_with_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_too_few_documents_leave_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"has 15; it needs at least 16: leave \[post\] out"):
+    with pytest.raises(ValueError, match=r"15; it needs at least 16: leave \[post\] out"):
         built(tmp_path / "i", n=15)
     assert not (tmp_path / "i").exists()
 

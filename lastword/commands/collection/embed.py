@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from typer import Option, Typer
 
 from lastword.cli.command import command
-from lastword.cli.encoders import describe_spec, model_channels
+from lastword.cli.encoders import describe_spec, model_channels, tell_unprocessed
 from lastword.cli.options import EncoderOptions, Output
 from lastword.cli.screen import Screen, counted, size
 from lastword.cli.sources import check_folder_of
@@ -80,3 +80,5 @@ def embed(files: EmbedFiles, reading: EncoderOptions, output: Output) -> None:
         f"with {', '.join((*rows.to_arrays(), *about))}; "
         f"encoder: {describe_spec(known_spec(encoder))}."
     )
+    if rows.dense is not None:
+        tell_unprocessed(known_spec(encoder), screen)

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Typer
+from typer import Argument, Option, Typer
 
 from lastword.cli.command import command
 from lastword.cli.encoders import describe_spec
-from lastword.cli.options import IndexPath, Output
+from lastword.cli.options import DeviceOptions, IndexPath, Output
 from lastword.cli.parse import typed_text
 from lastword.cli.screen import Screen, counted, size, table
 from lastword.commands.collection.search import unfinished_text
@@ -41,17 +42,38 @@ def delete(
     Screen(output).result({"deleted": ids}, f"Deleted {counted(len(ids), 'document')}.")
 
 
-@command(app, ["lastword merge my.index"])
-def merge(path: IndexPath, output: Output) -> None:
+@command(app, ["lastword merge my.index", "lastword merge my.index --refit"])
+def merge(
+    path: IndexPath,
+    running: DeviceOptions,
+    output: Output,
+    refit: Annotated[
+        bool,
+        Option("--refit", help="Fit [post] of the prompt anew, which reads all documents again."),
+    ] = False,
+) -> None:
     """Make one segment of all, leave out what was deleted, and free the space."""
     from index.writer import IndexWriter
 
     screen = Screen(output)
+    if refit:
+        _refit(path, running, screen)
     with screen.waiting("Merging"), IndexWriter(path) as writer:
         writer.merge()
         writer.commit()
         freed = writer.compact()
     screen.result({"freed_bytes": freed}, f"Merged; {size(freed)} freed.")
+
+
+def _refit(path: Path, running: "DeviceOptions", screen: Screen) -> None:
+    from index.folder import Index
+    from retrieval.build import refit_index
+    from retrieval.open import load_encoders
+
+    with Index.open(path) as index, screen.loading(",".join(index.channels)):
+        encoders, documents = load_encoders(index, access=running), index.documents
+    with screen.progress("Reading again", documents, "documents") as advance:
+        refit_index(path, encoders, advance)
 
 
 @command(app, ["lastword check my.index", "lastword check my.index --json"])
@@ -101,7 +123,8 @@ def _kept_as(spec: "ChannelSpec", facts: Mapping[str, Any]) -> str:
         width = "" if spec.dim is None else f" of {spec.dim}"
         few = facts["exact_segments"]
         exact = f" ({few} too small for it, searched exactly)" if few else ""
-        return f"vectors{width}, {spec.factory}{exact}"
+        post = ", post-processed" if spec.post else ""
+        return f"vectors{width}, {spec.factory}{exact}{post}"
     return f"postings, {spec.weighting.kind}"
 
 
@@ -112,6 +135,20 @@ def _encoder(spec: "ChannelSpec") -> str:
         return describe_spec(from_json(spec.recipe, spec.name))
     except ValueError:
         return "another program"
+
+
+def post_facts(spec: "ChannelSpec") -> dict[str, Any] | None:
+    """Return what is done to the rows of a channel, as JSON; None where nothing is."""
+    fit = spec.post_fit()
+    if fit is None:
+        return None
+    return {
+        "digest": fit.digest,
+        "from_width": fit.dim,
+        "to_width": fit.width,
+        "directions_changed": len(fit.factors),
+        "smallest_factor": float(fit.factors.min(initial=1)),
+    }
 
 
 def _facts(index: "Index") -> dict[str, Any]:
@@ -140,6 +177,7 @@ def _facts(index: "Index") -> dict[str, Any]:
                 else 0,
                 "recipe": json.loads(spec.recipe),
                 "fingerprint": json.loads(spec.fingerprint),
+                "post": post_facts(spec),
             }
             for name, spec in index.channels.items()
         },

@@ -115,16 +115,21 @@ def explain(
     with _open(path, fusing, screen) as engine:
         retriever = engine.retriever  # which can name pieces, too
         explanation = retriever.explain(query, document_id, pieces=pieces)
-        dense = {name for name, spec in retriever.index.channels.items() if spec.kind == "dense"}
+        specs = retriever.index.channels
+    post = {name: fit.digest for name, spec in specs.items() if (fit := spec.post_fit())}
     data = {
         "query": query,
         "document": asdict(explanation.document),
         "score": explanation.score,
         "channels": [asdict(part) for part in explanation.channels],
+        "post": post,
     }
+    dense = {name for name, spec in specs.items() if spec.kind == "dense"}
     heading = f"{visible(document_id)}: {explanation.score:.4f} for {query!r}"
     text = one_line(explanation.document.content, 300)
     screen.result(data, heading, text, _parts_table(explanation, dense))
+    for name, digest in post.items():
+        screen.remark(f"{name}: rows are post-processed by fit {digest} of this index.")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typer import Argument, Option, Typer
 from embedder.files.config_file import read_toml
 from embedder.files.typed_values import in_short
 from lastword.cli.command import command
-from lastword.cli.encoders import describe_encoders, make_encoders
+from lastword.cli.encoders import describe_encoders, make_encoders, tell_unprocessed
 from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output
 from lastword.cli.screen import Screen, table
 from lastword.cli.sources import tell_rebuilt
@@ -87,6 +87,7 @@ def mteb(
     A task that has a result is not judged again.
     """
     os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is imported; the bars are ours
+    from embedder.encoders.specs import known_spec
     from eval.tasks.mteb_encoders import describe, make_model
     from eval.tasks.mteb_tasks import quietly
     from retrieval.fusion_choice import fusion_for
@@ -109,6 +110,8 @@ def mteb(
     data = {"model": meta.name, "revision": meta.revision, "results": str(folder)}
     screen.result(data | {"tasks": outcomes}, _table(outcomes))
     screen.remark(f"Encoder: {describe_encoders(encoders)}.")
+    if "dense" in encoders:
+        tell_unprocessed(known_spec(encoders["dense"]), screen, "Rows outside an index")
     screen.remark(f"Results of {meta.name} in MTEB's format are in {folder}.")
 
 

@@ -79,6 +79,11 @@ def sts(
         screen.remark(f"{len(sets) - len(waiting)} of the sets were finished in {keeping.out}.")
     if waiting:
         screen.remark(f"{counted(total, 'sentence')}; encoder: {describe_spec(recipe)}.")
+    if any("post" in record.details for record in records):
+        screen.remark(
+            "Rows were post-processed by the prompt's [post], fitted to the sentences of each set "
+            "itself (transductive; no scores were used)."
+        )
     _tell_losses(records, screen)
     if keeping.out is not None:
         screen.remark(f"Figures per pair are in {keeping.out}.")

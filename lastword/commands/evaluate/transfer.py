@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option, Typer
 
 from lastword.cli.command import command
-from lastword.cli.encoders import describe_spec
+from lastword.cli.encoders import describe_spec, tell_unprocessed
 from lastword.cli.options import EncoderOptions, Output
 from lastword.cli.parse import full_path
 from lastword.cli.screen import Screen, counted, duration, table
@@ -92,6 +92,7 @@ def transfer(
         screen.remark(f"{len(tasks) - len(waiting)} of the tasks were finished in {keeping.out}.")
     if waiting:
         screen.remark(f"{counted(len(rows), 'sentence')}; encoder: {describe_spec(recipe)}.")
+        tell_unprocessed(recipe, screen)
     _tell_losses(records, protocol, screen)
     if keeping.out is not None:
         screen.remark(f"Figures per item are in {keeping.out}.")

@@ -15,6 +15,7 @@ from scipy.stats import pearsonr, spearmanr
 from sentence_transformers import SentenceTransformer
 
 from embedder.prompts.files import format_prompt, load_prompt
+from embedder.prompts.method_rules import PostRules
 from embedder.types import Representation, Role, fingerprint_of
 from eval.data.pairs import PairSet, SentencePair, read_pairs
 from eval.runs.record import Record
@@ -114,6 +115,24 @@ def test_a_set_is_judged_by_its_cosines() -> None:
     assert overall.spearman == pytest.approx(1 - 6 * 2 / (4 * 15))  # two neighbours swapped
     assert overall.pearson == pytest.approx(np.corrcoef(cosines, [5, 2, 3, 0])[0, 1], abs=1e-6)
     assert compass.roles == {Role.QUERY}
+
+
+def test_post_processing_is_fitted_to_the_sentences_of_a_set() -> None:
+    class Prompted(Compass):
+        prompt = replace(load_prompt("prompteol"), post=PostRules(whiten=False))
+
+    degrees = {str(at): 3.0 * at**1.3 for at in range(20)}
+    drawn = pairs(*((at % 7, str(at), str(at * 3 % 20)) for at in range(20)))
+    [plain], [got] = judge([drawn], Compass(degrees)), judge([drawn], Prompted(degrees))
+    rows = Compass(degrees).encode(list(degrees), Role.QUERY).dense
+    assert rows is not None
+    centred = rows - rows.mean(axis=0)
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+    cosines = [float(centred[at] @ centred[at * 3 % 20]) for at in range(20)]
+    expected = pearsonr(cosines, [at % 7 for at in range(20)])[0]
+    assert overall_correlation(got).pearson == pytest.approx(expected, abs=1e-5)
+    assert len(got.details["post"]) == 16 and "post" not in plain.details
+    assert summarize_pairs(got)["post"] == got.details["post"]
 
 
 def test_a_sentence_of_several_sets_is_encoded_once() -> None:

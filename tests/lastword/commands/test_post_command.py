@@ -1,0 +1,118 @@
+"""A prompt with [post], by the commands and from Python, on the bundled model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lastword as lw
+from embedder.checkpoints.bundled import BUNDLED_MODEL
+from lastword.main import FAILED, main
+
+WORDS = "tea key rock lava cat road lamp rain ship bell corn glass".split()
+
+
+@pytest.fixture
+def prompt(tmp_path: Path) -> Path:
+    path = tmp_path / "post.toml"
+    path.write_text((BUNDLED_MODEL / "prompt.toml").read_text() + "\n[post]\n")
+    return path
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "texts.jsonl"
+    lines = [
+        json.dumps({"_id": f"d{at}", "text": f"the {first} beside a {second} by the {third} door"})
+        for at, (first, second, third) in enumerate(
+            (WORDS[at % 12], WORDS[at // 12], WORDS[at * 5 % 12]) for at in range(40)
+        )
+    ]
+    path.write_text("\n".join(lines))
+    return path
+
+
+def said(capsys: pytest.CaptureFixture[str], *asked: object) -> Any:  # noqa: ANN401 - JSON
+    assert main([*map(str, asked), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_an_index_says_what_was_done_to_its_rows(
+    prompt: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "my.index"
+    said(capsys, "index", source, "-o", path, "--prompt", prompt)
+    post = said(capsys, "info", path)["channels"]["dense"]["post"]
+    assert (post["from_width"], post["to_width"]) == (512, 512) and len(post["digest"]) == 16
+    assert said(capsys, "info", path)["channels"]["sparse"]["post"] is None
+    found = said(capsys, "search", path, "lamp beside the rain", "--channels", "dense")["hits"]
+    told = said(
+        capsys, "explain", path, "lamp beside the rain", found[0]["id"], "--channels", "dense"
+    )
+    assert told["score"] == pytest.approx(found[0]["score"], abs=1e-5)
+    assert told["post"] == {"dense": post["digest"]}
+    assert main(["info", str(path)]) == 0 and "post-processed" in capsys.readouterr().out
+    more = tmp_path / "more.jsonl"
+    more.write_text('{"_id": "new", "text": "a quiet lamp"}')
+    said(capsys, "add", path, more)
+    said(capsys, "merge", path)
+    assert said(capsys, "info", path)["channels"]["dense"]["post"] == post
+    said(capsys, "merge", path, "--refit")
+    assert said(capsys, "info", path)["channels"]["dense"]["post"]["digest"] != post["digest"]
+    with lw.open(path) as index:
+        assert index.search("a quiet lamp", k=1)[0].id == "new"
+
+
+def test_python_builds_searches_and_adds(prompt: Path, source: Path) -> None:
+    with lw.build(None, source, prompt=prompt) as index:
+        assert index.retriever.index.channels["dense"].post_fit() is not None
+        index.add([{"id": "new", "text": "a quiet lamp"}])
+        assert index.search("a quiet lamp", k=1)[0].id == "new"
+
+
+def test_without_a_collection_rows_are_unprocessed_and_that_is_said(
+    prompt: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["embed", "--role", "query", "--input", str(source), "--out", str(tmp_path / "v.npz")]
+    assert main([*asked, "--prompt", str(prompt)]) == 0
+    assert "Rows are unprocessed: [post] of prompt" in capsys.readouterr().err
+    assert main(asked) == 0
+    assert "unprocessed" not in capsys.readouterr().err
+
+
+def test_sentences_are_processed_by_their_own_set_and_that_is_said(
+    prompt: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [f"{at % 5}\ta {WORDS[at]} here\tthe {WORDS[at * 5 % 12]} there" for at in range(12)]
+    path = tmp_path / "pairs.tsv"
+    path.write_text("\n".join(["score\tsentence1\tsentence2", *lines]))
+    assert main(["eval", "sts", str(path), "--prompt", str(prompt)]) == 0
+    assert "fitted to the sentences of each set itself (transductive" in capsys.readouterr().err
+
+
+def test_figures_with_and_without_are_of_two_indexes(
+    prompt: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Reused by its label alone, an index without [post] would answer for one with it."""
+    beir = tmp_path / "beir"
+    (beir / "qrels").mkdir(parents=True)
+    (beir / "corpus.jsonl").write_text(source.read_text())
+    (beir / "queries.jsonl").write_text('{"_id": "q", "text": "the lamp"}')
+    (beir / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\td6\t1\n")
+    made = tmp_path / "indexes"
+    for wording in ([], ["--prompt", prompt]):
+        out = tmp_path / f"run{len(wording)}"
+        said(capsys, "eval", "retrieval", beir, *wording, "--indexes", made, "--out", out)
+    assert len(list(made.glob("*/*.index"))) == 2
+
+
+def test_too_few_documents_are_one_line(
+    prompt: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = tmp_path / "few.jsonl"
+    few.write_text('{"_id": "a", "text": "tea"}')
+    code = main(["index", str(few), "-o", str(tmp_path / "i"), "--prompt", str(prompt), "--quiet"])
+    err = capsys.readouterr().err
+    assert code == FAILED and "it needs at least 16: leave [post] out" in err
+    assert err.count("\n") == 1
