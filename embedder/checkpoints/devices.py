@@ -30,3 +30,11 @@ def resolve_device(name: str) -> str:
         there = f"; CUDA GPUs: {count}, from cuda:0" if name.startswith("cuda") else ""
         raise ValueError(f"device {name!r} cannot be used here{there}; use cpu") from error
     return name
+
+
+def multiplies_bfloat16() -> bool:
+    """Tell whether this machine's CPU has instructions for products of bfloat16 matrices."""
+    import torch
+
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))

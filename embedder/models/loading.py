@@ -14,7 +14,7 @@ from embedder.checkpoints.checkpoint import (
     is_causal,
     missing_head,
 )
-from embedder.checkpoints.devices import resolve_device
+from embedder.checkpoints.devices import multiplies_bfloat16, resolve_device
 from embedder.checkpoints.hub import cached_folder, is_local_only
 from embedder.checkpoints.library_errors import named_errors, quiet_transformers
 from embedder.checkpoints.model_folder import check_folder
@@ -36,7 +36,8 @@ class LLMOptions:
     Attributes:
         max_text_tokens: tokens of a text that are read; the rest is cut off and counted.
         dtype: float32, bfloat16, float16, or auto: half precision where the weights are stored
-            in it and the processor multiplies it natively, else float32.
+            in half precision and the processor multiplies it natively, else float32. On a CPU
+            half precision is bfloat16.
         device: cpu, cuda, cuda:1, mps, or auto.
         token_budget: tokens per batch, padding included; 0 chooses by device.
         trust_remote_code: run Python code that comes with the model. Off unless asked for.
@@ -98,6 +99,8 @@ def _load_model(
     import torch
     from transformers import AutoModelForCausalLM
 
+    from embedder.models.block_attention import attend_by_blocks
+
     # Without it, pickles of the hub would be sent to be converted, and the answer be read.
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "true")
     # A quantised model is laid out for its device while it loads, and cannot be moved after.
@@ -114,18 +117,20 @@ def _load_model(
         **({"attn_implementation": "eager"} if capped else {}),
         **remote,
     )
-    return model if quantised else model.to(options.device), info
+    if not quantised:
+        model = model.to(options.device)
+        attend_by_blocks(model)
+    return model, info
 
 
 def _resolved(options: LLMOptions, config: "PretrainedConfig") -> LLMOptions:
-    import torch
-
     device = resolve_device(options.device)
     dtype = options.dtype
     if dtype == "auto":
         stored = str(getattr(config, "dtype", None)).removeprefix("torch.")
-        native = device != "cpu" or bool(torch.cpu.get_capabilities().get("amx_bf16"))
-        half = (stored == "bfloat16" and native) or (stored == "float16" and device != "cpu")
+        half = stored in ("bfloat16", "float16")
+        if device == "cpu":
+            stored, half = "bfloat16", half and multiplies_bfloat16()
         dtype = stored if half else "float32"
     budget = options.token_budget or (1024 if device == "cpu" else 32768)
     return replace(options, device=device, dtype=dtype, token_budget=budget)
