@@ -2,7 +2,6 @@
 
 import inspect
 import sys
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -74,6 +73,8 @@ _join_lines(app)
 
 def _print_version(value: bool) -> None:
     if value:
+        from importlib.metadata import version
+
         sys.stdout.write(f"lastword {version('lastword')}\n")
         raise typer.Exit
 

@@ -1,7 +1,6 @@
 """Models that have a name of their own: the bundled one, and one that a package carries."""
 
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from embedder.checkpoints.bundled import BUNDLED_MODEL, BUNDLED_NAME
@@ -34,6 +33,8 @@ class PackagedModel:
 
     def find_file(self) -> Path | None:
         """Return where the weights are installed, or None where they are not."""
+        from importlib.metadata import PackageNotFoundError, distribution
+
         try:
             found = distribution(self.package)
         except PackageNotFoundError:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from embedder.checkpoints.bundled import BUNDLED_NAME
-from embedder.prompts.files import load_prompt
 from lastword.cli.options import EncoderOptions
 from lastword.cli.parse import choose_names
 
@@ -102,6 +101,7 @@ def read_prompt(name: str) -> "Prompt":
     Raises:
         ValueError: as of `load_prompt` and `check_fusion`.
     """
+    from embedder.prompts.files import load_prompt
     from retrieval.fusion_choice import check_fusion
 
     prompt = load_prompt(name)

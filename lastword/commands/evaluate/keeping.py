@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from typer import Option
 
 from embedder.files.name_lists import first_repeated
-from embedder.prompts.files import load_prompt
 from lastword.cli.encoders import describe_spec, model_channels
 from lastword.cli.options import EncoderOptions
 from lastword.commands.evaluate.collections import encoder_settings
@@ -88,6 +87,8 @@ def dense_encoder(reading: EncoderOptions) -> "tuple[Encoder, EncoderSpec]":
     Raises:
         ValueError: there are none.
     """
+    from embedder.prompts.files import load_prompt
+
     if reading.channels not in ("", "dense"):
         raise ValueError(
             f"sentences are judged by dense rows; leave out --channels {reading.channels}"

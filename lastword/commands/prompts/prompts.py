@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option, Typer
 
-from embedder.prompts.files import format_prompt, load_prompt, parse_prompt, prompt_library
 from lastword.cli.command import command
 from lastword.cli.options import ModelChoice, Output, Pieces
 from lastword.cli.screen import Screen, shell
@@ -51,6 +50,7 @@ def list_prompts(
 ) -> None:
     """List the prompts that come with lastword, with what a text costs by each."""
     from embedder.inspect.cost import prompt_cost
+    from embedder.prompts.files import load_prompt, prompt_library
     from lastword.commands.prompts.prompts_view import COST_NOTE, USES, library_table
 
     prompts = [load_prompt(name) for name in prompt_library()]
@@ -125,6 +125,8 @@ def _file(name: str) -> Path:
 
 def _rename(name: str, like: str) -> str:
     """Return the file of a prompt under another name, its comments kept."""
+    from embedder.prompts.files import format_prompt, load_prompt, parse_prompt
+
     old = load_prompt(like)
     renamed = replace(
         old, name=name, source=": ".join(filter(None, (f"after {old.name}", old.source)))

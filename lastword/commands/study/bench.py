@@ -11,7 +11,6 @@ from typer import Option, Typer
 from embedder.checkpoints.bundled import BUNDLED_NAME
 from embedder.files.json_file import write_json
 from embedder.files.name_lists import first_repeated
-from embedder.prompts.files import load_prompt
 from lastword.cli.command import command
 from lastword.cli.encoders import channel_names
 from lastword.cli.options import Output, model_option
@@ -216,6 +215,7 @@ def _data(sources: Sequence[str], screen: Screen) -> "tuple[list[Data], list[Sur
 
 
 def _named_prompt(source: str) -> "tuple[str, Prompt | None]":
+    from embedder.prompts.files import load_prompt
     from eval.matrix.cells import OWN
 
     return (OWN, None) if source == OWN else (Path(source).stem, load_prompt(source))
