@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from embedder.checkpoints.named_models import SMOLLM2, model_place
 from embedder.encoders.load import load_encoder
 from embedder.encoders.specs import LLMSpec, known_spec
+from embedder.models.loading import LLMOptions
 from embedder.text_encoder import TextEncoder
 
 FILE = SMOLLM2.find_file()
@@ -21,7 +22,7 @@ QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
 
 @cache
 def encoder(prompt: str) -> TextEncoder:
-    return load_encoder("smollm2", prompt=prompt)
+    return load_encoder("smollm2", prompt=prompt, options=LLMOptions(dtype="float32"))
 
 
 def test_the_file_is_the_one_that_was_measured() -> None:
