@@ -23,10 +23,14 @@ class IndexRows:
         """Take an index with a dense channel and judged queries.
 
         Raises:
-            ValueError: there is no dense channel.
+            ValueError: there is no dense channel, or its rows are post-processed.
         """
         if DENSE not in index.channels:
             raise ValueError(f"{index.path} has no dense channel, which gradients go through")
+        if index.channels[DENSE].post:
+            raise ValueError(
+                f"{index.path} post-processes its dense rows, which gradients do not go through"
+            )
         self._index, self._data = index, data
         self._ids = index.row_ids(DENSE)
         self._known = lru_cache(maxsize=None)(self._rows)

@@ -9,6 +9,8 @@ import pytest
 import lastword as lw
 from embedder.checkpoints.bundled import BUNDLED_MODEL
 from lastword.main import FAILED, main
+from tuning.objectives.document_vectors import IndexRows
+from tuning.objectives.index_objective import JudgedQueries
 
 WORDS = "tea key rock lava cat road lamp rain ship bell corn glass".split()
 
@@ -62,6 +64,14 @@ def test_an_index_says_what_was_done_to_its_rows(
     assert said(capsys, "info", path)["channels"]["dense"]["post"]["digest"] != post["digest"]
     with lw.open(path) as index:
         assert index.search("a quiet lamp", k=1)[0].id == "new"
+
+
+def test_gradients_do_not_go_through_it(prompt: Path, source: Path) -> None:
+    """Rows of documents are processed, and those of queries are not before they are searched."""
+    with lw.build(None, source, prompt=prompt) as index:
+        held = index.retriever.index
+        with pytest.raises(ValueError, match="post-processes its dense rows"):
+            IndexRows(held, JudgedQueries({"q": "lamp"}, {"q": {"d6": 1}}))
 
 
 def test_python_builds_searches_and_adds(prompt: Path, source: Path) -> None:
