@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from embedder.checkpoints.named_models import SMOLLM2, PackagedModel
 from index.documents import Document
 from lastword.commands.collection import stdlib_docs
 from lastword.commands.collection.demo import QUESTIONS
@@ -125,4 +126,10 @@ def test_the_demo_says_which_model_it_used_and_how_to_use_a_larger_one(
     assert question in shown.out
     assert "threading." in shown.out
     assert "bundled model" in shown.err
-    assert "lastword demo --model" in shown.err
+    assert shown.err.endswith("\n  lastword demo --model smollm2\n")
+    assert (f"  {SMOLLM2.command}\n" in shown.err) == (SMOLLM2.find_file() is None)
+    monkeypatch.setattr(PackagedModel, "find_file", lambda model: None)
+    assert main(["demo", "--out", str(tmp_path / "demo.index"), "--ask", question]) == 0
+    said = capsys.readouterr().err
+    assert said.endswith(f"  {SMOLLM2.command}\n  lastword demo --model smollm2\n")
+    assert max(map(len, said.split("This was the bundled")[1].splitlines())) < 100
