@@ -1,8 +1,10 @@
 """How far an encoder has come within one call, told to whoever watches this thread.
 
 A call may take minutes on a slow model, and goes through wrappers whose contract is `encode`.
+Work that is done once, such as converting a model, is told before it begins.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,7 +13,11 @@ from functools import partial
 Progress = Callable[[int], None]
 """Called with the number of texts or documents that are done so far."""
 
+Announce = Callable[[str], None]
+"""Called with a sentence about work that begins."""
+
 _watcher: ContextVar[Progress | None] = ContextVar("watcher", default=None)
+_listener: ContextVar[Announce | None] = ContextVar("listener", default=None)
 
 
 @contextmanager
@@ -59,3 +65,22 @@ def tell_encoded(texts: int) -> None:
     watcher = _watcher.get()
     if watcher is not None:
         watcher(texts)
+
+
+@contextmanager
+def listening(announce: Announce) -> Iterator[None]:
+    """Be told inside of work that is done once and takes long, in a sentence, before it begins."""
+    token = _listener.set(announce)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def tell_begun(sentence: str) -> None:
+    """Say that such work begins; a warning where nobody listens, lest a program seem stuck."""
+    listener = _listener.get()
+    if listener is None:
+        warnings.warn(sentence, stacklevel=3)
+    else:
+        listener(sentence)

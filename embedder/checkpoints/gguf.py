@@ -1,17 +1,22 @@
 """Models in GGUF files: converted once into a folder of the cache, then opened like any model."""
 
+import errno
 import hashlib
 import json
 import re
-from contextlib import redirect_stderr
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from functools import cache
 from io import StringIO
 from pathlib import Path
+from shutil import disk_usage
 from typing import TYPE_CHECKING
 
-from embedder.checkpoints.gguf_file import read_gguf_header
+from embedder.checkpoints.gguf_file import GGUFHeader, read_gguf_header
 from embedder.checkpoints.library_errors import named_errors, quiet_transformers
 from embedder.files.cache_folder import cache_folder
 from embedder.files.durable import filling, replace_file
+from embedder.progress import tell_begun
 
 if TYPE_CHECKING:
     from torch import Tensor, dtype
@@ -42,7 +47,10 @@ def find_gguf(name: str) -> Path:
 
     from embedder.checkpoints.hub import is_local_only
 
-    local = is_local_only(owner, (file,))
+    try:
+        local = is_local_only(owner, (file,))
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be fetched: {error}") from error
     with named_errors(name, "GGUF file"):
         return Path(hf_hub_download(owner, file, local_files_only=local))
 
@@ -58,21 +66,48 @@ def convert_gguf(path: Path) -> Path:
         ValueError: it is no GGUF file, damaged, or of a kind that transformers cannot read.
         OSError: the cache cannot be written.
     """
-    header = read_gguf_header(path)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    facts = path.stat()
+    header, digest = _read(path, facts.st_size, facts.st_mtime_ns)
     stem = re.sub(r"[^A-Za-z0-9._-]", "_", path.stem)[:80]
     folder = cache_folder() / "models" / f"{stem}-{digest[:16]}-{FORM}"
     if (folder / SOURCE).is_file():
         return folder
     kept = next((kept for name, kept in _PLAIN.items() if name in header.precisions), "float16")
-    folder.mkdir(parents=True, exist_ok=True)
-    bars = redirect_stderr(StringIO())  # the one that widens matrices heeds no setting
-    with filling(folder) as partial, quiet_transformers(), named_errors(str(path)), bars:
-        _convert(path, partial, kept if len(header.precisions) == 1 else "float16")
-    facts = {"file": str(path), "sha256": digest, "architecture": header.architecture}
-    replace_file(folder / SOURCE, json.dumps(facts, indent=1).encode() + b"\n")
+    precision = kept if len(header.precisions) == 1 else "float16"
+    size = header.parameters * (4 if precision == "float32" else 2)
+    megabytes = -(-size // 10**6)
+    tell_begun(
+        f"Converting {path.name} once, into {folder.parent} ({megabytes:,} MB); "
+        "this may take a minute."
+    )
+    source = {"file": str(path), "sha256": digest, "architecture": header.architecture}
+    with _writing(path, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if disk_usage(folder).free < size:
+            raise OSError(errno.ENOSPC, f"{megabytes:,} MB are needed, and there is less room")
+        with filling(folder) as partial, quiet_transformers():
+            _convert(path, partial, precision)
+        replace_file(folder / SOURCE, json.dumps(source, indent=1).encode() + b"\n")
     return folder
+
+
+@cache
+def _read(path: Path, size: int, changed: int) -> tuple[GGUFHeader, str]:
+    """Read header and digest of a file, once while its size and time of change stay."""
+    header = read_gguf_header(path)
+    with path.open("rb") as file:
+        return header, hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _writing(path: Path, folder: Path) -> Iterator[None]:
+    """Say of errors of the cache what was to be written there."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        text = f"{path.name} cannot be converted into the cache: {reason}"
+        raise OSError(error.errno, text, str(folder)) from error
 
 
 def _convert(path: Path, folder: Path, precision: str) -> None:
@@ -81,11 +116,14 @@ def _convert(path: Path, folder: Path, precision: str) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     place, name = str(path.parent), path.name
-    loaded, info = AutoModelForCausalLM.from_pretrained(
-        place, gguf_file=name, dtype=torch.float32, output_loading_info=True
-    )
-    if missing := sorted(info["missing_keys"]):
-        raise ValueError(f"{path}: the weights of {missing[0]} are missing in it")
+    bars = redirect_stderr(StringIO())  # the one that widens matrices heeds no setting
+    with named_errors(str(path)), bars:
+        tokenizer = AutoTokenizer.from_pretrained(place, gguf_file=name)
+        loaded, info = AutoModelForCausalLM.from_pretrained(
+            place, gguf_file=name, dtype=torch.float32, output_loading_info=True
+        )
+        if missing := sorted(info["missing_keys"]):
+            raise ValueError(f"{path}: the weights of {missing[0]} are missing in it")
     facts = loaded.config.to_dict()
     facts.pop("quantization_config", None)
     config = type(loaded.config).from_dict(facts)
@@ -96,7 +134,7 @@ def _convert(path: Path, folder: Path, precision: str) -> None:
     plain.load_state_dict(weights, assign=True)
     plain.tie_weights()
     plain.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(place, gguf_file=name).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     _drop_tokens(folder / "tokenizer.json", config.vocab_size)
 
 

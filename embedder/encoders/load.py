@@ -5,6 +5,7 @@ from pathlib import Path
 
 from embedder.arguments import check_names, check_options, check_path
 from embedder.checkpoints.bundled import BUNDLED_MODEL, BUNDLED_NAME
+from embedder.checkpoints.named_models import model_place
 from embedder.checkpoints.trust import remember_models
 from embedder.encoders.specs import (
     BM25Spec,
@@ -99,6 +100,8 @@ def load_from_spec(
         from embedder.encoders.sbert import SbertEncoder
 
         return SbertEncoder.load(spec.model, options.device, spec.prompt, options.trust_remote_code)
+    model_place(spec.model)  # before slow imports: what takes long is told within a second
+
     from embedder.encoders.prompted import load_prompted
 
     return load_prompted(spec, options, texts)

@@ -2,10 +2,15 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, get_type_hints
 
 from typer import Typer
+
+from embedder.progress import listening
+from lastword.cli.options import Output
+from lastword.cli.screen import Screen
 
 
 def command(
@@ -13,7 +18,8 @@ def command(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a function as a command of `app`, with examples under its help.
 
-    A parameter whose type is a dataclass takes the options that the fields of it describe.
+    A parameter whose type is a dataclass takes the options that the fields of it describe. What
+    libraries tell of work that begins is a remark on the screen, as its `Output` has it.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
@@ -42,7 +48,9 @@ def _spelled_out(function: Callable[..., None]) -> Callable[..., None]:
         for group, kind in groups.items():
             group_values = {field.name: values.pop(field.name) for field in fields(kind)}
             values[group] = kind(**group_values)
-        function(**values)
+        outputs = [value for value in values.values() if isinstance(value, Output)]
+        with listening(Screen(*outputs).remark) if outputs else nullcontext():
+            function(**values)
 
     call.__name__, call.__doc__ = function.__name__, function.__doc__
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in spelled}

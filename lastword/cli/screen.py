@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from embedder.progress import listening
 from embedder.text.printable import escape_json
 from lastword.cli.options import Output
 from lastword.cli.streams import writes_unicode
@@ -78,7 +80,7 @@ class Screen:
             yield lambda done: None
             return
         started, finished = time.perf_counter(), 0
-        with _bars(transient=True) as bars:
+        with _bars(transient=True) as bars, listening(partial(_print, bars.console)):
             task = bars.add_task(visible(heading), total=total, status="")
 
             def advance(done: int) -> None:
@@ -105,7 +107,7 @@ class Screen:
             return
         last = time.monotonic()
         tasks: dict[str, TaskID] = {}
-        with _bars() as bars:
+        with _bars() as bars, listening(partial(_print, bars.console)):
 
             def show(stage: str, done: float, total: float, status: str) -> None:
                 nonlocal last
@@ -133,7 +135,11 @@ class Screen:
         if not self.speaks or not console.is_terminal:
             yield
             return
-        with console.status(escape(visible(f"{heading} ..."))):
+        # Through the same console, which alone can write above the line that moves.
+        with (
+            console.status(escape(visible(f"{heading} ..."))),
+            listening(partial(_print, console)),
+        ):
             yield
 
 

