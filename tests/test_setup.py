@@ -12,6 +12,7 @@ import pytest
 from tests.folders import GOLDEN, ROOT
 from tests.imports import PACKAGES, imported, modules
 
+SETUP_FILES = ("Makefile", "pyproject.toml", "constraints.txt", "models.txt")
 PLAIN = {"PATH": os.environ.get("PATH", "")}  # no VENV, PYTHON or MAKEFLAGS of a make around us
 
 
@@ -33,20 +34,20 @@ def made(folder: Path, *arguments: str) -> str:
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
     """A checkout whose environment was set up after its files were written."""
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+    for name in SETUP_FILES:
         shutil.copy(ROOT / name, tmp_path / name)
         os.utime(tmp_path / name, (1, 1))
     binaries = tmp_path / ".venv" / "bin"
     binaries.mkdir(parents=True)
-    stamp = tmp_path / ".venv" / "installed-cpu-dev"
-    stamp.touch()
-    os.utime(stamp, (2, 2))
+    for number, name in enumerate(("installed-cpu-dev", "installed-models"), start=2):
+        (tmp_path / ".venv" / name).touch()
+        os.utime(tmp_path / ".venv" / name, (number, number))
     return tmp_path
 
 
 @pytest.mark.parametrize("target", ["test", "demo", "lint", "types", "check", "bench"])
 def test_every_target_sets_up_first(tmp_path: Path, target: str) -> None:
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+    for name in SETUP_FILES:
         shutil.copy(ROOT / name, tmp_path / name)
     plan = made(tmp_path, target)
     assert "-m venv" in plan
@@ -74,7 +75,7 @@ def test_a_python_that_does_not_fit_is_named_with_the_way_out(tmp_path: Path) ->
     if shutil.which("make") is None:
         pytest.skip("needs make")
     shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
-    for name in ("pyproject.toml", "constraints.txt"):
+    for name in SETUP_FILES[1:]:
         (tmp_path / name).touch()
     command = ["make", "setup", "PYTHON=/bin/false"]
     done = subprocess.run(command, cwd=tmp_path, env=PLAIN, capture_output=True, text=True)
