@@ -8,7 +8,7 @@ from typer import Option, Typer
 
 from lastword.cli.command import command
 from lastword.cli.options import Output
-from lastword.cli.screen import Screen, size, table
+from lastword.cli.screen import Screen, counted, size, table
 
 if TYPE_CHECKING:
     from embedder.inspect.listed_model import ListedModel
@@ -125,7 +125,7 @@ def _say_more(listing: "ModelListing", speeds: Speeds, screen: Screen) -> None:
     if measured:
         screen.remark(
             "tokens/s: of texts of about 140 words, the prompt's own tokens not counted; device "
-            f"{measured[0].device}, {measured[0].threads} threads."
+            f"{measured[0].device}, {counted(measured[0].threads, 'thread')}."
         )
 
 

@@ -168,7 +168,8 @@ def test_speed_counts_the_texts_that_were_read(
     tokenizer = load_encoder(llama).backbone.tokenizer  # type: ignore[attr-defined]
     tokens = sum(len(tokenizer(text).input_ids) for text in TEXTS[:2])
     assert measured.tokens_per_second == tokens
-    assert (measured.dtype, measured.device, measured.threads) == ("float32", "cpu", 1)
+    assert (measured.dtype, measured.device) == ("float32", "cpu")
+    assert measured.threads == torch.get_num_threads()
 
 
 def test_a_slow_model_reads_one_text(llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
