@@ -56,24 +56,29 @@ def check_size(config: "PretrainedConfig", stored: StoredWeights, place: str) ->
     Raises:
         ValueError: there are more blocks than tensors, or more parameters than bits.
     """
-    import torch
-    from transformers import AutoModelForCausalLM
-
     blocks = getattr(config.get_text_config(), "num_hidden_layers", 0)
     if isinstance(blocks, int) and blocks > max(1, stored.tensors):
         raise ValueError(
             f"{place}: config.json says {blocks} blocks, and the weights hold "
             f"{stored.tensors} tensors; they are of different models"
         )
-    with torch.device("meta"):
-        empty = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    parameters = sum(value.numel() for value in empty.parameters())
-    buffers = sum(value.numel() for value in empty.buffers())
+    parameters, buffers = count_described(config)
     if parameters * LEAST_BITS > 8 * stored.size or buffers > BUFFERS:
         raise ValueError(
             f"{place}: config.json describes {parameters:,} parameters and {buffers:,} other "
             f"values, and the weights are {stored.size:,} bytes; they are of different models"
         )
+
+
+def count_described(config: "PretrainedConfig") -> tuple[int, int]:
+    """Count the parameters and the other values of the model of a configuration; none is made."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        empty = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    parameters = sum(value.numel() for value in empty.parameters())
+    return parameters, sum(value.numel() for value in empty.buffers())
 
 
 def missing_head(model: "PreTrainedModel", info: Mapping[str, Any], place: str) -> frozenset[str]:

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
@@ -12,18 +13,23 @@ from pathlib import Path
 from shutil import disk_usage
 from typing import TYPE_CHECKING
 
+from embedder.checkpoints.checkpoint import BUFFERS, check_config, count_described
 from embedder.checkpoints.gguf_file import GGUFHeader, read_gguf_header
 from embedder.checkpoints.library_errors import named_errors, quiet_transformers
+from embedder.checkpoints.model_folder import check_parts
 from embedder.files.cache_folder import cache_folder
 from embedder.files.durable import filling, replace_file
 from embedder.progress import tell_begun
 
 if TYPE_CHECKING:
     from torch import Tensor, dtype
+    from transformers import PretrainedConfig
 
 SUFFIX = ".gguf"
 SOURCE = "source.json"  # written last: a folder that has it is whole
 FORM = 1  # of converted folders; another number converts again
+_SLACK = 2  # times the numbers in a file are what its model may have: heads can be shared
+_PART = re.compile(r"(?!.*(^|/)\.*(/|$))[\w ./+-]{1,200}")  # a file's path within the hub's folder
 _PLAIN = {"F32": "float32", "BF16": "bfloat16"}  # all other precisions fit in float16
 
 
@@ -39,10 +45,11 @@ def find_gguf(name: str) -> Path:
         ValueError: there is no such file. One line that begins with the name.
     """
     owner, colon, file = name.partition(":")
-    if Path(name).is_file():
+    if os.path.isfile(name):  # noqa: PTH113  (False too for names that no file can have)
         return Path(name).resolve()
-    if not colon or Path(owner).exists():
-        raise ValueError(f"{name}: there is no such GGUF file")
+    if not colon or os.path.exists(owner) or not _PART.fullmatch(file):  # noqa: PTH110
+        label = name.encode("unicode_escape").decode() if not name.isprintable() else name
+        raise ValueError(f"{label[:200]}: there is no such GGUF file")
     from huggingface_hub import hf_hub_download
 
     from embedder.checkpoints.hub import is_local_only
@@ -70,25 +77,49 @@ def convert_gguf(path: Path) -> Path:
     header, digest = _read(path, facts.st_size, facts.st_mtime_ns)
     stem = re.sub(r"[^A-Za-z0-9._-]", "_", path.stem)[:80]
     folder = cache_folder() / "models" / f"{stem}-{digest[:16]}-{FORM}"
-    if (folder / SOURCE).is_file():
+    if _is_whole(folder):
         return folder
-    kept = next((kept for name, kept in _PLAIN.items() if name in header.precisions), "float16")
-    precision = kept if len(header.precisions) == 1 else "float16"
+    precision = _kept(header.precisions)
     size = header.parameters * (4 if precision == "float32" else 2)
     megabytes = -(-size // 10**6)
     tell_begun(
         f"Converting {path.name} once, into {folder.parent} ({megabytes:,} MB); "
         "this may take a minute."
     )
-    source = {"file": str(path), "sha256": digest, "architecture": header.architecture}
+    source: dict[str, object] = {
+        "file": str(path),
+        "sha256": digest,
+        "architecture": header.architecture,
+    }
     with _writing(path, folder):
         folder.mkdir(parents=True, exist_ok=True)
         if disk_usage(folder).free < size:
             raise OSError(errno.ENOSPC, f"{megabytes:,} MB are needed, and there is less room")
         with filling(folder) as partial, quiet_transformers():
-            _convert(path, partial, precision)
-        replace_file(folder / SOURCE, json.dumps(source, indent=1).encode() + b"\n")
+            _convert(path, partial, header)
+            if _state(path) != _state(path, facts):
+                raise ValueError(f"{path}: it was changed while it was read; try again")
+            sizes = {file.name: file.stat().st_size for file in sorted(partial.iterdir())}
+        record = json.dumps(source | {"files": sizes}, indent=1)
+        replace_file(folder / SOURCE, record.encode() + b"\n")
     return folder
+
+
+def _state(path: Path, facts: os.stat_result | None = None) -> tuple[int, ...]:
+    """What changes when a file is written or replaced."""
+    facts = facts or path.stat()
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+
+def _is_whole(folder: Path) -> bool:
+    """Tell whether a folder holds all files that were converted, each of its size."""
+    try:
+        sizes = json.loads((folder / SOURCE).read_bytes())["files"]
+        return bool(sizes) and all(
+            (folder / name).stat().st_size == size for name, size in sizes.items()
+        )
+    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
+        return False
 
 
 @cache
@@ -110,24 +141,26 @@ def _writing(path: Path, folder: Path) -> Iterator[None]:
         raise OSError(error.errno, text, str(folder)) from error
 
 
-def _convert(path: Path, folder: Path, precision: str) -> None:
+def _convert(path: Path, folder: Path, header: GGUFHeader) -> None:
     """Load a GGUF file by transformers, take its quantiser off, and save it plain."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     place, name = str(path.parent), path.name
     bars = redirect_stderr(StringIO())  # the one that widens matrices heeds no setting
     with named_errors(str(path)), bars:
+        described = AutoConfig.from_pretrained(place, gguf_file=name)
+        _check_described(described, header, path)
         tokenizer = AutoTokenizer.from_pretrained(place, gguf_file=name)
         loaded, info = AutoModelForCausalLM.from_pretrained(
-            place, gguf_file=name, dtype=torch.float32, output_loading_info=True
+            place, gguf_file=name, config=described, dtype=torch.float32, output_loading_info=True
         )
         if missing := sorted(info["missing_keys"]):
             raise ValueError(f"{path}: the weights of {missing[0]} are missing in it")
     facts = loaded.config.to_dict()
     facts.pop("quantization_config", None)
     config = type(loaded.config).from_dict(facts)
-    config.dtype = getattr(torch, precision)
+    config.dtype = getattr(torch, _kept(header.precisions))
     with torch.device("meta"):
         plain = AutoModelForCausalLM.from_config(config)
     weights = {key: _narrow(value, config.dtype) for key, value in loaded.state_dict().items()}
@@ -136,6 +169,27 @@ def _convert(path: Path, folder: Path, precision: str) -> None:
     plain.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     _drop_tokens(folder / "tokenizer.json", config.vocab_size)
+
+
+def _check_described(config: "PretrainedConfig", header: GGUFHeader, path: Path) -> None:
+    """Refuse a configuration of far more than the tensors hold, before memory is taken.
+
+    Raises:
+        ValueError: it describes no causal LM, or one with more parts or numbers.
+    """
+    check_config(config, str(path))
+    check_parts(config.to_dict(), path)
+    parameters, buffers = count_described(config)
+    if parameters > _SLACK * header.parameters or buffers > BUFFERS:
+        raise ValueError(
+            f"{path}: its keys describe {parameters:,} parameters and {buffers:,} other values, "
+            f"and its tensors hold {header.parameters:,}; the file is damaged"
+        )
+
+
+def _kept(precisions: frozenset[str]) -> str:
+    """Return the precision that a folder keeps of matrices in these."""
+    return _PLAIN.get(next(iter(precisions)), "float16") if len(precisions) == 1 else "float16"
 
 
 def _narrow(weights: "Tensor", precision: "dtype") -> "Tensor":

@@ -81,19 +81,20 @@ def check_counts(folder: Path) -> None:
     Raises:
         ValueError: names the key; or the file is no JSON object.
     """
-    _check_counts(read_object(folder / CONFIG), folder / CONFIG)
+    check_parts(read_object(folder / CONFIG), folder / CONFIG)
 
 
-def _check_counts(config: object, path: Path) -> None:
+def check_parts(config: object, path: Path) -> None:
+    """Refuse numbers of parts as `check_counts` does, in a configuration read from `path`."""
     if isinstance(config, list):
         for item in config:
-            _check_counts(item, path)
+            check_parts(item, path)
     if not isinstance(config, dict):
         return
     for key, value in config.items():
         if isinstance(value, int) and abs(value) > MOST and _COUNT.search(key):
             raise ValueError(f"{path}: {key} is {str(value)[:24]}; expected at most {MOST}")
-        _check_counts(value, path)
+        check_parts(value, path)
 
 
 def read_object(path: Path) -> dict[str, Any]:

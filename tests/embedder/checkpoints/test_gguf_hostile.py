@@ -1,0 +1,118 @@
+"""GGUF files that lie, change or are damaged once converted: refused in a line, or made again."""
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from embedder.checkpoints import gguf
+from embedder.checkpoints.gguf import convert_gguf, find_gguf
+from embedder.checkpoints.gguf_file import GGUFHeader, read_gguf_header
+from tests.gguf_files import write_gguf
+from tests.models import save_llama
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_llama(tmp_path_factory.mktemp("gguf") / "llama")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "lastword" / "models"
+
+
+def patched(whole: bytes, key: bytes, number: int) -> bytes:
+    """Set the 32-bit number of a key of a GGUF file."""
+    place = whole.index(key) + len(key)
+    assert whole[place : place + 4] == struct.pack("<I", 4), key
+    return whole[: place + 4] + struct.pack("<I", number) + whole[place + 8 :]
+
+
+@pytest.mark.parametrize(
+    ("key", "number", "reason"),
+    [
+        (b"llama.block_count", 2**31 - 1, "block_count"),
+        (b"llama.block_count", 1, "block_count is 1; its tensors are of 3"),
+        (b"llama.attention.head_count_kv", 2**30, "num_key_value_heads"),
+        (b"llama.vocab_size", 2**31 - 1, "parameters"),
+        (b"llama.feed_forward_length", 2**30, "parameters"),
+    ],
+)
+def test_absurd_numbers_are_refused_before_memory_is_taken(
+    source: Path, tmp_path: Path, cache: Path, key: bytes, number: int, reason: str
+) -> None:
+    file = write_gguf(source, tmp_path / "m.gguf")
+    file.write_bytes(patched(file.read_bytes(), key, number))
+    with pytest.raises(ValueError, match=reason) as caught:
+        convert_gguf(file)
+    assert "\n" not in str(caught.value) and not list(cache.rglob("*.safetensors"))
+
+
+def header_of(tmp_path: Path, tensors: list[tuple[str, int]], keys: bytes = b"") -> Path:
+    """Write a file with float32 tensors of 8 numbers at these offsets, and perhaps one key."""
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), bool(keys)) + keys
+    for name, offset in tensors:
+        said = struct.pack("<Q", len(name)) + name.encode()
+        head += said + struct.pack("<IQIQ", 1, 8, 0, offset)
+    (tmp_path / "h.gguf").write_bytes(head + bytes(4096))
+    return tmp_path / "h.gguf"
+
+
+def test_tensors_neither_overlap_nor_share_a_name(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="tensors 'a' and 'b' overlap"):
+        read_gguf_header(header_of(tmp_path, [("b", 16), ("a", 0)]))
+    with pytest.raises(ValueError, match="tensor 'a' is there twice"):
+        read_gguf_header(header_of(tmp_path, [("a", 0), ("a", 32)]))
+    with pytest.raises(ValueError, match="cut short"):
+        read_gguf_header(header_of(tmp_path, [("a", 2**64 - 32)]))
+
+
+def test_arrays_of_far_too_many_values_are_not_read(tmp_path: Path) -> None:
+    keys = struct.pack("<Q", 1) + b"x" + struct.pack("<IIQ", 9, 0, 2**23)
+    with pytest.raises(ValueError, match="arrays of more than"):
+        read_gguf_header(header_of(tmp_path, [], keys))
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "unreadable record"])
+def test_a_converted_folder_that_was_damaged_is_made_again(
+    source: Path, tmp_path: Path, damage: str
+) -> None:
+    file = write_gguf(source, tmp_path / "m.gguf")
+    folder = convert_gguf(file)
+    weights = (folder / "model.safetensors").read_bytes()
+    if damage == "gone":
+        (folder / "model.safetensors").unlink()
+    elif damage == "cut":
+        (folder / "model.safetensors").write_bytes(weights[:-10])
+    else:
+        (folder / "source.json").write_text("[]")
+    assert convert_gguf(file) == folder
+    assert (folder / "model.safetensors").read_bytes() == weights
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    source: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_gguf(source, tmp_path / "m.gguf")
+    convert = gguf._convert
+
+    def convert_and_change(path: Path, folder: Path, header: GGUFHeader) -> None:
+        convert(path, folder, header)
+        path.touch()
+
+    monkeypatch.setattr(gguf, "_convert", convert_and_change)
+    with pytest.raises(ValueError, match="changed while it was read"):
+        convert_gguf(file)
+    assert not list(cache.rglob("source.json"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a/b:../../x.gguf", "a/b:/x.gguf", "a\nb.gguf", "a\0.gguf", "a" * 5000 + ".gguf", ".gguf"],
+)
+def test_names_that_no_file_can_have_are_refused_in_one_line(name: str) -> None:
+    with pytest.raises(ValueError, match="there is no such GGUF file") as caught:
+        find_gguf(name)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
