@@ -118,7 +118,9 @@ def _is_whole(folder: Path) -> bool:
         return bool(sizes) and all(
             (folder / name).stat().st_size == size for name, size in sizes.items()
         )
-    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (ValueError, TypeError, KeyError, AttributeError):  # no record of ours
         return False
 
 
