@@ -3,40 +3,34 @@
 import random
 
 from embedder.prompts.method_rules import PostRules
+from embedder.text.reservoir import Reservoir
 
 SHORTEST, LONGEST = 5, 16  # words
 _CHARACTERS = 3  # a word's, in scripts without spaces
 
 
 class TextSample:
-    """A sample of a stream of texts, each as likely (reservoir sampling, Vitter, TOMS 1985).
+    """Texts drawn from a stream, and a pseudo-query of each.
 
-    Blank texts are not drawn. The same texts and seed give the same sample and queries.
+    The same texts and seed give the same sample and queries.
     """
 
     def __init__(self, rules: PostRules) -> None:
-        self._count, self._random = rules.count, random.Random(rules.seed)
-        self._texts: list[tuple[int, str]] = []
-        self._seen = 0  # texts that are not blank
+        self._random = random.Random(rules.seed)
+        self._texts = Reservoir(rules.count, self._random)
 
     def add(self, number: int, text: str) -> None:
-        """Offer the text of this number."""
-        if not text.strip():
-            return
-        self._seen += 1
-        if len(self._texts) < self._count:
-            self._texts.append((number, text))
-        elif (place := self._random.randrange(self._seen)) < self._count:
-            self._texts[place] = (number, text)
+        """Offer the text of this number; a blank one is not drawn."""
+        self._texts.add(number, text)
 
     @property
     def numbers(self) -> list[int]:
         """Numbers of the texts that were drawn, rising."""
-        return [number for number, _ in sorted(self._texts)]
+        return [number for number, _ in self._texts.drawn()]
 
     def queries(self) -> list[str]:
         """Cut a pseudo-query from each text, in the order of `numbers`."""
-        return [cut_query(text, self._random) for _, text in sorted(self._texts)]
+        return [cut_query(text, self._random) for _, text in self._texts.drawn()]
 
 
 def cut_query(text: str, source: random.Random) -> str:

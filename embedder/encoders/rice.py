@@ -14,6 +14,7 @@ from embedder.arguments import check_text
 from embedder.models.loading import LLMOptions
 from embedder.prompts.method_rules import Example, ExampleRules
 from embedder.prompts.prompt import Prompt
+from embedder.text.reservoir import Reservoir
 from embedder.text.words import find_words
 from embedder.types import Role
 
@@ -26,30 +27,21 @@ WORD_TOKENS = 8  # a word that takes more is cut
 def draw_examples(texts: Iterable[str], rule: ExampleRules) -> list[str]:
     """Draw texts from a stream of any length, each as likely, in the order of the stream.
 
-    Reservoir sampling (Vitter, ACM TOMS 1985): the stream is read once, and `count` texts are
-    held. Texts without a word are not drawn.
+    Texts without a word are not drawn.
 
     Raises:
         ValueError: the stream has fewer texts than the rule asks for.
     """
-    stream = random.Random(rule.seed)
-    drawn: list[tuple[int, str]] = []
-    seen = 0
+    reservoir = Reservoir(rule.count, random.Random(rule.seed))
     for at, text in enumerate(texts):
         check_text(text, f"text {at + 1} of the collection")
-        if not text.strip():
-            continue
-        seen += 1
-        if len(drawn) < rule.count:
-            drawn.append((at, text))
-        elif (place := stream.randrange(seen)) < rule.count:
-            drawn[place] = (at, text)
-    if len(drawn) < rule.count:
+        reservoir.add(at, text)
+    if reservoir.seen < rule.count:
         raise ValueError(
-            f"the prompt shows {rule.count} texts of the collection, which has {seen}; "
+            f"the prompt shows {rule.count} texts of the collection, which has {reservoir.seen}; "
             "lower sample.count"
         )
-    return [text for _, text in sorted(drawn)]
+    return [text for _, text in reservoir.drawn()]
 
 
 def first_word(answer: str) -> str:
