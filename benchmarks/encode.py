@@ -12,7 +12,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from benchmarks.record import append
 from embedder.checkpoints.bundled import BUNDLED_MODEL
@@ -111,18 +111,10 @@ def _plain(encoder: LLMEncoder, texts: Sequence[str], role: Role) -> NDArray[np.
     rows = [encoder.fed(text, role).wordings[0].ids for text in texts]
     allowed = encoder.table.allowed(texts) if encoder.table else []
     dense = []
-    for start in range(0, len(rows), BATCH):
-        batch = rows[start : start + BATCH]
-        longest = max(map(len, batch))
-        ids = torch.tensor([row + [0] * (longest - len(row)) for row in batch])
-        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in batch])
-        with torch.no_grad():
-            out = model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
-        last = mask.sum(1) - 1
-        states = out.hidden_states[-1][torch.arange(len(batch)), last]
+    for start, (states, logits) in zip(
+        range(0, len(rows), BATCH), plain_batches(model, rows, BATCH), strict=True
+    ):
         dense.append(torch.nn.functional.normalize(states.float()))
-        logits = out.logits[torch.arange(len(batch)), last]
-        del out  # 7 GB of logits: two batches of them would not fit
         weights = torch.log1p(torch.relu(logits))
         for row, columns in enumerate(allowed[start : start + BATCH]):
             allowed_weights = weights[row, torch.from_numpy(columns)]
@@ -131,27 +123,55 @@ def _plain(encoder: LLMEncoder, texts: Sequence[str], role: Role) -> NDArray[np.
     return rows_
 
 
+@torch.no_grad()
+def plain_batches(
+    model: PreTrainedModel, rows: Sequence[Sequence[int]], size: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield states and logits at the last tokens of each batch of token ids, in the order given.
+
+    Logits of every position and all hidden states are computed, as plain programs do.
+    """
+    for start in range(0, len(rows), size):
+        batch = rows[start : start + size]
+        longest = max(map(len, batch))
+        ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in batch])
+        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in batch])
+        out = model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
+        places = torch.arange(len(batch)), mask.sum(1) - 1
+        states, logits = out.hidden_states[-1][places], out.logits[places]
+        del out  # 7 GB of logits: two batches of them would not fit
+        yield states, logits
+
+
 def _floor(encoder: LLMEncoder, role: Role, texts: Sequence[str]) -> float:
     """Seconds that the multiplications alone take: tokens x weights x 2 / matmul rate."""
+    _, operations = count_work(encoder, role, texts)
+    return operations / matmul_rate(encoder.backbone.model.config.hidden_size)
+
+
+def count_work(encoder: LLMEncoder, role: Role, texts: Sequence[str]) -> tuple[int, int]:
+    """Count tokens after the shared prefix, and operations with the weights they meet."""
     shared = len(encoder.reader.frames[role][0].prefix)
     tokens = sum(encoder.fed(text, role).tokens - shared for text in texts)
-    model = encoder.backbone.model
-    body = sum(p.numel() for name, p in model.named_parameters() if ".layers." in name)
-    head = model.get_output_embeddings().weight.numel()
-    operations = 2 * (tokens * body + len(texts) * head)
-    return float(operations / matmul_rate(model.config.hidden_size))
+    blocks = sum(weight.numel() for weight in encoder.backbone.layers.parameters())
+    head = encoder.backbone.model.get_output_embeddings().weight.numel()
+    return tokens, 2 * (tokens * blocks + len(texts) * head)
 
 
-def matmul_rate(width: int, seconds: float = 0.5) -> float:
-    """Float32 operations per second of (2048, width) x (width, 4 width)."""
-    left, right = torch.randn(2048, width), torch.randn(width, 4 * width)
+def matmul_rate(
+    width: int,
+    rows: int = 2048,
+    dtype: torch.dtype = torch.float32,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
+    """Operations per second of (rows, width) x (width, 4 width), for half a second."""
+    left, right = torch.randn(rows, width).to(dtype), torch.randn(width, 4 * width).to(dtype)
     left @ right
-    start, done = time.perf_counter(), 0
-    while time.perf_counter() - start < seconds:
+    start, done = clock(), 0
+    while clock() - start < 0.5:
         left @ right
         done += 1
-    operations = done * 2 * 2048 * width * 4 * width
-    return operations / (time.perf_counter() - start)
+    return done * 2 * rows * width * 4 * width / (clock() - start)
 
 
 def random_135m(folder: str) -> Path:

@@ -27,6 +27,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 
+from benchmarks.encode import count_work, matmul_rate, plain_batches
 from benchmarks.record import append
 from embedder.checkpoints.named_models import model_place
 from embedder.encoders.llm import LLMEncoder
@@ -93,8 +94,9 @@ def measure(
             rows[name] = read(texts if turn else texts[:2])
             if turn:  # the first is a warm-up
                 seconds[name].append(clock() - began)
-    rates = {dtype: matmul_rate(getattr(torch, dtype), clock) for dtype in DTYPES}
-    tokens, operations = _work(base, texts)
+    width = base.backbone.model.config.hidden_size
+    rates = {dtype: matmul_rate(width, SIZE, getattr(torch, dtype), clock) for dtype in DTYPES}
+    tokens, operations = count_work(base, Role.DOCUMENT, texts)
     middle = {name: statistics.median(times) for name, times in seconds.items()}
     return {
         "tokens": tokens,
@@ -115,17 +117,6 @@ def measure(
     }
 
 
-def matmul_rate(dtype: torch.dtype, clock: Callable[[], float], seconds: float = 0.5) -> float:
-    """Operations per second of (1024, 576) x (576, 2304)."""
-    left, right = torch.randn(SIZE, 576).to(dtype), torch.randn(576, 2304).to(dtype)
-    left @ right
-    began, count = clock(), 0
-    while clock() - began < seconds:
-        left @ right
-        count += 1
-    return count * 2 * SIZE * 576 * 2304 / (clock() - began)
-
-
 def _encoder(model: str, prompt: str, dtype: str) -> LLMEncoder:
     options = LLMOptions(dtype=dtype, device="cpu")
     backbone, resolved = load_backbone(model_place(model), options)
@@ -144,19 +135,14 @@ def _ours(encoder: LLMEncoder) -> Callable[[Sequence[str]], Rows]:
 def _loop(encoder: LLMEncoder) -> Callable[[Sequence[str]], Rows]:
     model = encoder.backbone.model
 
-    @torch.no_grad()
     def read(texts: Sequence[str]) -> Rows:
         fused = model.config._attn_implementation
         model.set_attn_implementation("sdpa")  # as transformers itself would have it
-        parts = []
-        for start in range(0, len(texts), BATCH):
-            rows = [_ids(encoder, text) for text in texts[start : start + BATCH]]
-            longest = max(map(len, rows))
-            ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
-            mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
-            output = model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
-            last = output.hidden_states[-1][torch.arange(len(rows)), mask.sum(1) - 1]
-            parts.append(torch.nn.functional.normalize(last.float()))
+        rows = [_ids(encoder, text) for text in texts]
+        parts = [
+            torch.nn.functional.normalize(states.float())
+            for states, _ in plain_batches(model, rows, BATCH)
+        ]
         model.set_attn_implementation(fused)
         return torch.cat(parts).numpy()
 
@@ -183,15 +169,6 @@ def _sentence_transformers(model: str, encoder: LLMEncoder) -> Callable[[Sequenc
 
 def _ids(encoder: LLMEncoder, text: str) -> list[int]:
     return list(encoder.fed(text, Role.DOCUMENT).wordings[0].ids)
-
-
-def _work(encoder: LLMEncoder, texts: Sequence[str]) -> tuple[int, int]:
-    """Count tokens after the shared prefix, and operations with the weights they meet."""
-    shared = len(encoder.reader.frames[Role.DOCUMENT][0].prefix)
-    tokens = sum(encoder.fed(text, Role.DOCUMENT).tokens - shared for text in texts)
-    blocks = sum(weight.numel() for weight in encoder.backbone.layers.parameters())
-    head = encoder.backbone.model.get_output_embeddings().weight.numel()
-    return tokens, 2 * (tokens * blocks + len(texts) * head)
 
 
 def show(record: dict[str, object]) -> None:
