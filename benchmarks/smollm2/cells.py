@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.record import surroundings
 from benchmarks.smollm2.parts import PARTS
+from eval.measures.measures import means
 from eval.runs.record import Record
 from eval.runs.run_folder import read_records
-from eval.statistics.significance import mean_interval, sign_flip_test
+from eval.statistics.compare import compare
 
 FILE = Path(__file__).with_name("cells.jsonl")
 
@@ -94,15 +93,12 @@ def _cell(
     origin: tuple[str, str, str],
 ) -> Cell:
     measure = next(iter(record.measures))
-    runs = {
-        name: float(np.mean([*values[measure].values()])) for name, values in record.values.items()
-    }
+    runs = {name: means(values)[measure] for name, values in record.values.items()}
     difference, interval, p = None, None, None
     if reference is not None:
-        ours, theirs = record.main[measure], reference.main[measure]
-        gaps = np.array([ours[item] - theirs[item] for item in theirs])
-        found = mean_interval([gaps], np.random.default_rng(0))
-        difference = float(gaps.mean())
-        interval = (found.low, found.high) if found else None
-        p = sign_flip_test(gaps, np.random.default_rng(0)).p
+        systems = {"baseline": reference, "prompt": record}
+        values = {name: {record.dataset: system.main} for name, system in systems.items()}
+        (row,) = compare(values, measure).rows
+        difference, p = row.difference, row.test.p
+        interval = (row.interval.low, row.interval.high) if row.interval else None
     return Cell(*place, runs, difference, interval, p, record.size, *origin)

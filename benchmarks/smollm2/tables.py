@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks.bundled_section import markdown
 from benchmarks.smollm2.cells import Cell, read_cells
 from benchmarks.smollm2.parts import PARTS
 
@@ -33,7 +34,7 @@ def _table(cells: Sequence[Cell]) -> str:
             cell = of.get((name, dataset))
             row.append("" if cell is None else _value(cell, run, len(datasets) == 1))
         rows.append(row)
-    return _markdown(["prompt", *heads], rows)
+    return "\n".join(markdown(["prompt", *heads], rows))
 
 
 def _value(cell: Cell, run: str, alone: bool) -> str:
@@ -64,7 +65,7 @@ def _spread(cells: Sequence[Cell]) -> str:
             labels = [part.removeprefix("query-") for part in (worst, best)]
             rows.append([dataset, run, str(len(own)), *(f"{n:.4f}" for n in numbers), *labels])
     heads = ["data set", "run", "wordings", "lowest", "median", "PromptReps", "highest"]
-    return _markdown([*heads, "lowest is", "highest is"], rows)
+    return "\n".join(markdown([*heads, "lowest is", "highest is"], rows))
 
 
 def _runs(cells: Sequence[Cell], dataset: str) -> list[str]:
@@ -78,8 +79,3 @@ def _counted_run(cell: Cell) -> str:
 
 def _counted(cell: Cell) -> float:
     return cell.runs[_counted_run(cell)]
-
-
-def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
