@@ -86,28 +86,23 @@ def convert_gguf(path: Path) -> Path:
         f"Converting {path.name} once, into {folder.parent} ({megabytes:,} MB); "
         "this may take a minute."
     )
-    source: dict[str, object] = {
-        "file": str(path),
-        "sha256": digest,
-        "architecture": header.architecture,
-    }
     with _writing(path, folder):
         folder.mkdir(parents=True, exist_ok=True)
         if disk_usage(folder).free < size:
             raise OSError(errno.ENOSPC, f"{megabytes:,} MB are needed, and there is less room")
         with filling(folder) as partial, quiet_transformers():
-            _convert(path, partial, header)
-            if _state(path) != _state(path, facts):
+            _convert(path, partial, header, precision)
+            if _state(path.stat()) != _state(facts):
                 raise ValueError(f"{path}: it was changed while it was read; try again")
             sizes = {file.name: file.stat().st_size for file in sorted(partial.iterdir())}
+        source = {"file": str(path), "sha256": digest, "architecture": header.architecture}
         record = json.dumps(source | {"files": sizes}, indent=1)
         replace_file(folder / SOURCE, record.encode() + b"\n")
     return folder
 
 
-def _state(path: Path, facts: os.stat_result | None = None) -> tuple[int, ...]:
-    """What changes when a file is written or replaced."""
-    facts = facts or path.stat()
+def _state(facts: os.stat_result) -> tuple[int, ...]:
+    """Return what changes when a file is written or replaced."""
     return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
@@ -143,7 +138,7 @@ def _writing(path: Path, folder: Path) -> Iterator[None]:
         raise OSError(error.errno, text, str(folder)) from error
 
 
-def _convert(path: Path, folder: Path, header: GGUFHeader) -> None:
+def _convert(path: Path, folder: Path, header: GGUFHeader, precision: str) -> None:
     """Load a GGUF file by transformers, take its quantiser off, and save it plain."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
@@ -162,7 +157,7 @@ def _convert(path: Path, folder: Path, header: GGUFHeader) -> None:
     facts = loaded.config.to_dict()
     facts.pop("quantization_config", None)
     config = type(loaded.config).from_dict(facts)
-    config.dtype = getattr(torch, _kept(header.precisions))
+    config.dtype = getattr(torch, precision)
     with torch.device("meta"):
         plain = AutoModelForCausalLM.from_config(config)
     weights = {key: _narrow(value, config.dtype) for key, value in loaded.state_dict().items()}

@@ -38,13 +38,11 @@ class GGUFHeader:
     Attributes:
         architecture: as in `general.architecture`, e.g. "llama".
         precisions: of the matrices, e.g. {"Q4_1", "F32"}.
-        tensors: how many there are.
         parameters: numbers in all tensors.
     """
 
     architecture: str
     precisions: frozenset[str]
-    tensors: int
     parameters: int
 
 
@@ -105,7 +103,7 @@ class _Reader:
         _check_counts(values, f"{architecture}.", described)
         precisions = frozenset(tensor.precision for tensor in described if tensor.precision)
         parameters = sum(tensor.parameters for tensor in described)
-        return GGUFHeader(str(architecture), precisions, len(described), parameters)
+        return GGUFHeader(str(architecture), precisions, parameters)
 
     def _check_tensors(self, described: list[_Tensor], begin: int) -> None:
         """Refuse tensors past the end of the file, of one name, or that share bytes."""

@@ -22,20 +22,12 @@ from embedder.encoders.load import load_encoder
 from embedder.encoders.specs import LLMSpec, known_spec
 from embedder.progress import listening
 from tests.gguf_files import write_gguf
-from tests.models import LINES, save_llama
+from tests.models import LINES
 
 pytestmark = pytest.mark.filterwarnings("ignore:Converting")
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_llama(tmp_path_factory.mktemp("gguf") / "llama")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "lastword" / "models"
+pytestmark = pytest.mark.usefixtures("model_cache")
 
 
 def logits(folder: Path) -> np.ndarray:
@@ -59,63 +51,63 @@ def round_matrices(source: Path, folder: Path, precision: str) -> Path:
     return folder
 
 
-def test_float32_gives_the_logits_of_its_source(source: Path, tmp_path: Path) -> None:
-    folder = convert_gguf(write_gguf(source, tmp_path / "m.gguf"))
-    assert np.array_equal(logits(folder), logits(source))
+def test_float32_gives_the_logits_of_its_source(llama: Path, tmp_path: Path) -> None:
+    folder = convert_gguf(write_gguf(llama, tmp_path / "m.gguf"))
+    assert np.array_equal(logits(folder), logits(llama))
     assert json.loads((folder / "config.json").read_text())["dtype"] == "float32"
 
 
 @pytest.mark.parametrize("precision", ["F16", "Q8_0", "Q4_1"])
 def test_other_precisions_give_those_of_its_rounded_matrices(
-    source: Path, tmp_path: Path, precision: str
+    llama: Path, tmp_path: Path, precision: str
 ) -> None:
-    folder = convert_gguf(write_gguf(source, tmp_path / "m.gguf", precision))
-    want = logits(round_matrices(source, tmp_path / "rounded", precision))
+    folder = convert_gguf(write_gguf(llama, tmp_path / "m.gguf", precision))
+    want = logits(round_matrices(llama, tmp_path / "rounded", precision))
     assert np.array_equal(logits(folder), want)
     config = json.loads((folder / "config.json").read_text())
     assert config["dtype"] == "float16" and "quantization_config" not in config
 
 
-def test_no_token_lies_beyond_the_embedding_table(source: Path, tmp_path: Path) -> None:
+def test_no_token_lies_beyond_the_embedding_table(llama: Path, tmp_path: Path) -> None:
     # transformers adds <|endoftext|> to a vocabulary that lacks it, as Llama 3's does.
-    folder = convert_gguf(write_gguf(source, tmp_path / "m.gguf"))
-    ours, source_tokenizer = map(AutoTokenizer.from_pretrained, (folder, source))
+    folder = convert_gguf(write_gguf(llama, tmp_path / "m.gguf"))
+    ours, source_tokenizer = map(AutoTokenizer.from_pretrained, (folder, llama))
     assert ours.get_vocab() == source_tokenizer.get_vocab()
     for text in [*LINES, "<|user|> a </s>"]:
         assert ours(text).input_ids == source_tokenizer(text).input_ids
 
 
 def test_a_file_is_converted_once_and_again_when_it_changes(
-    source: Path, tmp_path: Path, cache: Path
+    llama: Path, tmp_path: Path, model_cache: Path
 ) -> None:
-    file = write_gguf(source, tmp_path / "m.gguf")
+    file = write_gguf(llama, tmp_path / "m.gguf")
     folder = convert_gguf(file)
     times = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-    assert convert_gguf(file) == folder and folder.parent == cache
+    assert convert_gguf(file) == folder and folder.parent == model_cache
     assert times == {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-    write_gguf(source, file, "F16")
+    write_gguf(llama, file, "F16")
     assert convert_gguf(file) != folder
 
 
-def test_what_a_killed_conversion_left_is_not_used(source: Path, tmp_path: Path) -> None:
-    file = write_gguf(source, tmp_path / "m.gguf")
+def test_what_a_killed_conversion_left_is_not_used(llama: Path, tmp_path: Path) -> None:
+    file = write_gguf(llama, tmp_path / "m.gguf")
     folder = convert_gguf(file)
     (folder / "source.json").unlink()
     (folder / "model.safetensors").write_bytes(b"half")
-    assert np.array_equal(logits(convert_gguf(file)), logits(source))
+    assert np.array_equal(logits(convert_gguf(file)), logits(llama))
 
 
-def test_an_encoder_reads_it_as_it_reads_the_folder(source: Path, tmp_path: Path) -> None:
-    file = write_gguf(source, tmp_path / "m.gguf")
+def test_an_encoder_reads_it_as_it_reads_the_folder(llama: Path, tmp_path: Path) -> None:
+    file = write_gguf(llama, tmp_path / "m.gguf")
     ours = load_encoder(file, prompt="promptreps")
-    want = load_encoder(source, prompt="promptreps").encode_query(LINES)
+    want = load_encoder(llama, prompt="promptreps").encode_query(LINES)
     assert np.array_equal(ours.encode_query(LINES), want)
     spec = known_spec(ours)
     assert isinstance(spec, LLMSpec) and spec.model == str(file)
 
 
-def test_damaged_files_are_refused_in_one_line(source: Path, tmp_path: Path) -> None:
-    whole = write_gguf(source, tmp_path / "m.gguf").read_bytes()
+def test_damaged_files_are_refused_in_one_line(llama: Path, tmp_path: Path) -> None:
+    whole = write_gguf(llama, tmp_path / "m.gguf").read_bytes()
     file = tmp_path / "bad.gguf"
     reasons = {
         "does not begin with GGUF": b"GGML" + whole[4:],
@@ -132,8 +124,8 @@ def test_damaged_files_are_refused_in_one_line(source: Path, tmp_path: Path) -> 
         assert "\n" not in str(caught.value) and str(caught.value).startswith(str(file))
 
 
-def test_every_cut_is_refused(source: Path, tmp_path: Path) -> None:
-    whole = write_gguf(source, tmp_path / "m.gguf").read_bytes()
+def test_every_cut_is_refused(llama: Path, tmp_path: Path) -> None:
+    whole = write_gguf(llama, tmp_path / "m.gguf").read_bytes()
     file = tmp_path / "bad.gguf"
     for length in range(0, len(whole) - 32, 997):
         file.write_bytes(whole[:length])
@@ -141,8 +133,8 @@ def test_every_cut_is_refused(source: Path, tmp_path: Path) -> None:
             read_gguf_header(file)
 
 
-def test_missing_weights_are_not_random(source: Path, tmp_path: Path) -> None:
-    whole = write_gguf(source, tmp_path / "m.gguf").read_bytes()
+def test_missing_weights_are_not_random(llama: Path, tmp_path: Path) -> None:
+    whole = write_gguf(llama, tmp_path / "m.gguf").read_bytes()
     file = tmp_path / "bad.gguf"
     file.write_bytes(whole.replace(b"blk.1.attn_q.weight", b"blk.1.attn_x.weight"))
     with pytest.raises(ValueError, match=r"bad\.gguf"):
@@ -163,42 +155,42 @@ def test_a_packaged_model_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_conversion_is_told_once_before_it_begins(
-    source: Path, tmp_path: Path, cache: Path
+    llama: Path, tmp_path: Path, model_cache: Path
 ) -> None:
     """It took 20 to 50 seconds in silence."""
-    file = write_gguf(source, tmp_path / "m.gguf", "F16")
+    file = write_gguf(llama, tmp_path / "m.gguf", "F16")
     told: list[tuple[str, bool]] = []
-    with listening(lambda sentence: told.append((sentence, cache.exists()))):
+    with listening(lambda sentence: told.append((sentence, model_cache.exists()))):
         load_encoder(file, prompt="promptreps")
         load_encoder(file, prompt="promptreps")
     ((sentence, begun),) = told
-    assert sentence.startswith(f"Converting m.gguf once, into {cache} (") and not begun
+    assert sentence.startswith(f"Converting m.gguf once, into {model_cache} (") and not begun
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         convert_gguf(file)
 
 
-def test_where_nobody_listens_it_is_a_warning(source: Path, tmp_path: Path) -> None:
+def test_where_nobody_listens_it_is_a_warning(llama: Path, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"^Converting m\.gguf once, into "):
-        convert_gguf(write_gguf(source, tmp_path / "m.gguf"))
+        convert_gguf(write_gguf(llama, tmp_path / "m.gguf"))
 
 
 def test_a_cache_without_room_is_told_before_the_work(
-    source: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    llama: Path, tmp_path: Path, model_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = write_gguf(source, tmp_path / "m.gguf")
+    file = write_gguf(llama, tmp_path / "m.gguf")
     monkeypatch.setattr(gguf, "disk_usage", lambda folder: SimpleNamespace(free=0))
     with pytest.raises(
         OSError, match="cannot be converted into the cache: 1 MB are needed"
     ) as told:
         convert_gguf(file)
     assert told.value.errno == errno.ENOSPC
-    assert not any(path.is_file() for path in cache.rglob("*"))
+    assert not any(path.is_file() for path in model_cache.rglob("*"))
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
 def test_an_error_of_the_cache_names_it_and_leaves_nothing(
-    source: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    llama: Path, tmp_path: Path, model_cache: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """It was told as if the model could not be read."""
 
@@ -206,12 +198,12 @@ def test_an_error_of_the_cache_names_it_and_leaves_nothing(
         (folder / "config.json").write_text("{}")
         raise OSError(number, os.strerror(number), str(folder / "model.safetensors"))
 
-    file = write_gguf(source, tmp_path / "m.gguf")
+    file = write_gguf(llama, tmp_path / "m.gguf")
     monkeypatch.setattr(PreTrainedModel, "save_pretrained", fail)
     with pytest.raises(OSError, match=r"m\.gguf cannot be converted into the cache: ") as told:
         convert_gguf(file)
     assert told.value.errno == number and os.strerror(number) in str(told.value)
-    assert not any(path.is_file() for path in cache.rglob("*"))
+    assert not any(path.is_file() for path in model_cache.rglob("*"))
 
 
 def test_a_file_of_the_hub_that_is_out_of_reach_is_named_in_full() -> None:

@@ -9,18 +9,8 @@ from embedder.checkpoints import gguf
 from embedder.checkpoints.gguf import convert_gguf, find_gguf
 from embedder.checkpoints.gguf_file import GGUFHeader, read_gguf_header
 from tests.gguf_files import write_gguf
-from tests.models import save_llama
 
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_llama(tmp_path_factory.mktemp("gguf") / "llama")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "lastword" / "models"
+pytestmark = pytest.mark.usefixtures("model_cache")
 
 
 def patched(whole: bytes, key: bytes, number: int) -> bytes:
@@ -41,13 +31,13 @@ def patched(whole: bytes, key: bytes, number: int) -> bytes:
     ],
 )
 def test_absurd_numbers_are_refused_before_memory_is_taken(
-    source: Path, tmp_path: Path, cache: Path, key: bytes, number: int, reason: str
+    llama: Path, tmp_path: Path, model_cache: Path, key: bytes, number: int, reason: str
 ) -> None:
-    file = write_gguf(source, tmp_path / "m.gguf")
+    file = write_gguf(llama, tmp_path / "m.gguf")
     file.write_bytes(patched(file.read_bytes(), key, number))
     with pytest.raises(ValueError, match=reason) as caught:
         convert_gguf(file)
-    assert "\n" not in str(caught.value) and not list(cache.rglob("*.safetensors"))
+    assert "\n" not in str(caught.value) and not list(model_cache.rglob("*.safetensors"))
 
 
 def header_of(tmp_path: Path, tensors: list[tuple[str, int]], keys: bytes = b"") -> Path:
@@ -77,9 +67,9 @@ def test_arrays_of_far_too_many_values_are_not_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["gone", "cut", "unreadable record"])
 def test_a_converted_folder_that_was_damaged_is_made_again(
-    source: Path, tmp_path: Path, damage: str
+    llama: Path, tmp_path: Path, damage: str
 ) -> None:
-    file = write_gguf(source, tmp_path / "m.gguf")
+    file = write_gguf(llama, tmp_path / "m.gguf")
     folder = convert_gguf(file)
     weights = (folder / "model.safetensors").read_bytes()
     if damage == "gone":
@@ -93,19 +83,19 @@ def test_a_converted_folder_that_was_damaged_is_made_again(
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(
-    source: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    llama: Path, tmp_path: Path, model_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = write_gguf(source, tmp_path / "m.gguf")
+    file = write_gguf(llama, tmp_path / "m.gguf")
     convert = gguf._convert
 
-    def convert_and_change(path: Path, folder: Path, header: GGUFHeader) -> None:
-        convert(path, folder, header)
+    def convert_and_change(path: Path, folder: Path, header: GGUFHeader, precision: str) -> None:
+        convert(path, folder, header, precision)
         path.touch()
 
     monkeypatch.setattr(gguf, "_convert", convert_and_change)
     with pytest.raises(ValueError, match="changed while it was read"):
         convert_gguf(file)
-    assert not list(cache.rglob("source.json"))
+    assert not list(model_cache.rglob("source.json"))
 
 
 @pytest.mark.parametrize(

@@ -67,9 +67,8 @@ def test_a_damaged_package_is_counted(
 
 
 def test_models_of_the_cache_are_listed_as_they_are_loaded(
-    cache: Path, llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Path, llama: Path, tmp_path: Path, model_cache: Path
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "converted"))
     kept = keep(cache, "someone/lm", llama)
     (kept / "README.md").write_text("---\nlicense: mit\n---\n# LM\n")
     keep(cache, "someone/sentences", MINILM)

@@ -14,8 +14,7 @@ SIGN = "Converting m.gguf once, into "
 
 
 @pytest.fixture
-def file(llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def file(llama: Path, tmp_path: Path, model_cache: Path) -> Path:
     (tmp_path / "texts.jsonl").write_text('{"_id": "a", "text": "green tea"}\n')
     return write_gguf(llama, tmp_path / "m.gguf")
 
