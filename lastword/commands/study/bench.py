@@ -218,7 +218,9 @@ def _named_prompt(source: str) -> "tuple[str, Prompt | None]":
     from embedder.prompts.files import load_prompt
     from eval.matrix.cells import OWN
 
-    return (OWN, None) if source == OWN else (Path(source).stem, load_prompt(source))
+    # Names of the library may have points in them: prompteol-shot-opt-1.3b.
+    name = Path(source).stem if source.endswith(".toml") else source
+    return (OWN, None) if source == OWN else (name, load_prompt(source))
 
 
 def _label(model: str) -> str:

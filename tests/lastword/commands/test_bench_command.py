@@ -72,6 +72,16 @@ def test_what_people_see(place: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "finished" in capsys.readouterr().out
 
 
+def test_a_prompt_of_the_library_keeps_the_points_of_its_name(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """prompteol-shot-opt-1.3b and -1.5b would have been filed in one folder, ...-opt-1."""
+    shot = "prompteol-shot-opt-1.3b"
+    asked = ["--prompts", shot, "--datasets", str(place / "pairs.tsv"), "--dry-run", "--json"]
+    assert main(["bench", "prompts", *asked]) == 0
+    assert json.loads(capsys.readouterr().out)["prompts"] == [shot]
+
+
 def test_kill_9_and_the_same_command(place: Path) -> None:
     command = [sys.executable, "-m", "lastword", *arguments(place, "--json")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
