@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.encoders.batch_output import BatchOutput
-from embedder.encoders.endings import choose_batch, read_endings
+from embedder.encoders.endings import choose_batch, read_after, read_heads
 from embedder.encoders.llm import WINDOW, LLMEncoder
 from embedder.inputs.render import text_ids
 from embedder.inputs.tokenized import ModelInput, shared_length
 from embedder.progress import tell_encoded
+from embedder.prompts.readout_rules import Norm
 from embedder.types import Representation, Role
 
 if TYPE_CHECKING:
@@ -71,16 +72,15 @@ def role_fingerprint(encoder: LLMEncoder, role: Role) -> str:
 def shared_head(encoder: LLMEncoder, role: Role) -> Hashable | None:
     """Return what is equal for prompts that differ after the text only; None if not of the kind.
 
-    Such a prompt has one wording with the text in it once, and is read at its last token, at the
-    layer that is equal too. The rules of sparse rows and a filter may differ: they act on what
-    the model has said.
+    Such a prompt has one wording with the text in it once, and is read at its last token. The
+    layer, the rules of sparse rows and a filter may differ: they act on what the model computes
+    on its way.
     """
     prompt, frames = encoder.prompt, encoder.reader.frames[role]
     head = frames[0].head if len(frames) == 1 else None
     if head is None or not (encoder.backbone.shares_prefix and prompt.reads_last_tokens_only):
         return None
-    reading = prompt.reading
-    rules = (reading.layer, reading.norm, prompt.text_rules, encoder.options.max_text_tokens)
+    rules = (prompt.text_rules, encoder.options.max_text_tokens)
     return (id(encoder.backbone), *rules, *head)
 
 
@@ -173,20 +173,28 @@ def _read_window(
     lengths = [sum(map(len, of_text)) for of_text in rows]
     endings = [length - len(group) * head for length, head in zip(lengths, heads, strict=True)]
     backbone, prefix = group[0].backbone, group[0].reader.frames[role][0].prefix
-    request = _request(group)
+    parts = _parts(group)
+    deepest = max(
+        (request for request, _ in parts),
+        key=lambda request: (request.logits, backbone.depth_of(request.layer)),
+    )
 
     def choose(waiting: list[int]) -> NDArray[np.int64]:
         waits = ([heads[at] for at in waiting], [endings[at] for at in waiting])
         return choose_batch(*waits, group[0].room.tokens)
 
     def read_batch(batch: NDArray[np.int64]) -> list[BatchOutput]:
-        head = heads[batch[0]]
-        output = read_endings(backbone, prefix, [rows[at] for at in batch], head, request)
+        head, texts = heads[batch[0]], [rows[at] for at in batch]
+        before = read_heads(backbone, prefix, texts, head, deepest)
+        read: dict[int, BatchOutput] = {}
+        for request, places in parts:
+            endings = [[of_text[at][head:] for at in places] for of_text in texts]
+            output = read_after(backbone, before, endings, request)
+            for nth, at in enumerate(places):
+                own = _own_rows(group[at], output, slice(nth, None, len(places)))
+                read[at] = group[at].keep_terms(windows[at], batch, own)
         tell_encoded(len(batch))
-        return [
-            encoder.keep_terms(window, batch, _own_rows(encoder, output, at, len(group)))
-            for at, (encoder, window) in enumerate(zip(group, windows, strict=True))
-        ]
+        return [read[at] for at in range(len(group))]
 
     outputs = group[0].room.run_batches(lengths, choose, read_batch)
     return [
@@ -194,21 +202,31 @@ def _read_window(
     ]
 
 
-def _own_rows(encoder: LLMEncoder, output: "ForwardOutput", at: int, group: int) -> BatchOutput:
-    """Take the rows of the prompt at a position out of those of the group; each text has one."""
-    reading, mine = encoder.prompt.reading, slice(at, None, group)
+def _own_rows(encoder: LLMEncoder, output: "ForwardOutput", mine: slice) -> BatchOutput:
+    """Take the rows of one prompt out of those of its part of the group."""
+    reading = encoder.prompt.reading
     hidden = output.hidden[mine] if reading.dense and output.hidden is not None else None
     logits = output.logits[mine] if reading.sparse and output.logits is not None else None
     return encoder.reader.combine([hidden], [logits])
 
 
-def _request(group: Sequence[LLMEncoder]) -> "ReadRequest":
+def _parts(group: Sequence[LLMEncoder]) -> list[tuple["ReadRequest", list[int]]]:
+    """Return what is read of a group, layer by layer, and the places of the prompts it is for."""
     from embedder.models.request import ReadRequest
 
-    readings = [encoder.prompt.reading for encoder in group]
-    return ReadRequest(
-        layer=readings[0].layer,
-        hidden=any(reading.dense for reading in readings),
-        logits=any(reading.sparse is not None for reading in readings),
-        norm=readings[0].norm,
-    )
+    by_layer: dict[tuple[int | float, Norm], list[int]] = {}
+    for at, encoder in enumerate(group):
+        reading = encoder.prompt.reading
+        by_layer.setdefault((reading.layer, reading.norm), []).append(at)
+    return [
+        (
+            ReadRequest(
+                layer=layer,
+                hidden=any(group[at].prompt.reading.dense for at in places),
+                logits=any(group[at].prompt.reading.sparse is not None for at in places),
+                norm=norm,
+            ),
+            places,
+        )
+        for (layer, norm), places in by_layer.items()
+    ]

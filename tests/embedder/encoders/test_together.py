@@ -83,17 +83,38 @@ def test_prompts_of_different_wants_and_depths(tmp_path: Path) -> None:
         prompt("dense", start + ENDINGS["means"], layer=3, sparse=None),
         prompt("sparse", start + ENDINGS["bare"], layer=3, dense=False),
         prompt("few", start + ENDINGS["word"], layer=3, sparse=SparseRules(top=2)),
-        prompt("other depth", start + ENDINGS["means"], layer=DEPTH),
+        prompt("top", start + ENDINGS["means"], layer=DEPTH, sparse=None),
+        prompt("low", start + ENDINGS["word"], layer=1, sparse=None),
+        prompt("low with norm", start + ENDINGS["bare"], layer=1, norm="always", sparse=None),
         prompt("other start", 'There: "' + ENDINGS["means"], layer=3),
     ]
     encoders = load(save_shape("llama", tmp_path), prompts)
     found = [[one.prompt.name for one in group] for group in group_prompts(encoders, Role.DOCUMENT)]
-    assert found == [["both", "dense", "sparse", "few"], ["other depth"], ["other start"]]
+    together = ["both", "dense", "sparse", "few", "top", "low", "low with norm"]
+    assert found == [together, ["other start"]]
     alone = [one.encode(TEXTS, Role.DOCUMENT) for one in encoders]
     for got, want in zip(
         encode_prompts_together(encoders, TEXTS, Role.DOCUMENT), alone, strict=True
     ):
         assert_alike(got, want)
+
+
+def test_one_wording_at_several_depths_is_read_once(tmp_path: Path) -> None:
+    """The study once read all of STS-B for each block that PromptEOL was read at."""
+    made = prompt("at", 'Here: "' + ENDINGS["word"], sparse=None)
+    layers = (0, DEPTH - 2, 1)
+    prompts = [replace(made, reading=replace(made.reading, layer=layer)) for layer in layers]
+    encoders = load(save_shape("llama", tmp_path), prompts)
+    alone = [one.encode(TEXTS, Role.QUERY) for one in encoders]
+    fed = [len(encoders[0].fed(text, Role.QUERY).wordings[0].ids) for text in TEXTS]
+    prefix = len(encoders[0].reader.frames[Role.QUERY][0].prefix)
+    entered = count_entered(encoders[0], 0)
+    deepest = count_entered(encoders[0], DEPTH - 1)
+    for got, want in zip(encode_prompts_together(encoders, TEXTS, Role.QUERY), alone, strict=True):
+        assert_alike(got, want)
+    heads = sum(fed) - len(TEXTS) * (prefix + 1)
+    assert sum(entered) == heads + len(layers) * len(TEXTS)
+    assert not deepest, "no block is run above the highest that is read"
 
 
 def test_library_prompts_whether_or_not_they_share(tmp_path: Path) -> None:
@@ -141,13 +162,7 @@ def test_tally_by_hand_and_against_what_enters_the_model(tmp_path: Path) -> None
     heads = [shared(of) for of in rows]
     by_hand = sum(h + sum(len(ids) - h for ids in of) for h, of in zip(heads, rows, strict=True))
     assert both.tokens == by_hand < sum(tally.tokens for tally in alone)
-    entered: list[int] = []
-    encoders[0].backbone.layers[DEPTH - 1].register_forward_pre_hook(
-        lambda _, args, kwargs: entered.append(
-            (args[0] if args else kwargs["hidden_states"]).shape[:2].numel()
-        ),
-        with_kwargs=True,
-    )
+    entered = count_entered(encoders[0], DEPTH - 1)
     encode_prompts_together(encoders, TEXTS, Role.QUERY)
     prefix = len(encoders[0].reader.frames[Role.QUERY][0].prefix)
     padded = [
@@ -156,6 +171,18 @@ def test_tally_by_hand_and_against_what_enters_the_model(tmp_path: Path) -> None
     ]
     apart = sum(prefix for h in heads if h > prefix)
     assert sum(entered) == sum(padded) - apart
+
+
+def count_entered(encoder: LLMEncoder, block: int) -> list[int]:
+    """Count the positions that enter a block from now on, pass by pass."""
+    entered: list[int] = []
+    encoder.backbone.layers[block].register_forward_pre_hook(
+        lambda _, args, kwargs: entered.append(
+            (args[0] if args else kwargs["hidden_states"]).shape[:2].numel()
+        ),
+        with_kwargs=True,
+    )
+    return entered
 
 
 def shared(rows: list[list[int]]) -> int:
