@@ -7,9 +7,10 @@ from pathlib import Path
 
 from benchmarks.record import surroundings
 from benchmarks.smollm2.parts import PARTS
+from embedder.files.config_file import read_json
 from eval.measures.measures import means
 from eval.runs.record import Record
-from eval.runs.run_folder import read_records
+from eval.runs.run_folder import CONFIG, read_records
 from eval.statistics.compare import compare
 
 FILE = Path(__file__).with_name("cells.jsonl")
@@ -46,12 +47,22 @@ class Cell:
     commit: str
 
 
-def record_cells(part: str, out: Path, dtype: str, machine: str = "") -> None:
-    """Put the run folders of a part into the file, in place of what it has of that part."""
-    facts = surroundings()
-    origin = (machine or str(facts["machine"]), dtype, str(facts["commit"]))
-    cells = [cell for cell in read_cells() if cell.part != part]
-    cells += _judge(part, out, origin)
+def record_cells(part: str, out: Path) -> None:
+    """Put the run folders of a part into the file.
+
+    Each cell takes the place of the one of its part, prompt and data set, and no other's: those
+    that were read elsewhere stay. Differences are to the baseline of the same run.
+
+    Args:
+        part: of the study.
+        out: its folder, with run folders two levels below.
+    """
+    fresh = {(cell.prompt, cell.dataset): cell for cell in _judge(part, out)}
+    cells = []
+    for cell in read_cells():
+        own = cell.part == part
+        cells.append(fresh.pop((cell.prompt, cell.dataset), cell) if own else cell)
+    cells += fresh.values()
     lines = [json.dumps(asdict(cell), ensure_ascii=False) for cell in cells]
     FILE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -64,26 +75,28 @@ def read_cells() -> list[Cell]:
     return [Cell(**{**row, "interval": row["interval"] and tuple(row["interval"])}) for row in rows]
 
 
-def _judge(part: str, out: Path, origin: tuple[str, str, str]) -> list[Cell]:
-    folders = {path.parent.name: path.parent for path in sorted(out.glob("*/*/config.json"))}
+def _judge(part: str, out: Path) -> list[Cell]:
+    folders = {path.parent.name: path.parent for path in sorted(out.glob(f"*/*/{CONFIG}"))}
     records = {prompt: read_records(folder) for prompt, folder in folders.items()}
-    baseline = _baseline(part, list(records))
-    datasets = [Path(name).stem for name in PARTS[part].datasets]
+    baseline = PARTS[part].baseline
+    if baseline not in records:
+        raise ValueError(f"{part}: its baseline {baseline} was not run into {out}")
     cells = []
     for prompt in sorted(records, key=lambda name: (name != baseline, name)):
-        for dataset in (name for name in datasets if name in records[prompt]):
-            record = records[prompt][dataset]
-            reference = records[baseline].get(dataset) if prompt != baseline else None
-            cells.append(_cell((part, prompt, dataset), record, reference, origin))
+        origin = _origin(folders[prompt])
+        for dataset in (Path(name).stem for name in PARTS[part].datasets):
+            record, reference = records[prompt].get(dataset), records[baseline].get(dataset)
+            if record is not None and reference is not None:
+                compared = None if prompt == baseline else reference
+                cells.append(_cell((part, prompt, dataset), record, compared, origin))
     return cells
 
 
-def _baseline(part: str, prompts: list[str]) -> str:
-    library = PARTS[part].library
-    first = library[0] if library else next(prompt.name for prompt in PARTS[part].prompts())  # type: ignore[misc]
-    if first not in prompts:
-        raise ValueError(f"{part}: its baseline {first} was not run")
-    return first
+def _origin(folder: Path) -> tuple[str, str, str]:
+    """Return what read the texts, in which dtype, and the commit of the program now."""
+    facts = read_json(folder / CONFIG)
+    dtype = facts["settings"]["fingerprint"]["dtype"]
+    return facts["accelerator"] or facts["machine"], dtype, str(surroundings()["commit"])
 
 
 def _cell(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from benchmarks.smollm2 import prompts as made
 from embedder.prompts.prompt import Prompt
 
+_SIX = ("sts/sickr-test.tsv", *(f"sts/sts{year}.tsv" for year in range(12, 17)))
 _FOUR = ("retrieval/cranfield", "retrieval/cisi", "retrieval/vaswani", "retrieval/scifact")
 _TWO = _FOUR[:2]
 _ALL = "dense,sparse,bm25"
@@ -20,6 +21,12 @@ _SHOTS = tuple(
 )
 _FROM_FIRST = tuple((1, end) for end in (3, 5, 7, 10, 15, 20))
 _TP_SPANS = (*_FROM_FIRST, (2, 7), (3, 7), (5, 10), (8, 15), (10, 20))
+
+_CP_DEPTHS = (
+    *((block, 2.0, 25) for block in (2, 4, 6, 8, 12)),
+    *((4, strength, 25) for strength in (0.5, 1.0, 3.0)),
+    *((4, 2.0, layer) for layer in (28, 30)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,15 @@ class Part:
     prompts: Callable[[], Iterable[Prompt]] | None = None
     side: str = "both"
 
+    @property
+    def baseline(self) -> str:
+        """The prompt that the others are compared with."""
+        return self.library[0] if self.library else self.made()[0].name
+
+    def made(self) -> list[Prompt]:
+        """Make the prompts that are not the library's."""
+        return list(self.prompts()) if self.prompts else []
+
 
 PARTS = {
     "sts-families": Part(
@@ -53,8 +69,34 @@ PARTS = {
     ),
     "sts-test-sets": Part(
         "Token Prepending and Contrastive Prompting on SICK-R and STS12-16: Spearman",
-        ("sts/sickr-test.tsv", *(f"sts/sts{year}.tsv" for year in range(12, 17))),
+        _SIX,
         library=(*_PAIRED, "mean", "echo", "prompteol-shot-opt-1.3b"),
+    ),
+    "sts-best": Part(
+        "Other families that lead on STS-B dev, on SICK-R and STS12-16: Spearman",
+        _SIX,
+        library=("prompteol", "prompteol-shot-opt-350m", "prompteol-shot-opt-6.7b", "echo-filter",
+                 "metaeol"),
+    ),
+    "sts-layers": Part(
+        "Blocks that are read: Spearman on STS-B dev",
+        ("sts/stsb-dev.tsv",),
+        library=("prompteol", "knowledge", "prompteol-shot-opt-350m", "mean"),
+        prompts=lambda: (
+            *made.read_at("prompteol", (15, 20, 22, 24, 25, 26, 28, 29)),
+            *made.read_at("knowledge", (24, 25, 26, 28, 30)),
+            *made.read_at("prompteol-shot-opt-350m", (25, 28)),
+            *made.read_at("mean", (15, 20, 22, 24, 26, 28, 29)),
+        ),
+    ),
+    "sts-contrast": Part(
+        "Blocks and strengths of Contrastive Prompting: Spearman on STS-B dev",
+        ("sts/stsb-dev.tsv",),
+        library=("prompteol",),
+        prompts=lambda: (
+            *made.read_at("prompteol", (25,)),
+            *made.contrast_prompts("prompteol-cp", _CP_DEPTHS),
+        ),
     ),
     "sts-prepending": Part(
         "Depths of Token Prepending: Spearman on STS-B dev",
@@ -93,18 +135,11 @@ PARTS = {
         "dense,bm25",
         prompts=lambda: made.layer_prompts((29, 28, 27, 24, 20)),
     ),
-    "modes": Part(
-        "PromptReps' generating modes: nDCG@10",
+    "promptreps-rules": Part(
+        "PromptReps with RICE's examples, other sparse rows, generating modes: nDCG@10",
         _TWO,
         _ALL,
-        ("promptreps",),
-        made.generating_prompts,
-    ),
-    "sparse-rules": Part(
-        "Rules of sparse rows: nDCG@10",
-        _TWO,
-        "sparse,bm25",
-        ("promptreps",),
-        made.sparse_prompts,
+        ("promptreps", "rice"),
+        lambda: (*made.sparse_prompts(), *made.generating_prompts()),
     ),
 }  # fmt: skip

@@ -122,6 +122,27 @@ def layer_prompts(layers: Iterable[int]) -> Iterator[Prompt]:
         yield chat_prompt(f"block-{layer}", BASE, Wording(one_word("passage")), rules)
 
 
+def read_at(name: str, layers: Iterable[int]) -> Iterator[Prompt]:
+    """Yield a prompt of the library read at the output of other blocks."""
+    prompt = load_prompt(name)
+    for layer in layers:
+        reading = replace(prompt.reading, layer=layer)
+        yield replace(prompt, name=f"{name}-{layer}", reading=reading)
+
+
+def contrast_prompts(name: str, depths: Iterable[tuple[int, float, int]]) -> Iterator[Prompt]:
+    """Yield a Contrastive Prompting prompt of the library: other block, strength and layer."""
+    prompt = load_prompt(name)
+    assert prompt.contrast is not None
+    for block, strength, layer in depths:
+        yield replace(
+            prompt,
+            name=f"{name}-{block}-x{strength:g}-{layer}",
+            reading=replace(prompt.reading, layer=layer),
+            contrast=replace(prompt.contrast, block=block, strength=strength),
+        )
+
+
 def prepending_prompts(
     name: str, spans: Iterable[tuple[int, int]], layers: Iterable[int]
 ) -> Iterator[Prompt]:
