@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.load import own_prompt
+from embedder.encoders.rice import draw_examples, show_examples
 from embedder.encoders.shared_prefix import role_fingerprint
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.files import format_prompt
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.template import PromptVariant
 from embedder.types import Encoder, Role, fingerprint_differences
+from eval.data.collections import Collection
 from eval.matrix.ledger import Decision
 from eval.measures.measures import STANDARD
 from eval.runs.record import Record
@@ -203,7 +205,7 @@ def load_model_prompts(request: MatrixRequest, label: str, benchmarks: set[str])
     encoders: dict[str, dict[str, LLMEncoder | str]] = {}
     for benchmark in sorted(benchmarks):
         channels = ("dense",) if benchmark == "sts" else request.channels
-        load = partial(_encoder, backbone, options, channels)
+        load = partial(_encoder, backbone, options, channels, benchmark)
         by_name = {name: _load_prompt(request, label, name, load) for name in request.prompts}
         if benchmark == "sts":
             by_name = {name: _refuse_multi(encoder) for name, encoder in by_name.items()}
@@ -211,22 +213,51 @@ def load_model_prompts(request: MatrixRequest, label: str, benchmarks: set[str])
     return ModelPrompts(label, encoders)
 
 
+def show_collection(encoder: LLMEncoder, prompt: Prompt, data: Collection) -> LLMEncoder:
+    """Return the encoder of a prompt with the examples that it draws from a collection, if any.
+
+    Raises:
+        ValueError: the collection has too few texts, or examples take the model's whole context.
+    """
+    if not _draws(prompt):
+        return encoder
+    assert prompt.sample is not None
+    drawn = draw_examples((document.content for document in data.documents()), prompt.sample)
+    sampling = replace(encoder.prompt, sample=prompt.sample)
+    shown = show_examples(sampling, drawn, encoder.backbone, encoder.options)
+    return LLMEncoder(encoder.backbone, shown, encoder.options)
+
+
+def _draws(prompt: Prompt) -> bool:
+    return prompt.sample is not None and not prompt.examples
+
+
 def _load_prompt(
     request: MatrixRequest, label: str, name: str, load: Callable[[Prompt], LLMEncoder]
 ) -> LLMEncoder | str:
     """Read one prompt, or say why not; with one side only, the other side is the base's."""
     try:
-        encoder = load(request.own_or(name, label))
+        prompt = request.own_or(name, label)
+        encoder = load(prompt)
         if request.side == "both":
             return encoder
+        if _draws(prompt):
+            raise ValueError("it shows examples before texts of both sides; judge it by side both")
         return _mixed(encoder, load(request.own_or(request.base, label)), request.side)
     except ValueError as error:
         return " ".join(str(error).split())
 
 
 def _encoder(
-    backbone: "Backbone", options: LLMOptions, channels: Sequence[str], prompt: Prompt
+    backbone: "Backbone",
+    options: LLMOptions,
+    channels: Sequence[str],
+    benchmark: str,
+    prompt: Prompt,
 ) -> LLMEncoder:
+    """Read a prompt for pairs or collections; examples are drawn later, see `show_collection`."""
+    if benchmark != "sts" and _draws(prompt):
+        prompt = replace(prompt, sample=None)
     if "dense" in channels and not prompt.reading.dense:
         raise ValueError(f"prompt {prompt.name!r} reads no dense rows")
     chosen = prompt.reading_only(dense="dense" in channels, sparse="sparse" in channels)

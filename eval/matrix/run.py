@@ -12,7 +12,13 @@ from embedder.files.name_lists import first_repeated
 from embedder.types import Encoder, Role
 from eval.data.collections import Collection
 from eval.data.pairs import PairSet, sentences
-from eval.matrix.cells import MatrixCell, MatrixRequest, ModelPrompts, load_model_prompts
+from eval.matrix.cells import (
+    MatrixCell,
+    MatrixRequest,
+    ModelPrompts,
+    load_model_prompts,
+    show_collection,
+)
 from eval.matrix.ledger import Ledger, LedgerTexts, decide, side_digest
 from eval.matrix.shared_encoder import SharedEncoder, SharedRows, digest
 from eval.runs.collection_index import source_facts
@@ -153,10 +159,22 @@ class _ModelColumn:
         self.encoders: dict[str, LLMEncoder] = {}
         for prompt, cell in self.cells.items():
             encoder = prompts.encoders[_kind(data)][prompt]
+            if cell.record is None and not isinstance(encoder, str):
+                encoder = self._with_examples(prompt, encoder)
             if isinstance(encoder, str):
                 self.cells[prompt] = replace(cell, record=None, refused=encoder)
             elif cell.record is None:
                 self.encoders[prompt] = encoder
+
+    def _with_examples(self, prompt: str, encoder: LLMEncoder) -> LLMEncoder | str:
+        """Return the encoder with what its prompt shows of the collection, or why it cannot."""
+        if isinstance(self.data, PairSet):
+            return encoder
+        try:
+            own = self.request.own_or(prompt, self.prompts.label)
+            return show_collection(encoder, own, self.data)
+        except ValueError as error:
+            return " ".join(str(error).split())
 
     def _unchanged(self, finished: Mapping[str, Record]) -> Record | None:
         """Return the record of this data set, unless it may be of other texts or judgements."""
@@ -200,7 +218,7 @@ class _ModelColumn:
 
     def _sides(self, role: Role) -> set[str]:
         """Return digests of a role's wordings in the requested prompts, finished ones included."""
-        encoders = self.prompts.encoders[_kind(self.data)].values()
+        encoders = {**self.prompts.encoders[_kind(self.data)], **self.encoders}.values()
         return {side_digest(encoder, role) for encoder in encoders if not isinstance(encoder, str)}
 
     def _passes(

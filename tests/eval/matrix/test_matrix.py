@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from embedder.encoders.llm import LLMEncoder
+from embedder.encoders.prompted import load_prompted
 from embedder.encoders.shared_prefix import encode_prompts_together
+from embedder.encoders.specs import LLMSpec
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.files import load_prompt, parse_prompt
+from embedder.prompts.method_rules import ExampleRules
 from embedder.prompts.prompt import Prompt
 from embedder.types import Representation, Role
 from eval.data.local import BeirFolder
@@ -38,7 +41,7 @@ PROMPTS: dict[str, Prompt | None] = {
     "means": prompt("means", 'q: "{text}" means', 'd: "{text}" means'),
     "asked": prompt("asked", 'ask: "{text}" now', 'd: "{text}" means'),
     "mean": load_prompt("mean"),
-    "sampled": load_prompt("rice"),
+    "sampled": replace(load_prompt("rice"), sample=ExampleRules(count=2, max_tokens=8)),
 }
 
 
@@ -113,7 +116,8 @@ def test_cells_are_those_of_judging_apart(
     matrix = run_matrix(asked(models), data, tmp_path)
     assert len(matrix.cells) == len(models) * len(data) * len(PROMPTS)
     for cell in matrix.cells:
-        assert (cell.record is None) == (cell.prompt == "sampled"), cell.refused
+        pairs_have_none = (cell.prompt, cell.dataset) == ("sampled", "pairs")
+        assert (cell.record is None) == pairs_have_none, cell.refused
     refused = {cell.refused for cell in matrix.cells if cell.refused}
     assert len(refused) == 1 and "collection" in refused.pop()
     backbone, options = load_backbone(models["two"], OPTIONS)
@@ -135,6 +139,27 @@ def test_cells_are_those_of_judging_apart(
     json.dumps(matrix.to_json(), allow_nan=False)
 
 
+def test_a_prompt_that_shows_the_collection_is_judged_as_by_itself(
+    models: dict[str, str], data: list[Data], tmp_path: Path
+) -> None:
+    """RICE was refused: the matrix did not draw its examples."""
+    one = asked({"one": models["one"]})
+    small = data[0]
+    assert isinstance(small, BeirFolder)
+    run_matrix(one, [small], tmp_path)
+    rice = PROMPTS["sampled"]
+    assert rice is not None
+    spec = LLMSpec(models["one"], rice, ("dense",), "float32", 60)
+    encoder = load_prompted(spec, OPTIONS, (document.content for document in small.documents()))
+    index = tmp_path / "apart.index"
+    apart = judge(small, {"dense": encoder}, index, JudgeOptions(latencies=0))
+    assert_equal_values(RunFolder.open(tmp_path / "one" / "sampled").records["small"], apart)
+    word = {"word": PROMPTS["word"], "sampled": rice}
+    mixed = asked({"one": models["one"]}, side="query", base="word", prompts=word)
+    refused = run_matrix(mixed, [small], tmp_path / "mixed").cells[1].refused
+    assert refused == "it shows examples before texts of both sides; judge it by side both"
+
+
 def test_equal_documents_are_read_once(
     models: dict[str, str], data: list[Data], tmp_path: Path
 ) -> None:
@@ -143,9 +168,9 @@ def test_equal_documents_are_read_once(
     sides = {charge.what.rpartition(" ")[2]: charge.sides for charge in ledger.charges[:1]}
     documents_read = sum(len(c.sides) for c in ledger.charges if c.what.endswith("document"))
     queries_read = sum(len(c.sides) for c in ledger.charges if c.what.endswith("query"))
-    assert (documents_read, queries_read) == (3, 4)  # "means" and "asked" read documents alike
+    assert (documents_read, queries_read) == (4, 5)  # "means" and "asked" read documents alike
     assert len(sides["document"]) == 2  # "word" and "means" together
-    assert len(list((tmp_path / WORK / "indexes").glob("*.index"))) == 3
+    assert len(list((tmp_path / WORK / "indexes").glob("*.index"))) == 4
 
 
 def test_one_side_only(models: dict[str, str], data: list[Data], tmp_path: Path) -> None:
