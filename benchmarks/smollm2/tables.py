@@ -1,12 +1,15 @@
 """The tables of docs/smollm2.md, out of cells.jsonl."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from benchmarks.bundled_section import markdown
 from benchmarks.smollm2.cells import Cell, read_cells
 from benchmarks.smollm2.parts import PARTS
+
+LONG = 36  # rows of a table; of a longer one the middle is left out
+BEST, WORST = 10, 4
 
 
 def print_tables() -> None:
@@ -16,32 +19,56 @@ def print_tables() -> None:
         own = [cell for cell in cells if cell.part == part]
         if own:
             print(f"### {facts.title}\n")
-            print(_table(own) if part != "query-wordings" else _spread(own), end="\n\n")
+            table = _spread(own) if part == "query-wordings" else _table(own, facts.library)
+            print(table, _origin(own), sep="\n\n", end="\n\n")
 
 
-def _table(cells: Sequence[Cell]) -> str:
-    """Show a line for each prompt, best first, and the difference that counts with its interval."""
+def _table(cells: Sequence[Cell], library: Sequence[str]) -> str:
+    """Show a line for each prompt, best first, and the difference that counts with its interval.
+
+    The order is that of the mean over data sets that all prompts were judged on. Of a long table
+    the library's prompts, the best and the worst are shown.
+    """
     datasets = list(dict.fromkeys(cell.dataset for cell in cells))
-    names = list(dict.fromkeys(cell.prompt for cell in cells))
     of = {(cell.prompt, cell.dataset): cell for cell in cells}
-    names.sort(key=lambda name: -np.mean([_counted(of[key]) for key in of if key[0] == name]))
+    names = list(dict.fromkeys(cell.prompt for cell in cells))
+    common = [name for name in datasets if all((prompt, name) in of for prompt in names)]
+    order = {
+        prompt: np.mean([_counted(of[key]) for name in common if (key := (prompt, name)) in of])
+        for prompt in names
+    }
+    names.sort(key=lambda prompt: -order[prompt])
     columns = [(dataset, run) for dataset in datasets for run in _runs(cells, dataset)]
-    heads = [f"{dataset} {run}" for dataset, run in columns]
     rows = []
-    for name in names:
-        row = [name]
-        for dataset, run in columns:
-            cell = of.get((name, dataset))
-            row.append("" if cell is None else _value(cell, run, len(datasets) == 1))
-        rows.append(row)
-    return "\n".join(markdown(["prompt", *heads], rows))
+    for at, name in enumerate(names):
+        if len(names) > LONG and BEST <= at < len(names) - WORST and name not in library:
+            continue
+        found = [(of.get((name, dataset)), run) for dataset, run in columns]
+        row = [name, *(_value(cell, run, len(columns) <= 2) for cell, run in found)]
+        rows.append([*row, f"{order[name]:.4f}"] if len(common) > 2 else row)
+    heads = [f"{dataset} {run}" for dataset, run in columns]
+    table = "\n".join(markdown(["prompt", *heads, *(["mean"] if len(common) > 2 else [])], rows))
+    left = len(names) - len(rows)
+    return f"{table}\n\n{left} between them are in cells.jsonl." if left else table
 
 
-def _value(cell: Cell, run: str, alone: bool) -> str:
+def _origin(cells: Iterable[Cell]) -> str:
+    """Say what read the texts of each data set."""
+    by_origin: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        where = by_origin.setdefault(f"{cell.machine}, {cell.dtype}", {})
+        where[cell.dataset] = None
+    places = [f"{', '.join(where)}: {origin}" for origin, where in by_origin.items()]
+    return f"Read on {'; '.join(places)}."
+
+
+def _value(cell: Cell | None, run: str, alone: bool) -> str:
     """Show a mean, and how it differs from the baseline's: with its interval where there is room.
 
     Else + or - says that the interval of 95% lies above or below 0.
     """
+    if cell is None:
+        return ""
     value = f"{cell.runs[run]:.4f}" if run in cell.runs else ""
     if run != _counted_run(cell) or cell.interval is None:
         return value
