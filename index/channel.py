@@ -1,6 +1,7 @@
 """One channel across the segments of a generation: rows numbered through, searched as one."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from embedder.types import Representation, Role
 from index.base import NO_ROW, Hits
 from index.channels.dense import DenseChannel
 from index.channels.inverted import InvertedChannel
+from index.channels.post_fit import PostFit
 from index.channels.postings import Postings
 from index.channels.weighting import statistics
 from index.manifest import ChannelSpec
@@ -46,7 +48,7 @@ class ChannelRows:
         self, spec: ChannelSpec, segments: Sequence[Segment], document_starts: Sequence[int]
     ) -> None:
         self.spec = spec
-        self._fit = spec.post_fit()
+        self._fit = spec.post
         self._parts = [segment.channels[spec.name] for segment in segments]
         self._searched = _searched(spec, segments)
         rows = [part.content.rows for part in self._parts]
@@ -60,6 +62,12 @@ class ChannelRows:
     def total(self) -> int:
         """Number of rows."""
         return self.starts[-1]
+
+    def with_fit(self, fit: PostFit) -> "ChannelRows":
+        """Return the same rows, for queries that another fit changes."""
+        other = copy(self)
+        other._fit = fit
+        return other
 
     def search(self, queries: Representation, k: int) -> Hits:
         """Return the best rows; enough of them for k distinct documents, see `Index.search`."""

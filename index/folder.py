@@ -8,7 +8,8 @@ cache/            encoded texts of a build that is under way
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,7 @@ from embedder.types import Representation
 from index.base import Hits
 from index.channel import ChannelRows, Match, RowIds
 from index.channels.dense import DenseChannel
+from index.channels.post_fit import PostFit
 from index.documents import Document
 from index.manifest import ChannelSpec, Ingest, Manifest, Passages
 from index.manifest_file import read_manifest
@@ -90,6 +92,17 @@ class Index:
         """Let go of the files."""
         for segment in self._segments:
             segment.close()
+
+    def with_fits(self, fits: Mapping[str, PostFit]) -> "Index":
+        """Return the same generation, of the same open files, that changes queries otherwise.
+
+        Args:
+            fits: channel -> what is done to the rows of its queries.
+        """
+        other = copy(self)
+        changed = {name: self._rows(name).with_fit(fit) for name, fit in fits.items()}
+        other._channels = self._channels | changed
+        return other
 
     @property
     def generation(self) -> int:

@@ -13,6 +13,8 @@ from index.segment_record import SegmentRecord
 from index.storage.layout import CHANNEL, SEGMENT, segment_name
 
 _MOST = 10**9  # generations and segments
+_MOST_QUERIES = 10_000
+QUERY_FACT = "query_"  # how facts of a fingerprint begin that concern queries alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,9 @@ class ChannelSpec:
         query_prompt_free: a query encoder may differ in the facts that start with "query_", and
             in "post": its rows are changed as those that are held were.
         recipe: a JSON object by which the front door makes the encoder again; not read here.
-        post: what was done to its dense rows and is done to queries, see `PostFit.to_text`; "" is
-            nothing.
+        post: what was done to its dense rows and is done to queries, None where nothing is.
+        pseudo_queries: that the mean of queries in `post` is of; read anew where queries are worded
+            otherwise. None in older indexes.
     """
 
     name: str
@@ -41,7 +44,8 @@ class ChannelSpec:
     weighting: Weighting | None = None
     query_prompt_free: bool = False
     recipe: str = "{}"
-    post: str = ""
+    post: PostFit | None = None
+    pseudo_queries: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not CHANNEL.fullmatch(self.name):
@@ -61,20 +65,22 @@ class ChannelSpec:
         for text in (self.fingerprint, self.recipe):
             if not isinstance(parse_json(text, f"channel {self.name!r}"), dict):
                 raise ValueError(f"channel {self.name!r}: expected a JSON object; got {text}")
-        fit = self.post_fit()
+        fit = self.post
         if fit is not None and (not dense or self.dim not in (None, fit.width)):
             raise ValueError(
                 f"channel {self.name!r}: post-processing to width {fit.width} belongs to dense "
                 f"rows of that width; got kind {self.kind!r}, width {self.dim}"
             )
+        if len(self.pseudo_queries) > (0 if fit is None else _MOST_QUERIES):
+            raise ValueError(
+                f"channel {self.name!r}: at most {_MOST_QUERIES} pseudo-queries belong to "
+                f"post-processing; got {len(self.pseudo_queries)}"
+            )
 
-    def post_fit(self) -> PostFit | None:
-        """Return what is done to the rows of its encoder, None where nothing is.
-
-        Raises:
-            ValueError: `post` is no post-processing.
-        """
-        return PostFit.from_text(self.post) if self.post else None
+    def words_queries_as(self, fingerprint: str) -> bool:
+        """Tell whether an encoder reads queries by the wording of the channel's own."""
+        differences = fingerprint_differences(self.fingerprint, fingerprint)
+        return not any(line.startswith(QUERY_FACT) for line in differences)
 
     def check_encoder(self, fingerprint: str, querying: bool) -> None:
         """Refuse an encoder whose rows do not belong with those that are held.
@@ -86,7 +92,7 @@ class ChannelSpec:
         lines = [
             line
             for line in fingerprint_differences(self.fingerprint, fingerprint)
-            if not (free and line.startswith(("query_", "post: ")))
+            if not (free and line.startswith((QUERY_FACT, "post: ")))
         ]
         if lines:
             raise ValueError(
@@ -215,9 +221,12 @@ class Manifest:
         """Return plain data."""
         data = asdict(self)
         data["channels"] = list(data["channels"].values())
-        for channel in data["channels"]:
-            if not channel["post"]:  # as it was before there was such a thing
-                del channel["post"]
+        for channel, spec in zip(data["channels"], self.channels.values(), strict=True):
+            for name in ("post", "pseudo_queries"):
+                if not channel[name]:  # as it was before there was such a thing
+                    del channel[name]
+            if spec.post is not None:
+                channel["post"] = spec.post.to_text()
         return data
 
     @staticmethod

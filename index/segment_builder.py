@@ -130,12 +130,19 @@ class SegmentBuilder:
             raise ValueError(f"channel {channel!r} holds no dense vectors")
         return rows.vectors()
 
-    def post_process(self, channel: str, fit: PostFit) -> None:
-        """Change the rows of a dense channel so far; those that come later are taken as given."""
+    def post_process(self, channel: str, fit: PostFit, queries: Sequence[str]) -> None:
+        """Change the rows of a dense channel so far; those that come later are taken as given.
+
+        Args:
+            channel: name of it.
+            fit: kept with the channel.
+            queries: pseudo-queries that the fit was made with.
+        """
         rows = self._rows[channel]
         if not isinstance(rows, _DenseRows):
             raise ValueError(f"channel {channel!r} holds no dense vectors")
         rows.change(fit)
+        rows.spec = replace(rows.spec, post=fit, pseudo_queries=tuple(queries), dim=fit.width)
 
     def finish(self) -> SegmentRecord:
         """Write and flush everything; the segment is then only waiting to be committed.
@@ -236,7 +243,6 @@ class _DenseRows(_Rows):
                 changed = fit.change(np.asarray(before[start : start + _BLOCK]), Role.DOCUMENT)
                 file.write(np.ascontiguousarray(changed).data)
         self.dim = fit.width
-        self.spec = replace(self.spec, post=fit.to_text(), dim=fit.width)
 
     def write(self) -> None:
         vectors = self.vectors()

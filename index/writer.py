@@ -167,21 +167,14 @@ class IndexWriter:
         freed = {name: replace(spec, query_prompt_free=True) for name, spec in channels}
         self._staged = replace(self._staged, channels=freed)
 
-    def read_queries_by(self, channel: str, fingerprint: str, recipe: str) -> None:
-        """Stage another query encoder for a channel whose query prompt is free.
-
-        Args:
-            channel: name.
-            fingerprint: of the new encoder.
-            recipe: by which the front door makes it.
+    def read_queries_by(self, spec: ChannelSpec) -> None:
+        """Stage a channel's own spec with another encoder of queries, and their post-processing.
 
         Raises:
             ValueError: the query prompt is not free, or documents would be other rows.
         """
-        spec = self._staged.channels[channel]
-        spec.check_encoder(fingerprint, querying=True)
-        worded = replace(spec, fingerprint=fingerprint, recipe=recipe)
-        self._staged = replace(self._staged, channels={**self._staged.channels, channel: worded})
+        self._staged.channels[spec.name].check_encoder(spec.fingerprint, querying=True)
+        self._staged = replace(self._staged, channels={**self._staged.channels, spec.name: spec})
 
     def start_over(self, channels: Sequence[ChannelSpec], passages: Passages | None) -> None:
         """Stage an index without documents, whatever it held."""

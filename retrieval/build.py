@@ -169,13 +169,14 @@ def refit_index(
         progress: called with the number of documents read so far.
 
     Raises:
-        ValueError: no prompt of the encoders has [post], or the index is not finished.
+        ValueError: no prompt of the encoders has [post], or the index is not finished or empty.
     """
     with Index.open(path) as index:
         if not any(post_rules_of(encoder) for encoder in encoders.values()):
             raise ValueError(f"no prompt of {path} has [post]: there is nothing to fit anew")
-        if index.unfinished is not None:
-            raise ValueError(f"{path} is not finished; finish it before fitting it anew")
+        if index.unfinished is not None or not index.documents:
+            state = "is not finished" if index.unfinished else "has no documents"
+            raise ValueError(f"{path} {state}; change that before fitting it anew")
         with IndexWriter(path) as writer:
             _check_encoders(writer, encoders)
         kept = {name: ChannelOptions.of(spec) for name, spec in index.channels.items()}

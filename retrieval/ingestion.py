@@ -17,6 +17,7 @@ from index.writer import CACHE, IndexWriter
 from retrieval.named_texts import encode_named
 from retrieval.options import BuildOptions
 from retrieval.passages import passage_text, spans
+from retrieval.post_fitting import UnfitSampleError
 from retrieval.post_processing import PostProcessing
 from retrieval.source import DocumentReader
 
@@ -119,8 +120,10 @@ class Ingestion:
             else:
                 rows = {}
                 builder.abandon()
-        except BaseException:
+        except BaseException as error:
             builder.abandon()
+            if isinstance(error, UnfitSampleError):  # a prompt without it takes no such rows
+                remove_cache(self._cache)
             raise
         self._report(source.consumed)
         return replace(
@@ -190,10 +193,13 @@ class Ingestion:
     def _added(self, base: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
         """Add the encoders' counts of this run to earlier counts."""
         return {
-            channel: dict(Counter(base.get(channel, {})) + feed.counts())
+            channel: dict(Counter(base.get(channel, {})) + feed.counts() + self._left(channel))
             for feed in self._feeds
             for channel in feed.channels
         }
+
+    def _left(self, channel: str) -> Counter[str]:
+        return self._post[channel].counts if channel in self._post else Counter()
 
 
 def _counts(encoder: Encoder) -> Mapping[str, int]:

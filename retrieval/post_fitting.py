@@ -19,6 +19,10 @@ _TEMPERATURES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2)
 _UNCHANGED = 0.98  # directions with a larger factor are not worth their bytes
 
 
+class UnfitSampleError(ValueError):
+    """A sample that post-processing by some rules cannot be fitted to."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RowSample:
     """Rows of some documents, and of a pseudo-query made of each.
@@ -76,10 +80,10 @@ def fit_post(sample: RowSample, rules: PostRules) -> PostFit:
     """Fit post-processing to a sample.
 
     Raises:
-        ValueError: the sample is smaller than MIN_SAMPLE, or has too few components for the rules.
+        UnfitSampleError: it is smaller than MIN_SAMPLE, or has too few components for the rules.
     """
     if len(sample) < MIN_SAMPLE:
-        raise ValueError(
+        raise UnfitSampleError(
             f"[post] of the prompt is fitted to the texts that there are, {len(sample)}; "
             f"it needs at least {MIN_SAMPLE}: leave [post] out"
         )
@@ -95,10 +99,23 @@ def fit_sentences(rows: Float32Array, rules: PostRules) -> PostFit:
     There are no queries by which a shrinkage could be chosen: "auto" is EVEN_SHRINKAGE.
 
     Raises:
-        ValueError: as `fit_post`.
+        UnfitSampleError: as `fit_post`.
     """
     shrinkage = EVEN_SHRINKAGE if rules.shrinkage == "auto" else rules.shrinkage
     return fit_post(RowSample(rows, rows), replace(rules, shrinkage=shrinkage))
+
+
+def check_components(rules: PostRules, most: int) -> None:
+    """Refuse rules that ask for more principal components than a sample has.
+
+    Raises:
+        UnfitSampleError: they do.
+    """
+    if rules.remove + rules.dim > most:
+        raise UnfitSampleError(
+            f"[post] removes or keeps {rules.remove + rules.dim} components, and the sample has "
+            f"{most}; raise post.count, or lower post.remove and post.dim"
+        )
 
 
 def choose_shrinkage(sample: RowSample, rules: PostRules) -> float:
@@ -143,12 +160,8 @@ def _log_softmax(logits: Float64Array) -> Float64Array:
 
 
 def _fit_of(parts: Components, rules: PostRules, shrinkage: float) -> PostFit:
-    end = rules.remove + rules.dim if rules.dim else rules.remove
-    if end > len(parts.variances):
-        raise ValueError(
-            f"[post] removes or keeps {end} components, and the sample has "
-            f"{len(parts.variances)}; raise post.count, or lower post.remove and post.dim"
-        )
+    check_components(rules, len(parts.variances))
+    end = rules.remove + rules.dim
     factors = _factors(parts.variances[rules.remove :], shrinkage) if rules.whiten else None
     if rules.dim:
         kept = np.ones(rules.dim) if factors is None else factors[: rules.dim]

@@ -1,13 +1,15 @@
 """Post-processing while an index is made: the first segment is the sample, all rows are changed."""
 
+from collections import Counter
+
 import numpy as np
 
 from embedder.prompts.method_rules import PostRules
-from embedder.types import Encoder, Representation, Role
+from embedder.types import Encoder, Float32Array, Representation, Role
 from index.segment_builder import SegmentBuilder
 from index.writer import IndexWriter
 from retrieval.named_texts import encode_named
-from retrieval.post_fitting import RowSample, fit_post
+from retrieval.post_fitting import RowSample, check_components, fit_post
 from retrieval.pseudo_queries import TextSample
 
 
@@ -22,24 +24,39 @@ class PostProcessing:
         channel: a dense one.
         encoder: of it; reads the pseudo-queries.
         rules: of its prompt; None where rows are changed by a fit that there is, or not at all.
+
+    Attributes:
+        counts: "nothing_left", rows that are the mean of all, of which zeros remain.
     """
 
     def __init__(
         self, writer: IndexWriter, channel: str, encoder: Encoder, rules: PostRules | None
     ) -> None:
         self._encoder, self.channel = encoder, channel
-        self._fit = writer.staged.channels[channel].post_fit()
+        self._fit = writer.staged.channels[channel].post
         self._rules = rules if self._fit is None and not writer.staged.segments else None
         self._sample = TextSample(self._rules) if self._rules is not None else None
         self._texts = 0
+        self.counts: Counter[str] = Counter()
 
     def change(self, rows: Representation, texts: list[str]) -> Representation:
-        """Return document rows as they are added, and draw from their texts for the fit."""
-        if self._sample is not None:
+        """Return document rows as they are added, and draw from their texts for the fit.
+
+        Raises:
+            ValueError: the rows are too narrow for the rules.
+        """
+        if self._sample is not None and self._rules is not None:
+            if rows.dense is not None:  # said now, not when a segment has been read
+                most = min(rows.dense.shape[1], 2 * (self._rules.count - 1))
+                check_components(self._rules, most)
             for text in texts:
                 self._sample.add(self._texts, text)
                 self._texts += 1
-        return rows if self._fit is None else self._fit.change_rows(rows, Role.DOCUMENT)
+        if self._fit is None:
+            return rows
+        changed = self._fit.change_rows(rows, Role.DOCUMENT)
+        self._count(rows.dense, changed.dense)
+        return changed
 
     def finish(self, builder: SegmentBuilder) -> None:
         """Fit to the rows of the first segment, and change them.
@@ -60,5 +77,10 @@ class PostProcessing:
         read = encode_named(self._encoder, queries, Role.QUERY, names).dense
         assert read is not None, self.channel  # its documents had dense rows
         fit = fit_post(RowSample(np.array(rows[numbers]), read), self._rules)
-        builder.post_process(self.channel, fit)
+        builder.post_process(self.channel, fit, queries)
+        self._count(rows, builder.dense_rows(self.channel))
         self._fit, self._sample = fit, None
+
+    def _count(self, before: Float32Array | None, after: Float32Array | None) -> None:
+        assert before is not None and after is not None, self.channel  # its kind was checked
+        self.counts["nothing_left"] += int(before.any(axis=1).sum() - after.any(axis=1).sum())

@@ -1,12 +1,20 @@
 """Pseudo-queries: short pieces of documents, which stand for queries nobody has asked yet."""
 
 import random
+import warnings
+from weakref import WeakKeyDictionary
 
 from embedder.prompts.method_rules import PostRules
 from embedder.text.reservoir import Reservoir
+from embedder.types import Encoder, Role
+from index.channels.post_fit import PostFit
+from index.manifest import ChannelSpec
+from retrieval.named_texts import encode_named
 
 SHORTEST, LONGEST = 5, 16  # words
 _CHARACTERS = 3  # a word's, in scripts without spaces
+_MOST_CHARACTERS = 1000  # of a query, whatever its words are: an index keeps it
+_READ: WeakKeyDictionary[PostFit, dict[str, PostFit]] = WeakKeyDictionary()  # by fingerprint
 
 
 class TextSample:
@@ -41,4 +49,38 @@ def cut_query(text: str, source: random.Random) -> str:
         start = source.randrange(max(1, len(words[0]) - length + 1))
         return words[0][start : start + length]
     start = source.randrange(max(1, len(words) - length + 1))
-    return " ".join(words[start : start + length])
+    return " ".join(words[start : start + length])[:_MOST_CHARACTERS]
+
+
+def needs_query_mean(spec: ChannelSpec, encoder: Encoder) -> bool:
+    """Tell whether an encoder's queries have another mean than a channel's post-processing."""
+    centred = spec.post is not None and bool(spec.post.means.any())
+    return centred and not spec.words_queries_as(encoder.fingerprint)
+
+
+def read_query_fit(spec: ChannelSpec, encoder: Encoder) -> PostFit | None:
+    """Return what is done to the rows of an encoder's queries, in a search of a channel.
+
+    That is the channel's post-processing. Where the encoder words queries otherwise, their mean
+    is that of the channel's pseudo-queries, which are read for it once.
+
+    Warns:
+        UserWarning: the index is from before pseudo-queries were kept, so the mean stays.
+    """
+    fit, queries = spec.post, spec.pseudo_queries
+    if fit is None or not needs_query_mean(spec, encoder):
+        return fit
+    known = _READ.setdefault(fit, {})
+    if encoder.fingerprint not in known and queries:
+        names = [f"pseudo-query {number}" for number in range(1, len(queries) + 1)]
+        rows = encode_named(encoder, queries, Role.QUERY, names).dense
+        assert rows is not None, spec.name  # its documents have dense rows
+        known[encoder.fingerprint] = fit.with_query_mean(rows)
+    elif encoder.fingerprint not in known:
+        warnings.warn(
+            f"channel {spec.name!r} keeps no pseudo-queries, so that queries of another wording "
+            "are centred by the mean of its own; `lastword merge --refit` keeps them",
+            stacklevel=2,
+        )
+        known[encoder.fingerprint] = fit
+    return known[encoder.fingerprint]

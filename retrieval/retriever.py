@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from retrieval.explain import ChannelPart, Explanation, heaviest_words, match_do
 from retrieval.fusion import Fusion, fusion_by_name
 from retrieval.fusion_choice import AUTO, fusion_for
 from retrieval.named_texts import encode_named
+from retrieval.pseudo_queries import read_query_fit
 from retrieval.run import Run, cut, ranked, sum_rows, to_run
 
 DEPTH = 1000  # documents that each channel contributes to the fusion, as in TREC
@@ -173,7 +175,7 @@ class Retriever:
         }
         parts = []
         for name, rows in encoded.items():
-            match = match_document(self.index, name, rows, document_id)
+            match = match_document(self._searched_index, name, rows, document_id)
             texts = (query, document.content)
             order = [doc for doc, _ in ranked(runs[name][_ONLY])]
             part = ChannelPart(
@@ -187,6 +189,14 @@ class Retriever:
             parts.append(part)
         fused = self.fuse(list(runs.values()))
         return Explanation(query, document, fused[_ONLY].get(document_id, 0.0), tuple(parts))
+
+    @cached_property
+    def _searched_index(self) -> Index:
+        """The index, as it changes the queries of these encoders."""
+        specs = self.index.channels
+        read = {name: read_query_fit(specs[name], each) for name, each in self.encoders.items()}
+        fits = {name: fit for name, fit in read.items() if fit is not specs[name].post and fit}
+        return self.index.with_fits(fits) if fits else self.index
 
     def _share(self, channel: str, runs: Mapping[str, Run], document_id: str) -> float:
         """Return the part of one channel in the fused score; fusions are sums over channels."""
@@ -225,7 +235,7 @@ class Retriever:
         Where a query has several rows, a document gets the sum of its scores for each row, none
         less than 0 (PromptReps, Zhuang et al., EMNLP 2024).
         """
-        hits = self.index.search(channel, rows, k)
+        hits = self._searched_index.search(channel, rows, k)
         if np.array_equal(rows.owner, np.arange(len(ids))):
             run = to_run(hits, ids, self._row_ids[channel])
             return run if hits.rows.shape[1] == k else cut(run, k)

@@ -11,6 +11,7 @@ from embedder.files.json_file import write_json
 from embedder.prompts.files import format_prompt
 from embedder.prompts.prompt import Prompt
 from index.writer import IndexWriter
+from retrieval.pseudo_queries import read_query_fit
 from tuning.report import TuningFacts, page
 from tuning.search.result import CHANGE, TuningOutcome
 from tuning.setup import TuningSetup
@@ -80,7 +81,10 @@ def apply_prompt(path: Path, setup: TuningSetup, prompt: Prompt, free: bool) -> 
                         "give --free-query-prompt beside --apply to allow it from now on"
                     )
                 recipe = to_json(replace(stored, prompt=prompt))
-                writer.read_queries_by(name, encoder.fingerprint, recipe)
+                post = read_query_fit(spec, encoder)
+                writer.read_queries_by(
+                    replace(spec, fingerprint=encoder.fingerprint, recipe=recipe, post=post)
+                )
         if prompt.fusion != setup.space.default.fusion:
             writer.fuse_by(prompt.fusion)
         writer.commit()

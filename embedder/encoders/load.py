@@ -45,6 +45,9 @@ def load_encoder(
             prompt reads.
         texts: the collection that a prompt with a sample draws its examples from; read only then.
 
+    A prompt's [post] is not applied to the rows that the encoder returns: it is fitted to a
+    collection, and `lw.build` and `lw.open` apply it within an index.
+
     Raises:
         TypeError: an argument is of another type.
         ValueError: no such model can be loaded, or the arguments do not go together.

@@ -52,6 +52,8 @@ def fill_value(hint: Any, value: object, key: str, default: object = None) -> An
     if is_dataclass(hint) and isinstance(hint, type):
         if isinstance(value, hint):  # a part that was read on its own
             return value
+        if hasattr(hint, "from_text"):  # a table that is written as one text
+            return _build(hint.from_text, {"text": fill_value(str, value, key)}, key)
         table = _table(value, key, f"a table, [{key}]")
         return _fill(hint, default if isinstance(default, hint) else None, table, key)
     if origin is tuple or origin is list:

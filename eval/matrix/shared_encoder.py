@@ -10,6 +10,7 @@ from embedder.encoders.cached import CachedEncoder
 from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.shared_prefix import encode_prompts_together, group_prompts, role_fingerprint
 from embedder.progress import watching
+from embedder.prompts.prompt import Prompt
 from embedder.types import Representation, Role
 
 
@@ -108,6 +109,11 @@ class SharedEncoder:
     def fingerprint(self) -> str:
         """The fingerprint of the encoder inside."""
         return self.encoder.fingerprint
+
+    @property
+    def prompt(self) -> Prompt:
+        """The prompt of the encoder inside."""
+        return self.encoder.prompt
 
     @property
     def counts(self) -> Mapping[str, int]:

@@ -10,7 +10,7 @@ import base64
 import binascii
 import hashlib
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,10 +20,11 @@ _MAGIC = b"lwpost1\n"
 _HEAD = struct.Struct("<?II")  # cut, directions, width
 _WIDEST = 1 << 16
 _ORTHONORMAL = 1e-3
+_LONGEST_MEAN = 1.001  # rows have unit length
 _ROUNDING = 1e-6  # length of a unit row of which nothing is left
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class PostFit:
     """A linear change of dense rows, after which they get unit length again.
 
@@ -56,9 +57,16 @@ class PostFit:
             raise ValueError("post-processing holds numbers that are not finite")
         if self.factors.size and not (self.factors.min() >= 0 and self.factors.max() <= 1):
             raise ValueError("factors of post-processing lie between 0 and 1")
-        gram = self.directions @ self.directions.T
-        if np.abs(gram - np.eye(len(gram))).max(initial=0) > _ORTHONORMAL:
+        with np.errstate(over="ignore", invalid="ignore"):
+            gram = self.directions @ self.directions.T
+            orthonormal = np.abs(gram - np.eye(len(gram))).max(initial=0) <= _ORTHONORMAL
+            lengths = np.linalg.norm(self.means.astype(np.float64), axis=1)
+        if not orthonormal:
             raise ValueError("directions of post-processing must be orthonormal")
+        if lengths.max() > _LONGEST_MEAN:
+            raise ValueError(
+                f"means of post-processing are of unit rows; got lengths {lengths.tolist()}"
+            )
         if self.cut and not len(self.factors):
             raise ValueError("post-processing keeps no direction")
 
@@ -71,6 +79,11 @@ class PostFit:
     def width(self) -> int:
         """Width of rows after."""
         return len(self.factors) if self.cut else self.dim
+
+    def with_query_mean(self, queries: Float32Array) -> "PostFit":
+        """Return the fit with the mean of other queries, given as (n, dim) unit rows."""
+        mean = queries.astype(np.float64).mean(axis=0).astype(np.float32)
+        return replace(self, means=np.stack([self.means[0], mean]))
 
     def change(self, rows: Float32Array, role: Role) -> Float32Array:
         """Change (n, dim) rows into (n, width) unit rows, or zeros where nothing is left.

@@ -102,7 +102,7 @@ def test_auto_finds_documents_by_held_out_queries() -> None:
 
 def test_auto_whitens_no_more_than_it_must() -> None:
     """Queries that are their documents find them however rows are whitened."""
-    side = np.random.default_rng(0).normal(size=(100, 300)).astype(np.float32)
+    side = unit_rows(np.random.default_rng(0).normal(size=(100, 300)).astype(np.float32))
     assert choose_shrinkage(RowSample(side, side), PostRules()) == SHRINKAGES[0]
 
 
@@ -136,6 +136,9 @@ def test_what_is_written_is_read(
         np.testing.assert_allclose(alone[0], changed[at], atol=1e-4)
 
 
+HUGE = np.array([3e38, -3e38, 3e38] * 8, np.float32).tobytes()  # whose products are NaN
+
+
 def written() -> bytes:
     return base64.b64decode(fit_post(sample(), PostRules()).to_text())
 
@@ -150,6 +153,8 @@ def written() -> bytes:
         (written()[:-4] + np.float32(np.nan).tobytes(), "not finite"),
         (written()[:-4] + np.float32(1.5).tobytes(), "between 0 and 1"),
         (written()[:9] + b"\xff" * 8 + written()[17:], "bytes; got"),
+        (written()[:17] + np.float32(3e38).tobytes() + written()[21:], "of unit rows; got lengths"),
+        (written()[:113] + HUGE + written()[113 + len(HUGE) :], "orthonormal"),
         (written()[:120] + np.float32(9).tobytes() + written()[124:], "orthonormal"),
     ],
 )

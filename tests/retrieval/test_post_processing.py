@@ -15,10 +15,12 @@ from embedder.types import Encoder, Float32Array, Representation, Role, fingerpr
 from index.channels.post_fit import PostFit
 from index.documents import Document
 from index.folder import Index, check
+from index.manifest import Passages
 from index.manifest_file import MANIFEST
 from index.writer import IndexWriter
 from retrieval.build import add_documents, build_index, refit_index
-from retrieval.options import BuildOptions
+from retrieval.options import BuildOptions, ChannelOptions
+from retrieval.passages import passage_text, spans
 from retrieval.post_fitting import RowSample, fit_post
 from retrieval.pseudo_queries import TextSample, cut_query
 from retrieval.retriever import Retriever
@@ -54,7 +56,7 @@ def built(path: Path, rules: PostRules | None = RULES, n: int = 150) -> dict[str
 
 def fit_in(path: Path) -> PostFit:
     with Index.open(path) as index:
-        fit = index.channels["dense"].post_fit()
+        fit = index.channels["dense"].post
     assert fit is not None
     return fit
 
@@ -163,6 +165,89 @@ def test_too_few_documents_leave_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "i").exists()
 
 
+def test_rows_that_nothing_is_left_of_are_counted(tmp_path: Path) -> None:
+    """Thirty equal texts are their own mean: the channel scored them 0, and nobody was told."""
+    encoders: dict[str, Encoder] = {"dense": PromptedSigns(), "bm25": BM25Encoder()}
+    same = [Document(f"s{at}", "", "the same text") for at in range(33)]
+    report = build_index(same[:30], encoders, tmp_path / "i")
+    assert (
+        report.counts["dense"]["nothing_left"] == 30 and "nothing_left" not in report.counts["bm25"]
+    )
+    more = [*same[30:], Document("other", "", "other words")]
+    assert add_documents(more, encoders, tmp_path / "i").counts["dense"]["nothing_left"] == 3
+    assert not scores(tmp_path / "i", encoders)[:, :33].any()
+    unlike = build_index(documents(30), encoders, tmp_path / "unlike")
+    assert "nothing_left" not in unlike.counts["dense"]
+
+
+@pytest.mark.parametrize("rules", [PostRules(dim=65), PostRules(count=16, dim=40), RULES])
+def test_a_refused_build_leaves_no_folder(tmp_path: Path, rules: PostRules) -> None:
+    """Encoded rows, which a run that is continued reads, stayed in a folder without an index."""
+    n = 15 if rules is RULES else 40
+    with pytest.raises(ValueError, match=r"^\[post\] "):
+        build_index(
+            documents(n), {"dense": PromptedSigns(rules)}, tmp_path / "i", BuildOptions(cache=True)
+        )
+    assert not (tmp_path / "i").exists()
+
+
+@pytest.mark.parametrize("kept", [15, 0])
+def test_a_refused_refit_leaves_the_index_as_it_was(tmp_path: Path, kept: int) -> None:
+    encoders = built(tmp_path / "i", n=60)
+    with IndexWriter(tmp_path / "i") as writer:
+        writer.delete([f"d{at}" for at in range(kept, 60)])
+        writer.commit()
+    before = (tmp_path / "i" / MANIFEST).read_bytes()
+    with pytest.raises(ValueError, match=r"at least 16|has no documents"):
+        refit_index(tmp_path / "i", encoders)
+    assert (tmp_path / "i" / MANIFEST).read_bytes() == before
+    assert check(tmp_path / "i") == [] and not (tmp_path / "i" / "cache").exists()
+
+
+@pytest.mark.parametrize("factory", ["Flat", "HNSW32", "SQ8"])
+def test_passages_and_replaced_documents_are_changed_too(tmp_path: Path, factory: str) -> None:
+    encoders: dict[str, Encoder] = {"dense": PromptedSigns()}
+    options = BuildOptions(
+        {"dense": ChannelOptions("dense", factory)}, window=7, passages=Passages(3, 1)
+    )
+    build_index(documents(60), encoders, tmp_path / "i", options)
+    with Index.open(tmp_path / "i") as index:
+        fit, total = index.channels["dense"].post, index.rows("dense")
+        assert fit is not None and total > 60
+    changed = [Document("d3", "", "umber violet"), Document("new", "", "")]
+    settings = replace(options, on_known="replace", on_empty="keep")
+    add_documents(changed, encoders, tmp_path / "i", settings)
+    with Index.open(tmp_path / "i") as index:
+        held = [index.vectors("dense", document.id) for document in changed]
+        sixth = index.vectors("dense", "d6")
+    expected = fit.change(raw(changed), Role.DOCUMENT)
+    np.testing.assert_allclose(np.concatenate(held), expected, atol=1e-6)
+    sixth_document = next(documents(1, start=6))
+    texts = [
+        passage_text(sixth_document, span) for span in spans(sixth_document.text, Passages(3, 1))
+    ]
+    rows = PromptedSigns().encode(texts, Role.DOCUMENT).dense
+    assert rows is not None
+    np.testing.assert_allclose(sixth, fit.change(rows, Role.DOCUMENT), atol=1e-6)
+
+
+def test_a_fit_is_decoded_once_when_an_index_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was decoded to be checked, and again to be used, and at every copy of its spec."""
+    encoders = built(tmp_path / "i")
+    decode, calls = PostFit.from_text, []
+
+    def spied(text: str) -> PostFit:
+        calls.append(text)
+        return decode(text)
+
+    monkeypatch.setattr(PostFit, "from_text", staticmethod(spied))
+    with Index.open(tmp_path / "i") as index:
+        Retriever(index, {"dense": encoders["dense"]}).search(queries(), 3)
+    assert len(calls) == 1
+
+
 def test_a_manifest_without_post_processing_is_as_it_was(tmp_path: Path) -> None:
     built(tmp_path / "i", rules=None)
     content = json.loads((tmp_path / "i" / MANIFEST).read_text())["content"]
@@ -189,6 +274,13 @@ def test_pseudo_queries_are_cut_from_texts() -> None:
         assert query in text and 5 <= len(query.split()) <= 16
     assert cut_query("two words", source) == "two words"
     assert 15 <= len(cut_query("字" * 400, source)) <= 48
+
+
+def test_a_pseudo_query_is_short_whatever_a_word_is() -> None:
+    """An index keeps them: sixteen words of a megabyte each would be its manifest."""
+    import random
+
+    assert len(cut_query(" ".join(["x" * 100_000] * 20), random.Random(0))) == 1000
 
 
 def test_blank_texts_are_not_drawn() -> None:

@@ -11,7 +11,7 @@ from embedder.encoders.bm25 import BM25Encoder
 from embedder.encoders.llm import LLMEncoder
 from embedder.prompts.files import parse_prompt
 from embedder.prompts.prompt import Prompt
-from embedder.types import Encoder
+from embedder.types import Encoder, Role
 from index.folder import Index
 from index.manifest import Passages
 from retrieval.build import build_index
@@ -21,6 +21,7 @@ from tests.models import load_llm
 from tests.synthetic import documents, queries
 from tuning.objectives.index_objective import IndexObjective, JudgedQueries
 from tuning.objectives.pooled_objective import PooledDocuments, PooledObjective, pool_documents
+from tuning.search.budget import Cost
 
 DEPTH = 5
 PLAIN = """
@@ -90,6 +91,42 @@ def test_documents_encoded_anew_score_as_an_index_of_them(
         run = PooledObjective(inner, every).run(encoder.prompt, list(queries(4)))
         retriever = Retriever(rebuilt, new_encoders, depth=DEPTH)
         assert run == retriever.fuse([*retriever.channel_runs(queries(4), DEPTH).values()])
+
+
+def test_a_candidate_is_centred_by_its_own_pseudo_queries(tmp_path: Path) -> None:
+    """Candidates were centred by the default's mean, and judged too low; reading is charged."""
+    encoder = read_prompt(f"{PLAIN}[post]\n")
+    other = read_prompt(f"{PLAIN}[post]\n".replace("Query: {text} Word:", "{text} asks for"))
+    encoders = build(encoder, tmp_path / "i", None)
+    with Index.open(tmp_path / "i") as index:
+        spec = index.channels["dense"]
+        objective = objective_of(index, encoders, encoder, depth=40)
+        assert objective.preparation(encoder.prompt) == ("", Cost())
+        key, cost = objective.preparation(other.prompt)
+        fed = other.reader.feed(spec.pseudo_queries, Role.QUERY, other.options.max_text_tokens)
+        assert key == other.fingerprint and cost.tokens == sum(text.tokens for text in fed) > 0
+        run = objective.retriever(other.prompt, index).channel_runs(queries(4), 40)["dense"]
+        drawn = other.encode(list(spec.pseudo_queries), Role.QUERY).dense
+        asked = other.encode(list(queries(4).values()), Role.QUERY).dense
+        assert spec.post is not None and drawn is not None and asked is not None
+        means = np.stack([spec.post.means[0], drawn.mean(axis=0)])
+        asked = replace(spec.post, means=means).change(asked, Role.QUERY)
+        for row, scores in zip(asked, run.values(), strict=True):
+            for document, score in scores.items():
+                [held] = index.vectors("dense", document)
+                assert score == pytest.approx(float(row @ held), abs=1e-5)
+
+
+def test_documents_encoded_anew_are_post_processed(tmp_path: Path) -> None:
+    """Their encoder hid the prompt, so that raw rows were judged for a prompt with [post]."""
+    encoder, old = read_prompt(f"{PLAIN}[post]\n"), read_prompt(PLAIN.replace("Passage", "Text"))
+    encoders, new = build(old, tmp_path / "old", None), build(encoder, tmp_path / "new", None)
+    with Index.open(tmp_path / "old") as index, Index.open(tmp_path / "new") as rebuilt:
+        every = PooledDocuments(frozenset(f"d{at}" for at in range(40)), True, 512)
+        pooled = PooledObjective(objective_of(index, encoders, old), every)
+        retriever = Retriever(rebuilt, new, depth=DEPTH)
+        expected = retriever.fuse([*retriever.channel_runs(queries(4), DEPTH).values()])
+        assert pooled.run(encoder.prompt, list(queries(4))) == expected
 
 
 def test_a_pool_holds_the_relevant_and_is_all_that_is_returned(tmp_path: Path) -> None:

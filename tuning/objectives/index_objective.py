@@ -19,6 +19,7 @@ from eval.data.qrels import Qrels
 from eval.measures.measures import evaluate
 from index.folder import Index
 from retrieval.fusion_choice import AUTO, choose_fusion
+from retrieval.pseudo_queries import needs_query_mean
 from retrieval.retriever import Retriever
 from retrieval.run import Run, ranked
 from tuning.search.budget import Cost
@@ -139,6 +140,17 @@ class IndexObjective:
         """
         self.retriever(prompt, self.index)
         return self.query_cost(prompt, query_ids)
+
+    def preparation(self, prompt: Prompt) -> tuple[str, Cost]:
+        """Return whose mean a prompt needs of pseudo-queries, and what reading those takes.
+
+        Nothing where queries are worded as those that the index was post-processed with.
+        """
+        encoder = self.encoder(prompt)
+        for spec in (self.index.channels[name] for name in self.tuned):
+            if needs_query_mean(spec, encoder) and spec.pseudo_queries:
+                return encoder.fingerprint, Cost(tokens=fed_tokens(encoder, spec.pseudo_queries))
+        return "", Cost()
 
     def query_cost(self, prompt: Prompt, query_ids: Sequence[str]) -> Cost:
         """Count the tokens of queries in their prompt, whatever documents they are for."""

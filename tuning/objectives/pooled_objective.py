@@ -93,6 +93,11 @@ class ShortDocumentEncoder:
         """That of the queries' encoder."""
         return self.queries.fingerprint
 
+    @property
+    def prompt(self) -> Prompt:
+        """That of the queries' encoder."""
+        return self.queries.prompt
+
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Encode texts in order."""
         return (self.queries if role is Role.QUERY else self.documents).encode(texts, role)
@@ -124,10 +129,10 @@ class PooledObjective:
     def preparation(self, prompt: Prompt) -> tuple[str, Cost]:
         """Return which documents a prompt needs encoded, and what that takes.
 
-        Nothing where all documents are needed and the index holds them under this prompt.
+        Of documents none where all are needed and the index holds them under this prompt.
         """
-        if self.documents.whole and self.inner.holds(prompt):
-            return "", Cost()
+        if self._are_held(prompt):
+            return self.inner.preparation(prompt)
         encoder = self._encoder(prompt).documents
         key = role_fingerprint(encoder, Role.DOCUMENT)
         if key not in self._charged:
@@ -140,12 +145,14 @@ class PooledObjective:
 
     def run(self, prompt: Prompt, query_ids: Sequence[str]) -> Run:
         """Search the documents for queries under a prompt."""
-        key, _ = self.preparation(prompt)
-        if not key:
+        if self._are_held(prompt):
             return self.inner.run(prompt, query_ids)
-        encoder = self._encoder(prompt)
+        encoder, (key, _) = self._encoder(prompt), self.preparation(prompt)
         retriever = self.inner.retriever(prompt, self._index(key, encoder), encoder)
         return self.inner.search(retriever, prompt, query_ids, self.documents.ids)
+
+    def _are_held(self, prompt: Prompt) -> bool:
+        return self.documents.whole and self.inner.holds(prompt)
 
     def _encoder(self, prompt: Prompt) -> ShortDocumentEncoder:
         encoder = self.inner.encoder(prompt)

@@ -110,10 +110,10 @@ class Objective(Protocol):
 
 @runtime_checkable
 class Prepares(Protocol):
-    """An objective that must encode documents before it can score some prompts."""
+    """An objective that must encode documents or pseudo-queries before it scores some prompts."""
 
     def preparation(self, prompt: Prompt) -> tuple[str, Cost]:
-        """Tell what stands for the documents under a prompt, and what encoding them takes."""
+        """Tell what stands for these texts under a prompt, and what encoding them takes."""
         ...
 
 

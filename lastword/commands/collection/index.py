@@ -163,6 +163,12 @@ def _tell(screen: Screen, path: Path, report: "BuildReport", survey: Survey) -> 
         screen.remark(f"{counted(report.resumed, 'document')} were there from before.")
     if report.skipped_empty:
         screen.remark(f"Left out {counted(report.skipped_empty, 'document')} without text.")
+    for channel, counts in report.counts.items():
+        if alike := counts.get("nothing_left", 0):
+            screen.remark(
+                f"{channel}: post-processing left nothing of {counted(alike, 'text')}, which the "
+                "model reads like the mean of all; this channel scores them 0."
+            )
     cut: dict[int, list[str]] = {}  # channels that one model reads have cut the same texts
     for channel, counts in report.counts.items():
         cut.setdefault(counts.get("truncated", 0), []).append(channel)

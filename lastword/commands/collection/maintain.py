@@ -139,7 +139,7 @@ def _encoder(spec: "ChannelSpec") -> str:
 
 def post_facts(spec: "ChannelSpec") -> dict[str, Any] | None:
     """Return what is done to the rows of a channel, as JSON; None where nothing is."""
-    fit = spec.post_fit()
+    fit = spec.post
     if fit is None:
         return None
     return {

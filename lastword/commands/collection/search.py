@@ -116,7 +116,7 @@ def explain(
         retriever = engine.retriever  # which can name pieces, too
         explanation = retriever.explain(query, document_id, pieces=pieces)
         specs = retriever.index.channels
-    post = {name: fit.digest for name, spec in specs.items() if (fit := spec.post_fit())}
+    post = {name: spec.post.digest for name, spec in specs.items() if spec.post}
     data = {
         "query": query,
         "document": asdict(explanation.document),

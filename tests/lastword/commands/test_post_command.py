@@ -76,7 +76,7 @@ def test_gradients_do_not_go_through_it(prompt: Path, source: Path) -> None:
 
 def test_python_builds_searches_and_adds(prompt: Path, source: Path) -> None:
     with lw.build(None, source, prompt=prompt) as index:
-        assert index.retriever.index.channels["dense"].post_fit() is not None
+        assert index.retriever.index.channels["dense"].post is not None
         index.add([{"id": "new", "text": "a quiet lamp"}])
         assert index.search("a quiet lamp", k=1)[0].id == "new"
 
