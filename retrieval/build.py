@@ -9,6 +9,7 @@ from pathlib import Path
 
 from embedder.encoders.specs import post_rules_of
 from embedder.progress import Progress
+from embedder.prompts.method_rules import MIN_SAMPLE
 from embedder.types import Encoder, fingerprint_differences
 from index.documents import Document
 from index.folder import Index
@@ -169,14 +170,18 @@ def refit_index(
         progress: called with the number of documents read so far.
 
     Raises:
-        ValueError: no prompt of the encoders has [post], or the index is not finished or empty.
+        ValueError: no prompt of the encoders has [post], or the index is not finished or too small.
     """
     with Index.open(path) as index:
         if not any(post_rules_of(encoder) for encoder in encoders.values()):
             raise ValueError(f"no prompt of {path} has [post]: there is nothing to fit anew")
-        if index.unfinished is not None or not index.documents:
-            state = "is not finished" if index.unfinished else "has no documents"
-            raise ValueError(f"{path} {state}; change that before fitting it anew")
+        if index.unfinished is not None:
+            raise ValueError(f"{path} is not finished; finish it before fitting it anew")
+        if index.documents < MIN_SAMPLE:
+            raise ValueError(
+                f"{path} has {index.documents} documents, and [post] is fitted to at least "
+                f"{MIN_SAMPLE}; add some before fitting it anew"
+            )
         with IndexWriter(path) as writer:
             _check_encoders(writer, encoders)
         kept = {name: ChannelOptions.of(spec) for name, spec in index.channels.items()}

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from embedder.prompts.method_rules import PostRules
+from embedder.prompts.method_rules import MIN_SAMPLE, PostRules
 from embedder.types import Encoder, Float32Array, Representation, Role
 from index.segment_builder import SegmentBuilder
 from index.writer import IndexWriter
@@ -26,7 +26,8 @@ class PostProcessing:
         rules: of its prompt; None where rows are changed by a fit that there is, or not at all.
 
     Attributes:
-        counts: "nothing_left", rows that are the mean of all, of which zeros remain.
+        counts: "nothing_left", rows that are the mean of all, of which zeros remain; "unfitted",
+            rows that stay as they were read, since there were too few texts to fit to.
     """
 
     def __init__(
@@ -34,7 +35,8 @@ class PostProcessing:
     ) -> None:
         self._encoder, self.channel = encoder, channel
         self._fit = writer.staged.channels[channel].post
-        self._rules = rules if self._fit is None and not writer.staged.segments else None
+        self._unfitted = rules is not None and self._fit is None
+        self._rules = rules if self._unfitted and not writer.staged.segments else None
         self._sample = TextSample(self._rules) if self._rules is not None else None
         self._texts = 0
         self.counts: Counter[str] = Counter()
@@ -45,6 +47,7 @@ class PostProcessing:
         Raises:
             ValueError: the rows are too narrow for the rules.
         """
+        self.counts["unfitted"] += len(texts) * self._unfitted
         if self._sample is not None and self._rules is not None:
             if rows.dense is not None:  # said now, not when a segment has been read
                 most = min(rows.dense.shape[1], 2 * (self._rules.count - 1))
@@ -59,14 +62,13 @@ class PostProcessing:
         return changed
 
     def finish(self, builder: SegmentBuilder) -> None:
-        """Fit to the rows of the first segment, and change them.
-
-        Raises:
-            ValueError: there are too few texts.
-        """
+        """Fit to the rows of the first segment, and change them, unless it is too small."""
         if self._sample is None or self._rules is None:
             return
         rows, numbers = builder.dense_rows(self.channel), self._sample.numbers
+        if len(numbers) < MIN_SAMPLE:
+            self._sample = None
+            return
         if len(rows) != self._texts:
             raise ValueError(
                 f"[post] of the prompt needs one row per text; channel {self.channel!r} has "
@@ -80,6 +82,7 @@ class PostProcessing:
         builder.post_process(self.channel, fit, queries)
         self._count(rows, builder.dense_rows(self.channel))
         self._fit, self._sample = fit, None
+        self._unfitted, self.counts["unfitted"] = False, 0
 
     def _count(self, before: Float32Array | None, after: Float32Array | None) -> None:
         assert before is not None and after is not None, self.channel  # its kind was checked

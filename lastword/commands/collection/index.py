@@ -169,6 +169,11 @@ def _tell(screen: Screen, path: Path, report: "BuildReport", survey: Survey) -> 
                 f"{channel}: post-processing left nothing of {counted(alike, 'text')}, which the "
                 "model reads like the mean of all; this channel scores them 0."
             )
+        if raw := counts.get("unfitted", 0):
+            screen.remark(
+                f"{channel}: too few texts to fit post-processing to, so {counted(raw, 'row')} "
+                f"stayed as read; with more, `lastword merge {path} --refit` fits it."
+            )
     cut: dict[int, list[str]] = {}  # channels that one model reads have cut the same texts
     for channel, counts in report.counts.items():
         cut.setdefault(counts.get("truncated", 0), []).append(channel)
