@@ -126,7 +126,7 @@ def check_finite(model: "nn.Module", place: str) -> None:
         ValueError: names the first of them.
     """
     for name, parameter in model.named_parameters():
-        if not _is_finite(parameter.detach()):
+        if not is_finite(parameter.detach()):
             raise ValueError(
                 f"{place}: weight {name} holds NaN or infinity as {_dtype(parameter)}; the file "
                 "is damaged, or the numbers need another dtype"
@@ -139,7 +139,8 @@ def check_finite(model: "nn.Module", place: str) -> None:
             )
 
 
-def _is_finite(tensor: "Tensor") -> bool:
+def is_finite(tensor: "Tensor") -> bool:
+    """Tell whether a tensor holds neither NaN nor infinity."""
     import torch
 
     if not tensor.dtype.is_floating_point or tensor.dtype.itemsize < 2 or not tensor.numel():

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import RLock
 
 _LOADING = RLock()  # one model at a time: libraries keep their verbosity for the whole process
@@ -22,9 +23,9 @@ def named_errors(place: str, kind: str = "causal language model") -> Iterator[No
     except Exception as error:
         if isinstance(error, ValueError) and str(error).startswith(place):
             raise
+        where = "" if Path(place).is_file() else " (a folder, or a name on the Hugging Face hub)"
         raise ValueError(
-            f"no {kind} could be loaded from {place!r} "
-            f"(a folder, or a name on the Hugging Face hub): {first_line(error)}"
+            f"no {kind} could be loaded from {place!r}{where}: {first_line(error)}"
         ) from error
     except BaseException as error:  # the tokenizers library panics over files it takes for its own
         if type(error).__name__ != "PanicException":

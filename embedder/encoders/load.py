@@ -103,11 +103,11 @@ def load_from_spec(
         from embedder.encoders.sbert import SbertEncoder
 
         return SbertEncoder.load(spec.model, options.device, spec.prompt, options.trust_remote_code)
-    model_place(spec.model)  # before slow imports: what takes long is told within a second
+    place = model_place(spec.model)  # before slow imports: what takes long is told at once
 
     from embedder.encoders.prompted import load_prompted
 
-    return load_prompted(spec, options, texts)
+    return load_prompted(spec, place, options, texts)
 
 
 def own_prompt(model: str | Path) -> Prompt:

@@ -19,17 +19,18 @@ PromptedEncoder = LLMEncoder | AdaptedEncoder | RewritingEncoder
 
 
 def load_prompted(
-    spec: LLMSpec, options: LLMOptions, texts: Iterable[str] | None = None
+    spec: LLMSpec, place: str, options: LLMOptions, texts: Iterable[str] | None = None
 ) -> PromptedEncoder:
     """Load the model of a spec, and the one that rewrites texts where the prompt names another.
 
     Args:
         spec: model and prompt; "auto" is resolved in the spec that the encoder gets.
+        place: of the spec's model, by `model_place`.
         options: where and how the model runs; dtype and max_text_tokens are the spec's.
         texts: the collection that a prompt with a sample draws its examples from; read only then.
     """
     options = replace(options, dtype=spec.dtype, max_text_tokens=spec.max_text_tokens)
-    backbone, resolved = load_backbone(spec.model, options)
+    backbone, resolved = load_backbone(place, options)
     prompt = spec.prompt
     if prompt.sample is not None and not prompt.examples and texts is not None:
         drawn = draw_examples(texts, prompt.sample)

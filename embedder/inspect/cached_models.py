@@ -9,7 +9,7 @@ from typing import Any
 
 from embedder.checkpoints.checkpoint import check_config
 from embedder.checkpoints.gguf import SUFFIX
-from embedder.checkpoints.gguf_file import read_gguf_header
+from embedder.checkpoints.gguf_file import ARCHITECTURES, read_gguf_header
 from embedder.checkpoints.hub import cached_folder
 from embedder.checkpoints.library_errors import named_errors, quiet_transformers
 from embedder.checkpoints.model_folder import (
@@ -94,14 +94,12 @@ def _descriptions(name: str, entry: Path) -> Iterator[Callable[[], ListedModel]]
 
 
 def _gguf(name: str, file: str) -> ListedModel:
-    from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES
-
     folder = cached_folder(name, (file,))
     if folder is None or _PART.search(file):
         raise _SkippedError(OTHER)  # of another revision, or a part of a file
     path = folder / Path(file).name
     header = read_gguf_header(path)
-    if header.architecture not in GGUF_SUPPORTED_ARCHITECTURES:
+    if header.architecture not in ARCHITECTURES:
         raise _SkippedError(OTHER)
     root = path.parents[len(Path(file).parts) - 1]
     size = path.stat().st_size

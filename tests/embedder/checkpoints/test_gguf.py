@@ -24,10 +24,10 @@ from embedder.progress import listening
 from tests.gguf_files import write_gguf
 from tests.models import LINES
 
-pytestmark = pytest.mark.filterwarnings("ignore:Converting")
-
-
-pytestmark = pytest.mark.usefixtures("model_cache")
+pytestmark = [
+    pytest.mark.usefixtures("model_cache"),
+    pytest.mark.filterwarnings("ignore:Converting"),
+]
 
 
 def logits(folder: Path) -> np.ndarray:

@@ -1,11 +1,12 @@
 """GGUF files that lie, change or are damaged once converted: refused in a line, or made again."""
 
 import struct
+import time
 from pathlib import Path
 
 import pytest
 
-from embedder.checkpoints import gguf
+from embedder.checkpoints import gguf_model
 from embedder.checkpoints.gguf import convert_gguf, find_gguf
 from embedder.checkpoints.gguf_file import GGUFHeader, read_gguf_header
 from tests.gguf_files import write_gguf
@@ -28,6 +29,10 @@ def patched(whole: bytes, key: bytes, number: int) -> bytes:
         (b"llama.attention.head_count_kv", 2**30, "num_key_value_heads"),
         (b"llama.vocab_size", 2**31 - 1, "parameters"),
         (b"llama.feed_forward_length", 2**30, "parameters"),
+        (b"llama.context_length", 2**32 - 5, "context_length is 4294967291; expected 2 to"),
+        (b"llama.context_length", 0, "context_length is 0; expected 2 to"),
+        (b"llama.attention.head_count", 2, "weights of .* or of other shape"),
+        (b"tokenizer.ggml.bos_token_id", 2**31, "IndexError"),
     ],
 )
 def test_absurd_numbers_are_refused_before_memory_is_taken(
@@ -40,9 +45,12 @@ def test_absurd_numbers_are_refused_before_memory_is_taken(
     assert "\n" not in str(caught.value) and not list(model_cache.rglob("*.safetensors"))
 
 
-def header_of(tmp_path: Path, tensors: list[tuple[str, int]], keys: bytes = b"") -> Path:
-    """Write a file with float32 tensors of 8 numbers at these offsets, and perhaps one key."""
-    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), bool(keys)) + keys
+def header_of(
+    tmp_path: Path, tensors: list[tuple[str, int]], keys: bytes = b"", count: int | None = None
+) -> Path:
+    """Write a file with float32 tensors of 8 numbers at these offsets, and perhaps keys."""
+    keyed = bool(keys) if count is None else count
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), keyed) + keys
     for name, offset in tensors:
         said = struct.pack("<Q", len(name)) + name.encode()
         head += said + struct.pack("<IQIQ", 1, 8, 0, offset)
@@ -63,6 +71,43 @@ def test_arrays_of_far_too_many_values_are_not_read(tmp_path: Path) -> None:
     keys = struct.pack("<Q", 1) + b"x" + struct.pack("<IIQ", 9, 0, 2**23)
     with pytest.raises(ValueError, match="arrays of more than"):
         read_gguf_header(header_of(tmp_path, [], keys))
+
+
+@pytest.mark.parametrize(
+    ("item", "count", "reason"),
+    [
+        (9, 300_000, "an array of values of kind 9, which transformers cannot read"),
+        (8, 300_000, "arrays of 300000 values; expected at most"),
+        (10, 400_000, "arrays of 400000 values; expected at most"),
+        (77, 1, "an array of values of kind 77"),
+    ],
+)
+def test_arrays_beyond_a_vocabulary_are_refused_at_once(
+    tmp_path: Path, item: int, count: int, reason: str
+) -> None:
+    """Three million arrays of arrays took 22 s, and a million texts two minutes in transformers."""
+    keys = struct.pack("<Q", 20) + b"general.architecture" + struct.pack("<IQ", 8, 5) + b"llama"
+    keys += struct.pack("<Q", 17) + b"llama.block_count" + struct.pack("<II", 4, 0)
+    keys += struct.pack("<Q", 1) + b"x" + struct.pack("<IIQ", 9, item, count) + bytes(8 * count)
+    begun = time.process_time()
+    with pytest.raises(ValueError, match=reason):
+        read_gguf_header(header_of(tmp_path, [("a", 0)], keys, 3))
+    assert time.process_time() - begun < 2
+
+
+@pytest.mark.parametrize(
+    ("start", "reason"),
+    [
+        (b"GGUF" + struct.pack(">I", 3), "big-endian; expected GGUF version 2 or 3, little-endian"),
+        (b"GGUF" + struct.pack("<I", 1), "of version 1; expected GGUF version 2 or 3"),
+        (b"FUGG" + struct.pack("<I", 3), "does not begin with GGUF"),
+    ],
+)
+def test_other_forms_are_named(tmp_path: Path, start: bytes, reason: str) -> None:
+    file = header_of(tmp_path, [("a", 0)])
+    file.write_bytes(start + file.read_bytes()[8:])
+    with pytest.raises(ValueError, match=reason):
+        read_gguf_header(file)
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut", "unreadable record"])
@@ -86,13 +131,13 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     llama: Path, tmp_path: Path, model_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = write_gguf(llama, tmp_path / "m.gguf")
-    convert = gguf._convert
+    save_plain = gguf_model.save_plain
 
-    def convert_and_change(path: Path, folder: Path, header: GGUFHeader, precision: str) -> None:
-        convert(path, folder, header, precision)
+    def save_and_change(path: Path, folder: Path, header: GGUFHeader, precision: str) -> None:
+        save_plain(path, folder, header, precision)
         path.touch()
 
-    monkeypatch.setattr(gguf, "_convert", convert_and_change)
+    monkeypatch.setattr(gguf_model, "save_plain", save_and_change)
     with pytest.raises(ValueError, match="changed while it was read"):
         convert_gguf(file)
     assert not list(model_cache.rglob("source.json"))
@@ -100,7 +145,10 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
 
 @pytest.mark.parametrize(
     "name",
-    ["a/b:../../x.gguf", "a/b:/x.gguf", "a\nb.gguf", "a\0.gguf", "a" * 5000 + ".gguf", ".gguf"],
+    [
+        *("a/b:../../x.gguf", "a/b:/x.gguf", "a/b:c/../x.gguf", "a/b:./x.gguf", "a/b:c:x.gguf"),
+        *("a/b:c\\x.gguf", "a/b:", "a\nb.gguf", "a\0.gguf", "a" * 5000 + ".gguf", ".gguf"),
+    ],
 )
 def test_names_that_no_file_can_have_are_refused_in_one_line(name: str) -> None:
     with pytest.raises(ValueError, match="there is no such GGUF file") as caught:
