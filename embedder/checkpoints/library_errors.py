@@ -37,7 +37,7 @@ def first_line(error: BaseException) -> str:
     """Say an error in one line, with its kind where the words alone would say too little."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = " ".join(lines[:2])[:300]
-    if text and isinstance(error, OSError | ValueError):
+    if text and isinstance(error, OSError | ValueError | MemoryError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

@@ -214,7 +214,7 @@ def _say_what_next(
         brings = "" if SMOLLM2.find_file() else f"  {SMOLLM2.command}\n"
         screen.remark(
             "\nThis was the bundled model: it is small, so that it comes along and runs anywhere, "
-            "and it\nknows little. A real language model, which nobody trained to search, reads "
-            "these documents\nin about 15 minutes on two cores, once:\n"
+            "and it\nknows little. A real language model, which nobody trained to search, takes "
+            "minutes over\nthese documents, once:\n"
             f"{brings}  lastword demo --model {SMOLLM2.name}"
         )

@@ -29,8 +29,8 @@ def models(
         bool,
         Option(
             "--speed",
-            help="Load every model, and measure for a few seconds how many tokens of texts it "
-            "reads in a second on this machine.",
+            help="Load every model that fits in memory, and measure for a few seconds how many "
+            "tokens of texts it reads in a second on this machine.",
         ),
     ] = False,
 ) -> None:
@@ -38,8 +38,8 @@ def models(
 
     They are the bundled one, smollm2 of a package, and what lies in Hugging Face's cache: causal
     language models and GGUF files for --model, sentence-transformers models for --embedder. None
-    is loaded or fetched, except that --speed loads them all. Any other folder, file or name on
-    the hub is a model too.
+    is loaded or fetched, except that --speed loads those that fit in memory. Any other folder,
+    file or name on the hub is a model too.
     """
     from embedder.inspect.models import list_models
 
@@ -60,6 +60,7 @@ def models(
 
 def _measure(listing: "ModelListing", screen: Screen) -> Speeds:
     from embedder.checkpoints.library_errors import first_line
+    from embedder.inspect.memory import check_memory
     from embedder.inspect.speed import measure_model
 
     speeds: dict[str, ReadingSpeed | str] = {}
@@ -67,6 +68,7 @@ def _measure(listing: "ModelListing", screen: Screen) -> Speeds:
         if model.here:
             with screen.waiting(f"Measuring {model.name}"):
                 try:
+                    check_memory(model)
                     speeds[model.name] = measure_model(model.name)
                 except (ValueError, OSError, MemoryError, ImportError) as error:
                     speeds[model.name] = first_line(error)

@@ -10,7 +10,7 @@ import pytest
 from huggingface_hub import constants
 
 from embedder.checkpoints.named_models import PackagedModel
-from embedder.inspect import speed
+from embedder.inspect import memory, speed
 from lastword.main import main
 from tests.embedder.checkpoints.test_hub import keep
 
@@ -74,6 +74,18 @@ def test_a_model_that_cannot_be_loaded_is_told_and_the_others_measured(
     assert main(["models", "--speed", "--json"]) == 0
     models = json.loads(capsys.readouterr().out)["models"]
     assert "speed" in models[0] and LONG in models[2]["error"]
+
+
+def test_a_model_larger_than_the_memory_is_left_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was loaded, until the system ended the process."""
+    monkeypatch.setattr(memory, "free_memory", lambda: 10**6)
+    assert main(["models", "--speed"]) == 0
+    shown = capsys.readouterr()
+    assert "bundled could not be measured: it needs about 0." in shown.err
+    assert "GB of memory, and 0.0 GB are free" in shown.err
+    assert f"{LONG} could not be measured" not in shown.err
 
 
 def test_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
