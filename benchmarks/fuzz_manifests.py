@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fuzz_trial import Outcome, Trial
+from benchmarks.fuzz_trial import Outcome, Trial, pick
 
 INDEX, HOME = "x", "home/thesis.txt"
 _MANIFEST = f"{INDEX}/manifest.json"
@@ -91,8 +91,8 @@ def _changed(rng: Rng, whole: bytes) -> tuple[bytes, str]:
         parts = [part for part in _parts(root) if part]
         if not parts:  # an earlier change took all there was
             break
-        within = _pick(rng, parts)
-        key = _pick(rng, list(within) if isinstance(within, dict) else list(range(len(within))))
+        within = pick(rng, parts)
+        key = pick(rng, list(within) if isinstance(within, dict) else list(range(len(within))))
         changes.append(_change(rng, within, key))
     if rng.random() < 0.95 and isinstance(data, dict):
         try:
@@ -109,20 +109,20 @@ def _change(rng: Rng, within: Any, key: Any) -> str:  # noqa: ANN401 - JSON
         del within[key]
         return f"without {key}"
     if chance < 0.3:
-        other = _pick(rng, list(within) if isinstance(within, dict) else list(range(len(within))))
+        other = pick(rng, list(within) if isinstance(within, dict) else list(range(len(within))))
         within[key], within[other] = within[other], within[key]
         return f"{key} and {other} exchanged"
     if chance < 0.4 and isinstance(within, list):
         within.append(copy.deepcopy(within[key]))
         return f"{key} twice"
     if chance < 0.5 and isinstance(within, dict):
-        new = _pick(rng, [value for value in _VALUES if isinstance(value, str)])
+        new = pick(rng, [value for value in _VALUES if isinstance(value, str)])
         within[new] = within.pop(key)
         return f"{key} is called {new[:20]!r}"
     if chance < 0.6 and isinstance(within[key], int):
         within[key] += int(rng.integers(-2, 3))
         return f"{key} is {within[key]}"
-    within[key] = copy.deepcopy(_pick(rng, _VALUES))
+    within[key] = copy.deepcopy(pick(rng, _VALUES))
     return f"{key} is {str(within[key])[:40]!r}"
 
 
@@ -142,7 +142,7 @@ def _spoilt(rng: Rng, whole: bytes) -> tuple[bytes, str]:
         "long number": whole.replace(b'"generation": ', b'"generation": ' + b"9" * 5000, 1),
         "key twice": whole.replace(b'"generation"', b'"fusion": "", "generation"', 1),
     }
-    name = _pick(rng, list(ways))
+    name = pick(rng, list(ways))
     return ways[name], f"bytes: {name}"
 
 
@@ -152,10 +152,6 @@ def _parts(value: Any) -> Iterator[Any]:  # noqa: ANN401 - JSON
         yield value
         for inner in value.values() if isinstance(value, dict) else value:
             yield from _parts(inner)
-
-
-def _pick(rng: Rng, values: Sequence[Any]) -> Any:  # noqa: ANN401
-    return values[int(rng.integers(len(values)))]
 
 
 def _base(folder: Path, kind: str) -> Path:

@@ -8,7 +8,7 @@ import json
 import math
 import pickle
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
-from benchmarks.fuzz_trial import Outcome, Trial
+from benchmarks.fuzz_trial import Trial, judge_index, pick
 
 FOLDER = "broken-model"
 WEIGHTS = "model.safetensors"
@@ -56,11 +56,11 @@ def campaign(seed: int, count: int) -> Iterator[Trial]:
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         files = dict(base) if number % 4 == 3 else {n: base[n] for n in base if n not in _SBERT}
-        changes = [_pick(rng, _CHANGES)(rng, files) for _ in range(rng.choice([1, 1, 2, 3]))]
+        changes = [pick(rng, _CHANGES)(rng, files) for _ in range(rng.choice([1, 1, 2, 3]))]
         sbert = "modules.json" in base and number % 4 == 3
         model = ("--embedder", f"sbert:{FOLDER}") if sbert else ("--model", FOLDER)
         prompt = () if sbert else (("--prompt", "e5-mistral"), ("--prompt", "promptreps"), ())
-        chosen = _pick(rng, prompt) if prompt else ()
+        chosen = pick(rng, prompt) if prompt else ()
         more = ("--channels", "dense,bm25") if "e5-mistral" in chosen else ()
         yield Trial(
             name=f"{'sbert' if sbert else 'llm'}: {'; '.join(changes)}"[:200],
@@ -70,16 +70,8 @@ def campaign(seed: int, count: int) -> Iterator[Trial]:
             ),
             files={f"{FOLDER}/{name}": data for name, data in files.items()} | {"a.jsonl": _TEXTS},
             names=(FOLDER, "no index at x", "x: "),
-            judge=_answers,
+            judge=judge_index,
         )
-
-
-def _answers(folder: Path, outcomes: Sequence[Outcome]) -> str:
-    """An index that was made must be one that can be searched."""
-    build, searched = outcomes
-    if build.code == 0 and searched.code != 0:
-        return f"indexed, but cannot be searched: {searched.stderr.strip()[:200]}"
-    return "a folder is left behind" if build.code and (folder / "x").exists() else ""
 
 
 @cache
@@ -106,16 +98,12 @@ def _base() -> Files:
 _SBERT = frozenset(_SBERT_JSON)
 
 
-def _pick(rng: Rng, choices: Sequence[Any]) -> Any:  # noqa: ANN401
-    return choices[int(rng.integers(len(choices)))]
-
-
 def _value_of_config(rng: Rng, files: Files) -> str:
     return _set(rng, files, "config.json")
 
 
 def _value_elsewhere(rng: Rng, files: Files) -> str:
-    return _set(rng, files, _pick(rng, [name for name in _json_of(files) if name != "config.json"]))
+    return _set(rng, files, pick(rng, [name for name in _json_of(files) if name != "config.json"]))
 
 
 def _set(rng: Rng, files: Files, name: str) -> str:
@@ -125,13 +113,13 @@ def _set(rng: Rng, files: Files, name: str) -> str:
         tables = list(_tables(data)) or [{}]
     except (KeyError, ValueError, RecursionError):
         return f"{name} as it is"
-    table = tables[0] if rng.random() < 0.6 else _pick(rng, tables)
-    key = _pick(rng, list(table) or ["x"])
+    table = tables[0] if rng.random() < 0.6 else pick(rng, tables)
+    key = pick(rng, list(table) or ["x"])
     if rng.random() < 0.15:
         table.pop(key, None)
         change = f"no {key}"
     else:
-        table[key] = _pick(rng, _VALUES)
+        table[key] = pick(rng, _VALUES)
         change = f"{key} = {str(table[key])[:40]!r}"
     files[name] = json.dumps(data).encode()
     return f"{name}: {change}"
@@ -151,7 +139,7 @@ def _json_of(files: Files) -> list[str]:
 
 def _spoilt(rng: Rng, files: Files) -> str:
     """Spoil the bytes of a file."""
-    name = _pick(rng, sorted(files))
+    name = pick(rng, sorted(files))
     data = files[name]
     at = int(rng.integers(len(data) + 1))
     kinds = {
@@ -166,13 +154,13 @@ def _spoilt(rng: Rng, files: Files) -> str:
         "utf-16": data.decode("latin-1").encode("utf-16"),
         "BOM": b"\xef\xbb\xbf" + data,
     }
-    kind = _pick(rng, list(kinds))
+    kind = pick(rng, list(kinds))
     files[name] = kinds[kind]
     return f"{name}: {kind}"
 
 
 def _gone(rng: Rng, files: Files) -> str:
-    name = _pick(rng, sorted(files))
+    name = pick(rng, sorted(files))
     del files[name]
     return f"no {name}"
 
@@ -181,7 +169,7 @@ def _another_kind(rng: Rng, files: Files) -> str:
     """Say that the weights are of another architecture."""
     try:
         config = json.loads(files["config.json"])
-        config["model_type"] = kind = _pick(rng, _TYPES)
+        config["model_type"] = kind = pick(rng, _TYPES)
     except (KeyError, ValueError, TypeError, RecursionError):
         return "no configuration"
     if rng.random() < 0.5:
@@ -195,8 +183,8 @@ def _another_kind(rng: Rng, files: Files) -> str:
 def _quantised(rng: Rng, files: Files) -> str:
     try:
         config = json.loads(files["config.json"])
-        kind = _pick(rng, _QUANTISED)
-        config["quantization_config"] = {"quant_method": kind, "bits": _pick(rng, (4, 8, 0, "x"))}
+        kind = pick(rng, _QUANTISED)
+        config["quantization_config"] = {"quant_method": kind, "bits": pick(rng, (4, 8, 0, "x"))}
     except (KeyError, ValueError, TypeError, RecursionError):
         return "no configuration"
     files["config.json"] = json.dumps(config).encode()
@@ -211,7 +199,7 @@ def _weights(rng: Rng, files: Files) -> str:
         return "weights as they are"
     if not arrays:
         return "no weights to change"
-    name = _pick(rng, sorted(arrays))
+    name = pick(rng, sorted(arrays))
     array = arrays[name].astype(np.float32)
     changes: dict[str, dict[str, Any]] = {
         "missing": {},
@@ -230,7 +218,7 @@ def _weights(rng: Rng, files: Files) -> str:
         "one more": {name: array, "model.layers.7.mlp.up_proj.weight": array},
         "bias": {name: array, name.replace("weight", "bias"): np.ones(len(array), np.float32)},
     }
-    kind = _pick(rng, list(changes))
+    kind = pick(rng, list(changes))
     others = {key: other for key, other in arrays.items() if key != name}
     if rng.random() < 0.1:
         kind, others, changes = "of nothing", {}, {"of nothing": {}}
@@ -244,14 +232,14 @@ def _sharded(rng: Rng, files: Files) -> str:
     if WEIGHTS not in files:
         return "no weights"
     shard = "model-00001-of-00002.safetensors"
-    named: Any = _pick(rng, (shard, "model-00002-of-00002.safetensors", "../x", 3, "/etc/passwd"))
+    named: Any = pick(rng, (shard, "model-00002-of-00002.safetensors", "../x", 3, "/etc/passwd"))
     try:
         names = list(load(files[WEIGHTS]))
     except Exception:
         names = ["x"]
     files[shard] = files.pop(WEIGHTS)
     whole: Any = {"metadata": {}, "weight_map": dict.fromkeys(names, named)}
-    files[f"{WEIGHTS}.index.json"] = json.dumps(_pick(rng, (whole, whole, [], {}, 3))).encode()
+    files[f"{WEIGHTS}.index.json"] = json.dumps(pick(rng, (whole, whole, [], {}, 3))).encode()
     return f"shards in {named}"
 
 
@@ -263,7 +251,7 @@ def _pickled(rng: Rng, files: Files) -> str:
 
 
 def _chat(rng: Rng, files: Files) -> str:
-    template = _pick(rng, _TEMPLATES)
+    template = pick(rng, _TEMPLATES)
     files["chat_template.jinja"] = template.encode()
     return f"chat template {template}"
 
@@ -272,7 +260,7 @@ def _larger(rng: Rng, files: Files) -> str:
     """Give the tokenizer tokens that the model does not know."""
     try:
         data = json.loads(files["tokenizer.json"])
-        data["model"]["vocab"]["more"] = _pick(rng, (10**4, 2**31, -1, 0))
+        data["model"]["vocab"]["more"] = pick(rng, (10**4, 2**31, -1, 0))
     except (KeyError, ValueError, TypeError, RecursionError):
         return "no tokenizer"
     files["tokenizer.json"] = json.dumps(data).encode()
@@ -280,8 +268,8 @@ def _larger(rng: Rng, files: Files) -> str:
 
 
 def _more_files(rng: Rng, files: Files) -> str:
-    name = _pick(rng, ("adapter_config.json", "prompt.toml", "added_tokens.json", "vocab.json"))
-    files[name] = _pick(rng, (b"", b"{}", b"[]", b'{"a": "b"}', b"name = 3", b"\xff", b"x = {"))
+    name = pick(rng, ("adapter_config.json", "prompt.toml", "added_tokens.json", "vocab.json"))
+    files[name] = pick(rng, (b"", b"{}", b"[]", b'{"a": "b"}', b"name = 3", b"\xff", b"x = {"))
     return f"{name}: {files[name]!r}"
 
 

@@ -11,7 +11,9 @@ tries. Trial number n must not depend on `count`, nor on what became of the tria
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 Kind = Literal[
     "right",  # exit code 0, and the judge is content
@@ -79,6 +81,19 @@ class Verdict:
     kind: Kind
     why: str = ""
     outcomes: tuple[Outcome, ...] = ()
+
+
+def pick(rng: np.random.Generator, choices: Sequence[Any]) -> Any:  # noqa: ANN401
+    """Choose one of several."""
+    return choices[int(rng.integers(len(choices)))]
+
+
+def judge_index(folder: Path, outcomes: Sequence[Outcome]) -> str:
+    """An index that was made must be one that can be searched."""
+    build, searched = outcomes
+    if build.code == 0 and searched.code != 0:
+        return f"indexed, but cannot be searched: {searched.stderr.strip()[:200]}"
+    return "a folder is left behind" if build.code and (folder / "x").exists() else ""
 
 
 def verdict_of(trial: Trial, outcomes: Sequence[Outcome], judged: str) -> Verdict:

@@ -35,14 +35,15 @@ def check_kind(value: object, kinds: type | UnionType, name: str, expected: str)
         raise TypeError(f"{name} must be {expected}; got {type(value).__name__}")
 
 
-def check_text(value: object, name: str, advice: str = "") -> None:
-    """Refuse what is no text; `advice` is what the error ends with.
+def check_text(value: object, name: str, advice: str = "") -> str:
+    """Return a text as it is; `advice` is what the error ends with.
 
     Raises:
-        TypeError: it is no str.
+        TypeError: it is no str, such as a list of texts.
     """
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str; got {type(value).__name__}{advice}")
+    return value
 
 
 def check_query(value: object, name: str, advice: str = "") -> None:
@@ -52,21 +53,24 @@ def check_query(value: object, name: str, advice: str = "") -> None:
         TypeError: it is no str.
         ValueError: it holds half of a character.
     """
-    check_text(value, name, advice)
+    text = check_text(value, name, advice)
     try:
-        str(value).encode()
+        text.encode()
     except UnicodeEncodeError as error:
         raise ValueError(f"{name} is not legal Unicode ({error})") from None
 
 
-def check_count(value: object, name: str) -> int:
+def check_count(value: object, name: str, least: int | None = None) -> int:
     """Return a whole number, also one of NumPy, as an int.
 
     Raises:
         TypeError: it is none; True is none either.
+        ValueError: it is below `least`.
     """
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be a whole number; got {value!r:.60}")
+    if least is not None and value < least:
+        raise ValueError(f"{name} must be at least {least}; got {value}")
     return int(value)
 
 

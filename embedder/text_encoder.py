@@ -137,8 +137,8 @@ class TextEncoder(ABC):
             raise ValueError(f"{type(self).__name__} does not name its columns")
         if not isinstance(rows, csr_matrix):
             raise TypeError(f"rows must be sparse rows (csr_matrix); got {type(rows).__name__}")
-        if top_k is not None and check_count(top_k, "top_k") < 1:
-            raise ValueError(f"top_k must be at least 1; got {top_k}")
+        if top_k is not None:
+            check_count(top_k, "top_k", least=1)
         texts = list_texts([texts] if isinstance(texts, str) else texts)
         names = [self._name_row(row, top_k, texts) for row in rows]
         return names[0] if len(names) == 1 else names

@@ -16,6 +16,7 @@ from embedder.checkpoints.gguf_file import GGUFHeader, read_gguf_header
 from embedder.checkpoints.library_errors import named_errors, quiet_transformers
 from embedder.files.cache_folder import cache_folder
 from embedder.files.durable import filling
+from embedder.files.identity import identity_of
 from embedder.progress import tell_begun
 
 SUFFIX = ".gguf"
@@ -66,7 +67,7 @@ def convert_gguf(path: Path) -> Path:
         OSError: the cache cannot be written.
     """
     facts = path.stat()
-    header, digest = _read(path, _state(facts))
+    header, digest = _read(path, identity_of(facts))
     stem = re.sub(r"[^A-Za-z0-9._-]", "_", path.stem)[:80]
     models = cache_folder() / "models"
     folder = models / f"{stem}-{digest[:16]}-{FORM}"
@@ -91,18 +92,13 @@ def convert_gguf(path: Path) -> Path:
                 inner = partial / folder.name
                 inner.mkdir()
                 save_plain(path, inner, header, precision)
-                if _state(path.stat()) != _state(facts):
+                if identity_of(path.stat()) != identity_of(facts):
                     raise ValueError(f"{path}: it was changed while it was read; try again")
                 sizes = {file.name: file.stat().st_size for file in sorted(inner.iterdir())}
                 source = {"file": str(path), "sha256": digest, "architecture": header.architecture}
                 record = json.dumps(source | {"files": sizes}, indent=1)
                 (inner / SOURCE).write_text(f"{record}\n", encoding="utf-8")
     return folder
-
-
-def _state(facts: os.stat_result) -> tuple[int, ...]:
-    """Return what changes when a file is written or replaced."""
-    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def fill_value(hint: Any, value: object, key: str, default: object = None) -> An
     return _scalar(hint, value, key)
 
 
-def check_fields(data: Mapping[str, object], kinds: Mapping[str, Any], key: str = "") -> None:
+def check_values(data: Mapping[str, object], kinds: Mapping[str, Any], key: str = "") -> None:
     """Check those values of a table that have a declared type; other keys may hold anything.
 
     Raises:

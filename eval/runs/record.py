@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from embedder.files.config_file import read_json
 from embedder.files.json_file import write_json
-from embedder.files.typed_values import check_fields, fill_value, in_short
+from embedder.files.typed_values import check_values, fill_value, in_short
 from eval.measures.measures import Values, means
 
 Benchmark = Literal["retrieval", "sts", "transfer"]
@@ -127,8 +127,8 @@ class Record:
             raise ValueError(f"expected a record of a judged data set; got {in_short(data)}")
         if missing := [name for name in _TYPES if name not in data]:
             raise ValueError(f"expected a record of a judged data set; {missing[0]} is missing")
-        check_fields(data, {**_TYPES, **_DETAILS})
-        check_fields(data.get("build") or {}, _BUILD, "build")
+        check_values(data, {**_TYPES, **_DETAILS})
+        check_values(data.get("build") or {}, _BUILD, "build")
         _check_values(data["values"])
         return Record(
             benchmark=data["benchmark"],

@@ -15,7 +15,7 @@ from typing import Any
 
 from embedder.files.config_file import read_json
 from embedder.files.durable import replace_file
-from embedder.files.typed_values import check_fields
+from embedder.files.typed_values import check_values
 from eval.data.json_texts import read_objects
 from eval.data.qrels import Qrels, read_qrels, write_qrels
 from eval.runs.collection_index import manifest_digest
@@ -176,8 +176,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise ValueError(f"{path}: expected a JSON object; got {type(config).__name__}")
     try:
-        check_fields(config, _CONFIG)
-        check_fields(config.get("settings", {}), _SETTINGS, "settings")
+        check_values(config, _CONFIG)
+        check_values(config.get("settings", {}), _SETTINGS, "settings")
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return config

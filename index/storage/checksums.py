@@ -12,6 +12,7 @@ from threading import Lock
 from typing import BinaryIO
 
 from embedder.files.durable import flush
+from embedder.files.identity import identity_of
 
 _BLOCK = 1 << 20
 _SETTLED = 2.0  # seconds after which a file that is written again has another time stamp for sure
@@ -79,7 +80,7 @@ class FileRecord:
     def check_open(self, file: BinaryIO, path: Path, anew: bool = False) -> None:
         """Compare an open file with its checksum, and go to its start."""
         file.seek(0)
-        key = (self.digest, *_identity(os.fstat(file.fileno())))
+        key = (self.digest, *identity_of(os.fstat(file.fileno())))
         if key in _sound and not anew:
             return
         digest = digest_of(file)
@@ -119,7 +120,7 @@ def key_of(folder: Path, files: Mapping[str, FileRecord]) -> tuple[object, ...]:
         OSError: a file is missing.
     """
     return tuple(
-        (name, record.digest, *_identity((folder / name).lstat()))
+        (name, record.digest, *identity_of((folder / name).lstat()))
         for name, record in sorted(files.items())
     )
 
@@ -187,7 +188,3 @@ def _link(path: Path) -> str:
         f"{path} is a link; an index consists of its own files and folders only: put the real one "
         "there, or move the whole index and link to that"
     )
-
-
-def _identity(facts: os.stat_result) -> tuple[int, ...]:
-    return (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)

@@ -32,31 +32,6 @@ def check_encoder(encoder: object) -> TextEncoder:
     raise TypeError(f"expected an encoder of lastword.load_encoder; got {type(encoder).__name__}")
 
 
-def check_text(text: object) -> str:
-    """Return a text as it is.
-
-    Raises:
-        TypeError: it is none, such as a list of texts.
-    """
-    if isinstance(text, str):
-        return text
-    raise TypeError(f"expected one text, a str; got {type(text).__name__}")
-
-
-def check_count(k: object) -> int:
-    """Return the most documents of a query as it is.
-
-    Raises:
-        TypeError: it is no whole number.
-        ValueError: it is less than 1.
-    """
-    if isinstance(k, bool) or not isinstance(k, int):
-        raise TypeError(f"expected a whole number of documents; got {k!r:.60}")
-    if k < 1:
-        raise ValueError(f"expected at least 1 document; got {k}")
-    return k
-
-
 def metadata_of(hit: Hit) -> dict[str, Any]:
     """Return the metadata of a document; where it has a title, with that among them."""
     return {**hit.metadata, "title": hit.title} if hit.title else dict(hit.metadata)

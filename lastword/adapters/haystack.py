@@ -4,15 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from embedder.arguments import check_count, check_text
 from embedder.encoders.load import load_encoder
 from embedder.text_encoder import TextEncoder
-from lastword.adapters.arguments import (
-    check_count,
-    check_encoder,
-    check_engine,
-    check_text,
-    metadata_of,
-)
+from lastword.adapters.arguments import check_encoder, check_engine, metadata_of
 from lastword.engine import SearchEngine
 from lastword.opening import open_engine
 
@@ -38,7 +33,7 @@ class HaystackRetriever:
 
     def __init__(self, index: SearchEngine | str | Path, top_k: int = 10) -> None:
         self.index: Any = index
-        self.top_k = check_count(top_k)
+        self.top_k = check_count(top_k, "top_k", least=1)
         self._engine = None if isinstance(index, str | Path) else check_engine(index)
 
     def to_dict(self) -> dict[str, Any]:
@@ -112,7 +107,7 @@ class HaystackTextEmbedder(HaystackEmbedder):
     @component.output_types(embedding=list[float])
     def run(self, text: str) -> dict[str, list[float]]:
         """Encode one query."""
-        return {"embedding": self._load().encode_query(check_text(text), "dense").tolist()}
+        return {"embedding": self._load().encode_query(check_text(text, "text"), "dense").tolist()}
 
 
 @component

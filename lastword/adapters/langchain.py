@@ -3,9 +3,10 @@
 from functools import partial
 from typing import Any
 
+from embedder.arguments import check_count, check_text
 from embedder.text_encoder import TextEncoder
 from embedder.types import list_texts
-from lastword.adapters.arguments import check_count, check_encoder, check_engine, check_text
+from lastword.adapters.arguments import check_encoder, check_engine
 from lastword.engine import SearchEngine
 
 try:
@@ -38,7 +39,7 @@ class LangChainRetriever(BaseRetriever):
     k: int = 10
 
     def __init__(self, engine: SearchEngine, k: int = 10, **options: Any) -> None:  # noqa: ANN401
-        super().__init__(engine=check_engine(engine), k=check_count(k), **options)
+        super().__init__(engine=check_engine(engine), k=check_count(k, "k", least=1), **options)
 
     def _get_relevant_documents(
         self,
@@ -86,5 +87,5 @@ class LangChainEmbeddings(Embeddings):
 
     def embed_query(self, text: str) -> list[float]:
         """Return the unit vector of a query."""
-        row: list[float] = self.encoder.encode_query(check_text(text), "dense").tolist()
+        row: list[float] = self.encoder.encode_query(check_text(text, "text"), "dense").tolist()
         return row

@@ -2,15 +2,10 @@
 
 from typing import Any
 
+from embedder.arguments import check_count, check_text
 from embedder.text_encoder import TextEncoder
 from embedder.types import list_texts
-from lastword.adapters.arguments import (
-    check_count,
-    check_encoder,
-    check_engine,
-    check_text,
-    metadata_of,
-)
+from lastword.adapters.arguments import check_encoder, check_engine, metadata_of
 from lastword.engine import SearchEngine
 
 try:
@@ -45,7 +40,7 @@ class LlamaIndexRetriever(BaseRetriever):
     ) -> None:
         super().__init__(**options)
         self.engine = check_engine(engine)
-        self.similarity_top_k = check_count(similarity_top_k)
+        self.similarity_top_k = check_count(similarity_top_k, "similarity_top_k", least=1)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         hits = self.engine.search(query_bundle.query_str, self.similarity_top_k)
@@ -80,14 +75,14 @@ class LlamaIndexEmbedding(BaseEmbedding):
         return "LlamaIndexEmbedding"
 
     def _get_query_embedding(self, query: str) -> list[float]:
-        row: list[float] = self._encoder.encode_query(check_text(query), "dense").tolist()
+        row: list[float] = self._encoder.encode_query(check_text(query, "query"), "dense").tolist()
         return row
 
     async def _aget_query_embedding(self, query: str) -> list[float]:
         return self._get_query_embedding(query)
 
     def _get_text_embedding(self, text: str) -> list[float]:
-        return self._get_text_embeddings([check_text(text)])[0]
+        return self._get_text_embeddings([check_text(text, "text")])[0]
 
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
         rows: list[list[float]] = self._encoder.encode_document(list_texts(texts), "dense").tolist()

@@ -150,7 +150,8 @@ def test_a_prompt_that_shows_the_collection_is_judged_as_by_itself(
     rice = PROMPTS["sampled"]
     assert rice is not None
     spec = LLMSpec(models["one"], rice, ("dense",), "float32", 60)
-    encoder = load_prompted(spec, OPTIONS, (document.content for document in small.documents()))
+    texts = (document.content for document in small.documents())
+    encoder = load_prompted(spec, models["one"], OPTIONS, texts)
     index = tmp_path / "apart.index"
     apart = judge(small, {"dense": encoder}, index, JudgeOptions(latencies=0))
     assert_equal_values(RunFolder.open(tmp_path / "one" / "sampled").records["small"], apart)

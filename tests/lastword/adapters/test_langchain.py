@@ -90,15 +90,15 @@ TEXT: Any = "tea"
     ("call", "error", "message"),
     [
         (lambda e, c: LangChainRetriever(WRONG), TypeError, "lastword.build; got int"),
-        (lambda e, c: LangChainRetriever(e, k=WRONG / 2), TypeError, "a whole number of documents"),
-        (lambda e, c: LangChainRetriever(e, k=0), ValueError, "at least 1 document; got 0"),
+        (lambda e, c: LangChainRetriever(e, k=WRONG / 2), TypeError, "a whole number; got 1.5"),
+        (lambda e, c: LangChainRetriever(e, k=0), ValueError, "must be at least 1; got 0"),
         (lambda e, c: LangChainRetriever(e).invoke(WRONG), TypeError, "must be a str; got int"),
         (lambda e, c: LangChainRetriever(e).invoke("a", top=1), TypeError, "argument 'top'"),
         (lambda e, c: LangChainEmbeddings(WRONG), TypeError, "lastword.load_encoder; got int"),
         (
             lambda e, c: LangChainEmbeddings(c).embed_query(WRONG),
             TypeError,
-            "one text, a str",
+            "text must be a str",
         ),
         (
             lambda e, c: LangChainEmbeddings(c).embed_documents(TEXT),

@@ -87,11 +87,11 @@ WRONG: Any = 3
     ("call", "error", "message"),
     [
         (lambda e, c: LlamaIndexRetriever(WRONG), TypeError, "lastword.build; got int"),
-        (lambda e, c: LlamaIndexRetriever(e, WRONG / 2), TypeError, "a whole number of documents"),
-        (lambda e, c: LlamaIndexRetriever(e, 0), ValueError, "at least 1 document; got 0"),
+        (lambda e, c: LlamaIndexRetriever(e, WRONG / 2), TypeError, "a whole number; got 1.5"),
+        (lambda e, c: LlamaIndexRetriever(e, 0), ValueError, "must be at least 1; got 0"),
         (lambda e, c: LlamaIndexEmbedding(WRONG), TypeError, "lastword.load_encoder; got int"),
-        (lambda e, c: LlamaIndexEmbedding(c).get_query_embedding(WRONG), TypeError, "one text"),
-        (lambda e, c: LlamaIndexEmbedding(c).get_text_embedding(["a"]), TypeError, "one text"),
+        (lambda e, c: LlamaIndexEmbedding(c).get_query_embedding(WRONG), TypeError, "be a str"),
+        (lambda e, c: LlamaIndexEmbedding(c).get_text_embedding(["a"]), TypeError, "be a str"),
     ],
 )
 def test_a_wrong_call_is_one_clear_error(
