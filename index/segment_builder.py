@@ -125,10 +125,7 @@ class SegmentBuilder:
 
     def dense_rows(self, channel: str) -> Float32Array:
         """Return the rows of a dense channel so far, (rows, dim) float32, mapped."""
-        rows = self._rows[channel]
-        if not isinstance(rows, _DenseRows):
-            raise ValueError(f"channel {channel!r} holds no dense vectors")
-        return rows.vectors()
+        return self._dense(channel).vectors()
 
     def post_process(self, channel: str, fit: PostFit, queries: Sequence[str]) -> None:
         """Change the rows of a dense channel so far; those that come later are taken as given.
@@ -138,11 +135,14 @@ class SegmentBuilder:
             fit: kept with the channel.
             queries: pseudo-queries that the fit was made with.
         """
-        rows = self._rows[channel]
-        if not isinstance(rows, _DenseRows):
-            raise ValueError(f"channel {channel!r} holds no dense vectors")
+        rows = self._dense(channel)
         rows.change(fit)
         rows.spec = replace(rows.spec, post=fit, pseudo_queries=tuple(queries), dim=fit.width)
+
+    def _dense(self, channel: str) -> "_DenseRows":
+        rows = self._rows[channel]
+        assert isinstance(rows, _DenseRows), f"channel {channel!r} holds no dense vectors"
+        return rows
 
     def finish(self) -> SegmentRecord:
         """Write and flush everything; the segment is then only waiting to be committed.

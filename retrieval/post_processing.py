@@ -36,25 +36,22 @@ class PostProcessing:
         self._encoder, self.channel = encoder, channel
         self._fit = writer.staged.channels[channel].post
         self._unfitted = rules is not None and self._fit is None
-        self._rules = rules if self._unfitted and not writer.staged.segments else None
-        self._sample = TextSample(self._rules) if self._rules is not None else None
-        self._texts = 0
+        fitting = self._unfitted and not writer.staged.segments
+        self._sample = TextSample(rules) if rules is not None and fitting else None
         self.counts: Counter[str] = Counter()
 
     def change(self, rows: Representation, texts: list[str]) -> Representation:
         """Return document rows as they are added, and draw from their texts for the fit.
 
         Raises:
-            ValueError: the rows are too narrow for the rules.
+            UnfitSampleError: the rows are too narrow for the rules.
         """
         self.counts["unfitted"] += len(texts) * self._unfitted
-        if self._sample is not None and self._rules is not None:
+        if self._sample is not None:
             if rows.dense is not None:  # said now, not when a segment has been read
-                most = min(rows.dense.shape[1], 2 * (self._rules.count - 1))
-                check_components(self._rules, most)
-            for text in texts:
-                self._sample.add(self._texts, text)
-                self._texts += 1
+                rules = self._sample.rules
+                check_components(rules, min(rows.dense.shape[1], 2 * (rules.count - 1)))
+            self._sample.add(texts)
         if self._fit is None:
             return rows
         changed = self._fit.change_rows(rows, Role.DOCUMENT)
@@ -62,28 +59,32 @@ class PostProcessing:
         return changed
 
     def finish(self, builder: SegmentBuilder) -> None:
-        """Fit to the rows of the first segment, and change them, unless it is too small."""
-        if self._sample is None or self._rules is None:
+        """Fit to the rows of the first segment, and change them, unless it is too small.
+
+        Raises:
+            ValueError: a text has several rows.
+            UnfitSampleError: the sample has too few components for the rules.
+        """
+        if self._sample is None:
             return
         rows, numbers = builder.dense_rows(self.channel), self._sample.numbers
         if len(numbers) < MIN_SAMPLE:
             self._sample = None
             return
-        if len(rows) != self._texts:
+        if len(rows) != self._sample.seen:
             raise ValueError(
                 f"[post] of the prompt needs one row per text; channel {self.channel!r} has "
-                f"{len(rows)} of {self._texts}"
+                f"{len(rows)} of {self._sample.seen}"
             )
         queries = self._sample.queries()
         names = [f"a pseudo-query of text {number + 1}" for number in numbers]
         read = encode_named(self._encoder, queries, Role.QUERY, names).dense
         assert read is not None, self.channel  # its documents had dense rows
-        fit = fit_post(RowSample(np.array(rows[numbers]), read), self._rules)
-        builder.post_process(self.channel, fit, queries)
+        self._fit = fit_post(RowSample(np.array(rows[numbers]), read), self._sample.rules)
+        builder.post_process(self.channel, self._fit, queries)
         self._count(rows, builder.dense_rows(self.channel))
-        self._fit, self._sample = fit, None
-        self._unfitted, self.counts["unfitted"] = False, 0
+        self._sample, self._unfitted, self.counts["unfitted"] = None, False, 0
 
     def _count(self, before: Float32Array | None, after: Float32Array | None) -> None:
-        assert before is not None and after is not None, self.channel  # its kind was checked
-        self.counts["nothing_left"] += int(before.any(axis=1).sum() - after.any(axis=1).sum())
+        if before is not None and after is not None:  # else the builder refuses the rows
+            self.counts["nothing_left"] += int(before.any(axis=1).sum() - after.any(axis=1).sum())

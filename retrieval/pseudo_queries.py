@@ -2,6 +2,7 @@
 
 import random
 import warnings
+from collections.abc import Iterable
 from weakref import WeakKeyDictionary
 
 from embedder.prompts.method_rules import PostRules
@@ -21,19 +22,26 @@ class TextSample:
     """Texts drawn from a stream, and a pseudo-query of each.
 
     The same texts and seed give the same sample and queries.
+
+    Attributes:
+        rules: how many are drawn, and by which seed.
+        seen: number of texts so far.
     """
 
     def __init__(self, rules: PostRules) -> None:
+        self.rules, self.seen = rules, 0
         self._random = random.Random(rules.seed)
         self._texts = Reservoir(rules.count, self._random)
 
-    def add(self, number: int, text: str) -> None:
-        """Offer the text of this number; a blank one is not drawn."""
-        self._texts.add(number, text)
+    def add(self, texts: Iterable[str]) -> None:
+        """Offer the texts that come next; blank ones are not drawn."""
+        for text in texts:
+            self._texts.add(self.seen, text)
+            self.seen += 1
 
     @property
     def numbers(self) -> list[int]:
-        """Numbers of the texts that were drawn, rising."""
+        """Numbers of the texts that were drawn, from 0 and rising."""
         return [number for number, _ in self._texts.drawn()]
 
     def queries(self) -> list[str]:
@@ -77,10 +85,16 @@ def read_query_fit(spec: ChannelSpec, encoder: Encoder) -> PostFit | None:
         assert rows is not None, spec.name  # its documents have dense rows
         known[encoder.fingerprint] = fit.with_query_mean(rows)
     elif encoder.fingerprint not in known:
-        warnings.warn(
-            f"channel {spec.name!r} keeps no pseudo-queries, so that queries of another wording "
-            "are centred by the mean of its own; `lastword merge --refit` keeps them",
-            stacklevel=2,
-        )
+        warnings.warn(lacking_text(spec), stacklevel=2)
         known[encoder.fingerprint] = fit
     return known[encoder.fingerprint]
+
+
+def lacking_text(spec: ChannelSpec) -> str:
+    """Say that other wordings of queries can have no mean of their own; "" where they can."""
+    if spec.post is None or spec.pseudo_queries or not spec.post.means.any():
+        return ""
+    return (
+        f"channel {spec.name!r} keeps no pseudo-queries, so that queries of another wording are "
+        "centred by the mean of its own; `lastword merge --refit` keeps them"
+    )

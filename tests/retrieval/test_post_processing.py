@@ -95,8 +95,7 @@ def test_a_search_is_that_of_changed_rows(tmp_path: Path, rules: PostRules | Non
 def test_the_fit_is_of_a_sample_of_the_first_segment(tmp_path: Path) -> None:
     built(tmp_path / "i")
     first, sample = list(documents(60)), TextSample(RULES)
-    for number, document in enumerate(first):
-        sample.add(number, document.content)
+    sample.add(document.content for document in first)
     drawn = [first[number] for number in sample.numbers]
     asked = PromptedSigns().encode(sample.queries(), Role.QUERY).dense
     assert asked is not None
@@ -292,7 +291,6 @@ def test_a_pseudo_query_is_short_whatever_a_word_is() -> None:
 
 def test_blank_texts_are_not_drawn() -> None:
     sample = TextSample(PostRules(count=16))
-    for number, text in enumerate(["", " ", *("text here" for _ in range(100))]):
-        sample.add(number, text)
+    sample.add(["", " ", *("text here" for _ in range(100))])
     assert len(sample.numbers) == 16 and min(sample.numbers) > 1
     assert sample.queries() == ["text here"] * 16

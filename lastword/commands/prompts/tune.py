@@ -123,6 +123,7 @@ def tune(
         estimate_table,
         outcome_tables,
     )
+    from retrieval.pseudo_queries import lacking_text
     from tuning.objectives.index_objective import JudgedQueries
     from tuning.outcome import PROMPT_FILE, REPORT, apply_prompt, write_outcome
     from tuning.run import default_folder, run_search
@@ -137,6 +138,9 @@ def tune(
         data = judged.answered_in(index)
         if unanswered := len(judged.queries) - len(data.queries):
             screen.remark(f"{counted(unanswered, 'judged query')} without an answer in the index.")
+        for spec in index.channels.values():
+            if lacking := lacking_text(spec):
+                screen.remark(f"{lacking}.")
         with screen.waiting("Loading the model"):
             setup = _prepare(index, data, tuning, running, out)
         if ending.dry_run:

@@ -1,6 +1,7 @@
 """A prompt with [post], by the commands and from Python, on the bundled model."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 import lastword as lw
 from embedder.checkpoints.bundled import BUNDLED_MODEL
+from index.manifest_file import read_manifest, write_manifest
 from lastword.main import main
 from tuning.objectives.document_vectors import IndexRows
 from tuning.objectives.index_objective import JudgedQueries
@@ -72,6 +74,31 @@ def test_gradients_do_not_go_through_it(prompt: Path, source: Path) -> None:
         held = index.retriever.index
         with pytest.raises(ValueError, match="post-processes its dense rows"):
             IndexRows(held, JudgedQueries({"q": "lamp"}, {"q": {"d6": 1}}))
+
+
+def test_tuning_says_what_an_older_index_lacks(
+    prompt: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, queries, qrels = (tmp_path / name for name in ("my.index", "q.jsonl", "dev.tsv"))
+    said(capsys, "index", source, "-o", path, "--prompt", prompt)
+    queries.write_text('{"_id": "q", "text": "the lamp"}\n{"_id": "r", "text": "a key"}')
+    qrels.write_text("query-id\tcorpus-id\tscore\nq\td6\t1\nr\td1\t1\n")
+    tuning = ["tune", str(path), "--queries", str(queries), "--qrels", str(qrels), "--dry-run"]
+    assert main(tuning) == 0 and "pseudo-queries" not in capsys.readouterr().err
+    manifest = read_manifest(path)
+    dense = replace(manifest.channels["dense"], pseudo_queries=())
+    write_manifest(path, replace(manifest, channels={**manifest.channels, "dense": dense}))
+    assert main(tuning) == 0
+    assert "channel 'dense' keeps no pseudo-queries" in capsys.readouterr().err
+
+
+def test_equal_texts_are_told(
+    prompt: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    same = tmp_path / "same.jsonl"
+    same.write_text("".join(f'{{"_id": "s{at}", "text": "one text"}}\n' for at in range(20)))
+    assert main(["index", str(same), "-o", str(tmp_path / "i"), "--prompt", str(prompt)]) == 0
+    assert "dense: post-processing left nothing of 20 texts" in capsys.readouterr().err
 
 
 def test_python_builds_searches_and_adds(prompt: Path, source: Path) -> None:
