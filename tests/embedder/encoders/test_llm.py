@@ -227,7 +227,8 @@ def test_the_fingerprint_follows_what_changes_a_vector(llama: Path, tmp_path: Pa
     assert fingerprint_differences(held, short)[0].startswith("max_text_tokens: index has")
 
 
-def test_a_model_folder_may_carry_its_prompt(tmp_path: Path) -> None:
+def test_a_model_may_carry_its_prompt(tmp_path: Path) -> None:
+    assert own_prompt("smollm2").name == "smollm2"
     save_llama(tmp_path)
     assert own_prompt(tmp_path).name == "promptreps"
     (tmp_path / "prompt.toml").write_text(

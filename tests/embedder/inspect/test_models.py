@@ -49,7 +49,7 @@ def test_without_a_cache_there_are_our_own(cache: Path) -> None:
 
 
 def test_what_is_not_installed_has_a_command(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    absent = PackagedModel("x", "no-such-package", "1.0", "x.gguf", "X", "MIT")
+    absent = PackagedModel("x", "no-such-package", "1.0", "x.gguf", "X", "MIT", "promptreps")
     monkeypatch.setattr("embedder.inspect.models.PACKAGED_MODELS", {"x": absent})
     model = list_models().models[1]
     assert (model.parameters, model.size, model.here) == (None, 0, False)
