@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ from embedder.models.anatomy import context_length
 from embedder.models.batching import AdaptiveBudget
 from embedder.models.digests import weights_digest
 from embedder.models.loading import LLMOptions
+from embedder.models.workers import RunBatch
 from embedder.progress import tell_encoded
 from embedder.prompts.prompt import NOTES, Prompt
 from embedder.text_encoder import TextEncoder
@@ -149,13 +151,15 @@ class LLMEncoder(TextEncoder):
         def choose(waiting: list[int]) -> NDArray[np.int64]:
             return self.reader.next_batch([window[i] for i in waiting], role, self.room.tokens)
 
-        def read_batch(batch: NDArray[np.int64]) -> BatchOutput:
-            output = self.reader.read([window[i] for i in batch], role)
-            rows = self.keep_terms(window, batch[output.owner], output)
-            tell_encoded(len(batch))
-            return rows
+        def read_batch(reader: "PromptReader", batch: NDArray[np.int64]) -> BatchOutput:
+            output = reader.read([window[i] for i in batch], role)
+            return self.keep_terms(window, batch[output.owner], output)
 
-        return self.room.run_batches([text.tokens for text in window], choose, read_batch)
+        def runs(count: int) -> list[RunBatch[BatchOutput]]:
+            return [partial(read_batch, reader) for reader in self.reader.replicas(count)]
+
+        lengths = [text.tokens for text in window]
+        return self.room.run_batches(lengths, choose, runs, tell_encoded)
 
     def keep_terms(
         self, window: Sequence[ModelInput], owner: NDArray[np.int64], output: BatchOutput

@@ -1,6 +1,7 @@
 """Reader: a prompt on a model; rows of token ids become hidden states and logits."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -131,6 +132,18 @@ class PromptReader:
     def read(self, texts: Sequence[ModelInput], role: Role) -> BatchOutput:
         """Run one batch through the model."""
         return self._filtered(self._read(texts, role))
+
+    def replicas(self, count: int) -> "list[PromptReader]":
+        """Return so many readers that may read at the same time; else this one alone."""
+        if self.generates or self.prompt.select is not None:
+            return [self]  # what they do besides passes was not made for threads
+        if self.prompt.filter is not None:
+            self.width  # noqa: B018  (finds the spectrum, once for all)
+        replicas = []
+        for backbone in self.backbone.replicas(count):
+            replicas.append(copy(self))
+            replicas[-1].backbone = backbone
+        return replicas
 
     def combine(
         self, hidden: Sequence["Tensor | None"], logits: Sequence["Tensor | None"]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,11 +14,13 @@ from embedder.encoders.endings import choose_batch, read_after, read_heads
 from embedder.encoders.llm import WINDOW, LLMEncoder
 from embedder.inputs.render import text_ids
 from embedder.inputs.tokenized import ModelInput, shared_length
+from embedder.models.workers import RunBatch
 from embedder.progress import tell_encoded
 from embedder.prompts.readout_rules import Norm
 from embedder.types import Representation, Role
 
 if TYPE_CHECKING:
+    from embedder.models.backbone import Backbone
     from embedder.models.request import ForwardOutput, ReadRequest
 
 
@@ -183,20 +186,22 @@ def _read_window(
         waits = ([heads[at] for at in waiting], [endings[at] for at in waiting])
         return choose_batch(*waits, group[0].room.tokens)
 
-    def read_batch(batch: NDArray[np.int64]) -> list[BatchOutput]:
+    def read_batch(own: "Backbone", batch: NDArray[np.int64]) -> list[BatchOutput]:
         head, texts = heads[batch[0]], [rows[at] for at in batch]
-        before = read_heads(backbone, prefix, texts, head, deepest)
+        before = read_heads(own, prefix, texts, head, deepest)
         read: dict[int, BatchOutput] = {}
         for request, places in parts:
             endings = [[of_text[at][head:] for at in places] for of_text in texts]
-            output = read_after(backbone, before, endings, request)
+            output = read_after(own, before, endings, request)
             for nth, at in enumerate(places):
-                own = _own_rows(group[at], output, slice(nth, None, len(places)))
-                read[at] = group[at].keep_terms(windows[at], batch, own)
-        tell_encoded(len(batch))
+                mine = _own_rows(group[at], output, slice(nth, None, len(places)))
+                read[at] = group[at].keep_terms(windows[at], batch, mine)
         return [read[at] for at in range(len(group))]
 
-    outputs = group[0].room.run_batches(lengths, choose, read_batch)
+    def runs(count: int) -> list[RunBatch[list[BatchOutput]]]:
+        return [partial(read_batch, own) for own in backbone.replicas(count)]
+
+    outputs = group[0].room.run_batches(lengths, choose, runs, tell_encoded)
     return [
         encoder.collect([of_batch[at] for of_batch in outputs]) for at, encoder in enumerate(group)
     ]

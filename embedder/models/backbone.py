@@ -32,6 +32,7 @@ from embedder.models.digests import tokenizer_digest
 from embedder.models.kv_cache import PrefixStore, is_plain, make_cache
 from embedder.models.pooling import TokenPooling, read_states
 from embedder.models.request import ForwardOutput, Intervention, LayerReachedError, ReadRequest
+from embedder.models.workers import has_replicas, replicate
 from embedder.prompts.readout_rules import SparseRules, at_depth
 
 if TYPE_CHECKING:
@@ -117,6 +118,21 @@ class Backbone:
                 f"({min(self.missing_head)} is missing), which this prompt reads; such a model "
                 "gives dense rows only: channels dense,bm25 with a prompt that generates nothing"
             )
+
+    def replicas(self, count: int) -> "list[Backbone]":
+        """Return so many backbones of these weights and prefixes, whose passes may run at once.
+
+        Where the model cannot be had several times, or once is asked for, this one alone.
+        """
+        if count < 2 or not has_replicas(self.model):
+            return [self]
+        replicas = []
+        for _ in range(count):
+            model = replicate(self.model)
+            replica = Backbone(model, self.tokenizer, self.missing_head, self.causal)
+            replica.prefixes = self.prefixes.of_replica(model)
+            replicas.append(replica)
+        return replicas
 
     def depth_of(self, layer: int | float) -> int:
         """Return the number of blocks under a layer, or say that it does not exist."""

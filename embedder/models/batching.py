@@ -8,6 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from embedder.models.workers import RunBatch, count_workers, is_out_of_memory, run_at_once
+from embedder.progress import Progress, silent
+
 Output = TypeVar("Output")
 
 KEYS_ONLY = 8  # MetaEOL of 64 sentences, 135M, 2 cores: 12.7 s instead of 14.1 with 1
@@ -93,6 +96,7 @@ class AdaptiveBudget:
 
     Attributes:
         tokens: the budget as it is now.
+        crowded: whether batches did not fit in memory beside each other; they then go one by one.
     """
 
     def __init__(
@@ -107,21 +111,26 @@ class AdaptiveBudget:
             tokens: the budget at first.
             complaint: what is said where a text alone does not fit; {} is the number of its tokens.
         """
-        self.tokens, self._complaint = tokens, complaint
+        self.tokens, self.crowded, self._complaint = tokens, False, complaint
 
     def run_batches(
         self,
         lengths: Sequence[int],
         choose: Callable[[list[int]], NDArray[np.int64]],
-        run: Callable[[NDArray[np.int64]], Output],
+        runs: Callable[[int], Sequence[RunBatch[Output]]],
+        tell: Progress = silent,
     ) -> list[Output]:
-        """Run texts through a model batch by batch.
+        """Run texts through a model batch by batch, several of them at once where that is faster.
+
+        Which texts make a batch does not depend on how many are run at once.
 
         Args:
             lengths: tokens of each text.
             choose: called with the places of the texts that wait; returns which of them come
                 next, as positions in that list. It goes by `tokens`.
-            run: called with the places of a batch; returns its output.
+            runs: called with a number; returns so many functions that may be called at the same
+                time, or one. Each is called with the places of a batch and returns its output.
+            tell: called with the number of a batch's texts when it is done.
 
         Returns:
             The outputs, in the order of the batches.
@@ -129,17 +138,35 @@ class AdaptiveBudget:
         Raises:
             MemoryError: one text alone does not fit.
         """
-        waiting = list(range(len(lengths)))
+        batches = self._plan(list(range(len(lengths))), choose)
+        functions = runs(1 if self.crowded else count_workers(len(batches)))
         outputs: list[Output] = []
+        if len(functions) > 1:
+            outputs = run_at_once(batches, functions, tell)
+            batches = batches[len(outputs) :]
+            self.crowded = len(batches) > 0
+        while batches:
+            try:
+                outputs.append(functions[0](batches[0]))
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if len(batches[0]) == 1:
+                    raise MemoryError(self._complaint.format(lengths[batches[0][0]])) from None
+                self.tokens = max(1, self.tokens // 2)
+                batches = self._plan(np.sort(np.concatenate(batches)).tolist(), choose)
+                continue
+            tell(len(batches.pop(0)))
+        return outputs
+
+    def _plan(
+        self, waiting: list[int], choose: Callable[[list[int]], NDArray[np.int64]]
+    ) -> list[NDArray[np.int64]]:
+        """Return the places of each batch, as if none of them will fail."""
+        batches = []
         while waiting:
             batch = np.array(waiting)[choose(waiting)]
-            try:
-                outputs.append(run(batch))
-            except (torch.OutOfMemoryError, MemoryError):
-                if len(batch) == 1:
-                    raise MemoryError(self._complaint.format(lengths[batch[0]])) from None
-                self.tokens = max(1, self.tokens // 2)
-                continue
-            finished = set(batch.tolist())
-            waiting = [place for place in waiting if place not in finished]
-        return outputs
+            batches.append(batch)
+            chosen = set(batch.tolist())
+            waiting = [place for place in waiting if place not in chosen]
+        return batches

@@ -136,7 +136,7 @@ class Generator:
             )
             return dict(zip(batch.tolist(), written, strict=True))
 
-        batches = self._budget.run_batches([len(row) for row in rows], choose, run)
+        batches = self._budget.run_batches([len(row) for row in rows], choose, lambda _: [run])
         answers = {place: answer for batch in batches for place, answer in batch.items()}
         return [answers[place] for place in range(len(rows))]
 

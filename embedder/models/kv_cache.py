@@ -3,7 +3,9 @@
 import inspect
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import torch
@@ -47,21 +49,35 @@ class PrefixStore:
     def __init__(self, model: "PreTrainedModel", most: int = MOST_PREFIXES) -> None:
         self.model, self.most = model, most
         self._prefixes: OrderedDict[tuple[int, ...], SharedPrefix] = OrderedDict()
+        self._using = Lock()
+
+    def of_replica(self, model: "PreTrainedModel") -> "PrefixStore":
+        """Return the same prefixes for a model of the same weights, which reads what is missing."""
+        store = copy(self)
+        store.model = model
+        return store
 
     def read(self, ids: Sequence[int]) -> SharedPrefix:
         """Return the keys and values of a prefix, computed only where they are not stored."""
         key = tuple(ids)
         with lock_of(self.model), torch.inference_mode():
-            if key not in self._prefixes:
-                while len(self._prefixes) >= self.most:
-                    self._prefixes.popitem(last=False)
-                cache = DynamicCache()
-                rows = torch.tensor([key], device=next(self.model.parameters()).device)
-                self.model.base_model(input_ids=rows, past_key_values=cache, use_cache=True)
-                layers = tuple((layer.keys, layer.values) for layer in cache.layers)
-                self._prefixes[key] = SharedPrefix(len(key), layers)
+            with self._using:
+                found = self._prefixes.get(key)
+            if found is None:
+                found = self._compute(key)
+        with self._using:
+            found = self._prefixes.setdefault(key, found)  # a replica may have been faster
             self._prefixes.move_to_end(key)
-            return self._prefixes[key]
+            while len(self._prefixes) > self.most:
+                self._prefixes.popitem(last=False)
+            return found
+
+    def _compute(self, key: tuple[int, ...]) -> SharedPrefix:
+        cache = DynamicCache()
+        rows = torch.tensor([key], device=next(self.model.parameters()).device)
+        self.model.base_model(input_ids=rows, past_key_values=cache, use_cache=True)
+        layers = tuple((layer.keys, layer.values) for layer in cache.layers)
+        return SharedPrefix(len(key), layers)
 
     def read_shared(self, rows: Sequence[list[int]], more: int) -> SharedPrefix:
         """Read what all rows begin with, where that is worth a pass of its own.
