@@ -9,8 +9,9 @@ that what one pass hooks into them no other pass meets; the weights are there on
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from copy import deepcopy
-from threading import Barrier, Lock
+from threading import Barrier, BrokenBarrierError, Lock
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -91,7 +92,8 @@ def run_at_once(
     def start() -> None:
         torch.get_num_threads()  # torch sets a thread's number when it is first needed
         torch.set_num_threads(threads // len(runs))
-        ready.wait()
+        with suppress(BrokenBarrierError):  # an initializer that fails would leave others waiting
+            ready.wait()
 
     def work(batch: NDArray[np.int64]) -> Output:
         run = free.pop()
