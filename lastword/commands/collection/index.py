@@ -153,6 +153,8 @@ def _build_options(storing: StorageOptions, names: Sequence[str]) -> "BuildOptio
 
 def _tell(screen: Screen, path: Path, report: "BuildReport", survey: Survey) -> None:
     """Report what went in, and everything that was left out or cut."""
+    from embedder.prompts.method_rules import MIN_SAMPLE
+
     facts = {"index": str(path), **asdict(report), "passed_over": dict(survey.passed_over)}
     screen.result(facts)
     screen.remark(
@@ -171,8 +173,9 @@ def _tell(screen: Screen, path: Path, report: "BuildReport", survey: Survey) -> 
             )
         if raw := counts.get("unfitted", 0):
             screen.remark(
-                f"{channel}: too few texts to fit post-processing to, so {counted(raw, 'row')} "
-                f"stayed as read; with more, `lastword merge {path} --refit` fits it."
+                f"{channel}: {counted(raw, 'row')} stayed as read, since the index began with too "
+                f"few texts to fit post-processing to; with {MIN_SAMPLE} texts or more, "
+                f"`lastword merge {path} --refit` fits it."
             )
     cut: dict[int, list[str]] = {}  # channels that one model reads have cut the same texts
     for channel, counts in report.counts.items():

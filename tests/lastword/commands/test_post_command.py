@@ -151,4 +151,4 @@ def test_too_few_documents_are_told(
     few.write_text('{"_id": "a", "text": "tea"}')
     assert main(["index", str(few), "-o", str(tmp_path / "i"), "--prompt", str(prompt)]) == 0
     err = " ".join(capsys.readouterr().err.split())
-    assert "dense: too few texts to fit post-processing to, so 1 row stayed as read" in err
+    assert "dense: 1 row stayed as read, since the index began with too few texts" in err
