@@ -83,7 +83,8 @@ def show_prompts(folder: Path) -> None:
     for path in sorted(folder.glob("*/*/config.json")):
         records, row = read_records(path.parent), [path.parent.name]
         for name in HALVED:
-            values = [*records[name].values["dense"][MEASURE].values()]
+            record = records.get(name)
+            values = [*record.values["dense"][MEASURE].values()] if record else [np.nan] * 2
             row += [f"{np.mean(values[first::2]):.4f}" for first in (0, 1)]
         rows.append(row)
     heads = [f"{name}, {queries}" for name in HALVED for queries in ("development", "others")]
