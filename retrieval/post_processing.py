@@ -35,8 +35,8 @@ class PostProcessing:
     ) -> None:
         self._encoder, self.channel = encoder, channel
         self._fit = writer.staged.channels[channel].post
-        self._unfitted = rules is not None and self._fit is None
-        fitting = self._unfitted and not writer.staged.segments
+        self._wanted = rules is not None
+        fitting = self._fit is None and not writer.staged.segments
         self._sample = TextSample(rules) if rules is not None and fitting else None
         self.counts: Counter[str] = Counter()
 
@@ -46,7 +46,8 @@ class PostProcessing:
         Raises:
             UnfitSampleError: the rows are too narrow for the rules.
         """
-        self.counts["unfitted"] += len(texts) * self._unfitted
+        if self._wanted and self._fit is None:
+            self.counts["unfitted"] += len(texts)
         if self._sample is not None:
             if rows.dense is not None:  # said now, not when a segment has been read
                 rules = self._sample.rules
@@ -83,7 +84,7 @@ class PostProcessing:
         self._fit = fit_post(RowSample(np.array(rows[numbers]), read), self._sample.rules)
         builder.post_process(self.channel, self._fit, queries)
         self._count(rows, builder.dense_rows(self.channel))
-        self._sample, self._unfitted, self.counts["unfitted"] = None, False, 0
+        self._sample, self.counts["unfitted"] = None, 0
 
     def _count(self, before: Float32Array | None, after: Float32Array | None) -> None:
         if before is not None and after is not None:  # else the builder refuses the rows
