@@ -110,15 +110,15 @@ def show_fusion(folders: list[Path], fusion: str) -> None:
 def choose(judged: Judged) -> list[str]:
     """Return fusions and their mean over the development sets, the best first."""
     settings = grid(len(CHANNELS), METHODS, STEP)
-    means = [
+    by_set = [
         sweep(judged.runs[name], qrels, MEASURE, settings).mean(axis=1)
         for name, qrels in judged.development().items()
     ]
-    order = np.argsort(-np.mean(means, axis=0), kind="stable")
+    means = np.mean(by_set, axis=0)
     return [
-        f"{settings[at].text(CHANNELS)} {np.mean(means, axis=0)[at]:.4f} "
-        f"({', '.join(f'{mean[at]:.4f}' for mean in means)})"
-        for at in order
+        f"{settings[at].text(CHANNELS)} {means[at]:.4f} "
+        f"({', '.join(f'{values[at]:.4f}' for values in by_set)})"
+        for at in np.argsort(-means, kind="stable")
     ]
 
 
