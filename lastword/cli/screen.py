@@ -18,7 +18,7 @@ from lastword.cli.tables import on_terminal, table, visible
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, Task, TaskID
 
 __all__ = [
     "Screen",
@@ -73,23 +73,28 @@ class Screen:
     def progress(self, heading: str, total: int | None, unit: str) -> Iterator[Advance]:
         """Show a bar with throughput and time left, and one line at the end of what took long.
 
-        Where stderr is no terminal there is only the line. Nothing is left of work that failed:
-        the error is then the only line.
+        Where stderr is no terminal there is that line, and one now and then before it. Nothing is
+        left on a terminal of work that failed: the error is then the only line.
         """
         if not self.speaks:
             yield lambda done: None
             return
         started, finished = time.perf_counter(), 0
+        last = time.monotonic()
         with _bars(transient=True) as bars, listening(partial(_print, bars.console)):
             task = bars.add_task(visible(heading), total=total, status="")
 
             def advance(done: int) -> None:
-                nonlocal finished
+                nonlocal finished, last
                 finished = done
                 of = "" if total is None else f" of {total:,}"
                 bars.update(task, completed=done)
                 rate = bars.tasks[0].speed or done / (time.perf_counter() - started)
-                bars.update(task, status=f"{done:,}{of} {unit}, {_rate(rate)} {unit}/s")
+                status = f"{done:,}{of} {unit}, {_rate(rate)} {unit}/s"
+                bars.update(task, status=status)
+                if bars.disable and time.monotonic() - last > LINE_EVERY and done != total:
+                    last = time.monotonic()
+                    self.remark(f"{heading}: {status}{_time_left(bars.tasks[0])}")
 
             yield advance
         seconds = time.perf_counter() - started
@@ -116,9 +121,7 @@ class Screen:
                 bars.update(tasks[stage], total=total, completed=done, status=status)
                 if bars.disable and (time.monotonic() - last > LINE_EVERY or done == total):
                     last = time.monotonic()
-                    left = bars.tasks[tasks[stage]].time_remaining
-                    remaining = f", {duration(left)} left" if left else ""
-                    self.remark(f"{stage}: {status}{remaining}")
+                    self.remark(f"{stage}: {status}{_time_left(bars.tasks[tasks[stage]])}")
 
             yield show
 
@@ -171,6 +174,12 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, remainder = divmod(round(seconds), 60)
     return f"{minutes} min {remainder} s"
+
+
+def _time_left(task: "Task") -> str:
+    """Say how long a task goes on, or nothing where that is not known."""
+    left = task.time_remaining
+    return f", {duration(left)} left" if left else ""
 
 
 def _rate(rate: float) -> str:

@@ -14,6 +14,8 @@ from embedder.types import Encoder, Role
 from eval.matrix.shared_encoder import SharedRows
 from eval.tasks.sentence_vectors import SentenceRows
 from index.documents import Document
+from lastword.cli.options import Output
+from lastword.cli.screen import Screen
 from retrieval.build import build_index
 from retrieval.options import BuildOptions
 from tests.models import load_llm
@@ -74,3 +76,16 @@ def test_more_passes_than_texts_count_no_more_than_the_texts() -> None:
         for _ in range(4):
             tell_encoded(2)
     assert told == [2, 4, 5, 5]
+
+
+def test_a_file_of_the_log_hears_of_long_work_before_it_is_over(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour of reading a collection left a redirected log empty until its end."""
+    monkeypatch.setattr("lastword.cli.screen.LINE_EVERY", 0.0)
+    with Screen(Output()).progress("Reading", 3, "texts") as advance:
+        for done in range(1, 4):
+            advance(done)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" texts")[0] for line in lines] == ["Reading: 1 of 3", "Reading: 2 of 3"]
+    assert "texts/s" in lines[0]
