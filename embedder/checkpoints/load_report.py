@@ -12,13 +12,17 @@ _UNREAD = re.compile(r"(^|\.)(pooler|contact_head)\.")  # pooling is sentence-tr
 
 
 @contextmanager
-def complete_weights(place: str) -> Iterator[None]:
+def complete_weights(place: str, unread: re.Pattern[str] = _UNREAD) -> Iterator[None]:
     """Refuse models that are loaded meanwhile with weights that are missing and so random.
+
+    Args:
+        place: what errors begin with.
+        unread: names of weights that no answer depends on.
 
     Raises:
         ValueError: names the first weight; begins with the place.
     """
-    logger, reports = logging.getLogger(_LOGGER), _Reports()
+    logger, reports = logging.getLogger(_LOGGER), _Reports(unread)
     level = logger.level
     logger.setLevel(logging.WARNING)
     logger.addFilter(reports)
@@ -39,11 +43,12 @@ def complete_weights(place: str) -> Iterator[None]:
 class _Reports(logging.Filter):
     """Keeps load reports to itself, and the names of weights that they miss."""
 
-    def __init__(self) -> None:
+    def __init__(self, unread: re.Pattern[str]) -> None:
         super().__init__()
+        self.unread = unread
         self.names: list[str] = []
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = _STYLE.sub("", record.getMessage())
-        self.names += [name for name, _ in _ROW.findall(message) if not _UNREAD.search(name)]
+        self.names += [name for name, _ in _ROW.findall(message) if not self.unread.search(name)]
         return record.levelno > logging.WARNING

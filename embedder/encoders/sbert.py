@@ -12,14 +12,18 @@ from torch import Tensor
 
 from embedder.checkpoints.checkpoint import check_finite, check_tokens
 from embedder.checkpoints.devices import resolve_device
-from embedder.checkpoints.hub import cached_folder, is_local_only
+from embedder.checkpoints.hub import is_local_only
 from embedder.checkpoints.library_errors import named_errors, quiet_transformers
 from embedder.checkpoints.load_report import complete_weights
-from embedder.checkpoints.model_folder import check_counts
+from embedder.checkpoints.module_folder import (
+    MODULE_FILES,
+    check_module_folder,
+    drop_failing_template,
+    whole_name,
+)
 from embedder.encoders.sbert_prompt import SbertWording, own_wordings, sbert_wordings, token_counts
 from embedder.encoders.sbert_texts import texts_as_text
 from embedder.encoders.specs import SbertSpec, full_place, with_full_paths
-from embedder.inputs.chat_template import ChatTemplateError, render_chat
 from embedder.locks import lock_of
 from embedder.models.digests import tokenizer_digest, weights_digest
 from embedder.progress import tell_encoded
@@ -32,7 +36,6 @@ if TYPE_CHECKING:
 
 BATCH = 32
 _PROBES = ("a text", "Green tea, or hot lava?", "one two three " * 20)
-_FILES = ("config_sentence_transformers.json", "modules.json", "config.json")
 
 
 class SbertEncoder(TextEncoder):
@@ -91,11 +94,11 @@ class SbertEncoder(TextEncoder):
         """
         from sentence_transformers import SentenceTransformer, SparseEncoder
 
-        whole = _whole_name(name)
+        whole = whole_name(name)
         place: dict[str, Any] = {
             "device": resolve_device(device),
             "trust_remote_code": trust_remote_code,
-            "local_files_only": is_local_only(whole, _FILES),
+            "local_files_only": is_local_only(whole, MODULE_FILES),
             "model_kwargs": {"use_safetensors": True},  # pickles run code
         }
         with (
@@ -103,7 +106,7 @@ class SbertEncoder(TextEncoder):
             named_errors(name, "sentence-transformers model"),
             complete_weights(name),
         ):
-            _check_folder(Path(name) if Path(name).is_dir() else cached_folder(whole, _FILES))
+            check_module_folder(name, whole)
             sparse = _is_sparse(whole, place["local_files_only"])
             model = SparseEncoder(name, **place) if sparse else SentenceTransformer(name, **place)
         with named_errors(name, "sentence-transformers model"):
@@ -213,18 +216,11 @@ def _modules(model: "SentenceTransformer | SparseEncoder") -> list[tuple[str, ob
     ]
 
 
-def _whole_name(name: str) -> str:
-    """Return a hub name with its owner, which sentence-transformers adds where there is none."""
-    if "/" in name or Path(name).exists() or cached_folder(name, _FILES) is not None:
-        return name
-    return f"sentence-transformers/{name}" if name else name
-
-
 def _is_sparse(name: str, local_files_only: bool) -> bool:
     """Read from modules.json whether a model ends in a sparse module."""
     from sentence_transformers.util import load_file_path
 
-    for file in _FILES[:2]:
+    for file in MODULE_FILES[:2]:
         path = load_file_path(name, file, local_files_only=local_files_only)
         if path and any(
             mark in Path(path).read_text(encoding="utf-8")
@@ -240,7 +236,7 @@ def _check_reading(model: "SentenceTransformer | SparseEncoder", name: str) -> N
     weight = getattr(table, "weight", None)
     if isinstance(weight, Tensor):
         check_tokens(len(weight), model.tokenizer, name)
-    _drop_failing_template(model)
+    drop_failing_template(model)
     for encode in (model.encode_query, model.encode_document):
         rows = encode(list(_PROBES), convert_to_tensor=True, show_progress_bar=False)
         values = rows.coalesce().values() if rows.is_sparse else rows
@@ -250,38 +246,6 @@ def _check_reading(model: "SentenceTransformer | SparseEncoder", name: str) -> N
             raise ValueError(
                 f"{name}: rows have {rows.shape[-1]} columns, and its configuration says "
                 f"{model.get_embedding_dimension()}"
-            )
-
-
-def _drop_failing_template(model: "SentenceTransformer | SparseEncoder") -> None:
-    """Take away a chat template that fails or does not end: texts are not read through it."""
-    tokenizer = model.tokenizer
-    if not getattr(tokenizer, "chat_template", None):
-        return
-    try:
-        render_chat(tokenizer, [{"role": "user", "content": "a text"}])
-    except ChatTemplateError:
-        for holder in (tokenizer, getattr(model[0], "processor", tokenizer)):
-            holder.chat_template = None
-
-
-def _check_folder(folder: Path | None) -> None:
-    """Refuse a folder in which a module's weights are a pickle only, which may run code.
-
-    Raises:
-        ValueError: that, or it holds no model, or a configuration that never ends.
-    """
-    if folder is None:
-        return
-    if not any((folder / file).is_file() for file in _FILES):
-        raise ValueError(f"{folder} is no model folder: expected {' or '.join(_FILES[1:])} in it")
-    if (folder / "config.json").is_file():
-        check_counts(folder)
-    for path in sorted((*folder.glob("pytorch_model.bin"), *folder.glob("*/pytorch_model.bin"))):
-        if not any(path.parent.glob("*.safetensors")):
-            raise ValueError(
-                f"{path}: expected model.safetensors beside it; weights in a pickle can run code "
-                "when they are read, and are not"
             )
 
 

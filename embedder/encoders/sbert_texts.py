@@ -10,7 +10,7 @@ from embedder.inputs.marked_tokenizer import unspelled
 from embedder.inputs.text_tokens import TextTokenizer
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer, SparseEncoder
+    from sentence_transformers import CrossEncoder, SentenceTransformer, SparseEncoder
     from transformers import PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
@@ -18,7 +18,9 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def texts_as_text(
-    model: "SentenceTransformer | SparseEncoder", wording: SbertWording, texts: Sequence[str]
+    model: "SentenceTransformer | SparseEncoder | CrossEncoder",
+    wording: SbertWording,
+    texts: Sequence[str],
 ) -> Iterator[tuple[SbertWording, list[str]]]:
     """Give the wording and the texts that the model is to be handed meanwhile.
 
@@ -56,7 +58,9 @@ def texts_as_text(
             tokenizer._tokenizer, tokenizer._special_tokens_map = backend, names
 
 
-def _tokenizers(model: "SentenceTransformer | SparseEncoder") -> "list[PreTrainedTokenizerBase]":
+def _tokenizers(
+    model: "SentenceTransformer | SparseEncoder | CrossEncoder",
+) -> "list[PreTrainedTokenizerBase]":
     """Return every tokenizer of a model: it may have one for each role."""
     from transformers import PreTrainedTokenizerBase
 
