@@ -48,6 +48,8 @@ def write_gguf(
         form = Precision[precision] if weights.ndim > 1 else Precision.F32
         packed = quants.quantize(np.ascontiguousarray(values, np.float32), form)
         writer.add_tensor(place, packed, raw_dtype=form)
+    if factors := _rope_factors(config):
+        writer.add_tensor("rope_freqs.weight", np.array(factors, np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -78,6 +80,23 @@ def _add_shape(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
         writer.add_value_length(size)
     if config.get("sliding_window"):
         writer.add_sliding_window(config["sliding_window"])
+
+
+def _rope_factors(config: dict[str, Any]) -> list[float]:
+    """Compute by what the frequencies of a Llama 3 are divided; nothing for others."""
+    rope = config["rope_parameters"]
+    if rope.get("rope_type") != "llama3":
+        return []
+    size = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    low, high = rope["low_freq_factor"], rope["high_freq_factor"]
+    factors = []
+    for at in range(0, size, 2):
+        turns = rope["original_max_position_embeddings"] / (
+            2 * np.pi * rope["rope_theta"] ** (at / size)
+        )  # that a frequency makes in the context of training
+        share = min(max((turns - low) / (high - low), 0.0), 1.0)
+        factors.append(float(1 / ((1 - share) / rope["factor"] + share)))
+    return factors
 
 
 def _add_tokenizer(writer: gguf.GGUFWriter, folder: Path, split: str) -> None:

@@ -37,6 +37,7 @@ MAX_ITEMS = 2**22  # of all arrays; vocabularies and merges are a third of it at
 ITEMS, PER_TOKEN = 2**18, 8  # of all arrays, libraries being slow: so many, and more by token
 MAX_STRING = 2**24  # bytes
 _TABLE = "token_embd.weight"
+_ROPE = "rope_freqs.weight"
 _STRING, _ARRAY = 8, 9
 _ARCHITECTURE = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _BLOCK = re.compile(r"blk\.(\d{1,9})\.")
@@ -51,14 +52,17 @@ class GGUFHeader:
     Attributes:
         architecture: as in `general.architecture`, e.g. "llama".
         precisions: of the matrices, e.g. {"Q4_1", "F32"}.
-        parameters: numbers in all tensors.
+        parameters: numbers in all tensors of weights.
         keys: texts and numbers by key; None for arrays.
+        rope_factors: what each frequency of the rotary positions is divided by, as converters
+            write down the scaling of Llama 3.1; empty where they are not scaled so.
     """
 
     architecture: str
     precisions: frozenset[str]
     parameters: int
     keys: Mapping[str, Value]
+    rope_factors: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,8 @@ class _Reader:
         if not isinstance(alignment, int) or not 8 <= alignment <= 2**20:
             raise ValueError(f"general.alignment is {str(alignment)[:24]}; expected 8 to 1048576")
         described = [self.tensor() for _ in range(tensors)]
-        self._check_tensors(described, -(-self.file.tell() // alignment) * alignment)
+        begin = -(-self.file.tell() // alignment) * alignment
+        self._check_tensors(described, begin)
         architecture = values.get("general.architecture")
         named = isinstance(architecture, str) and _ARCHITECTURE.fullmatch(architecture)
         if not named or not described:
@@ -124,8 +129,20 @@ class _Reader:
         _check_counts(values, f"{architecture}.", described)
         self._check_items(described)
         precisions = frozenset(tensor.precision for tensor in described if tensor.precision)
-        parameters = sum(tensor.parameters for tensor in described)
-        return GGUFHeader(str(architecture), precisions, parameters, values)
+        parameters = sum(tensor.parameters for tensor in described if tensor.name != _ROPE)
+        factors = self.rope_factors(described, begin)
+        return GGUFHeader(str(architecture), precisions, parameters, values, factors)
+
+    def rope_factors(self, described: list[_Tensor], begin: int) -> tuple[float, ...]:
+        """Read the factors of rotary positions, where there are some."""
+        for tensor in described:
+            if tensor.name == _ROPE:
+                if tensor.end - tensor.begin != 4 * tensor.parameters or tensor.parameters > MOST:
+                    raise ValueError(f"damaged: {_ROPE} is no vector of float32")
+                self.file.seek(begin + tensor.begin)
+                factors = np.frombuffer(self.take(4 * tensor.parameters), "<f4")
+                return tuple(factors.tolist())
+        return ()
 
     def _check_tensors(self, described: list[_Tensor], begin: int) -> None:
         """Refuse tensors past the end of the file, of one name, or that share bytes."""

@@ -6,8 +6,9 @@ a word; so an architecture is taken only if tests compare its logits with those 
 
 import json
 from contextlib import redirect_stderr
+from functools import partial
 from io import StringIO
-from math import isclose
+from math import isclose, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
 _GPT2_SPLIT = {"gpt-2", "jais", "mpt", "olmo", "phi-2", "smollm"}
 _DIGIT_SPLIT = {"codeshell", "command-r", "exaone", "minerva-7b", "refact", "starcoder"}
 _SLACK = 2  # times the numbers in a file are what its model may have: heads can be shared
+_LLAMA3 = {
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
 _EPSILONS = ("rms_norm_eps", "norm_eps", "layer_norm_eps", "norm_epsilon", "layer_norm_epsilon")
 
 
@@ -99,6 +105,8 @@ def _load(path: Path, header: GGUFHeader) -> tuple["PreTrainedModel", Any]:
         if header.architecture == "phi3":
             config.sliding_window = header.keys.get("phi3.attention.sliding_window") or None
         _check_described(config, header, path)
+        if header.rope_factors:
+            _scale_positions(config, header, path)
         tokenizer = AutoTokenizer.from_pretrained(place, gguf_file=name)
         model, info = AutoModelForCausalLM.from_pretrained(
             place,
@@ -141,6 +149,25 @@ def _check_described(config: "PretrainedConfig", header: GGUFHeader, path: Path)
         said = header.keys.get(f"{header.architecture}.{key}", value)
         if not _agree(said, value):
             raise ValueError(f"{path}: {key} is {said}, and transformers would take {value}")
+
+
+def _scale_positions(config: "PretrainedConfig", header: GGUFHeader, path: Path) -> None:
+    """Scale rotary positions as the file's factors do, which transformers passes over.
+
+    Raises:
+        ValueError: the factors are not those of Llama 3.1 or later (Llama Team, 2024).
+    """
+    from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
+
+    said, factor = header.rope_factors, max(header.rope_factors)
+    if config.model_type == "llama" and isfinite(factor) and factor >= 1:
+        plain = LlamaRotaryEmbedding(config).inv_freq
+        scaling = {"rope_type": "llama3", "factor": factor, **_LLAMA3}
+        config.rope_parameters = {**config.rope_parameters, **scaling}
+        factors = (plain / LlamaRotaryEmbedding(config).inv_freq).tolist()
+        if len(factors) == len(said) and all(map(partial(isclose, rel_tol=1e-4), factors, said)):
+            return
+    raise ValueError(f"{path}: its rope_freqs are not those of a Llama 3 of 8,192 tokens")
 
 
 def _agree(said: Value, value: Value) -> bool:

@@ -29,9 +29,18 @@ SHAPE = {
     "initializer_range": 0.3,
     "pad_token_id": 1,
 }
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 500_000.0,
+    "factor": 32.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "falcon": ("falcon", "Falcon", {"tie_word_embeddings": True}),
     "llama": ("llama", "Llama", {}),
+    "llama 3": ("llama", "Llama", {"head_dim": 32, "rope_parameters": LLAMA3}),
     "llama, tied, wide heads": ("llama", "Llama", {"head_dim": 16, "tie_word_embeddings": True}),
     "mistral": ("llama", "Mistral", {"sliding_window": None}),
     "nemotron": ("nemotron", "Nemotron", {}),
@@ -78,6 +87,13 @@ def test_an_architecture_gives_the_logits_of_its_source(case: str, tmp_path: Pat
     assert np.array_equal(logits(folder, source), logits(source, source))
 
 
+def test_the_positions_of_a_llama_3_are_scaled_again(tmp_path: Path) -> None:
+    """Converters write down the scaling as a tensor, which transformers passes over."""
+    source = save_model(tmp_path / "source", "Llama", rope_parameters=LLAMA3)
+    folder = convert_gguf(write_gguf(source, tmp_path / "m.gguf"))
+    assert transformers.AutoConfig.from_pretrained(folder).rope_parameters == LLAMA3
+
+
 def test_every_architecture_has_a_case() -> None:
     assert {architecture for architecture, *_ in CASES.values()} == set(ARCHITECTURES)
 
@@ -86,6 +102,11 @@ def test_every_architecture_has_a_case() -> None:
     ("name", "architecture", "more", "reason"),
     [
         ("Llama", "llama", {"attention_bias": True}, "hold 56,960 numbers, of which"),
+        (
+            *("Llama", "llama"),
+            {"rope_parameters": {**LLAMA3, "original_max_position_embeddings": 4096}},
+            "rope_freqs are not those of a Llama 3",
+        ),
         ("Mistral", "llama", {"sliding_window": 8}, "sliding_window is 8"),
         ("Qwen3", "qwen3", {"head_dim": 16}, "parameters"),
         ("Gemma", "gemma", {"head_dim": 16}, "of architecture gemma; of GGUF files, expected"),
