@@ -36,6 +36,19 @@ def list_texts(texts: Sequence[str]) -> list[str]:
     return listed
 
 
+class RefusedTextError(ValueError):
+    """An encoder cannot read one of the texts of a call.
+
+    Attributes:
+        at: position of the text.
+        reason: why, without saying which.
+    """
+
+    def __init__(self, at: int, reason: str) -> None:
+        super().__init__(f"text {at + 1}: {reason}")
+        self.at, self.reason = at, reason
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Representation:
     """Rows that stand for texts: dense unit vectors, sparse non-negative vectors, or both.

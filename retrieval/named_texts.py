@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from embedder.arguments import check_kind
-from embedder.types import Encoder, Representation, Role
+from embedder.types import Encoder, RefusedTextError, Representation, Role
 
 
 def encode_named(
@@ -11,8 +11,8 @@ def encode_named(
 ) -> Representation:
     """Encode texts in order.
 
-    Where that fails, texts are encoded one by one to find the one that it fails on: batches are
-    sorted and cached, so that the encoder itself knows no names.
+    Where that fails and the encoder does not say on which text, texts are encoded one by one to
+    find it: batches are sorted and cached, so that the encoder itself knows no names.
 
     Args:
         encoder: of the texts.
@@ -26,6 +26,8 @@ def encode_named(
     """
     try:
         rows = encoder.encode(texts, role)
+    except RefusedTextError as refusal:
+        raise ValueError(f"{names[refusal.at]}: {refusal.reason}") from refusal
     except ValueError as failure:
         failed = [_failure(encoder, text, role) for text in texts[:2]]
         if len(failed) > 1 and all(failed):

@@ -5,9 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from embedder.arguments import check_names, check_options, check_path
+from embedder.checkpoints.addresses import is_remote
 from embedder.checkpoints.trust import ModelAccess, check_model
 from embedder.encoders.load import load_from_spec
-from embedder.encoders.specs import BM25Spec, EncoderSpec, LLMSpec, from_json, full_place, models_of
+from embedder.encoders.specs import (
+    BM25Spec,
+    EncoderSpec,
+    LLMSpec,
+    RemoteSpec,
+    from_json,
+    full_place,
+    models_of,
+)
 from embedder.models.loading import LLMOptions
 from embedder.types import Encoder
 from index.folder import Index
@@ -79,6 +88,7 @@ def load_specs(specs: Mapping[str, str], access: ModelAccess | None = None) -> d
     Raises:
         ValueError: a spec cannot be read, names a model that this machine's user has not chosen,
             or that model cannot be loaded.
+        ConnectionError: a server does not answer.
     """
     access = access or ModelAccess()
     options = LLMOptions(device=access.device, trust_remote_code=access.trust_remote_code)
@@ -87,7 +97,8 @@ def load_specs(specs: Mapping[str, str], access: ModelAccess | None = None) -> d
     for channel, stored in specs.items():
         spec = from_json(stored, channel)
         check_spec(spec, access)
-        if access.model and isinstance(spec, LLMSpec):
+        if _has_moved(spec, access):
+            assert not isinstance(spec, BM25Spec), spec
             spec = replace(spec, model=full_place(access.model))
         if spec not in loaded:
             loaded[spec] = load_from_spec(spec, options)
@@ -104,7 +115,7 @@ def check_spec(spec: EncoderSpec, access: ModelAccess) -> None:
     if isinstance(spec, BM25Spec):
         return
     model, *rewriting = models_of(spec)
-    if not (access.model and isinstance(spec, LLMSpec)):
+    if not _has_moved(spec, access):
         check_model(model, access.allow_model)
     for name in rewriting:
         check_model(name, access.allow_model)
@@ -113,6 +124,12 @@ def check_spec(spec: EncoderSpec, access: ModelAccess) -> None:
             f"the index adapts queries by {spec.prompt.adapt!r}, a file relative to the working "
             "directory, which is not read: its path must be a full one"
         )
+
+
+def _has_moved(spec: EncoderSpec, access: ModelAccess) -> bool:
+    """Tell whether the user says where the model of a spec is now."""
+    kind = RemoteSpec if is_remote(access.model) else LLMSpec
+    return bool(access.model) and isinstance(spec, kind)
 
 
 def choose_channels(index: Index, channels: Sequence[str]) -> list[str]:

@@ -24,7 +24,7 @@ MOST = 16  # modules of a folder
 ORDER: dict[str, list[str | set[str]]] = {
     "embedder": [
         *({"arguments", "files", "locks", "progress", "role"}, "types"),
-        *("text", "prompts", "inputs", "checkpoints", "models", "methods"),
+        *("text", "prompts", "inputs", "checkpoints", "remote", "models", "methods"),
         *("encoders", "inspect", "train"),
     ],
     "index": ["storage", "base", "topk", "channels"],

@@ -1,11 +1,12 @@
 """Which models an index may name: a stranger's index must not choose what this machine loads.
 
 A model of MODEL_NAMES, and what lies at a full path, are read without asking. A name on the hub
-is read where this machine's user has named it before, in a command or a program; the user's own
-state folder remembers that. A folder relative to the working directory could come with the index,
-and is never read.
+is read, and a server is sent queries, where this machine's user has named it before, in a command
+or a program; the user's own state folder remembers that. A folder relative to the working
+directory could come with the index, and is never read.
 """
 
+import hashlib
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,8 +15,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from embedder.arguments import check_fields
+from embedder.checkpoints.addresses import is_remote, parse_remote
 from embedder.checkpoints.named_models import MODEL_NAMES
 from embedder.files.durable import open_new
+
+_LONGEST = 200  # characters of a file's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +27,12 @@ class ModelAccess:
     """Where the models of an index run when it is searched or added to, and which are allowed.
 
     Attributes:
-        model: where the language model of the index lies now, if it has moved; its fingerprint is
-            compared.
+        model: where the language model of the index, or the server of its embedder, lies now, if
+            it has moved; its fingerprint is compared.
         device: cpu, cuda, cuda:1, mps, or auto.
         trust_remote_code: run Python code that comes with the model. Off unless chosen.
-        allow_model: a model of the Hugging Face hub that the index names and the user trusts.
+        allow_model: a model of the Hugging Face hub, or behind an address, that the index names
+            and the user trusts.
     """
 
     model: str = ""
@@ -51,14 +56,16 @@ def state_folder() -> Path:
 
 
 def remember_models(names: Iterable[str]) -> None:
-    """Remember that this machine's user has chosen models of the hub; folders need no memory."""
-    folder = state_folder() / "models"
+    """Remember that this machine's user has chosen models of the hub, or addresses.
+
+    Folders need no memory.
+    """
     for name in names:
-        file = folder / quote(name, safe="")
-        if not is_hub_name(name) or file.exists():
+        file = _memory(name)
+        if not (is_remote(name) or is_hub_name(name)):
             continue
-        with suppress(OSError):  # nowhere to write: the user is asked again
-            folder.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # nowhere to write, or there already: the user is asked again
+            file.parent.mkdir(parents=True, exist_ok=True)
             open_new(file).close()
 
 
@@ -80,7 +87,7 @@ def check_model(name: str, allowed: str = "") -> None:
     """
     if name in MODEL_NAMES or Path(name).is_absolute():
         return
-    if not is_hub_name(name):
+    if not is_remote(name) and not is_hub_name(name):
         raise ValueError(
             f"the index names the model {name!r}, a folder relative to the working directory, "
             "which is not read: it may have come with the index; where you trust it, "
@@ -88,9 +95,23 @@ def check_model(name: str, allowed: str = "") -> None:
         )
     if name == allowed:
         remember_models([name])
-    elif not (state_folder() / "models" / quote(name, safe="")).is_file():
+    elif not _memory(name).is_file():
+        model = (
+            f"{name!r}, a server that queries would be sent to,"
+            if is_remote(name)
+            else f"{name!r} of the Hugging Face hub,"
+        )
         raise ValueError(
-            f"the index names the model {name!r} of the Hugging Face hub, which was not used on "
+            f"the index names the model {model} which was not used on "
             f"this machine before; where you trust it, add --allow-model {name} (asked once; "
             "allow_model of ModelAccess in Python)"
         )
+
+
+def _memory(name: str) -> Path:
+    """Return the file whose presence says that the user has named a model or a server."""
+    kind, named = ("servers", parse_remote(name).place) if is_remote(name) else ("models", name)
+    quoted = quote(named, safe="")
+    if len(quoted) > _LONGEST:
+        quoted = hashlib.sha256(named.encode()).hexdigest()
+    return state_folder() / kind / quoted

@@ -1,9 +1,11 @@
 """The one door to an encoder: by the name of a model and a prompt, or again from its spec."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from embedder.arguments import check_names, check_options, check_path
+from embedder.checkpoints.addresses import is_remote
 from embedder.checkpoints.bundled import BUNDLED_MODEL, BUNDLED_NAME
 from embedder.checkpoints.named_models import PACKAGED_MODELS, model_place
 from embedder.checkpoints.trust import remember_models
@@ -11,6 +13,7 @@ from embedder.encoders.specs import (
     BM25Spec,
     EncoderSpec,
     LLMSpec,
+    RemoteSpec,
     SbertSpec,
     full_place,
     models_of,
@@ -36,11 +39,13 @@ def load_encoder(
 
     Args:
         model: a causal LM by hub name or folder, or "bundled"; "sbert:NAME", a
-            sentence-transformers model; "bm25" or "bm25:LANGUAGE".
+            sentence-transformers model; "tei:URL" or "openai:MODEL@URL", a model that a server
+            has; "bm25" or "bm25:LANGUAGE".
         prompt: a value, a library name or a .toml file. None takes the model folder's own
-            prompt.toml, else "promptreps"; for a sentence-transformers model, its own prompts.
-        options: how a model is run; of a sentence-transformers model the device and the trust
-            count only.
+            prompt.toml, else "promptreps"; for a sentence-transformers model, its own prompts;
+            for a server's, none.
+        options: how a model is run; of a sentence-transformers model the device, the trust, the
+            token budget and the variant count, of a server's the variant only.
         channels: some of "dense" and "sparse"; the other is not computed. None is all that the
             prompt reads.
         texts: the collection that a prompt with a sample draws its examples from; read only then.
@@ -51,6 +56,7 @@ def load_encoder(
     Raises:
         TypeError: an argument is of another type.
         ValueError: no such model can be loaded, or the arguments do not go together.
+        ConnectionError: a server does not answer.
 
     >>> encoder = lw.load_encoder("bundled", prompt="prompteol")
     >>> encoder.encode_query(["green tea", "black rock"]).shape
@@ -70,15 +76,25 @@ def load_encoder(
 
         if prompt is not None:
             raise ValueError(f"{name} reads texts without a prompt; leave out prompt")
+        options.variant.check(BM25, ())
         spec = BM25Spec(name[len(BM25) + 1 :] or "english", ANALYSIS)
+    elif is_remote(name):
+        spec = RemoteSpec(name, prompt, variant=options.variant)
     elif name.startswith(SBERT):
         own = prompt and with_full_paths(prompt)
-        spec = SbertSpec(full_place(name.removeprefix(SBERT)), own)
+        spec = SbertSpec(full_place(name.removeprefix(SBERT)), own, variant=options.variant)
     else:
         chosen = with_full_paths(prompt or own_prompt(name))
         reads = _channels(chosen, channels)
         place = full_place(name)
-        spec = LLMSpec(place, chosen, reads, options.dtype, options.max_text_tokens)
+        spec = LLMSpec(
+            place,
+            chosen,
+            reads,
+            options.dtype,
+            options.max_text_tokens,
+            variant=options.variant,
+        )
     encoder = load_from_spec(spec, options, texts)
     remember_models(models_of(spec))
     return encoder
@@ -91,7 +107,7 @@ def load_from_spec(
 
     Args:
         spec: of `spec_of`, or read from an index.
-        options: where and how a model runs; dtype and max_text_tokens are the spec's.
+        options: where and how a model runs; dtype, max_text_tokens and variant are the spec's.
         texts: as for `load_encoder`.
     """
     options = options or LLMOptions()
@@ -99,10 +115,17 @@ def load_from_spec(
         from embedder.encoders.bm25 import BM25Encoder
 
         return BM25Encoder(spec.language, analysis=spec.analysis)
+    if isinstance(spec, RemoteSpec):
+        from embedder.remote.encoder import RemoteEncoder
+
+        remote = RemoteEncoder.load(spec.model, spec.prompt, spec.variant)
+        remote.spec = spec
+        return remote
+    options = replace(options, variant=spec.variant)
     if isinstance(spec, SbertSpec):
         from embedder.encoders.sbert import SbertEncoder
 
-        return SbertEncoder.load(spec.model, options.device, spec.prompt, options.trust_remote_code)
+        return SbertEncoder.load(spec.model, options, spec.prompt)
     place = model_place(spec.model)  # before slow imports: what takes long is told at once
 
     from embedder.encoders.prompted import load_prompted

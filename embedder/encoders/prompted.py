@@ -13,6 +13,7 @@ from embedder.methods.geneol import Rewriter
 from embedder.models.backbone import Backbone
 from embedder.models.generation import Generator
 from embedder.models.loading import LLMOptions, load_backbone
+from embedder.remote.encoder import RemoteEncoder
 from embedder.types import Encoder, inner_encoder
 
 PromptedEncoder = LLMEncoder | AdaptedEncoder | RewritingEncoder
@@ -58,7 +59,7 @@ def with_task(encoder: Encoder, task: str, reads: tuple[str, ...] | None = None)
         inner = language_model_of(encoder)
         assert inner is not None, encoder  # a spec of a language model is of one
         return _bind(spec, inner.backbone, inner.options, generator)
-    if isinstance(encoder, SbertEncoder) and encoder.prompt is not None and task:
+    if isinstance(encoder, SbertEncoder | RemoteEncoder) and encoder.prompt is not None and task:
         return encoder.with_prompt(replace(encoder.prompt, task=task))
     return encoder
 

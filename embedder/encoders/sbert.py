@@ -26,6 +26,7 @@ from embedder.encoders.sbert_texts import texts_as_text
 from embedder.encoders.specs import SbertSpec, full_place, with_full_paths
 from embedder.locks import lock_of
 from embedder.models.digests import tokenizer_digest, weights_digest
+from embedder.models.loading import LLMOptions
 from embedder.progress import tell_encoded
 from embedder.prompts.prompt import Prompt
 from embedder.text_encoder import TextEncoder
@@ -76,28 +77,24 @@ class SbertEncoder(TextEncoder):
 
     @staticmethod
     def load(
-        name: str,
-        device: str = "auto",
-        prompt: Prompt | None = None,
-        trust_remote_code: bool = False,
+        name: str, options: LLMOptions | None = None, prompt: Prompt | None = None
     ) -> "SbertEncoder":
         """Load by hub name or folder; the folder says whether the model is dense or sparse.
 
         Args:
             name: hub name or folder.
-            device: cpu, cuda, ..., or auto.
+            options: how it runs; its dtype and max_text_tokens do not count.
             prompt: a plain wording for queries and documents; None is the model's own.
-            trust_remote_code: run Python code that comes with the model.
 
         Raises:
             ValueError: no model could be loaded, or it cannot follow the prompt.
         """
         from sentence_transformers import SentenceTransformer, SparseEncoder
 
-        whole = whole_name(name)
+        whole, options = whole_name(name), options or LLMOptions()
         place: dict[str, Any] = {
-            "device": resolve_device(device),
-            "trust_remote_code": trust_remote_code,
+            "device": resolve_device(options.device),
+            "trust_remote_code": options.trust_remote_code,
             "local_files_only": is_local_only(whole, MODULE_FILES),
             "model_kwargs": {"use_safetensors": True},  # pickles run code
         }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from embedder.inputs.render import choose_form, leading_specials, rendered, text_ids
+from embedder.prompts.plain_rules import check_plain, refuse_rules
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.template import Template, TemplatePart
 from embedder.types import Role
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
 
 # Where a model keeps its own prompts, as its encode_query and encode_document look for them.
 _OWN = {Role.QUERY: ("query",), Role.DOCUMENT: ("document", "passage", "corpus")}
-_SLOTS = {"literal", "text", "task", "bos", "eos", "|"}
-_RULES = ("prepend", "contrast", "filter", "select", "rewrite", "sample", "text_rules")
+_LIBRARY = "sentence-transformers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,10 @@ def sbert_wordings(
     wordings = {}
     for role in Role:
         templates = form.templates(role)
-        _refuse(prompt, [*_in_wording(templates), *_in_rules(prompt)])
+        check_plain(prompt, templates, _LIBRARY, ("bos", "eos"))
         wordings[role] = _wording(templates[0], prompt, model.tokenizer)
     if any(wording.prompt for wording in wordings.values()):
-        _refuse(prompt, _in_pooling(prompt, model))
+        refuse_rules(prompt, _in_pooling(prompt, model), _LIBRARY)
     return wordings
 
 
@@ -108,7 +108,7 @@ def _wording(
     first, last = _own_specials(tokenizer)
     missing = prompt.specials == "none" and not before.startswith(first)
     rule = f"specials = none, since its tokenizer puts {first} before every text"
-    _refuse(prompt, [(missing, rule)])
+    refuse_rules(prompt, [(missing, rule)], _LIBRARY)
     before, after = before.removeprefix(first), after.removesuffix(last)
     spoken = before.rstrip(" ")
     return SbertWording(spoken, before[len(spoken) :], after)
@@ -127,41 +127,6 @@ def _own_specials(tokenizer: "PreTrainedTokenizerBase") -> tuple[str, str]:
     tokens = tokenizer.convert_ids_to_tokens(full)
     end = first + len(text_ids(tokenizer, "a"))
     return "".join(tokens[:first]), "".join(tokens[end:])
-
-
-def _refuse(prompt: Prompt, rules: Sequence[tuple[bool, str]]) -> None:
-    for broken, rule in rules:
-        if broken:
-            raise ValueError(
-                f"prompt {prompt.name!r}: sentence-transformers cannot follow {rule}; it takes "
-                "a plain wording with one {text} for each role, and pools as the model does"
-            )
-
-
-def _in_wording(templates: Sequence[Template]) -> list[tuple[bool, str]]:
-    strange = sorted({kind for template in templates for kind in template.kinds} - _SLOTS)
-    return [
-        (len(templates) > 1, "several wordings of one role"),
-        (any(template.chat for template in templates), "a chat turn (user = ...)"),
-        (any(template.texts > 1 for template in templates), "a second {text}"),
-        (bool(strange), f"{{{'}, {'.join(strange)}}}"),
-    ]
-
-
-def _in_rules(prompt: Prompt) -> list[tuple[bool, str]]:
-    reading = prompt.reading
-    return [
-        *((bool(getattr(prompt, rule)), _spelled(rule)) for rule in _RULES),
-        (reading.mode != "first-token", f"read.mode = {reading.mode}"),
-        (reading.span == "copy", "read.span = copy"),
-        (reading.pool == "max", "read.pool = max"),
-        (reading.layer != -1, f"read.layer = {reading.layer}"),
-        (reading.norm != "top", f"read.norm = {reading.norm}"),
-    ]
-
-
-def _spelled(rule: str) -> str:
-    return rule if rule == "text_rules" else f"[{rule}]"
 
 
 def _in_pooling(

@@ -6,12 +6,15 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from embedder.checkpoints.addresses import is_remote
 from embedder.checkpoints.named_models import MODEL_NAMES
+from embedder.checkpoints.variant import DEFAULT_VARIANT, ModelVariant
 from embedder.files.config_file import fill, parse_json
 from embedder.files.typed_values import fill_value
 from embedder.prompts.files import format_prompt, parse_prompt
 from embedder.prompts.method_rules import PostRules
 from embedder.prompts.prompt import Prompt
+from embedder.remote.spec import RemoteSpec as RemoteSpec
 from embedder.types import Encoder
 
 CHANNELS = ("dense", "sparse", "bm25")
@@ -28,6 +31,7 @@ class LLMSpec:
         reads: "dense", "sparse" or both; one pass gives both.
         dtype: as in LLMOptions; resolved, so that another machine computes the same.
         max_text_tokens: as in LLMOptions.
+        variant: the form of the model: its revision, and whether it is quantised.
     """
 
     model: str
@@ -36,6 +40,7 @@ class LLMSpec:
     dtype: str = "auto"
     max_text_tokens: int = 512
     kind: str = "llm"
+    variant: ModelVariant = DEFAULT_VARIANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +50,13 @@ class SbertSpec:
     Attributes:
         model: Hugging Face name or absolute folder.
         prompt: None means the prompts that the model carries.
+        variant: the form of the model.
     """
 
     model: str
     prompt: Prompt | None = None
     kind: str = "sbert"
+    variant: ModelVariant = DEFAULT_VARIANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +73,22 @@ class BM25Spec:
     kind: str = "bm25"
 
 
-EncoderSpec = LLMSpec | SbertSpec | BM25Spec
-_KINDS: Mapping[str, type[EncoderSpec]] = {"llm": LLMSpec, "sbert": SbertSpec, "bm25": BM25Spec}
+EncoderSpec = LLMSpec | SbertSpec | RemoteSpec | BM25Spec
+_KINDS: Mapping[str, type[EncoderSpec]] = {
+    "llm": LLMSpec,
+    "sbert": SbertSpec,
+    "remote": RemoteSpec,
+    "bm25": BM25Spec,
+}
 
 
 def to_json(spec: EncoderSpec) -> str:
-    """Write a spec as canonical JSON, its prompt as TOML."""
+    """Write a spec as canonical JSON, its prompt as TOML; a variant only where there is one."""
     stored: dict[str, Any] = {field.name: getattr(spec, field.name) for field in fields(spec)}
     if "prompt" in stored:
         stored["prompt"] = format_prompt(stored["prompt"]) if stored["prompt"] else ""
+    variant = stored.pop("variant", DEFAULT_VARIANT)
+    stored |= {"variant": variant.facts} if variant.facts else {}
     return json.dumps(stored, sort_keys=True, ensure_ascii=False)
 
 
@@ -114,7 +128,7 @@ def channels_of(encoder: Encoder) -> tuple[str, ...]:
     spec = known_spec(encoder)
     if isinstance(spec, BM25Spec):
         return ("bm25",)
-    if isinstance(spec, SbertSpec):
+    if isinstance(spec, SbertSpec | RemoteSpec):
         return ("sparse" if getattr(encoder, "sparse", False) else "dense",)
     return tuple(name for name in CHANNELS if name in spec.reads)
 
@@ -154,7 +168,8 @@ def models_of(spec: EncoderSpec) -> list[str]:
 def full_place(model: str | Path) -> str:
     """Return a model's path in full, since an index is searched from anywhere; names stay."""
     name = str(model)
-    return str(Path(name).resolve()) if name not in MODEL_NAMES and Path(name).exists() else name
+    named = name in MODEL_NAMES or is_remote(name)
+    return str(Path(name).resolve()) if not named and Path(name).exists() else name
 
 
 def with_full_paths(prompt: Prompt) -> Prompt:

@@ -1,23 +1,14 @@
 """Chat models that propose or judge: loaded here, or behind an OpenAI-compatible address."""
 
-import http.client
-import json
-import os
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from typing import Any, Protocol
-from urllib.parse import urlparse
 
-from embedder.files.config_file import parse_json
 from embedder.inputs.conversation import Turn
 from embedder.models.generation import GenerationOptions, Generator
+from embedder.remote.http_client import TIMEOUT, JsonClient, ServerError
 
 KEYS = ("LASTWORD_API_KEY", "OPENAI_API_KEY")
-LOCAL = ("localhost", "127.0.0.1", "::1")
 _SCHEMES = ("http://", "https://")
-TIMEOUT = 120.0  # seconds
-MOST_BYTES = 64 << 20  # of an answer
 TEMPERATURE = 1.0
 
 
@@ -62,26 +53,9 @@ class AddressChat:
         Raises:
             ValueError: it is no address, or neither https nor this machine's.
         """
-        parts = urlparse(address)
-        if parts.username or parts.password or parts.query or parts.fragment:
-            # Not repeated in the message: names and messages end up in journals and logs.
-            raise ValueError(
-                "a chat address holds no user, password, query or fragment; give a key by "
-                f"the environment variable {KEYS[0]}"
-            )
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"a chat address is like http://localhost:8000/v1; got {address!r}")
-        if parts.scheme == "http" and parts.hostname not in LOCAL:
-            raise ValueError(
-                f"{address} is neither https nor this machine's: a key and texts would go over "
-                "the network for all to read"
-            )
+        self._client = JsonClient(address, KEYS, timeout)
         self.name = f"{model or 'default'} at {address}"
-        self._address, self._model, self._timeout = address.rstrip("/"), model, timeout
-        ways: list[urllib.request.BaseHandler] = [_NoRedirect()]
-        if parts.hostname in LOCAL:  # what is meant for this machine does not go through a proxy
-            ways.append(urllib.request.ProxyHandler({}))
-        self._opener = urllib.request.build_opener(*ways)
+        self._model = model
 
     def answer(self, turns: Sequence[Turn], seed: int, most_tokens: int) -> str:
         """Return the first choice."""
@@ -93,32 +67,16 @@ class AddressChat:
         }
         if self._model:
             body["model"] = self._model
-        key = next((os.environ[name] for name in KEYS if os.environ.get(name)), "")
-        headers = {"Content-Type": "application/json"}
-        headers |= {"Authorization": f"Bearer {key}"} if key else {}
-        request = urllib.request.Request(
-            f"{self._address}/chat/completions", json.dumps(body).encode(), headers
-        )
         try:
-            with self._opener.open(request, timeout=self._timeout) as response:
-                answer = parse_json(response.read(MOST_BYTES), "its answer", finite=False)
-        except urllib.error.HTTPError as error:
-            raise ValueError(f"{self._address} answered {error.code} {error.reason}") from error
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise ValueError(f"{self._address} cannot be asked: {reason}") from error
+            answer = self._client.ask("/chat/completions", body).value
+        except ServerError as error:
+            raise ValueError(str(error)) from error
         try:
             text = answer["choices"][0]["message"]["content"]
         except (KeyError, IndexError, TypeError) as error:
-            raise ValueError(f"{self._address} gave no answer: {str(answer)[:200]}") from error
+            address = self._client.address
+            raise ValueError(f"{address} gave no answer: {str(answer)[:200]}") from error
         return text if isinstance(text, str) else ""  # null where thinking took all tokens
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: urllib would take the key along to wherever it leads."""
-
-    def redirect_request(self, *_: object) -> None:
-        """Make no other request, so that the redirect becomes an error with its code."""
 
 
 def open_chat(named: str) -> Chat:

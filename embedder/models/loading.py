@@ -19,6 +19,7 @@ from embedder.checkpoints.hub import cached_folder, is_local_only
 from embedder.checkpoints.library_errors import named_errors, quiet_transformers
 from embedder.checkpoints.model_folder import check_folder
 from embedder.checkpoints.named_models import model_place
+from embedder.checkpoints.variant import DEFAULT_VARIANT, ModelVariant
 from embedder.inputs.chat_template import prepare_rendering
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class LLMOptions:
         device: cpu, cuda, cuda:1, mps, or auto.
         token_budget: tokens per batch, padding included; 0 chooses by device.
         trust_remote_code: run Python code that comes with the model. Off unless asked for.
+        variant: which form of the model.
     """
 
     max_text_tokens: int = 512
@@ -48,6 +50,7 @@ class LLMOptions:
     device: str = "auto"
     token_budget: int = 0
     trust_remote_code: bool = False
+    variant: ModelVariant = DEFAULT_VARIANT
 
     def __post_init__(self) -> None:
         check_fields(self)

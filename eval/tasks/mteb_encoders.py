@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embedder.checkpoints.addresses import is_remote
 from embedder.checkpoints.trust import ModelAccess
 from embedder.encoders.specs import BM25Spec, EncoderSpec, spec_of, specs_of, to_json
 from embedder.files.content_hash import content_hash
@@ -130,6 +131,7 @@ def describe(
     specs = specs_of(encoders)
     dense = encoders.get("dense")
     model = getattr(specs.get("dense"), "model", "")
+    on_hub = "/" in model and not is_remote(model) and not Path(model).exists()
     return ModelMeta(
         name=name or _name(specs),
         revision=content_hash(facts),
@@ -142,7 +144,7 @@ def describe(
         embed_dim=_width(dense) if dense else None,
         similarity_fn_name=ScoringFunction.COSINE,
         use_instructions=takes_task(encoders),
-        adapted_from=model if "/" in model and not Path(model).exists() else None,
+        adapted_from=model if on_hub else None,
         model_type=["hybrid" if len(encoders) > 1 else "dense" if dense else "sparse"],
         **_size(dense),
         **dict.fromkeys(_UNKNOWN),

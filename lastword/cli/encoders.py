@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from embedder.checkpoints.addresses import is_remote
 from embedder.checkpoints.bundled import BUNDLED_NAME
 from lastword.cli.options import EncoderOptions
 from lastword.cli.parse import choose_names
@@ -66,31 +67,33 @@ def model_channels(
 
     channels = tuple(name for name in channel_names(reading.channels) if name != "bm25")
     if reading.embedder:
-        return _sbert_channels(reading, channels)
+        return _embedder_channels(reading, channels)
     prompt = _chosen_prompt(reading) or _with_task(own_prompt(reading.model), reading.task)
     encoder = load_encoder(reading.model, prompt, reading.llm_options(), channels or None, texts)
     return dict.fromkeys(channels_of(encoder), encoder)
 
 
-def _sbert_channels(reading: EncoderOptions, channels: Sequence[str]) -> dict[str, "Encoder"]:
+def _embedder_channels(reading: EncoderOptions, channels: Sequence[str]) -> dict[str, "Encoder"]:
     from embedder.encoders.load import load_encoder
     from embedder.encoders.specs import channels_of
 
-    name = reading.embedder.removeprefix(_SBERT)
-    if name == reading.embedder or not name:
+    name = reading.embedder
+    if not is_remote(name) and (not name.startswith(_SBERT) or name == _SBERT):
         raise ValueError(
-            f"--embedder takes sbert:NAME, a sentence-transformers model; got {reading.embedder!r}"
+            "--embedder takes sbert:NAME, a sentence-transformers model, or a server's as "
+            f"tei:URL or openai:MODEL@URL; got {name!r}"
         )
     if reading.model != BUNDLED_NAME:
         raise ValueError("--embedder stands in place of a language model; leave out --model")
     prompt = _chosen_prompt(reading)
     if prompt is None and reading.task:
         raise ValueError("--task stands for {task} in a --prompt, and none is given")
-    encoder = load_encoder(reading.embedder, prompt, reading.llm_options())
+    encoder = load_encoder(name, prompt, reading.llm_options())
     (kind,) = channels_of(encoder)
     if set(channels) - {kind}:
         raise ValueError(
-            f"{name} gives {kind} rows only; leave out --channels, or take {kind},bm25"
+            f"{name.removeprefix(_SBERT)} gives {kind} rows only; leave out --channels, or take "
+            f"{kind},bm25"
         )
     return {kind: encoder}
 

@@ -93,7 +93,11 @@ class EncoderOptions(ModelChoice):
 
     embedder: Annotated[
         str,
-        model_option("Instead of a language model: sbert:NAME, any sentence-transformers model."),
+        model_option(
+            "Instead of a language model: sbert:NAME, any sentence-transformers model; or a "
+            "server's: tei:URL (text-embeddings-inference) or openai:MODEL@URL.",
+            metavar="NAME",
+        ),
     ] = ""
     prompt: Annotated[
         str,
@@ -127,7 +131,8 @@ class DeviceOptions(ModelAccess):
     model: Annotated[
         str,
         model_option(
-            "Where the language model of the index lies now, if it has moved. "
+            "Where the language model of the index lies now, or tei:URL or openai:MODEL@URL for "
+            "the server of its embedder, if it has moved. "
             "It must be the same model: the fingerprint is compared."
         ),
     ] = ""
@@ -136,8 +141,8 @@ class DeviceOptions(ModelAccess):
     allow_model: Annotated[
         str,
         model_option(
-            "A model of the Hugging Face hub that the index names and that you trust; asked for "
-            "once, where no command of yours has used it before.",
+            "A model of the Hugging Face hub, or a server's, that the index names and that you "
+            "trust; asked for once, where no command of yours has used it before.",
             metavar="NAME",
         ),
     ] = ""

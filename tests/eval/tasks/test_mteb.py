@@ -121,7 +121,7 @@ def test_on_mock_tasks_of_all_types_the_dense_model_scores_as_mtebs_own() -> Non
     from mteb.mocks import MOCK_TASK_TEST_GRID_MONOLINGUAL
     from mteb.models import SentenceTransformerEncoderWrapper
 
-    encoder = SbertEncoder.load(str(MINILM), "cpu")
+    encoder = SbertEncoder.load(str(MINILM))
     tasks = [task for task in MOCK_TASK_TEST_GRID_MONOLINGUAL if len(task.hf_subsets) == 1]
     ours = scores(DenseModel(described("dense"), lambda task: {"dense": encoder}), tasks)
     theirs = scores(SentenceTransformerEncoderWrapper(encoder.model), tasks)

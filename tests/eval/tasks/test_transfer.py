@@ -186,6 +186,6 @@ def test_a_real_model_tells_subjective_sentences_from_objective_ones() -> None:
     whole = read_labelled(SHARED / "subj.tsv")
     some = slice(0, None, 100)
     part = LabelledItems(whole.items[some], whole.labels[some])
-    rows = SentenceRows(SbertEncoder.load(str(MINILM), "cpu"))
+    rows = SentenceRows(SbertEncoder.load(str(MINILM)))
     got = judge_task(LabelledTask("subj", {"all": part}), rows, Protocol(3))
     assert got.size == 100 and got.measures["accuracy"] > 0.75

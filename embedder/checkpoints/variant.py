@@ -1,0 +1,75 @@
+"""Which form of a model is loaded: all that changes its vectors beside weights and prompt."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from embedder.arguments import check_fields
+from embedder.files.typed_values import fill_value
+
+Backend = Literal["torch", "onnx", "openvino"]
+Quantisation = Literal["", "8bit", "4bit"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVariant:
+    """A form of a model. Every model has some of these, and refuses the others.
+
+    Attributes:
+        revision: branch, tag or commit on the Hugging Face hub; "" is the newest.
+        quantize: 8bit or 4bit, weights rounded while they are loaded, by bitsandbytes.
+        backend: what computes a sentence-transformers model: torch, onnx or openvino.
+        truncate_dim: leading dimensions of a dense row that are kept, of a model that was trained
+            for it (Kusupati et al., NeurIPS 2022); 0 keeps all.
+        prompt_names: prompts that the model itself carries, by name: one for queries and
+            documents, or one for each; none is what the model names for them.
+    """
+
+    revision: str = ""
+    quantize: Quantisation = ""
+    backend: Backend = "torch"
+    truncate_dim: int = 0
+    prompt_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        fill_value(Quantisation, self.quantize, "quantize")
+        fill_value(Backend, self.backend, "backend")
+        if self.truncate_dim < 0:
+            raise ValueError(f"truncate_dim must be at least 0; got {self.truncate_dim}")
+        if len(self.prompt_names) > 2 or "" in self.prompt_names:
+            raise ValueError(
+                "prompt_names takes one name, or one for queries and one for documents; "
+                f"got {list(self.prompt_names)}"
+            )
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is not as it is by default, by name, as JSON holds it."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["prompt_names"] = list(self.prompt_names)
+        plain = dict(revision="", quantize="", backend="torch", truncate_dim=0, prompt_names=[])
+        return {name: value for name, value in values.items() if value != plain[name]}
+
+    def check(self, model: str, known: Collection[str]) -> None:
+        """Refuse what a kind of model does not have.
+
+        Args:
+            model: which, for messages.
+            known: names of fields that it has.
+
+        Raises:
+            ValueError: names the first other field that is set.
+        """
+        if strange := [name for name in self.facts if name not in known]:
+            takes = f"it takes {', '.join(known)}" if known else "it has one form only"
+            raise ValueError(f"{strange[0]} is nothing that {model} has: {takes}")
+
+    def prompt_name(self, query: bool) -> str:
+        """Return the name of the prompt of a side, "" where none is chosen."""
+        if not self.prompt_names:
+            return ""
+        return self.prompt_names[0 if query else -1]
+
+
+DEFAULT_VARIANT = ModelVariant()

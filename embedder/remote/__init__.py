@@ -1,0 +1,1 @@
+"""Servers that embed texts, asked over HTTP."""

@@ -1,0 +1,70 @@
+"""OpenAI's embeddings interface, as OpenAI, vLLM, llama.cpp, Ollama and others serve it."""
+
+from collections.abc import Sequence
+from threading import Event
+from typing import Any
+
+from embedder.checkpoints.variant import ModelVariant
+from embedder.remote.answers import ServerRows, check_length, dense_rows
+from embedder.remote.http_client import JsonClient, RefusedRequestError, ServerAnswer
+from embedder.role import Role
+
+KEYS = ("LASTWORD_API_KEY", "OPENAI_API_KEY")
+_UNKNOWN_FIELD = (400, 422)
+
+
+class OpenAIServer:
+    """One model of a server of `POST ADDRESS/embeddings`.
+
+    Rows are asked for in base64, a quarter as long as numbers in JSON; where a server refuses
+    that, as numbers.
+
+    Attributes:
+        sparse: never.
+        facts: the model as the server names it, for a fingerprint.
+        most_texts: of one request.
+        most_requests: at once.
+
+    Raises:
+        ServerError: it is not there, or has no such model.
+    """
+
+    sparse = False
+    most_texts = most_requests = 2048
+
+    def __init__(self, client: JsonClient, model: str, variant: ModelVariant) -> None:
+        variant.check("a model behind OpenAI's interface", ("truncate_dim",))
+        self.client = client
+        self._body: dict[str, Any] = {"model": model, "encoding_format": "base64"}
+        if variant.truncate_dim:
+            self._body["dimensions"] = variant.truncate_dim
+        try:
+            answer = self._ask(["a text"], None)
+        except RefusedRequestError as refusal:
+            if refusal.status not in _UNKNOWN_FIELD:
+                raise
+            self._body["encoding_format"] = "float"
+            answer = self._ask(["a text"], None)
+        own = answer.value.get("model") if isinstance(answer.value, dict) else None
+        self.facts = {"kind": "openai", "model": own if isinstance(own, str) and own else model}
+
+    def embed(
+        self, strings: Sequence[str], role: Role, keep_end: bool, stopped: Event
+    ) -> ServerRows:
+        """Embed strings in order; see `TeiServer.embed`. One that is too long is refused."""
+        answer = self._ask(strings, stopped).value
+        answer = answer if isinstance(answer, dict) else {}
+        items = check_length(answer.get("data"), len(strings), "data")
+        rows: list[Any] = [None] * len(items)
+        for item in items:
+            item = item if isinstance(item, dict) else {}
+            place = item.get("index")
+            if type(place) is not int or not 0 <= place < len(rows) or rows[place] is not None:
+                raise ValueError(f"expected each index from 0 to {len(rows) - 1} once in data")
+            rows[place] = item.get("embedding")
+        usage = answer.get("usage")
+        tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+        return ServerRows(dense_rows(rows), None, {"tokens": tokens if type(tokens) is int else 0})
+
+    def _ask(self, strings: Sequence[str], stopped: Event | None) -> ServerAnswer:
+        return self.client.ask("/embeddings", self._body | {"input": list(strings)}, stopped)
