@@ -130,6 +130,11 @@ class Index:
         return len(self.manifest.segments)
 
     @property
+    def opened(self) -> Sequence[Segment]:
+        """The segments as they are mapped, for `index.live_rows`."""
+        return self._segments
+
+    @property
     def bytes(self) -> int:
         """Size on disk of this generation."""
         records = (record.files.values() for record in self.manifest.segments)

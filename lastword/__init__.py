@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from lastword.judging import Evaluation, compare, evaluate, tune
     from lastword.opening import build_engine as build
     from lastword.opening import open_engine as open  # noqa: A004  (as lastword.open)
+    from retrieval.exchange.formats import export_index, import_index
+    from retrieval.exchange.options import ExportOptions, ImportOptions
     from retrieval.open import open_retriever
     from retrieval.options import BuildOptions
 
@@ -32,13 +34,17 @@ _PLACES = {
     "BuildOptions": "retrieval.options:BuildOptions",
     "Document": "index.documents:Document",
     "Evaluation": "lastword.judging:Evaluation",
+    "ExportOptions": "retrieval.exchange.options:ExportOptions",
     "Hit": "lastword.hits:Hit",
+    "ImportOptions": "retrieval.exchange.options:ImportOptions",
     "SearchHits": "lastword.hits:SearchHits",
     "SearchEngine": "lastword.engine:SearchEngine",
     "build": "lastword.opening:build_engine",
     "compare": "lastword.judging:compare",
     "evaluate": "lastword.judging:evaluate",
     "evaluate_run": "eval.measures.measures:evaluate",
+    "export_index": "retrieval.exchange.formats:export_index",
+    "import_index": "retrieval.exchange.formats:import_index",
     "load_encoder": "embedder.encoders.load:load_encoder",
     "load_prompt": "embedder.prompts.files:load_prompt",
     "open": "lastword.opening:open_engine",
@@ -50,13 +56,17 @@ __all__ = [
     "BuildOptions",
     "Document",
     "Evaluation",
+    "ExportOptions",
     "Hit",
+    "ImportOptions",
     "SearchEngine",
     "SearchHits",
     "build",
     "compare",
     "evaluate",
     "evaluate_run",
+    "export_index",
+    "import_index",
     "load_encoder",
     "load_prompt",
     "open",

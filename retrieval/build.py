@@ -53,7 +53,7 @@ def build_index(
         return _build(documents, encoders, path, options or BuildOptions(), progress)
     except BaseException:  # Ctrl-C among them
         if absent:
-            _remove_unbegun(absent)
+            remove_unbegun(absent)
         raise
 
 
@@ -103,7 +103,7 @@ def _build(
     return BuildReport.of(total, done.consumed, time.perf_counter() - started)
 
 
-def _remove_unbegun(folders: Sequence[Path]) -> None:
+def remove_unbegun(folders: Sequence[Path]) -> None:
     """Remove folders that a failed build made, unless documents or encoded rows are in them.
 
     Args:

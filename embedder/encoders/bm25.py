@@ -26,6 +26,7 @@ from embedder.types import Representation, Role, fingerprint_of, list_texts
 VOCABULARY = 2**62
 ANALYSIS = 2  # raise when a rule below or in words.py changes what a text's terms are
 """1: Korean words whole, and no emoji. 2: pairs of syllables beside them, and emoji."""
+WHITESPACE = "whitespace"
 _REMEMBERED = 2**20  # words whose column is kept; bounds memory on a large collection
 _CLUSTER = regex.compile(r"\X")
 
@@ -41,7 +42,8 @@ class BM25Encoder(TextEncoder):
 
     Args:
         language: a Snowball algorithm ("english", "german", "porter", ...), or "none" for text
-            that is not to be stemmed.
+            that is not to be stemmed. "whitespace" takes what white space separates as it is: for
+            the terms of other programs.
         stop_words: a list in embedder/text/stop_words, "" for none; by default the language's own
             where there is one.
         analysis: 1 for an index that was made by the first rules, which knew neither pairs in
@@ -112,6 +114,15 @@ class BM25Encoder(TextEncoder):
                     unnamed.discard(column)
         return names
 
+    def learn_stems(self, texts: Iterable[str], stems: dict[int, str]) -> None:
+        """Add column -> term as it is counted, for the terms of texts."""
+        for text in texts:
+            for word in self.terms(text):
+                column = self._column(word)
+                if column is not None and column not in stems:
+                    with self._lock:
+                        stems[column] = self._stem(word)
+
     def overlooks(self, texts: Iterable[str]) -> bool:
         """Tell whether today's rules see terms in texts that those of this encoder do not."""
         if self._analysis == ANALYSIS:
@@ -121,6 +132,9 @@ class BM25Encoder(TextEncoder):
 
     def terms(self, text: str) -> Iterator[str]:
         """Yield the words of a text before they are stemmed, stop words among them, in order."""
+        if self._language == WHITESPACE:
+            yield from text.split()
+            return
         text = self._normalised(text)
         for word in find_words(text) if self._analysis == 1 else words_and_emoji(text):
             if word.isascii():
@@ -154,7 +168,7 @@ class BM25Encoder(TextEncoder):
             column = None
         else:
             with self._lock:
-                column = _hashed(self._stem(word))
+                column = hashed_column(self._stem(word))
         if len(self._columns) >= _REMEMBERED:
             self._columns = {}
         self._columns[word] = column
@@ -169,7 +183,7 @@ def _pairs(run: str) -> Iterator[str]:
 
 
 def _stemmer(language: str) -> Callable[[str], str]:
-    if language == "none":
+    if language in ("none", WHITESPACE):
         return str
     known = snowballstemmer.algorithms()
     if language not in known:
@@ -194,7 +208,8 @@ def _snowball_version() -> str:
     return "snowball " + ".".join(release.split(".")[:2])
 
 
-def _hashed(term: str) -> int:
+def hashed_column(term: str) -> int:
+    """Return the column of a term as it is counted, that is of a stem."""
     digest = hashlib.blake2b(term.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 2
 

@@ -1,0 +1,218 @@
+"""The commands that write an index in the formats of other programs, and read those."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from typer import Argument, Option, Typer
+
+from embedder.checkpoints.bundled import BUNDLED_NAME
+from embedder.files.name_lists import split_names
+from lastword.cli.command import command
+from lastword.cli.options import DeviceOptions, EncoderOptions, IndexPath, Output, model_option
+from lastword.cli.screen import Screen, counted, shell
+
+if TYPE_CHECKING:
+    from embedder.types import Encoder
+    from retrieval.exchange.options import ExportReport, ImportReport
+
+app = Typer()
+
+_LOST = {
+    "rounded_away": ("weight", "rounded to 0 and left out"),
+    "parted_documents": ("document", "of several rows, written as ID#0, ID#1, ..."),
+    "documents_without_rows": ("document", "without a row, which these files leave out"),
+    "parted_queries": ("query row", "written as lines of their own"),
+    "escaped_ids": ("id", "with white space, which is written %20"),
+    "escaped_terms": ("term", "with white space, which is written %20"),
+    "normalized": ("vector", "scaled to unit length"),
+    "other_lengths": ("document", "whose length is not the sum of its counts, which is used"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ExportFiles:
+    """What is written, and where."""
+
+    to: Annotated[
+        Literal["jsonvector", "faiss", "npz", "npy", "parquet", "beir"],
+        Option(
+            help="jsonvector: Anserini's JsonVectorCollection, as PromptReps writes it; "
+            "faiss: pyserini's index and docid; npz, npy: NumPy; parquet: id, text, vector, terms; "
+            "beir: texts, queries and judgements."
+        ),
+    ]
+    out: Annotated[Path, Option("--out", "-o", metavar="FOLDER", help="Folder to make.")]
+    channels: Annotated[
+        str, Option(help="Which rows, e.g. dense,bm25; by default the first of each kind.")
+    ] = ""
+    queries: Annotated[
+        Path | None,
+        Option(help="Queries to write too, encoded as a search does: .jsonl or .tsv."),
+    ] = None
+    qrels: Annotated[Path | None, Option(help="Judgements to write too; beir only.")] = None
+    scale: Annotated[
+        int, Option(min=1, help="jsonvector: weights are multiplied by it and rounded.")
+    ] = 100
+    overwrite: Annotated[
+        bool, Option("--overwrite", help="Replace files of the same names in the folder.")
+    ] = False
+
+
+@command(
+    app,
+    [
+        "lastword export my.index --to faiss -o out/faiss",
+        "lastword export my.index --to jsonvector -o out/sparse --queries queries.tsv",
+        "lastword export my.index --to parquet -o out/parquet --channels dense,bm25",
+        "lastword export my.index --to beir -o out/beir --queries q.jsonl --qrels test.tsv",
+    ],
+)
+def export(path: IndexPath, files: ExportFiles, running: DeviceOptions, output: Output) -> None:
+    """Write an index in a format of other programs.
+
+    docs/exchange.md says what each format carries, which program reads it, and what is lost.
+    """
+    from eval.data.qrels import read_qrels
+    from eval.data.queries import read_queries
+    from index.manifest_file import read_manifest
+    from retrieval.exchange.formats import export_index
+    from retrieval.exchange.options import ExportOptions
+
+    screen = Screen(output)
+    options = ExportOptions(
+        channels=tuple(split_names(files.channels)),
+        queries=read_queries(files.queries) if files.queries else {},
+        qrels=read_qrels(files.qrels) if files.qrels else {},
+        scale=files.scale,
+        overwrite=files.overwrite,
+    )
+    documents = read_manifest(path).documents
+    with screen.progress("Writing", documents, "documents") as advance:
+        report = export_index(path, files.to, files.out, options, access=running, progress=advance)
+    screen.result(asdict(report), *report.files)
+    _tell(screen, report)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedModel:
+    """Which model made the rows; without one they are searched by vectors or by terms."""
+
+    model: Annotated[str, model_option("Language model that made the rows.")] = ""
+    embedder: Annotated[
+        str, model_option("sbert:NAME, a sentence-transformers model that made the rows.")
+    ] = ""
+    prompt: Annotated[str, model_option("Prompt that they were made with: a name or file.")] = ""
+    task: Annotated[str, model_option("Stands for {task} in the prompt.", metavar="TEXT")] = ""
+    dtype: Annotated[str, model_option("auto, float32, bfloat16 or float16.")] = "auto"
+    device: Annotated[str, model_option("auto, cpu, cuda, cuda:1, ...")] = "auto"
+    language: Annotated[
+        str,
+        model_option(
+            "Words of channel bm25 were stemmed so: a Snowball language. By default terms are "
+            "words as they are, between white space."
+        ),
+    ] = ""
+    allow_model: Annotated[
+        str, model_option("A model that the file names and that you trust.", metavar="NAME")
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedRows:
+    """How rows are kept."""
+
+    channel: Annotated[
+        Literal["", "sparse", "bm25"],
+        Option(
+            help="Terms become this channel: sparse takes weights as they are, bm25 as counts.",
+            show_default=False,
+        ),
+    ] = ""
+    normalize: Annotated[
+        bool, Option("--normalize", help="Scale vectors to unit length, instead of refusing them.")
+    ] = False
+    factory: Annotated[
+        str, Option(help='FAISS factory of the dense channel: "Flat" is exact; or "HNSW32", ...')
+    ] = "Flat"
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace the index that is there.")] = (
+        False
+    )
+
+
+@command(
+    app,
+    [
+        "lastword import faiss pyserini/index -o my.index --embedder sbert:all-MiniLM-L6-v2",
+        "lastword import jsonvector out/sparse -o my.index --model bundled --prompt promptreps",
+        "lastword import parquet vectors.parquet -o my.index --normalize",
+    ],
+    name="import",
+)
+def import_rows(
+    format: Annotated[  # noqa: A002  (the word on the command line)
+        Literal["jsonvector", "faiss", "npz", "npy", "parquet"],
+        Argument(metavar="FORMAT", help="jsonvector, faiss, npz, npy or parquet."),
+    ],
+    source: Annotated[Path, Argument(metavar="SOURCE", help="File or folder.")],
+    out: Annotated[Path, Option("--out", "-o", metavar="INDEX", help="Folder to make.")],
+    rows: ImportedRows,
+    model: ImportedModel,
+    output: Output,
+) -> None:
+    """Make an index of the rows that another program wrote.
+
+    Where the model that made them is known, the index is searched like any other.
+    """
+    from embedder.checkpoints.trust import ModelAccess
+    from retrieval.exchange.formats import import_index
+    from retrieval.exchange.options import ImportOptions
+
+    screen = Screen(output)
+    options = ImportOptions(rows.channel, rows.normalize, rows.factory, rows.overwrite)
+    with screen.loading("bm25" if not (model.model or model.embedder) else ""):
+        encoders = _encoders(model)
+    access = ModelAccess(device=model.device, allow_model=model.allow_model)
+    with screen.progress("Reading", None, "documents") as advance:
+        report = import_index(format, source, out, encoders, options, access, advance)
+    screen.result({"index": str(out), **asdict(report)})
+    channels = ", ".join(f"{name} {count:,}" for name, count in report.rows.items())
+    screen.remark(f"{out}: {counted(report.documents, 'document')}, with rows of {channels}.")
+    _tell(screen, report)
+    if report.searched_by_text:
+        screen.remark(f'Next: {shell("lastword", "search", out)} "your question"')
+    for name in report.rows.keys() - set(report.searched_by_text):
+        screen.remark(
+            f"{name}: which model made the rows is not known, so that they are searched from "
+            "Python, by vectors; --model or --embedder says it."
+        )
+
+
+def _encoders(model: ImportedModel) -> "Mapping[str, Encoder]":
+    from embedder.encoders.load import load_encoder
+    from lastword.cli.encoders import model_channels
+
+    encoders: dict[str, Encoder] = {}
+    if model.model or model.embedder:
+        reading = EncoderOptions(
+            model=model.model or BUNDLED_NAME,
+            embedder=model.embedder,
+            prompt=model.prompt,
+            task=model.task,
+            dtype=model.dtype,
+            device=model.device,
+        )
+        encoders |= model_channels(reading)
+    elif model.prompt or model.task:
+        raise ValueError("--prompt and --task go with --model or --embedder")
+    if model.language:
+        encoders["bm25"] = load_encoder(f"bm25:{model.language}")
+    return encoders
+
+
+def _tell(screen: Screen, report: "ExportReport | ImportReport") -> None:
+    """Say what is not as it was."""
+    for name, count in report.counts.items():
+        noun, what = _LOST[name]
+        screen.remark(f"{counted(count, noun)} {what}.")

@@ -1,0 +1,1 @@
+"""An index in the formats of other programs, and back."""

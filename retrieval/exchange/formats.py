@@ -1,0 +1,235 @@
+"""Formats by name, and the two verbs: write an index in a format, make an index of one."""
+
+import errno
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from importlib import import_module
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from embedder.arguments import check_options, check_path, check_text
+from embedder.checkpoints.trust import ModelAccess
+from embedder.files.durable import filling
+from embedder.progress import Progress
+from embedder.types import Encoder
+from index.folder import Index
+from index.live_rows import DocumentBlock
+from index.manifest_file import MANIFEST
+from index.segment_builder import SegmentBuilder
+from index.writer import IndexWriter
+from retrieval.build import refuse_complete, remove_unbegun
+from retrieval.exchange.incoming import Incoming, known_channels
+from retrieval.exchange.options import ExportOptions, ExportReport, ImportOptions, ImportReport
+from retrieval.exchange.outgoing import Outgoing
+
+SEGMENT_DOCUMENTS = 50_000
+
+_MODULES = {
+    "jsonvector": "json_vectors",
+    "faiss": "faiss_folder",
+    "npz": "npz_file",
+    "npy": "npy_folder",
+    "parquet": "parquet_file",
+    "beir": "beir_folder",
+}
+FORMATS = tuple(_MODULES)
+"""Names of the formats that are written."""
+
+IMPORTS = tuple(name for name in FORMATS if name != "beir")
+"""Names of the formats that hold rows, and are read."""
+
+_HINT = {"beir": "; a BEIR folder holds texts alone: `lastword index FOLDER` reads it"}
+
+
+def export_index(
+    path: str | Path,
+    to: str,
+    out: str | Path,
+    options: ExportOptions | None = None,
+    encoders: Mapping[str, Encoder] | None = None,
+    access: ModelAccess | None = None,
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Write an index in a format of other programs; memory does not grow with the collection.
+
+    A model is loaded where terms need names, or queries are encoded.
+
+    Args:
+        path: folder of the index.
+        to: one of FORMATS.
+        out: folder, made where it is missing. Each file is written whole or not at all.
+        options: see `ExportOptions`.
+        encoders: channel -> encoder, where the index does not say which it is.
+        access: where models run, and which are allowed.
+        progress: called with the number of documents so far.
+
+    Raises:
+        ValueError: no such format, the index has nothing that it holds, or there is something in
+            the folder and `options.overwrite` is not set.
+        OSError: the folder cannot be written, or is a link.
+
+    >>> lw.export_index(index.path, "faiss", "for-pyserini").files
+    ('for-pyserini/docid', 'for-pyserini/index')
+    """
+    check_path(path, "path")
+    check_path(out, "out")
+    check_options(options, ExportOptions)
+    write = _function(to, "write", FORMATS)
+    options, folder = options or ExportOptions(), Path(out)
+    if options.qrels and to != "beir":
+        raise ValueError(f"{to} holds no judgements; beir does")
+    _refuse_replacing(folder, options.overwrite)
+    with Index.open(path) as index:
+        if index.unfinished is not None:
+            raise ValueError(f"{path} is not finished; finish it before it is exported")
+        outgoing = Outgoing(index, options, encoders, access, progress)
+        files = _fill(folder, lambda partial: write(outgoing, partial))
+        return ExportReport(
+            format=to,
+            files=files,
+            documents=index.documents,
+            channels=tuple(outgoing.channels),
+            counts={name: count for name, count in outgoing.counts.items() if count},
+        )
+
+
+def import_index(
+    format: str,  # noqa: A002  (the word of the command)
+    source: str | Path,
+    path: str | Path,
+    encoders: Mapping[str, Encoder] | None = None,
+    options: ImportOptions | None = None,
+    access: ModelAccess | None = None,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Make an index of the rows of another program; memory does not grow with the collection.
+
+    Everything is looked at before it is used. The index is there when all of it is: what is
+    interrupted leaves nothing.
+
+    Args:
+        format: one of IMPORTS.
+        source: file or folder.
+        path: folder of the index to be made.
+        encoders: channel -> encoder that made its rows, to search by text. Without one, what the
+            file says of itself counts; else vectors are searched from Python, by vectors, and
+            terms by terms with spaces between.
+        options: see `ImportOptions`.
+        access: where models run, and which the file may name.
+        progress: called with the number of documents so far.
+
+    Raises:
+        ValueError: no such format; the source is damaged or holds something else; or there is an
+            index at `path` already.
+        OSError: the source cannot be read, or the index not be written.
+
+    >>> _ = lw.export_index(index.path, "parquet", "table")
+    >>> lw.import_index("parquet", "table/documents.parquet", "again.index").searched_by_text
+    ('dense', 'sparse')
+    >>> with lw.open("again.index") as again:
+    ...     again.search("how do I rotate a key", k=1)[0].text
+    'rotate the key at night'
+    """
+    check_path(source, "source")
+    check_path(path, "path")
+    check_options(options, ImportOptions)
+    read = _function(format, "read", IMPORTS)
+    options, path = options or ImportOptions(), Path(path)
+    if not options.overwrite:
+        refuse_complete(path)
+    incoming = Incoming(options, encoders or {}, access)
+    blocks: Iterator[DocumentBlock] = read(incoming, Path(source))
+    first = next(blocks, None)
+    if first is None:
+        raise ValueError(f"{source} holds no documents")
+    absent = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        total = _take(chain([first], blocks), path, incoming, progress)
+    except BaseException:
+        if absent:
+            remove_unbegun(absent)
+        raise
+    return ImportReport(
+        format=format,
+        documents=total.pop(""),
+        rows=dict(total),
+        counts={name: count for name, count in incoming.counts.items() if count},
+        searched_by_text=known_channels(incoming.specs),
+    )
+
+
+def _take(
+    blocks: Iterator[DocumentBlock], path: Path, incoming: Incoming, progress: Progress | None
+) -> Counter[str]:
+    """Write blocks into the segments of a new index and commit once; return rows by channel.
+
+    Documents are counted under "".
+    """
+    total: Counter[str] = Counter()
+    new = not (path / MANIFEST).exists()
+    with IndexWriter(path, incoming.specs if new else None) as writer:
+        writer.start_over(incoming.specs, None)
+        for block in blocks:
+            builder = writer.new_segment()
+            try:
+                for more in chain([block], blocks):
+                    _add(builder, more, total[""] + builder.documents)
+                    if progress is not None:
+                        progress(total[""] + builder.documents)
+                    if builder.documents >= SEGMENT_DOCUMENTS:
+                        break
+                total += Counter(writer.add(builder).rows) + Counter({"": builder.documents})
+            except BaseException:
+                builder.abandon()
+                raise
+        writer.commit()
+        writer.compact()
+    return total
+
+
+def _add(builder: SegmentBuilder, block: DocumentBlock, before: int) -> None:
+    for number, document in enumerate(block.documents, start=before + 1):
+        builder.add(document, [(0, len(document.text))], number)
+    builder.check_ids()
+    for channel, rows in block.rows.items():
+        builder.add_rows(channel, rows, len(block.documents))
+
+
+def _function(name: object, verb: str, known: tuple[str, ...]) -> Any:  # noqa: ANN401
+    check_text(name, "the format")
+    if name not in known:
+        raise ValueError(
+            f"no format is called {name!r}; there is {', '.join(known)}{_HINT.get(str(name), '')}"
+        )
+    return getattr(import_module(f"retrieval.exchange.{_MODULES[str(name)]}"), verb)
+
+
+def _fill(folder: Path, write: Callable[[Path], object]) -> tuple[str, ...]:
+    """Have files written into a folder, which is made; return their paths."""
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with filling(folder) as partial:
+            write(partial)
+            files = [file.relative_to(partial) for file in partial.rglob("*") if file.is_file()]
+    except BaseException:
+        if made:
+            with suppress(OSError):  # something else is in it by now
+                folder.rmdir()
+        raise
+    return tuple(str(folder / name) for name in sorted(files))
+
+
+def _refuse_replacing(folder: Path, overwrite: bool) -> None:
+    if folder.is_symlink():
+        raise OSError(errno.ELOOP, "a link, and nothing is written through links", str(folder))
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "a file; an export is a folder", str(folder))
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise ValueError(
+            f"{folder} is not empty; give a folder of its own, or have files of the same names "
+            "replaced (--overwrite)"
+        )

@@ -1,0 +1,81 @@
+"""Live rows: what blocks and terms give is what a search and a merge see."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import index.live_rows as live_rows
+from embedder.types import Role
+from index.documents import Document
+from index.folder import Index
+from index.live_rows import LivePostings, live_blocks
+from index.writer import IndexWriter
+from tests.exchanged import ENCODERS, contents, make_index
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_index(tmp_path_factory.mktemp("live") / "index")
+
+
+@pytest.mark.parametrize(("block", "band"), [(2048, 1 << 16), (7, 5), (1, 1), (13, 20)])
+def test_blocks_give_what_the_encoders_gave(
+    path: Path, block: int, band: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However rows are cut: bands of postings are taken out of a segment anew, and joined."""
+    monkeypatch.setattr(live_rows, "BLOCK", block)
+    monkeypatch.setattr(live_rows, "_BAND", band)
+    monkeypatch.setattr(live_rows, "_CHUNK", 64)
+    with Index.open(path) as opened:
+        documents: list[Document] = []
+        for part in live_blocks(opened, ["dense", "bm25"]):
+            texts = [document.content for document in part.documents]
+            documents += part.documents
+            for name, rows in part.rows.items():
+                given = ENCODERS[name].encode(texts, Role.DOCUMENT)
+                assert rows.owner.tolist() == given.owner.tolist()
+                if given.dense is not None and rows.dense is not None:
+                    assert np.array_equal(rows.dense, given.dense)
+                if given.sparse is not None and rows.sparse is not None:
+                    assert rows.sparse.has_canonical_format
+                    assert abs(rows.sparse - given.sparse).max() == 0
+        assert documents == list(opened.stream())
+
+
+def test_postings_by_term_are_the_columns_of_the_blocks(path: Path) -> None:
+    with Index.open(path) as opened:
+        postings = LivePostings(opened, "bm25")
+        blocks = live_blocks(opened, ["bm25"])
+        parts = [part for block in blocks if (part := block.rows["bm25"].sparse) is not None]
+        start = 0
+        seen: dict[int, list[tuple[int, float]]] = {}
+        for part in parts:
+            rows, columns = part.nonzero()
+            for at, column, weight in zip(rows.tolist(), columns.tolist(), part.data, strict=True):
+                seen.setdefault(column, []).append((start + at, float(weight)))
+            start += part.shape[0]
+        assert (postings.rows, postings.terms.tolist()) == (opened.documents, sorted(seen))
+        for term in seen:
+            held, weights = postings.entries(term)
+            assert list(zip(held.tolist(), weights.tolist(), strict=True)) == seen[term]
+        assert postings.whole and not LivePostings(opened, "sparse").whole
+
+
+def test_a_merged_index_has_the_same_rows(tmp_path: Path) -> None:
+    path = make_index(tmp_path / "index")
+    before = contents(path, ["dense", "sparse", "bm25"])
+    with IndexWriter(path) as writer:
+        writer.merge()
+        writer.commit()
+    assert contents(path, ["dense", "sparse", "bm25"]) == before
+
+
+def test_documents_of_several_rows_keep_them(tmp_path: Path) -> None:
+    path = make_index(tmp_path / "index", rows="several")
+    with Index.open(path) as opened:
+        for part in live_blocks(opened, ["dense"]):
+            for at, document in enumerate(part.documents):
+                rows = part.rows["dense"].of_text(at).dense
+                assert rows is not None
+                assert np.array_equal(rows, opened.vectors("dense", document.id))

@@ -1,0 +1,1 @@
+"""Round trips of an index through the formats of other programs."""
