@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import vstack
 
 from embedder.types import Representation, Role
 from index.base import NO_ROW, Hits
@@ -63,15 +64,15 @@ class ChannelRows:
         """Number of rows."""
         return self.starts[-1]
 
-    def with_fit(self, fit: PostFit) -> "ChannelRows":
-        """Return the same rows, for queries that another fit changes."""
+    def with_fit(self, fit: PostFit | None) -> "ChannelRows":
+        """Return the same rows, for queries that another fit changes, or none."""
         other = copy(self)
         other._fit = fit
         return other
 
     def search(self, queries: Representation, k: int) -> Hits:
         """Return the best rows; enough of them for k distinct documents, see `Index.search`."""
-        queries = self._prepared(queries)
+        queries = self.prepare(queries)
         if not self._parts:
             rows = np.full((len(queries), k), NO_ROW, np.int64)
             return Hits(rows, np.full(rows.shape, -np.inf, np.float32))
@@ -84,7 +85,7 @@ class ChannelRows:
 
     def matches(self, query: Representation, segment: int, ordinal: int) -> list[Match]:
         """Score every row of one document, given by segment and ordinal, against one query."""
-        query = self._prepared(query)
+        query = self.prepare(query)
         if len(query) != 1:
             raise ValueError(f"one query row is matched at a time; got {len(query)}")
         return [self._match(query, segment, row) for row in self._parts[segment].of(ordinal)]
@@ -115,7 +116,27 @@ class ChannelRows:
                 return False
         return True
 
-    def _prepared(self, queries: Representation) -> Representation:
+    def read(self, rows: NDArray[np.int64]) -> Representation:
+        """Return stored rows by number, in the order given; words before they are weighed."""
+        parts = np.searchsorted(self.starts, rows, side="right") - 1
+        order = np.argsort(parts, kind="stable")
+        read = [
+            self._parts[at].content.read(rows[parts == at] - self.starts[at])
+            for at in np.unique(parts).tolist() or [0]
+        ]
+        back, owner = np.argsort(order), np.arange(len(rows))
+        if self.spec.kind == "dense":
+            return Representation(np.concatenate(read)[back], None, owner)
+        return Representation(None, vstack(read, format="csr")[back], owner)
+
+    def shares(self, columns: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return in which share of the live rows each column of an inverted channel stands."""
+        if not self._searched or isinstance(self._searched[0], DenseChannel):
+            return np.zeros(len(columns))
+        statistics = self._searched[0].statistics
+        return statistics.frequency_of(columns) / max(statistics.documents, 1)
+
+    def prepare(self, queries: Representation) -> Representation:
         """Return query rows as they are compared with those that are held.
 
         Raises:

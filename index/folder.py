@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from embedder.types import Representation
 from index.base import Hits
 from index.channel import ChannelRows, Match, RowIds
-from index.channels.dense import DenseChannel
 from index.channels.post_fit import PostFit
 from index.documents import Document
 from index.manifest import ChannelSpec, Ingest, Manifest, Passages
@@ -93,14 +92,14 @@ class Index:
         for segment in self._segments:
             segment.close()
 
-    def with_fits(self, fits: Mapping[str, PostFit]) -> "Index":
+    def with_fits(self, fits: Mapping[str, PostFit | None]) -> "Index":
         """Return the same generation, of the same open files, that changes queries otherwise.
 
         Args:
-            fits: channel -> what is done to the rows of its queries.
+            fits: channel -> what is done to the rows of its queries, None for nothing.
         """
         other = copy(self)
-        changed = {name: self._rows(name).with_fit(fit) for name, fit in fits.items()}
+        changed = {name: self.channel_rows(name).with_fit(fit) for name, fit in fits.items()}
         other._channels = self._channels | changed
         return other
 
@@ -152,7 +151,7 @@ class Index:
 
     def rows(self, channel: str) -> int:
         """Return the number of rows of a channel, deleted ones included."""
-        return self._rows(channel).total
+        return self.channel_rows(channel).total
 
     def search(self, channel: str, queries: Representation, k: int) -> Hits:
         """Return the best rows of a channel, enough of them for k distinct documents.
@@ -167,15 +166,15 @@ class Index:
         """
         if k < 1:
             raise ValueError(f"a search is for at least 1 document; got k={k}")
-        return self._rows(channel).search(queries, min(k, max(1, self.documents)))
+        return self.channel_rows(channel).search(queries, min(k, max(1, self.documents)))
 
     def row_ids(self, channel: str) -> Sequence[str]:
         """Return the document id of every row of a channel; ids are read when asked for."""
-        return RowIds(self._rows(channel).documents, self.document_id)
+        return RowIds(self.channel_rows(channel).documents, self.document_id)
 
     def passage(self, channel: str, row: int) -> tuple[int, int]:
         """Return where the passage that a row stands for starts and ends in `Document.text`."""
-        rows = self._rows(channel)
+        rows = self.channel_rows(channel)
         at = bisect_right(rows.starts, row) - 1
         segment = self._segments[at]
         owner = segment.channels[channel].owner[row - rows.starts[at]]
@@ -189,7 +188,7 @@ class Index:
             ValueError: the document is unknown or deleted.
         """
         at, ordinal = self._locate(document_id)
-        return self._rows(channel).matches(query, at, ordinal)
+        return self.channel_rows(channel).matches(query, at, ordinal)
 
     def vectors(self, channel: str, document_id: str) -> NDArray[np.float32]:
         """Return the rows of a document in a dense channel, (rows, dim) float32.
@@ -197,12 +196,21 @@ class Index:
         Raises:
             ValueError: the document is unknown or deleted, or the channel is not dense.
         """
-        at, ordinal = self._locate(document_id)
-        part = self._segments[at].channels[channel]
-        if not isinstance(part.content, DenseChannel):
+        if self.channel_rows(channel).spec.kind != "dense":
             raise ValueError(f"channel {channel!r} of {self.path} holds no dense vectors")
-        rows = part.of(ordinal)
-        return np.asarray(part.content.vectors[rows.start : rows.stop])
+        dense = self.channel_rows(channel).read(self.rows_of(channel, document_id)).dense
+        assert dense is not None
+        return dense
+
+    def rows_of(self, channel: str, document_id: str) -> NDArray[np.int64]:
+        """Return the numbers of a document's rows in a channel, ascending.
+
+        Raises:
+            ValueError: the document is unknown or deleted.
+        """
+        at, ordinal = self._locate(document_id)
+        own = self._segments[at].channels[channel].of(ordinal)
+        return np.arange(own.start, own.stop) + self.channel_rows(channel).starts[at]
 
     def document(self, document_id: str) -> Document:
         """Return a document.
@@ -240,7 +248,12 @@ class Index:
         """Compare the files of this generation with their checksums; see `check`."""
         return damaged_files(self.path / SEGMENTS, self.manifest.segments, anew=True)
 
-    def _rows(self, channel: str) -> ChannelRows:
+    def channel_rows(self, channel: str) -> ChannelRows:
+        """Return a channel.
+
+        Raises:
+            ValueError: there is none of that name.
+        """
         try:
             return self._channels[channel]
         except KeyError:

@@ -1,11 +1,12 @@
-"""Documents from strings, dicts, Documents, or a path."""
+"""Documents from strings, dicts, Documents, or a path; and queries with their ids."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from embedder.arguments import check_path
+from embedder.arguments import check_path, check_query
+from embedder.files.name_lists import first_repeated
 from index.documents import Document
 
 Source = str | Path | Iterable[str | Mapping[str, Any] | Document]
@@ -76,3 +77,24 @@ def _read_item(item: object, at: int, number: str) -> Document:
     if inner is not None and not isinstance(inner, Mapping):
         metadata["metadata"] = inner
     return Document(name, title or "", texts[0] if texts and texts[0] is not None else "", metadata)
+
+
+def name_queries(queries: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
+    """Return queries by id; those of a list are called "0", "1", ....
+
+    Raises:
+        TypeError: queries are neither a dict nor a list, or one is no str.
+        ValueError: one is empty, or two ids are the same as texts, as 1 and "1" are.
+    """
+    if isinstance(queries, str) or not isinstance(queries, Mapping | Sequence):
+        raise TypeError(
+            f"queries must be a dict of id -> text, or a list of texts; got {queries!r:.60}"
+        )
+    pairs = queries.items() if isinstance(queries, Mapping) else enumerate(queries)
+    texts = {str(name): text for name, text in pairs}
+    if len(texts) < len(queries):
+        repeated = first_repeated(str(name) for name in queries)
+        raise ValueError(f"two queries have the id {repeated!r}; ids are compared as texts")
+    for name, text in texts.items():
+        check_query(text, f"query {name!r}")
+    return texts

@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from threading import Lock
 
 from embedder.arguments import check_count, check_query, check_text
-from embedder.files.name_lists import first_repeated
 from embedder.types import Encoder
 from index.documents import Document
 from index.folder import Index, UnknownDocumentError
 from index.writer import IndexWriter
-from lastword.documents import Source, read_documents
+from lastword.documents import Source, name_queries, read_documents
 from lastword.hits import SearchHits, list_hits
 from retrieval.build import add_documents
 from retrieval.explain import Explanation
+from retrieval.feedback.read import AnyFeedback
 from retrieval.fusion_choice import AUTO
 from retrieval.options import BuildOptions, BuildReport
 from retrieval.retriever import Retriever
@@ -113,16 +113,18 @@ class SearchEngine:
             self._close_unread(self._retriever)
         self._on_close()
 
-    def search(self, query: str, k: int = 10) -> SearchHits:
+    def search(self, query: str, k: int = 10, feedback: AnyFeedback = None) -> SearchHits:
         """Return the k best documents, ranked as `lastword search` ranks them.
 
         Args:
             query: one text, not empty.
             k: at least 1.
+            feedback: "rm3" or "rocchio", perhaps with settings, "rm3:documents=5": the query
+                learns from what it finds first.
 
         Raises:
             TypeError: the query is no str; for several, see `search_many`.
-            ValueError: it is empty, or k is less than 1.
+            ValueError: it is empty, k is less than 1, or there is no such feedback.
 
         >>> index.search("how do I rotate a key", k=1)
         #   score  dense  sparse  bm25  id  text
@@ -132,15 +134,21 @@ class SearchEngine:
         if not query.strip():
             raise ValueError("the query is empty; give some words")
         with self._reading() as retriever:
-            result = retriever.answer({_ONLY: query}, check_count(k, "k"))
+            result = retriever.with_feedback(feedback).answer({_ONLY: query}, check_count(k, "k"))
             return list_hits(result, _ONLY, query, retriever.index)
 
-    def search_many(self, queries: Mapping[str, str] | Sequence[str], k: int = 1000) -> Run:
+    def search_many(
+        self,
+        queries: Mapping[str, str] | Sequence[str],
+        k: int = 1000,
+        feedback: AnyFeedback = None,
+    ) -> Run:
         """Return a run: query id -> document id -> score, for `lastword.evaluate_run`.
 
         Args:
             queries: id -> text; or texts, whose ids are then "0", "1", ....
             k: most documents a query.
+            feedback: as for `search`.
 
         Raises:
             TypeError: queries are neither, or one is no str.
@@ -149,21 +157,11 @@ class SearchEngine:
         >>> index.search_many({"q1": "rotate", "q2": "tea"}, k=1)
         {'q1': {'1': 1.0}, 'q2': {'0': 1.0}}
         """
-        if isinstance(queries, str) or not isinstance(queries, Mapping | Sequence):
-            raise TypeError(
-                f"queries must be a dict of id -> text, or a list of texts; got {queries!r:.60}"
-            )
-        pairs = queries.items() if isinstance(queries, Mapping) else enumerate(queries)
-        texts = {str(name): text for name, text in pairs}
-        if len(texts) < len(queries):
-            repeated = first_repeated(str(name) for name in queries)
-            raise ValueError(f"two queries have the id {repeated!r}; ids are compared as texts")
-        for name, text in texts.items():
-            check_query(text, f"query {name!r}")
+        texts = name_queries(queries)
         with self._reading() as retriever:
-            return retriever.search(texts, check_count(k, "k"))
+            return retriever.with_feedback(feedback).search(texts, check_count(k, "k"))
 
-    def explain(self, query: str, id: str) -> Explanation:  # noqa: A002  (the word of hits)
+    def explain(self, query: str, id: str, feedback: AnyFeedback = None) -> Explanation:  # noqa: A002
         """Show which words, in which channel, brought a document its score.
 
         >>> explanation = index.explain("which key", id="1")
@@ -173,7 +171,7 @@ class SearchEngine:
         check_query(query, "the query")
         check_text(id, "the id")
         with self._reading() as retriever:
-            return retriever.explain(query, id)
+            return retriever.with_feedback(feedback).explain(query, id)
 
     def get(self, id: str) -> Document:  # noqa: A002
         """Return a document.

@@ -9,8 +9,7 @@ from embedder.text.layout import align_columns, cut_line
 from embedder.text.printable import printable
 from index.documents import Document
 from index.folder import Index
-from retrieval.retriever import SearchResult
-from retrieval.run import ranked
+from retrieval.run import SearchResult, ranked
 
 SNIPPET = 160  # characters
 

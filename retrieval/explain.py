@@ -1,8 +1,8 @@
 """Why a document was found: its score in each channel, and the words that carried it."""
 
 import math
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from embedder.inspect.word_columns import piece_words, whole_words
@@ -30,6 +30,8 @@ class ChannelPart:
             heaviest first; or piece -> its part. Empty for dense rows.
         passage: start and end of the best passage in `Document.text`; None where the document
             has no row in the channel.
+        query: words of the query with their weights after feedback, heaviest first; empty
+            without feedback, and for dense rows.
     """
 
     name: str
@@ -38,17 +40,22 @@ class ChannelPart:
     share: float
     words: tuple[tuple[str, float], ...]
     passage: tuple[int, int] | None
+    query: tuple[tuple[str, float], ...] = ()
 
     def _cells(self) -> tuple[str, ...]:
-        words = [f"{word} {weight:.2f}" for word, weight in self.words[:_WORDS]]
-        more = ["…"] if len(self.words) > _WORDS else []
         return (
             self.name,
             f"{self.score:.4f}",
             "-" if self.rank is None else str(self.rank),
             f"{self.share:.4f}",
-            ", ".join(words + more) or "-",
+            _shown(self.words, ".2f") or "-",
         )
+
+
+def _shown(words: Sequence[tuple[str, float]], number: str) -> str:
+    """Write the first words with their weights in a format."""
+    listed = [f"{word} {weight:{number}}" for word, weight in words[:_WORDS]]
+    return ", ".join(listed + ["…"] * (len(words) > _WORDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,12 @@ class Explanation:
         rows = [headings, *(part._cells() for part in self.channels)]
         heading = f"{printable(self.document.id)}: {self.score:.4f} for {self.query!r}"
         text = printable(cut_line(self.document.content, _TEXT))
-        return "\n".join([heading, text, align_columns(rows, left=(0, 4))])
+        searched = [
+            f"{part.name} after feedback: {_shown(part.query, '.3g')}"
+            for part in self.channels
+            if part.query
+        ]
+        return "\n".join([heading, text, align_columns(rows, left=(0, 4)), *searched])
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +131,19 @@ def match_document(
     )
 
 
+def sum_terms(rows: Representation) -> dict[int, float]:
+    """Return the weight of each column in the sum of sparse rows; nothing for dense ones."""
+    total: defaultdict[int, float] = defaultdict(float)
+    if rows.sparse is not None:
+        for column, weight in zip(rows.sparse.indices, rows.sparse.data, strict=True):
+            total[int(column)] += float(weight)
+    return dict(total)
+
+
 def heaviest_words(
     encoder: Encoder,
     terms: Mapping[int, float],
-    texts: tuple[str, str],
+    texts: Sequence[str],
     limit: int,
     pieces: bool = False,
 ) -> tuple[tuple[str, float], ...]:

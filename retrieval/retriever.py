@@ -2,44 +2,32 @@
 
 import time
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cached_property
+from contextlib import contextmanager, nullcontext
+from copy import copy
+from dataclasses import replace
+from functools import cached_property, partial
 
 import numpy as np
 
-from embedder.arguments import check_count, check_text
+from embedder.arguments import check_count, check_kind, check_text
 from embedder.types import Encoder, Representation, Role
 from index.folder import Index
-from retrieval.explain import ChannelPart, Explanation, heaviest_words, match_document
+from retrieval.explain import ChannelPart, Explanation, heaviest_words, match_document, sum_terms
+from retrieval.feedback.expand import expand_channels
+from retrieval.feedback.read import AnyFeedback, Feedback, read_feedback
 from retrieval.fusion import Fusion, fusion_by_name
 from retrieval.fusion_choice import AUTO, fusion_for
 from retrieval.named_texts import encode_named
 from retrieval.pseudo_queries import read_query_fit
-from retrieval.run import Run, cut, ranked, sum_rows, to_run
+from retrieval.run import Run, SearchResult, cut, ranked, sum_rows, to_run
 
 DEPTH = 1000  # documents that each channel contributes to the fusion, as in TREC
 _BATCH = 256  # queries at a time: bounds the hits in memory, and is plenty for any encoder
 _ONLY = "query"  # id of the one query that is explained
 
 Seconds = defaultdict[str, float]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SearchResult:
-    """The outcome of a search.
-
-    Attributes:
-        run: fused, cut to k.
-        channels: run of each channel, as it was fused.
-        seconds: step -> wall time: "encode dense+sparse", "search dense", ..., "fuse".
-    """
-
-    run: Run
-    channels: Mapping[str, Run]
-    seconds: Mapping[str, float]
 
 
 class Retriever:
@@ -62,6 +50,9 @@ class Retriever:
     Attributes:
         fusion: the one in use, as it is written; "" for a function.
         depth: documents that each channel contributes to fusion.
+        feedback: how queries learn from what they find first; None is not at all.
+        unexpanded: channel -> queries so far that could not learn, and were searched as they were;
+            all retrievers that `with_feedback` returns count together.
 
     Raises:
         ValueError: a channel is unknown, or its rows were made by another encoder; or there is
@@ -99,6 +90,8 @@ class Retriever:
             )
         self.index = index
         self.encoders = dict(encoders)
+        self.feedback: Feedback | None = None
+        self.unexpanded: Counter[str] = Counter()
         self.fusion, self._fuse = self._fusion_of(fusion)
         self.depth = depth
         self._row_ids = {name: index.row_ids(name) for name in encoders}
@@ -112,6 +105,21 @@ class Retriever:
     def close(self) -> None:
         """Close the index."""
         self.index.close()
+
+    def with_feedback(self, feedback: AnyFeedback) -> "Retriever":
+        """Return a retriever of the same open index, with feedback or without.
+
+        Args:
+            feedback: as `read_feedback` reads it, or what it returns; "" is None.
+
+        Raises:
+            TypeError: it is neither.
+            ValueError: it cannot be read.
+        """
+        check_kind(feedback, AnyFeedback, "feedback", "a text, or of read_feedback")
+        other = copy(self)
+        other.feedback = read_feedback(feedback) if isinstance(feedback, str) else feedback
+        return other
 
     def search(self, queries: Mapping[str, str], k: int) -> Run:
         """Return the k best documents of every query; a query may have none.
@@ -169,34 +177,42 @@ class Retriever:
         """
         document = self.index.document(document_id)
         _check_queries({_ONLY: query})
-        encoded = self._encoded({_ONLY: query}, Seconds(float))
+        encoded, found = self._expanded(self._encoded({_ONLY: query}, Seconds(float)), [_ONLY])
         runs = {
             name: self._searched(name, rows, [_ONLY], self.depth) for name, rows in encoded.items()
         }
         parts = []
         for name, rows in encoded.items():
-            match = match_document(self._searched_index, name, rows, document_id)
-            texts = (query, document.content)
+            match = match_document(self._plain_index, name, rows, document_id)
+            name_words = partial(heaviest_words, self.encoders[name], limit=words, pieces=pieces)
+            first = found[name][_ONLY] if found else {}
+            learnt = [self.index.document(each).content for each in first]
             order = [doc for doc, _ in ranked(runs[name][_ONLY])]
             part = ChannelPart(
                 name=name,
                 score=match.score,
                 rank=order.index(document_id) + 1 if document_id in order else None,
                 share=self._share(name, runs, document_id),
-                words=heaviest_words(self.encoders[name], match.terms, texts, words, pieces),
+                words=name_words(match.terms, [query, document.content]),
                 passage=match.passage,
+                query=name_words(sum_terms(rows), [query, *learnt]) if self.feedback else (),
             )
             parts.append(part)
         fused = self.fuse(list(runs.values()))
         return Explanation(query, document, fused[_ONLY].get(document_id, 0.0), tuple(parts))
 
     @cached_property
-    def _searched_index(self) -> Index:
+    def _preparing_index(self) -> Index:
         """The index, as it changes the queries of these encoders."""
         specs = self.index.channels
         read = {name: read_query_fit(specs[name], each) for name, each in self.encoders.items()}
         fits = {name: fit for name, fit in read.items() if fit is not specs[name].post and fit}
         return self.index.with_fits(fits) if fits else self.index
+
+    @cached_property
+    def _plain_index(self) -> Index:
+        """The index, which takes prepared queries as they are."""
+        return self.index.with_fits(dict.fromkeys(self.index.channels))
 
     def _share(self, channel: str, runs: Mapping[str, Run], document_id: str) -> float:
         """Return the part of one channel in the fused score; fusions are sums over channels."""
@@ -210,14 +226,16 @@ class Retriever:
         runs: dict[str, Run] = {name: {} for name in self.encoders}
         for start in range(0, len(ids), _BATCH):
             batch = ids[start : start + _BATCH]
-            encoded = self._encoded({name: queries[name] for name in batch}, seconds)
+            plain = self._encoded({name: queries[name] for name in batch}, seconds)
+            with timed(seconds, "feedback") if self.feedback else nullcontext():
+                encoded, _ = self._expanded(plain, batch)
             for name, rows in encoded.items():
                 with timed(seconds, f"search {name}"):
                     runs[name] |= self._searched(name, rows, batch, k)
         return runs
 
     def _encoded(self, queries: Mapping[str, str], seconds: Seconds) -> dict[str, Representation]:
-        """Encode queries once per encoder; return the rows for each channel, in their order."""
+        """Encode queries once per encoder; return the rows that each channel is searched by."""
         texts, titles = list(queries.values()), [f"query {name!r}" for name in queries]
         groups: dict[int, list[str]] = {}
         for name, encoder in self.encoders.items():
@@ -227,7 +245,25 @@ class Retriever:
             with timed(seconds, f"encode {'+'.join(names)}"):
                 rows = encode_named(self.encoders[names[0]], texts, Role.QUERY, titles)
             encoded |= dict.fromkeys(names, rows)
-        return {name: encoded[name] for name in self.encoders}
+        index = self._preparing_index
+        return {name: index.channel_rows(name).prepare(encoded[name]) for name in self.encoders}
+
+    def _expanded(
+        self, encoded: Mapping[str, Representation], ids: Sequence[str]
+    ) -> tuple[Mapping[str, Representation], Mapping[str, Run]]:
+        """Let queries learn from what they find first; return their rows, and that by channel."""
+        feedback = self.feedback
+        if feedback is None:
+            return encoded, {}
+        depth = max(feedback.documents, self.depth) if feedback.fused else feedback.documents
+        runs = {name: self._searched(name, rows, ids, depth) for name, rows in encoded.items()}
+        if feedback.fused:
+            runs = dict.fromkeys(encoded, cut(self.fuse([*runs.values()]), feedback.documents))
+        found = {name: [run.get(query_id, {}) for query_id in ids] for name, run in runs.items()}
+        index = self._plain_index
+        expanded, unchanged = expand_channels(index, self.encoders, feedback, encoded, found)
+        self.unexpanded.update(unchanged)
+        return expanded, runs
 
     def _searched(self, channel: str, rows: Representation, ids: Sequence[str], k: int) -> Run:
         """Search one channel for the k best documents of each query.
@@ -235,7 +271,7 @@ class Retriever:
         Where a query has several rows, a document gets the sum of its scores for each row, none
         less than 0 (PromptReps, Zhuang et al., EMNLP 2024).
         """
-        hits = self._searched_index.search(channel, rows, k)
+        hits = self._plain_index.search(channel, rows, k)
         if np.array_equal(rows.owner, np.arange(len(ids))):
             run = to_run(hits, ids, self._row_ids[channel])
             return run if hits.rows.shape[1] == k else cut(run, k)

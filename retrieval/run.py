@@ -1,6 +1,7 @@
 """Runs: hits become runs, runs are ordered and cut, and go to TREC files and back."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from embedder.files.durable import replace_file
@@ -10,6 +11,21 @@ from retrieval.trec_ids import EscapedIds, is_header, split_fields, unescape_id
 
 Run = dict[str, dict[str, float]]
 """Query id -> document id -> score, higher is better; a query asked in vain maps to {}."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchResult:
+    """The outcome of a search.
+
+    Attributes:
+        run: fused, cut to k.
+        channels: run of each channel, as it was fused.
+        seconds: step -> wall time: "encode dense+sparse", "search dense", ..., "fuse".
+    """
+
+    run: Run
+    channels: Mapping[str, Run]
+    seconds: Mapping[str, float]
 
 
 def ranked(scores: Mapping[str, float]) -> list[tuple[str, float]]:

@@ -24,10 +24,11 @@ MOST = 16  # modules of a folder
 ORDER: dict[str, list[str | set[str]]] = {
     "embedder": [
         *({"arguments", "files", "locks", "progress", "role"}, "types"),
-        *("text", "prompts", "inputs", "checkpoints", "remote", "models", "methods"),
+        *("text", "prompts", "inputs", "checkpoints", "remote", "models", "methods", "lucene"),
         *("encoders", "inspect", "train"),
     ],
     "index": ["storage", "base", "topk", "channels"],
+    "retrieval": ["run", "feedback", "explain", "retriever", "exchange"],
     "eval": [
         *("data", "measures", "statistics", "runs", "tasks"),
         {"fusion", "synthesis", "overlap"},

@@ -25,6 +25,7 @@ from eval.runs.collection_index import (
 from eval.runs.record import FUSED, Record, RunCost, peak_bytes
 from eval.runs.run_folder import RetrievalRecordFiles
 from index.folder import Index
+from retrieval.feedback.read import read_feedback
 from retrieval.fusion import fusion_by_name
 from retrieval.fusion_choice import AUTO, choose_fusion
 from retrieval.options import BuildOptions
@@ -48,6 +49,7 @@ class JudgeOptions:
         build: how the index is made where there is none. A document without text is kept: a
             collection is judged whole.
         latencies: queries that are timed one at a time afterwards, for 5 seconds at most.
+        feedback: how queries learn from what they find first, as `read_feedback` reads it.
     """
 
     fusion: str = AUTO
@@ -56,6 +58,7 @@ class JudgeOptions:
     out: Path | None = None
     build: BuildOptions = field(default_factory=lambda: BuildOptions(on_empty="keep"))
     latencies: int = 100
+    feedback: str = ""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -67,10 +70,11 @@ def _unwatched(collection: Collection, queries: int) -> AbstractContextManager[P
 
 @dataclass(frozen=True)
 class _Search:
-    """Every run of a search of all queries, its cost, and the fusion."""
+    """Every run of a search of all queries, its cost, the fusion, and facts of the feedback."""
 
     runs: Mapping[str, Run]
     fusion: str | None
+    feedback: dict[str, Any]
     counts: Mapping[str, Mapping[str, int]]
     latencies: tuple[float, ...]
 
@@ -131,7 +135,7 @@ def judge(
         built = open_or_build(collection.documents, encoders, index_path, options.build, progress)
     with built.index:
         search = _search(built.index, encoders, queries, options, seconds)
-        details = _details(built, encoders, queries, search.fusion)
+        details = _details(built, encoders, queries, search.fusion) | search.feedback
     details["source"] = {"documents": built.digest, "judgements": judgements_digest(collection)}
     own = holds_queries(collection.name)
     runs = {name: drop_self(run) if own else run for name, run in search.runs.items()}
@@ -146,6 +150,7 @@ def judge(
 def _check_options(qrels: Qrels, encoders: Mapping[str, Encoder], options: JudgeOptions) -> None:
     """Refuse misspelt options before hours of encoding."""
     evaluate({}, qrels, options.measures)
+    read_feedback(options.feedback)
     fusion = options.fusion if len(encoders) > 1 else AUTO
     fusion_by_name(choose_fusion(fusion, list(encoders)), list(encoders))
 
@@ -161,15 +166,22 @@ def _search(
     several = len(encoders) > 1
     texts = {query_id: text for query_id, text in queries.items() if text.strip()}
     retriever = Retriever(index, encoders, options.fusion if several else AUTO, options.depth)
+    retriever = retriever.with_feedback(options.feedback)
     before = _counts(encoders)
     with timed(seconds, "search"):
         runs = dict(retriever.channel_runs(texts, options.depth))
     counts = _counts(encoders, before)
+    unexpanded = dict(retriever.unexpanded)
     latencies = _latencies(retriever, texts, options.latencies)
     if several:
         with timed(seconds, "fuse"):
             runs[FUSED] = retriever.fuse([runs[channel] for channel in encoders])
-    return _Search(runs, retriever.fusion if several else None, counts, latencies)
+    feedback = (
+        {"feedback": str(retriever.feedback), "unexpanded": unexpanded}
+        if retriever.feedback
+        else {}
+    )
+    return _Search(runs, retriever.fusion if several else None, feedback, counts, latencies)
 
 
 def _details(
@@ -184,7 +196,8 @@ def _details(
     the order in which they are fused; fusion, None with one channel; number of documents; index,
     its path; index_state, "reused", "built" or "rebuilt"; index_holds, a digest of its files;
     build, the report of indexing, None where it is not known; and source, which `judge` adds:
-    digests of documents and judgements.
+    digests of documents and judgements. With feedback there are feedback, as it is written, and
+    unexpanded: channel -> queries that were searched as they were.
     """
     index = built.index
     return {

@@ -166,6 +166,10 @@ class DenseChannel:
         """Number of rows, deleted ones included."""
         return len(self.vectors)
 
+    def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return some rows in the order given."""
+        return np.asarray(self.vectors[rows])
+
     @property
     def dim(self) -> int:
         """Width of a vector."""

@@ -55,12 +55,15 @@ class InvertedChannel:
         postings: of this segment.
         weighting: what a stored weight is worth.
         statistics: statistics of all segments.
+
+    Attributes:
+        statistics: as given.
     """
 
     def __init__(self, postings: Postings, weighting: Weighting, statistics: Statistics) -> None:
         self._postings = postings
         self._weighting = weighting
-        self._statistics = statistics
+        self.statistics = statistics
         self._done = 0  # entries added up and scores looked at, so far
 
     @property
@@ -122,7 +125,7 @@ class InvertedChannel:
         at = np.minimum(np.searchsorted(vocabulary, columns), max(len(vocabulary) - 1, 0))
         known = vocabulary[at] == columns if len(vocabulary) else np.zeros(len(columns), np.bool_)
         if self._weighting.drop_ubiquitous:
-            known &= self._statistics.frequency_of(columns) < self._statistics.documents
+            known &= self.statistics.frequency_of(columns) < self.statistics.documents
         terms = at[known]
         before = np.concatenate([[0], np.cumsum(known)])
         return _QueryPlan(
@@ -137,15 +140,15 @@ class InvertedChannel:
         """Inverse document frequency of each term; 1 where weights are taken as they are."""
         if self._weighting.kind == "impacts":
             return np.ones(len(self._postings.terms), np.float32)
-        frequency = self._statistics.frequency_of(self._postings.terms)
-        rarity = (self._statistics.documents - frequency + 0.5) / (frequency + 0.5)
+        frequency = self.statistics.frequency_of(self._postings.terms)
+        rarity = (self.statistics.documents - frequency + 0.5) / (frequency + 0.5)
         return np.log1p(np.maximum(rarity, 0)).astype(np.float32)
 
     @cached_property
     def _norms(self) -> NDArray[np.float32]:
         """What BM25 adds to a count in the denominator, by row."""
         k1, b = self._weighting.k1, self._weighting.b
-        relative = self._postings.lengths / max(self._statistics.average_length, 1e-9)
+        relative = self._postings.lengths / max(self.statistics.average_length, 1e-9)
         return (k1 * (1 - b + b * relative)).astype(np.float32)
 
     def _weigh(

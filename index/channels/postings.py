@@ -90,15 +90,24 @@ class Postings:
 
     def to_csr(self, keep: NDArray[np.bool_] | None = None) -> csr_matrix:
         """Return the matrix that was built from, cut to the rows that are True in `keep`."""
-        shape = (self.rows, max(len(self.terms), 1))
-        indptr = self.indptr if len(self.terms) else np.zeros(2, np.int64)
-        compact = csr_matrix(csr_matrix((self.weights, self.holders, indptr), shape=shape[::-1]).T)
-        if keep is not None:
-            compact = compact[keep]
+        holders, weights, indptr, rows = self.holders, self.weights, self.indptr, self.rows
+        if keep is not None and not keep.all():  # before the matrix is turned: a few rows are light
+            kept = np.flatnonzero(keep[holders])
+            numbers = np.cumsum(keep) - 1
+            holders, weights, rows = numbers[holders[kept]], weights[kept], int(keep.sum())
+            indptr = np.searchsorted(kept, indptr)
+        shape = (max(len(self.terms), 1), rows)
+        indptr = indptr if len(self.terms) else np.zeros(2, np.int64)
+        compact = csr_matrix(csr_matrix((weights, holders, indptr), shape=shape).T)
         columns = self.terms[compact.indices]
-        return csr_matrix(
-            (compact.data, columns, compact.indptr), shape=(compact.shape[0], self.columns)
-        )
+        return csr_matrix((compact.data, columns, compact.indptr), shape=(rows, self.columns))
+
+    def read(self, rows: NDArray[np.int64]) -> csr_matrix:
+        """Return some rows in the order given, as they were built from; looks at every entry."""
+        distinct, place = np.unique(rows, return_inverse=True)
+        keep = np.zeros(self.rows, np.bool_)
+        keep[distinct] = True
+        return self.to_csr(keep)[place]
 
 
 def build_inverted(matrix: csr_matrix, folder: Path) -> None:

@@ -12,6 +12,7 @@ from typer import Argument, Option, Typer
 
 from embedder.files.name_lists import split_names
 from lastword.cli.command import command
+from lastword.cli.feedback import FeedbackText, tell_unexpanded
 from lastword.cli.options import AUTO, FUSION_HELP, DeviceOptions, IndexPath, Output, Pieces
 from lastword.cli.parse import typed_text
 from lastword.cli.screen import Screen, counted, duration, one_line, table, visible
@@ -46,6 +47,7 @@ class SearchOptions(DeviceOptions):
     depth: Annotated[
         int, Option(min=1, help="Documents that each channel contributes to the fusion.")
     ] = RUN_DEPTH
+    feedback: FeedbackText = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class QueryOptions(SearchOptions):
     [
         'lastword search my.index "how do I rotate a key"',
         'lastword search my.index "rotate a key" -k 3 --channels bm25 --json',
+        'lastword search my.index "rotate a key" --feedback rm3',
         "lastword search my.index --queries queries.jsonl --run out.trec",
     ],
 )
@@ -91,7 +94,13 @@ def search(
         raise ValueError('search takes either "a query" or both of --queries FILE --run OUT.trec')
 
 
-@command(app, ['lastword explain my.index "rotate a key" manual/keys.md'])
+@command(
+    app,
+    [
+        'lastword explain my.index "rotate a key" manual/keys.md',
+        'lastword explain my.index "rotate a key" manual/keys.md --feedback rm3',
+    ],
+)
 def explain(
     path: IndexPath,
     query: Annotated[
@@ -113,7 +122,8 @@ def explain(
     _check_query(query)
     screen = Screen(output)
     with _open(path, fusing, screen) as engine:
-        retriever = engine.retriever  # which can name pieces, too
+        # A retriever can name pieces, too.
+        retriever = engine.retriever.with_feedback(fusing.feedback)
         explanation = retriever.explain(query, document_id, pieces=pieces)
         specs = retriever.index.channels
     post = {name: spec.post.digest for name, spec in specs.items() if spec.post}
@@ -127,7 +137,8 @@ def explain(
     dense = {name for name, spec in specs.items() if spec.kind == "dense"}
     heading = f"{visible(document_id)}: {explanation.score:.4f} for {query!r}"
     text = one_line(explanation.document.content, 300)
-    screen.result(data, heading, text, _parts_table(explanation, dense))
+    screen.result(data, heading, text, *_explained(explanation, dense))
+    tell_unexpanded(retriever.unexpanded, screen)
     for name, digest in post.items():
         screen.remark(f"{name}: rows are post-processed by fit {digest} of this index.")
 
@@ -164,7 +175,9 @@ def unfinished_text(index: "Index") -> str:
 def _search_one(path: Path, query: str, asking: QueryOptions, screen: Screen) -> None:
     _check_query(query)
     with _open(path, asking, screen) as engine:
-        hits = engine.search(query, asking.k or SHOWN)
+        hits = engine.search(query, asking.k or SHOWN, asking.feedback)
+        feedback = _feedback_facts(engine, asking)
+        tell_unexpanded(engine.retriever.unexpanded, screen)
         _say_what_is_overlooked(engine, [query], screen)
         unfinished = unfinished_text(engine.retriever.index)
     data = {
@@ -174,12 +187,19 @@ def _search_one(path: Path, query: str, asking: QueryOptions, screen: Screen) ->
         "unfinished": bool(unfinished),
         "hits": [_hit_facts(hit) for hit in hits],
         "seconds": hits.seconds,
+        **feedback,
     }
     if not hits:
         screen.result(data, f"Nothing found: {unfinished}." if unfinished else "Nothing found.")
         return
     screen.result(data, _hits_table(hits))
     screen.remark(", ".join(f"{step} {duration(spent)}" for step, spent in hits.seconds.items()))
+
+
+def _feedback_facts(engine: "SearchEngine", asking: QueryOptions) -> dict[str, Any]:
+    if not asking.feedback:
+        return {}
+    return {"feedback": asking.feedback, "unexpanded": dict(engine.retriever.unexpanded)}
 
 
 def _hit_facts(hit: "Hit") -> dict[str, Any]:
@@ -222,11 +242,14 @@ def _search_file(path: Path, asking: QueryOptions, screen: Screen) -> None:
         screen.progress("Searching", len(pairs), "queries") as advance,
     ):
         for window in windows(len(pairs), TOGETHER, advance):
-            run |= engine.search_many(dict(pairs[window]), asking.k or RUN_DEPTH)
+            run |= engine.search_many(dict(pairs[window]), asking.k or RUN_DEPTH, asking.feedback)
+        feedback = _feedback_facts(engine, asking)
+        tell_unexpanded(engine.retriever.unexpanded, screen)
         _say_what_is_overlooked(engine, list(queries.values()), screen)
     escaped = write_trec(run, asking.run)
     unanswered = sum(not scores for scores in run.values())
-    screen.result({"run": str(asking.run), "queries": len(run), "unanswered": unanswered})
+    data = {"run": str(asking.run), "queries": len(run), "unanswered": unanswered, **feedback}
+    screen.result(data)
     screen.remark(f"{asking.run}: {counted(len(run), 'query')}, {unanswered} without an answer.")
     tell_escaped(escaped, asking.run, screen)
 
@@ -246,6 +269,17 @@ def _say_what_is_overlooked(engine: "SearchEngine", texts: Sequence[str], screen
 def _check_query(query: str) -> None:
     if not query.strip():
         raise ValueError('the query is empty; give some words, e.g. "how do I rotate a key"')
+
+
+def _explained(explanation: "Explanation", dense: set[str]) -> "list[Table]":
+    """Lay out the parts of the score and, after feedback, the words that were searched for."""
+    searched = [
+        (part.name, ", ".join(f"{word} {weight:.3g}" for word, weight in part.query))
+        for part in explanation.channels
+        if part.query
+    ]
+    queries = [table("channel", "query after feedback", rows=searched)] if searched else []
+    return [_parts_table(explanation, dense), *queries]
 
 
 def _parts_table(explanation: "Explanation", dense: set[str]) -> "Table":

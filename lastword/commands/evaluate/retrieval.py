@@ -15,6 +15,7 @@ from typer import Argument, Option, Typer
 from embedder.files.name_lists import split_names
 from lastword.cli.command import command
 from lastword.cli.encoders import describe_encoders, make_encoders
+from lastword.cli.feedback import FeedbackText, tell_unexpanded
 from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output
 from lastword.cli.parse import full_path
 from lastword.cli.screen import Screen, counted, duration, table
@@ -50,6 +51,7 @@ class RetrievalOptions:
         Option(help=FUSION_HELP),
     ] = AUTO
     depth: Annotated[int, Option(min=1, help="Documents per channel and query.")] = 1000
+    feedback: FeedbackText = ""
     measures: Annotated[
         str, Option(help="Measures of ir_measures, with commas; by default BEIR's.")
     ] = ""
@@ -77,6 +79,7 @@ class RetrievalOptions:
         "lastword eval retrieval path/to/scifact",
         "lastword eval retrieval scifact nfcorpus --channels bm25",
         "lastword eval retrieval scifact --model Qwen/Qwen3-0.6B --fusion rrf --json",
+        "lastword eval retrieval scifact --channels bm25 --feedback rm3",
     ],
 )
 def retrieval(
@@ -113,7 +116,7 @@ def retrieval(
         for collection in waiting.collections
     ]
     options = judge_options(encoders, judging.fusion, _measures(judging), out)
-    options = replace(options, depth=judging.depth)
+    options = replace(options, depth=judging.depth, feedback=judging.feedback)
     judged = judge_collections(indexed, encoders, options, waiting.watch)
     finished |= {record.dataset: record for record in judged}
     records = [finished[collection.name] for collection in collections]
@@ -156,8 +159,10 @@ def _report(out: Path, encoders: "Mapping[str, Encoder]", screen: Screen) -> Pat
 
 def _settings(judging: RetrievalOptions, encoders: "Mapping[str, Encoder]") -> dict[str, Any]:
     """Return everything that changes a figure, as JSON."""
+    from retrieval.feedback.read import read_feedback
     from retrieval.fusion_choice import fusion_for
 
+    feedback = read_feedback(judging.feedback)
     return {
         "benchmark": "retrieval",
         "channels": list(encoders),
@@ -166,6 +171,7 @@ def _settings(judging: RetrievalOptions, encoders: "Mapping[str, Encoder]") -> d
         "depth": judging.depth,
         "measures": list(_measures(judging)),
         "split": judging.split or None,
+        **({"feedback": str(feedback)} if feedback else {}),
     }
 
 
@@ -218,6 +224,7 @@ def _tell_losses(record: "Record", screen: Screen) -> None:
             f"{record.dataset}: {counted(empty, 'judged query')} without text; "
             f"{'it finds nothing and counts' if empty == 1 else 'they find nothing and count'} 0."
         )
+    tell_unexpanded(record.details.get("unexpanded", {}), screen, f"{record.dataset}: ")
     built = (record.details["build"] or {}).get("counts", {})
     for kind, counts in (("documents", built), ("queries", record.cost.counts)):
         cut = max(

@@ -1,0 +1,1 @@
+"""Pseudo-relevance feedback: a query learns from the documents that it finds first."""
