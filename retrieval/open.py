@@ -9,10 +9,10 @@ from embedder.checkpoints.addresses import is_remote
 from embedder.checkpoints.trust import ModelAccess, check_model
 from embedder.encoders.load import load_from_spec
 from embedder.encoders.specs import (
-    BM25Spec,
     EncoderSpec,
     LLMSpec,
     RemoteSpec,
+    WordSpec,
     from_json,
     full_place,
     models_of,
@@ -112,7 +112,7 @@ def check_spec(spec: EncoderSpec, access: ModelAccess) -> None:
     Raises:
         ValueError: names the model or file, and the option that allows it.
     """
-    if isinstance(spec, BM25Spec):
+    if isinstance(spec, WordSpec):
         return
     model, *rewriting = models_of(spec)
     if not _has_moved(spec, access):

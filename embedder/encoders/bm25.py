@@ -11,19 +11,17 @@ from itertools import chain, pairwise
 import numpy as np
 import regex  # type: ignore[import-untyped]
 import snowballstemmer
-from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from embedder.encoders.specs import BM25Spec
 from embedder.files.name_lists import suggest_names
 from embedder.text.emoji import emoji_terms, is_emoji, without_selectors
 from embedder.text.stop_words import STOP_WORDS
 from embedder.text.stop_words import stop_words as read_stop_words
+from embedder.text.term_counts import count_columns, hashed_column
 from embedder.text.words import find_words, hangul_terms, has_hangul, is_unspaced, words_and_emoji
 from embedder.text_encoder import TextEncoder
 from embedder.types import Representation, Role, fingerprint_of, list_texts
 
-VOCABULARY = 2**62
 ANALYSIS = 2  # raise when a rule below or in words.py changes what a text's terms are
 """1: Korean words whole, and no emoji. 2: pairs of syllables beside them, and emoji."""
 WHITESPACE = "whitespace"
@@ -92,7 +90,7 @@ class BM25Encoder(TextEncoder):
         columns = self.columns(texts)
         lengths = np.array([len(row) for row in columns], np.int64)
         self._counts.update(texts=len(texts), without_words=int((lengths == 0).sum()))
-        sparse = _counted(np.array([*chain(*columns)], np.int64), lengths)
+        sparse = count_columns(np.array([*chain(*columns)], np.int64), lengths)
         return Representation(dense=None, sparse=sparse, owner=np.arange(len(texts)))
 
     def columns(self, texts: Iterable[str]) -> list[list[int]]:
@@ -206,23 +204,3 @@ def _snowball_version() -> str:
     except PackageNotFoundError:
         release = version("snowballstemmer")
     return "snowball " + ".".join(release.split(".")[:2])
-
-
-def hashed_column(term: str) -> int:
-    """Return the column of a term as it is counted, that is of a stem."""
-    digest = hashlib.blake2b(term.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 2
-
-
-def _counted(columns: NDArray[np.int64], lengths: NDArray[np.int64]) -> csr_matrix:
-    """Count equal columns of each row; `columns` holds the rows one after another."""
-    rows = np.repeat(np.arange(len(lengths)), lengths)
-    order = np.lexsort((columns, rows))
-    columns, rows = columns[order], rows[order]
-    first = np.ones(len(columns), np.bool_)
-    first[1:] = (columns[1:] != columns[:-1]) | (rows[1:] != rows[:-1])
-    starts = np.flatnonzero(first)
-    counts = np.diff(np.append(starts, len(columns))).astype(np.float32)
-    ends = np.cumsum(np.bincount(rows[starts], minlength=len(lengths)))
-    indptr = np.concatenate(([0], ends)).astype(np.int64)
-    return csr_matrix((counts, columns[starts], indptr), shape=(len(lengths), VOCABULARY))

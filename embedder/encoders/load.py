@@ -19,13 +19,16 @@ from embedder.encoders.specs import (
     models_of,
     with_full_paths,
 )
+from embedder.lucene.spec import LuceneSpec
 from embedder.models.loading import LLMOptions
 from embedder.prompts.files import load_prompt
 from embedder.prompts.prompt import Prompt
+from embedder.text.languages import language_name
 from embedder.text_encoder import TextEncoder
 
 SBERT = "sbert:"
 BM25 = "bm25"
+LUCENE = "lucene"
 
 
 def load_encoder(
@@ -40,7 +43,8 @@ def load_encoder(
     Args:
         model: a causal LM by hub name or folder, or "bundled"; "sbert:NAME", a
             sentence-transformers model; "tei:URL" or "openai:MODEL@URL", a model that a server
-            has; "bm25" or "bm25:LANGUAGE".
+            has; "bm25" or "bm25:LANGUAGE"; "lucene" or "lucene:LANGUAGE", Anserini's analysis.
+            A language is a name or an ISO code.
         prompt: a value, a library name or a .toml file. None takes the model folder's own
             prompt.toml, else "promptreps"; for a sentence-transformers model, its own prompts;
             for a server's, none.
@@ -74,10 +78,13 @@ def load_encoder(
     if name == BM25 or name.startswith(f"{BM25}:"):
         from embedder.encoders.bm25 import ANALYSIS
 
-        if prompt is not None:
-            raise ValueError(f"{name} reads texts without a prompt; leave out prompt")
+        _refuse_prompt(name, prompt)
         options.variant.check(BM25, ())
-        spec = BM25Spec(name[len(BM25) + 1 :] or "english", ANALYSIS)
+        spec = BM25Spec(language_name(name[len(BM25) + 1 :] or "english"), ANALYSIS)
+    elif name == LUCENE or name.startswith(f"{LUCENE}:"):
+        _refuse_prompt(name, prompt)
+        options.variant.check(LUCENE, ())
+        spec = LuceneSpec(language_name(name[len(LUCENE) + 1 :] or "english"))
     elif is_remote(name):
         spec = RemoteSpec(name, prompt, variant=options.variant)
     elif name.startswith(SBERT):
@@ -115,6 +122,10 @@ def load_from_spec(
         from embedder.encoders.bm25 import BM25Encoder
 
         return BM25Encoder(spec.language, analysis=spec.analysis)
+    if isinstance(spec, LuceneSpec):
+        from embedder.lucene.analysis import LuceneEncoder
+
+        return LuceneEncoder(spec.language)
     if isinstance(spec, RemoteSpec):
         from embedder.remote.encoder import RemoteEncoder
 
@@ -131,6 +142,11 @@ def load_from_spec(
     from embedder.encoders.prompted import load_prompted
 
     return load_prompted(spec, place, options, texts)
+
+
+def _refuse_prompt(name: str, prompt: Prompt | None) -> None:
+    if prompt is not None:
+        raise ValueError(f"{name} reads texts without a prompt; leave out prompt")
 
 
 def own_prompt(model: str | Path) -> Prompt:

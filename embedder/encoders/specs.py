@@ -11,6 +11,7 @@ from embedder.checkpoints.named_models import MODEL_NAMES
 from embedder.checkpoints.variant import DEFAULT_VARIANT, ModelVariant
 from embedder.files.config_file import fill, parse_json
 from embedder.files.typed_values import fill_value
+from embedder.lucene.spec import LuceneSpec
 from embedder.prompts.files import format_prompt, parse_prompt
 from embedder.prompts.method_rules import PostRules
 from embedder.prompts.prompt import Prompt
@@ -73,12 +74,15 @@ class BM25Spec:
     kind: str = "bm25"
 
 
-EncoderSpec = LLMSpec | SbertSpec | RemoteSpec | BM25Spec
+EncoderSpec = LLMSpec | SbertSpec | RemoteSpec | BM25Spec | LuceneSpec
+WordSpec = BM25Spec | LuceneSpec
+"""Specs of encoders that read words by rules, without a model."""
 _KINDS: Mapping[str, type[EncoderSpec]] = {
     "llm": LLMSpec,
     "sbert": SbertSpec,
     "remote": RemoteSpec,
     "bm25": BM25Spec,
+    "lucene": LuceneSpec,
 }
 
 
@@ -126,7 +130,7 @@ def specs_of(encoders: Mapping[str, Encoder]) -> dict[str, EncoderSpec]:
 def channels_of(encoder: Encoder) -> tuple[str, ...]:
     """Return the channels that an encoder of `load_encoder` feeds, in the order of CHANNELS."""
     spec = known_spec(encoder)
-    if isinstance(spec, BM25Spec):
+    if isinstance(spec, WordSpec):
         return ("bm25",)
     if isinstance(spec, SbertSpec | RemoteSpec):
         return ("sparse" if getattr(encoder, "sparse", False) else "dense",)
@@ -159,7 +163,7 @@ def stored_spec(encoder: Encoder) -> str:
 
 def models_of(spec: EncoderSpec) -> list[str]:
     """Return the models that a spec names: the one that reads, and the one that rewrites."""
-    if isinstance(spec, BM25Spec):
+    if isinstance(spec, WordSpec):
         return []
     rewrite = spec.prompt.rewrite if spec.prompt else None
     return [spec.model, *([rewrite.writer] if rewrite and rewrite.writer else [])]

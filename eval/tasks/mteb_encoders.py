@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedder.checkpoints.addresses import is_remote
 from embedder.checkpoints.trust import ModelAccess
-from embedder.encoders.specs import BM25Spec, EncoderSpec, spec_of, specs_of, to_json
+from embedder.encoders.specs import EncoderSpec, WordSpec, spec_of, specs_of, to_json
 from embedder.files.content_hash import content_hash
 from embedder.types import Encoder, Role, inner_encoder
 from eval.tasks.mteb_model import SEARCHED, CorpusSearch, DenseModel, HybridModel, instruction
@@ -153,7 +153,7 @@ def describe(
 
 def _name(specs: Mapping[str, EncoderSpec]) -> str:
     """Name a model after its weights, its prompt and its channels."""
-    spec = next((spec for spec in specs.values() if not isinstance(spec, BM25Spec)), None)
+    spec = next((spec for spec in specs.values() if not isinstance(spec, WordSpec)), None)
     parts = list(specs)
     if spec is not None:
         prompt = [spec.prompt.name] if spec.prompt else []

@@ -131,7 +131,10 @@ def _with_task(prompt: "Prompt", task: str) -> "Prompt":
 def describe_spec(spec: "EncoderSpec") -> str:
     """Describe an encoder in a few words."""
     from embedder.encoders.specs import BM25Spec, SbertSpec
+    from embedder.lucene.spec import LuceneSpec
 
+    if isinstance(spec, LuceneSpec):
+        return f"{spec.language} words by Lucene"
     if isinstance(spec, BM25Spec):
         rules = " by the first rules" if spec.analysis == 1 else ""
         return f"{spec.language} words{rules}"

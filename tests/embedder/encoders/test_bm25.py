@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedder.encoders.bm25 import VOCABULARY, BM25Encoder
+from embedder.encoders.bm25 import BM25Encoder
+from embedder.text.term_counts import VOCABULARY
 from embedder.types import Counted, Encoder, NamesTerms, Role, fingerprint_differences
 
 KEY = 3_719_748_078_902_334_269  # blake2b-64 of "key", shifted right by 2
