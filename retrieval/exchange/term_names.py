@@ -10,7 +10,7 @@ from embedder.encoders.bm25 import VOCABULARY, BM25Encoder, hashed_column
 from embedder.files.lines import shorten
 from embedder.inputs.vocabulary import TermVocabulary
 from embedder.types import Encoder, NamesTerms, inner_encoder
-from retrieval.trec_ids import EscapedIds
+from retrieval.trec_ids import EscapedIds, unescape_id
 
 
 class TermNames:
@@ -95,6 +95,8 @@ class TermColumns:
         column = self._known.get(term)
         if column is None:
             column = self._column(term)
+            if column is None:  # a term with white space, as it is written
+                column = self._column(unescape_id(term))
             if column is None:
                 raise ValueError(
                     f"{place}: the term {shorten(term)} is not in the vocabulary of the model; "

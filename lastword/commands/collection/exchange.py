@@ -27,6 +27,7 @@ _LOST = {
     "escaped_ids": ("id", "with white space, which is written %20"),
     "escaped_terms": ("term", "with white space, which is written %20"),
     "normalized": ("vector", "scaled to unit length"),
+    "other_frequencies": ("term", "whose number of documents is not that of its postings"),
     "other_lengths": ("document", "whose length is not the sum of its counts, which is used"),
 }
 
@@ -36,11 +37,11 @@ class ExportFiles:
     """What is written, and where."""
 
     to: Annotated[
-        Literal["jsonvector", "faiss", "npz", "npy", "parquet", "beir"],
+        Literal["jsonvector", "faiss", "npz", "npy", "parquet", "ciff", "beir"],
         Option(
             help="jsonvector: Anserini's JsonVectorCollection, as PromptReps writes it; "
             "faiss: pyserini's index and docid; npz, npy: NumPy; parquet: id, text, vector, terms; "
-            "beir: texts, queries and judgements."
+            "ciff: postings, for PISA, Terrier and others; beir: texts, queries and judgements."
         ),
     ]
     out: Annotated[Path, Option("--out", "-o", metavar="FOLDER", help="Folder to make.")]
@@ -53,7 +54,7 @@ class ExportFiles:
     ] = None
     qrels: Annotated[Path | None, Option(help="Judgements to write too; beir only.")] = None
     scale: Annotated[
-        int, Option(min=1, help="jsonvector: weights are multiplied by it and rounded.")
+        int, Option(min=1, help="jsonvector, ciff: weights are multiplied by it and rounded.")
     ] = 100
     overwrite: Annotated[
         bool, Option("--overwrite", help="Replace files of the same names in the folder.")
@@ -146,14 +147,15 @@ class ImportedRows:
     [
         "lastword import faiss pyserini/index -o my.index --embedder sbert:all-MiniLM-L6-v2",
         "lastword import jsonvector out/sparse -o my.index --model bundled --prompt promptreps",
+        "lastword import ciff anserini.ciff.gz -o my.index --language porter",
         "lastword import parquet vectors.parquet -o my.index --normalize",
     ],
     name="import",
 )
 def import_rows(
     format: Annotated[  # noqa: A002  (the word on the command line)
-        Literal["jsonvector", "faiss", "npz", "npy", "parquet"],
-        Argument(metavar="FORMAT", help="jsonvector, faiss, npz, npy or parquet."),
+        Literal["jsonvector", "faiss", "npz", "npy", "parquet", "ciff"],
+        Argument(metavar="FORMAT", help="jsonvector, faiss, npz, npy, parquet or ciff."),
     ],
     source: Annotated[Path, Argument(metavar="SOURCE", help="File or folder.")],
     out: Annotated[Path, Option("--out", "-o", metavar="INDEX", help="Folder to make.")],
