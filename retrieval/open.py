@@ -98,7 +98,7 @@ def load_specs(specs: Mapping[str, str], access: ModelAccess | None = None) -> d
         spec = from_json(stored, channel)
         check_spec(spec, access)
         if _has_moved(spec, access):
-            assert not isinstance(spec, BM25Spec), spec
+            assert not isinstance(spec, WordSpec), spec
             spec = replace(spec, model=full_place(access.model))
         if spec not in loaded:
             loaded[spec] = load_from_spec(spec, options)

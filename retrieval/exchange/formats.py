@@ -33,7 +33,7 @@ _MODULES = {
     "npz": "npz_file",
     "npy": "npy_folder",
     "parquet": "parquet_file",
-    "ciff": "ciff",
+    "ciff": "ciff.writing",
     "beir": "beir_folder",
 }
 FORMATS = tuple(_MODULES)

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.encoders.bm25 import VOCABULARY, BM25Encoder, hashed_column
+from embedder.encoders.bm25 import BM25Encoder
+from embedder.encoders.specs import WordSpec, spec_of
 from embedder.files.lines import shorten
 from embedder.inputs.vocabulary import TermVocabulary
+from embedder.text.term_counts import VOCABULARY, hashed_column
 from embedder.types import Encoder, NamesTerms, inner_encoder
 from retrieval.trec_ids import EscapedIds, unescape_id
 
@@ -23,7 +25,8 @@ class TermNames:
     def __init__(self, encoder: Encoder) -> None:
         self._encoder: Any = inner_encoder(encoder)
         self._table: TermVocabulary | None = getattr(self._encoder, "table", None)
-        if not isinstance(self._encoder, BM25Encoder | NamesTerms):
+        self._counts_words = is_word_counter(self._encoder)
+        if not isinstance(self._encoder, NamesTerms):
             raise ValueError(
                 f"{type(self._encoder).__name__} has no names for its terms; "
                 "an encoder that has them has term_names"
@@ -40,6 +43,10 @@ class TermNames:
         """Take in the texts whose terms are asked for next."""
         if isinstance(self._encoder, BM25Encoder):
             self._encoder.learn_stems(texts, self._stems)
+        elif self._counts_words:  # an analyzer of Lucene, whose terms are what is counted
+            for text in texts:
+                for term in self._encoder.terms(text):
+                    self._stems.setdefault(hashed_column(term), term)
 
     def of(self, columns: Sequence[int]) -> list[str]:
         """Return the names of columns.
@@ -52,7 +59,7 @@ class TermNames:
     def _name(self, column: int) -> str:
         if self._table is not None:
             return self._table.name(column)
-        if not isinstance(self._encoder, BM25Encoder):
+        if not self._counts_words:
             names: dict[int, str] = self._encoder.term_names([column], [])
             return names[column]
         try:
@@ -71,7 +78,7 @@ class TermColumns:
         inner: Any = inner_encoder(encoder)
         table: TermVocabulary | None = getattr(inner, "table", None)
         self._column: Callable[[str], int | None]
-        if isinstance(inner, BM25Encoder):
+        if is_word_counter(inner):
             self.width, self._column = VOCABULARY, hashed_column
         elif table is not None:
             known = {table.name(column): column for column in range(table.columns)}
@@ -105,3 +112,8 @@ class TermColumns:
             if len(self._known) < 1 << 20:
                 self._known[term] = column
         return column
+
+
+def is_word_counter(encoder: Encoder) -> bool:
+    """Tell whether an encoder counts words, in columns that are hashes of them."""
+    return isinstance(encoder, BM25Encoder) or isinstance(spec_of(encoder), WordSpec)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from embedder.types import Encoder
 from index.folder import Index
-from retrieval.exchange import protobuf
+from retrieval.exchange.ciff import protobuf
 from retrieval.exchange.formats import export_index, import_index
 from retrieval.exchange.options import ExportOptions, ImportOptions
 from retrieval.open import open_retriever

@@ -12,9 +12,9 @@ from scipy.sparse import csr_matrix
 from embedder.files.lines import open_binary, shorten
 from index.documents import Document
 from index.live_rows import BLOCK, DocumentBlock
-from retrieval.exchange import protobuf
+from retrieval.exchange.ciff import protobuf
+from retrieval.exchange.ciff.protobuf import MessageReader
 from retrieval.exchange.incoming import Incoming
-from retrieval.exchange.protobuf import MessageReader
 from retrieval.exchange.stored_channels import stored_channels
 
 DESCRIPTION = "lastword: "  # and what the index says of the channel

@@ -16,9 +16,9 @@ from scipy.sparse import csr_matrix
 
 from embedder.files.durable import open_new
 from index.live_rows import LivePostings
-from retrieval.exchange import protobuf
-from retrieval.exchange.ciff_read import DESCRIPTION
-from retrieval.exchange.ciff_read import read as read
+from retrieval.exchange.ciff import protobuf
+from retrieval.exchange.ciff.reading import DESCRIPTION
+from retrieval.exchange.ciff.reading import read as read
 from retrieval.exchange.outgoing import Outgoing, ids_of
 from retrieval.exchange.stored_channels import store_channels
 from retrieval.exchange.term_names import TermNames

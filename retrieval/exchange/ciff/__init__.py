@@ -1,0 +1,1 @@
+"""The Common Index File Format (Lin et al., SIGIR 2020)."""
