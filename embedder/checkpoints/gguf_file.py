@@ -91,6 +91,8 @@ def read_gguf_header(path: Path) -> GGUFHeader:
     with path.open("rb") as file:
         try:
             return _Reader(file, path.stat().st_size).read_header()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: damaged: a text is not UTF-8; get the file again") from error
         except (ValueError, struct.error) as error:
             raise ValueError(f"{path}: {error}; get the GGUF file again") from error
 
@@ -192,7 +194,7 @@ class _Reader:
         self.check_length(length)
         if length > MAX_STRING:
             raise ValueError(f"damaged: a string of {length} bytes; expected at most {MAX_STRING}")
-        return self.take(length).decode(errors="replace")
+        return self.take(length).decode()
 
     def value(self, kind: int) -> Value:
         """Read a value; of arrays only the length is looked at."""
@@ -216,13 +218,13 @@ class _Reader:
 
     def skip_strings(self, count: int) -> None:
         """Go past strings; there are 100,000 in a small model, so this is kept short."""
-        read, seek, at = self.file.read, self.file.seek, self.file.tell()
+        read, at = self.file.read, self.file.tell()
         for _ in range(count):
             length = int.from_bytes(read(8), "little")
             at += 8 + length
             if at > self.size or length > MAX_STRING:
                 raise ValueError("cut short or damaged: a value reaches past the end of the file")
-            seek(length, os.SEEK_CUR)
+            read(length).decode()  # transformers would say that some JSON is wrong
 
     def tensor(self) -> _Tensor:
         """Read a description."""

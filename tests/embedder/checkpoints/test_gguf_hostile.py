@@ -45,6 +45,16 @@ def test_absurd_numbers_are_refused_before_memory_is_taken(
     assert "\n" not in str(caught.value) and not list(model_cache.rglob("*.safetensors"))
 
 
+@pytest.mark.parametrize("text", [b"gpt2", b"<|user|>"])
+def test_a_damaged_text_is_named(llama: Path, tmp_path: Path, text: bytes) -> None:
+    """One flipped bit in a key's text or a token: "the config file is not a valid JSON file"."""
+    file = write_gguf(llama, tmp_path / "m.gguf")
+    whole = file.read_bytes()
+    file.write_bytes(whole.replace(text, bytes([text[0] | 0x80]) + text[1:], 1))
+    with pytest.raises(ValueError, match=r"m\.gguf: damaged: a text is not UTF-8"):
+        read_gguf_header(file)
+
+
 def header_of(
     tmp_path: Path, tensors: list[tuple[str, int]], keys: bytes = b"", count: int | None = None
 ) -> Path:
