@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from copy import deepcopy
-from threading import Barrier, BrokenBarrierError, Lock
+from threading import Barrier, BrokenBarrierError, RLock
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -30,7 +30,7 @@ RunBatch = Callable[[NDArray[np.int64]], Output]
 
 MOST_WORKERS = 8  # beyond, Python's lock would be busy; the workers get more threads instead
 
-_at_once = Lock()  # workers times threads is what torch was given, whoever else reads
+_at_once = RLock()  # workers times threads is what torch was given, whichever threads read
 
 
 def count_workers(batches: int) -> int:

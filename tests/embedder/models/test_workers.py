@@ -172,6 +172,23 @@ def test_the_first_error_of_the_batches_is_raised() -> None:
     assert len(begun) <= 8  # the batches that wait are not begun
 
 
+def test_who_is_told_of_a_batch_may_read_texts_too() -> None:
+    """It waited for the batches that it was told of, and they for it."""
+    inner: list[list[tuple[int, ...]]] = []
+
+    def tell(_: int) -> None:
+        if not inner:
+            inner.append(run_all(AdaptiveBudget(BUDGET), content))
+
+    def read() -> None:
+        inner.append(run_all(AdaptiveBudget(BUDGET), content, tell=tell))
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert inner == 2 * [run_all(AdaptiveBudget(BUDGET), content, at_once=False)]
+
+
 def test_an_interrupt_ends_all_threads() -> None:
     """Control-C reaches the main thread, which waits for the workers' batches."""
     begun: list[Batch] = []
