@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from embedder.encoders.specs import post_rules_of
@@ -18,6 +19,7 @@ from index.manifest_file import MANIFEST, read_manifest
 from index.writer import CACHE, IndexWriter
 from retrieval.ingestion import Ingestion
 from retrieval.options import BuildOptions, BuildReport, ChannelOptions
+from retrieval.passages import passage_text, spans
 from retrieval.source import EMPTY_DIGEST, DocumentReader
 
 
@@ -172,27 +174,39 @@ def refit_index(
     Raises:
         ValueError: no prompt of the encoders has [post], or the index is not finished or too small.
     """
-    with Index.open(path) as index:
-        if not any(post_rules_of(encoder) for encoder in encoders.values()):
-            raise ValueError(f"no prompt of {path} has [post]: there is nothing to fit anew")
+    started = time.perf_counter()
+    if not any(post_rules_of(encoder) for encoder in encoders.values()):
+        raise ValueError(f"no prompt of {path} has [post]: there is nothing to fit anew")
+    with IndexWriter(path) as writer, Index.open(path) as index:  # nobody changes it meanwhile
         if index.unfinished is not None:
             raise ValueError(f"{path} is not finished; finish it before fitting it anew")
-        if index.documents < MIN_SAMPLE:
+        _check_encoders(writer, encoders)
+        if (count := _count_texts(index, MIN_SAMPLE)) < MIN_SAMPLE:
             raise ValueError(
-                f"{path} has {index.documents} documents, and [post] is fitted to at least "
-                f"{MIN_SAMPLE}; add some before fitting it anew"
+                f"{path} has {count} texts, and [post] is fitted to at least {MIN_SAMPLE}; "
+                "add some before fitting it anew"
             )
-        with IndexWriter(path) as writer:
-            _check_encoders(writer, encoders)
         kept = {name: ChannelOptions.of(spec) for name, spec in index.channels.items()}
-        options = BuildOptions(
-            kept, on_empty="keep", passages=index.passages, cache=True, overwrite=True
-        )
-        report = build_index(index.stream(), encoders, path, options, progress)
-        with IndexWriter(path) as writer:
-            writer.fuse_by(index.manifest.fusion)
-            writer.commit()
-    return report
+        options = BuildOptions(kept, on_empty="keep", cache=True)
+        specs = [options.channel(name).spec(name, encoder) for name, encoder in encoders.items()]
+        writer.start_over(specs, index.passages)
+        writer.fuse_by(index.manifest.fusion)
+        done = Ingest("build", options.settings(index.passages), EMPTY_DIGEST)
+        source = DocumentReader.begun(index.stream())
+        ingestion = Ingestion(writer, encoders, options, progress, at_once=True)
+        total = ingestion.run(source, done, index.passages)
+        writer.compact()
+    return BuildReport.of(total, 0, time.perf_counter() - started)
+
+
+def _count_texts(index: Index, most: int) -> int:
+    """Count the texts of an index that are not blank, as far as `most`."""
+    texts = (
+        passage_text(document, span)
+        for document in index.stream()
+        for span in spans(document.text, index.passages)
+    )
+    return sum(1 for _ in islice(filter(str.strip, texts), most))
 
 
 def _continued(interrupted: Ingest, begun: Ingest) -> Ingest:

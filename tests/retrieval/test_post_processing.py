@@ -22,7 +22,7 @@ from retrieval.build import add_documents, build_index, refit_index
 from retrieval.options import BuildOptions, ChannelOptions
 from retrieval.passages import passage_text, spans
 from retrieval.post_fitting import RowSample, fit_post
-from retrieval.pseudo_queries import TextSample, cut_query
+from retrieval.pseudo_queries import TextSample
 from retrieval.retriever import Retriever
 from tests.synthetic import SignEncoder, documents, queries
 
@@ -134,6 +134,42 @@ def test_a_refit_is_a_new_index_of_the_documents_there_are(tmp_path: Path) -> No
     assert check(tmp_path / "i") == []
 
 
+def test_a_refit_is_one_commit_and_nobody_writes_meanwhile(tmp_path: Path) -> None:
+    """It committed twice, without and with the fusion that was chosen, and took the lock twice."""
+    encoders = built(tmp_path / "i", n=60)
+    with IndexWriter(tmp_path / "i") as writer:
+        writer.fuse_by("rrf")
+        writer.commit()
+    seen: list[tuple[int, str]] = []
+
+    def look(_: int) -> None:
+        with Index.open(tmp_path / "i") as index:
+            seen.append((index.manifest.generation, index.manifest.fusion))
+        with pytest.raises(BlockingIOError):
+            IndexWriter(tmp_path / "i").__enter__()
+
+    before = fit_in(tmp_path / "i").digest
+    refit_index(tmp_path / "i", encoders, look)
+    with Index.open(tmp_path / "i") as index:
+        assert {(index.manifest.generation - 1, "rrf")} == set(seen)
+    assert fit_in(tmp_path / "i").digest == before  # of the same documents
+
+
+def test_a_refit_counts_texts_not_documents(tmp_path: Path) -> None:
+    """Eight documents in 24 passages had a fit that could not be made anew."""
+    encoders: dict[str, Encoder] = {"dense": PromptedSigns()}
+    words = [document.text.split()[:9] for document in documents(8)]
+    long = [Document(f"d{at}", "", " ".join(text)) for at, text in enumerate(words)]
+    build_index(long, encoders, tmp_path / "i", BuildOptions(passages=Passages(3)))
+    before = fit_in(tmp_path / "i").digest
+    refit_index(tmp_path / "i", encoders)
+    assert fit_in(tmp_path / "i").digest == before
+    blank = [*documents(15), *(Document(f"b{at}", "", "") for at in range(9))]
+    build_index(blank, encoders, tmp_path / "b", BuildOptions(on_empty="keep"))
+    with pytest.raises(ValueError, match="has 15 texts, and"):
+        refit_index(tmp_path / "b", encoders)
+
+
 def test_a_refit_without_post_is_refused(tmp_path: Path) -> None:
     encoders = built(tmp_path / "i", rules=None)
     with pytest.raises(ValueError, match="there is nothing to fit anew"):
@@ -204,7 +240,7 @@ def test_a_refused_refit_leaves_the_index_as_it_was(tmp_path: Path, kept: int) -
         writer.delete([f"d{at}" for at in range(kept, 60)])
         writer.commit()
     before = (tmp_path / "i" / MANIFEST).read_bytes()
-    with pytest.raises(ValueError, match=f"has {kept} documents, and .* at least 16"):
+    with pytest.raises(ValueError, match=f"has {kept} texts, and .* at least 16"):
         refit_index(tmp_path / "i", encoders)
     assert (tmp_path / "i" / MANIFEST).read_bytes() == before
     assert check(tmp_path / "i") == [] and not (tmp_path / "i" / "cache").exists()
@@ -268,29 +304,3 @@ def test_a_changed_fit_is_damage(tmp_path: Path) -> None:
     at = text.index('"post"') + 200
     path.write_text(text[:at] + ("B" if text[at] == "A" else "A") + text[at + 1 :])
     assert "checksum does not fit" in check(tmp_path / "i")[0]
-
-
-def test_pseudo_queries_are_cut_from_texts() -> None:
-    import random
-
-    source = random.Random(1)
-    text = " ".join(f"word{at}" for at in range(90))
-    for _ in range(50):
-        query = cut_query(text, source)
-        assert query in text and 5 <= len(query.split()) <= 16
-    assert cut_query("two words", source) == "two words"
-    assert 15 <= len(cut_query("字" * 400, source)) <= 48
-
-
-def test_a_pseudo_query_is_short_whatever_a_word_is() -> None:
-    """An index keeps them: sixteen words of a megabyte each would be its manifest."""
-    import random
-
-    assert len(cut_query(" ".join(["x" * 100_000] * 20), random.Random(0))) == 1000
-
-
-def test_blank_texts_are_not_drawn() -> None:
-    sample = TextSample(PostRules(count=16))
-    sample.add(["", " ", *("text here" for _ in range(100))])
-    assert len(sample.numbers) == 16 and min(sample.numbers) > 1
-    assert sample.queries() == ["text here"] * 16

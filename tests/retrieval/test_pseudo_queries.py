@@ -1,6 +1,7 @@
 """Queries of another wording than an index was fitted with are centred by their own mean."""
 
 import json
+import random
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from index.manifest_file import MANIFEST, read_manifest, write_manifest
 from index.writer import IndexWriter
 from retrieval.build import add_documents, build_index, refit_index
 from retrieval.options import BuildOptions, ChannelOptions
-from retrieval.pseudo_queries import read_query_fit
+from retrieval.pseudo_queries import TextSample, cut_query, read_query_fit
 from retrieval.retriever import Retriever
 from tests.synthetic import SignEncoder, documents, queries, word_signs
 
@@ -165,3 +166,25 @@ def test_a_manifest_is_not_believed(
     with pytest.raises(ValueError, match=message) as caught:
         Manifest.from_json(json.loads(json.dumps(content)))
     assert "\n" not in str(caught.value)
+
+
+def test_pseudo_queries_are_cut_from_texts() -> None:
+    source = random.Random(1)
+    text = " ".join(f"word{at}" for at in range(90))
+    for _ in range(50):
+        query = cut_query(text, source)
+        assert query in text and 5 <= len(query.split()) <= 16
+    assert cut_query("two words", source) == "two words"
+    assert 15 <= len(cut_query("字" * 400, source)) <= 48
+
+
+def test_a_pseudo_query_is_short_whatever_a_word_is() -> None:
+    """An index keeps them: sixteen words of a megabyte each would be its manifest."""
+    assert len(cut_query(" ".join(["x" * 100_000] * 20), random.Random(0))) == 1000
+
+
+def test_blank_texts_are_not_drawn() -> None:
+    sample = TextSample(PostRules(count=16))
+    sample.add(["", " ", *("text here" for _ in range(100))])
+    assert len(sample.numbers) == 16 and min(sample.numbers) > 1
+    assert sample.queries() == ["text here"] * 16
