@@ -11,10 +11,12 @@ from lastword.cli.command import command
 from lastword.cli.options import Output
 from lastword.cli.parse import split_all
 from lastword.cli.screen import Screen
+from lastword.cli.sources import check_folder_of
 
 if TYPE_CHECKING:
     from eval.measures.measures import Values
     from eval.runs.systems import FileSystem, FolderSystem, System
+    from eval.statistics.comparison import Comparison
 
 app = Typer()
 
@@ -51,6 +53,13 @@ class ComparisonOptions:
         Path | None,
         Option(help="Judgements: the systems are then TREC run files, judged by these."),
     ] = None
+    latex: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="Write the table for a paper too, with marks of significance."),
+    ] = None
+    csv: Annotated[
+        Path | None, Option(metavar="FILE", help="Write every figure as a table too.")
+    ] = None
 
 
 @command(
@@ -60,6 +69,7 @@ class ComparisonOptions:
         "lastword compare runs/mine:bm25 runs/mine:fused --differ 3",
         "lastword compare a.trec b.trec --qrels test.qrels --measures nDCG@10,AP",
         "lastword compare runs/a runs/b runs/c --all-pairs --datasets scifact",
+        "lastword compare runs/bm25 runs/ours --measures nDCG@10,R@100 --latex table.tex",
     ],
 )
 def compare(
@@ -85,6 +95,8 @@ def compare(
     from lastword.commands.study.compare_view import show_comparisons
 
     screen = Screen(output)
+    for file in filter(None, (comparing.latex, comparing.csv)):
+        check_folder_of(file)
     measures = split_all([comparing.measures])
     systems = _systems(names, comparing.qrels, measures)
     values = _values(systems, split_all([comparing.datasets]))
@@ -98,7 +110,17 @@ def compare(
         "comparisons": [comparison.to_json() for comparison in comparisons],
         **examination.to_json(),
     }
+    _write_tables(comparing, comparisons)
     screen.result(data, *show_comparisons(comparisons, examination))
+
+
+def _write_tables(comparing: ComparisonOptions, comparisons: "Sequence[Comparison]") -> None:
+    from embedder.files.durable import replace_file
+    from eval.statistics.paper_tables import csv_table, latex_table
+
+    for path, write in ((comparing.latex, latex_table), (comparing.csv, csv_table)):
+        if path is not None:
+            replace_file(path, write(comparisons).encode())
 
 
 def _systems(

@@ -207,3 +207,24 @@ def test_other_documents_under_one_name_are_said(
     _, out, _ = ran(capsys, *folders, "--json")
     [difference] = json.loads(out)["sources_differ"]
     assert difference == {"dataset": "lava", "systems": ["a", "b"], "parts": ["documents"]}
+
+
+def test_tables_for_papers_are_written_beside(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    ours = save(tmp_path / "ours", {"bm25": BAD})
+    theirs = save(tmp_path / "theirs", {"bm25": GOOD})
+    files = ["--latex", tmp_path / "t.tex", "--csv", tmp_path / "t.csv"]
+    assert ran(capsys, ours, theirs, "--measures", "RR,AP", *files)[0] == 0
+    table = (tmp_path / "t.tex").read_text(encoding="utf-8")
+    assert "$^{b}$ theirs & \\textbf{1.0000} & \\textbf{1.0000} \\\\\n" in table
+    lines = (tmp_path / "t.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[:4] for line in lines[1:]] == [
+        ["RR", "lava", "theirs", "1.0"],
+        ["AP", "lava", "theirs", "1.0"],
+    ]
+    (tmp_path / "link.tex").symlink_to("t.tex")
+    code, _, said = ran(capsys, ours, theirs, "--latex", tmp_path / "link.tex")
+    assert code == 2 and "nothing is written through links" in said
+    code, _, said = ran(capsys, ours, theirs, "--csv", tmp_path / "none" / "t.csv")
+    assert code == 2 and "is no folder; make it first" in said
