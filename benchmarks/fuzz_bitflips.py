@@ -86,7 +86,7 @@ def search(path: Path, compiled: bool) -> None:
     try:
         with Index.open(path) as index:
             for rows in index._channels.values():
-                for channel in rows._searched:
+                for channel in getattr(rows._searched, "channels", ()):
                     if compiled and isinstance(channel, InvertedChannel):
                         channel.prepare()
                     if not compiled and not isinstance(channel, InvertedChannel):

@@ -1,9 +1,10 @@
 """One channel across the segments of a generation: rows numbered through, searched as one."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,10 @@ from index.channels.inverted import InvertedChannel
 from index.channels.post_fit import PostFit
 from index.channels.postings import Postings
 from index.channels.weighting import statistics
+from index.lucene.search import LuceneChannel
+from index.lucene.segment_files import LuceneRows
 from index.manifest import ChannelSpec
-from index.segment import Segment
+from index.segment import Segment, SegmentRows
 from index.topk import merge
 
 
@@ -35,6 +38,11 @@ class Match:
     score: float
     terms: Mapping[int, float]
 
+    @staticmethod
+    def of_terms(row: int, terms: Mapping[int, float]) -> "Match":
+        """Return the match of a sparse row, whose parts add up to the score."""
+        return Match(row, sum(terms.values()), terms)
+
 
 class ChannelRows:
     """All rows of one channel, deleted ones included, in the order of the segments.
@@ -51,9 +59,9 @@ class ChannelRows:
         self.spec = spec
         self._fit = spec.post
         self._parts = [segment.channels[spec.name] for segment in segments]
-        self._searched = _searched(spec, segments)
         rows = [part.content.rows for part in self._parts]
         self.starts: list[int] = np.cumsum([0, *rows]).tolist()
+        self._searched = _searched(spec, self._parts, self.starts)
         offsets = zip(self._parts, document_starts, strict=False)
         self.documents: NDArray[np.int64] = np.concatenate(
             [np.zeros(0, np.int64), *(part.documents + np.int64(at) for part, at in offsets)]
@@ -78,7 +86,7 @@ class ChannelRows:
             return Hits(rows, np.full(rows.shape, -np.inf, np.float32))
         count = k
         while True:
-            hits = self._best(queries, count)
+            hits = self._searched.search(queries, count)
             if count >= self.total or self._enough(hits, k):
                 return hits
             count = min(2 * count, self.total)
@@ -88,24 +96,8 @@ class ChannelRows:
         query = self.prepare(query)
         if len(query) != 1:
             raise ValueError(f"one query row is matched at a time; got {len(query)}")
-        return [self._match(query, segment, row) for row in self._parts[segment].of(ordinal)]
-
-    def _match(self, query: Representation, segment: int, row: int) -> Match:
-        channel, number = self._searched[segment], row + self.starts[segment]
-        if isinstance(channel, InvertedChannel) and query.sparse is not None:
-            terms = channel.contributions(query.sparse, row)
-            return Match(number, sum(terms.values()), terms)
-        if isinstance(channel, DenseChannel) and query.dense is not None:
-            vector = channel.vectors[row].astype(np.float64)
-            return Match(number, float(np.float32(vector @ query.dense[0])), {})
-        raise AssertionError("the kinds of query and channel were not checked")
-
-    def _best(self, queries: Representation, k: int) -> Hits:
-        hits_by_segment = [
-            channel.search(queries, k, part.live)
-            for channel, part in zip(self._searched, self._parts, strict=True)
-        ]
-        return merge(hits_by_segment, self.starts[:-1], k)
+        rows = self._parts[segment].of(ordinal)
+        return [self._searched.match(query, self.starts[segment] + row) for row in rows]
 
     def _enough(self, hits: Hits, k: int) -> bool:
         """Tell whether every query has k distinct documents, or all that it can have."""
@@ -159,17 +151,77 @@ class ChannelRows:
             )
 
 
-def _searched(
-    spec: ChannelSpec, segments: Sequence[Segment]
-) -> Sequence[DenseChannel | InvertedChannel]:
-    """Return what is searched of each segment; postings are weighed by those of all segments."""
-    parts = [segment.channels[spec.name] for segment in segments]
+class _Searched(Protocol):
+    """What is searched of a channel: rows numbered through all segments."""
+
+    def search(self, queries: Representation, k: int) -> Hits:
+        """Return the k best rows that are not deleted; ties go to the lower row."""
+        ...
+
+    def match(self, query: Representation, row: int) -> Match:
+        """Score one row against a query of one row."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Segments:
+    """Segments that are searched one by one; their hits are merged.
+
+    Attributes:
+        channels: of each segment.
+        live: for each segment (rows,) True where a row is not deleted; None means all.
+        starts: number of each segment's first row.
+    """
+
+    channels: Sequence[DenseChannel | InvertedChannel]
+    live: Sequence[NDArray[np.bool_] | None]
+    starts: Sequence[int]
+
+    def search(self, queries: Representation, k: int) -> Hits:
+        hits_by_segment = [
+            channel.search(queries, k, live)
+            for channel, live in zip(self.channels, self.live, strict=True)
+        ]
+        return merge(hits_by_segment, self.starts, k)
+
+    def match(self, query: Representation, row: int) -> Match:
+        at = bisect_right(self.starts, row) - 1
+        channel, own = self.channels[at], row - self.starts[at]
+        if isinstance(channel, InvertedChannel) and query.sparse is not None:
+            return Match.of_terms(row, channel.contributions(query.sparse, own))
+        if isinstance(channel, DenseChannel) and query.dense is not None:
+            vector = channel.vectors[own].astype(np.float64)
+            return Match(row, float(np.float32(vector @ query.dense[0])), {})
+        raise AssertionError("the kinds of query and channel were not checked")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lucene:
+    """A channel that Lucene searches, all segments at once."""
+
+    channel: LuceneChannel
+
+    def search(self, queries: Representation, k: int) -> Hits:
+        return self.channel.search(queries, k)
+
+    def match(self, query: Representation, row: int) -> Match:
+        assert query.sparse is not None
+        return Match.of_terms(row, self.channel.contributions(query.sparse, row))
+
+
+def _searched(spec: ChannelSpec, parts: Sequence[SegmentRows], starts: Sequence[int]) -> _Searched:
+    """Return what is searched of the segments; postings are weighed by those of all segments."""
+    live = [part.live for part in parts]
     dense = [part.content for part in parts if isinstance(part.content, DenseChannel)]
     postings = [part.content for part in parts if isinstance(part.content, Postings)]
-    if not postings or spec.weighting is None:
-        return dense
-    totals = statistics(postings, [part.live for part in parts])
-    return [InvertedChannel(own, spec.weighting, totals) for own in postings]
+    lucene = [part.content for part in parts if isinstance(part.content, LuceneRows)]
+    if spec.weighting is None:
+        return _Segments(dense, live, starts[:-1])
+    if spec.form == "lucene":
+        return _Lucene(LuceneChannel(spec.weighting, lucene, live))
+    totals = statistics(postings, live)
+    inverted = [InvertedChannel(own, spec.weighting, totals) for own in postings]
+    return _Segments(inverted, live, starts[:-1])
 
 
 class RowIds(Sequence[str]):

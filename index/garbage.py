@@ -13,7 +13,7 @@ from pathlib import Path
 
 from embedder.files.durable import remove_leftovers
 from index.segment_record import SegmentRecord
-from index.storage.layout import CACHED, CHANNEL, OF_CHANNEL, OF_SEGMENT, SEGMENT, TOMBSTONE
+from index.storage.layout import CACHED, CHANNEL, OF_SEGMENT, SEGMENT, TOMBSTONE, is_of_channel
 
 _OLD_PARTIAL = re.compile(r"tmp[a-z0-9_]{8}\.part")  # of encodings, by versions before
 
@@ -49,7 +49,7 @@ def remove_segment(folder: Path) -> int:
     freed = 0
     for path in _entries(folder):
         if _is_folder(path) and CHANNEL.fullmatch(path.name):
-            freed += _remove(path, OF_CHANNEL.__contains__)
+            freed += _remove(path, is_of_channel)
             _remove_empty(path)
     freed += _remove(folder, lambda name: name in OF_SEGMENT or bool(TOMBSTONE.fullmatch(name)))
     _remove_empty(folder)

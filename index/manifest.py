@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from embedder.files.config_file import fill, parse_json
 from embedder.types import fingerprint_differences
 from index.channels.post_fit import PostFit
 from index.channels.weighting import Weighting
 from index.segment_record import SegmentRecord
-from index.storage.layout import CHANNEL, SEGMENT, segment_name
+from index.storage.layout import CHANNEL, SEGMENT, Form, segment_name
 
+Engine = Literal["native", "lucene"]
+"""What holds and searches the rows of an inverted channel."""
 _MOST = 10**9  # generations and segments
 _MOST_QUERIES = 10_000
 QUERY_FACT = "query_"  # how facts of a fingerprint begin that concern queries alone
@@ -34,6 +36,7 @@ class ChannelSpec:
         post: what was done to its dense rows and is done to queries, None where nothing is.
         pseudo_queries: that the mean of queries in `post` is of; read anew where queries are worded
             otherwise. None in older indexes.
+        engine: what holds and searches inverted rows: postings of our own, or a Lucene index.
     """
 
     name: str
@@ -46,6 +49,7 @@ class ChannelSpec:
     recipe: str = "{}"
     post: PostFit | None = None
     pseudo_queries: tuple[str, ...] = ()
+    engine: Engine = "native"
 
     def __post_init__(self) -> None:
         if not CHANNEL.fullmatch(self.name):
@@ -59,6 +63,11 @@ class ChannelSpec:
             raise ValueError(
                 f"channel {self.name!r}: dense takes a factory and inverted a weighting; got kind "
                 f"{self.kind!r}, factory {self.factory!r}, weighting {self.weighting!r}"
+            )
+        if self.engine not in get_args(Engine) or (dense and self.engine != "native"):
+            raise ValueError(
+                f"channel {self.name!r}: engine is native, or lucene where rows are inverted; "
+                f"got {self.engine!r}"
             )
         if self.dim is not None and self.dim < 1:
             raise ValueError(f"channel {self.name!r}: rows have a width; got {self.dim}")
@@ -76,6 +85,13 @@ class ChannelSpec:
                 f"channel {self.name!r}: at most {_MOST_QUERIES} pseudo-queries belong to "
                 f"post-processing; got {len(self.pseudo_queries)}"
             )
+
+    @property
+    def form(self) -> Form:
+        """How its rows lie on disk."""
+        if self.kind == "dense":
+            return "dense"
+        return "lucene" if self.engine == "lucene" else "postings"
 
     def words_queries_as(self, fingerprint: str) -> bool:
         """Tell whether an encoder reads queries by the wording of the channel's own."""
@@ -204,9 +220,9 @@ class Manifest:
         for before, after in pairwise(numbers):
             if after <= before:
                 raise ValueError(f"numbers of segments must rise; got {before} before {after}")
-        dense = {name for name, spec in self.channels.items() if spec.kind == "dense"}
+        forms = {name: spec.form for name, spec in self.channels.items()}
         for segment in self.segments:
-            segment.check_files(dense, self.channels.keys() - dense)
+            segment.check_files(forms)
 
     @property
     def documents(self) -> int:
@@ -225,6 +241,8 @@ class Manifest:
             for name in ("post", "pseudo_queries"):
                 if not channel[name]:  # as it was before there was such a thing
                     del channel[name]
+            if spec.engine == "native":
+                del channel["engine"]
             if spec.post is not None:
                 channel["post"] = spec.post.to_text()
         return data

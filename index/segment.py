@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from index.channels.dense import FLAT, DenseChannel, open_dense
 from index.channels.postings import Postings, open_inverted
 from index.document_store import DocumentStore
+from index.lucene.segment_files import LuceneRows
 from index.manifest import ChannelSpec, Manifest
 from index.segment_record import SegmentRecord
 from index.storage.arrays import ascends, open_array
@@ -70,22 +71,22 @@ class SegmentRows:
     """Rows of one channel of a segment.
 
     Attributes:
-        content: the dense rows, or the postings before they are weighed.
+        content: the dense rows, or the postings before they are weighed, or Lucene's.
         owner: (rows,) int32, non-decreasing: passage that a row stands for.
         documents: (rows,) int32, non-decreasing: ordinal of the document that it belongs to.
         live: (rows,) True where the document is not deleted; None means all.
         single: every document has exactly one row.
     """
 
-    content: DenseChannel | Postings
+    content: DenseChannel | Postings | LuceneRows
     owner: NDArray[np.int32]
     documents: NDArray[np.int32]
     live: NDArray[np.bool_] | None
     single: bool
 
     def close(self) -> None:
-        """Close the FAISS file of dense rows."""
-        if isinstance(self.content, DenseChannel):
+        """Close the files of FAISS and Lucene."""
+        if not isinstance(self.content, Postings):
             self.content.close()
 
     def of(self, ordinal: int) -> range:
@@ -115,7 +116,7 @@ class Segment:
         """Open every file, so that a merge may unlink them from now on.
 
         Every number that leads somewhere is looked at, once for the same files in a process;
-        checksums are left to `damaged_files`, but for files of FAISS.
+        checksums are left to `damaged_files`, but for files of FAISS and Lucene.
 
         Raises:
             FileNotFoundError: a file is missing.
@@ -147,7 +148,7 @@ class Segment:
         return Segment(record, documents, passages, rows)
 
     def close(self) -> None:
-        """Close documents and FAISS files; arrays are unmapped when nobody refers to them."""
+        """Close documents, FAISS and Lucene; arrays are unmapped when nobody refers to them."""
         self.documents.store.close()
         for rows in self.channels.values():
             rows.close()
@@ -188,12 +189,20 @@ class _Opening:
             single=bool(np.array_equal(documents, np.arange(self.record.documents))),
         )
 
-    def _open_content(self, spec: ChannelSpec, count: int) -> DenseChannel | Postings:
+    def _open_content(self, spec: ChannelSpec, count: int) -> DenseChannel | Postings | LuceneRows:
         place, dim = self.folder / spec.name, spec.dim if count else None
         if spec.factory is not None:
             factory = FLAT if self.record.searched_exactly(spec.name) else spec.factory
             file = self.record.files.get(f"{spec.name}/{APPROXIMATE}")
             return open_dense(place, factory, (count, dim), file)
+        if spec.form == "lucene" and spec.weighting is not None:
+            prefix = f"{spec.name}/"
+            files = {
+                name.removeprefix(prefix): file
+                for name, file in self.record.files.items()
+                if name.startswith(prefix)
+            }
+            return LuceneRows(place, spec.weighting, (count, spec.dim or 1), files)
         postings = open_inverted(place, self.sound)
         if postings.rows != count or dim not in (None, postings.columns):
             raise ValueError(

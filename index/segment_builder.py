@@ -19,6 +19,7 @@ from index.channels.postings import build_inverted
 from index.document_store import DocumentWriter
 from index.documents import Document
 from index.garbage import remove_segment
+from index.lucene.writing import build_lucene
 from index.manifest import ChannelSpec
 from index.segment_record import SegmentRecord
 from index.storage.arrays import write_array
@@ -271,6 +272,11 @@ class _SparseRows(_Rows):
 
     def write(self) -> None:
         empty = csr_matrix(np.zeros((0, 1), np.float32))
-        build_inverted(vstack(self._parts or [empty], format="csr"), self.folder)
+        matrix = vstack(self._parts or [empty], format="csr")
+        if self.spec.form == "lucene":
+            assert self.spec.weighting is not None
+            build_lucene(matrix, self.spec.weighting, self.folder)
+        else:
+            build_inverted(matrix, self.folder)
         self._parts = []
         super().write()

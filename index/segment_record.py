@@ -1,11 +1,11 @@
 """What the manifest says of a segment: counts, and the files that it must have."""
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from index.storage.checksums import FileRecord, is_inside
-from index.storage.layout import APPROXIMATE, CHANNEL, TOMBSTONE, required_files
+from index.storage.layout import APPROXIMATE, CHANNEL, TOMBSTONE, Form, may_have, required_files
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _MOST = 2**31  # passages, rows
@@ -50,18 +50,14 @@ class SegmentRecord:
         """Tell whether a dense channel has no FAISS file: it is Flat, or too small to train on."""
         return f"{channel}/{APPROXIMATE}" not in self.files
 
-    def check_files(self, dense: Set[str], inverted: Set[str]) -> None:
+    def check_files(self, channels: Mapping[str, Form]) -> None:
         """Refuse a record that names other files than a segment with these channels has.
-
-        Args:
-            dense: names of the dense channels.
-            inverted: names of the others.
 
         Raises:
             ValueError: a file is missing, or should not be there.
         """
-        required = required_files(dense, inverted)
-        allowed = required | {f"{name}/{APPROXIMATE}" for name in dense}
+        required = required_files(channels)
+        allowed = required | {name for name in self.files if may_have(channels, name)}
         if self.tombstone is not None:
             if not TOMBSTONE.fullmatch(self.tombstone):
                 raise ValueError(f"segment {self.name!r}: {self.tombstone!r} is no tombstone")

@@ -9,7 +9,7 @@ from embedder.arguments import check_fields
 from embedder.encoders.specs import stored_spec
 from embedder.types import Encoder, fingerprint_of
 from index.channels.weighting import Weighting
-from index.manifest import ChannelSpec, Ingest, Passages
+from index.manifest import ChannelSpec, Engine, Ingest, Passages
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,14 @@ class ChannelOptions:
     factory: str | None = None
     weighting: Weighting | None = None
     query_prompt_free: bool = False
+    engine: Engine = "native"
 
     @staticmethod
     def of(spec: ChannelSpec) -> "ChannelOptions":
         """Return the options by which a channel was made."""
-        return ChannelOptions(spec.kind, spec.factory, spec.weighting, spec.query_prompt_free)
+        return ChannelOptions(
+            spec.kind, spec.factory, spec.weighting, spec.query_prompt_free, spec.engine
+        )
 
     def spec(self, name: str, encoder: Encoder) -> ChannelSpec:
         """Return the manifest's description of a channel and the encoder of its rows."""
@@ -35,6 +38,7 @@ class ChannelOptions:
             factory=self.factory,
             weighting=self.weighting,
             query_prompt_free=self.query_prompt_free,
+            engine=self.engine,
             recipe=stored_spec(encoder),
         )
 

@@ -15,6 +15,7 @@ from index.channels.dense import DenseChannel
 from index.channels.postings import Postings
 from index.channels.weighting import Weighting
 from index.documents import Document
+from index.lucene.segment_files import LuceneRows
 from index.manifest import ChannelSpec, Ingest, Manifest, Passages
 from index.merging import append_live
 from index.segment import LiveDocuments, Segment
@@ -114,7 +115,7 @@ def test_a_merge_copies_exactly_what_is_live(
         assert np.array_equal(matrix(after.content), matrix(before.content)[wanted])
 
 
-def matrix(held: DenseChannel | Postings) -> NDArray[np.float32]:
+def matrix(held: DenseChannel | Postings | LuceneRows) -> NDArray[np.float32]:
     if isinstance(held, DenseChannel):
         return held.vectors
     full: NDArray[np.float32] = held.to_csr().toarray()
@@ -174,7 +175,7 @@ def test_files_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_manifest_survives_json() -> None:
-    names = required_files({"dense"}, {"words"}) | {"deleted-000002.npy"}
+    names = required_files({"dense": "dense", "words": "postings"}) | {"deleted-000002.npy"}
     files = {name: FileRecord(9, "ab" * 32) for name in sorted(names)}
     record = SegmentRecord("000001", 3, 4, {"dense": 4, "words": 5}, files, 1, "deleted-000002.npy")
     ingest = Ingest("add", "{}", "ff", 3, 1, 4, {"dense": 4}, {"dense": {"truncated": 2}})

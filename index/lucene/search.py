@@ -1,0 +1,144 @@
+"""Search of a sparse channel by Lucene: all segments as one index, with its own statistics."""
+
+import os
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from embedder.lucene.jvm import java_class, java_errors, to_json
+from embedder.types import Representation
+from index.base import Hits
+from index.channels.inverted import cores, search_threads
+from index.channels.weighting import Weighting
+from index.lucene.segment_files import LuceneRows
+from index.lucene.writing import FIELD, SCALE, similarity_of
+from index.topk import BestRows, check_k
+
+_READERS = "([Lorg/apache/lucene/index/IndexReader;)V"
+_READER = "(Lorg/apache/lucene/index/IndexReader;)V"
+_ALL = 2**31 - 1
+
+
+class LuceneChannel:
+    """Rows of all segments, weighed by Lucene's statistics of all.
+
+    Deleted rows are never returned, but count in the statistics until a merge, as always in
+    Lucene. Lucene keeps lengths of rows to about 4 bits (SmallFloat.intToByte4), so scores of
+    BM25 differ a little from those of `InvertedChannel`.
+
+    Args:
+        weighting: what a stored weight is worth.
+        parts: of each segment.
+        live: for each segment (rows,) True where a row may be returned, or None for all.
+    """
+
+    def __init__(
+        self,
+        weighting: Weighting,
+        parts: Sequence[LuceneRows],
+        live: Sequence[NDArray[np.bool_] | None],
+    ) -> None:
+        self._weighting = weighting
+        self._parts = parts
+        self._live = live
+        self._starts = [0, *accumulate(part.rows for part in parts)]
+
+    def search(self, queries: Representation, k: int) -> Hits:
+        """Return the k best rows that score above 0; ties go to the lower row.
+
+        Raises:
+            ValueError: a file is damaged, or Java cannot be had.
+        """
+        check_k(k)
+        assert queries.sparse is not None
+        texts = [self._words(queries.sparse[at]) for at in range(len(queries))]
+        collected = BestRows(len(queries), k)
+        threads = min(cores(), len(texts))
+        shares = [range(first, len(texts), threads) for first in range(threads)]
+        searcher = self._searcher
+
+        def search(share: range) -> None:
+            parser = _query_parser()
+            for at in share:
+                if texts[at]:
+                    self._fill(collected, at, parser.parse(texts[at]), searcher)
+
+        with java_errors("Lucene's search"):
+            if threads == 1:
+                search(shares[0])
+            else:
+                list(search_threads(os.getpid(), threads).map(search, shares))
+        return collected.hits()
+
+    def contributions(self, query: csr_matrix, row: int) -> Mapping[int, float]:
+        """Return what each term of one query adds to the score of a row.
+
+        For BM25 as Lucene explains it; its explanation of impacts leaves the query's weight out.
+        """
+        if self._weighting.kind == "impacts":
+            return self._products(query, row)
+        parser, searcher = _query_parser(), self._searcher
+        parts: dict[int, float] = {}
+        with java_errors("Lucene's search"):
+            for word in self._words(query).split():
+                found = searcher.explain(parser.parse(word), row)
+                if found.isMatch():
+                    parts[int(word.partition("^")[0])] = float(found.getValue().floatValue())
+        return parts
+
+    def _products(self, query: csr_matrix, row: int) -> Mapping[int, float]:
+        at = bisect_right(self._starts, row) - 1
+        frequencies = self._parts[at].frequencies(row - self._starts[at])
+        pairs = (word.split("^") for word in self._words(query).split())
+        return {
+            int(column): float(weight) * frequencies[int(column)]
+            for column, weight in pairs
+            if int(column) in frequencies
+        }
+
+    def _fill(self, collected: BestRows, at: int, query: Any, searcher: Any) -> None:  # noqa: ANN401
+        hits = to_json(searcher.search(query, collected.rows.shape[1]))["scoreDocs"]
+        collected.rows[at, : len(hits)] = [hit["doc"] for hit in hits]
+        collected.scores[at, : len(hits)] = [hit["score"] for hit in hits]
+
+    def _words(self, query: csr_matrix) -> str:
+        """Write a query as Lucene's parser reads it: "column^weight", one for each term."""
+        weights = np.asarray(query.data, np.float64)
+        if self._weighting.kind == "impacts":
+            weights = np.rint(weights * SCALE)
+        positive = zip(query.indices.tolist(), weights.astype(np.float32), strict=True)
+        return " ".join(
+            f"{column}^{np.format_float_positional(weight, trim='-')}"
+            for column, weight in positive
+            if weight > 0 and not self._is_ubiquitous(column)
+        )
+
+    def _is_ubiquitous(self, column: int) -> bool:
+        if not self._weighting.drop_ubiquitous:
+            return False
+        reader = self._searcher.getIndexReader()
+        term = java_class("org.apache.lucene.index.Term")(FIELD, str(column))
+        return bool(reader.docFreq(term) == reader.maxDoc())
+
+    @cached_property
+    def _searcher(self) -> Any:  # noqa: ANN401 - a Java object, which threads may share
+        readers = [part.reader(live) for part, live in zip(self._parts, self._live, strict=True)]
+        with java_errors("Lucene's search"):
+            multi = java_class("org.apache.lucene.index.MultiReader")(*readers, signature=_READERS)
+            searchers = java_class("org.apache.lucene.search.IndexSearcher")
+            searchers.setMaxClauseCount(_ALL)
+            searcher = searchers(multi, signature=_READER)
+            searcher.setSimilarity(similarity_of(self._weighting))
+        return searcher
+
+
+def _query_parser() -> Any:  # noqa: ANN401
+    """Return a parser, which one thread may use: one call makes a query of any number of terms."""
+    whitespace = java_class("org.apache.lucene.analysis.core.WhitespaceAnalyzer")()
+    return java_class("org.apache.lucene.queryparser.classic.QueryParser")(FIELD, whitespace)
