@@ -75,7 +75,9 @@ class _RowReader:
             return Representation(
                 np.ascontiguousarray(content.vectors[start:stop][live]), None, owner
             )
-        return Representation(None, self._sparse(content, start, stop)[live], owner)
+        if isinstance(content, Postings):
+            return Representation(None, self._sparse(content, start, stop)[live], owner)
+        return Representation(None, content.rows_from(start, stop)[live], owner)
 
     def _sparse(self, postings: Postings, start: int, stop: int) -> csr_matrix:
         if not (self._start <= start and stop <= self._start + self._band.shape[0]):
@@ -113,9 +115,12 @@ class LivePostings:
     def __init__(self, index: Index, channel: str) -> None:
         parts = [segment.channels[channel] for segment in index.opened]
         self._parts = [
-            _LivePart(part.content, part.live)
+            _LivePart(
+                part.content if isinstance(part.content, Postings) else part.content.to_postings(),
+                part.live,
+            )
             for part in parts
-            if isinstance(part.content, Postings)
+            if not isinstance(part.content, DenseChannel)
         ]
         self._starts = list(accumulate((part.rows for part in self._parts), initial=0))
         self.rows = self._starts[-1]

@@ -111,12 +111,26 @@ class Postings:
 
 
 def build_inverted(matrix: csr_matrix, folder: Path) -> None:
-    """Write the postings of a matrix into a folder.
+    """Write the postings of a matrix into a folder that exists; see `invert`."""
+    postings = invert(matrix)
+    arrays: dict[str, NDArray[Any]] = {
+        "terms": postings.terms,
+        "indptr": postings.indptr,
+        "rows": postings.holders,
+        "weights": postings.weights,
+        "lengths": postings.lengths,
+        "columns": np.array([postings.columns]),
+    }
+    for name, dtype in _DTYPES.items():
+        write_array(folder / f"{name}.npy", arrays[name].astype(dtype, copy=False))
+
+
+def invert(matrix: csr_matrix) -> Postings:
+    """Return a matrix by columns.
 
     Args:
         matrix: (rows, columns) float32, positive entries; memory is taken by entries, never by
             columns, of which there may be 2**62.
-        folder: exists.
 
     Raises:
         ValueError: an entry is not positive and finite, or there are 2**31 rows or more.
@@ -130,16 +144,14 @@ def build_inverted(matrix: csr_matrix, folder: Path) -> None:
     shape = (matrix.shape[0], len(terms))
     by_term = csr_matrix((data, compact, matrix.indptr), shape=shape).tocsc()
     by_term.sum_duplicates()
-    arrays: dict[str, NDArray[Any]] = {
-        "terms": terms,
-        "indptr": by_term.indptr,
-        "rows": by_term.indices,
-        "weights": by_term.data,
-        "lengths": np.asarray(matrix.sum(axis=1)).ravel(),
-        "columns": np.array([matrix.shape[1]]),
-    }
-    for name, dtype in _DTYPES.items():
-        write_array(folder / f"{name}.npy", arrays[name].astype(dtype, copy=False))
+    return Postings(
+        terms=terms.astype(np.int64, copy=False),
+        indptr=by_term.indptr.astype(np.int64, copy=False),
+        holders=by_term.indices.astype(np.int32, copy=False),
+        weights=by_term.data,
+        lengths=np.asarray(matrix.sum(axis=1)).ravel().astype(np.float32, copy=False),
+        columns=matrix.shape[1],
+    )
 
 
 def open_inverted(folder: Path, sound: bool = False) -> Postings:

@@ -84,22 +84,22 @@ class RowFile:
             raise ValueError(f"{folder / LUCENE_TERMS} is damaged: terms must rise; {CURE}")
         return RowFile(path, rows, terms, bounds, packed)
 
-    def to_csr(self, columns: int, keep: NDArray[np.bool_] | None = None) -> csr_matrix:
-        """Return the matrix of int32 numbers, cut to the rows that are True in `keep`.
+    def read(self, columns: int, start: int = 0, stop: int | None = None) -> csr_matrix:
+        """Return the matrix of int32 numbers, or rows start to stop - 1 of it.
 
         Raises:
             ValueError: the file is damaged.
         """
-        blocks = [self._block(at, columns) for at in range(len(self.bounds) - 1)]
+        stop = self.rows if stop is None else stop
+        first = start // _BLOCK
+        blocks = [self._block(at, columns) for at in range(first, -(-stop // _BLOCK))]
         if not blocks:
             none = np.zeros(0, np.int64)
             blocks = [csr_matrix((none, none, np.zeros(1, np.int64)), shape=(0, columns))]
         matrix = csr_matrix(vstack(blocks, format="csr"))
-        return matrix if keep is None else csr_matrix(matrix[keep])
-
-    def row(self, number: int, columns: int) -> csr_matrix:
-        """Return one row, (1, columns)."""
-        return csr_matrix(self._block(number // _BLOCK, columns)[number % _BLOCK])
+        if (start, stop) == (0, self.rows):
+            return matrix
+        return csr_matrix(matrix[start - first * _BLOCK : stop - first * _BLOCK])
 
     def _block(self, at: int, columns: int) -> csr_matrix:
         (start, first), (end, last) = self.bounds[at].tolist(), self.bounds[at + 1].tolist()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from embedder.lucene.jvm import java_class, java_errors
+from index.channels.postings import Postings, invert
 from index.channels.weighting import Weighting
 from index.lucene.row_file import RowFile
 from index.lucene.writing import SCALE, open_directory
@@ -73,16 +74,23 @@ class LuceneRows:
 
         Impacts are those that Lucene has, in whole hundredths.
         """
-        return self._scaled(self._row_file.to_csr(self._columns, keep))
+        rows = self.rows_from(0, self.rows)
+        return rows if keep is None else csr_matrix(rows[keep])
 
-    def row(self, number: int) -> csr_matrix:
-        """Return one row, (1, columns) float32, as `to_csr` has it."""
-        return self._scaled(self._row_file.row(number, self._columns))
+    def rows_from(self, start: int, stop: int) -> csr_matrix:
+        """Return rows start to stop - 1, as `to_csr` has them, without reading the others."""
+        numbers = self._row_file.read(self._columns, start, stop)
+        data = (numbers.data / self._scale).astype(np.float32)
+        return csr_matrix((data, numbers.indices, numbers.indptr), shape=numbers.shape)
 
-    def frequencies(self, number: int) -> dict[int, int]:
+    def to_postings(self) -> Postings:
+        """Return the rows by their terms, in memory."""
+        return invert(self.to_csr())
+
+    def frequencies(self, row: int) -> dict[int, int]:
         """Return Lucene's frequency of each column in a row."""
-        row = self._row_file.row(number, self._columns)
-        return dict(zip(row.indices.tolist(), row.data.tolist(), strict=True))
+        numbers = self._row_file.read(self._columns, row, row + 1)
+        return dict(zip(numbers.indices.tolist(), numbers.data.tolist(), strict=True))
 
     def reader(self, live: NDArray[np.bool_] | None) -> Any:  # noqa: ANN401 - a Java object
         """Return Lucene's reader of the rows, without those that are False in `live`.
@@ -120,10 +128,6 @@ class LuceneRows:
     def _close_files(self) -> None:
         for file in self._files.values():
             file.close()
-
-    def _scaled(self, numbers: csr_matrix) -> csr_matrix:
-        data = (numbers.data / self._scale).astype(np.float32)
-        return csr_matrix((data, numbers.indices, numbers.indptr), shape=numbers.shape)
 
 
 def _without(directory: Any, live: NDArray[np.bool_]) -> Any:  # noqa: ANN401

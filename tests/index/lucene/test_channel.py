@@ -187,7 +187,7 @@ def test_rows_come_back(tmp_path: Path) -> None:
     expected = spread(csr_matrix(ROWS[CUTS[2] : CUTS[3]]))
     for rows, wanted in ((parts[2].to_csr(), expected), (parts[2].to_csr(keep), expected[keep])):
         same(rows, wanted)
-    same(parts[2].row(290), expected[290])
+    same(parts[2].rows_from(255, 290), csr_matrix(expected[255:290]))
     impacts = csr_matrix(np.array([[0.004, 2.3099999], [1e-9, 0.125]], np.float32))
     rows = build(spread(impacts), IMPACTS, tmp_path / "impacts").to_csr()
     assert rows.data.tolist() == pytest.approx([2.31, 0.12])  # to even, and 0 is no entry
@@ -198,7 +198,7 @@ def test_rows_come_back(tmp_path: Path) -> None:
 def test_packed_rows_are_the_rows(rows: int, tmp_path: Path) -> None:
     matrix = csr_matrix(counts(max(rows, 1), 90, 0.1, seed=rows)[:rows])
     write_rows(whole_weights(spread(matrix), BM25), tmp_path)
-    same(RowFile.open(tmp_path, rows).to_csr(COLUMNS), spread(matrix))
+    same(RowFile.open(tmp_path, rows).read(COLUMNS), spread(matrix))
 
 
 @pytest.mark.parametrize("name", ["rows.bin", "blocks.npy", "terms.npy"])
@@ -214,7 +214,7 @@ def test_no_bit_of_packed_rows_leads_astray(name: str, tmp_path: Path) -> None:
             data[:at] + bytes([data[at] ^ 1 << int(random.integers(8))]) + data[at + 1 :]
         )
         try:
-            RowFile.open(tmp_path, 300).to_csr(COLUMNS)
+            RowFile.open(tmp_path, 300).read(COLUMNS)
         except ValueError as error:
             assert "is damaged" in str(error) and "\n" not in str(error)
             refused += 1
