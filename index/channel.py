@@ -123,10 +123,7 @@ class ChannelRows:
 
     def shares(self, columns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return in which share of the live rows each column of an inverted channel stands."""
-        if not self._searched or isinstance(self._searched[0], DenseChannel):
-            return np.zeros(len(columns))
-        statistics = self._searched[0].statistics
-        return statistics.frequency_of(columns) / max(statistics.documents, 1)
+        return self._searched.shares(columns)
 
     def prepare(self, queries: Representation) -> Representation:
         """Return query rows as they are compared with those that are held.
@@ -162,6 +159,10 @@ class _Searched(Protocol):
         """Score one row against a query of one row."""
         ...
 
+    def shares(self, columns: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return in which share of the rows each column stands; 0 where rows are dense."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Segments:
@@ -194,6 +195,12 @@ class _Segments:
             return Match(row, float(np.float32(vector @ query.dense[0])), {})
         raise AssertionError("the kinds of query and channel were not checked")
 
+    def shares(self, columns: NDArray[np.int64]) -> NDArray[np.float64]:
+        if not self.channels or isinstance(self.channels[0], DenseChannel):
+            return np.zeros(len(columns))
+        statistics = self.channels[0].statistics
+        return statistics.frequency_of(columns) / max(statistics.documents, 1)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Lucene:
@@ -207,6 +214,9 @@ class _Lucene:
     def match(self, query: Representation, row: int) -> Match:
         assert query.sparse is not None
         return Match.of_terms(row, self.channel.contributions(query.sparse, row))
+
+    def shares(self, columns: NDArray[np.int64]) -> NDArray[np.float64]:
+        return self.channel.shares(columns)
 
 
 def _searched(spec: ChannelSpec, parts: Sequence[SegmentRows], starts: Sequence[int]) -> _Searched:

@@ -101,6 +101,14 @@ class RowFile:
             return matrix
         return csr_matrix(matrix[start - first * _BLOCK : stop - first * _BLOCK])
 
+    def take(self, columns: int, rows: NDArray[np.int64]) -> csr_matrix:
+        """Return some rows in the order given; reads the blocks that they lie in."""
+        blocks, place = np.unique(rows // _BLOCK, return_inverse=True)
+        if not len(blocks):
+            return self.read(columns, 0, 0)
+        matrix = vstack([self._block(at, columns) for at in blocks.tolist()], format="csr")
+        return csr_matrix(matrix[place * _BLOCK + rows % _BLOCK])
+
     def _block(self, at: int, columns: int) -> csr_matrix:
         (start, first), (end, last) = self.bounds[at].tolist(), self.bounds[at + 1].tolist()
         rows, entries = min(_BLOCK, self.rows - at * _BLOCK), last - first

@@ -112,19 +112,21 @@ class LuceneChannel:
         weights = np.asarray(query.data, np.float64)
         if self._weighting.kind == "impacts":
             weights = np.rint(weights * SCALE)
-        positive = zip(query.indices.tolist(), weights.astype(np.float32), strict=True)
+        kept = weights > 0
+        if self._weighting.drop_ubiquitous:
+            kept &= self.shares(query.indices.astype(np.int64)) < 1
+        pairs = zip(query.indices[kept].tolist(), weights[kept].astype(np.float32), strict=True)
         return " ".join(
-            f"{column}^{np.format_float_positional(weight, trim='-')}"
-            for column, weight in positive
-            if weight > 0 and not self._is_ubiquitous(column)
+            f"{column}^{np.format_float_positional(weight, trim='-')}" for column, weight in pairs
         )
 
-    def _is_ubiquitous(self, column: int) -> bool:
-        if not self._weighting.drop_ubiquitous:
-            return False
+    def shares(self, columns: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return in which share of the rows each column stands, deleted ones included."""
         reader = self._searcher.getIndexReader()
-        term = java_class("org.apache.lucene.index.Term")(FIELD, str(column))
-        return bool(reader.docFreq(term) == reader.maxDoc())
+        term = java_class("org.apache.lucene.index.Term")
+        with java_errors("Lucene's search"):
+            holders = [reader.docFreq(term(FIELD, str(column))) for column in columns.tolist()]
+        return np.array(holders, np.float64) / np.float64(max(reader.maxDoc(), 1))
 
     @cached_property
     def _searcher(self) -> Any:  # noqa: ANN401 - a Java object, which threads may share

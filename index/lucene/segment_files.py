@@ -79,9 +79,11 @@ class LuceneRows:
 
     def rows_from(self, start: int, stop: int) -> csr_matrix:
         """Return rows start to stop - 1, as `to_csr` has them, without reading the others."""
-        numbers = self._row_file.read(self._columns, start, stop)
-        data = (numbers.data / self._scale).astype(np.float32)
-        return csr_matrix((data, numbers.indices, numbers.indptr), shape=numbers.shape)
+        return self._scaled(self._row_file.read(self._columns, start, stop))
+
+    def read(self, rows: NDArray[np.int64]) -> csr_matrix:
+        """Return some rows in the order given, as `to_csr` has them."""
+        return self._scaled(self._row_file.take(self._columns, rows))
 
     def to_postings(self) -> Postings:
         """Return the rows by their terms, in memory."""
@@ -124,6 +126,10 @@ class LuceneRows:
                     f"{reader.maxDoc()}; {CURE}"
                 )
         return reader
+
+    def _scaled(self, numbers: csr_matrix) -> csr_matrix:
+        data = (numbers.data / self._scale).astype(np.float32)
+        return csr_matrix((data, numbers.indices, numbers.indptr), shape=numbers.shape)
 
     def _close_files(self) -> None:
         for file in self._files.values():

@@ -188,6 +188,9 @@ def test_rows_come_back(tmp_path: Path) -> None:
     for rows, wanted in ((parts[2].to_csr(), expected), (parts[2].to_csr(keep), expected[keep])):
         same(rows, wanted)
     same(parts[2].rows_from(255, 290), csr_matrix(expected[255:290]))
+    some = np.array([290, 0, 290, 3])
+    same(parts[2].read(some), csr_matrix(expected[some]))
+    assert parts[2].read(some[:0]).shape == (0, COLUMNS)
     impacts = csr_matrix(np.array([[0.004, 2.3099999], [1e-9, 0.125]], np.float32))
     rows = build(spread(impacts), IMPACTS, tmp_path / "impacts").to_csr()
     assert rows.data.tolist() == pytest.approx([2.31, 0.12])  # to even, and 0 is no entry
