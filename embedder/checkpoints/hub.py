@@ -8,12 +8,13 @@ from threading import Thread
 WAIT = 4.0  # seconds for one probe; the libraries themselves try for 20 and more
 
 
-def is_local_only(name: str, files: Sequence[str] = ("config.json",)) -> bool:
+def is_local_only(name: str, files: Sequence[str] = ("config.json",), revision: str = "") -> bool:
     """Tell whether a hub name must be read from the cache, since the hub cannot be reached.
 
     Args:
         name: of a model on the hub, "owner/name"; an existing folder is never local only.
         files: of which a cached model has at least one.
+        revision: branch, tag or commit; "" is the newest.
 
     Raises:
         ValueError: there is no such folder, or the name is in no cache and the hub is out of
@@ -30,24 +31,27 @@ def is_local_only(name: str, files: Sequence[str] = ("config.json",)) -> bool:
     reason = _unreachable()
     if not reason:
         return False
-    if cached_folder(name, files) is None:
+    if cached_folder(name, files, revision) is None:
         from huggingface_hub import constants
 
+        named = f"{name} at revision {revision}" if revision else name
         raise ValueError(
-            f"{name}: there is no such folder here, no such model in the cache "
+            f"{named}: there is no such folder here, no such model in the cache "
             f"({constants.HF_HUB_CACHE}), and {reason}; check the name, or give a model's folder"
         )
     return True
 
 
-def cached_folder(name: str, files: Sequence[str] = ("config.json",)) -> Path | None:
+def cached_folder(
+    name: str, files: Sequence[str] = ("config.json",), revision: str = ""
+) -> Path | None:
     """Return the folder of the cache that holds a hub model, or None."""
     from huggingface_hub import try_to_load_from_cache
 
     if not _is_hub_name(name):
         return None
     for file in files:
-        cached = try_to_load_from_cache(name, file)
+        cached = try_to_load_from_cache(name, file, revision=revision or None)
         if isinstance(cached, str):
             return Path(cached).parent
     return None

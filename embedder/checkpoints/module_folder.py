@@ -32,17 +32,18 @@ def drop_failing_template(model: "SentenceTransformer | SparseEncoder | CrossEnc
             holder.chat_template = None
 
 
-def check_module_folder(name: str, whole: str) -> None:
+def check_module_folder(name: str, whole: str, revision: str = "") -> None:
     """Refuse a model in which a module's weights are a pickle only, which may run code.
 
     Args:
         name: hub name or folder.
         whole: the name with its owner, as the cache of the hub has it.
+        revision: on the hub; "" is the newest.
 
     Raises:
         ValueError: that, or it holds no model, or a configuration that never ends.
     """
-    folder = Path(name) if Path(name).is_dir() else cached_folder(whole, MODULE_FILES)
+    folder = Path(name) if Path(name).is_dir() else cached_folder(whole, MODULE_FILES, revision)
     if folder is None:
         return
     if not any((folder / file).is_file() for file in MODULE_FILES):

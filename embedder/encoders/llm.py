@@ -230,6 +230,7 @@ class LLMEncoder(TextEncoder):
             tokenizer=self.backbone.tokenizer_digest,
             dtype=self.options.dtype,
             max_text_tokens=self.options.max_text_tokens,
+            **self.options.variant.changes,
             **rules.pop("reading"),  # beside the others, so that a difference names one rule
             **rules,
             **worded,

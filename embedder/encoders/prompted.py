@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from embedder.checkpoints.variant import DEFAULT_VARIANT
 from embedder.encoders.adapted import AdaptedEncoder, encoder_of
 from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.rewriting import RewritingEncoder
@@ -39,7 +40,8 @@ def load_prompted(
     generator = None
     if prompt.rewrite is not None:
         writer = prompt.rewrite.writer
-        generator = Generator.load(writer, options) if writer else Generator(backbone)
+        plain = replace(options, variant=DEFAULT_VARIANT)  # of another model
+        generator = Generator.load(writer, plain) if writer else Generator(backbone)
     return _bind(spec, backbone, resolved, generator)
 
 

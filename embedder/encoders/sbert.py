@@ -3,29 +3,21 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from embedder.checkpoints.checkpoint import check_finite, check_tokens
-from embedder.checkpoints.devices import resolve_device
-from embedder.checkpoints.hub import is_local_only
-from embedder.checkpoints.library_errors import named_errors, quiet_transformers
-from embedder.checkpoints.load_report import complete_weights
-from embedder.checkpoints.module_folder import (
-    MODULE_FILES,
-    check_module_folder,
-    drop_failing_template,
-    whole_name,
-)
+from embedder.checkpoints.sentence_model import load_sentence_model
 from embedder.encoders.sbert_prompt import SbertWording, own_wordings, sbert_wordings, token_counts
 from embedder.encoders.sbert_texts import texts_as_text
 from embedder.encoders.specs import SbertSpec, full_place, with_full_paths
 from embedder.locks import lock_of
-from embedder.models.digests import tokenizer_digest, weights_digest
+from embedder.models.batching import plan
+from embedder.models.digests import backend_digest, tokenizer_digest, weights_digest
 from embedder.models.loading import LLMOptions
 from embedder.progress import tell_encoded
 from embedder.prompts.prompt import Prompt
@@ -36,7 +28,6 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer, SparseEncoder
 
 BATCH = 32
-_PROBES = ("a text", "Green tea, or hot lava?", "one two three " * 20)
 
 
 class SbertEncoder(TextEncoder):
@@ -53,12 +44,20 @@ class SbertEncoder(TextEncoder):
         model: "SentenceTransformer | SparseEncoder",
         sparse: bool,
         prompt: Prompt | None = None,
+        options: LLMOptions | None = None,
     ) -> None:
         self.model = model
         self.sparse = sparse
         self.prompt = prompt
+        self.options = options or LLMOptions()
         self.spec: SbertSpec | None = None  # `load` knows the model's name
-        self.wordings = own_wordings(model) if prompt is None else sbert_wordings(prompt, model)
+        variant = self.options.variant
+        if prompt is None:
+            self.wordings = own_wordings(model, variant)
+        elif variant.prompt_names:
+            raise ValueError("prompt_names and prompt are two wordings of a text; choose one")
+        else:
+            self.wordings = sbert_wordings(prompt, model)
         self._acting = prompt is not None and prompt.text_specials == "control"
         self._counts = Counter(texts=0, truncated=0)
         for role, wording in self.wordings.items():
@@ -66,13 +65,14 @@ class SbertEncoder(TextEncoder):
         self._fingerprint = fingerprint_of(
             kind="sbert",
             output="sparse" if sparse else "dense",
-            weights=weights_digest(model),
+            weights=backend_digest(model) or weights_digest(model),
             modules=_modules(model),
             tokenizer=tokenizer_digest(model.tokenizer),
             wordings={role.value: asdict(wording) for role, wording in self.wordings.items()},
             max_text_tokens=[self._limit(role) for role in Role],
             text_specials="control" if self._acting else "text",
             **({"post": asdict(prompt.post)} if prompt and prompt.post else {}),
+            **variant.changes,
         )
 
     @staticmethod
@@ -89,33 +89,18 @@ class SbertEncoder(TextEncoder):
         Raises:
             ValueError: no model could be loaded, or it cannot follow the prompt.
         """
-        from sentence_transformers import SentenceTransformer, SparseEncoder
-
-        whole, options = whole_name(name), options or LLMOptions()
-        place: dict[str, Any] = {
-            "device": resolve_device(options.device),
-            "trust_remote_code": options.trust_remote_code,
-            "local_files_only": is_local_only(whole, MODULE_FILES),
-            "model_kwargs": {"use_safetensors": True},  # pickles run code
-        }
-        with (
-            quiet_transformers(),
-            named_errors(name, "sentence-transformers model"),
-            complete_weights(name),
-        ):
-            check_module_folder(name, whole)
-            sparse = _is_sparse(whole, place["local_files_only"])
-            model = SparseEncoder(name, **place) if sparse else SentenceTransformer(name, **place)
-        with named_errors(name, "sentence-transformers model"):
-            check_finite(model, name)
-            _check_reading(model, name)
-        encoder = SbertEncoder(model, sparse, prompt)
-        encoder.spec = SbertSpec(full_place(name), prompt and with_full_paths(prompt))
+        options = options or LLMOptions()
+        model, sparse = load_sentence_model(
+            name, options.device, options.trust_remote_code, options.variant
+        )
+        encoder = SbertEncoder(model, sparse, prompt, options)
+        place, own = full_place(name), prompt and with_full_paths(prompt)
+        encoder.spec = SbertSpec(place, own, variant=options.variant)
         return encoder
 
     def with_prompt(self, prompt: Prompt) -> "SbertEncoder":
         """Return the encoder of another prompt on the same model."""
-        encoder = SbertEncoder(self.model, self.sparse, prompt)
+        encoder = SbertEncoder(self.model, self.sparse, prompt, self.options)
         encoder.spec = self.spec and replace(self.spec, prompt=prompt)
         return encoder
 
@@ -167,14 +152,26 @@ class SbertEncoder(TextEncoder):
         return ids
 
     def _run(self, texts: list[str], role: Role, prompt: str, options: dict[str, Any]) -> Any:  # noqa: ANN401  (tensor or array, by options)
+        """Let the model encode texts, in batches of BATCH or of a budget of tokens."""
         encode = self.model.encode_query if role is Role.QUERY else self.model.encode_document
-        hook = self.model.register_forward_hook(lambda *_: tell_encoded(BATCH))
-        try:
-            return encode(
-                texts, prompt=prompt, batch_size=BATCH, show_progress_bar=False, **options
-            )
-        finally:
-            hook.remove()
+        call = partial(encode, prompt=prompt, show_progress_bar=False, **options)
+        if not self.options.token_budget or not texts:
+            hook = self.model.register_forward_hook(lambda *_: tell_encoded(BATCH))
+            try:
+                return call(texts, batch_size=BATCH)
+            finally:
+                hook.remove()
+        limit = self._limit(role)
+        lengths = token_counts([prompt + text for text in texts], self.model.tokenizer)
+        lengths = [min(length, limit) if limit else length for length in lengths]
+        parts, batches = [], plan(lengths, 0, self.options.token_budget)
+        for batch in batches:
+            parts.append(call([texts[at] for at in batch], batch_size=len(batch)))
+            tell_encoded(len(batch))
+        order = np.argsort(np.concatenate(batches))
+        if self.sparse:
+            return torch.cat(parts).index_select(0, torch.from_numpy(order))
+        return np.concatenate(parts)[order]
 
     def _shorten(self, texts: Sequence[str], role: Role, wording: SbertWording) -> list[str]:
         """Count texts, and cut those that would push what the prompt appends out of the limit."""
@@ -211,39 +208,6 @@ def _modules(model: "SentenceTransformer | SparseEncoder") -> list[tuple[str, ob
         for module in list(model)[1:]
         if hasattr(module, "get_config_dict")
     ]
-
-
-def _is_sparse(name: str, local_files_only: bool) -> bool:
-    """Read from modules.json whether a model ends in a sparse module."""
-    from sentence_transformers.util import load_file_path
-
-    for file in MODULE_FILES[:2]:
-        path = load_file_path(name, file, local_files_only=local_files_only)
-        if path and any(
-            mark in Path(path).read_text(encoding="utf-8")
-            for mark in ('"SparseEncoder"', "sentence_transformers.sparse_encoder")
-        ):
-            return True
-    return False
-
-
-def _check_reading(model: "SentenceTransformer | SparseEncoder", name: str) -> None:
-    """Refuse a model that gives no numbers of a text, or whose tokens it does not know."""
-    table = getattr(getattr(model[0], "auto_model", None), "get_input_embeddings", lambda: None)()
-    weight = getattr(table, "weight", None)
-    if isinstance(weight, Tensor):
-        check_tokens(len(weight), model.tokenizer, name)
-    drop_failing_template(model)
-    for encode in (model.encode_query, model.encode_document):
-        rows = encode(list(_PROBES), convert_to_tensor=True, show_progress_bar=False)
-        values = rows.coalesce().values() if rows.is_sparse else rows
-        if not bool(values.isfinite().all()):
-            raise ValueError(f"{name}: the model gives NaN or infinity for a text; it is damaged")
-        if rows.shape[-1] != model.get_embedding_dimension():
-            raise ValueError(
-                f"{name}: rows have {rows.shape[-1]} columns, and its configuration says "
-                f"{model.get_embedding_dimension()}"
-            )
 
 
 def _csr(rows: "Tensor") -> csr_matrix:

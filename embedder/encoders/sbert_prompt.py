@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from embedder.checkpoints.variant import DEFAULT_VARIANT, ModelVariant
+from embedder.files.name_lists import suggest_names
 from embedder.inputs.render import choose_form, leading_specials, rendered, text_ids
 from embedder.prompts.plain_rules import check_plain, refuse_rules
 from embedder.prompts.prompt import Prompt
@@ -61,15 +63,25 @@ class SbertWording:
         return body
 
 
-def own_wordings(model: "SentenceTransformer | SparseEncoder") -> Mapping[Role, SbertWording]:
-    """Return the prompts that a model's configuration names."""
+def own_wordings(
+    model: "SentenceTransformer | SparseEncoder", variant: ModelVariant = DEFAULT_VARIANT
+) -> Mapping[Role, SbertWording]:
+    """Return the prompts that a model's configuration names, or those that a variant chooses.
+
+    Raises:
+        ValueError: the model has no prompt of a name.
+    """
     default = model.default_prompt_name or ""
-    return {
-        role: SbertWording(
-            next((model.prompts[n] for n in (*names, default) if n in model.prompts), "")
-        )
-        for role, names in _OWN.items()
-    }
+    wordings = {}
+    for role, names in _OWN.items():
+        chosen = variant.prompt_name(role is Role.QUERY)
+        if chosen and chosen not in model.prompts:
+            names_of_it = ", ".join(model.prompts) or "none"
+            hint = suggest_names(chosen, model.prompts, f"it has {names_of_it}")
+            raise ValueError(f"the model carries no prompt {chosen!r}; {hint}")
+        known = (name for name in (chosen, *names, default) if name in model.prompts)
+        wordings[role] = SbertWording(next((model.prompts[name] for name in known), ""))
+    return wordings
 
 
 def sbert_wordings(

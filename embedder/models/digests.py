@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -23,13 +24,39 @@ def weights_digest(model: "PreTrainedModel", without: Collection[str] = ()) -> s
         without: names of weights that do not count, since they were not in the checkpoint.
     """
     digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
+    rounded = any(hasattr(own, "quant_state") for own in model.parameters())
+    # The state of a layer of 4 bits is written by unpacking it, after which it computes rubbish.
+    tensors = dict(model.named_parameters()) if rounded else model.state_dict()
+    for name, tensor in tensors.items():
         if name in without:
             continue
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        flat = tensor.detach().reshape(-1)
+        # As a plain tensor: `to` of one that bitsandbytes keeps would round it once more.
+        flat = tensor.detach().as_subclass(torch.Tensor).reshape(-1)
         step = max(1, len(flat) // SAMPLES)
         digest.update(flat[::step][:SAMPLES].to("cpu", torch.float32).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def backend_digest(model: Any) -> str:  # noqa: ANN401  (of a library that is not installed)
+    """Return 16 hex digits of a sentence-transformers model whose weights torch does not hold.
+
+    That of OpenVINO is told by its constants, sampled as in `weights_digest`, that of ONNX by
+    its file. "" is a model of torch.
+    """
+    inner: Any = getattr(model[0], "auto_model", None)
+    digest = hashlib.sha256()
+    if hasattr(getattr(inner, "model", None), "get_ordered_ops"):
+        for node in inner.model.get_ordered_ops():
+            digest.update(f"{node.get_type_name()} {node.get_output_size()}".encode())
+            if node.get_type_name() == "Constant":
+                flat = node.data.reshape(-1)
+                digest.update(flat[:: max(1, len(flat) // SAMPLES)][:SAMPLES].tobytes())
+    elif (path := getattr(inner, "path", None)) is not None:
+        with Path(path).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+    else:
+        return ""
     return digest.hexdigest()[:16]
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from embedder.models.backbone import Backbone
 
 DTYPES = ("float32", "bfloat16", "float16")
+KNOWN = ("revision", "quantize")  # parts of a variant that a language model has
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +72,18 @@ def load_backbone(name: str | Path, options: LLMOptions) -> tuple["Backbone", LL
 
     from embedder.models.backbone import Backbone
 
+    variant = options.variant
+    variant.check(str(name), KNOWN)
+    variant.check_revision(str(name))
     place = model_place(str(name))
     resolve_device(options.device)  # before anything is downloaded
-    local = is_local_only(place)
+    local = is_local_only(place, revision=variant.revision)
     remote: dict[str, Any] = {"trust_remote_code": options.trust_remote_code}
     if local:
         remote["local_files_only"] = True
-    folder = cached_folder(place) if local else Path(place)
+    if variant.revision:
+        remote["revision"] = variant.revision
+    folder = cached_folder(place, revision=variant.revision) if local else Path(place)
     stored = check_folder(folder) if folder is not None and folder.exists() else None
     with quiet_transformers(), named_errors(place):
         config = AutoConfig.from_pretrained(place, **remote)
@@ -107,7 +113,11 @@ def _load_model(
     # Without it, pickles of the hub would be sent to be converted, and the answer be read.
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "true")
     # A quantised model is laid out for its device while it loads, and cannot be moved after.
-    quantised = getattr(config, "quantization_config", None) is not None
+    stored = getattr(config, "quantization_config", None) is not None
+    if stored and options.variant.quantize != "none":
+        raise ValueError(f"{place} is quantised as it is stored; leave out quantize")
+    rounding = options.variant.quantisation(options.device)
+    quantised = stored or bool(rounding)
     # Eager attention where scores are soft-capped, which fused kernels leave out.
     capped = getattr(config.get_text_config(), "attn_logit_softcapping", None)
     model, info = AutoModelForCausalLM.from_pretrained(
@@ -116,7 +126,7 @@ def _load_model(
         use_safetensors=True,  # pickles run code
         ignore_mismatched_sizes=True,  # refused by `missing_head`, by name
         output_loading_info=True,
-        **({"device_map": options.device} if quantised else {}),
+        **({"device_map": options.device} if stored else rounding),
         **({"attn_implementation": "eager"} if capped else {}),
         **remote,
     )

@@ -1,6 +1,6 @@
 """Groups of options that several commands share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +8,7 @@ from typer import Argument, Option
 
 from embedder.checkpoints.bundled import BUNDLED_NAME
 from embedder.checkpoints.trust import ModelAccess
+from embedder.checkpoints.variant import Backend, Quantisation
 
 if TYPE_CHECKING:
     from embedder.models.loading import LLMOptions
@@ -114,6 +115,40 @@ class EncoderOptions(ModelChoice):
             metavar="TEXT",
         ),
     ] = ""
+    prompt_name: Annotated[
+        str,
+        model_option(
+            "Of an --embedder that carries prompts (sbert:, tei:): one by its name, or "
+            "QUERY,DOCUMENT. By default those that the model names for queries and documents.",
+            metavar="NAME",
+        ),
+    ] = ""
+    truncate_dim: Annotated[
+        int,
+        model_option(
+            "Of an --embedder: keep so many leading dimensions of a dense row, which a model "
+            "must be trained for; 0 keeps all.",
+            min=0,
+        ),
+    ] = 0
+    revision: Annotated[
+        str, model_option("Branch, tag or commit of a model on the Hugging Face hub.")
+    ] = ""
+    backend: Annotated[
+        Backend,
+        model_option("What computes an sbert: model; onnx and openvino need optimum."),
+    ] = "torch"
+    quantize: Annotated[
+        Quantisation,
+        model_option("Round weights while they are loaded, by bitsandbytes: 8bit or 4bit."),
+    ] = "none"
+    batch_tokens: Annotated[
+        int,
+        model_option(
+            "Tokens that go through the model together, padding included; 0 chooses by device.",
+            min=0,
+        ),
+    ] = 0
     channels: Annotated[
         str,
         model_option("Some of dense,sparse,bm25. By default all that the model has, and bm25."),
@@ -122,6 +157,21 @@ class EncoderOptions(ModelChoice):
         str,
         model_option('Stemming and stop words of bm25: a Snowball language, or "none".'),
     ] = "english"
+
+    def llm_options(self) -> "LLMOptions":
+        """Return how the model is loaded and run, and in which form."""
+        from embedder.checkpoints.variant import ModelVariant
+
+        names = tuple(name.strip() for name in self.prompt_name.split(",") if self.prompt_name)
+        variant = ModelVariant(
+            revision=self.revision,
+            quantize=self.quantize,
+            backend=self.backend,
+            truncate_dim=self.truncate_dim,
+            prompt_names=names,
+        )
+        plain = ModelChoice.llm_options(self)
+        return replace(plain, token_budget=self.batch_tokens, variant=variant)
 
 
 @dataclass(frozen=True, slots=True)
