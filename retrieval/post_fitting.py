@@ -82,11 +82,7 @@ def fit_post(sample: RowSample, rules: PostRules) -> PostFit:
     Raises:
         UnfitSampleError: it is smaller than MIN_SAMPLE, or has too few components for the rules.
     """
-    if len(sample) < MIN_SAMPLE:
-        raise UnfitSampleError(
-            f"[post] of the prompt is fitted to the texts that there are, {len(sample)}; "
-            f"it needs at least {MIN_SAMPLE}: leave [post] out"
-        )
+    check_count(len(sample))
     shrinkage = rules.shrinkage
     if shrinkage == "auto":
         shrinkage = choose_shrinkage(sample, rules) if rules.whiten else 1.0
@@ -103,6 +99,19 @@ def fit_sentences(rows: Float32Array, rules: PostRules) -> PostFit:
     """
     shrinkage = EVEN_SHRINKAGE if rules.shrinkage == "auto" else rules.shrinkage
     return fit_post(RowSample(rows, rows), replace(rules, shrinkage=shrinkage))
+
+
+def check_count(texts: int) -> None:
+    """Refuse a sample of fewer texts than post-processing is fitted to.
+
+    Raises:
+        UnfitSampleError: it is smaller than MIN_SAMPLE.
+    """
+    if texts < MIN_SAMPLE:
+        raise UnfitSampleError(
+            f"[post] of the prompt is fitted to the texts that there are, {texts}; it needs at "
+            f"least {MIN_SAMPLE}: take a prompt without [post], such as prompteol"
+        )
 
 
 def check_components(rules: PostRules, most: int) -> None:

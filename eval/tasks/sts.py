@@ -15,7 +15,7 @@ from eval.data.pairs import PairSet, sentences
 from eval.measures.measures import Values, means
 from eval.runs.record import Record
 from eval.tasks.sentence_vectors import CHANNEL, SentenceRows
-from retrieval.post_fitting import fit_sentences
+from retrieval.post_fitting import check_count, fit_sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,10 @@ def judge_set(pair_set: PairSet, rows: SentenceRows, progress: Progress | None =
     Raises:
         ValueError: as `judge`.
     """
-    every = rows.of(sentences([pair_set]), progress)
+    texts = sentences([pair_set])
+    if rows.post is not None:
+        check_count(len(texts))  # before they are read
+    every = rows.of(texts, progress)
     sides = [
         rows.of([pair.first for pair in pair_set.pairs]),
         rows.of([pair.second for pair in pair_set.pairs]),
@@ -161,13 +164,16 @@ def pair_values(cosines: NDArray[np.float64], gold: NDArray[np.float64]) -> Valu
 
 
 def _cosines(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return (n,) cosines of rows (n, dim); equal rows have exactly 1, so that they tie."""
+    """Return (n,) cosines of rows (n, dim), 0 where a row is zeros.
+
+    Equal rows have exactly 1, so that they tie.
+    """
 
     def products(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.asarray(np.einsum("nd,nd->n", a, b, dtype=np.float64))
 
     norms = np.sqrt(products(first, first) * products(second, second))
-    return np.asarray(products(first, second) / norms)
+    return np.divide(products(first, second), norms, out=np.zeros(len(norms)), where=norms > 0)
 
 
 def _correlation(measures: Mapping[str, float | None], pairs: int) -> Correlation:

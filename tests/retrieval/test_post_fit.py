@@ -166,7 +166,7 @@ def test_bytes_are_not_believed(data: bytes, message: str) -> None:
 
 
 def test_too_small_a_sample_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"15; it needs at least 16: leave \[post\] out"):
+    with pytest.raises(ValueError, match=r"15; it needs at least 16: take a prompt"):
         fit_post(sample(15), PostRules())
     with pytest.raises(ValueError, match="rows of width 5"):
         fit_post(sample(), PostRules()).change(rows(3, 5, 0), Role.QUERY)

@@ -15,7 +15,6 @@ from scipy.stats import pearsonr, spearmanr
 from sentence_transformers import SentenceTransformer
 
 from embedder.prompts.files import format_prompt, load_prompt
-from embedder.prompts.method_rules import PostRules
 from embedder.types import Representation, Role, fingerprint_of
 from eval.data.pairs import PairSet, SentencePair, read_pairs
 from eval.runs.record import Record
@@ -117,22 +116,19 @@ def test_a_set_is_judged_by_its_cosines() -> None:
     assert compass.roles == {Role.QUERY}
 
 
-def test_post_processing_is_fitted_to_the_sentences_of_a_set() -> None:
-    class Prompted(Compass):
-        prompt = replace(load_prompt("prompteol"), post=PostRules(whiten=False))
+def test_rows_of_zeros_have_a_cosine_of_0() -> None:
+    """It was NaN, and so was every figure of the set."""
 
-    degrees = {str(at): 3.0 * at**1.3 for at in range(20)}
-    drawn = pairs(*((at % 7, str(at), str(at * 3 % 20)) for at in range(20)))
-    [plain], [got] = judge([drawn], Compass(degrees)), judge([drawn], Prompted(degrees))
-    rows = Compass(degrees).encode(list(degrees), Role.QUERY).dense
-    assert rows is not None
-    centred = rows - rows.mean(axis=0)
-    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
-    cosines = [float(centred[at] @ centred[at * 3 % 20]) for at in range(20)]
-    expected = pearsonr(cosines, [at % 7 for at in range(20)])[0]
-    assert overall_correlation(got).pearson == pytest.approx(expected, abs=1e-5)
-    assert len(got.details["post"]) == 16 and "post" not in plain.details
-    assert summarize_pairs(got)["post"] == got.details["post"]
+    class Empty(Compass):
+        def encode(self, texts: Sequence[str], role: Role) -> Representation:
+            rows = super().encode(texts, role)
+            assert rows.dense is not None
+            rows.dense[[text == "" for text in texts]] = 0
+            return rows
+
+    compass = Empty({"": 0, "a": 0, "b": 10, "c": 50})
+    [got] = judge([pairs((5, "a", "b"), (3, "a", "c"), (0, "a", ""))], compass)
+    assert overall_correlation(got).spearman == pytest.approx(1)
 
 
 def test_a_sentence_of_several_sets_is_encoded_once() -> None:
