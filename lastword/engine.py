@@ -72,7 +72,7 @@ class SearchEngine:
         >>> index.channels
         ('dense', 'sparse', 'bm25')
         """
-        return tuple(self._retriever.encoders)
+        return self._retriever.channels
 
     @property
     def encoders(self) -> Mapping[str, Encoder]:
@@ -248,11 +248,11 @@ class SearchEngine:
 
     def _add_source(self, documents: Source, options: BuildOptions) -> BuildReport:
         with self._reading() as retriever:
-            if set(retriever.index.channels) != set(self.channels):
+            if set(retriever.index.channels) != set(retriever.encoders):
                 raise ValueError(
                     f"{self.path} has the channels {', '.join(retriever.index.channels)}, and was "
-                    f"opened with {', '.join(self.channels)} only; open it with all of them to add "
-                    "documents"
+                    f"opened with {', '.join(retriever.encoders)} only; open it with all of them "
+                    "to add documents"
                 )
             source = read_documents(documents, self._next_number)
             self.report = add_documents(source, retriever.encoders, self.path, options)
@@ -266,7 +266,7 @@ class SearchEngine:
     def _reopen(self) -> None:
         old = self._retriever
         index = Index.open(self.path)
-        new = Retriever(index, old.encoders, old.fusion or AUTO, old.depth)
+        new = Retriever(index, old.encoders, old.fusion or AUTO, old.depth, outside=old.outside)
         with self._lock:
             self._retriever = new
             self._close_unread(old)

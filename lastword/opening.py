@@ -33,6 +33,8 @@ def open_engine(
     fusion: str = AUTO,
     depth: int = DEPTH,
     access: ModelAccess | None = None,
+    *,
+    also: Sequence[str] = (),
 ) -> SearchEngine:
     """Open an index, with the encoders, prompts and fusion that it names itself.
 
@@ -42,6 +44,8 @@ def open_engine(
         fusion: e.g. "rrf" or "minmax:dense=0.7,bm25=0.3"; "auto" is the index's own.
         depth: documents that each channel contributes to the fusion.
         access: where models run, where they lie now, and which are allowed.
+        also: channels outside of the index, that rank its documents by their ids: "lucene:PATH"
+            is an index of Anserini or pyserini, "NAME=lucene:PATH?language=de" calls it NAME.
 
     Raises:
         TypeError: an argument is of another type.
@@ -53,7 +57,7 @@ def open_engine(
     'green tea'
     """
     check_text(fusion, "fusion")  # not a function, which adding documents could not keep
-    return SearchEngine(open_retriever(path, channels, fusion, depth, access))
+    return SearchEngine(open_retriever(path, channels, fusion, depth, access, also=also))
 
 
 def build_engine(

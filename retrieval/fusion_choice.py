@@ -1,11 +1,10 @@
 """The meaning of the fusion "auto": that chosen for an index, or measured for a model."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from embedder.encoders.specs import CHANNELS, EncoderSpec
+from embedder.encoders.specs import CHANNELS
 from embedder.prompts.prompt import Prompt
-from embedder.types import Encoder
-from retrieval.fusion import DEFAULT, fusion_by_name, split_fusion
+from retrieval.fusion import DEFAULT, Fusion, fusion_by_name, split_fusion
 
 AUTO = "auto"
 
@@ -26,9 +25,7 @@ def choose_fusion(requested: str, channels: Sequence[str], known: Iterable[str] 
     return next((fusion for fusion in known if fusion and _fits(fusion, channels)), DEFAULT)
 
 
-def fusion_for(
-    requested: str, encoders: Mapping[str, Encoder | EncoderSpec], chosen: str = ""
-) -> str:
+def fusion_for(requested: str, encoders: Mapping[str, object], chosen: str = "") -> str:
     """Return the requested fusion; "auto" is resolved for these channels.
 
     It is `chosen`, the index's own, then the fusion that a prompt names (its model was measured
@@ -39,8 +36,28 @@ def fusion_for(
     return choose_fusion(requested, list(encoders), (chosen, *measured))
 
 
-def measured_fusion(encoder: Encoder | EncoderSpec) -> str:
-    """Return the fusion that the prompt of an encoder was measured with, "" for none."""
+def read_fusion(
+    requested: str | Fusion, channels: Mapping[str, object], lexical: Collection[str], chosen: str
+) -> tuple[str, Fusion]:
+    """Return the fusion of channels as it is written, "" for a function, and as a function.
+
+    Args:
+        requested: as `fusion_by_name` reads it, "auto", or the function itself.
+        channels: as `fusion_for` takes them.
+        lexical: those whose scores count common words.
+        chosen: that of the index, "" for none.
+
+    Raises:
+        ValueError: there is no such fusion of these channels.
+    """
+    if not isinstance(requested, str):
+        return "", requested
+    text = fusion_for(requested, channels, chosen)
+    return text, fusion_by_name(text, list(channels), lexical)
+
+
+def measured_fusion(encoder: object) -> str:
+    """Return the fusion that the prompt of an encoder or spec was measured with, "" for none."""
     return str(getattr(getattr(encoder, "prompt", None), "fusion", ""))
 
 

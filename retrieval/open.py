@@ -1,6 +1,6 @@
 """Open an index for searching, with the channels, models and fusion that it names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from embedder.models.loading import LLMOptions
 from embedder.types import Encoder
 from index.folder import Index
 from retrieval.fusion_choice import AUTO
+from retrieval.outside.opening import outside_channels
+from retrieval.outside.specs import read_specs
 from retrieval.retriever import DEPTH, Retriever
 
 
@@ -30,6 +32,8 @@ def open_retriever(
     fusion: str = AUTO,
     depth: int = DEPTH,
     access: ModelAccess | None = None,
+    *,
+    also: Sequence[str] = (),
 ) -> Retriever:
     """Open an index and load the encoders that it names; `lastword search` does the same.
 
@@ -39,6 +43,8 @@ def open_retriever(
         fusion: as a `Retriever` takes it.
         depth: documents that each channel contributes to the fusion.
         access: where models run, and which are allowed.
+        also: channels outside of the index, e.g. "lucene:PATH", which all take part; see
+            `retrieval.outside.specs.read_spec`. Where `channels` names them alone, no other does.
 
     Returns:
         A retriever to be closed, as by `with`, which closes the index.
@@ -55,10 +61,13 @@ def open_retriever(
     check_path(path, "path")
     check_names(channels, "channels")
     check_options(access, ModelAccess, "access")
+    check_names(also, "also")
+    outside = read_specs(also)
     index = Index.open(path)
     try:
-        encoders = load_encoders(index, choose_channels(index, channels or ()), access)
-        return Retriever(index, encoders, fusion, depth)
+        encoders = load_encoders(index, choose_channels(index, channels or (), outside), access)
+        with outside_channels(outside, encoders, index.channels) as opened:
+            return Retriever(index, encoders, fusion, depth, outside=opened)
     except BaseException:
         index.close()
         raise
@@ -132,13 +141,20 @@ def _has_moved(spec: EncoderSpec, access: ModelAccess) -> bool:
     return bool(access.model) and isinstance(spec, kind)
 
 
-def choose_channels(index: Index, channels: Sequence[str]) -> list[str]:
-    """Return the channels that are given, all by default.
+def choose_channels(
+    index: Index, channels: Sequence[str], outside: Collection[str] = ()
+) -> list[str]:
+    """Return the channels of an index that are given, all by default.
+
+    Args:
+        index: opened.
+        channels: some of its channels, or of those outside.
+        outside: names of channels outside of the index.
 
     Raises:
         ValueError: the index has no such channel, or it is given twice.
     """
-    names = list(channels or index.channels)
+    names = [name for name in channels or index.channels if name not in outside]
     unknown = [name for name in names if name not in index.channels]
     if unknown or len(set(names)) != len(names):
         raise ValueError(

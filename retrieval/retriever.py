@@ -12,22 +12,27 @@ from functools import cached_property, partial
 import numpy as np
 
 from embedder.arguments import check_count, check_kind, check_text
-from embedder.types import Encoder, Representation, Role
+from embedder.inspect.word_columns import heaviest
+from embedder.types import Encoder, Representation
 from index.folder import Index
 from retrieval.explain import ChannelPart, Explanation, heaviest_words, match_document, sum_terms
 from retrieval.feedback.expand import expand_channels
 from retrieval.feedback.read import AnyFeedback, Feedback, read_feedback
-from retrieval.fusion import Fusion, fusion_by_name
-from retrieval.fusion_choice import AUTO, fusion_for
-from retrieval.named_texts import encode_named
+from retrieval.fusion import Fusion
+from retrieval.fusion_choice import AUTO, read_fusion
+from retrieval.named_texts import check_queries, encode_queries
+from retrieval.outside.channel import OutsideChannel
+from retrieval.outside.joined import close_channels, encoders_of, join_channels
 from retrieval.pseudo_queries import read_query_fit
-from retrieval.run import Run, SearchResult, cut, ranked, sum_rows, to_run
+from retrieval.run import Run, SearchResult, cut, only_channel, ranked, sum_rows, to_run
 
 DEPTH = 1000  # documents that each channel contributes to the fusion, as in TREC
 _BATCH = 256  # queries at a time: bounds the hits in memory, and is plenty for any encoder
 _ONLY = "query"  # id of the one query that is explained
 
 Seconds = defaultdict[str, float]
+Queries = Mapping[str, str]
+RowsByChannel = Mapping[str, Representation]
 
 
 class Retriever:
@@ -43,6 +48,8 @@ class Retriever:
         depth: documents that each channel contributes to fusion.
         any_query_prompt: queries may be encoded with other prompts than the index allows, to find
             out the worth of such a prompt.
+        outside: name -> channel outside of the index, each fused after those of `encoders`; the
+            retriever searches one of its own `within` the index, and closes that.
 
     Warns:
         UserWarning: the index is not finished, so that it lacks documents.
@@ -66,11 +73,13 @@ class Retriever:
         fusion: str | Fusion = AUTO,
         depth: int = DEPTH,
         any_query_prompt: bool = False,
+        outside: Mapping[str, OutsideChannel] | None = None,
     ) -> None:
         if not callable(fusion):
             check_text(fusion, "fusion")
         depth = check_count(depth, "depth")
-        if not encoders or depth < 1:
+        self.channels = (*encoders, *(outside or ()))
+        if not self.channels or depth < 1:
             raise ValueError(
                 f"a search needs a channel and a depth of at least 1; "
                 f"got channels {list(encoders)}, depth {depth}"
@@ -92,7 +101,11 @@ class Retriever:
         self.encoders = dict(encoders)
         self.feedback: Feedback | None = None
         self.unexpanded: Counter[str] = Counter()
-        self.fusion, self._fuse = self._fusion_of(fusion)
+        self.outside = join_channels(outside or {}, index)
+        lexical = [name for name in encoders if specs[name].kind == "inverted"]
+        lexical += [name for name, channel in self.outside.items() if channel.lexical]
+        channels = {**encoders, **self.outside}
+        self.fusion, self._fuse = read_fusion(fusion, channels, lexical, index.manifest.fusion)
         self.depth = depth
         self._row_ids = {name: index.row_ids(name) for name in encoders}
 
@@ -103,8 +116,9 @@ class Retriever:
         self.close()
 
     def close(self) -> None:
-        """Close the index."""
+        """Close the index, and the channels outside of it."""
         self.index.close()
+        close_channels(self.outside)
 
     def with_feedback(self, feedback: AnyFeedback) -> "Retriever":
         """Return a retriever of the same open index, with feedback or without.
@@ -151,16 +165,6 @@ class Retriever:
         """Fuse the runs of all channels, given in their order; one channel stays as it is."""
         return self._fuse(runs) if len(runs) > 1 else runs[0]
 
-    def _fusion_of(self, fusion: str | Fusion) -> tuple[str, Fusion]:
-        """Return a fusion of the channels as it is written, and as a function."""
-        if not isinstance(fusion, str):
-            return "", fusion
-        channels = list(self.encoders)
-        text = fusion_for(fusion, self.encoders, self.index.manifest.fusion)
-        kinds = self.index.channels
-        lexical = [name for name in channels if kinds[name].kind == "inverted"]
-        return text, fusion_by_name(text, channels, lexical)
-
     def explain(
         self, query: str, document_id: str, words: int = 20, pieces: bool = False
     ) -> Explanation:
@@ -176,28 +180,29 @@ class Retriever:
             ValueError: the document is unknown, or the query is empty.
         """
         document = self.index.document(document_id)
-        _check_queries({_ONLY: query})
-        encoded, found = self._expanded(self._encoded({_ONLY: query}, Seconds(float)), [_ONLY])
-        runs = {
-            name: self._searched(name, rows, [_ONLY], self.depth) for name, rows in encoded.items()
-        }
+        asked = {_ONLY: query}
+        check_queries(asked)
+        encoded, found = self._expanded(asked, self._encoded(asked, Seconds(float)))
+        runs = self._search_batch(asked, encoded, self.depth, Seconds(float))
         parts = []
-        for name, rows in encoded.items():
-            match = match_document(self._plain_index, name, rows, document_id)
+        for name, run in runs.items():
+            order = [doc for doc, _ in ranked(run[_ONLY])]
+            rank = order.index(document_id) + 1 if document_id in order else None
+            share = self.fuse(only_channel(name, runs))[_ONLY].get(document_id, 0.0)
+            if outside := self.outside.get(name):
+                found_there = outside.match(query, encoded.get(name), document_id)
+                heavy = tuple(heaviest(found_there.words.items())[:words])
+                parts.append(ChannelPart(name, found_there.score, rank, share, heavy, None))
+                continue
+            match = match_document(self._plain_index, name, encoded[name], document_id)
             name_words = partial(heaviest_words, self.encoders[name], limit=words, pieces=pieces)
+            heavy = name_words(match.terms, [query, document.content])
             first = found[name][_ONLY] if found else {}
-            learnt = [self.index.document(each).content for each in first]
-            order = [doc for doc, _ in ranked(runs[name][_ONLY])]
-            part = ChannelPart(
-                name=name,
-                score=match.score,
-                rank=order.index(document_id) + 1 if document_id in order else None,
-                share=self._share(name, runs, document_id),
-                words=name_words(match.terms, [query, document.content]),
-                passage=match.passage,
-                query=name_words(sum_terms(rows), [query, *learnt]) if self.feedback else (),
+            learnt = [query, *(self.index.document(each).content for each in first)]
+            asked_for = name_words(sum_terms(encoded[name]), learnt) if self.feedback else ()
+            parts.append(
+                ChannelPart(name, match.score, rank, share, heavy, match.passage, asked_for)
             )
-            parts.append(part)
         fused = self.fuse(list(runs.values()))
         return Explanation(query, document, fused[_ONLY].get(document_id, 0.0), tuple(parts))
 
@@ -214,56 +219,61 @@ class Retriever:
         """The index, which takes prepared queries as they are."""
         return self.index.with_fits(dict.fromkeys(self.index.channels))
 
-    def _share(self, channel: str, runs: Mapping[str, Run], document_id: str) -> float:
-        """Return the part of one channel in the fused score; fusions are sums over channels."""
-        nothing: Run = {_ONLY: {}}
-        alone = [run if name == channel else nothing for name, run in runs.items()]
-        return self.fuse(alone)[_ONLY].get(document_id, 0.0)
-
     def _channel_runs(self, queries: Mapping[str, str], k: int, seconds: Seconds) -> dict[str, Run]:
-        _check_queries(queries)
+        check_queries(queries)
         ids = list(queries)
-        runs: dict[str, Run] = {name: {} for name in self.encoders}
+        runs: dict[str, Run] = {name: {} for name in self.channels}
         for start in range(0, len(ids), _BATCH):
-            batch = ids[start : start + _BATCH]
-            plain = self._encoded({name: queries[name] for name in batch}, seconds)
+            batch = {name: queries[name] for name in ids[start : start + _BATCH]}
+            plain = self._encoded(batch, seconds)
             with timed(seconds, "feedback") if self.feedback else nullcontext():
-                encoded, _ = self._expanded(plain, batch)
-            for name, rows in encoded.items():
-                with timed(seconds, f"search {name}"):
-                    runs[name] |= self._searched(name, rows, batch, k)
+                encoded, _ = self._expanded(batch, plain)
+            for name, run in self._search_batch(batch, encoded, k, seconds).items():
+                runs[name] |= run
+        return runs
+
+    def _search_batch(
+        self, queries: Queries, encoded: RowsByChannel, k: int, seconds: Seconds
+    ) -> dict[str, Run]:
+        """Search all channels for the k best documents of each query, in their order."""
+        runs: dict[str, Run] = {}
+        for name in self.channels:
+            with timed(seconds, f"search {name}"):
+                if name in self.outside:
+                    runs[name] = self.outside[name].search(queries, encoded.get(name), k)
+                else:
+                    runs[name] = self._searched(name, encoded[name], list(queries), k)
         return runs
 
     def _encoded(self, queries: Mapping[str, str], seconds: Seconds) -> dict[str, Representation]:
-        """Encode queries once per encoder; return the rows that each channel is searched by."""
-        texts, titles = list(queries.values()), [f"query {name!r}" for name in queries]
-        groups: dict[int, list[str]] = {}
-        for name, encoder in self.encoders.items():
-            groups.setdefault(id(encoder), []).append(name)
-        encoded: dict[str, Representation] = {}
-        for names in groups.values():
-            with timed(seconds, f"encode {'+'.join(names)}"):
-                rows = encode_named(self.encoders[names[0]], texts, Role.QUERY, titles)
-            encoded |= dict.fromkeys(names, rows)
+        """Encode queries once per encoder; return the rows that channels are searched by."""
+        encoders = self.encoders | encoders_of(self.outside)
+        encoded = encode_queries(encoders, queries, partial(timed, seconds))
         index = self._preparing_index
-        return {name: index.channel_rows(name).prepare(encoded[name]) for name in self.encoders}
+        for name in self.encoders:
+            encoded[name] = index.channel_rows(name).prepare(encoded[name])
+        return encoded
 
     def _expanded(
-        self, encoded: Mapping[str, Representation], ids: Sequence[str]
-    ) -> tuple[Mapping[str, Representation], Mapping[str, Run]]:
+        self, queries: Queries, encoded: RowsByChannel
+    ) -> tuple[RowsByChannel, Mapping[str, Run]]:
         """Let queries learn from what they find first; return their rows, and that by channel."""
         feedback = self.feedback
         if feedback is None:
             return encoded, {}
-        depth = max(feedback.documents, self.depth) if feedback.fused else feedback.documents
-        runs = {name: self._searched(name, rows, ids, depth) for name, rows in encoded.items()}
+        ids, own = list(queries), {name: encoded[name] for name in self.encoders}
         if feedback.fused:
-            runs = dict.fromkeys(encoded, cut(self.fuse([*runs.values()]), feedback.documents))
+            depth = max(feedback.documents, self.depth)
+            runs = self._search_batch(queries, encoded, depth, Seconds(float))
+            runs = dict.fromkeys(own, cut(self.fuse([*runs.values()]), feedback.documents))
+        else:
+            depth = feedback.documents
+            runs = {name: self._searched(name, rows, ids, depth) for name, rows in own.items()}
         found = {name: [run.get(query_id, {}) for query_id in ids] for name, run in runs.items()}
         index = self._plain_index
-        expanded, unchanged = expand_channels(index, self.encoders, feedback, encoded, found)
+        expanded, unchanged = expand_channels(index, self.encoders, feedback, own, found)
         self.unexpanded.update(unchanged)
-        return expanded, runs
+        return {**encoded, **expanded}, runs
 
     def _searched(self, channel: str, rows: Representation, ids: Sequence[str], k: int) -> Run:
         """Search one channel for the k best documents of each query.
@@ -278,12 +288,6 @@ class Retriever:
         by_row = to_run(hits, [str(at) for at in range(len(rows))], self._row_ids[channel])
         added = sum_rows(by_row, [ids[at] for at in rows.owner])
         return cut({query_id: added.get(query_id, {}) for query_id in ids}, k)
-
-
-def _check_queries(queries: Mapping[str, str]) -> None:
-    for query_id, text in queries.items():
-        if not text.strip():
-            raise ValueError(f"query {query_id!r} is empty; give it a text")
 
 
 @contextmanager

@@ -58,6 +58,16 @@ def sum_rows(run: Run, owners: Sequence[str]) -> Run:
     return total
 
 
+def only_channel(channel: str, runs: Mapping[str, Run]) -> list[Run]:
+    """Return runs of which one channel alone has found something.
+
+    Fused, they give the channel's part of a score: fusions are sums over channels.
+    """
+    return [
+        run if name == channel else {query_id: {} for query_id in run} for name, run in runs.items()
+    ]
+
+
 def drop_self(run: Run) -> Run:
     """Remove the document that has the id of the query, for collections that hold their queries."""
     return {

@@ -28,7 +28,7 @@ ORDER: dict[str, list[str | set[str]]] = {
         *("encoders", "inspect", "train"),
     ],
     "index": ["storage", "base", "topk", "channels", "lucene"],
-    "retrieval": ["run", "feedback", "explain", "retriever", "exchange"],
+    "retrieval": ["run", "feedback", "explain", "outside", "retriever", "exchange"],
     "eval": [
         *("data", "measures", "statistics", "runs", "tasks"),
         {"fusion", "synthesis", "overlap"},

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Lock
+from threading import Lock, RLock
 from typing import Any
 
 OLDEST = 21  # Java of the Lucene 10 that Anserini's jar holds
@@ -23,6 +23,7 @@ _OPTIONS = (
     "-Djava.awt.headless=true",
 )
 _starting = Lock()
+_calling = RLock()
 _loggers: list[Any] = []  # Java forgets the level of a logger that nobody refers to
 _EARLIEST_PID = os.getpid()
 
@@ -81,7 +82,11 @@ def to_json(value: Any) -> Any:  # noqa: ANN401 - a Java object, and what JSON m
 
 @contextmanager
 def java_errors(doing: str) -> Iterator[None]:
-    """Turn whatever Java throws into one line of ours.
+    """Turn whatever Java throws into one line of ours; one thread at a time is inside.
+
+    Whatever may be called by several threads is called in here: pyjnius keeps the object of a
+    call on its method, which all objects of a class share, so that one thread's call may go to
+    the object of another.
 
     Args:
         doing: what was attempted, for the message.
@@ -95,7 +100,8 @@ def java_errors(doing: str) -> Iterator[None]:
     from jnius import JavaException
 
     try:
-        yield
+        with _calling:
+            yield
     except JavaException as error:
         kind = str(error.classname or "").rpartition(".")[2]
         said = str(error.innermessage or error).strip().splitlines() or [""]

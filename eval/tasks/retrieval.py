@@ -1,7 +1,7 @@
 """Judge collections: build or reuse its index, search, measure every channel and the fusion."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
@@ -14,7 +14,7 @@ from embedder.types import Counted, Encoder
 from eval.data.beir import holds_queries
 from eval.data.collections import Collection
 from eval.data.qrels import Qrels
-from eval.measures.measures import STANDARD, Values, evaluate
+from eval.measures.measures import STANDARD, evaluate
 from eval.runs.collection_index import (
     IndexedDocuments,
     build_report,
@@ -24,11 +24,13 @@ from eval.runs.collection_index import (
 )
 from eval.runs.record import FUSED, Record, RunCost, peak_bytes
 from eval.runs.run_folder import RetrievalRecordFiles
-from index.folder import Index
 from retrieval.feedback.read import read_feedback
 from retrieval.fusion import fusion_by_name
 from retrieval.fusion_choice import AUTO, choose_fusion
 from retrieval.options import BuildOptions
+from retrieval.outside.joined import close_channels
+from retrieval.outside.opening import outside_channels
+from retrieval.outside.specs import read_specs
 from retrieval.retriever import Retriever, timed
 from retrieval.run import Run, drop_self
 
@@ -50,6 +52,7 @@ class JudgeOptions:
             collection is judged whole.
         latencies: queries that are timed one at a time afterwards, for 5 seconds at most.
         feedback: how queries learn from what they find first, as `read_feedback` reads it.
+        also: channels outside of the index, see `retrieval.outside.specs.read_spec`.
     """
 
     fusion: str = AUTO
@@ -59,6 +62,7 @@ class JudgeOptions:
     build: BuildOptions = field(default_factory=lambda: BuildOptions(on_empty="keep"))
     latencies: int = 100
     feedback: str = ""
+    also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -70,13 +74,15 @@ def _unwatched(collection: Collection, queries: int) -> AbstractContextManager[P
 
 @dataclass(frozen=True)
 class _Search:
-    """Every run of a search of all queries, its cost, the fusion, and facts of the feedback."""
+    """Every run of a search of all queries, its cost, and how it was made; see `_details`."""
 
+    channels: Sequence[str]
     runs: Mapping[str, Run]
     fusion: str | None
     feedback: dict[str, Any]
     counts: Mapping[str, Mapping[str, int]]
     latencies: tuple[float, ...]
+    also: Mapping[str, Any]
 
 
 def judge_collections(
@@ -130,105 +136,96 @@ def judge(
     options = options or JudgeOptions()
     seconds: dict[str, float] = {}
     qrels, queries = collection.qrels(), collection.queries()
-    _check_options(qrels, encoders, options)
+    outside = read_specs(options.also)
+    _check_options(qrels, {**encoders, **outside}, options)
     with timed(seconds, "index"):
         built = open_or_build(collection.documents, encoders, index_path, options.build, progress)
     with built.index:
-        search = _search(built.index, encoders, queries, options, seconds)
-        details = _details(built, encoders, queries, search.fusion) | search.feedback
+        with outside_channels(outside, encoders, built.index.channels) as channels:
+            fusion = options.fusion if len(encoders) + len(channels) > 1 else AUTO
+            retriever = Retriever(built.index, encoders, fusion, options.depth, outside=channels)
+        try:
+            search = _search(retriever.with_feedback(options.feedback), queries, options, seconds)
+        finally:
+            close_channels(retriever.outside)
+        details = _details(built, queries, search) | search.feedback
     details["source"] = {"documents": built.digest, "judgements": judgements_digest(collection)}
     own = holds_queries(collection.name)
     runs = {name: drop_self(run) if own else run for name, run in search.runs.items()}
     with timed(seconds, "evaluate"):
         values = {name: evaluate(run, qrels, options.measures) for name, run in runs.items()}
     cost = RunCost(seconds, search.counts, peak_bytes(), search.latencies)
-    record = _record(collection.name, encoders, values, cost, details)
+    fingerprints = {name: encoder.fingerprint for name, encoder in encoders.items()}
+    counted = FUSED if FUSED in values else search.channels[0]
+    record = Record("retrieval", collection.name, values, counted, fingerprints, cost, details)
     files = RetrievalRecordFiles(record, runs, qrels, queries)
     return record if options.out is None else files.write(options.out)
 
 
-def _check_options(qrels: Qrels, encoders: Mapping[str, Encoder], options: JudgeOptions) -> None:
+def _check_options(qrels: Qrels, channels: Iterable[str], options: JudgeOptions) -> None:
     """Refuse misspelt options before hours of encoding."""
     evaluate({}, qrels, options.measures)
     read_feedback(options.feedback)
-    fusion = options.fusion if len(encoders) > 1 else AUTO
-    fusion_by_name(choose_fusion(fusion, list(encoders)), list(encoders))
+    names = list(channels)
+    fusion = options.fusion if len(names) > 1 else AUTO
+    fusion_by_name(choose_fusion(fusion, names), names)
 
 
 def _search(
-    index: Index,
-    encoders: Mapping[str, Encoder],
+    retriever: Retriever,
     queries: Mapping[str, str],
     options: JudgeOptions,
     seconds: dict[str, float],
 ) -> _Search:
     """Search the queries that have text in every channel, and fuse where there are several."""
-    several = len(encoders) > 1
+    channels = retriever.channels
     texts = {query_id: text for query_id, text in queries.items() if text.strip()}
-    retriever = Retriever(index, encoders, options.fusion if several else AUTO, options.depth)
-    retriever = retriever.with_feedback(options.feedback)
-    before = _counts(encoders)
+    before = _counts(retriever.encoders)
     with timed(seconds, "search"):
         runs = dict(retriever.channel_runs(texts, options.depth))
-    counts = _counts(encoders, before)
+    counts = _counts(retriever.encoders, before)
     unexpanded = dict(retriever.unexpanded)
     latencies = _latencies(retriever, texts, options.latencies)
-    if several:
+    fusion = None
+    if len(channels) > 1:
+        fusion = retriever.fusion
         with timed(seconds, "fuse"):
-            runs[FUSED] = retriever.fuse([runs[channel] for channel in encoders])
+            runs[FUSED] = retriever.fuse([runs[channel] for channel in channels])
     feedback = (
         {"feedback": str(retriever.feedback), "unexpanded": unexpanded}
         if retriever.feedback
         else {}
     )
-    return _Search(runs, retriever.fusion if several else None, feedback, counts, latencies)
+    also = {name: dict(channel.facts) for name, channel in retriever.outside.items()}
+    return _Search(channels, runs, fusion, feedback, counts, latencies, also)
 
 
 def _details(
-    built: IndexedDocuments,
-    encoders: Mapping[str, Encoder],
-    queries: Mapping[str, str],
-    fusion: str | None,
+    built: IndexedDocuments, queries: Mapping[str, str], search: _Search
 ) -> dict[str, Any]:
     """Return the facts of a retrieval record beside the fields of every record.
 
     That is: numbers of queries and of empty_queries, which find nothing and count 0; channels, in
     the order in which they are fused; fusion, None with one channel; number of documents; index,
     its path; index_state, "reused", "built" or "rebuilt"; index_holds, a digest of its files;
-    build, the report of indexing, None where it is not known; and source, which `judge` adds:
-    digests of documents and judgements. With feedback there are feedback, as it is written, and
-    unexpanded: channel -> queries that were searched as they were.
+    build, the report of indexing, None where it is not known; also, where there are channels
+    outside of the index, their facts by name; and source, which `judge` adds: digests of documents
+    and judgements. With feedback there are feedback, as it is written, and unexpanded: channel ->
+    queries that were searched as they were.
     """
     index = built.index
     return {
         "queries": len(queries),
         "empty_queries": sum(not text.strip() for text in queries.values()),
-        "channels": list(encoders),
-        "fusion": fusion,
+        "channels": list(search.channels),
+        "fusion": search.fusion,
         "documents": index.documents,
         "index": str(index.path.resolve()),
         "index_state": built.state,
         "index_holds": manifest_digest(index.manifest),
         "build": build_report(index.path),
+        **({"also": search.also} if search.also else {}),
     }
-
-
-def _record(
-    dataset: str,
-    encoders: Mapping[str, Encoder],
-    values: Mapping[str, Values],
-    cost: RunCost,
-    details: Mapping[str, Any],
-) -> Record:
-    return Record(
-        benchmark="retrieval",
-        dataset=dataset,
-        values=values,
-        counted=FUSED if len(encoders) > 1 else next(iter(encoders)),
-        fingerprints={name: encoder.fingerprint for name, encoder in encoders.items()},
-        cost=cost,
-        details=details,
-    )
 
 
 def _counts(

@@ -14,6 +14,7 @@ from embedder.files.name_lists import split_names
 from lastword.cli.command import command
 from lastword.cli.feedback import FeedbackText, tell_unexpanded
 from lastword.cli.options import AUTO, FUSION_HELP, DeviceOptions, IndexPath, Output, Pieces
+from lastword.cli.outside import Also, outside_facts, tell_joined
 from lastword.cli.parse import typed_text
 from lastword.cli.screen import Screen, counted, duration, one_line, table, visible
 from lastword.cli.sources import check_folder_of, tell_escaped
@@ -40,6 +41,7 @@ class SearchOptions(DeviceOptions):
     channels: Annotated[
         str, Option(help="Some of the index's channels, e.g. dense,bm25. By default all.")
     ] = ""
+    also: Also = None
     fusion: Annotated[
         str,
         Option(help=f"{FUSION_HELP} What `lastword fuse --into` chose for the index comes first."),
@@ -73,6 +75,7 @@ class QueryOptions(SearchOptions):
         'lastword search my.index "how do I rotate a key"',
         'lastword search my.index "rotate a key" -k 3 --channels bm25 --json',
         'lastword search my.index "rotate a key" --feedback rm3',
+        'lastword search my.index "rotate a key" --also lucene:path/to/lucene-index',
         "lastword search my.index --queries queries.jsonl --run out.trec",
     ],
 )
@@ -126,6 +129,7 @@ def explain(
         retriever = engine.retriever.with_feedback(fusing.feedback)
         explanation = retriever.explain(query, document_id, pieces=pieces)
         specs = retriever.index.channels
+        also = outside_facts(retriever.outside)
     post = {name: spec.post.digest for name, spec in specs.items() if spec.post}
     data = {
         "query": query,
@@ -133,6 +137,7 @@ def explain(
         "score": explanation.score,
         "channels": [asdict(part) for part in explanation.channels],
         "post": post,
+        **also,
     }
     dense = {name for name, spec in specs.items() if spec.kind == "dense"}
     heading = f"{visible(document_id)}: {explanation.score:.4f} for {query!r}"
@@ -151,8 +156,10 @@ def _open(path: Path, fusing: SearchOptions, screen: Screen) -> "Iterator[Search
     names = split_names(fusing.channels)
     with screen.loading(fusing.channels), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* is not finished")  # it is said below
-        engine = open_engine(path, names, fusing.fusion, fusing.depth, fusing)
+        also = fusing.also or ()
+        engine = open_engine(path, names, fusing.fusion, fusing.depth, fusing, also=also)
     with engine:
+        tell_joined(outside_facts(engine.retriever.outside), screen)
         if remark := unfinished_text(engine.retriever.index):
             screen.remark(f"{remark}.")
         yield engine
@@ -176,7 +183,7 @@ def _search_one(path: Path, query: str, asking: QueryOptions, screen: Screen) ->
     _check_query(query)
     with _open(path, asking, screen) as engine:
         hits = engine.search(query, asking.k or SHOWN, asking.feedback)
-        feedback = _feedback_facts(engine, asking)
+        chosen = _chosen_facts(engine, asking)
         tell_unexpanded(engine.retriever.unexpanded, screen)
         _say_what_is_overlooked(engine, [query], screen)
         unfinished = unfinished_text(engine.retriever.index)
@@ -187,7 +194,7 @@ def _search_one(path: Path, query: str, asking: QueryOptions, screen: Screen) ->
         "unfinished": bool(unfinished),
         "hits": [_hit_facts(hit) for hit in hits],
         "seconds": hits.seconds,
-        **feedback,
+        **chosen,
     }
     if not hits:
         screen.result(data, f"Nothing found: {unfinished}." if unfinished else "Nothing found.")
@@ -196,10 +203,10 @@ def _search_one(path: Path, query: str, asking: QueryOptions, screen: Screen) ->
     screen.remark(", ".join(f"{step} {duration(spent)}" for step, spent in hits.seconds.items()))
 
 
-def _feedback_facts(engine: "SearchEngine", asking: QueryOptions) -> dict[str, Any]:
-    if not asking.feedback:
-        return {}
-    return {"feedback": asking.feedback, "unexpanded": dict(engine.retriever.unexpanded)}
+def _chosen_facts(engine: "SearchEngine", asking: QueryOptions) -> dict[str, Any]:
+    also = outside_facts(engine.retriever.outside)
+    learnt = {"feedback": asking.feedback, "unexpanded": dict(engine.retriever.unexpanded)}
+    return also | (learnt if asking.feedback else {})
 
 
 def _hit_facts(hit: "Hit") -> dict[str, Any]:
@@ -243,12 +250,12 @@ def _search_file(path: Path, asking: QueryOptions, screen: Screen) -> None:
     ):
         for window in windows(len(pairs), TOGETHER, advance):
             run |= engine.search_many(dict(pairs[window]), asking.k or RUN_DEPTH, asking.feedback)
-        feedback = _feedback_facts(engine, asking)
+        chosen = _chosen_facts(engine, asking)
         tell_unexpanded(engine.retriever.unexpanded, screen)
         _say_what_is_overlooked(engine, list(queries.values()), screen)
     escaped = write_trec(run, asking.run)
     unanswered = sum(not scores for scores in run.values())
-    data = {"run": str(asking.run), "queries": len(run), "unanswered": unanswered, **feedback}
+    data = {"run": str(asking.run), "queries": len(run), "unanswered": unanswered, **chosen}
     screen.result(data)
     screen.remark(f"{asking.run}: {counted(len(run), 'query')}, {unanswered} without an answer.")
     tell_escaped(escaped, asking.run, screen)

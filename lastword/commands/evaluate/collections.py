@@ -76,14 +76,14 @@ class SurveyedCollections:
 
 
 def judge_options(
-    encoders: "Mapping[str, Encoder]", fusion: str, measures: Sequence[str], out: Path
+    channels: "Mapping[str, object]", fusion: str, measures: Sequence[str], out: Path
 ) -> "JudgeOptions":
-    """Return how collections are judged; "auto" is the way that the prompts say."""
+    """Return how collections are judged; "auto" is the way that the prompts of channels say."""
     from eval.tasks.retrieval import JudgeOptions
     from retrieval.fusion_choice import fusion_for
 
     build = replace(JudgeOptions().build, cache=True)
-    fusion = fusion_for(fusion, encoders)
+    fusion = fusion_for(fusion, channels)
     return JudgeOptions(fusion=fusion, measures=tuple(measures), out=out, build=build)
 
 

@@ -17,6 +17,7 @@ from lastword.cli.command import command
 from lastword.cli.encoders import describe_encoders, make_encoders
 from lastword.cli.feedback import FeedbackText, tell_unexpanded
 from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output
+from lastword.cli.outside import Also, look_outside, tell_joined, without_channels
 from lastword.cli.parse import full_path
 from lastword.cli.screen import Screen, counted, duration, table
 from lastword.cli.sources import keep_unchanged
@@ -50,6 +51,7 @@ class RetrievalOptions:
         str,
         Option(help=FUSION_HELP),
     ] = AUTO
+    also: Also = None
     depth: Annotated[int, Option(min=1, help="Documents per channel and query.")] = 1000
     feedback: FeedbackText = ""
     measures: Annotated[
@@ -78,6 +80,7 @@ class RetrievalOptions:
     [
         "lastword eval retrieval path/to/scifact",
         "lastword eval retrieval scifact nfcorpus --channels bm25",
+        "lastword eval retrieval path/to/scifact --also lucene:path/to/lucene-index",
         "lastword eval retrieval scifact --model Qwen/Qwen3-0.6B --fusion rrf --json",
         "lastword eval retrieval scifact --channels bm25 --feedback rm3",
     ],
@@ -97,26 +100,28 @@ def retrieval(
     """
     from eval.data.collections import open_collections
     from eval.tasks.retrieval import judge_collections
+    from retrieval.outside.specs import read_specs
 
     screen = Screen(output)
     collections = open_collections(datasets, judging.split or None)
     surveyed = SurveyedCollections.read(collections, screen)
+    outside = read_specs(judging.also or ())
+    reading = without_channels(reading, outside)
     with screen.loading(reading.channels):
         texts = (document.content for document in collections[0].documents())
         encoders = make_encoders(reading, texts)
     _refuse_foreign_examples(encoders, collections)
-    settings = _settings(judging, encoders)
+    also = look_outside(outside, encoders, len(collections))
+    settings = _settings(judging, encoders, also)
     out = judging.out or Path("runs") / _label(encoders, settings)
     settings["datasets"] = list(map(full_path, datasets))
     finished = _finished(judging, collections, settings, out, screen)
     waiting = surveyed.without(finished)
     folder = judging.indexes / _label(encoders)
-    indexed = [
-        (collection, folder / f"{_index_name(collection)}.index")
-        for collection in waiting.collections
-    ]
-    options = judge_options(encoders, judging.fusion, _measures(judging), out)
+    indexed = [(each, folder / f"{_index_name(each)}.index") for each in waiting.collections]
+    options = judge_options({**encoders, **outside}, judging.fusion, _measures(judging), out)
     options = replace(options, depth=judging.depth, feedback=judging.feedback)
+    options = replace(options, also=tuple(judging.also or ()))
     judged = judge_collections(indexed, encoders, options, waiting.watch)
     finished |= {record.dataset: record for record in judged}
     records = [finished[collection.name] for collection in collections]
@@ -124,6 +129,7 @@ def retrieval(
     screen.remark(f"Encoder: {describe_encoders(encoders)}.")
     for record in records:
         _tell_losses(record, screen)
+        tell_joined(record.details, screen)
     waiting.tell(judged, out)
     page = _report(out, encoders, screen)
     screen.remark(f"Figures per query, TREC runs and the report are in {out}: open {page}.")
@@ -157,21 +163,25 @@ def _report(out: Path, encoders: "Mapping[str, Encoder]", screen: Screen) -> Pat
         return write_report([out], out / "report.html", options)[0]
 
 
-def _settings(judging: RetrievalOptions, encoders: "Mapping[str, Encoder]") -> dict[str, Any]:
+def _settings(
+    judging: RetrievalOptions, encoders: "Mapping[str, Encoder]", also: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return everything that changes a figure, as JSON."""
     from retrieval.feedback.read import read_feedback
     from retrieval.fusion_choice import fusion_for
 
     feedback = read_feedback(judging.feedback)
+    channels = {**encoders, **also}
     return {
         "benchmark": "retrieval",
-        "channels": list(encoders),
+        "channels": list(channels),
         **encoder_settings(encoders),
-        "fusion": fusion_for(judging.fusion, encoders) if len(encoders) > 1 else None,
+        "fusion": fusion_for(judging.fusion, channels) if len(channels) > 1 else None,
         "depth": judging.depth,
         "measures": list(_measures(judging)),
         "split": judging.split or None,
         **({"feedback": str(feedback)} if feedback else {}),
+        **({"also": also} if also else {}),
     }
 
 

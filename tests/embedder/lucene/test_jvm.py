@@ -39,6 +39,20 @@ def test_threads_share_one_virtual_machine() -> None:
     assert squares == [1, 4]
 
 
+def test_threads_call_their_own_objects() -> None:
+    """pyjnius called the object that another thread had looked up last: results were swapped."""
+
+    def count(number: int) -> bool:
+        with java_errors("counting"):
+            items = java_class("java.util.ArrayList")()
+            for item in range(number):
+                items.add(f"{item}")
+            return int(items.size()) == number
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(count, range(200)))
+
+
 def test_java_that_is_too_old_is_named(tmp_path: Path) -> None:
     (tmp_path / "release").write_text('IMPLEMENTOR="x"\nJAVA_VERSION="17.0.15"\n')
     assert start_elsewhere(JAVA_HOME=str(tmp_path)) == (

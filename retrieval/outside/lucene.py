@@ -1,0 +1,194 @@
+"""A Lucene index of Anserini's as a channel beside those of an index; see `open_lucene`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+from embedder.files.typed_values import fill_value
+from embedder.lucene.jvm import java_errors
+from embedder.types import Encoder, Representation
+from retrieval.outside.channel import OutsideMatch
+from retrieval.outside.lucene_index import AnseriniIndex
+from retrieval.outside.lucene_search import AnseriniSearch, bm25, impact
+from retrieval.outside.lucene_words import AnalysedWords, ModelWords, QueryWords, token_vocabulary
+from retrieval.outside.places import find_lucene_folder
+from retrieval.run import Run, cut, sum_rows
+
+
+@dataclass(frozen=True, slots=True)
+class AnseriniOptions:
+    """How a Lucene index is searched.
+
+    Attributes:
+        kind: bm25 takes weights of terms as counts, impact as they are; by default as the index
+            was written.
+        language: whose analyzer reads queries, by its code; "none" cuts at spaces.
+        k1: BM25's saturation, at least 0.
+        b: BM25's share of length normalisation, 0 to 1.
+        words: channel of the index whose words an impact index is searched with; by default the
+            first that has tokens with weights.
+    """
+
+    kind: Literal["auto", "bm25", "impact"] = "auto"
+    language: str = "en"
+    k1: float = 0.9
+    b: float = 0.4
+    words: str = ""
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.k1 < float("inf") and 0 <= self.b <= 1):
+            raise ValueError(f"BM25 needs k1 >= 0 and 0 <= b <= 1; got k1={self.k1}, b={self.b}")
+
+    @staticmethod
+    def read(options: Mapping[str, str]) -> "AnseriniOptions":
+        """Read options as people write them.
+
+        Raises:
+            ValueError: one is unknown, or no value of its kind.
+        """
+        known = {field.name: field for field in fields(AnseriniOptions)}
+        if unknown := options.keys() - known.keys():
+            raise ValueError(
+                f"options of a Lucene index are {', '.join(known)}; got {min(unknown)!r}"
+            )
+        values: dict[str, Any] = {}
+        for name, text in options.items():
+            if known[name].type is float:
+                try:
+                    values[name] = float(text)
+                except ValueError:
+                    raise ValueError(
+                        f"{name} of a Lucene index is a number; got {text!r}"
+                    ) from None
+            else:
+                values[name] = fill_value(known[name].type, text, name)
+        return AnseriniOptions(**values)
+
+
+@dataclass(frozen=True)
+class AnseriniChannel:
+    """A Lucene index, searched by the words of queries.
+
+    Attributes:
+        searcher: of all of its documents, or of some.
+        words: how queries become terms.
+        facts: see `OutsideChannel`.
+    """
+
+    searcher: AnseriniSearch
+    words: QueryWords
+    facts: Mapping[str, Any]
+    lexical: bool = True
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """The encoder of an impact index's words."""
+        return self.words.encoder
+
+    def within(self, ids: Sequence[str]) -> "AnseriniChannel":
+        """Return the same index, of which only some documents are found."""
+        index = self.searcher.index
+        with java_errors(f"reading the ids of {index.path}"):
+            only, shared = index.only(ids)
+            if not shared:
+                raise ValueError(
+                    f"{index.path} holds none of the documents of the index: its ids are like "
+                    f"{next(iter(ids), '')!r}"
+                )
+            unknown = index.documents - shared
+            similarity = self.searcher.similarity
+            searcher = AnseriniSearch(index.share(), similarity, only if unknown else None)
+        joined = {
+            "shared": shared,
+            "unknown_here": unknown,
+            "missing_there": max(0, len(ids) - shared),
+        }
+        return replace(self, searcher=searcher, facts={**self.facts, **joined})
+
+    def search(self, queries: Mapping[str, str], rows: Representation | None, k: int) -> Run:
+        """Search; where a query has several rows, as a channel of an index does."""
+        if rows is None:
+            return {name: self._best(text, None, k) for name, text in queries.items()}
+        texts, ids = list(queries.values()), list(queries)
+        owners = rows.owner.tolist()
+        found = {
+            str(at): self._best(texts[owner], rows.of_row(at), k) for at, owner in enumerate(owners)
+        }
+        if owners == list(range(len(ids))):
+            return dict(zip(ids, found.values(), strict=True))
+        summed = sum_rows(found, [ids[owner] for owner in owners])
+        return cut({query_id: summed.get(query_id, {}) for query_id in ids}, k)
+
+    def _best(self, text: str, row: Representation | None, k: int) -> dict[str, float]:
+        with java_errors(f"searching {self.searcher.index.path}"):
+            return self.searcher.best(self.words.terms(text, row), k)
+
+    def match(self, query: str, rows: Representation | None, document_id: str) -> OutsideMatch:
+        """Score a document, word by word."""
+        parts: dict[str, float] = {}
+        for row in [None] if rows is None else map(rows.of_row, range(len(rows))):
+            with java_errors(f"searching {self.searcher.index.path}"):
+                found = self.searcher.parts(self.words.terms(query, row), document_id)
+            for word, part in found.items():
+                parts[word] = parts.get(word, 0.0) + part
+        return OutsideMatch(sum(parts.values()), parts)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        with java_errors(f"closing {self.searcher.index.path}"):
+            self.searcher.index.close()
+
+
+def open_lucene(
+    place: str,
+    options: AnseriniOptions | None = None,
+    encoders: Mapping[str, Encoder] | None = None,
+) -> AnseriniChannel:
+    """Open a Lucene index that Anserini or pyserini made.
+
+    Args:
+        place: its folder, or the name of a prebuilt index in pyserini's cache.
+        options: how it is searched.
+        encoders: channel -> encoder, some of which may have the words of an impact index.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: there is no such index, it is damaged or of another kind, or Java is missing.
+    """
+    options = options or AnseriniOptions()
+    with java_errors(f"opening {place}"):
+        index = AnseriniIndex.open(find_lucene_folder(place))
+        try:
+            return _channel(index, options, encoders or {})
+        except BaseException:
+            index.close()
+            raise
+
+
+def _channel(
+    index: AnseriniIndex, options: AnseriniOptions, encoders: Mapping[str, Encoder]
+) -> AnseriniChannel:
+    impacts = index.is_impact if options.kind == "auto" else options.kind == "impact"
+    facts: dict[str, Any] = {
+        "kind": "lucene",
+        "path": str(index.path.resolve()),
+        "documents": index.documents,
+        "lucene": index.version,
+    }
+    if not impacts:
+        facts["similarity"] = f"bm25 k1={options.k1:g} b={options.b:g}"
+        facts["language"] = options.language
+        search = AnseriniSearch(index, bm25(options.k1, options.b))
+        return AnseriniChannel(search, AnalysedWords.of(options.language), facts)
+    name = options.words or next(
+        (name for name, each in encoders.items() if token_vocabulary(each) is not None), ""
+    )
+    if name not in encoders:
+        raise ValueError(
+            f"{index.path} is an impact index: it is searched with the words of a sparse channel; "
+            + (f"there is no channel {name!r}" if name else "none is searched here")
+        )
+    facts |= {"similarity": "impact", "words": name}
+    return AnseriniChannel(
+        AnseriniSearch(index, impact()), ModelWords.of(encoders[name], name, index), facts
+    )

@@ -1,0 +1,157 @@
+"""A Lucene index that Anserini wrote, read only: the best of its documents for weighted terms."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from embedder.lucene.jvm import java_class
+
+ID, CONTENTS = "id", "contents"  # fields of Anserini
+_SAMPLE = 100  # documents whose norms are looked at
+
+
+@dataclass(frozen=True)
+class AnseriniIndex:
+    """One commit of a Lucene index; its methods are called within `java_errors`.
+
+    Attributes:
+        path: its folder.
+        version: of the Lucene that wrote it.
+        reader: Java's IndexReader, which this object holds one reference to.
+    """
+
+    path: Path
+    version: str
+    reader: Any
+
+    @staticmethod
+    def open(path: Path) -> "AnseriniIndex":
+        """Open the last commit; nothing is written.
+
+        Raises:
+            OSError: a file cannot be read.
+            ValueError: it is damaged, too old or too new, or was not written by Anserini.
+        """
+        place = str(path.resolve())
+        folder = java_class("java.nio.file.Paths").get(place)
+        directory = java_class("org.apache.lucene.store.FSDirectory").open(folder)
+        commit = java_class("org.apache.lucene.index.SegmentInfos").readLatestCommit(directory)
+        version = commit.getCommitLuceneVersion()
+        reader = java_class("io.anserini.index.IndexReaderUtils").getReader(place)
+        index = AnseriniIndex(path, version.toString() if version else "", reader)
+        index._check_fields()
+        return index
+
+    def _check_fields(self) -> None:
+        if self.documents == 0:
+            raise ValueError(f"{self.path} holds no documents")
+        infos = self._fields
+        missing = [name for name in (ID, CONTENTS) if infos.fieldInfo(name) is None]
+        if missing or self.reader.getDocCount(CONTENTS) == 0:
+            names = sorted(info.name for info in _listed(infos.iterator()))
+            raise ValueError(
+                f"{self.path} is no text index of Anserini's: expected the fields {ID} and "
+                f"{CONTENTS}; it has {', '.join(names)}"
+            )
+
+    def share(self) -> "AnseriniIndex":
+        """Return the same index with a reference of its own; each is closed once."""
+        self.reader.incRef()
+        return AnseriniIndex(self.path, self.version, self.reader)
+
+    def close(self) -> None:
+        """Let go of the files, where no other reference holds them."""
+        self.reader.decRef()
+
+    @property
+    def documents(self) -> int:
+        """Number of live documents."""
+        return int(self.reader.numDocs())
+
+    @cached_property
+    def has_vectors(self) -> bool:
+        """Whether the terms of each document are stored, which feedback needs."""
+        return bool(self._fields.fieldInfo(CONTENTS).hasVectors())
+
+    @cached_property
+    def is_impact(self) -> bool:
+        """Whether weights of terms are impacts, not counts: lengths of documents are all kept as 1.
+
+        Anserini's BM25 keeps the number of words of a document there.
+        """
+        documents = self._largest_part.maxDoc()
+        norms = self._largest_part.getNormValues(CONTENTS)
+        if norms is None:
+            return False
+        seen = [
+            norms.longValue()
+            for document in range(0, documents, max(1, documents // _SAMPLE))
+            if norms.advanceExact(document)
+        ]
+        weights, holders = (
+            self.reader.getSumTotalTermFreq(CONTENTS),
+            self.reader.getDocCount(CONTENTS),
+        )
+        return set(seen) == {1} and weights > holders
+
+    def terms_from(self, start: str, count: int) -> list[str]:
+        """Return the first terms of the largest segment that do not sort before a text."""
+        walk = self._largest_part.terms(CONTENTS).iterator()
+        found: list[str] = []
+        state = walk.seekCeil(java_class("org.apache.lucene.util.BytesRef")(start.encode()))
+        term = None if state.name() == "END" else walk.term()
+        while term is not None and len(found) < count:
+            found.append(str(term.utf8ToString()))
+            term = walk.next()
+        return found
+
+    def document_frequency(self, term: str) -> int:
+        """Return how many documents hold a term, deleted ones included."""
+        return int(self.reader.docFreq(java_class("org.apache.lucene.index.Term")(CONTENTS, term)))
+
+    def only(self, ids: Sequence[str]) -> tuple[Any, int]:
+        """Return Java's query for documents by their ids, and how many documents it finds."""
+        query = java_class("org.apache.lucene.search.TermInSetQuery")(ID, _byte_texts(ids))
+        return query, int(self._plain_searcher.count(query))
+
+    @cached_property
+    def _fields(self) -> Any:  # noqa: ANN401
+        return java_class("org.apache.lucene.index.FieldInfos").getMergedFieldInfos(self.reader)
+
+    @cached_property
+    def _largest_part(self) -> Any:  # noqa: ANN401
+        parts = [leaf.reader() for leaf in _listed(self.reader.leaves().iterator())]
+        return max(parts, key=lambda part: part.maxDoc())
+
+    @cached_property
+    def _plain_searcher(self) -> Any:  # noqa: ANN401
+        return java_class("org.apache.lucene.search.IndexSearcher")(self.reader)
+
+
+def _listed(iterator: Any) -> list[Any]:  # noqa: ANN401
+    """Read a Java iterator to its end."""
+    items = []
+    while iterator.hasNext():
+        items.append(iterator.next())
+    return items
+
+
+def _byte_texts(texts: Sequence[str]) -> Any:  # noqa: ANN401
+    """Return Java's list of Lucene's byte strings, made in one go: a call a text takes 30 us."""
+    find_class = java_class("java.lang.Class").forName
+    kind = java_class("java.lang.invoke.MethodType").methodType(
+        java_class("java.lang.Void").TYPE, find_class("java.lang.CharSequence")
+    )
+    make = java_class("java.lang.invoke.MethodHandles").publicLookup()
+    make = make.findConstructor(find_class("org.apache.lucene.util.BytesRef"), kind)
+    function = java_class("java.lang.invoke.MethodHandleProxies").asInterfaceInstance(
+        find_class("java.util.function.Function"), make
+    )
+    used = set().union(*texts)
+    mark = next(chr(n) for n in range(1, 0x110000) if chr(n) not in used)
+    split = java_class("java.util.regex.Pattern").compile(
+        java_class("java.util.regex.Pattern").quote(mark)
+    )
+    return split.splitAsStream(mark.join(texts)).map(function).toList()
