@@ -1,10 +1,7 @@
 """Formats by name, and the two verbs: write an index in a format, make an index of one."""
 
-import errno
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
@@ -12,7 +9,6 @@ from typing import Any
 
 from embedder.arguments import check_options, check_path, check_text
 from embedder.checkpoints.trust import ModelAccess
-from embedder.files.durable import filling
 from embedder.progress import Progress
 from embedder.types import Encoder
 from index.folder import Index
@@ -23,6 +19,7 @@ from index.writer import IndexWriter
 from retrieval.build import refuse_complete, remove_unbegun
 from retrieval.exchange.incoming import Incoming, known_channels
 from retrieval.exchange.options import ExportOptions, ExportReport, ImportOptions, ImportReport
+from retrieval.exchange.out_folder import fill_folder, refuse_replacing
 from retrieval.exchange.outgoing import Outgoing
 
 SEGMENT_DOCUMENTS = 50_000
@@ -82,12 +79,12 @@ def export_index(
     options, folder = options or ExportOptions(), Path(out)
     if options.qrels and to != "beir":
         raise ValueError(f"{to} holds no judgements; beir does")
-    _refuse_replacing(folder, options.overwrite)
+    refuse_replacing(folder, options.overwrite)
     with Index.open(path) as index:
         if index.unfinished is not None:
             raise ValueError(f"{path} is not finished; finish it before it is exported")
         outgoing = Outgoing(index, options, encoders, access, progress)
-        files = _fill(folder, lambda partial: write(outgoing, partial))
+        files = fill_folder(folder, lambda partial: write(outgoing, partial))
         return ExportReport(
             format=to,
             files=files,
@@ -206,31 +203,3 @@ def _function(name: object, verb: str, known: tuple[str, ...]) -> Any:  # noqa: 
             f"no format is called {name!r}; there is {', '.join(known)}{_HINT.get(str(name), '')}"
         )
     return getattr(import_module(f"retrieval.exchange.{_MODULES[str(name)]}"), verb)
-
-
-def _fill(folder: Path, write: Callable[[Path], object]) -> tuple[str, ...]:
-    """Have files written into a folder, which is made; return their paths."""
-    made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with filling(folder) as partial:
-            write(partial)
-            files = [file.relative_to(partial) for file in partial.rglob("*") if file.is_file()]
-    except BaseException:
-        if made:
-            with suppress(OSError):  # something else is in it by now
-                folder.rmdir()
-        raise
-    return tuple(str(folder / name) for name in sorted(files))
-
-
-def _refuse_replacing(folder: Path, overwrite: bool) -> None:
-    if folder.is_symlink():
-        raise OSError(errno.ELOOP, "a link, and nothing is written through links", str(folder))
-    if os.path.lexists(folder) and not folder.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "a file; an export is a folder", str(folder))
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise ValueError(
-            f"{folder} is not empty; give a folder of its own, or have files of the same names "
-            "replaced (--overwrite)"
-        )

@@ -10,14 +10,19 @@ from typer import Argument, Option, Typer
 from embedder.checkpoints.bundled import BUNDLED_NAME
 from embedder.files.name_lists import split_names
 from lastword.cli.command import command
-from lastword.cli.options import DeviceOptions, EncoderOptions, IndexPath, Output, model_option
+from lastword.cli.options import DeviceOptions, EncoderOptions, Output, model_option
 from lastword.cli.screen import Screen, counted, shell
+from lastword.cli.sources import tell_escaped
 
 if TYPE_CHECKING:
     from embedder.types import Encoder
     from retrieval.exchange.options import ExportReport, ImportReport
 
 app = Typer()
+
+Exported = Annotated[
+    Path, Argument(metavar="INDEX", help="Folder of an index; of an evaluation for trec.")
+]
 
 _LOST = {
     "rounded_away": ("weight", "rounded to 0 and left out"),
@@ -37,11 +42,12 @@ class ExportFiles:
     """What is written, and where."""
 
     to: Annotated[
-        Literal["jsonvector", "faiss", "npz", "npy", "parquet", "ciff", "beir"],
+        Literal["jsonvector", "faiss", "npz", "npy", "parquet", "ciff", "beir", "trec"],
         Option(
             help="jsonvector: Anserini's JsonVectorCollection, as PromptReps writes it; "
             "faiss: pyserini's index and docid; npz, npy: NumPy; parquet: id, text, vector, terms; "
-            "ciff: postings, for PISA, Terrier and others; beir: texts, queries and judgements."
+            "ciff: postings, for PISA, Terrier and others; beir: texts, queries and judgements; "
+            "trec: the runs of a run folder, instead of an index."
         ),
     ]
     out: Annotated[Path, Option("--out", "-o", metavar="FOLDER", help="Folder to make.")]
@@ -68,10 +74,11 @@ class ExportFiles:
         "lastword export my.index --to jsonvector -o out/sparse --queries queries.tsv",
         "lastword export my.index --to parquet -o out/parquet --channels dense,bm25",
         "lastword export my.index --to beir -o out/beir --queries q.jsonl --qrels test.tsv",
+        "lastword export runs/mine --to trec -o out/trec",
     ],
 )
-def export(path: IndexPath, files: ExportFiles, running: DeviceOptions, output: Output) -> None:
-    """Write an index in a format of other programs.
+def export(path: Exported, files: ExportFiles, running: DeviceOptions, output: Output) -> None:
+    """Write an index, or the runs of an evaluation, in a format of other programs.
 
     docs/exchange.md says what each format carries, which program reads it, and what is lost.
     """
@@ -82,6 +89,9 @@ def export(path: IndexPath, files: ExportFiles, running: DeviceOptions, output: 
     from retrieval.exchange.options import ExportOptions
 
     screen = Screen(output)
+    if files.to == "trec":
+        _export_runs(path, files, screen)
+        return
     options = ExportOptions(
         channels=tuple(split_names(files.channels)),
         queries=read_queries(files.queries) if files.queries else {},
@@ -94,6 +104,18 @@ def export(path: IndexPath, files: ExportFiles, running: DeviceOptions, output: 
         report = export_index(path, files.to, files.out, options, access=running, progress=advance)
     screen.result(asdict(report), *report.files)
     _tell(screen, report)
+
+
+def _export_runs(path: Path, files: ExportFiles, screen: Screen) -> None:
+    from eval.runs.trec_export import export_runs
+
+    if files.queries or files.qrels or files.channels:
+        raise ValueError(
+            "a run folder is written as it is; leave out --queries, --qrels and --channels"
+        )
+    runs = export_runs(path, files.out, files.overwrite)
+    screen.result(asdict(runs), *runs.files)
+    tell_escaped(runs.escaped_ids, files.out, screen)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import lastword as lw
+from eval.runs.trec_export import export_runs
 from lastword.main import main
 from tests.folders import ROOT
 
@@ -78,6 +79,34 @@ def test_what_does_not_fit_is_said(
     said = capsys.readouterr().err
     assert says in said and said.count("\n") == 1
     assert not Path("new").exists()
+
+
+def test_runs_of_an_evaluation_are_read_by_ir_measures(words: Path) -> None:
+    """trec_eval's own measures of the files are the figures of the evaluation."""
+    ir_measures = pytest.importorskip("ir_measures")
+    documents = {"d 1": "green tea", "d2": "rotate the key", "d3": "tea and a key"}
+    beir = words / "tiny"
+    (beir / "qrels").mkdir(parents=True)
+    for name, texts in (("corpus", documents), ("queries", {"q1": "tea", "q2": "rotate keys"})):
+        corpus = (json.dumps({"_id": each, "text": text}) for each, text in texts.items())
+        (beir / f"{name}.jsonl").write_text("\n".join(corpus), encoding="utf-8")
+    (beir / "qrels" / "test.tsv").write_text("q1\td3\t1\nq1\td 1\t2\nq2\td2\t1\n")
+    call = ["eval", "retrieval", "tiny", "--out", "runs/mine", "--channels", "bm25", "--quiet"]
+    assert main(call) == 0
+    assert main(["export", "runs/mine", "--to", "trec", "-o", "trec"]) == 0
+    files = sorted(str(path) for path in Path("trec").rglob("*") if path.is_file())
+    assert files == ["trec/tiny/bm25.trec", "trec/tiny/qrels"]
+    lines = Path(files[0]).read_text(encoding="utf-8").splitlines()
+    assert {line.split()[5] for line in lines} == {"mine-bm25"}
+    assert "d%201" in {line.split()[2] for line in lines}
+    run = list(ir_measures.read_trec_run(files[0]))
+    qrels = list(ir_measures.read_trec_qrels(files[1]))
+    found = ir_measures.calc_aggregate([ir_measures.nDCG @ 10], qrels, run)
+    wanted = json.loads(Path("runs/mine/tiny.json").read_text(encoding="utf-8"))
+    values = wanted["values"]["bm25"]["nDCG@10"].values()
+    assert found[ir_measures.nDCG @ 10] == pytest.approx(sum(values) / len(values))
+    assert export_runs("runs/mine", "again").runs == 1
+    assert main(["export", "own.index", "--to", "trec", "-o", "new"]) == 2
 
 
 def test_the_page_about_exchange_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
