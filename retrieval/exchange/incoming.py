@@ -83,19 +83,19 @@ class Incoming:
             ValueError: a vector holds NaN or infinity, or is not of unit length and may not be.
         """
         self._take("dense")
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):  # what is not finite is refused below
             rows = np.ascontiguousarray(vectors, np.float32)
-        lengths = np.linalg.norm(rows, axis=1)
-        off = np.flatnonzero(~((np.abs(lengths - 1) <= UNIT_TOLERANCE) | (lengths == 0)))
+            lengths = np.linalg.norm(rows, axis=1)
+            off = np.flatnonzero(~((np.abs(lengths - 1) <= UNIT_TOLERANCE) | (lengths == 0)))
+            if len(off) and self.options.normalize:
+                rows = unit_rows(rows)
+                self.counts["normalized"] += len(off)
         if len(off) and not self.options.normalize and np.isfinite(lengths[off[0]]):
             at = int(off[0]) if owner is None else int(owner[off[0]])
             raise ValueError(
                 f"document {documents[at].id!r} has a vector of length {lengths[off[0]]:.4g}, and "
                 "an index holds unit vectors; normalize them (--normalize), which ranks by cosine"
             )
-        if len(off):
-            rows = unit_rows(rows)
-            self.counts["normalized"] += len(off)
         owner = np.arange(len(rows)) if owner is None else owner
         return DocumentBlock(documents, {"dense": Representation(rows, None, owner)})
 

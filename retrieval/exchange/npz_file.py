@@ -209,7 +209,8 @@ class _SparseMember(_Member):
             for name in ("data", "indices", "indptr", "shape")
         )
         self._bounds = bounds.take(len(bounds))
-        rows, self._width = map(int, shape.take(len(shape)).reshape(-1)[:2])
+        sides = shape.take(len(shape)).reshape(-1)
+        rows, self._width = map(int, sides) if len(sides) == 2 else (-1, 0)
         whole = all(part.dtype.kind in "iu" for part in (self._indices, bounds, shape))
         fits = (
             whole

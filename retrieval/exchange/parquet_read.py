@@ -58,8 +58,11 @@ def read(incoming: Incoming, source: Path) -> Iterator[DocumentBlock]:
                 for batch in file.iter_batches(BLOCK, columns=columns.names):
                     if len(batch):
                         yield columns.block(incoming, batch)
-        except pa.ArrowException as error:
-            raise ValueError(f"{path}: expected a Parquet file; {error}") from error
+        except (pa.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and error.errno:  # others are Arrow's word for damage
+                raise
+            reason = " ".join(str(error).split())
+            raise ValueError(f"{path}: expected a Parquet file; {reason}") from error
 
 
 class _ReadColumns:

@@ -223,7 +223,7 @@ IDS = st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=8, unique=T
 
 
 @given(IDS, st.sampled_from(WHOLE), st.integers(1, 5), st.integers(0, 99))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 def test_any_ids_and_vectors_come_back(
     tmp_path_factory: pytest.TempPathFactory, ids: list[str], name: str, width: int, seed: int
 ) -> None:
