@@ -16,6 +16,7 @@ load_own_packages()
 if TYPE_CHECKING:
     from embedder.encoders.load import load_encoder
     from embedder.prompts.files import load_prompt
+    from embedder.rerank.load import load_reranker
     from eval.measures.measures import evaluate as evaluate_run
     from index.documents import Document
     from lastword.engine import SearchEngine
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from retrieval.exchange.options import ExportOptions, ImportOptions
     from retrieval.open import open_retriever
     from retrieval.options import BuildOptions
+    from retrieval.rerank.reranking import Reranking
 
     __version__: str
 
@@ -37,6 +39,7 @@ _PLACES = {
     "ExportOptions": "retrieval.exchange.options:ExportOptions",
     "Hit": "lastword.hits:Hit",
     "ImportOptions": "retrieval.exchange.options:ImportOptions",
+    "Reranking": "retrieval.rerank.reranking:Reranking",
     "SearchHits": "lastword.hits:SearchHits",
     "SearchEngine": "lastword.engine:SearchEngine",
     "build": "lastword.opening:build_engine",
@@ -47,6 +50,7 @@ _PLACES = {
     "import_index": "retrieval.exchange.formats:import_index",
     "load_encoder": "embedder.encoders.load:load_encoder",
     "load_prompt": "embedder.prompts.files:load_prompt",
+    "load_reranker": "embedder.rerank.load:load_reranker",
     "open": "lastword.opening:open_engine",
     "open_retriever": "retrieval.open:open_retriever",
     "tune": "lastword.judging:tune",
@@ -59,6 +63,7 @@ __all__ = [
     "ExportOptions",
     "Hit",
     "ImportOptions",
+    "Reranking",
     "SearchEngine",
     "SearchHits",
     "build",
@@ -69,6 +74,7 @@ __all__ = [
     "import_index",
     "load_encoder",
     "load_prompt",
+    "load_reranker",
     "open",
     "open_retriever",
     "tune",

@@ -10,6 +10,7 @@ from lastword.commands.collection import demo
 from lastword.commands.collection import devset as devset_command
 from lastword.commands.collection import embed as embed_commands
 from lastword.commands.collection import exchange as exchange_commands
+from lastword.commands.collection import explain as explain_command
 from lastword.commands.collection import index as index_commands
 from lastword.commands.collection import maintain as upkeep_commands
 from lastword.commands.collection import models as models_command
@@ -41,6 +42,7 @@ for commands in (
     index_commands,
     upkeep_commands,
     search_commands,
+    explain_command,
     embed_commands,
     exchange_commands,
     models_command,

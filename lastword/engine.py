@@ -1,22 +1,21 @@
 """The search engine: an index with the encoders that it names; ids and texts in and out."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from threading import Lock
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from embedder.arguments import check_count, check_query, check_text
 from embedder.types import Encoder
 from index.documents import Document
-from index.folder import Index, UnknownDocumentError
+from index.folder import UnknownDocumentError
 from index.writer import IndexWriter
 from lastword.documents import Source, name_queries, read_documents
 from lastword.hits import SearchHits, list_hits
+from lastword.reranking import NamedRerankers, Rerank
+from lastword.shared_retriever import SharedRetriever
 from retrieval.build import add_documents
 from retrieval.explain import Explanation
 from retrieval.feedback.read import AnyFeedback
-from retrieval.fusion_choice import AUTO
 from retrieval.options import BuildOptions, BuildReport
+from retrieval.rerank.reranking import DEPTH, answer_reranked, explain_reranked
 from retrieval.retriever import Retriever
 from retrieval.run import Run
 
@@ -46,11 +45,11 @@ class SearchEngine:
         report: BuildReport | None = None,
         on_close: Callable[[], object] = lambda: None,
     ) -> None:
-        self._retriever = retriever
+        self._shared = SharedRetriever(retriever)
         self.path = retriever.index.path
         self.report = report
-        self._lock, self._closed, self._on_close = Lock(), False, on_close
-        self._readers: Counter[Retriever] = Counter()  # number of calls that read by each
+        self._on_close = on_close
+        self._rerankers = NamedRerankers()
 
     def __enter__(self) -> "SearchEngine":
         return self
@@ -59,7 +58,7 @@ class SearchEngine:
         self.close()
 
     def __len__(self) -> int:
-        return self._retriever.index.documents
+        return self._shared.now.index.documents
 
     def __repr__(self) -> str:
         fusion = f", fused by {self.fusion}" if len(self.channels) > 1 else ""
@@ -72,7 +71,7 @@ class SearchEngine:
         >>> index.channels
         ('dense', 'sparse', 'bm25')
         """
-        return self._retriever.channels
+        return self._shared.now.channels
 
     @property
     def encoders(self) -> Mapping[str, Encoder]:
@@ -81,7 +80,7 @@ class SearchEngine:
         >>> index.encoders["dense"] is index.encoders["sparse"]  # one pass gives both
         True
         """
-        return dict(self._retriever.encoders)
+        return dict(self._shared.now.encoders)
 
     @property
     def fusion(self) -> str:
@@ -90,7 +89,7 @@ class SearchEngine:
         >>> index.fusion
         'minmax:dense=0.24,sparse=0.18,bm25=0.58'
         """
-        return self._retriever.fusion
+        return self._shared.now.fusion
 
     @property
     def retriever(self) -> Retriever:
@@ -100,7 +99,7 @@ class SearchEngine:
         >>> list(result.channels["bm25"]["q"])
         ['0']
         """
-        with self._reading() as retriever:
+        with self._shared.reading() as retriever:
             return retriever
 
     def close(self) -> None:
@@ -108,12 +107,17 @@ class SearchEngine:
 
         >>> index.close()
         """
-        with self._lock:
-            self._closed = True
-            self._close_unread(self._retriever)
+        self._shared.close()
         self._on_close()
 
-    def search(self, query: str, k: int = 10, feedback: AnyFeedback = None) -> SearchHits:
+    def search(
+        self,
+        query: str,
+        k: int = 10,
+        feedback: AnyFeedback = None,
+        rerank: Rerank | None = None,
+        rerank_depth: int = DEPTH,
+    ) -> SearchHits:
         """Return the k best documents, ranked as `lastword search` ranks them.
 
         Args:
@@ -121,6 +125,10 @@ class SearchEngine:
             k: at least 1.
             feedback: "rm3" or "rocchio", perhaps with settings, "rm3:documents=5": the query
                 learns from what it finds first.
+            rerank: what reads the best documents again, each with the query: "prompt" or "maxsim",
+                by the language model of the index, "cross-encoder:NAME", a reranker of
+                `lastword.load_reranker` or of your own, or a `Reranking` with its depth.
+            rerank_depth: how many it reads; they stand before all others.
 
         Raises:
             TypeError: the query is no str; for several, see `search_many`.
@@ -133,8 +141,10 @@ class SearchEngine:
         check_query(query, "the query", "; search_many takes several")
         if not query.strip():
             raise ValueError("the query is empty; give some words")
-        with self._reading() as retriever:
-            result = retriever.with_feedback(feedback).answer({_ONLY: query}, check_count(k, "k"))
+        with self._shared.reading() as retriever:
+            again = self._rerankers.choose(rerank, rerank_depth, retriever.encoders)
+            learning = retriever.with_feedback(feedback)
+            result = answer_reranked(learning, {_ONLY: query}, check_count(k, "k"), again)
             return list_hits(result, _ONLY, query, retriever.index)
 
     def search_many(
@@ -142,6 +152,8 @@ class SearchEngine:
         queries: Mapping[str, str] | Sequence[str],
         k: int = 1000,
         feedback: AnyFeedback = None,
+        rerank: Rerank | None = None,
+        rerank_depth: int = DEPTH,
     ) -> Run:
         """Return a run: query id -> document id -> score, for `lastword.evaluate_run`.
 
@@ -149,6 +161,8 @@ class SearchEngine:
             queries: id -> text; or texts, whose ids are then "0", "1", ....
             k: most documents a query.
             feedback: as for `search`.
+            rerank: as for `search`; a document that comes up for several queries is read once.
+            rerank_depth: as for `search`.
 
         Raises:
             TypeError: queries are neither, or one is no str.
@@ -158,11 +172,20 @@ class SearchEngine:
         {'q1': {'1': 1.0}, 'q2': {'0': 1.0}}
         """
         texts = name_queries(queries)
-        with self._reading() as retriever:
-            return retriever.with_feedback(feedback).search(texts, check_count(k, "k"))
+        with self._shared.reading() as retriever:
+            again = self._rerankers.choose(rerank, rerank_depth, retriever.encoders)
+            learning = retriever.with_feedback(feedback)
+            return answer_reranked(learning, texts, check_count(k, "k"), again).run
 
-    def explain(self, query: str, id: str, feedback: AnyFeedback = None) -> Explanation:  # noqa: A002
-        """Show which words, in which channel, brought a document its score.
+    def explain(
+        self,
+        query: str,
+        id: str,  # noqa: A002  (the word of hits)
+        feedback: AnyFeedback = None,
+        rerank: Rerank | None = None,
+        rerank_depth: int = DEPTH,
+    ) -> Explanation:
+        """Show which words, in which channel, brought a document its score; see `search`.
 
         >>> explanation = index.explain("which key", id="1")
         >>> [(part.name, part.words[:1]) for part in explanation.channels[1:]]
@@ -170,8 +193,10 @@ class SearchEngine:
         """
         check_query(query, "the query")
         check_text(id, "the id")
-        with self._reading() as retriever:
-            return retriever.with_feedback(feedback).explain(query, id)
+        with self._shared.reading() as retriever:
+            again = self._rerankers.choose(rerank, rerank_depth, retriever.encoders)
+            learning = retriever.with_feedback(feedback)
+            return explain_reranked(learning, learning.explain(query, id), again)
 
     def get(self, id: str) -> Document:  # noqa: A002
         """Return a document.
@@ -183,7 +208,7 @@ class SearchEngine:
         'rotate the key at night'
         """
         check_text(id, "the id")
-        with self._reading() as retriever:
+        with self._shared.reading() as retriever:
             try:
                 return retriever.index.document(id)
             except UnknownDocumentError as error:
@@ -195,7 +220,7 @@ class SearchEngine:
         >>> index.ids()
         ['0', '1']
         """
-        with self._reading() as retriever:
+        with self._shared.reading() as retriever:
             return retriever.index.ids()
 
     def add(self, documents: Source) -> BuildReport:
@@ -235,7 +260,7 @@ class SearchEngine:
         names = [ids] if isinstance(ids, str) else list(ids)
         for name in names:
             check_text(name, "an id")
-        with self._reading(), IndexWriter(self.path) as writer:
+        with self._shared.reading(), IndexWriter(self.path) as writer:
             known = writer.find(names)
             missing = [name for name in names if name not in known]
             if missing:
@@ -243,11 +268,11 @@ class SearchEngine:
             writer.delete(list(dict.fromkeys(names)))
             writer.commit()
             writer.compact()
-        self._reopen()
+        self._shared.reopen()
         return len(set(names))
 
     def _add_source(self, documents: Source, options: BuildOptions) -> BuildReport:
-        with self._reading() as retriever:
+        with self._shared.reading() as retriever:
             if set(retriever.index.channels) != set(retriever.encoders):
                 raise ValueError(
                     f"{self.path} has the channels {', '.join(retriever.index.channels)}, and was "
@@ -256,42 +281,9 @@ class SearchEngine:
                 )
             source = read_documents(documents, self._next_number)
             self.report = add_documents(source, retriever.encoders, self.path, options)
-        self._reopen()
+        self._shared.reopen()
         return self.report
 
     def _next_number(self) -> int:
         """Return a number above all ids that are numbers."""
         return max((int(name) for name in self.ids() if name.isdecimal()), default=-1) + 1
-
-    def _reopen(self) -> None:
-        old = self._retriever
-        index = Index.open(self.path)
-        new = Retriever(index, old.encoders, old.fusion or AUTO, old.depth, outside=old.outside)
-        with self._lock:
-            self._retriever = new
-            self._close_unread(old)
-
-    @contextmanager
-    def _reading(self) -> Iterator[Retriever]:
-        """Give the retriever of now, whose files stay open until the call is over.
-
-        Reading a file that another thread has unmapped would end the process.
-        """
-        with self._lock:
-            if self._closed:
-                raise ValueError(f"{self.path} is closed; open it again")
-            retriever = self._retriever
-            self._readers[retriever] += 1
-        try:
-            yield retriever
-        finally:
-            with self._lock:
-                self._readers[retriever] -= 1
-                if self._closed or retriever is not self._retriever:
-                    self._close_unread(retriever)
-
-    def _close_unread(self, retriever: Retriever) -> None:
-        """Close a retriever that no call reads by; else the last such call does."""
-        if not self._readers[retriever]:
-            del self._readers[retriever]
-            retriever.close()

@@ -9,6 +9,7 @@ from embedder.text.layout import align_columns, cut_line
 from embedder.text.printable import printable
 from index.documents import Document
 from index.folder import Index
+from retrieval.rerank.reranking import RerankedResult
 from retrieval.run import SearchResult, ranked
 
 SNIPPET = 160  # characters
@@ -30,6 +31,7 @@ class Hit:
         score: fused; not comparable between queries.
         document: all of it.
         channels: channel -> rank and score there, of the channels that returned it.
+        first: rank and fused score before it was reranked; None where nothing was.
 
     >>> hit = index.search("how do I rotate a key")[0]
     >>> hit.rank, hit.id, hit.channels["bm25"].rank
@@ -42,6 +44,7 @@ class Hit:
     score: float
     document: Document
     channels: Mapping[str, ChannelRank]
+    first: ChannelRank | None = None
 
     def __repr__(self) -> str:
         return f"<hit {self.rank}: {self.id!r}, score {self.score:.4f}, {self.snippet!r}>"
@@ -148,10 +151,12 @@ class SearchHits(list[Hit]):
         return self.channels if len(self.channels) > 1 else ()
 
     def _headings(self) -> list[str]:
-        return ["#", "score", *self._rank_channels(), "id", "text"]
+        first = ["first"] if any(hit.first for hit in self) else []
+        return ["#", "score", *first, *self._rank_channels(), "id", "text"]
 
     def _cells(self, hit: Hit) -> list[str]:
-        places = (hit.channels.get(channel) for channel in self._rank_channels())
+        places = [hit.channels.get(channel) for channel in self._rank_channels()]
+        places = [hit.first, *places] if hit.first else places
         ranks = ["-" if place is None else str(place.rank) for place in places]
         texts = (printable(hit.id), printable(hit.snippet))
         return [str(hit.rank), f"{hit.score:.4f}", *ranks, *texts]
@@ -159,13 +164,8 @@ class SearchHits(list[Hit]):
 
 def list_hits(result: SearchResult, query_id: str, query: str, index: Index) -> SearchHits:
     """List the hits of one query, with the rank that each channel gave."""
-    ranks = {
-        channel: {
-            document_id: ChannelRank(rank, score)
-            for rank, (document_id, score) in enumerate(ranked(run[query_id]), start=1)
-        }
-        for channel, run in result.channels.items()
-    }
+    ranks = {channel: _ranks(run[query_id]) for channel, run in result.channels.items()}
+    first = _ranks(result.first[query_id]) if isinstance(result, RerankedResult) else {}
     hits = (
         Hit(
             rank,
@@ -176,7 +176,15 @@ def list_hits(result: SearchResult, query_id: str, query: str, index: Index) -> 
                 for channel, by_id in ranks.items()
                 if document_id in by_id
             },
+            first.get(document_id),
         )
         for rank, (document_id, score) in enumerate(ranked(result.run[query_id]), start=1)
     )
     return SearchHits(hits, query, result.channels, result.seconds)
+
+
+def _ranks(scores: Mapping[str, float]) -> dict[str, ChannelRank]:
+    return {
+        document_id: ChannelRank(rank, score)
+        for rank, (document_id, score) in enumerate(ranked(scores), start=1)
+    }

@@ -59,6 +59,32 @@ def _shown(words: Sequence[tuple[str, float]], number: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class RerankedPart:
+    """What a reranker did to one document.
+
+    Attributes:
+        name: of the reranker.
+        depth: documents that it read for the query, at most.
+        score: it gave; None where it did not read the document, which ranks below the depth.
+        before: rank before, from 1; None where the search did not return the document.
+        after: rank after it.
+    """
+
+    name: str
+    depth: int
+    score: float | None
+    before: int | None
+    after: int | None
+
+    def __str__(self) -> str:
+        if self.before is None:
+            return f"{self.name}: not among the documents that were found"
+        if self.score is None:
+            return f"{self.name}: rank {self.before}, below the {self.depth} that it reads"
+        return f"{self.name}: {self.score:.4f}, rank {self.before} -> {self.after}"
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """The scores of a document for a query.
 
@@ -67,6 +93,7 @@ class Explanation:
         document: the document.
         score: the fused score; 0 where no channel returned the document.
         channels: in the order in which they are fused.
+        reranked: what a reranker made of it; None where none was asked for.
 
     >>> print(index.explain("which key", id="1"))
     1: 1.0000 for 'which key'
@@ -81,6 +108,7 @@ class Explanation:
     document: Document
     score: float
     channels: tuple[ChannelPart, ...]
+    reranked: RerankedPart | None = None
 
     def __str__(self) -> str:
         headings = ("channel", "score", "rank", "share", "words")
@@ -92,7 +120,9 @@ class Explanation:
             for part in self.channels
             if part.query
         ]
-        return "\n".join([heading, text, align_columns(rows, left=(0, 4)), *searched])
+        reranked = [] if self.reranked is None else [f"rerank by {self.reranked}"]
+        table = align_columns(rows, left=(0, 4))
+        return "\n".join([heading, text, table, *searched, *reranked])
 
 
 @dataclass(frozen=True, slots=True)

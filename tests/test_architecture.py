@@ -25,10 +25,10 @@ ORDER: dict[str, list[str | set[str]]] = {
     "embedder": [
         *({"arguments", "files", "locks", "progress", "role"}, "types"),
         *("text", "prompts", "inputs", "checkpoints", "remote", "models", "methods", "lucene"),
-        *("encoders", "inspect", "train"),
+        *("encoders", "rerank", "inspect", "train"),
     ],
     "index": ["storage", "base", "topk", "channels", "lucene"],
-    "retrieval": ["run", "feedback", "explain", "outside", "retriever", "exchange"],
+    "retrieval": ["run", "feedback", "explain", "outside", "retriever", "rerank", "exchange"],
     "eval": [
         *("data", "measures", "statistics", "runs", "tasks"),
         {"fusion", "synthesis", "overlap"},

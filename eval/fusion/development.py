@@ -7,7 +7,7 @@ from pathlib import Path
 from eval.data.beir import holds_queries
 from eval.data.collections import open_collection
 from eval.data.qrels import Qrels, read_qrels
-from eval.runs.record import FUSED
+from eval.runs.record import FUSED, RERANKED
 from eval.runs.reported_splits import check_development, check_judgements
 from eval.runs.run_folder import RunFolder
 from retrieval.run import Run, drop_self
@@ -62,7 +62,7 @@ def folder_runs(folder: RunFolder, dataset: str) -> dict[str, Run]:
         raise ValueError(
             f"{folder.path} has no runs of {dataset!r}; it holds {', '.join(folder.records)}"
         )
-    names = [name for name in record.values if name != FUSED]
+    names = [name for name in record.values if name not in (FUSED, RERANKED)]
     if len(names) < 2:
         raise ValueError(f"{folder.path} has only run {names[0]!r} of {dataset}; fusing needs two")
     return {name: folder.run(dataset, name) for name in names}

@@ -17,6 +17,9 @@ Benchmark = Literal["retrieval", "sts", "transfer"]
 FUSED = "fused"
 """Name of the fused run beside those of the channels."""
 
+RERANKED = "reranked"
+"""Name of the run that a reranker made of the fused one, or of the only channel's."""
+
 SUFFIX = ".json"
 
 

@@ -22,8 +22,9 @@ from eval.runs.collection_index import (
     manifest_digest,
     open_or_build,
 )
-from eval.runs.record import FUSED, Record, RunCost, peak_bytes
+from eval.runs.record import FUSED, RERANKED, Record, RunCost, peak_bytes
 from eval.runs.run_folder import RetrievalRecordFiles
+from index.folder import Index
 from retrieval.feedback.read import read_feedback
 from retrieval.fusion import fusion_by_name
 from retrieval.fusion_choice import AUTO, choose_fusion
@@ -31,6 +32,7 @@ from retrieval.options import BuildOptions
 from retrieval.outside.joined import close_channels
 from retrieval.outside.opening import outside_channels
 from retrieval.outside.specs import read_specs
+from retrieval.rerank.reranking import Reranking
 from retrieval.retriever import Retriever, timed
 from retrieval.run import Run, drop_self
 
@@ -53,6 +55,8 @@ class JudgeOptions:
         latencies: queries that are timed one at a time afterwards, for 5 seconds at most.
         feedback: how queries learn from what they find first, as `read_feedback` reads it.
         also: channels outside of the index, see `retrieval.outside.specs.read_spec`.
+        rerank: what reads the best documents of each query again, or None; its run counts then,
+            beside the one that it was made of.
     """
 
     fusion: str = AUTO
@@ -63,6 +67,7 @@ class JudgeOptions:
     latencies: int = 100
     feedback: str = ""
     also: tuple[str, ...] = ()
+    rerank: Reranking | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -98,7 +103,8 @@ def judge_collections(
         encoders: channel name -> encoder.
         options: see `JudgeOptions`.
         watch: shows progress: called with the collection and the number of queries that have
-            text, returns the function that is called with the number of documents consumed.
+            text, and of documents read again for them; returns the function that is called with
+            the number of documents consumed.
 
     Raises:
         ValueError: as `judge`; collections judged before are written.
@@ -106,7 +112,8 @@ def judge_collections(
     records = []
     for collection, index_path in collections:
         queries = sum(bool(text.strip()) for text in collection.queries().values())
-        with watch(collection, queries) as progress:
+        again = options.rerank.depth if options and options.rerank else 0
+        with watch(collection, queries * (1 + again)) as progress:
             records.append(judge(collection, encoders, index_path, options, progress))
     return records
 
@@ -149,14 +156,18 @@ def judge(
         finally:
             close_channels(retriever.outside)
         details = _details(built, queries, search) | search.feedback
+        own = holds_queries(collection.name)
+        runs = {name: drop_self(run) if own else run for name, run in search.runs.items()}
+        counts = dict(search.counts)
+        if options.rerank is not None:
+            details["rerank"] = options.rerank.facts
+            counts[RERANKED] = _rerank(options.rerank, runs, queries, built.index, seconds)
     details["source"] = {"documents": built.digest, "judgements": judgements_digest(collection)}
-    own = holds_queries(collection.name)
-    runs = {name: drop_self(run) if own else run for name, run in search.runs.items()}
     with timed(seconds, "evaluate"):
         values = {name: evaluate(run, qrels, options.measures) for name, run in runs.items()}
-    cost = RunCost(seconds, search.counts, peak_bytes(), search.latencies)
+    cost = RunCost(seconds, counts, peak_bytes(), search.latencies)
     fingerprints = {name: encoder.fingerprint for name, encoder in encoders.items()}
-    counted = FUSED if FUSED in values else search.channels[0]
+    counted = list(values)[-1]  # the run that was made of all before
     record = Record("retrieval", collection.name, values, counted, fingerprints, cost, details)
     files = RetrievalRecordFiles(record, runs, qrels, queries)
     return record if options.out is None else files.write(options.out)
@@ -209,9 +220,9 @@ def _details(
     the order in which they are fused; fusion, None with one channel; number of documents; index,
     its path; index_state, "reused", "built" or "rebuilt"; index_holds, a digest of its files;
     build, the report of indexing, None where it is not known; also, where there are channels
-    outside of the index, their facts by name; and source, which `judge` adds: digests of documents
-    and judgements. With feedback there are feedback, as it is written, and unexpanded: channel ->
-    queries that were searched as they were.
+    outside of the index, their facts by name; and, which `judge` adds, source: digests of documents
+    and judgements, and where a reranker was used, rerank: what it is. With feedback there are
+    feedback, as it is written, and unexpanded: channel -> queries that were searched as they were.
     """
     index = built.index
     return {
@@ -228,18 +239,33 @@ def _details(
     }
 
 
+def _rerank(
+    reranking: Reranking,
+    runs: dict[str, Run],
+    queries: Mapping[str, str],
+    index: Index,
+    seconds: dict[str, float],
+) -> dict[str, int]:
+    """Add the run that a reranker makes of the last one; return what it counted."""
+    before = reranking.counts
+    with timed(seconds, "rerank"):
+        runs[RERANKED] = reranking.apply(list(runs.values())[-1], queries, index)
+    return _less(reranking.counts, before)
+
+
 def _counts(
     encoders: Mapping[str, Encoder], before: Mapping[str, Mapping[str, int]] | None = None
 ) -> dict[str, dict[str, int]]:
     """Return the counts of encoders by channel, less those of before."""
     return {
-        channel: {
-            name: count - (before or {}).get(channel, {}).get(name, 0)
-            for name, count in encoder.counts.items()
-        }
+        channel: _less(encoder.counts, (before or {}).get(channel, {}))
         for channel, encoder in encoders.items()
         if isinstance(encoder, Counted)
     }
+
+
+def _less(counts: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
+    return {name: count - before.get(name, 0) for name, count in counts.items()}
 
 
 def _latencies(retriever: Retriever, queries: Mapping[str, str], limit: int) -> tuple[float, ...]:

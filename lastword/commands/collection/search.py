@@ -1,10 +1,11 @@
-"""The commands that search an index and explain what was found."""
+"""The command that searches an index."""
 
 import shlex
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,10 +14,11 @@ from typer import Argument, Option, Typer
 from embedder.files.name_lists import split_names
 from lastword.cli.command import command
 from lastword.cli.feedback import FeedbackText, tell_unexpanded
-from lastword.cli.options import AUTO, FUSION_HELP, DeviceOptions, IndexPath, Output, Pieces
+from lastword.cli.options import AUTO, FUSION_HELP, DeviceOptions, IndexPath, Output
 from lastword.cli.outside import Also, outside_facts, tell_joined
 from lastword.cli.parse import typed_text
-from lastword.cli.screen import Screen, counted, duration, one_line, table, visible
+from lastword.cli.reranking import RerankOptions, load_reranking, rerank_facts, tell_reranked
+from lastword.cli.screen import Screen, counted, duration, one_line, table
 from lastword.cli.sources import check_folder_of, tell_escaped
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from lastword.cli.tables import Table
     from lastword.engine import SearchEngine
     from lastword.hits import Hit, SearchHits
-    from retrieval.explain import Explanation
     from retrieval.run import Run
 
 app = Typer()
@@ -77,11 +78,13 @@ class QueryOptions(SearchOptions):
         'lastword search my.index "rotate a key" --feedback rm3',
         'lastword search my.index "rotate a key" --also lucene:path/to/lucene-index',
         "lastword search my.index --queries queries.jsonl --run out.trec",
+        'lastword search my.index "rotate a key" --rerank prompt --rerank-depth 20',
     ],
 )
 def search(
     path: IndexPath,
     asking: QueryOptions,
+    again: RerankOptions,
     output: Output,
     query: Annotated[
         str | None,
@@ -90,66 +93,15 @@ def search(
 ) -> None:
     """Search an index for one query, or for a file of queries."""
     if asking.queries is None and asking.run is None and query is not None:
-        _search_one(path, query, asking, Screen(output))
+        _search_one(path, query, asking, again, Screen(output))
     elif asking.queries is not None and asking.run is not None and query is None:
-        _search_file(path, asking, Screen(output))
+        _search_file(path, asking, again, Screen(output))
     else:
         raise ValueError('search takes either "a query" or both of --queries FILE --run OUT.trec')
 
 
-@command(
-    app,
-    [
-        'lastword explain my.index "rotate a key" manual/keys.md',
-        'lastword explain my.index "rotate a key" manual/keys.md --feedback rm3',
-    ],
-)
-def explain(
-    path: IndexPath,
-    query: Annotated[
-        str,
-        Argument(metavar="QUERY", help="What was searched for.", callback=typed_text("the query")),
-    ],
-    document_id: Annotated[
-        str,
-        Argument(metavar="DOCUMENT_ID", help="What was found.", callback=typed_text("the id")),
-    ],
-    fusing: SearchOptions,
-    output: Output,
-    pieces: Pieces = False,
-) -> None:
-    """Show which words, in which channel, brought a document its score.
-
-    A word's part is the sum of what its pieces add, so that the words add up to the score.
-    """
-    _check_query(query)
-    screen = Screen(output)
-    with _open(path, fusing, screen) as engine:
-        # A retriever can name pieces, too.
-        retriever = engine.retriever.with_feedback(fusing.feedback)
-        explanation = retriever.explain(query, document_id, pieces=pieces)
-        specs = retriever.index.channels
-        also = outside_facts(retriever.outside)
-    post = {name: spec.post.digest for name, spec in specs.items() if spec.post}
-    data = {
-        "query": query,
-        "document": asdict(explanation.document),
-        "score": explanation.score,
-        "channels": [asdict(part) for part in explanation.channels],
-        "post": post,
-        **also,
-    }
-    dense = {name for name, spec in specs.items() if spec.kind == "dense"}
-    heading = f"{visible(document_id)}: {explanation.score:.4f} for {query!r}"
-    text = one_line(explanation.document.content, 300)
-    screen.result(data, heading, text, *_explained(explanation, dense))
-    tell_unexpanded(retriever.unexpanded, screen)
-    for name, digest in post.items():
-        screen.remark(f"{name}: rows are post-processed by fit {digest} of this index.")
-
-
 @contextmanager
-def _open(path: Path, fusing: SearchOptions, screen: Screen) -> "Iterator[SearchEngine]":
+def open_searched(path: Path, fusing: SearchOptions, screen: Screen) -> "Iterator[SearchEngine]":
     """Open an index with the encoders of the channels that are searched."""
     from lastword.opening import open_engine
 
@@ -179,10 +131,13 @@ def unfinished_text(index: "Index") -> str:
     )
 
 
-def _search_one(path: Path, query: str, asking: QueryOptions, screen: Screen) -> None:
-    _check_query(query)
-    with _open(path, asking, screen) as engine:
-        hits = engine.search(query, asking.k or SHOWN, asking.feedback)
+def _search_one(
+    path: Path, query: str, asking: QueryOptions, again: RerankOptions, screen: Screen
+) -> None:
+    check_asked(query)
+    with open_searched(path, asking, screen) as engine:
+        reranking = load_reranking(again, engine.encoders, asking, screen)
+        hits = engine.search(query, asking.k or SHOWN, asking.feedback, rerank=reranking)
         chosen = _chosen_facts(engine, asking)
         tell_unexpanded(engine.retriever.unexpanded, screen)
         _say_what_is_overlooked(engine, [query], screen)
@@ -195,12 +150,14 @@ def _search_one(path: Path, query: str, asking: QueryOptions, screen: Screen) ->
         "hits": [_hit_facts(hit) for hit in hits],
         "seconds": hits.seconds,
         **chosen,
+        **rerank_facts(reranking),
     }
     if not hits:
         screen.result(data, f"Nothing found: {unfinished}." if unfinished else "Nothing found.")
         return
     screen.result(data, _hits_table(hits))
     screen.remark(", ".join(f"{step} {duration(spent)}" for step, spent in hits.seconds.items()))
+    tell_reranked(reranking, screen)
 
 
 def _chosen_facts(engine: "SearchEngine", asking: QueryOptions) -> dict[str, Any]:
@@ -218,6 +175,7 @@ def _hit_facts(hit: "Hit") -> dict[str, Any]:
         "title": hit.title,
         "text": hit.text,
         "metadata": hit.metadata,
+        **({"first": hit.first._asdict()} if hit.first else {}),
     }
 
 
@@ -228,13 +186,14 @@ def _hits_table(hits: "SearchHits") -> "Table":
     for hit in hits:
         places = (hit.channels.get(name) for name in channels)
         ranks = ["-" if place is None else str(place.rank) for place in places]
+        ranks = [str(hit.first.rank), *ranks] if hit.first else ranks
         text = one_line(hit.document.content)
         rows.append((str(hit.rank), f"{hit.score:.4f}", *ranks, hit.id, text))
-    ranks = [f">{name}" for name in channels]
+    ranks = [f">{name}" for name in (*(["first"] if hits[0].first else []), *channels)]
     return table(">#", ">score", *ranks, "id", "text", rows=rows, texts=["text"], spare=ranks)
 
 
-def _search_file(path: Path, asking: QueryOptions, screen: Screen) -> None:
+def _search_file(path: Path, asking: QueryOptions, again: RerankOptions, screen: Screen) -> None:
     from embedder.progress import windows
     from eval.data.queries import read_queries
     from retrieval.run import write_trec
@@ -244,20 +203,21 @@ def _search_file(path: Path, asking: QueryOptions, screen: Screen) -> None:
     queries = read_queries(asking.queries)
     pairs = list(queries.items())
     run: Run = {}
-    with (
-        _open(path, asking, screen) as engine,
-        screen.progress("Searching", len(pairs), "queries") as advance,
-    ):
-        for window in windows(len(pairs), TOGETHER, advance):
-            run |= engine.search_many(dict(pairs[window]), asking.k or RUN_DEPTH, asking.feedback)
+    with open_searched(path, asking, screen) as engine:
+        reranking = load_reranking(again, engine.encoders, asking, screen)
+        ask = partial(engine.search_many, feedback=asking.feedback, rerank=reranking)
+        with screen.progress("Searching", len(pairs), "queries") as advance:
+            for window in windows(len(pairs), TOGETHER, advance):
+                run |= ask(dict(pairs[window]), asking.k or RUN_DEPTH)
         chosen = _chosen_facts(engine, asking)
         tell_unexpanded(engine.retriever.unexpanded, screen)
         _say_what_is_overlooked(engine, list(queries.values()), screen)
     escaped = write_trec(run, asking.run)
     unanswered = sum(not scores for scores in run.values())
     data = {"run": str(asking.run), "queries": len(run), "unanswered": unanswered, **chosen}
-    screen.result(data)
+    screen.result(data | rerank_facts(reranking))
     screen.remark(f"{asking.run}: {counted(len(run), 'query')}, {unanswered} without an answer.")
+    tell_reranked(reranking, screen)
     tell_escaped(escaped, asking.run, screen)
 
 
@@ -273,27 +233,11 @@ def _say_what_is_overlooked(engine: "SearchEngine", texts: Sequence[str], screen
         )
 
 
-def _check_query(query: str) -> None:
+def check_asked(query: str) -> None:
+    """Refuse a query without words.
+
+    Raises:
+        ValueError: it is empty.
+    """
     if not query.strip():
         raise ValueError('the query is empty; give some words, e.g. "how do I rotate a key"')
-
-
-def _explained(explanation: "Explanation", dense: set[str]) -> "list[Table]":
-    """Lay out the parts of the score and, after feedback, the words that were searched for."""
-    searched = [
-        (part.name, ", ".join(f"{word} {weight:.3g}" for word, weight in part.query))
-        for part in explanation.channels
-        if part.query
-    ]
-    queries = [table("channel", "query after feedback", rows=searched)] if searched else []
-    return [_parts_table(explanation, dense), *queries]
-
-
-def _parts_table(explanation: "Explanation", dense: set[str]) -> "Table":
-    rows = []
-    for part in explanation.channels:
-        words = ", ".join(f"{word} {weight:.2f}" for word, weight in part.words)
-        silent = "(a dense vector has no words)" if part.name in dense else "(no word in common)"
-        rank = "-" if part.rank is None else str(part.rank)
-        rows.append((part.name, f"{part.score:.4f}", rank, f"{part.share:.4f}", words or silent))
-    return table("channel", ">score", ">rank", ">share", "words", rows=rows)

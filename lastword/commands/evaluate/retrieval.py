@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option, Typer
@@ -19,7 +18,8 @@ from lastword.cli.feedback import FeedbackText, tell_unexpanded
 from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output
 from lastword.cli.outside import Also, look_outside, tell_joined, without_channels
 from lastword.cli.parse import full_path
-from lastword.cli.screen import Screen, counted, duration, table
+from lastword.cli.reranking import RerankOptions, load_reranking, rerank_cost
+from lastword.cli.screen import Screen, counted, duration
 from lastword.cli.sources import keep_unchanged
 from lastword.commands.evaluate import datasets as datasets_command
 from lastword.commands.evaluate import mteb as mteb_command
@@ -30,10 +30,9 @@ from lastword.commands.evaluate.collections import (
     encoder_settings,
     judge_options,
 )
+from lastword.commands.evaluate.retrieval_view import show_records
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from embedder.types import Encoder
     from eval.data.collections import Collection
     from eval.runs.record import Record
@@ -83,6 +82,7 @@ class RetrievalOptions:
         "lastword eval retrieval path/to/scifact --also lucene:path/to/lucene-index",
         "lastword eval retrieval scifact --model Qwen/Qwen3-0.6B --fusion rrf --json",
         "lastword eval retrieval scifact --channels bm25 --feedback rm3",
+        "lastword eval retrieval scifact --channels bm25 --rerank cross-encoder:NAME",
     ],
 )
 def retrieval(
@@ -91,6 +91,7 @@ def retrieval(
     ],
     judging: RetrievalOptions,
     reading: EncoderOptions,
+    again: RerankOptions,
     output: Output,
 ) -> None:
     """Index BEIR collections, search them, and evaluate every channel and their fusion.
@@ -112,7 +113,9 @@ def retrieval(
         encoders = make_encoders(reading, texts)
     _refuse_foreign_examples(encoders, collections)
     also = look_outside(outside, encoders, len(collections))
+    reranking = load_reranking(again, encoders, reading, screen)
     settings = _settings(judging, encoders, also)
+    settings |= {"rerank": reranking.facts} if reranking else {}
     out = judging.out or Path("runs") / _label(encoders, settings)
     settings["datasets"] = list(map(full_path, datasets))
     finished = _finished(judging, collections, settings, out, screen)
@@ -122,10 +125,11 @@ def retrieval(
     options = judge_options({**encoders, **outside}, judging.fusion, _measures(judging), out)
     options = replace(options, depth=judging.depth, feedback=judging.feedback)
     options = replace(options, also=tuple(judging.also or ()))
+    options = replace(options, rerank=reranking)
     judged = judge_collections(indexed, encoders, options, waiting.watch)
     finished |= {record.dataset: record for record in judged}
     records = [finished[collection.name] for collection in collections]
-    screen.result([record.summary() for record in records], *_show_records(records))
+    screen.result([record.summary() for record in records], *show_records(records))
     screen.remark(f"Encoder: {describe_encoders(encoders)}.")
     for record in records:
         _tell_losses(record, screen)
@@ -228,6 +232,8 @@ def _label(encoders: "Mapping[str, Encoder]", settings: Mapping[str, Any] | None
 
 def _tell_losses(record: "Record", screen: Screen) -> None:
     """Say how many texts were not read, or not whole: they count in the figures all the same."""
+    from eval.runs.record import RERANKED
+
     empty = record.details.get("empty_queries", 0)
     if empty:
         screen.remark(
@@ -236,7 +242,11 @@ def _tell_losses(record: "Record", screen: Screen) -> None:
         )
     tell_unexpanded(record.details.get("unexpanded", {}), screen, f"{record.dataset}: ")
     built = (record.details["build"] or {}).get("counts", {})
-    for kind, counts in (("documents", built), ("queries", record.cost.counts)):
+    searched = dict(record.cost.counts)
+    if (reread := searched.pop(RERANKED, None)) and "pairs" in reread:
+        spent = duration(record.cost.seconds["rerank"])
+        screen.remark(f"{record.dataset}: reranked in {spent}: {rerank_cost(reread)}.")
+    for kind, counts in (("documents", built), ("queries", searched)):
         cut = max(
             (channel_counts.get("truncated", 0) for channel_counts in counts.values()), default=0
         )
@@ -245,55 +255,3 @@ def _tell_losses(record: "Record", screen: Screen) -> None:
                 f"{record.dataset}: {cut:,} {kind} were longer than the limit and were cut; "
                 "--max-text-tokens reads more."
             )
-
-
-def _show_records(records: "Sequence[Record]") -> "list[RenderableType]":
-    from eval.data.beir import whole_sets
-
-    pieces = [piece for record in records for piece in _show_record(record)]
-    wholes = whole_sets(record.dataset for record in records)
-    named = {record.dataset: record for record in records}
-    for name, parts in wholes.items():
-        if len(parts) > 1:
-            pieces += _show_mean(f"{name}, the mean of its {len(parts)} parts", [[*parts]], named)
-    if len(wholes) > 1:
-        pieces += _show_mean(f"Mean of {len(wholes)} datasets", [*wholes.values()], named)
-    return pieces
-
-
-def _show_mean(
-    heading: str, wholes: Sequence[Sequence[str]], records: "Mapping[str, Record]"
-) -> "list[RenderableType]":
-    """Average the means of data sets, each counting once, and that of parts as one."""
-    from eval.measures.measures import means
-
-    figures = {name: {run: means(v) for run, v in r.values.items()} for name, r in records.items()}
-    first = next(iter(figures.values()))
-    measures = next(iter(first.values()))
-
-    def mean(run: str, measure: str) -> float:
-        return fmean(fmean(figures[part][run][measure] for part in parts) for parts in wholes)
-
-    rows = [(run, *(f"{mean(run, name):.4f}" for name in first[run]), "") for run in first]
-    return [heading, table("run", *(f">{name}" for name in measures), "", rows=rows)]
-
-
-def _show_record(record: "Record") -> "list[RenderableType]":
-    from eval.data.beir import BEIR
-    from eval.measures.measures import means
-
-    cost = record.cost
-    durations = ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in cost.seconds.items())
-    heading = (
-        f"{record.dataset}: {counted(record.details['documents'], 'document')}, "
-        f"{counted(record.size, 'query')} ({durations})"
-    )
-    rows = [
-        (run, *(f"{mean:.4f}" for mean in means(values).values()), "")
-        for run, values in record.values.items()
-    ]
-    known = BEIR.get(record.dataset)
-    if known is not None and known.flat is not None and "nDCG@10" in record.measures:
-        published = (f"{known.flat:.4f}" if name == "nDCG@10" else "" for name in record.measures)
-        rows.append(("BM25 of Anserini", *published, ""))
-    return [heading, table("run", *(f">{name}" for name in record.measures), "", rows=rows)]

@@ -1,0 +1,1 @@
+"""The best documents of a search are read again, each together with the query."""

@@ -1,0 +1,160 @@
+"""Reranking: the best documents of a run are read again, each together with the query."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from embedder.arguments import check_count
+from embedder.rerank.reranker import PairReranker, Reranker, check_scores
+from embedder.types import Float32Array, fingerprint_of
+from index.folder import Index
+from retrieval.explain import Explanation, RerankedPart
+from retrieval.retriever import Retriever, timed
+from retrieval.run import Run, SearchResult, cut, ranked
+
+DEPTH = 50  # documents of a query that are read again
+_ONLY = "query"  # id of the one query that is explained
+_BATCH = 256  # queries whose documents are read together
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RerankedResult(SearchResult):
+    """The outcome of a search whose best documents were ranked anew.
+
+    Attributes:
+        first: the fused run before.
+    """
+
+    first: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Reranking:
+    """A reranker, and how many documents of a query it reads.
+
+    Attributes:
+        reranker: of `load_reranker`, or one of your own: query, texts -> scores.
+        depth: documents of each query that are read, the best of the search.
+
+    >>> reranking = lw.Reranking(lw.load_reranker("maxsim", model=encoder), depth=2)
+    >>> hits = index.search("how do I rotate a key", rerank=reranking)
+    >>> hits[0].id, hits[0].first.rank
+    ('1', 1)
+    """
+
+    reranker: Reranker
+    depth: int = DEPTH
+
+    def __post_init__(self) -> None:
+        check_count(self.depth, "rerank_depth", 1)
+        if isinstance(self.reranker, type) or not isinstance(self.reranker, Reranker):
+            raise TypeError(
+                f"a reranker must have score(query, texts); got {type(self.reranker).__name__}"
+            )
+
+    @property
+    def name(self) -> str:
+        """The reranker's name."""
+        return str(getattr(self.reranker, "name", type(self.reranker).__name__))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Everything that changes the ranking, as JSON."""
+        fingerprint = getattr(self.reranker, "fingerprint", None)
+        return {
+            "name": self.name,
+            "depth": self.depth,
+            "fingerprint": fingerprint or fingerprint_of(kind=self.name),
+        }
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Pairs, tokens and truncated texts since the reranker was made; {} where it is silent."""
+        return dict(getattr(self.reranker, "counts", {}))
+
+    def apply(self, run: Run, queries: Mapping[str, str], index: Index) -> Run:
+        """Rank the best documents of each query anew; the others follow as they were.
+
+        A document that was read has the reranker's score; of equal scores the one that was first
+        before stays first, and gives way to the other by the least that a float32 can say. Those
+        below have the lowest of these less 1, less 2, and so on.
+
+        Args:
+            run: query id -> document id -> score.
+            queries: query id -> text.
+            index: holds the documents, of which title and text are read.
+
+        Raises:
+            ValueError: a score is NaN or infinite.
+        """
+        ids, reranked = list(run), {}
+        for start in range(0, len(ids), _BATCH):
+            batch = ids[start : start + _BATCH]
+            best = {name: [doc for doc, _ in ranked(run[name])] for name in batch}
+            asked = [
+                (queries[name], [index.document(doc).content for doc in best[name][: self.depth]])
+                for name in batch
+            ]
+            for name, scores in zip(batch, self._scores(asked), strict=True):
+                reranked[name] = _order(best[name], scores)
+        return reranked
+
+    def explain(self, retriever: Retriever, query: str, document_id: str) -> RerankedPart:
+        """Say what becomes of one document of those that a search finds."""
+        found = retriever.search({_ONLY: query}, max(self.depth, retriever.depth))
+        order = list(found[_ONLY])
+        before = order.index(document_id) + 1 if document_id in order else None
+        if before is None or before > self.depth:
+            return RerankedPart(self.name, self.depth, None, before, before)
+        after = self.apply(found, {_ONLY: query}, retriever.index)[_ONLY]
+        rank = list(after).index(document_id) + 1
+        return RerankedPart(self.name, self.depth, after[document_id], before, rank)
+
+    def _scores(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[Float32Array]:
+        if isinstance(self.reranker, PairReranker):
+            return self.reranker.score_many(asked)
+        rows = []
+        for query, texts in asked:
+            row = np.asarray(self.reranker.score(query, texts) if texts else [], np.float32)
+            check_scores(row, query, texts)
+            rows.append(row)
+        return rows
+
+
+def answer_reranked(
+    retriever: Retriever, queries: Mapping[str, str], k: int, reranking: Reranking | None
+) -> SearchResult:
+    """Search as `Retriever.answer` does, and rank the best documents anew where that is wanted."""
+    if reranking is None:
+        return retriever.answer(queries, k)
+    found = retriever.answer(queries, max(k, reranking.depth))
+    seconds = dict(found.seconds)
+    with timed(seconds, "rerank"):
+        run = reranking.apply(found.run, queries, retriever.index)
+    return RerankedResult(cut(run, k), found.channels, seconds, found.run)
+
+
+def explain_reranked(
+    retriever: Retriever, explanation: Explanation, reranking: Reranking | None
+) -> Explanation:
+    """Add to an explanation what a reranker does to its document, where there is one."""
+    if reranking is None:
+        return explanation
+    part = reranking.explain(retriever, explanation.query, explanation.document.id)
+    return replace(explanation, reranked=part)
+
+
+def _order(documents: Sequence[str], scores: Float32Array) -> dict[str, float]:
+    """Put the first documents in the order of their scores, with scores that fall strictly."""
+    order = np.argsort(-scores, kind="stable")
+    ordered: dict[str, float] = {}
+    last = np.float32(np.inf)
+    for at in order:
+        last = min(scores[at], np.nextafter(last, np.float32(-np.inf)))
+        ordered[documents[at]] = float(last)
+    for document in documents[len(scores) :]:
+        last = min(last - np.float32(1), np.nextafter(last, np.float32(-np.inf)))
+        ordered[document] = float(last)
+    return ordered

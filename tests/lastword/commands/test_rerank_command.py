@@ -1,0 +1,168 @@
+"""Reranking end to end: search, explain, eval retrieval and compare; and from Python."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lastword as lw
+from embedder.rerank.load import load_reranker
+from eval.tasks.retrieval import JudgeOptions
+from lastword.main import main
+from retrieval.run import read_trec
+from tests.embedder.rerank.test_cross_encoder import save_cross_encoder
+
+DOCUMENTS = [
+    {"_id": "tea", "title": "Green tea", "text": "Steep green tea below boiling water."},
+    {"_id": "key", "title": "Signing keys", "text": "Rotate a signing key once a year."},
+    {"_id": "lava", "title": "Lava", "text": "Lava cools into black rock near a volcano."},
+    {"_id": "rock", "title": "", "text": "A rock is a key to the story of a volcano."},
+]
+QUERIES = [{"_id": "q1", "text": "rotate keys"}, {"_id": "q2", "text": "volcano rock"}]
+
+
+@pytest.fixture(scope="module")
+def beir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("beir") / "small"
+    (folder / "qrels").mkdir(parents=True)
+    for name, records in (("corpus", DOCUMENTS), ("queries", QUERIES)):
+        lines = "".join(json.dumps(record) + "\n" for record in records)
+        (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+    judged = "query-id\tcorpus-id\tscore\nq1\tkey\t1\nq2\trock\t1\n"
+    (folder / "qrels" / "test.tsv").write_text(judged, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def held(beir: Path, llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("held") / "my.index"
+    assert main(["index", str(beir), "-o", str(path), "--model", str(llama), "--quiet"]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def cross(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_cross_encoder(tmp_path_factory.mktemp("cross") / "m")
+
+
+def says(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:  # noqa: ANN401
+    capsys.readouterr()
+    assert main([*map(str, arguments), "--json"]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    return json.loads(said.out)
+
+
+@pytest.mark.parametrize("kind", ["prompt", "maxsim", "cross-encoder"])
+def test_a_search_is_reranked_by_each(
+    kind: str, held: Path, cross: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"{kind}:{cross}" if kind == "cross-encoder" else kind
+    query = QUERIES[1]["text"]
+    plain = says(capsys, "search", held, query)
+    found = says(capsys, "search", held, query, "--rerank", name, "--rerank-depth", 3)
+    first = [hit["id"] for hit in plain["hits"]]
+    assert [hit["first"]["rank"] for hit in found["hits"]] == [
+        first.index(hit["id"]) + 1 for hit in found["hits"]
+    ]
+    assert [hit["id"] for hit in found["hits"]][3:] == first[3:]
+    with lw.open(held) as index:
+        reranker = load_reranker(name, index.encoders)
+        texts = [index.get(hit).content for hit in first[:3]]
+        scores = reranker.score(query, texts)
+        best = [first[at] for at in np.argsort(-scores, kind="stable")]
+        assert [hit["id"] for hit in found["hits"][:3]] == best
+        assert [hit.id for hit in index.search(query, 4, rerank=name, rerank_depth=3)][:3] == best
+        assert list(index.search_many([query], 3, rerank=reranker, rerank_depth=3)["0"]) == best
+    assert found["rerank"]["pairs"] == 3 and found["rerank"]["tokens"] > 10
+    assert found["rerank"]["truncated"] == 0 and found["seconds"]["rerank"] > 0
+    said = says(capsys, "explain", held, query, best[0], "--rerank", name, "--rerank-depth", 3)
+    assert said["reranked"]["after"] == 1 and said["reranked"]["depth"] == 3
+    assert said["reranked"]["before"] == first.index(best[0]) + 1
+
+
+def test_what_is_shown_names_ranks_before_and_after(
+    held: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["search", str(held), "volcano rock", "--rerank", "maxsim"]) == 0
+    said = capsys.readouterr()
+    assert "first" in said.out.splitlines()[1]
+    assert "Reranked by maxsim: 4 pairs of a query and a document" in said.err
+    assert "0 texts cut" in said.err
+    assert main(["explain", str(held), "volcano rock", "rock", "--rerank", "maxsim"]) == 0
+    assert "Reranked by maxsim: " in capsys.readouterr().out
+
+
+def test_a_file_of_queries_is_reranked(
+    held: Path, beir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.trec"
+    queries = ("--queries", beir / "queries.jsonl", "--run", out)
+    said = says(capsys, "search", held, *queries, "--rerank", "prompt")
+    assert said["rerank"]["pairs"] == 8
+    with lw.open(held) as index:
+        texts = {query["_id"]: query["text"] for query in QUERIES}
+        assert read_trec(out) == index.search_many(texts, rerank="prompt")
+
+
+def test_an_evaluation_keeps_both_runs_so_that_they_compare(
+    beir: Path, llama: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    common = ("--model", llama, "--indexes", tmp_path / "idx", "--out", out)
+    again = ("--rerank", "prompt", "--rerank-depth", 2)
+    (record,) = says(capsys, "eval", "retrieval", beir, *common, *again)
+    assert record["counted"] == "reranked"
+    assert list(record["measures_by_run"])[-2:] == ["fused", "reranked"]
+    assert record["rerank"]["name"] == "prompt:relevance" and record["rerank"]["depth"] == 2
+    assert record["counts"]["reranked"]["pairs"] == 4 and record["seconds"]["rerank"] > 0
+    fused, reranked = (read_trec(out / f"small.{name}.trec") for name in ("fused", "reranked"))
+    assert {q: set(s) for q, s in fused.items()} == {q: set(s) for q, s in reranked.items()}
+    assert {q: list(s)[2:] for q, s in fused.items()} == {
+        q: list(s)[2:] for q, s in reranked.items()
+    }
+    compared = says(capsys, "compare", f"{out}:fused", f"{out}:reranked")
+    assert compared
+    before = (out / "small.reranked.trec").read_bytes()
+    says(capsys, "eval", "retrieval", beir, *common, *again, "--resume")
+    assert (out / "small.reranked.trec").read_bytes() == before
+    assert main(["eval", "retrieval", str(beir), *map(str, common), "--resume"]) == 2
+    assert "rerank" in capsys.readouterr().err
+
+
+def test_from_python_an_evaluation_takes_a_reranking(beir: Path, cross: Path) -> None:
+    reranking = lw.Reranking(lw.load_reranker(f"cross-encoder:{cross}"), 2)
+    outcome = lw.evaluate(beir, "bm25", options=JudgeOptions(rerank=reranking))
+    assert list(outcome.runs) == ["bm25", "reranked"]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--rerank", "prompts"], "rerank takes cross-encoder:NAME"),
+        (["--rerank", "prompt:none"], "no relevance prompt is called 'none'"),
+        (["--rerank-model", "bundled"], "go with --rerank"),
+        (["--rerank", "cross-encoder:x", "--rerank-model", "bundled"], "leave out --rerank-model"),
+        (["--rerank", "prompt", "--channels", "bm25"], "--rerank-model"),
+        (["--rerank", "cross-encoder:./nowhere"], "no such folder"),
+    ],
+)
+def test_a_wrong_call_is_one_line(
+    options: list[str], complaint: str, held: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["search", str(held), "rock", *options]) == 2
+    said = capsys.readouterr()
+    assert complaint in said.err and said.err.count("\n") == 1 and not said.out
+
+
+def test_words_alone_are_reranked_by_a_model_of_its_own(
+    beir: Path, llama: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "words.index"
+    assert main(["index", str(beir), "-o", str(path), "--channels", "bm25", "--quiet"]) == 0
+    found = says(
+        capsys, "search", path, "volcano rock", "--rerank", "maxsim", "--rerank-model", llama
+    )
+    assert {hit["first"]["rank"] for hit in found["hits"]} == {1, 2}
