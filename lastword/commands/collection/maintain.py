@@ -123,8 +123,9 @@ def _kept_as(spec: "ChannelSpec", facts: Mapping[str, Any]) -> str:
         width = "" if spec.dim is None else f" of {spec.dim}"
         few = facts["exact_segments"]
         exact = f" ({few} too small for it, searched exactly)" if few else ""
-        post = ", post-processed" if spec.post else ""
-        return f"vectors{width}, {spec.factory}{exact}{post}"
+        asked = bool(facts["fingerprint"].get("post"))
+        post = "post-processed" if spec.post else "not post-processed yet" if asked else ""
+        return ", ".join(filter(None, [f"vectors{width}", f"{spec.factory}{exact}", post]))
     return f"postings, {spec.weighting.kind}"
 
 

@@ -68,6 +68,18 @@ def test_an_index_says_what_was_done_to_its_rows(
         assert index.search("a quiet lamp", k=1)[0].id == "new"
 
 
+def test_an_index_too_small_for_a_fit_says_so_later_too(
+    prompt: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was said once, when it was made; afterwards it looked as if no [post] was asked for."""
+    few = tmp_path / "few.jsonl"
+    few.write_text("\n".join(source.read_text().splitlines()[:3]))
+    for more, expected in (([], ", Flat "), (["--prompt", prompt], ", not post-processed yet ")):
+        path = tmp_path / f"{len(more)}.index"
+        said(capsys, "index", few, "-o", path, *more)
+        assert main(["info", str(path)]) == 0 and expected in capsys.readouterr().out
+
+
 def test_gradients_do_not_go_through_it(prompt: Path, source: Path) -> None:
     """Rows of documents are processed, and those of queries are not before they are searched."""
     with lw.build(None, source, prompt=prompt) as index:
