@@ -122,8 +122,9 @@ def check_components(rules: PostRules, most: int) -> None:
     """
     if rules.remove + rules.dim > most:
         raise UnfitSampleError(
-            f"[post] removes or keeps {rules.remove + rules.dim} components, and the sample has "
-            f"{most}; raise post.count, or lower post.remove and post.dim"
+            f"[post] removes or keeps {rules.remove + rules.dim} components, and the sample, or "
+            f'half of it where shrinkage is "auto", has {most}; lower post.remove and post.dim, '
+            "give a shrinkage, or fit to more texts (post.count is how many at most)"
         )
 
 
