@@ -18,8 +18,8 @@ from retrieval.run import Run, ranked
 Fusion = Callable[[Sequence[Run]], Run]
 """Runs in the order of a retriever's channels -> one run."""
 
-LEXICAL = frozenset({"sparse", "bm25"})
-"""Channels whose scores count common words, by the names that they have in our indexes."""
+LEXICAL = frozenset({"sparse", "bm25", "lucene"})
+"""Channels whose scores count common words, by the names that they have in and beside an index."""
 
 MIN_RANGE = 1e-9  # PromptReps' divisor at least: a list of equal scores becomes zeros, not NaN
 HALF_FLOOR = 300  # scores of a list of words at which its floor is half of the lowest

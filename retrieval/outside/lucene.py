@@ -2,17 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from embedder.files.typed_values import fill_value
 from embedder.lucene.jvm import java_errors
+from embedder.text.languages import language_name
 from embedder.types import Encoder, Representation
+from retrieval.feedback.read import Feedback, read_feedback
 from retrieval.outside.channel import OutsideMatch
+from retrieval.outside.lucene_feedback import AnseriniFeedback
 from retrieval.outside.lucene_index import AnseriniIndex
 from retrieval.outside.lucene_search import AnseriniSearch, bm25, impact
-from retrieval.outside.lucene_words import AnalysedWords, ModelWords, QueryWords, token_vocabulary
+from retrieval.outside.lucene_words import (
+    WHITESPACE,
+    AnalysedWords,
+    ModelWords,
+    QueryWords,
+    token_vocabulary,
+)
 from retrieval.outside.places import find_lucene_folder
 from retrieval.run import Run, cut, sum_rows
+
+ENGLISH = "english"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +34,21 @@ class AnseriniOptions:
     Attributes:
         kind: bm25 takes weights of terms as counts, impact as they are; by default as the index
             was written.
-        language: whose analyzer reads queries, by its code; "none" cuts at spaces.
+        language: whose analyzer reads queries, as `LuceneEncoder` takes it; "whitespace" cuts at
+            spaces, as Anserini's -pretokenized.
         k1: BM25's saturation, at least 0.
         b: BM25's share of length normalisation, 0 to 1.
+        feedback: RM3 or Rocchio of a text index, as `read_feedback` reads it.
         words: channel of the index whose words an impact index is searched with; by default the
             first that has tokens with weights.
     """
 
     kind: Literal["auto", "bm25", "impact"] = "auto"
-    language: str = "en"
+    language: str = ENGLISH
     k1: float = 0.9
     b: float = 0.4
     words: str = ""
+    feedback: str = ""
 
     def __post_init__(self) -> None:
         if not (0 <= self.k1 < float("inf") and 0 <= self.b <= 1):
@@ -72,12 +87,14 @@ class AnseriniChannel:
     Attributes:
         searcher: of all of its documents, or of some.
         words: how queries become terms.
+        feedback: how they learn from the documents that they find first; None is not at all.
         facts: see `OutsideChannel`.
     """
 
     searcher: AnseriniSearch
     words: QueryWords
     facts: Mapping[str, Any]
+    feedback: Feedback | None = None
     lexical: bool = True
 
     @property
@@ -121,14 +138,26 @@ class AnseriniChannel:
 
     def _best(self, text: str, row: Representation | None, k: int) -> dict[str, float]:
         with java_errors(f"searching {self.searcher.index.path}"):
-            return self.searcher.best(self.words.terms(text, row), k)
+            return self.searcher.best(self._terms(text, row), k)
+
+    def _terms(self, text: str, row: Representation | None) -> dict[str, float]:
+        """Return the weighted terms of a query, after feedback."""
+        terms = self.words.terms(text, row)
+        return terms if self._expander is None else self._expander.expand(terms)
+
+    @cached_property
+    def _expander(self) -> AnseriniFeedback | None:
+        if self.feedback is None:
+            return None
+        english = self.facts["language"] == ENGLISH
+        return AnseriniFeedback(self.searcher, self.feedback, english)
 
     def match(self, query: str, rows: Representation | None, document_id: str) -> OutsideMatch:
         """Score a document, word by word."""
         parts: dict[str, float] = {}
         for row in [None] if rows is None else map(rows.of_row, range(len(rows))):
             with java_errors(f"searching {self.searcher.index.path}"):
-                found = self.searcher.parts(self.words.terms(query, row), document_id)
+                found = self.searcher.parts(self._terms(query, row), document_id)
             for word, part in found.items():
                 parts[word] = parts.get(word, 0.0) + part
         return OutsideMatch(sum(parts.values()), parts)
@@ -177,9 +206,18 @@ def _channel(
     }
     if not impacts:
         facts["similarity"] = f"bm25 k1={options.k1:g} b={options.b:g}"
-        facts["language"] = options.language
+        known = options.language != WHITESPACE
+        facts["language"] = language_name(options.language) if known else WHITESPACE
+        feedback = read_feedback(options.feedback)
+        if feedback:
+            facts["feedback"] = str(feedback)
         search = AnseriniSearch(index, bm25(options.k1, options.b))
-        return AnseriniChannel(search, AnalysedWords.of(options.language), facts)
+        words = AnalysedWords.of(options.language)
+        channel = AnseriniChannel(search, words, facts, feedback)
+        _ = channel._expander  # or say now what is wrong with it
+        return channel
+    if options.feedback:
+        raise ValueError(f"{index.path} is an impact index; feedback is of text indexes")
     name = options.words or next(
         (name for name, each in encoders.items() if token_vocabulary(each) is not None), ""
     )

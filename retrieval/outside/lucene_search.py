@@ -38,13 +38,17 @@ class AnseriniSearch:
 
     def found(self, query: Any, k: int) -> dict[str, float]:  # noqa: ANN401
         """Return what Java's query finds, as `best` does."""
-        top = self.searcher.search(self._within(query), k, _best_first(), True)
-        documents = java_class("io.anserini.search.ScoredDocs").fromTopDocs(top, self.searcher)
+        documents = self.top(query, k)
         scores: dict[str, float] = {}
         for document, score in zip(documents.docids, documents.scores, strict=True):
             if document is not None:
                 scores.setdefault(str(document), float(score))  # the best of documents of one id
         return scores
+
+    def top(self, query: Any, k: int) -> Any:  # noqa: ANN401
+        """Return Anserini's ScoredDocs of the k best documents."""
+        top = self.searcher.search(self._within(query), k, _best_first(), True)
+        return java_class("io.anserini.search.ScoredDocs").fromTopDocs(top, self.searcher)
 
     def parts(self, terms: Mapping[str, float], document_id: str) -> dict[str, float]:
         """Return the part of each term in the score of a document, of those that it holds."""

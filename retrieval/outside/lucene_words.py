@@ -1,19 +1,20 @@
 """What a query says to a Lucene index: words of its text, or the weighted tokens of a model."""
 
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
 from embedder.inspect.word_columns import piece_words
-from embedder.lucene.jvm import java_class
+from embedder.lucene.analysis import LuceneEncoder
+from embedder.lucene.jvm import java_class, to_json
 from embedder.types import Encoder, Representation, inner_encoder
 from retrieval.outside.lucene_index import AnseriniIndex
 
 SCALE = 100  # of impacts, as PromptReps and Anserini's regressions write them
-WHITESPACE = "none"  # texts that were cut before, as Anserini's -pretokenized
+WHITESPACE = "whitespace"  # for texts that were cut before, as Anserini's -pretokenized
 _PROBES = ("", "##", "Ġ", "▁")  # where tokens with the marks of four kinds of tokenizers stand
 _PROBED = 250  # terms from each
 
@@ -36,37 +37,28 @@ class AnalysedWords:
     """Counts of the words that an analyzer of Lucene makes of a text.
 
     Attributes:
-        analyzer: Java's.
+        analyse: text -> its words.
     """
 
-    analyzer: Any
+    analyse: Callable[[str], list[str]]
     encoder: Encoder | None = None
 
     @staticmethod
     def of(language: str) -> "AnalysedWords":
-        """Return the words of a language, by its code, as Anserini's searcher has them.
+        """Return the words of a language, as Anserini has them, or those between spaces.
 
         Raises:
-            ValueError: Anserini knows no such language.
+            ValueError: Lucene has no analyzer of the language.
         """
-        if language == "en":
-            english = java_class("io.anserini.analysis.DefaultEnglishAnalyzer")
-            return AnalysedWords(english.newDefaultInstance())
-        if language == WHITESPACE:
-            return AnalysedWords(java_class("org.apache.lucene.analysis.core.WhitespaceAnalyzer")())
-        analyzers = java_class("io.anserini.analysis.AnalyzerMap")
-        known = sorted(str(code) for code in analyzers.analyzerMap.keySet().toArray())
-        if language not in known:
-            raise ValueError(
-                f"language of a Lucene index is en, {', '.join(known)}, or {WHITESPACE} for texts "
-                f"that were cut at spaces; got {language!r}"
-            )
-        return AnalysedWords(analyzers.getLanguageSpecificAnalyzer(language))
+        if language != WHITESPACE:
+            return AnalysedWords(LuceneEncoder(language).terms)
+        spaces = java_class("org.apache.lucene.analysis.core.WhitespaceAnalyzer")()
+        utilities = java_class("io.anserini.analysis.AnalyzerUtils")
+        return AnalysedWords(lambda text: list(to_json(utilities.analyze(spaces, text))))
 
     def terms(self, text: str, row: Representation | None) -> dict[str, float]:
         """Return how often each word stands in a text."""
-        words = java_class("io.anserini.analysis.AnalyzerUtils").analyze(self.analyzer, text)
-        return dict(Counter(map(str, words.toArray())))
+        return dict(Counter(self.analyse(text)))
 
 
 @dataclass(frozen=True)

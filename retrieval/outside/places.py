@@ -33,9 +33,9 @@ def find_lucene_folder(place: str) -> Path:
         raise ValueError(f"{place} may be any of {names} in {_cache()}; give the path of one")
     if not cached:
         raise ValueError(
-            f"{place} is no folder, and no prebuilt index in {_cache()}; get one with: "
-            f"python -m pyserini.search.lucene --index {place} --topics /dev/null, or "
-            f"LuceneSearcher.from_prebuilt_index({place!r})"
+            f"{place} is no folder, and no prebuilt index in {_cache()}; where there is a network, "
+            "this gets one: python -c 'from pyserini.search.lucene import LuceneSearcher; "
+            f'LuceneSearcher.from_prebuilt_index("{place}")\''
         )
     return cached[0]
 
@@ -56,6 +56,6 @@ def _find_cached(name: str) -> Iterator[Path]:
         folder = _cache() / f"{known.filename.removesuffix(_ARCHIVE)}.{known.md5}"
         if folder.is_dir():
             yield folder
-        return
+            return
     folders = sorted(_cache().iterdir()) if _cache().is_dir() else []
     yield from (folder for folder in folders if f".{name}." in f".{folder.name}.")
