@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
 from embedder.files.durable import naming, open_append, open_new
+from embedder.lucene.jvm import check_installed
 from embedder.types import Float32Array, Representation, Role
 from index.channels.approximate import TooFewRowsError
 from index.channels.dense import FLAT, build_dense
@@ -260,6 +261,8 @@ class _SparseRows(_Rows):
 
     def __init__(self, folder: Path, spec: ChannelSpec) -> None:
         super().__init__(folder, spec)
+        if spec.form == "lucene":
+            check_installed()  # before texts are encoded
         self._parts: list[csr_matrix] = []
 
     def append(self, rows: Representation, owner: NDArray[np.int64]) -> None:

@@ -123,9 +123,7 @@ def _start() -> Any:  # noqa: ANN401
     """Start the virtual machine, and return what loads a class."""
     if os.getpid() != _EARLIEST_PID and _is_running():
         raise ValueError("Java does not survive a fork; start processes by spawn")
-    jar = find_jar()
-    if find_spec("jnius") is None:
-        raise ValueError(f"Lucene is reached through pyjnius, which is not installed; {INSTALL}")
+    jar = check_installed()
     if not _is_running():
         import jnius_config
 
@@ -140,6 +138,19 @@ def _start() -> Any:  # noqa: ANN401
     logger.setLevel(autoclass("java.util.logging.Level").OFF)
     _loggers.append(logger)
     return autoclass
+
+
+def check_installed() -> Path:
+    """Refuse work that needs Java before it begins, without starting Java; return the jar.
+
+    Raises:
+        ValueError: Java, pyjnius or pyserini's jar is missing or too old.
+    """
+    jar = find_jar()
+    if find_spec("jnius") is None:
+        raise ValueError(f"Lucene is reached through pyjnius, which is not installed; {INSTALL}")
+    Java.find()
+    return jar
 
 
 def find_jar() -> Path:

@@ -19,13 +19,14 @@ _SBERT = "sbert:"
 
 
 def make_encoders(
-    reading: EncoderOptions, texts: Iterable[str] | None = None
+    reading: EncoderOptions, texts: Iterable[str] | None = None, analysis: str = "bm25"
 ) -> "dict[str, Encoder]":
     """Load the encoders that the options name, by channel; channels may share one.
 
     Args:
         reading: the options.
         texts: the collection, from which some prompts draw examples; read only for these.
+        analysis: of words, "bm25" or "lucene".
 
     Raises:
         ValueError: the options contradict each other, or a model cannot be loaded.
@@ -38,7 +39,7 @@ def make_encoders(
     if not channels or {"dense", "sparse"} & set(channels):
         encoders |= model_channels(reading, texts)
     if not channels or "bm25" in channels:
-        encoders["bm25"] = load_encoder(f"bm25:{reading.language}")
+        encoders["bm25"] = load_encoder(f"{analysis}:{reading.language}")
     order = channels or [name for name in CHANNELS if name in encoders]
     return {name: encoders[name] for name in order}
 

@@ -155,7 +155,9 @@ class EncoderOptions(ModelChoice):
     ] = ""
     language: Annotated[
         str,
-        model_option('Stemming and stop words of bm25: a Snowball language, or "none".'),
+        model_option(
+            'Stemming and stop words of bm25: a language or its ISO code (de), or "none".'
+        ),
     ] = "english"
 
     def llm_options(self) -> "LLMOptions":

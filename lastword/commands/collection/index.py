@@ -1,6 +1,5 @@
 """The commands that make an index and add to it."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,12 +8,13 @@ from typer import Argument, Option, Typer
 
 from lastword.cli.command import command
 from lastword.cli.encoders import describe_encoders, make_encoders
+from lastword.cli.engines import EngineOptions
 from lastword.cli.options import DeviceOptions, EncoderOptions, IndexPath, Output
 from lastword.cli.screen import Screen, counted, duration, shell
 from lastword.cli.sources import Survey, look_through
 
 if TYPE_CHECKING:
-    from retrieval.options import BuildOptions, BuildReport
+    from retrieval.options import BuildOptions, BuildReport, ChannelOptions
 
 app = Typer()
 
@@ -65,12 +65,14 @@ class StorageOptions(IntakeOptions):
         "lastword index corpus.jsonl -o my.index --model Qwen/Qwen3-0.6B",
         "lastword index scifact -o scifact.index --channels bm25",
         "lastword index docs/ -o my.index --embedder sbert:all-MiniLM-L6-v2",
+        "lastword index docs/ -o my.index --channels bm25 --bm25 lucene --language de",
     ],
 )
 def index(
     source: SourceArgument,
     out: Annotated[Path, Option("--out", "-o", metavar="INDEX", help="Folder to make.")],
     reading: EncoderOptions,
+    engines: EngineOptions,
     storing: StorageOptions,
     output: Output,
 ) -> None:
@@ -86,8 +88,9 @@ def index(
     collection = open_collection(source)
     survey = look_through(collection, screen, storing.on_empty)
     with screen.loading(reading.channels):
-        encoders = make_encoders(reading, (document.content for document in collection.documents()))
-    options = _build_options(storing, list(encoders))
+        texts = (document.content for document in collection.documents())
+        encoders = make_encoders(reading, texts, engines.analysis)
+    options = _build_options(storing, engines.channels(list(encoders)))
     with screen.progress("Indexing", survey.documents, "documents") as advance:
         report = build_index(collection.documents(), encoders, out, options, advance)
     _tell(screen, out, report, survey)
@@ -128,11 +131,12 @@ def add(
     survey.tell(screen)
 
 
-def _build_options(storing: StorageOptions, names: Sequence[str]) -> "BuildOptions":
+def _build_options(
+    storing: StorageOptions, channels: "dict[str, ChannelOptions]"
+) -> "BuildOptions":
     from index.manifest import Passages
-    from retrieval.options import DEFAULT_CHANNELS, BuildOptions
+    from retrieval.options import BuildOptions
 
-    channels = {name: DEFAULT_CHANNELS[name] for name in names}
     if "dense" in channels:
         channels["dense"] = replace(channels["dense"], factory=storing.factory)
     if storing.free_query_prompt:

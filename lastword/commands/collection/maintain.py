@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -126,7 +127,10 @@ def _kept_as(spec: "ChannelSpec", facts: Mapping[str, Any]) -> str:
         asked = bool(facts["fingerprint"].get("post"))
         post = "post-processed" if spec.post else "not post-processed yet" if asked else ""
         return ", ".join(filter(None, [f"vectors{width}", f"{spec.factory}{exact}", post]))
-    return f"postings, {spec.weighting.kind}"
+    place = "a Lucene index" if spec.engine == "lucene" else "postings"
+    weighting = spec.weighting
+    rule = "" if weighting.kind == "impacts" else f" (k1 {weighting.k1:g}, b {weighting.b:g})"
+    return f"{place}, {weighting.kind}{rule}"
 
 
 def _encoder(spec: "ChannelSpec") -> str:
@@ -171,6 +175,8 @@ def _facts(index: "Index") -> dict[str, Any]:
                 "kind": spec.kind,
                 "dim": spec.dim,
                 "factory": spec.factory,
+                "engine": spec.engine if spec.weighting else None,
+                "weighting": asdict(spec.weighting) if spec.weighting else None,
                 "exact_segments": sum(
                     record.searched_exactly(name) for record in index.manifest.segments
                 )

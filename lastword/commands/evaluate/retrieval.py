@@ -14,6 +14,7 @@ from typer import Argument, Option, Typer
 from embedder.files.name_lists import split_names
 from lastword.cli.command import command
 from lastword.cli.encoders import describe_encoders, make_encoders
+from lastword.cli.engines import EngineOptions
 from lastword.cli.feedback import FeedbackText, tell_unexpanded
 from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output
 from lastword.cli.outside import Also, look_outside, tell_joined, without_channels
@@ -83,6 +84,7 @@ class RetrievalOptions:
         "lastword eval retrieval scifact --model Qwen/Qwen3-0.6B --fusion rrf --json",
         "lastword eval retrieval scifact --channels bm25 --feedback rm3",
         "lastword eval retrieval scifact --channels bm25 --rerank cross-encoder:NAME",
+        "lastword eval retrieval scifact --channels bm25 --bm25 lucene",
     ],
 )
 def retrieval(
@@ -92,6 +94,7 @@ def retrieval(
     judging: RetrievalOptions,
     reading: EncoderOptions,
     again: RerankOptions,
+    engines: EngineOptions,
     output: Output,
 ) -> None:
     """Index BEIR collections, search them, and evaluate every channel and their fusion.
@@ -110,20 +113,22 @@ def retrieval(
     reading = without_channels(reading, outside)
     with screen.loading(reading.channels):
         texts = (document.content for document in collections[0].documents())
-        encoders = make_encoders(reading, texts)
+        encoders = make_encoders(reading, texts, engines.analysis)
     _refuse_foreign_examples(encoders, collections)
     also = look_outside(outside, encoders, len(collections))
+    channels = engines.channels(list(encoders))
     reranking = load_reranking(again, encoders, reading, screen)
-    settings = _settings(judging, encoders, also)
+    settings = _settings(judging, encoders, also) | engines.changes
     settings |= {"rerank": reranking.facts} if reranking else {}
     out = judging.out or Path("runs") / _label(encoders, settings)
     settings["datasets"] = list(map(full_path, datasets))
     finished = _finished(judging, collections, settings, out, screen)
     waiting = surveyed.without(finished)
-    folder = judging.indexes / _label(encoders)
+    folder = judging.indexes / _index_label(encoders, engines)
     indexed = [(each, folder / f"{_index_name(each)}.index") for each in waiting.collections]
     options = judge_options({**encoders, **outside}, judging.fusion, _measures(judging), out)
-    options = replace(options, depth=judging.depth, feedback=judging.feedback)
+    build = replace(options.build, channels=channels)
+    options = replace(options, depth=judging.depth, feedback=judging.feedback, build=build)
     options = replace(options, also=tuple(judging.also or ()))
     options = replace(options, rerank=reranking)
     judged = judge_collections(indexed, encoders, options, waiting.watch)
@@ -228,6 +233,12 @@ def _label(encoders: "Mapping[str, Encoder]", settings: Mapping[str, Any] | None
     facts = [(name, encoder.fingerprint) for name, encoder in encoders.items()]
     text = repr(facts) if settings is None else json.dumps(settings, sort_keys=True)
     return f"{stem}-{hashlib.blake2b(text.encode(), digest_size=3).hexdigest()}"
+
+
+def _index_label(encoders: "Mapping[str, Encoder]", engines: EngineOptions) -> str:
+    """Name the folder of indexes that are read and kept alike."""
+    kept = (f"{name}-{value}" for name, value in engines.changes.items())
+    return "-".join([_label(encoders), *kept])
 
 
 def _tell_losses(record: "Record", screen: Screen) -> None:
