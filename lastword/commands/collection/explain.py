@@ -56,6 +56,7 @@ def explain(
         # A retriever can name pieces, too.
         retriever = engine.retriever.with_feedback(fusing.feedback)
         explanation = retriever.explain(query, document_id, pieces=pieces)
+        unexpanded = dict(retriever.unexpanded)  # a reranker asks again
         reranking = load_reranking(again, engine.encoders, fusing, screen)
         explanation = explain_reranked(retriever, explanation, reranking)
         specs = retriever.index.channels
@@ -77,7 +78,7 @@ def explain(
     part = explanation.reranked
     reranked = [] if part is None else [f"Reranked by {part}."]
     screen.result(data, heading, text, *_explained(explanation, dense), *reranked)
-    tell_unexpanded(retriever.unexpanded, screen)
+    tell_unexpanded(unexpanded, screen)
     for name, digest in post.items():
         screen.remark(f"{name}: rows are post-processed by fit {digest} of this index.")
 

@@ -1,6 +1,7 @@
 """Reranking end to end: search, explain, eval retrieval and compare; and from Python."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import pytest
 
 import lastword as lw
 from embedder.rerank.load import load_reranker
+from embedder.rerank.relevance_prompt import load_relevance_prompt
 from eval.tasks.retrieval import JudgeOptions
 from lastword.main import main
 from retrieval.run import read_trec
 from tests.embedder.rerank.test_cross_encoder import save_cross_encoder
+from tests.folders import ROOT
 
 DOCUMENTS = [
     {"_id": "tea", "title": "Green tea", "text": "Steep green tea below boiling water."},
@@ -166,3 +169,14 @@ def test_words_alone_are_reranked_by_a_model_of_its_own(
         capsys, "search", path, "volcano rock", "--rerank", "maxsim", "--rerank-model", llama
     )
     assert {hit["first"]["rank"] for hit in found["hits"]} == {1, 2}
+
+
+def test_the_page_runs(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "reranking.md").read_text(encoding="utf-8")
+    (prompt,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "mine.toml").write_text(prompt, encoding="utf-8")
+    assert len(load_relevance_prompt(tmp_path / "mine.toml").form) == 2
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(program, names)
+    assert names["scores"].shape == (2,) and list(names["run"]) == ["q1"]
