@@ -1,6 +1,6 @@
 """Checks of arguments: one line that names the argument, what it must be, and what came."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from numbers import Integral
 from pathlib import Path
@@ -16,6 +16,7 @@ _NAMES: Mapping[Any, str] = {
     NoneType: "None",
     Mapping: "a dict",
     tuple: "a list",
+    Iterable: "an iterable",
 }
 
 

@@ -1,16 +1,15 @@
 """Formats by name, and the two verbs: write an index in a format, make an index of one."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from embedder.arguments import check_options, check_path, check_text
-from embedder.checkpoints.trust import ModelAccess
 from embedder.progress import Progress
-from embedder.types import Encoder
 from index.folder import Index
 from index.live_rows import DocumentBlock
 from index.manifest_file import MANIFEST
@@ -18,6 +17,7 @@ from index.segment_builder import SegmentBuilder
 from index.writer import IndexWriter
 from retrieval.build import refuse_complete, remove_unbegun
 from retrieval.exchange.incoming import Incoming, known_channels
+from retrieval.exchange.joined_texts import with_texts
 from retrieval.exchange.options import ExportOptions, ExportReport, ImportOptions, ImportReport
 from retrieval.exchange.out_folder import fill_folder, refuse_replacing
 from retrieval.exchange.outgoing import Outgoing
@@ -47,8 +47,6 @@ def export_index(
     to: str,
     out: str | Path,
     options: ExportOptions | None = None,
-    encoders: Mapping[str, Encoder] | None = None,
-    access: ModelAccess | None = None,
     progress: Progress | None = None,
 ) -> ExportReport:
     """Write an index in a format of other programs; memory does not grow with the collection.
@@ -60,8 +58,6 @@ def export_index(
         to: one of FORMATS.
         out: folder, made where it is missing. Each file is written whole or not at all.
         options: see `ExportOptions`.
-        encoders: channel -> encoder, where the index does not say which it is.
-        access: where models run, and which are allowed.
         progress: called with the number of documents so far.
 
     Raises:
@@ -83,7 +79,7 @@ def export_index(
     with Index.open(path) as index:
         if index.unfinished is not None:
             raise ValueError(f"{path} is not finished; finish it before it is exported")
-        outgoing = Outgoing(index, options, encoders, access, progress)
+        outgoing = Outgoing(index, options, progress)
         files = fill_folder(folder, lambda partial: write(outgoing, partial))
         return ExportReport(
             format=to,
@@ -98,9 +94,7 @@ def import_index(
     format: str,  # noqa: A002  (the word of the command)
     source: str | Path,
     path: str | Path,
-    encoders: Mapping[str, Encoder] | None = None,
     options: ImportOptions | None = None,
-    access: ModelAccess | None = None,
     progress: Progress | None = None,
 ) -> ImportReport:
     """Make an index of the rows of another program; memory does not grow with the collection.
@@ -112,11 +106,7 @@ def import_index(
         format: one of IMPORTS.
         source: file or folder.
         path: folder of the index to be made.
-        encoders: channel -> encoder that made its rows, to search by text. Without one, what the
-            file says of itself counts; else vectors are searched from Python, by vectors, and
-            terms by terms with spaces between.
         options: see `ImportOptions`.
-        access: where models run, and which the file may name.
         progress: called with the number of documents so far.
 
     Raises:
@@ -138,14 +128,17 @@ def import_index(
     options, path = options or ImportOptions(), Path(path)
     if not options.overwrite:
         refuse_complete(path)
-    incoming = Incoming(options, encoders or {}, access)
+    incoming = Incoming(options)
     blocks: Iterator[DocumentBlock] = read(incoming, Path(source))
     first = next(blocks, None)
     if first is None:
         raise ValueError(f"{source} holds no documents")
+    blocks = chain([first], blocks)
     absent = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
-        total = _take(chain([first], blocks), path, incoming, progress)
+        with TemporaryDirectory(prefix="lastword-") as folder:
+            named = with_texts(blocks, options.texts, Path(folder), incoming.counts)
+            total = _take(named, path, incoming, progress)
     except BaseException:
         if absent:
             remove_unbegun(absent)

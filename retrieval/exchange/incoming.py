@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from embedder.checkpoints.trust import ModelAccess
 from embedder.encoders.bm25 import WHITESPACE, BM25Encoder
 from embedder.encoders.specs import NO_SPEC, post_rules_of
 from embedder.types import UNIT_TOLERANCE, Encoder, Representation, fingerprint_of, unit_rows
@@ -29,26 +28,18 @@ class Incoming:
 
     Args:
         options: how rows become an index.
-        encoders: channel -> encoder that made its rows, as far as it is known.
-        access: which models the file may name.
 
     Attributes:
         counts: what does not come over as it was -> how many.
         stored: channel -> what the file says of it, where lastword wrote the file.
     """
 
-    def __init__(
-        self,
-        options: ImportOptions,
-        encoders: Mapping[str, Encoder],
-        access: ModelAccess | None = None,
-    ) -> None:
+    def __init__(self, options: ImportOptions) -> None:
         self.options = options
-        self._access = access
         self.counts: Counter[str] = Counter()
         self.stored: Mapping[str, ChannelSpec] = {}
         self.default_sparse = "sparse"
-        self._encoders = dict(encoders)
+        self._encoders = dict(options.encoders)
         self._taken: dict[str, ChannelSpec] = {}
 
     @property
@@ -68,7 +59,7 @@ class Incoming:
         """The columns of terms; without a model, terms are words that white space separates."""
         encoder, stored = self._encoders.get(self.sparse), self.stored.get(self.sparse)
         if encoder is None and stored is not None and stored.recipe != NO_SPEC:
-            encoder = load_specs({self.sparse: stored.recipe}, self._access)[self.sparse]
+            encoder = load_specs({self.sparse: stored.recipe}, self.options.access)[self.sparse]
         return TermColumns(encoder or BM25Encoder(WHITESPACE))
 
     def dense_block(

@@ -87,6 +87,8 @@ class _Arrays:
     def add(self, block: DocumentBlock) -> None:
         """Append the rows of the next documents."""
         for document in block.documents:
+            if "\0" in document.id:
+                raise ValueError(f"NumPy ends texts at a NUL; document {document.id!r} has one")
             self._ids.write(document.id.encode() + b"\0")
         for kind, name in self._channels.items():
             rows = block.rows[name]

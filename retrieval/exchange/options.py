@@ -1,9 +1,12 @@
 """What an export and an import are told, and what they report."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from embedder.arguments import check_fields
+from embedder.checkpoints.trust import ModelAccess
+from embedder.types import Encoder
+from index.documents import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,8 @@ class ExportOptions:
         scale: weights of terms become rint(scale * weight) where a format has whole numbers only,
             unless they are whole already; PromptReps takes 100.
         overwrite: replace files of these names.
+        encoders: channel -> encoder, where the index does not say which it is.
+        access: where models run, and which are allowed.
 
     >>> options = lw.ExportOptions(("bm25",), queries={"q": "rotate a key"})
     >>> lw.export_index(index.path, "jsonvector", "words", options).files
@@ -28,6 +33,8 @@ class ExportOptions:
     qrels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     scale: int = 100
     overwrite: bool = False
+    encoders: Mapping[str, Encoder] = field(default_factory=dict)
+    access: ModelAccess = field(default_factory=ModelAccess)
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -66,6 +73,11 @@ class ImportOptions:
             inner product is then ranked by cosine.
         factory: FAISS factory of the dense channel.
         overwrite: replace a complete index.
+        encoders: channel -> encoder that made its rows, to search by text. Without one, what the
+            file says of itself counts; else vectors are searched from Python, by vectors, and
+            terms by terms with spaces between.
+        access: where models run, and which the file may name.
+        texts: documents that the rows belong to, by id, for files without texts; read once.
 
     >>> _ = lw.export_index(index.path, "npz", "arrays")
     >>> lw.import_index("npz", "arrays", "quick.index", options=lw.ImportOptions(factory="HNSW32"))
@@ -76,6 +88,9 @@ class ImportOptions:
     normalize: bool = False
     factory: str = "Flat"
     overwrite: bool = False
+    encoders: Mapping[str, Encoder] = field(default_factory=dict)
+    access: ModelAccess = field(default_factory=ModelAccess)
+    texts: Iterable[Document] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)

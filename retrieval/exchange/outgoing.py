@@ -1,13 +1,12 @@
 """An index on its way out: which rows are written, under which names, and what is lost."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from embedder.checkpoints.trust import ModelAccess
 from embedder.progress import Progress
 from embedder.types import Encoder, Representation, Role
 from index.documents import Document
@@ -29,8 +28,6 @@ class Outgoing:
     Args:
         index: opened.
         options: what is written.
-        encoders: channel -> encoder, for those that the index cannot load itself.
-        access: where models run, and which are allowed.
         progress: called with the number of documents written so far.
 
     Attributes:
@@ -42,8 +39,6 @@ class Outgoing:
         self,
         index: Index,
         options: ExportOptions,
-        encoders: Mapping[str, Encoder] | None = None,
-        access: ModelAccess | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.index = index
@@ -51,8 +46,7 @@ class Outgoing:
         self.counts: Counter[str] = Counter()
         self.channels: dict[str, None] = {}
         self._chosen = choose_channels(index, options.channels)
-        self._encoders = dict(encoders or {})
-        self._access = access
+        self._encoders = dict(options.encoders)
         self._progress = progress or (lambda documents: None)
         self._scales: dict[str, int] = {}
 
@@ -102,7 +96,7 @@ class Outgoing:
         """
         if channel not in self._encoders:
             recipe = self.index.channels[channel].recipe
-            encoder = load_specs({channel: recipe}, self._access)[channel]
+            encoder = load_specs({channel: recipe}, self.options.access)[channel]
             alike = (name for name, spec in self.index.channels.items() if spec.recipe == recipe)
             self._encoders = dict.fromkeys(alike, encoder) | self._encoders
         encoder = self._encoders[channel]

@@ -31,6 +31,7 @@ _LOST = {
     "parted_queries": ("query row", "written as lines of their own"),
     "escaped_ids": ("id", "with white space, which is written %20"),
     "escaped_terms": ("term", "with white space, which is written %20"),
+    "without_text": ("document", "that --texts does not have"),
     "normalized": ("vector", "scaled to unit length"),
     "other_frequencies": ("term", "whose number of documents is not that of its postings"),
     "other_lengths": ("document", "whose length is not the sum of its counts, which is used"),
@@ -98,10 +99,11 @@ def export(path: Exported, files: ExportFiles, running: DeviceOptions, output: O
         qrels=read_qrels(files.qrels) if files.qrels else {},
         scale=files.scale,
         overwrite=files.overwrite,
+        access=running,
     )
     documents = read_manifest(path).documents
     with screen.progress("Writing", documents, "documents") as advance:
-        report = export_index(path, files.to, files.out, options, access=running, progress=advance)
+        report = export_index(path, files.to, files.out, options, advance)
     screen.result(asdict(report), *report.files)
     _tell(screen, report)
 
@@ -159,6 +161,13 @@ class ImportedRows:
     factory: Annotated[
         str, Option(help='FAISS factory of the dense channel: "Flat" is exact; or "HNSW32", ...')
     ] = "Flat"
+    texts: Annotated[
+        str,
+        Option(
+            metavar="SOURCE",
+            help="Documents whose texts belong to the rows, by id: as `lastword index` takes them.",
+        ),
+    ] = ""
     overwrite: Annotated[bool, Option("--overwrite", help="Replace the index that is there.")] = (
         False
     )
@@ -167,7 +176,8 @@ class ImportedRows:
 @command(
     app,
     [
-        "lastword import faiss pyserini/index -o my.index --embedder sbert:all-MiniLM-L6-v2",
+        "lastword import faiss pyserini/index -o my.index --embedder sbert:all-MiniLM-L6-v2 "
+        "--texts corpus.jsonl",
         "lastword import jsonvector out/sparse -o my.index --model bundled --prompt promptreps",
         "lastword import ciff anserini.ciff.gz -o my.index --language porter",
         "lastword import parquet vectors.parquet -o my.index --normalize",
@@ -190,16 +200,24 @@ def import_rows(
     Where the model that made them is known, the index is searched like any other.
     """
     from embedder.checkpoints.trust import ModelAccess
+    from eval.data.collections import open_collection
     from retrieval.exchange.formats import import_index
     from retrieval.exchange.options import ImportOptions
 
     screen = Screen(output)
-    options = ImportOptions(rows.channel, rows.normalize, rows.factory, rows.overwrite)
     with screen.loading("bm25" if not (model.model or model.embedder) else ""):
         encoders = _encoders(model)
-    access = ModelAccess(device=model.device, allow_model=model.allow_model)
+    options = ImportOptions(
+        channel=rows.channel,
+        normalize=rows.normalize,
+        factory=rows.factory,
+        overwrite=rows.overwrite,
+        encoders=encoders,
+        access=ModelAccess(device=model.device, allow_model=model.allow_model),
+        texts=open_collection(rows.texts).documents() if rows.texts else (),
+    )
     with screen.progress("Reading", None, "documents") as advance:
-        report = import_index(format, source, out, encoders, options, access, advance)
+        report = import_index(format, source, out, options, advance)
     screen.result({"index": str(out), **asdict(report)})
     channels = ", ".join(f"{name} {count:,}" for name, count in report.rows.items())
     screen.remark(f"{out}: {counted(report.documents, 'document')}, with rows of {channels}.")

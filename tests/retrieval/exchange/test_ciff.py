@@ -118,7 +118,7 @@ def test_words_come_back_and_are_searched_by_text(
 
 def test_weights_are_searched_by_terms(index: Path, tmp_path: Path) -> None:
     """Without the encoder, the weights are impacts of words as they are: the same ranking."""
-    export_index(index, "ciff", tmp_path, ExportOptions(("sparse",)), ENCODERS)
+    export_index(index, "ciff", tmp_path, ExportOptions(("sparse",), encoders=ENCODERS))
     data = (tmp_path / "index.ciff").read_bytes()
     _, first = protobuf._read_number(data, 0)
     header = data[first : first + protobuf._read_number(data, 0)[0]]

@@ -16,7 +16,7 @@ from index.folder import Index
 from retrieval.build import build_index
 from retrieval.exchange.formats import export_index, import_index
 from retrieval.exchange.json_vectors import CORPUS
-from retrieval.exchange.options import ExportOptions
+from retrieval.exchange.options import ExportOptions, ImportOptions
 from retrieval.options import BuildOptions, ChannelOptions
 from retrieval.retriever import Retriever
 from retrieval.run import Run, read_trec
@@ -68,8 +68,8 @@ def test_files_and_runs_of_promptreps(
     documents = [Document(name, "", text) for name, text in texts(settings, "docs").items()]
     build_index(documents, {"sparse": using}, index, BuildOptions(channels=LUCENE, on_empty="keep"))
     queries = texts(settings, "queries")
-    options = ExportOptions(queries=queries)
-    export_index(index, "jsonvector", tmp_path / "out", options, {"sparse": using})
+    options = ExportOptions(queries=queries, encoders={"sparse": using})
+    export_index(index, "jsonvector", tmp_path / "out", options)
     weights = case.parents[1] / "promptreps" / case.name.removesuffix("-first-token-single")
     if (weights / "expected.json").is_file():
         check_weights(tmp_path / "out", read(weights, "expected.json"), using)
@@ -105,8 +105,8 @@ def check_weights(folder: Path, wanted: dict[str, Any], using: LLMEncoder) -> No
 def test_weights_are_rounded_and_told(tmp_path: Path) -> None:
     """Weights of .01 to .12 become 1 to 12; with a scale of 10, all below .05 are gone."""
     index = make_index(tmp_path / "index")
-    options = ExportOptions(("sparse",))
-    report = export_index(index, "jsonvector", tmp_path / "whole", options, ENCODERS)
+    options = ExportOptions(("sparse",), encoders=ENCODERS)
+    report = export_index(index, "jsonvector", tmp_path / "whole", options)
     assert report.counts == {}
     lines = [
         json.loads(line)
@@ -117,8 +117,8 @@ def test_weights_are_rounded_and_told(tmp_path: Path) -> None:
     for line in lines:
         ((entries,),) = held[line["id"]]
         assert sorted(line["vector"].values()) == sorted(round(100 * w) for _, w in entries)
-    options = ExportOptions(("sparse",), scale=10)
-    report = export_index(index, "jsonvector", tmp_path / "coarse", options, ENCODERS)
+    options = ExportOptions(("sparse",), scale=10, encoders=ENCODERS)
+    report = export_index(index, "jsonvector", tmp_path / "coarse", options)
     small = sum(round(10 * w) == 0 for ((row,),) in held.values() for _, w in row)
     assert report.counts == {"rounded_away": small} and small > 0
 
@@ -128,7 +128,7 @@ def test_counts_of_words_go_to_anserini_and_back(tmp_path: Path) -> None:
     index = make_index(tmp_path / "index")
     options = ExportOptions(("bm25",))
     export_index(index, "jsonvector", tmp_path / "out", options)
-    known = {"bm25": ENCODERS["bm25"]}
+    known = ImportOptions(encoders={"bm25": ENCODERS["bm25"]})
     report = import_index("jsonvector", tmp_path / "out", tmp_path / "back", known)
     assert (report.rows, report.searched_by_text) == ({"bm25": report.documents}, ("bm25",))
     assert contents(tmp_path / "back", ["bm25"]) == contents(index, ["bm25"])

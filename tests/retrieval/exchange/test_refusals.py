@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedder.types import Encoder
 from index.folder import Index
 from retrieval.exchange.formats import IMPORTS, export_index, import_index
 from retrieval.exchange.options import ExportOptions, ImportOptions
@@ -216,7 +215,9 @@ def test_a_model_that_a_file_names_is_not_loaded_untold(tmp_path: Path) -> None:
     """As with an index from somebody else: its name must be allowed."""
     pytest.importorskip("pyarrow")
     index = make_index(tmp_path / "index", 20)
-    export_index(index, "parquet", tmp_path / "out", ExportOptions(("dense", "sparse")), ENCODERS)
+    export_index(
+        index, "parquet", tmp_path / "out", ExportOptions(("dense", "sparse"), encoders=ENCODERS)
+    )
     import pyarrow.parquet as pq
 
     file = tmp_path / "out" / "documents.parquet"
@@ -236,9 +237,9 @@ def test_a_model_that_a_file_names_is_not_loaded_untold(tmp_path: Path) -> None:
 def test_damaged_files_end_in_one_line(tmp_path: Path, name: str) -> None:
     """Bits flipped and bytes cut at random: an error of one line, or an index that opens."""
     index = make_index(tmp_path / "index", 20)
-    known: dict[str, Encoder] = {"dense": SignEncoder()}
+    known = ImportOptions(encoders={"dense": SignEncoder()})
     channels = ("sparse",) if name == "jsonvector" else ("dense",)
-    report = export_index(index, name, tmp_path / "out", ExportOptions(channels), ENCODERS)
+    report = export_index(index, name, tmp_path / "out", ExportOptions(channels, encoders=ENCODERS))
     rng = np.random.default_rng(3)
     for trial in range(25):
         path = Path(report.files[trial % len(report.files)])

@@ -18,8 +18,9 @@ from retrieval.retriever import Retriever
 from retrieval.run import Run
 from tests.dense_rows import unit_rows
 from tests.exchanged import ENCODERS, contents, make_index
-from tests.synthetic import SignEncoder, queries
+from tests.synthetic import SignEncoder, documents, queries
 
+KNOWN = ImportOptions(encoders={"dense": SignEncoder()})
 KINDS = {
     "jsonvector": ("sparse",),
     "faiss": ("dense",),
@@ -47,7 +48,7 @@ def test_every_format_is_held_to_this_file() -> None:
 def test_flat_indexes_are_those_of_faiss(index: Path, tmp_path: Path) -> None:
     """FAISS reads what is written, finds what is found here, and writes the same bytes itself."""
     faiss = pytest.importorskip("faiss")
-    export_index(index, "faiss", tmp_path, ExportOptions(queries=queries()), ENCODERS)
+    export_index(index, "faiss", tmp_path, ExportOptions(queries=queries(), encoders=ENCODERS))
     read = faiss.read_index(str(tmp_path / "index"))
     names = (tmp_path / "docid").read_text(encoding="utf-8").split("\n")
     asked = np.load(tmp_path / "query.npy")
@@ -73,7 +74,7 @@ def test_what_faiss_and_pyserini_write_is_read(tmp_path: Path, metric: str) -> N
     own.add(rows)
     faiss.write_index(own, str(tmp_path / "index"))
     (tmp_path / "docid").write_text("".join(f"d{at}\n" for at in range(5000)), encoding="utf-8")
-    report = import_index("faiss", tmp_path, tmp_path / "lastword", {"dense": SignEncoder()})
+    report = import_index("faiss", tmp_path, tmp_path / "lastword", KNOWN)
     assert (report.documents, report.counts) == (5000, {})
     assert report.searched_by_text == ()  # an encoder of one's own has no recipe
     with Index.open(tmp_path / "lastword") as opened:
@@ -86,15 +87,15 @@ def test_what_faiss_and_pyserini_write_is_read(tmp_path: Path, metric: str) -> N
 @pytest.mark.parametrize("name", KINDS)
 def test_what_comes_back_is_the_same(index: Path, tmp_path: Path, name: str) -> None:
     channels = KINDS[name]
-    options = ExportOptions(channels)
-    export_index(index, name, tmp_path / "out", options, ENCODERS)
-    known = {"bm25": ENCODERS["bm25"], "dense": ENCODERS["dense"]}
+    options = ExportOptions(channels, encoders=ENCODERS)
+    export_index(index, name, tmp_path / "out", options)
+    known = ImportOptions(encoders={name: ENCODERS[name] for name in ("bm25", "dense")})
     if name in WHOLE:
-        import_index(name, tmp_path / "out", tmp_path / "back", {"dense": SignEncoder()})
+        import_index(name, tmp_path / "out", tmp_path / "back", KNOWN)
         assert contents(tmp_path / "back", channels) == contents(index, channels)
     elif name == "parquet":
-        options = ExportOptions(("dense", "bm25"))
-        export_index(index, name, tmp_path / "words", options, ENCODERS)
+        options = ExportOptions(("dense", "bm25"), encoders=ENCODERS)
+        export_index(index, name, tmp_path / "words", options)
         import_index(name, tmp_path / "words", tmp_path / "back", known)
         held = ["dense", "bm25"]
         assert contents(tmp_path / "back", held) == contents(index, held)
@@ -126,8 +127,8 @@ def test_a_file_of_ours_is_searched_by_text_at_once(tmp_path: Path, name: str) -
 def test_tables_are_read_by_arrow_pandas_and_datasets(index: Path, tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     datasets = pytest.importorskip("datasets")
-    options = ExportOptions(("dense", "sparse"), queries())
-    export_index(index, "parquet", tmp_path / "out", options, ENCODERS)
+    options = ExportOptions(("dense", "sparse"), queries(), encoders=ENCODERS)
+    export_index(index, "parquet", tmp_path / "out", options)
     file = tmp_path / "out" / "documents.parquet"
     table = pandas.read_parquet(file).set_index("id")
     held = contents(index, ["dense", "sparse"])
@@ -150,8 +151,10 @@ def test_tables_are_read_by_arrow_pandas_and_datasets(index: Path, tmp_path: Pat
 def test_arrays_are_read_by_numpy_and_scipy(index: Path, tmp_path: Path) -> None:
     from scipy.sparse import csr_matrix
 
-    export_index(index, "npz", tmp_path / "npz", ExportOptions(queries=queries()), ENCODERS)
-    export_index(index, "npy", tmp_path / "npy", ExportOptions(("dense",)), ENCODERS)
+    export_index(
+        index, "npz", tmp_path / "npz", ExportOptions(queries=queries(), encoders=ENCODERS)
+    )
+    export_index(index, "npy", tmp_path / "npy", ExportOptions(("dense",), encoders=ENCODERS))
     held = contents(index, ["dense", "sparse"])
     with np.load(tmp_path / "npz" / "vectors.npz", allow_pickle=False) as arrays:
         assert arrays["ids"].tolist() == list(held)
@@ -181,10 +184,9 @@ def test_what_embed_writes_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["npz", "parquet"])
 def test_several_rows_of_a_document_come_back(tmp_path: Path, name: str) -> None:
     index = make_index(tmp_path / "index", rows="several")
-    known = {"dense": SignEncoder()}
     options = ExportOptions(("dense",))
     export_index(index, name, tmp_path / "out", options)
-    import_index(name, tmp_path / "out", tmp_path / "back", known)
+    import_index(name, tmp_path / "out", tmp_path / "back", KNOWN)
     assert contents(tmp_path / "back", ["dense"]) == contents(index, ["dense"])
 
 
@@ -201,6 +203,20 @@ def test_several_rows_of_a_document_are_told_apart(tmp_path: Path) -> None:
     ]
     assert (tmp_path / "out" / "docid").read_text(encoding="utf-8").split() == wanted
     assert report.counts == {"parted_documents": sum(count > 1 for count in lengths.values())}
+
+
+def test_texts_join_rows_by_their_ids(index: Path, tmp_path: Path) -> None:
+    """In whatever order they come; a document that is not among them stays without text."""
+    export_index(index, "faiss", tmp_path / "out", ExportOptions(encoders=ENCODERS))
+    given_texts = [document for document in documents(60) if document.id != "d5"]
+    options = ImportOptions(texts=reversed(given_texts))
+    report = import_index("faiss", tmp_path / "out", tmp_path / "back", options)
+    assert report.counts == {"without_text": 1}
+    with Index.open(tmp_path / "back") as opened:
+        assert opened.document("d41") == given_texts[40]
+        assert opened.document("d5").content == ""
+    with Index.open(index) as before, Index.open(tmp_path / "back") as after:
+        assert after.ids() == before.ids()
 
 
 def test_beir_folders_are_indexed_again(index: Path, tmp_path: Path) -> None:
@@ -231,7 +247,7 @@ def test_any_ids_and_vectors_come_back(
     from retrieval.build import build_index
 
     try:
-        documents = [Document(each, "", "text") for each in ids]
+        made = [Document(each, "", "text") for each in ids]
     except ValueError:  # half of a character
         return
     folder = tmp_path_factory.mktemp("any")
@@ -241,7 +257,7 @@ def test_any_ids_and_vectors_come_back(
         def encode(self, texts: Sequence[str], role: Role) -> Representation:
             return Representation(rows, None, np.arange(len(rows)))
 
-    build_index(documents, {"dense": Given()}, folder / "index")
+    build_index(made, {"dense": Given()}, folder / "index")
     if any("\0" in each for each in ids):
         with pytest.raises(ValueError, match="NUL"):
             export_index(folder / "index", name, folder / "out")
