@@ -14,7 +14,9 @@ from lastword.shadowing import load_own_packages
 load_own_packages()
 
 if TYPE_CHECKING:
+    from embedder.checkpoints.variant import ModelVariant
     from embedder.encoders.load import load_encoder
+    from embedder.models.loading import LLMOptions
     from embedder.prompts.files import load_prompt
     from embedder.rerank.load import load_reranker
     from eval.measures.measures import evaluate as evaluate_run
@@ -39,6 +41,8 @@ _PLACES = {
     "ExportOptions": "retrieval.exchange.options:ExportOptions",
     "Hit": "lastword.hits:Hit",
     "ImportOptions": "retrieval.exchange.options:ImportOptions",
+    "LLMOptions": "embedder.models.loading:LLMOptions",
+    "ModelVariant": "embedder.checkpoints.variant:ModelVariant",
     "Reranking": "retrieval.rerank.reranking:Reranking",
     "SearchHits": "lastword.hits:SearchHits",
     "SearchEngine": "lastword.engine:SearchEngine",
@@ -63,6 +67,8 @@ __all__ = [
     "ExportOptions",
     "Hit",
     "ImportOptions",
+    "LLMOptions",
+    "ModelVariant",
     "Reranking",
     "SearchEngine",
     "SearchHits",

@@ -24,8 +24,8 @@ KNOWN = ("revision", "quantize", "backend", "truncate_dim", "prompt_names")
 _KIND = "sentence-transformers model"
 _PROBES = ("a text", "Green tea, or hot lava?", "one two three " * 20)
 _NEEDED = {
-    "onnx": ("optimum.onnxruntime", "onnxruntime"),
-    "openvino": ("optimum.intel", "openvino"),
+    "onnx": ("optimum.onnxruntime.modeling", "onnxruntime"),
+    "openvino": ("optimum.intel.openvino", "openvino"),
 }
 
 

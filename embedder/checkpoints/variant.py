@@ -33,6 +33,11 @@ class ModelVariant:
             for it (Kusupati et al., NeurIPS 2022); 0 keeps all.
         prompt_names: prompts that the model itself carries, by name: one for queries and
             documents, or one for each; none is what the model names for them.
+
+    >>> variant = lw.ModelVariant(truncate_dim=256, prompt_names=("query", "passage"))
+    >>> options = lw.LLMOptions(variant=variant)  # lw.load_encoder("sbert:NAME", options=options)
+    >>> options.variant.truncate_dim
+    256
     """
 
     revision: str = ""

@@ -44,6 +44,12 @@ class LLMOptions:
         token_budget: tokens per batch, padding included; 0 chooses by device.
         trust_remote_code: run Python code that comes with the model. Off unless asked for.
         variant: which form of the model.
+
+    >>> options = lw.LLMOptions(max_text_tokens=3)
+    >>> encoder = lw.load_encoder("bundled", options=options)
+    >>> _ = encoder.encode_query("green tea is steeped for three minutes")
+    >>> encoder.counts["truncated"]
+    1
     """
 
     max_text_tokens: int = 512

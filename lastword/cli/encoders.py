@@ -69,6 +69,8 @@ def model_channels(
     channels = tuple(name for name in channel_names(reading.channels) if name != "bm25")
     if reading.embedder:
         return _embedder_channels(reading, channels)
+    if reading.model.startswith(_SBERT) or is_remote(reading.model):
+        raise ValueError(f"{reading.model} is no language model; give it as --embedder")
     prompt = _chosen_prompt(reading) or _with_task(own_prompt(reading.model), reading.task)
     encoder = load_encoder(reading.model, prompt, reading.llm_options(), channels or None, texts)
     return dict.fromkeys(channels_of(encoder), encoder)
@@ -142,7 +144,13 @@ def describe_spec(spec: "EncoderSpec") -> str:
     model = "the bundled model" if spec.model == BUNDLED_NAME else spec.model
     if isinstance(spec, SbertSpec):
         model = f"sbert:{spec.model}"
-    return f"{model}, prompt {spec.prompt.name}" if spec.prompt else model
+    facts = [f"{name} {_listed(value)}" for name, value in spec.variant.facts.items()]
+    facts += [f"prompt {spec.prompt.name}"] if spec.prompt else []
+    return ", ".join([model, *facts])
+
+
+def _listed(value: object) -> str:
+    return "/".join(value) if isinstance(value, list) else str(value)
 
 
 def tell_unprocessed(spec: "EncoderSpec", screen: "Screen", rows: str = "Rows") -> None:

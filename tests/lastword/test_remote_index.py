@@ -117,6 +117,8 @@ def test_a_server_that_is_not_there_is_one_line(
     assert "http://127.0.0.1:9 cannot be asked: " in err and "Traceback" not in err
     assert main([*index, "http://127.0.0.1:9"]) == 2
     assert "tei:URL or openai:MODEL@URL" in capsys.readouterr().err
+    assert main([*index[:-1], "--model", "tei:http://127.0.0.1:9"]) == 2
+    assert "give it as --embedder" in capsys.readouterr().err
 
 
 def test_a_server_from_python(server: Server) -> None:
