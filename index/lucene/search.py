@@ -1,6 +1,5 @@
 """Search of a sparse channel by Lucene: all segments as one index, with its own statistics."""
 
-import os
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -14,7 +13,6 @@ from scipy.sparse import csr_matrix
 from embedder.lucene.jvm import java_class, java_errors, to_json
 from embedder.types import Representation
 from index.base import Hits
-from index.channels.inverted import cores, search_threads
 from index.channels.weighting import Weighting
 from index.lucene.segment_files import LuceneRows
 from index.lucene.writing import FIELD, SCALE, similarity_of
@@ -59,21 +57,12 @@ class LuceneChannel:
         assert queries.sparse is not None
         texts = [self._words(queries.sparse[at]) for at in range(len(queries))]
         collected = BestRows(len(queries), k)
-        threads = min(cores(), len(texts))
-        shares = [range(first, len(texts), threads) for first in range(threads)]
         searcher = self._searcher
-
-        def search(share: range) -> None:
+        with java_errors("Lucene's search"):  # Java is called by one thread at a time
             parser = _query_parser()
-            for at in share:
-                if texts[at]:
-                    self._fill(collected, at, parser.parse(texts[at]), searcher)
-
-        with java_errors("Lucene's search"):
-            if threads == 1:
-                search(shares[0])
-            else:
-                list(search_threads(os.getpid(), threads).map(search, shares))
+            for at, text in enumerate(texts):
+                if text:
+                    self._fill(collected, at, parser.parse(text), searcher)
         return collected.hits()
 
     def contributions(self, query: csr_matrix, row: int) -> Mapping[int, float]:
