@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import regex  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
@@ -155,11 +154,8 @@ class _Expander:
         if isinstance(self.encoder, NamesTerms):
             texts = [self.index.document(document_id).content for document_id in document_ids]
             names = piece_names(self.encoder, columns[rare].tolist(), texts)
-            pattern = self.feedback.words
-            rare[rare] = [
-                regex.fullmatch(pattern, names[column]) is not None
-                for column in columns[rare].tolist()
-            ]
+            is_word = self.feedback.words.fullmatch
+            rare[rare] = [is_word(names[column]) is not None for column in columns[rare].tolist()]
         return rare
 
 

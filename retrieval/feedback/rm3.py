@@ -1,9 +1,10 @@
 """RM3: a query mixed with the language model of the documents that it finds first."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+import regex  # type: ignore[import-untyped]
 
 from embedder.types import Float64Array
 from retrieval.feedback.settings import FeedbackSettings, keep_heaviest, scale_rows
@@ -24,7 +25,7 @@ class RM3(FeedbackSettings):
     weight: float = 0.5
 
     name: ClassVar[str] = "rm3"
-    words: ClassVar[str] = r"[\p{L}\p{M}\p{N}]{2,20}"  # Anserini, for English: [a-z0-9]
+    words: ClassVar[Any] = regex.compile(r"[\p{L}\p{M}\p{N}]{2,20}")  # [a-z0-9] in Anserini
 
     def __post_init__(self) -> None:
         FeedbackSettings.__post_init__(self)

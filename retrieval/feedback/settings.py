@@ -2,9 +2,10 @@
 
 import math
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+import regex  # type: ignore[import-untyped]
 
 from embedder.arguments import check_fields
 from embedder.types import Float64Array
@@ -27,7 +28,7 @@ class FeedbackSettings:
     fused: bool = False
 
     name: ClassVar[str] = ""
-    words: ClassVar[str] = r"(?s).{2,20}"
+    words: ClassVar[Any] = regex.compile(r"(?s).{2,20}")
     """Names of terms that may be added."""
 
     def __post_init__(self) -> None:
