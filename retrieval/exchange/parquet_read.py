@@ -55,9 +55,10 @@ def read(incoming: Incoming, source: Path) -> Iterator[DocumentBlock]:
                 if about is not None:
                     incoming.stored = stored_channels(about.decode(), f"{path}: {ABOUT.decode()}")
                 columns = _ReadColumns(file.schema_arrow, path)
-                for batch in file.iter_batches(BLOCK, columns=columns.names):
-                    if len(batch):
-                        yield columns.block(incoming, batch)
+                for group in range(file.num_row_groups):  # over all at once, all would be held
+                    for batch in file.iter_batches(BLOCK, [group], columns.names):
+                        if len(batch):
+                            yield columns.block(incoming, batch)
         except (pa.ArrowException, OSError) as error:
             if isinstance(error, OSError) and error.errno:  # others are Arrow's word for damage
                 raise
