@@ -108,7 +108,8 @@ def load_specs(specs: Mapping[str, str], access: ModelAccess | None = None) -> d
         check_spec(spec, access)
         if _has_moved(spec, access):
             assert not isinstance(spec, WordSpec), spec
-            spec = replace(spec, model=full_place(access.model))
+            variant = replace(spec.variant, revision="")  # which was the old place's
+            spec = replace(spec, model=full_place(access.model), variant=variant)
         if spec not in loaded:
             loaded[spec] = load_from_spec(spec, options)
         encoders[channel] = loaded[spec]
@@ -125,7 +126,7 @@ def check_spec(spec: EncoderSpec, access: ModelAccess) -> None:
         return
     model, *rewriting = models_of(spec)
     if not _has_moved(spec, access):
-        check_model(model, access.allow_model)
+        check_model(model, access.allow_model, spec.variant.revision)
     for name in rewriting:
         check_model(name, access.allow_model)
     if spec.prompt and spec.prompt.adapt and not Path(spec.prompt.adapt).is_absolute():

@@ -31,8 +31,8 @@ class ModelAccess:
             it has moved; its fingerprint is compared.
         device: cpu, cuda, cuda:1, mps, or auto.
         trust_remote_code: run Python code that comes with the model. Off unless chosen.
-        allow_model: a model of the Hugging Face hub, or behind an address, that the index names
-            and the user trusts.
+        allow_model: a model of the Hugging Face hub (NAME, or NAME@REVISION), or behind an
+            address, that the index names and the user trusts.
     """
 
     model: str = ""
@@ -55,13 +55,17 @@ def state_folder() -> Path:
     return state / "lastword"
 
 
-def remember_models(names: Iterable[str]) -> None:
+def remember_models(names: Iterable[str], revision: str = "") -> None:
     """Remember that this machine's user has chosen models of the hub, or addresses.
 
     Folders need no memory.
+
+    Args:
+        names: of the models.
+        revision: of the models on the hub; "" is the newest.
     """
     for name in names:
-        file = _memory(name)
+        file = _memory(name, revision)
         if not (is_remote(name) or is_hub_name(name)):
             continue
         with suppress(OSError):  # nowhere to write, or there already: the user is asked again
@@ -75,12 +79,14 @@ def is_hub_name(name: str) -> bool:
     return bool(name) and name not in MODEL_NAMES and not Path(name).exists() and plain
 
 
-def check_model(name: str, allowed: str = "") -> None:
+def check_model(name: str, allowed: str = "", revision: str = "") -> None:
     """Refuse a model that an index names and this machine's user has not chosen.
 
     Args:
         name: as the index has it.
-        allowed: a name on the hub that the user allows.
+        allowed: a name on the hub that the user allows, or NAME@REVISION.
+        revision: as the index has it. Anybody can propose one to a model that is trusted, so that
+            each is asked for by itself.
 
     Raises:
         ValueError: names the model, and the option that allows it.
@@ -93,24 +99,27 @@ def check_model(name: str, allowed: str = "") -> None:
             "which is not read: it may have come with the index; where you trust it, "
             f"give its folder: --model {name} (model of ModelAccess in Python)"
         )
-    if name == allowed:
-        remember_models([name])
-    elif not _memory(name).is_file():
+    whole = f"{name}@{revision}" if revision else name
+    if whole == allowed:
+        remember_models([name], revision)
+    elif not _memory(name, revision).is_file():
         model = (
             f"{name!r}, a server that queries would be sent to,"
             if is_remote(name)
-            else f"{name!r} of the Hugging Face hub,"
+            else f"{whole!r} of the Hugging Face hub,"
         )
         raise ValueError(
             f"the index names the model {model} which was not used on "
-            f"this machine before; where you trust it, add --allow-model {name} (asked once; "
+            f"this machine before; where you trust it, add --allow-model {whole} (asked once; "
             "allow_model of ModelAccess in Python)"
         )
 
 
-def _memory(name: str) -> Path:
+def _memory(name: str, revision: str) -> Path:
     """Return the file whose presence says that the user has named a model or a server."""
-    kind, named = ("servers", parse_remote(name).place) if is_remote(name) else ("models", name)
+    kind, named = "models", f"{name}@{revision}" if revision else name
+    if is_remote(name):
+        kind, named = "servers", parse_remote(name).place
     quoted = quote(named, safe="")
     if len(quoted) > _LONGEST:
         quoted = hashlib.sha256(named.encode()).hexdigest()

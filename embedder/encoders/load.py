@@ -103,7 +103,9 @@ def load_encoder(
             variant=options.variant,
         )
     encoder = load_from_spec(spec, options, texts)
-    remember_models(models_of(spec))
+    names = models_of(spec)
+    remember_models(names[:1], options.variant.revision)
+    remember_models(names[1:])  # whoever rewrites texts
     return encoder
 
 

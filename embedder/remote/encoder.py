@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from embedder.checkpoints.addresses import parse_remote
 from embedder.checkpoints.variant import ModelVariant
+from embedder.locks import lock_of
 from embedder.progress import tell_encoded
 from embedder.prompts.prompt import Prompt
 from embedder.remote.answers import COLUMNS, FaultyRowError, ServerRows, sparse_rows
@@ -150,9 +151,10 @@ class RemoteEncoder(TextEncoder):
         batches = self._batches(texts, role)
         places = [place for batch in batches for place in batch.places]
         parts = self._answers(batches, role)
-        for part in parts:
-            self._counts.update(part.counts)
-        self._counts.update(texts=len(texts), empty=len(texts) - len(places))
+        with lock_of(self):  # other threads may count too
+            for part in parts:
+                self._counts.update(part.counts)
+            self._counts.update(texts=len(texts), empty=len(texts) - len(places))
         owner = np.arange(len(texts), dtype=np.int64)
         if self.sparse:
             return Representation(None, _placed(parts, places, len(texts)), owner)

@@ -44,7 +44,7 @@ class TeiServer:
             raise ServerError(f"{client.address} has a {', '.join(kinds)}, which embeds no texts")
         self.sparse = embedding.get("pooling") == "splade"
         self._most_tokens = _count(info, "max_input_length")
-        self.most_texts = _count(info, "max_client_batch_size") or 1
+        self.most_texts = _count(info, "max_client_batch_size") or 32  # the server's own default
         self.most_requests = _count(info, "max_concurrent_requests") or 1
         self.facts = {name: info.get(key) for name, key in _FACTS.items()}
         self.facts |= {"kind": "tei", "pooling": embedding.get("pooling")}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from embedder.checkpoints.trust import ModelAccess, is_hub_name, remember_models, state_folder
+from embedder.checkpoints.variant import ModelVariant
 from embedder.encoders.specs import EncoderSpec, LLMSpec, SbertSpec, known_spec, to_json
 from embedder.prompts.files import load_prompt
 from embedder.prompts.method_rules import RewritingRules
@@ -47,6 +48,20 @@ def test_a_name_on_the_hub_is_asked_for_once(kind: Callable[[str], EncoderSpec])
             check_spec(recipe, ModelAccess(allow_model=allowed))
     check_spec(recipe, ModelAccess(allow_model=HUB))
     check_spec(recipe, ModelAccess())
+
+
+def test_each_revision_is_asked_for_by_itself() -> None:
+    """Anybody can propose a change to a model that others trust: refs/pr/7 is a revision."""
+    remember_models([HUB])
+    for revision in ("refs/pr/7", "v1"):
+        recipe = SbertSpec(HUB, variant=ModelVariant(revision=revision))
+        for allowed in ("", HUB):
+            with pytest.raises(ValueError, match=f"add --allow-model {HUB}@{revision}"):
+                check_spec(recipe, ModelAccess(allow_model=allowed))
+        check_spec(recipe, ModelAccess(allow_model=f"{HUB}@{revision}"))
+        check_spec(recipe, ModelAccess())
+    remember_models([HUB], "v2")
+    check_spec(SbertSpec(HUB, variant=ModelVariant(revision="v2")), ModelAccess())
 
 
 @pytest.mark.parametrize("kind", KINDS)
