@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embedder.checkpoints.addresses import is_remote
+from embedder.checkpoints.addresses import is_remote, parse_remote
 from embedder.checkpoints.trust import ModelAccess
 from embedder.encoders.specs import EncoderSpec, WordSpec, spec_of, specs_of, to_json
 from embedder.files.content_hash import content_hash
@@ -157,7 +157,8 @@ def _name(specs: Mapping[str, EncoderSpec]) -> str:
     parts = list(specs)
     if spec is not None:
         prompt = [spec.prompt.name] if spec.prompt else []
-        parts = [Path(spec.model).name, *prompt, *parts]
+        model = (is_remote(spec.model) and parse_remote(spec.model).model) or spec.model
+        parts = [Path(model).name, *prompt, *parts]
     return "lastword/" + re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(parts))
 
 
