@@ -181,3 +181,16 @@ def test_each_row_of_a_query_learns(tmp_path: Path) -> None:
 def test_feedback_of_another_type_is_refused(path: Path) -> None:
     with Index.open(path) as index, pytest.raises(TypeError, match="feedback must be a text"):
         Retriever(index, BOTH).with_feedback(3)  # type: ignore[arg-type]
+
+
+def test_words_of_every_script_may_be_added(tmp_path: Path) -> None:
+    """Anserini's RM3 adds a-z and 0-9 only, which leaves nothing of most languages."""
+    text = "amber größe цвет गुलाब 3.14 x 東京都 " + "q" * 21
+    fillers = [Document(f"f{number}", "", f"filler {number}") for number in range(30)]
+    build_index([Document("d", "", text), *fillers], {"bm25": PLAIN}, tmp_path / "i")
+    with Index.open(tmp_path / "i") as index:
+        for method, more in [("rm3", set[str]()), ("rocchio", {"3.14"})]:
+            retriever = Retriever(index, {"bm25": PLAIN}).with_feedback(f"{method}:terms=20")
+            (part,) = retriever.explain("amber", "d").channels
+            words = {"amber", "größe", "цвет", "गुलाब", "東京都"}
+            assert {word for word, _ in part.query} == words | more
