@@ -36,6 +36,8 @@ class EmbedFiles:
         "lastword embed --role document --input texts.jsonl --out vectors.npz",
         "lastword embed --model Qwen/Qwen3-0.6B --prompt promptreps --role query "
         "--input queries.jsonl --out queries.npz --channels dense",
+        "lastword embed --embedder openai:text-embedding-3-small@https://api.openai.com/v1 "
+        "--truncate-dim 512 --role document --input texts.jsonl --out vectors.npz",
     ],
 )
 def embed(files: EmbedFiles, reading: EncoderOptions, output: Output) -> None:

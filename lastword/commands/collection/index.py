@@ -65,6 +65,7 @@ class StorageOptions(IntakeOptions):
         "lastword index corpus.jsonl -o my.index --model Qwen/Qwen3-0.6B",
         "lastword index scifact -o scifact.index --channels bm25",
         "lastword index docs/ -o my.index --embedder sbert:all-MiniLM-L6-v2",
+        "lastword index docs/ -o my.index --embedder tei:http://127.0.0.1:8080",
         "lastword index docs/ -o my.index --channels bm25 --bm25 lucene --language de",
     ],
 )
