@@ -2,9 +2,9 @@
 
     python -m benchmarks.feedback [--data FOLDER] [--runs FOLDER] [--dry]
 
-On words, three ways of each: Anserini's own program; ours on the tokens of Anserini's analyzer,
-which differs in the lengths of documents, that Lucene keeps to about 4 bits; and ours. Then every
-channel of the bundled model, and their fusion, taught by what the channel or the fusion finds.
+On words, four ways of each: Anserini's own program; our channel that Lucene searches; ours on the
+tokens of Anserini's analyzer, which differs in the lengths of documents, that Lucene keeps to about
+4 bits; and ours. Then every channel of the bundled model, and their fusion, taught by what the channel or the fusion finds.
 Nothing is chosen on these queries: settings are Anserini's.
 """
 
@@ -22,13 +22,14 @@ from embedder.types import Encoder
 from eval.data.collections import Collection, open_collection
 from eval.measures.measures import Values, evaluate, means
 from eval.statistics.compare import compare
+from index.channels.weighting import Weighting
 from index.documents import Document
 from index.folder import Index
 from lastword.cli.encoders import make_encoders
 from lastword.cli.options import EncoderOptions
 from retrieval.build import build_index
 from retrieval.feedback.read import read_feedback
-from retrieval.options import BuildOptions
+from retrieval.options import BuildOptions, ChannelOptions
 from retrieval.retriever import Retriever
 from retrieval.run import Run
 
@@ -71,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def search_words(collection: Collection) -> Systems:
-    """Judge plain search, RM3 and Rocchio on words, each in three ways."""
+    """Judge plain search, RM3 and Rocchio on words, each in four ways."""
     documents, queries = with_text(collection), collection.queries()
     texts = [*(document.content for document in documents), *queries.values()]
     runs: dict[str, Run] = {}
@@ -79,13 +80,15 @@ def search_words(collection: Collection) -> Systems:
         anserini = Anserini(documents, Path(folder) / "anserini")
         for method in METHODS:
             runs[f"Anserini {method}"] = anserini.search(queries, DEPTH, read_feedback(method))
-        encoders: dict[str, Encoder] = {
-            "ours, its tokens": AnseriniTokens(texts),
-            "ours": load_encoder("bm25"),
+        lucene = ChannelOptions("inverted", weighting=Weighting("bm25"), engine="lucene")
+        ways: dict[str, tuple[Encoder, BuildOptions]] = {
+            "bm25 by Lucene": (load_encoder("lucene"), BuildOptions(channels={"bm25": lucene})),
+            "ours, its tokens": (AnseriniTokens(texts), BuildOptions()),
+            "ours": (load_encoder("bm25"), BuildOptions()),
         }
-        for way, encoder in encoders.items():
+        for way, (encoder, options) in ways.items():
             place = Path(folder) / way
-            build_index(documents, {"bm25": encoder}, place)
+            build_index(documents, {"bm25": encoder}, place, options)
             with Index.open(place) as index:
                 retriever = Retriever(index, {"bm25": encoder}, depth=DEPTH)
                 for method in METHODS:
