@@ -4,7 +4,8 @@
 
 On words, four ways of each: Anserini's own program; our channel that Lucene searches; ours on the
 tokens of Anserini's analyzer, which differs in the lengths of documents, that Lucene keeps to about
-4 bits; and ours. Then every channel of the bundled model, and their fusion, taught by what the channel or the fusion finds.
+4 bits; and ours. Then every channel of the bundled model, and their fusion, taught by what the
+channel or the fusion finds.
 Nothing is chosen on these queries: settings are Anserini's.
 """
 

@@ -80,6 +80,7 @@ NAMES = (
     *("english", "klingon", "none", "bundled", "sbert:", "sbert:x", "sbert:set", "gpt2", "a/b/c"),
     *("promptreps", "own", "rice", "metaeol", "geneol", "tiny", "test", "train", "query", "both"),
     *("2M-tokens", "0-tokens", "5s", "-5s", "1e400-tokens", "10min", "words", "fusion", "soft"),
+    *("rm3", "rm3:weight=nan", "rm3:documents=1e9", "rocchio:from=fused", "rocchio:alpha=1e300"),
 )
 PATHS = (
     *(".", "..", "set", "set/", "nowhere", "nowhere/none", "new", "all.index", "words.index"),

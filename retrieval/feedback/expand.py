@@ -144,6 +144,8 @@ class _Expander:
             return None
         mixed = self.feedback.mix(_spread(query, columns)[0], model).astype(np.float32)
         kept = np.flatnonzero(mixed > 0)
+        if not len(kept):  # a weight of the query next to 0, and no other
+            return None
         return csr_matrix((mixed[kept], columns[kept], [0, len(kept)]), shape=query.shape)
 
     def _may_be_added(

@@ -57,4 +57,6 @@ def _value(setting: str, value: str, text: str) -> int | float | bool:
         return int(value) if whole else float(value)
     except ValueError:
         kind = "a whole number" if whole else "a number"
-        raise ValueError(f"feedback {text!r}: {setting} takes {kind}; got {value!r}") from None
+        raise ValueError(
+            f"feedback {text!r:.80}: {setting} takes {kind}; got {value!r:.40}"
+        ) from None

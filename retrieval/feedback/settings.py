@@ -1,6 +1,5 @@
 """What RM3 and Rocchio have in common: which documents and which of their terms are used."""
 
-import math
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -9,6 +8,8 @@ import regex  # type: ignore[import-untyped]
 
 from embedder.arguments import check_fields
 from embedder.types import Float64Array
+
+LARGEST = 1_000_000  # of a setting: what it makes of a weight can be held in float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class FeedbackSettings:
             )
         for field in fields(self):
             value = getattr(self, field.name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{field.name} of feedback is finite and not below 0; got {value}")
+            if not 0 <= value <= LARGEST:
+                raise ValueError(f"{field.name} of feedback is 0 to {LARGEST:,}; got {value!s:.20}")
 
     def __str__(self) -> str:
         """Return the text that `read_feedback` reads as an equal value."""
