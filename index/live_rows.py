@@ -16,7 +16,7 @@ from index.folder import Index
 from index.segment import SegmentRows
 
 BLOCK = 2048  # documents that are in memory at a time
-_BAND = 1 << 16  # rows that are taken out of postings at a time
+_BAND = 1 << 14  # rows that are taken out of postings at a time; each band goes through all of them
 _CHUNK = 1 << 22  # entries that are looked at at a time
 
 
