@@ -9,12 +9,16 @@ from typing import Any, Literal
 from embedder.files.config_file import fill, read_config
 from embedder.files.name_lists import suggest_names
 from eval.data.beir import BEIR, CQADUPSTACK, CQADUPSTACK_PARTS, WHOLE
+from index.manifest import Engine
 
 FOLDER = Path(__file__).parent / "reproductions"
 
-PublishedBenchmark = Literal["retrieval", "sts"]
+PublishedBenchmark = Literal["retrieval", "sts", "engines"]
 ByRun = Mapping[str, Mapping[str, float | None]]
 """Run -> measure -> value, of one data set; None where a value is not defined."""
+
+EQUAL = "equal runs"
+"""Measure: share of queries for which two engines find equal documents with equal scores."""
 
 _EACH_BEIR = "beir"
 
@@ -52,6 +56,7 @@ class Configuration:
         reading: options of `lastword.cli.options.EncoderOptions`.
         fusion: of the channels; "auto" as everywhere.
         needs: models and data, beyond lastword itself.
+        engine: which searches words; Lucene reads them by its analyzers, too.
     """
 
     family: str
@@ -65,6 +70,7 @@ class Configuration:
     reading: Mapping[str, Any] = field(default_factory=dict)
     fusion: str = "auto"
     needs: str = ""
+    engine: Engine = "native"
 
     def __post_init__(self) -> None:
         foreign = {figure.dataset for figure in self.figures} - {"", *self.datasets}

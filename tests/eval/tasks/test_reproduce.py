@@ -7,6 +7,7 @@ from statistics import fmean
 
 import pytest
 
+from embedder.lucene.jvm import INSTALL
 from embedder.prompts.files import load_prompt
 from eval.data.beir import CQADUPSTACK_PARTS, WHOLE
 from eval.tasks import published
@@ -17,6 +18,7 @@ from eval.tasks.published import (
     find_configurations,
     load_configurations,
 )
+from index.folder import Index
 from lastword.cli.options import EncoderOptions
 from lastword.commands.evaluate.reproduce import OUTSIDE
 from lastword.main import FAILED, main
@@ -24,6 +26,7 @@ from tests.eval.tasks.test_beir import write_collection
 from tests.folders import DATA
 
 SHARED = DATA
+CHECKED_IN = published.FOLDER
 PAIRS = [
     (5, "A man plays.", "A man is playing."),
     (0, "It rains in Rome.", "Stocks fell."),
@@ -153,6 +156,29 @@ def test_retrieval_is_judged_and_compared(
     assert row[:2] == ["tiny-bm25", "tiny"]
     assert ("within" if code == 0 else "OUTSIDE") in row
     assert (folder.parent / "out" / "tiny-bm25" / "config.json").is_file()
+
+
+def test_lucene_repeats_a_figure_of_bm25(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("jnius_config", reason=f"needs {INSTALL}")
+    written = RETRIEVAL.replace("EXPECTED", "0.3333").replace("tiny-bm25", "tiny-lucene")
+    written = written.replace('needs = "nothing"', 'needs = "lucene"\nengine = "lucene"')
+    (folder / "tiny.toml").write_text(written)
+    assert main(["reproduce", "tiny-lucene", *places(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["engine"] == "lucene"
+    indexes = folder.parent / "out" / "tiny-lucene" / "indexes"
+    with Index.open(indexes / "tiny.index") as opened:
+        assert opened.channels["bm25"].engine == "lucene"
+
+
+def test_engines_are_compared_query_by_query(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("jnius_config", reason=f"needs {INSTALL}")
+    written = (CHECKED_IN / "engines.toml").read_text(encoding="utf-8")
+    (folder / "engines.toml").write_text(written.replace('"scifact"', '"tiny"'))
+    assert main(["reproduce", "promptreps-lucene", *places(folder), "--json"]) == 0
+    (outcome,) = json.loads(capsys.readouterr().out)[0]["outcomes"]
+    assert outcome["got"] == 1
 
 
 def test_similarity_is_what_eval_sts_says(

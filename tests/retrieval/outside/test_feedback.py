@@ -25,7 +25,7 @@ def lucene(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {**each, "contents": f"{each['contents']} rare{at // 4} scarce{at // 6}"}
         for at, each in enumerate(text_objects(documents(200)))
     ]
-    return write_lucene(folder, objects, storeDocvectors=True)
+    return write_lucene(folder, objects, "JsonCollection", "storeDocvectors")
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ SMALL = "models/bundled"
 @pytest.fixture(scope="module")
 def lucene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("text")
-    return write_lucene(folder, text_objects(documents(120)), storeDocvectors=True)
+    return write_lucene(folder, text_objects(documents(120)), "JsonCollection", "storeDocvectors")
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,7 @@ def impact(tmp_path_factory: pytest.TempPathFactory, model: Encoder) -> Path:
         for document, vector in zip(listed, vectors, strict=True)
     ]
     folder = tmp_path_factory.mktemp("impact")
-    return write_lucene(folder, objects, "JsonVectorCollection", impact=True, pretokenized=True)
+    return write_lucene(folder, objects, "JsonVectorCollection", "impact", "pretokenized")
 
 
 def test_an_impact_index_gives_products_of_whole_numbers(impact: Path, model: Encoder) -> None:
@@ -199,9 +199,7 @@ def test_an_impact_index_of_other_words_is_refused(
     tmp_path: Path, impact: Path, model: Encoder
 ) -> None:
     objects = [{"id": "a", "contents": "", "vector": {"tea": 9, "##ing": 70}}]
-    foreign = write_lucene(
-        tmp_path, objects, "JsonVectorCollection", impact=True, pretokenized=True
-    )
+    foreign = write_lucene(tmp_path, objects, "JsonVectorCollection", "impact", "pretokenized")
     for path, encoders, message in (
         (foreign, {"sparse": model}, "its '##ing' is no token of that model"),
         (impact, {}, "it is searched with the words of a sparse channel"),
