@@ -29,7 +29,7 @@ yes = " yes"
 no = " no"
 """
 WHOLE = {  # through the chat template of the model
-    "document-first": "<|user|>\nDocument: {document}\n\nQuery: {query}\n\nIs the document "
+    "document-first": "<|user|>\nDocument:\n{document}\n\nQuery:\n{query}\n\nIs the document "
     "relevant to the query? Answer Yes or No.<|end|>\n<|assistant|>\n",
     "query-first": "Query: {query} Text: {document} Is it relevant? Answer:",
     "chat": "<|system|>\nYou judge.<|end|>\n<|user|>\n{document} answers {query}?<|end|>\n"
@@ -74,6 +74,18 @@ def plain_log_odds(reranker: PromptReranker, whole: str, texts: dict[str, str]) 
         logits = model(torch.tensor([[*ids, *yes[:at]]])).logits[0, -1].double()
     odds = logits.log_softmax(0)
     return float(odds[yes[at]] - odds[no[at]])
+
+
+def test_texts_on_lines_of_their_own_are_cut_as_in_the_whole_string(
+    llama: Path, tmp_path: Path
+) -> None:
+    """Where a slot followed a space, that space was a token, and scores were .2 off by it."""
+    reranker = load(llama, "", tmp_path)
+    for query in QUERIES:
+        for text in LINES:
+            (row,) = reranker.tokenizer.tokenize([(query, text)])
+            whole = WHOLE["document-first"].format(query=query, document=text)
+            assert [*row.head, *row.tail] == reranker.backbone.tokenizer(whole).input_ids
 
 
 @pytest.mark.parametrize("kind", PROMPTS)
