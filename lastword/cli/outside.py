@@ -16,7 +16,7 @@ Also = Annotated[
         metavar="CHANNEL",
         help="A channel outside of the index, joined by document ids: lucene:PATH is an index of "
         "Anserini or pyserini, PATH a folder or a prebuilt index's name. "
-        "NAME=lucene:PATH?language=de&k1=1.2 names it and sets options. May be repeated.",
+        "NAME=lucene:PATH?language=de names it and sets an option. May be repeated.",
     ),
 ]
 
