@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock, RLock
 from typing import Any
 
-OLDEST = 21  # Java of the Lucene 10 that Anserini's jar holds
+OLDEST = 21  # Java that the classes in Anserini's jar need
 INSTALL = 'pip install "lastword[lucene]"'
 _JARS = "resources/jars/anserini-*-fatjar.jar"  # below the package pyserini, which is not imported
 _OPTIONS = (
