@@ -96,7 +96,7 @@ class EncoderOptions(ModelChoice):
         str,
         model_option(
             "Instead of a language model: sbert:NAME, any sentence-transformers model; or a "
-            "server's: tei:URL (text-embeddings-inference) or openai:MODEL@URL.",
+            "server's: tei:URL (Hugging Face's server of embeddings) or openai:MODEL@URL.",
             metavar="NAME",
         ),
     ] = ""
