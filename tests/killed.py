@@ -1,8 +1,9 @@
 """Kill -9 a process that changes an index, and tell what is left of it.
 
-Run as a program it is the process that gets killed: `python -m tests.killed WORK FOLDER`.
+Run as a program it is the process that gets killed: `python -m tests.killed WORK ENGINE FOLDER`.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -16,11 +17,14 @@ import numpy as np
 
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Encoder
+from index.channels.weighting import Weighting
 from index.folder import Index
+from index.manifest import Engine
 from index.manifest_file import MANIFEST
+from index.storage.layout import LUCENE_FILE
 from index.writer import IndexWriter
 from retrieval.build import add_documents, build_index
-from retrieval.options import BuildOptions
+from retrieval.options import BuildOptions, ChannelOptions
 from retrieval.retriever import Retriever
 from retrieval.run import Run
 from tests.folders import ROOT
@@ -29,7 +33,15 @@ from tests.synthetic import SignEncoder, documents, queries
 Work = Literal["build", "add", "merge"]
 WORKS: tuple[Work, ...] = get_args(Work)
 BUILT, ADDED = 240, 180
-OPTIONS = BuildOptions(segment_documents=30, window=12, cache=True)
+OPTIONS: dict[Engine, BuildOptions] = {
+    engine: BuildOptions(
+        {"bm25": ChannelOptions("inverted", weighting=Weighting("bm25"), engine=engine)},
+        segment_documents=30,
+        window=12,
+        cache=True,
+    )
+    for engine in get_args(Engine)
+}
 
 
 @dataclass(frozen=True)
@@ -73,25 +85,25 @@ def encoders() -> dict[str, Encoder]:
     return {"dense": SignEncoder(), "bm25": BM25Encoder()}
 
 
-def prepare(work: Work, folder: Path) -> None:
+def prepare(work: Work, folder: Path, engine: Engine) -> None:
     """Make what the work begins with."""
     if work == "build":
         return
-    build_index(documents(BUILT), encoders(), folder, OPTIONS)
+    build_index(documents(BUILT), encoders(), folder, OPTIONS[engine])
     if work == "merge":
         with IndexWriter(folder) as writer:
             writer.delete([f"d{i}" for i in range(0, BUILT, 7)])
             writer.commit()
 
 
-def carry_out(work: Work, folder: Path) -> None:
+def carry_out(work: Work, folder: Path, engine: Engine) -> None:
     """Do the work, or what is left of it."""
     if work == "build":
         if _unfinished(folder):
-            build_index(documents(BUILT), encoders(), folder, OPTIONS)
+            build_index(documents(BUILT), encoders(), folder, OPTIONS[engine])
     elif work == "add":
         if _unfinished(folder) or _count(folder) == BUILT:
-            add_documents(documents(ADDED, start=BUILT), encoders(), folder, OPTIONS)
+            add_documents(documents(ADDED, start=BUILT), encoders(), folder, OPTIONS[engine])
     else:
         with IndexWriter(folder) as writer:
             if len(writer.manifest.segments) > 1:
@@ -100,10 +112,10 @@ def carry_out(work: Work, folder: Path) -> None:
             writer.compact()
 
 
-def finished(work: Work, folder: Path) -> Finished:
+def finished(work: Work, folder: Path, engine: Engine = "native") -> Finished:
     """Do the work in another process without interruption, and keep what it left."""
-    prepare(work, folder)
-    process = _begun(work, folder)
+    prepare(work, folder, engine)
+    process = _begun(work, folder, engine)
     start = time.perf_counter()
     if process.wait() != 0:
         raise RuntimeError(f"{work} failed where nobody killed it")
@@ -111,10 +123,16 @@ def finished(work: Work, folder: Path) -> Finished:
     return Finished(search(folder), files(folder), seconds)
 
 
-def kill(work: Work, folder: Path, whole: Finished, rng: np.random.Generator) -> Kill:
+def kill(
+    work: Work,
+    folder: Path,
+    whole: Finished,
+    rng: np.random.Generator,
+    engine: Engine = "native",
+) -> Kill:
     """Kill the work at a random moment; see whether the index stands and can be finished."""
-    prepare(work, folder)
-    process = _begun(work, folder)
+    prepare(work, folder, engine)
+    process = _begun(work, folder, engine)
     seconds = float(rng.uniform(0, 0.85 * whole.seconds))
     time.sleep(seconds)
     process.send_signal(signal.SIGKILL)
@@ -129,7 +147,7 @@ def kill(work: Work, folder: Path, whole: Finished, rng: np.random.Generator) ->
             Retriever(index, encoders()).search(queries(), 10)
     elif work != "build":
         problems.append("the manifest is gone")
-    carry_out(work, folder)
+    carry_out(work, folder, engine)
     if search(folder) != whole.results:
         problems.append("results differ from those of an uninterrupted run")
     left = files(folder)
@@ -148,9 +166,25 @@ def search(folder: Path) -> Run:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Return the contents of everything but the lock."""
+    """Return the contents of everything but the lock; Lucene writes ids and times into its own."""
     found = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "lock")
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+    return {path.relative_to(folder).as_posix(): _content(path) for path in found}
+
+
+def _content(path: Path) -> bytes:
+    if path.name != MANIFEST:
+        return b"" if LUCENE_FILE.fullmatch(path.name) else path.read_bytes()
+    content = json.loads(path.read_bytes())["content"]
+    files = [segment["files"] for segment in content["segments"]]
+    lucene = [
+        (records, name)
+        for records in files
+        for name in records
+        if LUCENE_FILE.fullmatch(name.rpartition("/")[2])
+    ]
+    for records, name in lucene:
+        records[name] = None
+    return json.dumps(content).encode() if lucene else path.read_bytes()
 
 
 def _misplaced(work: Work, index: Index) -> list[str]:
@@ -159,7 +193,7 @@ def _misplaced(work: Work, index: Index) -> list[str]:
         expected = [f"d{i}" for i in range(BUILT) if i % 7]
     else:
         expected = [f"d{i}" for i in range(index.documents)]
-        size = OPTIONS.segment_documents
+        size = OPTIONS["native"].segment_documents
         if index.documents % size or (work == "add" and index.documents < BUILT):
             return [f"{index.documents} documents are not a whole number of segments"]
     if [document.id for document in index.stream()] != expected:
@@ -179,9 +213,9 @@ def _count(folder: Path) -> int:
         return index.documents
 
 
-def _begun(work: Work, folder: Path) -> "subprocess.Popen[bytes]":
+def _begun(work: Work, folder: Path, engine: Engine) -> "subprocess.Popen[bytes]":
     """Start the process and wait until everything is imported and the work begins."""
-    command = [sys.executable, "-m", "tests.killed", work, str(folder)]
+    command = [sys.executable, "-m", "tests.killed", work, engine, str(folder)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)
     if process.stdout is None or process.stdout.readline() != b"begun\n":
@@ -192,4 +226,5 @@ def _begun(work: Work, folder: Path) -> "subprocess.Popen[bytes]":
 
 if __name__ == "__main__":
     os.write(1, b"begun\n")
-    carry_out(next(work for work in WORKS if work == sys.argv[1]), Path(sys.argv[2]))
+    engine: Engine = "lucene" if sys.argv[2] == "lucene" else "native"
+    carry_out(next(work for work in WORKS if work == sys.argv[1]), Path(sys.argv[3]), engine)
