@@ -224,7 +224,7 @@ def _channel(
     if name not in encoders:
         raise ValueError(
             f"{index.path} is an impact index: it is searched with the words of a sparse channel; "
-            + (f"there is no channel {name!r}" if name else "none is searched here")
+            + (f"there is no channel {name!r}" if name else "add one to those that are searched")
         )
     facts |= {"similarity": "impact", "words": name}
     return AnseriniChannel(
