@@ -98,6 +98,7 @@ def _build(
                 writer.commit()
         else:
             _check_encoders(writer, encoders)
+            _check_engines(writer, options)
             done = _continued(ingest, done)
         ingestion = Ingestion(writer, encoders, options, progress, at_once=complete)
         total = ingestion.run(source, done, options.passages)
@@ -229,3 +230,15 @@ def _check_encoders(writer: IndexWriter, encoders: Mapping[str, Encoder]) -> Non
         )
     for name, encoder in encoders.items():
         channels[name].check_encoder(encoder.fingerprint, querying=False)
+
+
+def _check_engines(writer: IndexWriter, options: BuildOptions) -> None:
+    """Refuse to go on with a build by another engine or weighting than it began with."""
+    for name, spec in writer.manifest.channels.items():
+        given = options.channel(name)
+        if (given.engine, given.weighting) != (spec.engine, spec.weighting):
+            raise ValueError(
+                f"the interrupted build of {writer.path} keeps channel {name!r} by engine "
+                f"{spec.engine}, {spec.weighting}; now it is {given.engine}, {given.weighting}; "
+                "repeat its options to continue, or start over"
+            )

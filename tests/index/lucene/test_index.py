@@ -135,6 +135,13 @@ def test_an_interrupted_build_is_finished_and_a_complete_one_replaced(tmp_path: 
     path = tmp_path / "i"
     with pytest.raises(KeyboardInterrupt):
         build_index(stream(), encoders(), path, OPTIONS)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"keeps channel 'bm25' by engine lucene.*now it is nativ"):
+        build_index(
+            documents(70),
+            encoders(),
+            path,
+            BuildOptions({"impacts": ENGINES["impacts"]}, segment_documents=30),
+        )
     report = build_index(documents(70), encoders(), path, OPTIONS)
     assert report.resumed == 60
     build(tmp_path / "whole")
