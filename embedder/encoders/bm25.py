@@ -6,7 +6,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from itertools import chain, pairwise
+from itertools import pairwise
 
 import numpy as np
 import regex  # type: ignore[import-untyped]
@@ -88,10 +88,8 @@ class BM25Encoder(TextEncoder):
         """Count terms: sparse (len(texts), 2**62) float32 counts; a text may have none."""
         role, texts = Role(role), list_texts(texts)
         columns = self.columns(texts)
-        lengths = np.array([len(row) for row in columns], np.int64)
-        self._counts.update(texts=len(texts), without_words=int((lengths == 0).sum()))
-        sparse = count_columns(np.array([*chain(*columns)], np.int64), lengths)
-        return Representation(dense=None, sparse=sparse, owner=np.arange(len(texts)))
+        self._counts.update(texts=len(texts), without_words=columns.count([]))
+        return Representation(None, count_columns(columns), np.arange(len(texts)))
 
     def columns(self, texts: Iterable[str]) -> list[list[int]]:
         """Return the columns that the terms of each text stand in; stop words have none."""

@@ -4,7 +4,6 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -88,10 +87,8 @@ class LuceneEncoder(TextEncoder):
         """Count terms: sparse (len(texts), 2**62) float32 counts; a text may have none."""
         role, texts = Role(role), list_texts(texts)
         columns = self.columns(texts)
-        lengths = np.array([len(row) for row in columns], np.int64)
-        self._counts.update(texts=len(texts), without_words=int((lengths == 0).sum()))
-        sparse = count_columns(np.array([*chain(*columns)], np.int64), lengths)
-        return Representation(dense=None, sparse=sparse, owner=np.arange(len(texts)))
+        self._counts.update(texts=len(texts), without_words=columns.count([]))
+        return Representation(None, count_columns(columns), np.arange(len(texts)))
 
     def columns(self, texts: Iterable[str]) -> list[list[int]]:
         """Return the columns that the terms of each text stand in; stop words have none."""

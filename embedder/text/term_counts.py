@@ -1,9 +1,10 @@
 """Counts of terms in a vocabulary that needs no state: the column of a term is its hash."""
 
 import hashlib
+from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 VOCABULARY = 2**62
@@ -15,16 +16,14 @@ def hashed_column(term: str) -> int:
     return int.from_bytes(digest, "big") >> 2
 
 
-def count_columns(columns: NDArray[np.int64], lengths: NDArray[np.int64]) -> csr_matrix:
-    """Count equal columns of each row.
+def count_columns(texts: Sequence[Sequence[int]]) -> csr_matrix:
+    """Count equal columns of each text: (len(texts), VOCABULARY) float32.
 
     Args:
-        columns: those of all rows, one row after another.
-        lengths: (n,) how many are of each row.
-
-    Returns:
-        (n, VOCABULARY) float32 counts.
+        texts: the columns of the terms of each, in any order.
     """
+    lengths = np.array([len(text) for text in texts], np.int64)
+    columns = np.array([*chain(*texts)], np.int64)
     rows = np.repeat(np.arange(len(lengths)), lengths)
     order = np.lexsort((columns, rows))
     columns, rows = columns[order], rows[order]

@@ -15,6 +15,7 @@ from embedder.prompts.files import load_prompt, parse_prompt
 from index.folder import Index
 from lastword.main import INTERRUPTED, main
 from retrieval.run import read_trec
+from tests.small_collection import write_collection
 
 DOCUMENTS = [
     {"_id": "tea", "title": "Green tea", "text": "Steep green tea below boiling water."},
@@ -45,13 +46,7 @@ def says(capsys: pytest.CaptureFixture[str]) -> Says:
 def beir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BEIR folder of four documents and two queries."""
     folder = tmp_path_factory.mktemp("beir") / "small"
-    (folder / "qrels").mkdir(parents=True)
-    for name, records in (("corpus", DOCUMENTS), ("queries", QUERIES)):
-        lines = "".join(json.dumps(record) + "\n" for record in records)
-        (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
-    judged = "query-id\tcorpus-id\tscore\nq1\tkey\t1\nq2\tlava\t1\n"
-    (folder / "qrels" / "test.tsv").write_text(judged, encoding="utf-8")
-    return folder
+    return write_collection(folder, DOCUMENTS, QUERIES, {"q1": "key", "q2": "lava"})
 
 
 @pytest.fixture(scope="module")

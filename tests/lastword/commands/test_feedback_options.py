@@ -9,6 +9,7 @@ import pytest
 
 import lastword as lw
 from lastword.main import main
+from tests.small_collection import write_collection
 
 TEXTS = {
     "storm": "harbour storm gale warning",
@@ -34,15 +35,9 @@ def says(capsys: pytest.CaptureFixture[str]) -> Says:
 @pytest.fixture(scope="module")
 def beir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("beir") / "weather"
-    (folder / "qrels").mkdir(parents=True)
-    corpus = [json.dumps({"_id": name, "text": text}) for name, text in TEXTS.items()]
-    (folder / "corpus.jsonl").write_text("\n".join(corpus))
-    queries = {"q1": "harbour", "q2": "zzz"}
-    written = [json.dumps({"_id": name, "text": text}) for name, text in queries.items()]
-    (folder / "queries.jsonl").write_text("\n".join(written))
-    judged = "query-id\tcorpus-id\tscore\nq1\tgale\t1\nq2\ttea\t1\n"
-    (folder / "qrels" / "test.tsv").write_text(judged)
-    return folder
+    documents = [{"_id": name, "text": text} for name, text in TEXTS.items()]
+    queries = [{"_id": "q1", "text": "harbour"}, {"_id": "q2", "text": "zzz"}]
+    return write_collection(folder, documents, queries, {"q1": "gale", "q2": "tea"})
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from lastword.main import main
 from retrieval.run import read_trec
 from tests.embedder.rerank.test_cross_encoder import save_cross_encoder
 from tests.folders import ROOT
+from tests.small_collection import write_collection
 
 DOCUMENTS = [
     {"_id": "tea", "title": "Green tea", "text": "Steep green tea below boiling water."},
@@ -29,13 +30,7 @@ QUERIES = [{"_id": "q1", "text": "rotate keys"}, {"_id": "q2", "text": "volcano 
 @pytest.fixture(scope="module")
 def beir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("beir") / "small"
-    (folder / "qrels").mkdir(parents=True)
-    for name, records in (("corpus", DOCUMENTS), ("queries", QUERIES)):
-        lines = "".join(json.dumps(record) + "\n" for record in records)
-        (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
-    judged = "query-id\tcorpus-id\tscore\nq1\tkey\t1\nq2\trock\t1\n"
-    (folder / "qrels" / "test.tsv").write_text(judged, encoding="utf-8")
-    return folder
+    return write_collection(folder, DOCUMENTS, QUERIES, {"q1": "key", "q2": "rock"})
 
 
 @pytest.fixture(scope="module")
