@@ -46,7 +46,8 @@ class OutsideChannel(Protocol):
         """Return a channel of its own, to be closed by itself, that finds only these documents.
 
         Raises:
-            ValueError: it knows none of them, so that it is of another collection.
+            ValueError: it knows none of them, so that it is of another collection; not where it
+                is joined already, and the documents that it knew were deleted.
         """
         ...
 

@@ -107,7 +107,7 @@ class AnseriniChannel:
         index = self.searcher.index
         with java_errors(f"reading the ids of {index.path}"):
             only, shared = index.only(ids)
-            if not shared:
+            if not shared and "shared" not in self.facts:  # else they were deleted since
                 raise ValueError(
                     f"{index.path} holds none of the documents of the index: its ids are like "
                     f"{next(iter(ids), '')!r}"

@@ -81,6 +81,21 @@ def test_what_two_collections_do_not_share_is_told(
     )
 
 
+def test_an_open_engine_may_delete_all_that_lucene_knows(index: Path, lucene: str) -> None:
+    """Before, the deletion was committed, and the engine raised an error and stayed behind."""
+    with lw.open(index, also=[lucene]) as engine:
+        engine.add([{"id": "e", "text": "tea"}])
+        assert engine.delete(["a", "b", "c", "d"]) == 4
+        assert [hit.id for hit in engine.search("tea")] == ["e"]
+        engine.add([{"id": "c", "text": TEXTS["c"]}])
+        assert engine.retriever.outside["lucene"].facts["shared"] == 1
+        assert set(engine.search("tea")[0].channels) == {"bm25", "lucene"}
+    with lw.open(index) as engine:
+        engine.delete("c")
+    with pytest.raises(ValueError, match="holds none of the documents"):
+        lw.open(index, also=[lucene])
+
+
 def test_an_explanation_names_the_words_of_lucene(
     index: Path, lucene: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
