@@ -199,7 +199,9 @@ class Retriever:
             heavy = name_words(match.terms, [query, document.content])
             first = found[name][_ONLY] if found else {}
             learnt = [query, *(self.index.document(each).content for each in first)]
-            asked_for = name_words(sum_terms(encoded[name]), learnt) if self.feedback else ()
+            # An encoder of both kinds gives terms beside dense rows, which are searched alone.
+            words_asked = self.feedback and self.index.channels[name].kind != "dense"
+            asked_for = name_words(sum_terms(encoded[name]), learnt) if words_asked else ()
             parts.append(
                 ChannelPart(name, match.score, rank, share, heavy, match.passage, asked_for)
             )

@@ -73,6 +73,15 @@ def test_an_explanation_shows_the_words_that_were_searched_for(index: Path, says
     assert text.splitlines()[-1].startswith("bm25 after feedback: harbour 0.62")
 
 
+def test_a_dense_row_has_no_words_after_feedback_either() -> None:
+    """An encoder of dense and sparse rows gave the query's terms to both channels."""
+    index = lw.build(None, list(TEXTS.values()))
+    told = index.explain("harbour storm", "0", feedback="rm3:common=1")
+    words = {part.name: [word for word, _ in part.query] for part in told.channels}
+    assert words.pop("dense") == []
+    assert set(words) == {"sparse", "bm25"} and all(words.values())
+
+
 def test_a_query_that_cannot_learn_is_told(
     index: Path, beir: Path, tmp_path: Path, says: Says, capsys: pytest.CaptureFixture[str]
 ) -> None:
