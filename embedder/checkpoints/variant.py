@@ -83,7 +83,7 @@ class ModelVariant:
         """
         if strange := [name for name in self.facts if name not in known]:
             takes = f"it takes {', '.join(known)}" if known else "it has one form only"
-            raise ValueError(f"{strange[0]} is nothing that {model} has: {takes}")
+            raise ValueError(f"{model} has no {strange[0]}: {takes}")
 
     def check_revision(self, name: str) -> None:
         """Refuse a revision of what is not on the hub, where it would be passed over.

@@ -105,6 +105,8 @@ def export(path: Exported, files: ExportFiles, running: DeviceOptions, output: O
     with screen.progress("Writing", documents, "documents") as advance:
         report = export_index(path, files.to, files.out, options, advance)
     screen.result(asdict(report), *report.files)
+    written = f"rows of {', '.join(report.channels)}" if report.channels else "texts"
+    screen.remark(f"{files.out}: {counted(report.documents, 'document')}, {written}.")
     _tell(screen, report)
 
 
@@ -126,7 +128,12 @@ class ImportedModel:
 
     model: Annotated[str, model_option("Language model that made the rows.")] = ""
     embedder: Annotated[
-        str, model_option("sbert:NAME, a sentence-transformers model that made the rows.")
+        str,
+        model_option(
+            "What made the rows, instead of a language model: sbert:NAME, tei:URL or "
+            "openai:MODEL@URL.",
+            metavar="NAME",
+        ),
     ] = ""
     prompt: Annotated[str, model_option("Prompt that they were made with: a name or file.")] = ""
     task: Annotated[str, model_option("Stands for {task} in the prompt.", metavar="TEXT")] = ""
@@ -151,6 +158,7 @@ class ImportedRows:
     channel: Annotated[
         Literal["", "sparse", "bm25"],
         Option(
+            metavar="sparse|bm25",
             help="Terms become this channel: sparse takes weights as they are, bm25 as counts.",
             show_default=False,
         ),
@@ -219,8 +227,8 @@ def import_rows(
     with screen.progress("Reading", None, "documents") as advance:
         report = import_index(format, source, out, options, advance)
     screen.result({"index": str(out), **asdict(report)})
-    channels = ", ".join(f"{name} {count:,}" for name, count in report.rows.items())
-    screen.remark(f"{out}: {counted(report.documents, 'document')}, with rows of {channels}.")
+    rows_of = ", ".join(f"{counted(count, 'row')} of {name}" for name, count in report.rows.items())
+    screen.remark(f"{out}: {counted(report.documents, 'document')}, {rows_of}.")
     _tell(screen, report)
     if report.searched_by_text:
         screen.remark(f'Next: {shell("lastword", "search", out)} "your question"')

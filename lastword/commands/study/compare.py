@@ -112,6 +112,8 @@ def compare(
     }
     _write_tables(comparing, comparisons)
     screen.result(data, *show_comparisons(comparisons, examination))
+    for file in filter(None, (comparing.latex, comparing.csv)):
+        screen.remark(f"The table is in {file} too.")
 
 
 def _write_tables(comparing: ComparisonOptions, comparisons: "Sequence[Comparison]") -> None:

@@ -153,4 +153,4 @@ def test_variants(server: Server) -> None:
         lambda: load_tei(server, ModelVariant(truncate_dim=9)), ValueError, "have 8 numbers"
     )
     wrong = ModelVariant(revision="main")
-    check_one_line(lambda: load_openai(server, wrong), ValueError, "revision is nothing that")
+    check_one_line(lambda: load_openai(server, wrong), ValueError, "has no revision")

@@ -215,7 +215,8 @@ def test_tables_for_papers_are_written_beside(
     ours = save(tmp_path / "ours", {"bm25": BAD})
     theirs = save(tmp_path / "theirs", {"bm25": GOOD})
     files = ["--latex", tmp_path / "t.tex", "--csv", tmp_path / "t.csv"]
-    assert ran(capsys, ours, theirs, "--measures", "RR,AP", *files)[0] == 0
+    code, _, said = ran(capsys, ours, theirs, "--measures", "RR,AP", *files)
+    assert code == 0 and "t.tex too." in said and "t.csv too." in said
     table = (tmp_path / "t.tex").read_text(encoding="utf-8")
     assert "$^{b}$ theirs & \\textbf{1.0000} & \\textbf{1.0000} \\\\\n" in table
     lines = (tmp_path / "t.csv").read_text(encoding="utf-8").splitlines()

@@ -39,6 +39,10 @@ def test_words_go_out_and_come_back(words: Path, capsys: pytest.CaptureFixture[s
         assert after.search_many(["rotate keys", "tea"]) == before.search_many(
             ["rotate keys", "tea"]
         )
+    assert main([*call, "--overwrite"]) == 0
+    assert "out: 3 documents, rows of bm25." in capsys.readouterr().err
+    assert main([*back[:-1], "--overwrite"]) == 0
+    assert "back.index: 3 documents, 3 rows of bm25." in capsys.readouterr().err
 
 
 def test_nothing_is_replaced_untold(words: Path, capsys: pytest.CaptureFixture[str]) -> None:
