@@ -214,7 +214,7 @@ def study(
         held_out=float(held_out.mean()),
         fold_choices=fold_choices,
         gains=gains,
-        adopt=gains[0].gain > 0 and gains[0].p < 1 - options.level,
+        adopt=bool(gains[0].gain > 0 and gains[0].p < 1 - options.level),
         sampled=np.quantile(sampled, ends, axis=0).T,
     )
 

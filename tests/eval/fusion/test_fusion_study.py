@@ -87,6 +87,17 @@ def test_a_study_is_repeatable_and_json() -> None:
     assert json.loads(said)["chosen"].startswith("minmax:a=")
 
 
+def test_a_study_of_few_queries_is_json() -> None:
+    """Before, a gain on twelve queries left NumPy's bool there: `fuse --sweep` ended in an error.
+
+    Of few queries all signs are tried, and p is a quotient of NumPy's.
+    """
+    values = np.full((len(GRID), 12), 0.1)
+    values[position(0.75)] = np.linspace(0.2, 0.5, 12)
+    said = json.loads(json.dumps(studied(values).to_json(), allow_nan=False))
+    assert said["adopt"] is True
+
+
 def test_too_few_queries_are_refused() -> None:
     with pytest.raises(ValueError, match="10 folds needs at least as many judged queries"):
         studied(np.zeros((len(GRID), 9)))
