@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from embedder.progress import Progress
 from embedder.types import Encoder, Representation, Role
 from index.documents import Document
-from index.folder import Index
+from index.folder import Index, UnknownDocumentError
 from index.live_rows import DocumentBlock, LivePostings, live_blocks
 from retrieval.exchange.options import ExportOptions
 from retrieval.exchange.term_names import TermNames
@@ -149,6 +149,9 @@ class Outgoing:
         """Name rows by their documents or queries; several rows of one are ID#0, ID#1, ...
 
         pyserini splits such ids where it is told to take the best passage (--max-passage).
+
+        Raises:
+            ValueError: a document is called as such a row of another.
         """
         owners = rows.owner.tolist()
         of_each = Counter(owners)
@@ -156,11 +159,24 @@ class Outgoing:
         names = []
         for owner in owners:
             name = ids[owner]
-            names.append(name if of_each[owner] == 1 else f"{name}#{seen[owner]}")
+            if of_each[owner] > 1:
+                name += f"#{seen[owner]}"
+                self._refuse_taken(name, ids[owner])
+            names.append(name)
             seen[owner] += 1
         self.counts["parted_documents"] += sum(count > 1 for count in of_each.values())
         self.counts["documents_without_rows"] += len(ids) - len(of_each)
         return names
+
+    def _refuse_taken(self, name: str, owner: str) -> None:
+        try:
+            self.index.document(name)
+        except UnknownDocumentError:
+            return
+        raise ValueError(
+            f"{owner!r} has several rows, one of which would be called {name!r}, as another "
+            "document is; npz and parquet keep the rows of a document together"
+        )
 
 
 def ids_of(documents: Sequence[Document]) -> list[str]:

@@ -10,10 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Representation, Role
+from index.documents import Document
 from index.folder import Index
+from index.manifest import Passages
+from retrieval.build import build_index
 from retrieval.exchange.formats import IMPORTS, export_index, import_index
 from retrieval.exchange.options import ExportOptions, ImportOptions
+from retrieval.options import BuildOptions
 from retrieval.retriever import Retriever
 from retrieval.run import Run
 from tests.dense_rows import unit_rows
@@ -203,6 +208,18 @@ def test_several_rows_of_a_document_are_told_apart(tmp_path: Path) -> None:
     ]
     assert (tmp_path / "out" / "docid").read_text(encoding="utf-8").split() == wanted
     assert report.counts == {"parted_documents": sum(count > 1 for count in lengths.values())}
+
+
+@pytest.mark.parametrize("name", ["faiss", "npy", "jsonvector", "ciff"])
+def test_a_row_is_not_called_as_another_document(tmp_path: Path, name: str) -> None:
+    """Document a had passages a#0 and a#1 beside a document a#1: two rows of one name."""
+    texts = [Document("a", "", "one two three four"), Document("a#1", "", "five")]
+    options = BuildOptions(passages=Passages(2, 0))
+    build_index(texts, {"dense": SignEncoder(), "bm25": BM25Encoder()}, tmp_path / "i", options)
+    with pytest.raises(ValueError, match=r"'a' has several rows, one of .* called 'a#1'"):
+        export_index(tmp_path / "i", name, tmp_path / "out")
+    for whole in ("npz", "parquet"):
+        export_index(tmp_path / "i", whole, tmp_path / whole)
 
 
 def test_texts_join_rows_by_their_ids(index: Path, tmp_path: Path) -> None:
