@@ -73,6 +73,7 @@ class ExportFiles:
     [
         "lastword export my.index --to faiss -o out/faiss",
         "lastword export my.index --to jsonvector -o out/sparse --queries queries.tsv",
+        "lastword export my.index --to ciff -o out/ciff --channels bm25",
         "lastword export my.index --to parquet -o out/parquet --channels dense,bm25",
         "lastword export my.index --to beir -o out/beir --queries q.jsonl --qrels test.tsv",
         "lastword export runs/mine --to trec -o out/trec",
