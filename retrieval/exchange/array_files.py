@@ -4,6 +4,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError  # of NumPy, where brackets of a header stay open
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -52,7 +53,7 @@ def map_array(path: Path) -> NDArray[np.floating]:
     """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, TokenError) as error:
         raise ValueError(f"{path}: expected a .npy file of numbers; {error}") from error
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path}: expected a .npy file, and it is a .npz; import it as npz")
@@ -83,7 +84,7 @@ class ArrayMember:
             self.shape, fortran, self.dtype = read(self._file)
         except KeyError:
             raise ValueError(f"{self._place} is missing") from None
-        except (ValueError, OSError, zipfile.BadZipFile, RuntimeError) as error:
+        except (ValueError, OSError, zipfile.BadZipFile, RuntimeError, TokenError) as error:
             raise ValueError(f"{self._place} cannot be read: {error}") from error
         if self.dtype.kind not in "iufU" or fortran or len(self.shape) > _MOST_DIMENSIONS:
             raise ValueError(

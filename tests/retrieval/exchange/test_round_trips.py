@@ -210,6 +210,15 @@ def test_several_rows_of_a_document_are_told_apart(tmp_path: Path) -> None:
     assert report.counts == {"parted_documents": sum(count > 1 for count in lengths.values())}
 
 
+def test_a_header_whose_brackets_stay_open_is_told(index: Path, tmp_path: Path) -> None:
+    """NumPy's reader raised a TokenError, which was an unexpected error of the command."""
+    export_index(index, "npy", tmp_path / "out")
+    vectors = tmp_path / "out" / "vectors.npy"
+    vectors.write_bytes(vectors.read_bytes().replace(b"}", b"(", 1))
+    with pytest.raises(ValueError, match=r"vectors\.npy"):
+        import_index("npy", tmp_path / "out", tmp_path / "back", KNOWN)
+
+
 @pytest.mark.parametrize("name", ["faiss", "npy", "jsonvector", "ciff"])
 def test_a_row_is_not_called_as_another_document(tmp_path: Path, name: str) -> None:
     """Document a had passages a#0 and a#1 beside a document a#1: two rows of one name."""
