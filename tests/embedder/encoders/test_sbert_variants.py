@@ -179,7 +179,7 @@ def test_openvino_gives_nearly_the_same_rows(minilm: SbertEncoder) -> None:
 
 def test_each_kind_of_model_refuses_what_it_has_not() -> None:
     options = LLMOptions(variant=ModelVariant(backend="onnx"))
-    said = "has: it takes revision, quantize"
+    said = "has no backend: it takes revision, quantize"
     check_one_line(lambda: load_encoder("bundled", options=options), ValueError, said)
     check_one_line(lambda: load_encoder("bm25", options=options), ValueError, "one form only")
     check_one_line(lambda: ModelVariant(truncate_dim=-1), ValueError, "at least 0")
