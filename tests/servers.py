@@ -19,6 +19,7 @@ from embedder.remote.encoder import RemoteEncoder
 from embedder.remote.http_client import RetryRules
 from embedder.types import Role
 
+TEXTS = [f"text number {at}" for at in range(11)]
 QUICK = RetryRules(tries=4, first_wait=0.001, longest_wait=2.0)
 WIDTH, LIMIT, MOST = 8, 10, 4  # numbers of a row, tokens of a text, texts of a request
 INFO = {
@@ -190,6 +191,9 @@ def openai(body: dict[str, Any]) -> Answer:
     count = sum(len(words(text)) for text in texts)
     usage = {"prompt_tokens": count, "total_tokens": count}
     return 200, {"object": "list", "data": data[::-1], "model": "hash-1", "usage": usage}, {}
+
+
+Loader = Callable[[Server], RemoteEncoder]
 
 
 def load_tei(server: Server, variant: ModelVariant | None = None, toml: str = "") -> RemoteEncoder:

@@ -3,7 +3,6 @@
 import json
 import threading
 import time
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -19,7 +18,9 @@ from tests.servers import (
     LIMIT,
     MOST,
     QUICK,
+    TEXTS,
     WIDTH,
+    Loader,
     Request,
     Server,
     dense_rows,
@@ -30,8 +31,6 @@ from tests.servers import (
     term,
 )
 
-Loader = Callable[[Server], RemoteEncoder]
-TEXTS = [f"text number {at}" for at in range(11)]
 LONG = "word " * 50
 
 

@@ -1,7 +1,6 @@
 """What servers do wrong: busy, silent, faulty, and where a key must not go."""
 
 import time
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -15,8 +14,10 @@ from tests.one_line import check_one_line
 from tests.servers import (
     INFO,
     QUICK,
+    TEXTS,
     WIDTH,
     Answer,
+    Loader,
     Request,
     Server,
     dense_rows,
@@ -25,10 +26,6 @@ from tests.servers import (
     row,
     serve,
 )
-
-Loader = Callable[[Server], RemoteEncoder]
-TEXTS = [f"text number {at}" for at in range(11)]
-LONG = "word " * 50
 
 
 @pytest.mark.parametrize(
