@@ -226,13 +226,13 @@ class InvertedChannel:
         shares = threads * (_SHARES if plan.work > _UNEVEN else 1)
         cuts = np.linspace(0, queries, min(shares, queries) + 1).astype(int).tolist()
         first, *other_spans = pairwise(cuts)
-        others = search_threads(os.getpid(), threads).map(search, other_spans)
+        others = _pool(os.getpid(), threads).map(search, other_spans)
         search(first)
         list(others)
 
 
 @cache
-def search_threads(process: int, threads: int) -> ThreadPoolExecutor:
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
     """Return threads that are kept: starting them takes as long as 100 short queries.
 
     They belong to a process; one that was forked off makes its own.
