@@ -2,16 +2,19 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from embedder.inspect.word_columns import piece_words, whole_words
+from embedder.inspect.word_columns import heaviest, piece_words, whole_words
 from embedder.text.layout import align_columns, cut_line
 from embedder.text.printable import printable
 from embedder.types import Encoder, Representation
 from index.channel import Match
 from index.documents import Document
 from index.folder import Index
+from retrieval.outside.channel import OutsideChannel
+from retrieval.run import Run, only_channel, ranked
 
 _TEXT = 160  # characters
 _WORDS = 8  # of each channel
@@ -125,6 +128,56 @@ class Explanation:
         return "\n".join([heading, text, table, *searched, *reranked])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchedQuery:
+    """What a search did with one query in every channel, by which documents are explained.
+
+    Attributes:
+        text: of the query.
+        index: takes prepared queries as they are, see `Index.with_fits`.
+        encoders: channel of the index -> encoder.
+        outside: name -> channel beside the index.
+        rows: channel -> the query's rows, after feedback.
+        taught: channel -> ids of the documents that the query learnt from.
+        runs: channel -> what it found, the run of this one query.
+        fuse: runs of all channels, in their order -> one.
+    """
+
+    text: str
+    index: Index
+    encoders: Mapping[str, Encoder]
+    outside: Mapping[str, OutsideChannel]
+    rows: Mapping[str, Representation]
+    taught: Mapping[str, Sequence[str]]
+    runs: Mapping[str, Run]
+    fuse: Callable[[Sequence[Run]], Run]
+
+    def explain(self, document_id: str, words: int, pieces: bool) -> Explanation:
+        """Score a document in every channel; arguments are those of `Retriever.explain`."""
+        document = self.index.document(document_id)
+        parts = tuple(self._part(name, document, words, pieces) for name in self.runs)
+        fused = _only(self.fuse(list(self.runs.values())))
+        return Explanation(self.text, document, fused.get(document_id, 0.0), parts)
+
+    def _part(self, name: str, document: Document, words: int, pieces: bool) -> ChannelPart:
+        order = [found for found, _ in ranked(_only(self.runs[name]))]
+        rank = order.index(document.id) + 1 if document.id in order else None
+        share = _only(self.fuse(only_channel(name, self.runs))).get(document.id, 0.0)
+        if channel := self.outside.get(name):
+            there = channel.match(self.text, self.rows.get(name), document.id)
+            heavy = tuple(heaviest(there.words.items())[:words])
+            return ChannelPart(name, there.score, rank, share, heavy, None)
+        match = match_document(self.index, name, self.rows[name], document.id)
+        name_words = partial(heaviest_words, self.encoders[name], limit=words, pieces=pieces)
+        heavy = name_words(match.terms, [self.text, document.content])
+        learnt: tuple[tuple[str, float], ...] = ()
+        # An encoder of both kinds gives terms beside dense rows, which are searched alone.
+        if name in self.taught and self.index.channels[name].kind != "dense":
+            texts = [self.index.document(each).content for each in self.taught[name]]
+            learnt = name_words(sum_terms(self.rows[name]), [self.text, *texts])
+        return ChannelPart(name, match.score, rank, share, heavy, match.passage, learnt)
+
+
 @dataclass(frozen=True, slots=True)
 class DocumentMatch:
     """A document against all rows of a query, in one channel; fields as in `ChannelPart`."""
@@ -181,3 +234,9 @@ def heaviest_words(
     if pieces:
         return tuple(piece_words(encoder, terms, texts)[:limit])
     return tuple(whole_words(encoder, terms, texts, join=math.fsum)[:limit])
+
+
+def _only(run: Run) -> Mapping[str, float]:
+    """Return the scores of the one query of a run."""
+    (scores,) = run.values()
+    return scores

@@ -12,19 +12,18 @@ from functools import cached_property, partial
 import numpy as np
 
 from embedder.arguments import check_count, check_kind, check_text
-from embedder.inspect.word_columns import heaviest
 from embedder.types import Encoder, Representation
 from index.folder import Index
-from retrieval.explain import ChannelPart, Explanation, heaviest_words, match_document, sum_terms
+from retrieval.explain import Explanation, SearchedQuery
 from retrieval.feedback.expand import expand_channels
-from retrieval.feedback.read import AnyFeedback, Feedback, read_feedback
+from retrieval.feedback.read import AnyFeedback, Feedback, check_served, read_feedback
 from retrieval.fusion import Fusion
 from retrieval.fusion_choice import AUTO, read_fusion
 from retrieval.named_texts import check_queries, encode_queries
 from retrieval.outside.channel import OutsideChannel
 from retrieval.outside.joined import close_channels, encoders_of, join_channels
 from retrieval.pseudo_queries import read_query_fit
-from retrieval.run import Run, SearchResult, cut, only_channel, ranked, sum_rows, to_run
+from retrieval.run import Run, SearchResult, cut, sum_rows, to_run
 
 DEPTH = 1000  # documents that each channel contributes to the fusion, as in TREC
 _BATCH = 256  # queries at a time: bounds the hits in memory, and is plenty for any encoder
@@ -128,11 +127,14 @@ class Retriever:
 
         Raises:
             TypeError: it is neither.
-            ValueError: it cannot be read.
+            ValueError: it cannot be read, or changes queries of no channel that is searched.
         """
         check_kind(feedback, AnyFeedback, "feedback", "a text, or of read_feedback")
         other = copy(self)
         other.feedback = read_feedback(feedback) if isinstance(feedback, str) else feedback
+        if other.feedback is not None:
+            kinds = {name: self.index.channels[name].kind for name in self.encoders}
+            check_served(other.feedback, kinds, self.outside)
         return other
 
     def search(self, queries: Mapping[str, str], k: int) -> Run:
@@ -179,34 +181,20 @@ class Retriever:
         Raises:
             ValueError: the document is unknown, or the query is empty.
         """
-        document = self.index.document(document_id)
         asked = {_ONLY: query}
         check_queries(asked)
-        encoded, found = self._expanded(asked, self._encoded(asked, Seconds(float)))
-        runs = self._search_batch(asked, encoded, self.depth, Seconds(float))
-        parts = []
-        for name, run in runs.items():
-            order = [doc for doc, _ in ranked(run[_ONLY])]
-            rank = order.index(document_id) + 1 if document_id in order else None
-            share = self.fuse(only_channel(name, runs))[_ONLY].get(document_id, 0.0)
-            if outside := self.outside.get(name):
-                found_there = outside.match(query, encoded.get(name), document_id)
-                heavy = tuple(heaviest(found_there.words.items())[:words])
-                parts.append(ChannelPart(name, found_there.score, rank, share, heavy, None))
-                continue
-            match = match_document(self._plain_index, name, encoded[name], document_id)
-            name_words = partial(heaviest_words, self.encoders[name], limit=words, pieces=pieces)
-            heavy = name_words(match.terms, [query, document.content])
-            first = found[name][_ONLY] if found else {}
-            learnt = [query, *(self.index.document(each).content for each in first)]
-            # An encoder of both kinds gives terms beside dense rows, which are searched alone.
-            words_asked = self.feedback and self.index.channels[name].kind != "dense"
-            asked_for = name_words(sum_terms(encoded[name]), learnt) if words_asked else ()
-            parts.append(
-                ChannelPart(name, match.score, rank, share, heavy, match.passage, asked_for)
-            )
-        fused = self.fuse(list(runs.values()))
-        return Explanation(query, document, fused[_ONLY].get(document_id, 0.0), tuple(parts))
+        rows, found = self._expanded(asked, self._encoded(asked, Seconds(float)))
+        searched = SearchedQuery(
+            text=query,
+            index=self._plain_index,
+            encoders=self.encoders,
+            outside=self.outside,
+            rows=rows,
+            taught={name: list(run[_ONLY]) for name, run in found.items()},
+            runs=self._search_batch(asked, rows, self.depth, Seconds(float)),
+            fuse=self.fuse,
+        )
+        return searched.explain(document_id, words, pieces)
 
     @cached_property
     def _preparing_index(self) -> Index:

@@ -28,7 +28,7 @@ ORDER: dict[str, list[str | set[str]]] = {
         *("encoders", "rerank", "inspect", "train"),
     ],
     "index": ["storage", "base", "topk", "channels", "lucene"],
-    "retrieval": ["run", "feedback", "explain", "outside", "retriever", "rerank", "exchange"],
+    "retrieval": ["run", "feedback", "outside", "explain", "retriever", "rerank", "exchange"],
     "eval": [
         *("data", "measures", "statistics", "runs", "tasks"),
         {"fusion", "synthesis", "overlap"},

@@ -25,7 +25,7 @@ from eval.runs.collection_index import (
 from eval.runs.record import FUSED, RERANKED, Record, RunCost, peak_bytes
 from eval.runs.run_folder import RetrievalRecordFiles
 from index.folder import Index
-from retrieval.feedback.read import read_feedback
+from retrieval.feedback.read import check_served, read_feedback
 from retrieval.fusion import fusion_by_name
 from retrieval.fusion_choice import AUTO, choose_fusion
 from retrieval.options import BuildOptions
@@ -144,7 +144,7 @@ def judge(
     seconds: dict[str, float] = {}
     qrels, queries = collection.qrels(), collection.queries()
     outside = read_specs(options.also)
-    _check_options(qrels, {**encoders, **outside}, options)
+    _check_options(qrels, list(encoders), list(outside), options)
     with timed(seconds, "index"):
         built = open_or_build(collection.documents, encoders, index_path, options.build, progress)
     with built.index:
@@ -173,11 +173,15 @@ def judge(
     return record if options.out is None else files.write(options.out)
 
 
-def _check_options(qrels: Qrels, channels: Iterable[str], options: JudgeOptions) -> None:
+def _check_options(
+    qrels: Qrels, channels: Sequence[str], outside: Sequence[str], options: JudgeOptions
+) -> None:
     """Refuse misspelt options before hours of encoding."""
     evaluate({}, qrels, options.measures)
-    read_feedback(options.feedback)
-    names = list(channels)
+    if feedback := read_feedback(options.feedback):
+        kinds = {name: options.build.channel(name).kind for name in channels}
+        check_served(feedback, kinds, outside)
+    names = [*channels, *outside]
     fusion = options.fusion if len(names) > 1 else AUTO
     fusion_by_name(choose_fusion(fusion, names), names)
 

@@ -72,8 +72,7 @@ class _Expander:
         self, queries: Representation, found: Sequence[Mapping[str, float]]
     ) -> tuple[Representation, int]:
         """Return the new rows of queries, and how many texts stay as they were."""
-        dense = self.index.channels[self.channel].kind == "dense"
-        if dense and not isinstance(self.feedback, Rocchio):
+        if self.index.channels[self.channel].kind not in self.feedback.kinds:
             return queries, 0
         chosen = [
             self._choose_rows(queries.of_row(row), found[text])

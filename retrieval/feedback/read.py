@@ -1,6 +1,6 @@
 """Read feedback as people write it: "rm3", "rocchio:documents=5,from=fused"."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
@@ -44,6 +44,29 @@ def read_feedback(text: str) -> Feedback | None:
     if _FROM in settings:
         settings["fused"] = settings.pop(_FROM)
     return method(**settings)
+
+
+def check_served(feedback: Feedback, kinds: Mapping[str, str], outside: Collection[str]) -> None:
+    """Refuse feedback that would change no query.
+
+    Args:
+        feedback: how queries learn.
+        kinds: channel of the index -> its kind, of those that are searched.
+        outside: names of channels beside the index, which learn by their own settings alone.
+
+    Raises:
+        ValueError: it serves none of the channels.
+    """
+    if any(kind in feedback.kinds for kind in kinds.values()):
+        return
+    served = "channels" if "dense" in feedback.kinds else "channels of words, such as bm25"
+    instead = "take rocchio"
+    if outside:
+        instead = f"let Lucene learn by itself (--also lucene:PATH?feedback={feedback.name})"
+    raise ValueError(
+        f"feedback {feedback} changes queries of the index's {served}, and none of those is "
+        f"searched, only {', '.join((*kinds, *outside))}: add one to --channels, or {instead}"
+    )
 
 
 def _value(setting: str, value: str, text: str) -> int | float | bool:

@@ -25,6 +25,7 @@ class RM3(FeedbackSettings):
     weight: float = 0.5
 
     name: ClassVar[str] = "rm3"
+    kinds: ClassVar[tuple[str, ...]] = ("inverted",)
     words: ClassVar[Any] = regex.compile(r"[\p{L}\p{M}\p{N}]{2,20}")  # [a-z0-9] in Anserini
 
     def __post_init__(self) -> None:

@@ -29,6 +29,8 @@ class FeedbackSettings:
     fused: bool = False
 
     name: ClassVar[str] = ""
+    kinds: ClassVar[tuple[str, ...]] = ("dense", "inverted")
+    """Kinds of channels whose queries it changes."""
     words: ClassVar[Any] = regex.compile(r"(?s).{2,20}")
     """Names of terms that may be added."""
 

@@ -107,6 +107,22 @@ def test_a_judged_run_says_how_its_queries_learnt(beir: Path, tmp_path: Path, sa
         assert settings["settings"].get("feedback") == expected
 
 
+def test_feedback_that_changes_no_query_is_refused(
+    index: Path, beir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """RM3 leaves dense rows as they are: alone they were searched as ever, without a word."""
+    dense = tmp_path / "dense"
+    lw.build(dense, list(TEXTS.values())).close()
+    common = ["--channels", "dense", "--feedback", "rm3"]
+    calls = [["search", dense, "tea"], ["explain", dense, "tea", "0"], ["eval", "retrieval", beir]]
+    for call in calls:
+        assert main([*map(str, call), *common]) == 2
+        said = capsys.readouterr().err
+        assert "channels of words, such as bm25, and none of those is searched, only dense" in said
+        assert said.count("\n") == 1 and "take rocchio" in said
+    assert main([*map(str, calls[0]), "--channels", "dense", "--feedback", "rocchio", "-q"]) == 0
+
+
 @pytest.mark.parametrize("command", [["search"], ["explain"], ["eval", "retrieval"]])
 def test_an_unknown_feedback_is_refused_in_a_line(
     command: list[str], index: Path, beir: Path, capsys: pytest.CaptureFixture[str]

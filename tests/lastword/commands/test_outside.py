@@ -81,6 +81,18 @@ def test_what_two_collections_do_not_share_is_told(
     )
 
 
+def test_feedback_of_no_channel_of_the_index_is_refused(
+    index: Path, lucene: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It did nothing, and said nothing: Lucene's channels learn by settings of their own."""
+    call = ["search", str(index), "tea", "--channels", "lucene"]
+    for method in ("rm3", "rocchio"):
+        assert main([*call, "--also", lucene, "--feedback", method]) == 2
+        said = capsys.readouterr().err
+        assert "none of those is searched, only lucene" in said and said.count("\n") == 1
+        assert f"--also lucene:PATH?feedback={method}" in said
+
+
 def test_an_open_engine_may_delete_all_that_lucene_knows(index: Path, lucene: str) -> None:
     """Before, the deletion was committed, and the engine raised an error and stayed behind."""
     with lw.open(index, also=[lucene]) as engine:
