@@ -1,7 +1,8 @@
 """Race prompts over blocks of queries: a prompt that the leader beats is scored no further.
 
 Paired t-tests on blocks as in CAPO (Zehle et al., AutoML 2025), at a stricter level, since .2
-loses good prompts where queries are few.
+loses good prompts where queries are few. Where the budget cannot take all that are left to the
+end, the worse half goes after each block (successive halving, Jamieson & Talwalkar, AISTATS 2016).
 """
 
 from collections.abc import Sequence
@@ -9,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tuning.search.budget import SpentError
+from tuning.search.budget import Cost, SpentError
 from tuning.search.scorer import Scorer
 from tuning.search.types import Proposal, Rules, Scored, Scores
 
 HOPELESS = 5.0  # standard errors below the default after one block
+BUDGET_ENDED = "the budget ended"
 
 
 @dataclass(slots=True)
@@ -44,6 +46,7 @@ def race(
         The result of each proposal, in order; and whether the budget ended the race.
     """
     runners = [Runner(proposal) for proposal in candidates]
+    everything = [query for block in blocks for query in block]
     seen: list[str] = []
     spent = False
     for number, block in enumerate(blocks):
@@ -58,15 +61,29 @@ def race(
         if number == 0:
             _drop_hopeless(scorer, incumbents[0], alive, seen)
             _drop_alike(scorer, incumbents, alive, seen)
-    return [
-        Scored(
-            runner.proposal,
-            scorer.known(runner.proposal.prompt),
-            not runner.reason,
-            runner.reason,
-        )
-        for runner in runners
-    ], spent
+        _halve(scorer, runners, seen, everything)
+    return [_result(scorer, runner, everything) for runner in runners], spent
+
+
+def _result(scorer: Scorer, runner: Runner, everything: Sequence[str]) -> Scored:
+    """Return what is known of a runner; it finished if that is a score of every query."""
+    known = scorer.known(runner.proposal.prompt, everything)
+    finished = not runner.reason and len(known) == len(everything)
+    reason = runner.reason or ("" if finished else BUDGET_ENDED)
+    return Scored(runner.proposal, known, finished, reason)
+
+
+def _halve(
+    scorer: Scorer, runners: Sequence[Runner], seen: Sequence[str], everything: Sequence[str]
+) -> None:
+    """Drop the worse half where the budget does not take all that are left to the end."""
+    alive = [runner for runner in runners if not runner.reason]
+    costs = (scorer.cost(runner.proposal.prompt, everything) for runner in alive)
+    if len(alive) < 2 or scorer.meter.fits(sum(costs, Cost())):
+        return
+    alive.sort(key=lambda runner: -float(scorer.scores(runner.proposal.prompt, seen).mean()))
+    for runner in alive[(len(alive) + 1) // 2 :]:
+        runner.reason = f"in the worse half after {len(seen)} queries"
 
 
 def _score_block(scorer: Scorer, runner: Runner, block: Sequence[str]) -> bool:
@@ -74,7 +91,7 @@ def _score_block(scorer: Scorer, runner: Runner, block: Sequence[str]) -> bool:
     try:
         scorer.scores(runner.proposal.prompt, block)
     except SpentError:
-        runner.reason = "the budget ended"
+        runner.reason = BUDGET_ENDED
         return False
     except ValueError as error:
         runner.reason = f"cannot be used: {' '.join(str(error).split())}"

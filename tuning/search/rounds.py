@@ -1,6 +1,6 @@
 """Ask proposers, race their proposals, tell them: until they or the budget are at an end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ import numpy as np
 from embedder.prompts.files import format_prompt
 from embedder.prompts.prompt import Prompt
 from tuning.search.budget import Meter, SpentError
-from tuning.search.racing import race
+from tuning.search.racing import BUDGET_ENDED, race
 from tuning.search.scorer import Scorer
 from tuning.search.space import key_of
 from tuning.search.types import (
@@ -39,6 +39,7 @@ class SearchState:
         scored: all results, in the order in which they were proposed.
         making: name of the proposer at work.
         ended: why it ended.
+        remarks: what could not be tried, and why.
     """
 
     task: TuningTask
@@ -47,6 +48,7 @@ class SearchState:
     scored: list[Scored] = field(default_factory=list)
     making: str = FIRST_PROMPTS
     ended: str = ""
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def rules(self) -> Rules:
@@ -71,6 +73,15 @@ class SearchState:
         """The best so far."""
         return self.finished[0]
 
+    def incumbents(self, prompted: bool) -> list[Proposal]:
+        """Return what words, or baselines, are raced against: the default, and their best so far.
+
+        Apart, since a baseline that leads would end the race of every wording.
+        """
+        default = self.scored[0].proposal
+        best = (each.proposal for each in self.finished if each.proposal.prompted == prompted)
+        return list(dict.fromkeys([default, next(best, default)]))
+
     def worth(self, result: Scored) -> float:
         """Return the mean less the penalty on length."""
         space = self.task.space
@@ -90,14 +101,15 @@ def search(
     state = SearchState(task, tuple(ids[at] for at in order), scorer)
     default = task.first_prompts[0]
     scorer.scores(default.prompt, state.ids)
-    state.scored.append(Scored(default, scorer.known(default.prompt), True))
+    state.scored.append(Scored(default, scorer.known(default.prompt, state.ids), True))
+    reserved, shares = state.meter.reserved, len(task.proposers) + 1
+    state.meter.reserved = state.meter.all_but_share(reserved, shares)
     _race_round(state, list(task.first_prompts[1:]))
-    reserved = state.meter.reserved
-    for at, (name, make) in enumerate(task.proposers.items()):
+    for at, (name, make) in enumerate(task.proposers.items(), 1):
         state.making = name
-        state.meter.reserved = state.meter.all_but_share(reserved, len(task.proposers) - at)
-        _use(state, make(_context(state, at)), report)
-        state.meter.reserved = reserved
+        state.meter.reserved = state.meter.all_but_share(reserved, shares - at)
+        _use(state, make(_context(state, at - 1)), report)
+    state.meter.reserved = reserved
     state.ended = state.ended or "proposers had no more to propose"
     report(state)
     return state
@@ -108,7 +120,7 @@ def _use(state: SearchState, proposer: Proposer, report: ReportRound) -> None:
     known = {key_of(result.proposal.prompt) for result in state.scored}
     idle = 0
     try:
-        proposer.tell(list(state.scored))
+        proposer.tell([result for result in state.scored if result.proposal.prompted])
         while idle < IDLE and not _late(state) and (proposals := proposer.ask(state.rules.batch)):
             new = {key_of(proposal.prompt): proposal for proposal in proposals}
             fresh = [
@@ -126,27 +138,30 @@ def _use(state: SearchState, proposer: Proposer, report: ReportRound) -> None:
             proposer.tell(raced + again)
             report(state)
             if spent:
-                state.ended = "the budget ended"
+                state.ended = BUDGET_ENDED
                 return
     except SpentError:
-        state.ended = "the budget ended"
+        state.ended = BUDGET_ENDED
+    finally:
+        state.remarks += getattr(proposer, "remarks", ())
 
 
 def _race_round(state: SearchState, candidates: list[Proposal]) -> bool:
-    """Race proposals and note their results; return whether the budget ended."""
-    if not candidates:
-        return False
+    """Race words and baselines, and note their results; return whether the budget ended."""
     blocks = [
         state.ids[at : at + state.rules.block] for at in range(0, len(state.ids), state.rules.block)
     ]
-    incumbents = [state.scored[0].proposal]
-    if state.best.proposal is not incumbents[0]:
-        incumbents.append(state.best.proposal)
-    results, spent = race(state.scorer, incumbents, candidates, blocks, state.rules)
-    for result in results:
-        state.scored.append(result)
-        state.scorer.journal.note("proposal", partial(_described, result))
-    return spent
+    ended = False
+    for prompted in (True, False):
+        racing = [proposal for proposal in candidates if proposal.prompted == prompted]
+        if racing:
+            incumbents = state.incumbents(prompted)
+            results, spent = race(state.scorer, incumbents, racing, blocks, state.rules)
+            ended = ended or spent
+            for result in results:
+                state.scored.append(result)
+                state.scorer.journal.note("proposal", partial(_described, result))
+    return ended
 
 
 def _described(scored: Scored) -> dict[str, Any]:
@@ -186,7 +201,23 @@ def _context(state: SearchState, place: int) -> ProposerContext:
         scorer.once,
         of_search(scorer.scores),
         of_search(scorer.objective.failures),
+        learnable_answers(state.task.relevant, state.ids),
     )
+
+
+def learnable_answers(
+    relevant: Mapping[str, frozenset[str]], search: Sequence[str]
+) -> dict[str, frozenset[str]]:
+    """Return the answers of queries of SEARCH that no other query shares.
+
+    Args:
+        relevant: query id -> its relevant documents, of all queries.
+        search: ids of SEARCH.
+    """
+    inside = frozenset(search)
+    outside = [answers for query, answers in relevant.items() if query not in inside]
+    shared = frozenset().union(*outside)
+    return {query: relevant[query] - shared for query in search if not relevant[query] <= shared}
 
 
 def _late(state: SearchState) -> bool:

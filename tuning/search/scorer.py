@@ -65,9 +65,10 @@ class Scorer:
             self.once("documents", key_of(prompt), cost, lambda: None)
             self._prepared.add(key)
 
-    def known(self, prompt: Prompt) -> dict[str, float]:
-        """Return the scores that are known."""
-        return dict(self._scores.get(key_of(prompt), {}))
+    def known(self, prompt: Prompt, query_ids: Sequence[str]) -> dict[str, float]:
+        """Return the scores of these queries that are known; others, of a fold, are not told."""
+        scores = self._scores.get(key_of(prompt), {})
+        return {query: scores[query] for query in query_ids if query in scores}
 
     def once(self, kind: str, key: Any, cost: Cost, work: Any) -> Any:  # noqa: ANN401
         """Charge work and do it once."""

@@ -1,0 +1,111 @@
+"""What a race calls finished, what it sets against what, and what proposers come to know."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from embedder.types import Role
+from tests.arithmetic import SPACE, Arithmetic, task
+from tuning.search.budget import Budget, Meter
+from tuning.search.journal import Journal
+from tuning.search.racing import BUDGET_ENDED, race
+from tuning.search.rounds import learnable_answers, search
+from tuning.search.scorer import Scorer
+from tuning.search.space import Around
+from tuning.search.types import Proposal, ProposerContext, Rules, Scored
+
+IDS = tuple(f"q{at}" for at in range(160))
+BLOCKS = [IDS[at : at + 25] for at in range(0, len(IDS), 25)]
+
+
+def worded(words: str, prompted: bool = True) -> Proposal:
+    around = {Role.QUERY: Around(f"{words} ", "")}
+    return Proposal(SPACE.reworded(SPACE.default, around), "test", words, prompted=prompted)
+
+
+def scorer(objective: Arithmetic, evaluations: int | None = None) -> Scorer:
+    return Scorer(objective, Journal(None, {}), Meter(Budget(evaluations=evaluations)))
+
+
+def test_what_the_budget_cut_off_has_not_finished() -> None:
+    """Four finalists of scifact had seen 25 of 405 queries, for the budget had ended there."""
+    many = [worded(f"word{at}") for at in range(8)]
+    judge = scorer(Arithmetic(spread=0.05), evaluations=160 + 8 * 25 + 60)
+    judge.scores(SPACE.default, IDS)
+    results, _ = race(judge, [Proposal(SPACE.default, "pool")], many, BLOCKS, Rules())
+    assert not any(result.finished for result in results)
+    assert all(len(result.scores) < len(IDS) and result.reason for result in results)
+    assert BUDGET_ENDED in {result.reason for result in results}
+
+
+def test_a_small_budget_takes_few_prompts_to_the_end() -> None:
+    objective = Arithmetic({"good": 0.02}, spread=0.3)
+    many = [*(worded(f"word{at}") for at in range(7)), worded("good")]
+    judge = scorer(objective, evaluations=160 + 500)
+    judge.scores(SPACE.default, IDS)
+    results, spent = race(judge, [Proposal(SPACE.default, "pool")], many, BLOCKS, Rules())
+    assert not spent and any(result.finished for result in results)
+    assert any("worse half" in result.reason for result in results)
+
+
+@dataclass
+class Listener:
+    """Proposes two wordings, and keeps what it is told."""
+
+    context: ProposerContext
+    told: list[Scored] = field(default_factory=list)
+    name: str = "listener"
+    remarks: tuple[str, ...] = ("this could not be tried",)
+
+    def ask(self, n: int) -> list[Proposal]:
+        return [] if len(self.told) > 3 else [worded("good"), worded("better good")]
+
+    def tell(self, results: Sequence[Scored]) -> None:
+        self.told += results
+
+
+def listened(
+    objective: Arithmetic, ids: Sequence[str], judge: Scorer
+) -> tuple[Listener, list[str]]:
+    listeners: list[Listener] = []
+
+    def make(context: ProposerContext) -> Listener:
+        listeners.append(Listener(context))
+        return listeners[-1]
+
+    each = task(objective, {"listener": make})
+    pool = (*each.first_prompts, worded("baseline", prompted=False))
+    state = search(replace(each, first_prompts=pool), ids, judge, lambda state: None)
+    assert state.remarks == ["this could not be tried"]
+    return listeners[0], [each.proposal.how for each in state.finished]
+
+
+def test_a_baseline_in_the_lead_ends_no_wording() -> None:
+    """On a planted objective it ended 94 of 94, so that nobody learned anything of words."""
+    objective = Arithmetic({"good": 0.1, "baseline": 0.4}, spread=0.1)
+    listener, finished = listened(objective, IDS, scorer(objective))
+    assert finished[0] == "baseline" and {"good", "better good"} & {*finished}
+    assert "baseline" not in {result.proposal.how for result in listener.told}
+
+
+def test_scores_of_other_folds_are_not_told() -> None:
+    """With few queries they ranked prompts, and 8 to 13 % of runs on noise found a gain."""
+    objective = Arithmetic({"good": 0.1}, spread=0.1)
+    judge = scorer(objective)
+    for held_out in (SPACE.default, worded("good").prompt):
+        judge.scores(held_out, IDS[:40])
+    listener, _ = listened(objective, IDS[40:], judge)
+    assert listener.told
+    assert all({*result.scores} <= {*IDS[40:]} for result in listener.told)
+
+
+def test_vectors_are_learned_from_answers_that_no_other_query_shares() -> None:
+    relevant = {
+        "a": frozenset("12"),
+        "b": frozenset("3"),
+        "c": frozenset("23"),
+        "d": frozenset("4"),
+    }
+    assert learnable_answers(relevant, ("a", "b", "d")) == {
+        "a": frozenset("1"),
+        "d": frozenset("4"),
+    }
