@@ -106,8 +106,9 @@ def from_json(text: str, channel: str) -> EncoderSpec:
     data = parse_json(text, place)
     if not isinstance(data, dict) or data.get("kind") not in [*_KINDS]:
         raise ValueError(
-            f"the index does not say how channel {channel!r} reads texts; "
-            "search it from Python with retrieval.retriever.Retriever, or choose other channels"
+            f"the index does not say how channel {channel!r} reads texts: choose others of its "
+            "channels (--channels), or say it when its rows are imported (lastword import with "
+            "--model or --embedder); an encoder of your own searches it from Python"
         )
     if "prompt" in data:
         if toml := fill_value(str, data.pop("prompt"), f"{place}: prompt"):

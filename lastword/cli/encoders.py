@@ -139,6 +139,8 @@ def describe_spec(spec: "EncoderSpec") -> str:
     if isinstance(spec, LuceneSpec):
         return f"{spec.language} words by Lucene"
     if isinstance(spec, BM25Spec):
+        if spec.language == "whitespace":
+            return "none: terms between spaces"
         rules = " by the first rules" if spec.analysis == 1 else ""
         return f"{spec.language} words{rules}"
     model = "the bundled model" if spec.model == BUNDLED_NAME else spec.model

@@ -16,7 +16,7 @@ from index.manifest_file import MANIFEST
 from index.segment_builder import SegmentBuilder
 from index.writer import IndexWriter
 from retrieval.build import refuse_complete, remove_unbegun
-from retrieval.exchange.incoming import Incoming, known_channels
+from retrieval.exchange.incoming import Incoming, split_known
 from retrieval.exchange.joined_texts import with_texts
 from retrieval.exchange.options import ExportOptions, ExportReport, ImportOptions, ImportReport
 from retrieval.exchange.out_folder import fill_folder, refuse_replacing
@@ -143,12 +143,14 @@ def import_index(
         if absent:
             remove_unbegun(absent)
         raise
+    by_text, by_terms = split_known(incoming.specs)
     return ImportReport(
         format=format,
         documents=total.pop(""),
         rows=dict(total),
         counts={name: count for name, count in incoming.counts.items() if count},
-        searched_by_text=known_channels(incoming.specs),
+        searched_by_text=by_text,
+        searched_by_terms=by_terms,
     )
 
 

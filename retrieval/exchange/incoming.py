@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from embedder.encoders.bm25 import WHITESPACE, BM25Encoder
-from embedder.encoders.specs import NO_SPEC, post_rules_of
+from embedder.encoders.specs import NO_SPEC, post_rules_of, stored_spec
 from embedder.types import UNIT_TOLERANCE, Encoder, Representation, fingerprint_of, unit_rows
 from index.documents import Document
 from index.live_rows import DocumentBlock
@@ -144,9 +144,16 @@ def _refuse_post(encoder: Encoder) -> None:
         )
 
 
-def known_channels(specs: Sequence[ChannelSpec]) -> tuple[str, ...]:
-    """Return the channels that say how they read texts."""
-    return tuple(spec.name for spec in specs if spec.recipe != NO_SPEC)
+def split_known(specs: Sequence[ChannelSpec]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the channels that are searched by text, and those by terms with spaces between.
+
+    Of the latter nobody said which model or analysis made their terms. A channel that is neither
+    is searched by rows.
+    """
+    by_terms = stored_spec(BM25Encoder(WHITESPACE))
+    known = [spec for spec in specs if spec.recipe != NO_SPEC]
+    terms = tuple(spec.name for spec in known if spec.recipe == by_terms)
+    return tuple(spec.name for spec in known if spec.name not in terms), terms
 
 
 def merged(blocks: Sequence[DocumentBlock]) -> DocumentBlock:

@@ -109,6 +109,8 @@ class ImportReport:
         counts: what did not come over as it was -> how many: "normalized" vectors,
             "other_lengths" of documents, ...
         searched_by_text: channels whose encoder the index knows.
+        searched_by_terms: channels that are searched by terms as the source has them, with spaces
+            between, since nobody said which model or analysis made them.
     """
 
     format: str
@@ -116,3 +118,4 @@ class ImportReport:
     rows: Mapping[str, int]
     counts: Mapping[str, int]
     searched_by_text: tuple[str, ...]
+    searched_by_terms: tuple[str, ...]

@@ -233,7 +233,14 @@ def import_rows(
     _tell(screen, report)
     if report.searched_by_text:
         screen.remark(f'Next: {shell("lastword", "search", out)} "your question"')
-    for name in report.rows.keys() - set(report.searched_by_text):
+    for name in report.searched_by_terms:
+        made, says = ("analysis", "--language") if name == "bm25" else ("model", "--model")
+        screen.remark(
+            f"{name}: which {made} made the terms is not known ({says} says it), so that a query "
+            f"is terms as {source} has them, with spaces between; words of a text may not be among "
+            "them."
+        )
+    for name in report.rows.keys() - {*report.searched_by_text, *report.searched_by_terms}:
         screen.remark(
             f"{name}: which model made the rows is not known, so that they are searched from "
             "Python, by vectors; --model or --embedder says it."

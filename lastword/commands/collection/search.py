@@ -142,6 +142,7 @@ def _search_one(
         tell_unexpanded(engine.retriever.unexpanded, screen)
         _say_what_is_overlooked(engine, [query], screen)
         unfinished = unfinished_text(engine.retriever.index)
+        reason = unfinished or _terms_text(engine)
     data = {
         "query": query,
         "channels": list(hits.channels),
@@ -153,7 +154,7 @@ def _search_one(
         **rerank_facts(reranking),
     }
     if not hits:
-        screen.result(data, f"Nothing found: {unfinished}." if unfinished else "Nothing found.")
+        screen.result(data, f"Nothing found: {reason}." if reason else "Nothing found.")
         return
     screen.result(data, _hits_table(hits))
     screen.remark(", ".join(f"{step} {duration(spent)}" for step, spent in hits.seconds.items()))
@@ -231,6 +232,23 @@ def _say_what_is_overlooked(engine: "SearchEngine", texts: Sequence[str], screen
             f"{engine.path} was made before bm25 knew emoji and the syllables of Korean "
             "words, and does not find them; lastword index makes one that does."
         )
+
+
+def _terms_text(engine: "SearchEngine") -> str:
+    """Say which channels are searched by terms of another program, not by texts; "" where none."""
+    from embedder.encoders.bm25 import WHITESPACE
+    from embedder.encoders.specs import BM25Spec, specs_of
+
+    specs = specs_of(engine.encoders).items()
+    of_terms = [
+        name for name, spec in specs if isinstance(spec, BM25Spec) and spec.language == WHITESPACE
+    ]
+    if not of_terms:
+        return ""
+    return (
+        f"{' and '.join(of_terms)} is searched by terms as they were imported, with spaces "
+        "between; lastword import with --model or --language makes an index of texts"
+    )
 
 
 def check_asked(query: str) -> None:

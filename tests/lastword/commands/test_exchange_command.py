@@ -45,6 +45,42 @@ def test_words_go_out_and_come_back(words: Path, capsys: pytest.CaptureFixture[s
     assert "back.index: 3 documents, 3 rows of bm25." in capsys.readouterr().err
 
 
+def test_terms_of_an_unknown_model_are_not_called_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The index was called searchable by text, though no word of a text is a model's token."""
+    monkeypatch.chdir(tmp_path)
+    line = {"id": "one", "contents": "", "vector": {"\u0120tea": 300, "\u0120green": 20}}
+    Path("rows.jsonl").write_text(json.dumps(line), encoding="utf-8")
+    assert main(["import", "jsonvector", "rows.jsonl", "-o", "my.index"]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "a query is terms as rows.jsonl has them, with spaces between" in said
+    assert "which model made the terms is not known (--model says it)" in said
+    assert "your question" not in said
+    assert main(["search", "my.index", "tea", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["hits"] == []
+    assert main(["search", "my.index", "tea"]) == 0
+    assert "Nothing found: sparse is searched by terms" in capsys.readouterr().out
+    assert main(["search", "my.index", "\u0120tea", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["hits"][0]["id"] == "one"
+    assert main(["info", "my.index"]) == 0
+    assert "terms between spaces" in capsys.readouterr().out
+
+
+def test_vectors_of_an_unknown_model_say_which_command_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The advice was a class of Python."""
+    monkeypatch.chdir(tmp_path)
+    lw.build(HERE, TEXTS).close()
+    assert main(["export", "own.index", "--to", "npy", "-o", "arrays"]) == 0
+    assert main(["import", "npy", "arrays", "-o", "vectors.index"]) == 0
+    capsys.readouterr()
+    assert main(["search", "vectors.index", "tea"]) == 2
+    said = capsys.readouterr().err
+    assert "lastword import with --model or --embedder" in said and said.count("\n") == 1
+
+
 def test_nothing_is_replaced_untold(words: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("out").mkdir()
     Path("out/mine.txt").write_text("mine", encoding="utf-8")

@@ -129,7 +129,8 @@ def test_weights_are_searched_by_terms(index: Path, tmp_path: Path) -> None:
         protobuf.number(len(bare)) + bare + data[first + len(header) :]
     )
     options = ImportOptions(channel="sparse")
-    import_index("ciff", tmp_path / "other.ciff", tmp_path / "back", options=options)
+    report = import_index("ciff", tmp_path / "other.ciff", tmp_path / "back", options=options)
+    assert (report.searched_by_text, report.searched_by_terms) == ((), ("sparse",))
     with Index.open(index) as opened, open_retriever(tmp_path / "back") as retriever:
         texts = {name: " ".join(dict.fromkeys(text.split())) for name, text in queries().items()}
         found = retriever.search(texts, 1000)
