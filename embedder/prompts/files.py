@@ -1,19 +1,18 @@
 """Prompts as TOML files: parse and write."""
 
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from embedder.arguments import check_kind
 from embedder.files.config_file import parse_toml, read_toml
 from embedder.files.typed_values import fill_value, in_short, unknown_key
 from embedder.prompts.method_rules import ContrastRules, Example
 from embedder.prompts.prompt import NOTES, Prompt
 from embedder.prompts.readout_rules import ReadoutRules, SparseRules
 from embedder.prompts.template import PromptVariant, Template, Tokenization
+from embedder.prompts.toml_library import find_file, library_names
 from embedder.role import Role
 
 LIBRARY = Path(__file__).parent / "library"
@@ -61,7 +60,7 @@ class _WordingTable:
 
 def prompt_library() -> list[str]:
     """Return the names of the prompts that come with lastword."""
-    return sorted(path.stem for path in LIBRARY.glob("*.toml"))
+    return library_names(LIBRARY)
 
 
 def load_prompt(name: str | Path) -> Prompt:
@@ -75,19 +74,7 @@ def load_prompt(name: str | Path) -> Prompt:
     >>> lw.load_prompt("prompteol").forms[0].query[0].text
     'This sentence : "{text}" means in one word:"'
     """
-    check_kind(name, str | Path, "prompt", "a name, a path that ends in .toml, or a Prompt")
-    path = Path(name)
-    if path.suffix != ".toml":
-        if str(name) not in prompt_library():
-            near = difflib.get_close_matches(str(name), prompt_library(), n=3, cutoff=0.4)
-            known = ", ".join(near or prompt_library())
-            raise ValueError(
-                f"no prompt is called {str(name)!r}; nearest: {known} "
-                "(a prompt of your own is a path that ends in .toml)"
-            )
-        path = LIBRARY / f"{name}.toml"
-    if not path.is_file():
-        raise ValueError(f"no prompt file at {path}")
+    path = find_file(name, LIBRARY, "prompt")
     return _build_prompt(read_toml(path), str(path), path.resolve().parent)
 
 

@@ -1,6 +1,5 @@
 """Relevance prompts: the question whether a document answers a query, and its two answers."""
 
-import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from embedder.files.config_file import read_toml
 from embedder.files.typed_values import fill_value
 from embedder.prompts.prompt import MAX_NAME
+from embedder.prompts.toml_library import find_file
 
 LIBRARY = Path(__file__).parent / "library"
 DEFAULT = "relevance"
@@ -85,11 +85,6 @@ class RelevancePrompt:
             raise ValueError(f"name must be at most {MAX_NAME} characters that can be shown")
 
 
-def relevance_library() -> list[str]:
-    """Return the names of the relevance prompts that come with lastword."""
-    return sorted(path.stem for path in LIBRARY.glob("*.toml"))
-
-
 def load_relevance_prompt(name: str | Path = DEFAULT) -> RelevancePrompt:
     """Read a relevance prompt of the library by name, or a file by a path that ends in .toml.
 
@@ -97,18 +92,7 @@ def load_relevance_prompt(name: str | Path = DEFAULT) -> RelevancePrompt:
         ValueError: there is none; or names the file, the key, what was expected and what came.
         OSError: it cannot be read.
     """
-    path = Path(name)
-    if path.suffix != ".toml":
-        known = relevance_library()
-        if str(name) not in known:
-            near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.4) or known
-            raise ValueError(
-                f"no relevance prompt is called {str(name)!r}; there is {', '.join(near)} "
-                "(one of your own is a path that ends in .toml)"
-            )
-        path = LIBRARY / f"{name}.toml"
-    if not path.is_file():
-        raise ValueError(f"no relevance prompt at {path}")
+    path = find_file(name, LIBRARY, "relevance prompt")
     data: dict[str, Any] = read_toml(path)
     try:
         prompt: RelevancePrompt = fill_value(RelevancePrompt, data, "")

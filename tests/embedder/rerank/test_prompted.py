@@ -162,7 +162,7 @@ def test_answers_that_begin_alike_are_told_apart_further_on(llama: Path, tmp_pat
 
 
 def test_an_unknown_prompt_or_reranker_names_what_there_is(llama: Path) -> None:
-    with pytest.raises(ValueError, match="no relevance prompt is called 'relevant'; there is rel"):
+    with pytest.raises(ValueError, match="no relevance prompt is called 'relevant'; nearest: rel"):
         load_reranker("prompt:relevant", llama)
     for name in ("prompts", "maxsim:x", "cross-encoder", "cross-encoder:", ""):
         with pytest.raises(ValueError, match="cross-encoder:NAME, prompt"):
