@@ -74,7 +74,8 @@ class Screen:
         """Show a bar with throughput and time left, and one line at the end of what took long.
 
         Where stderr is no terminal there is that line, and one now and then before it. Nothing is
-        left on a terminal of work that failed: the error is then the only line.
+        left on a terminal of work that failed: the error is then the only line. Being told of 0
+        begins the time anew: what was made ready before, as a model, is none of the work.
         """
         if not self.speaks:
             yield lambda done: None
@@ -85,7 +86,8 @@ class Screen:
             task = bars.add_task(visible(heading), total=total, status="")
 
             def advance(done: int) -> None:
-                nonlocal finished, last
+                nonlocal started, finished, last
+                started = started if done else time.perf_counter()
                 finished = done
                 of = "" if total is None else f" of {total:,}"
                 bars.update(task, completed=done)

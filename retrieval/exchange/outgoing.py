@@ -83,6 +83,7 @@ class Outgoing:
         """Yield the documents with their rows, some at a time, and tell how far this is."""
         self.channels |= dict.fromkeys(channels)
         done = 0
+        self._progress(done)  # models that name terms are loaded by now
         for block in live_blocks(self.index, channels):
             yield block
             done += len(block.documents)

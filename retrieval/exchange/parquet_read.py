@@ -31,7 +31,9 @@ def import_arrow() -> tuple[Any, Any]:
         import pyarrow  # type: ignore[import-untyped]
         import pyarrow.parquet  # type: ignore[import-untyped]
     except ImportError as error:
-        raise ValueError(f"Parquet files need pyarrow: pip install pyarrow ({error})") from error
+        raise ValueError(
+            f'Parquet files need pyarrow: pip install "lastword[parquet]" ({error})'
+        ) from error
     return pyarrow, pyarrow.parquet
 
 

@@ -1,10 +1,12 @@
 """Progress moves batch by batch: a slow model reads a text a second, and 256 texts are minutes."""
 
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import lastword as lw
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.encoders.llm import LLMEncoder
 from embedder.models.loading import LLMOptions
@@ -76,6 +78,24 @@ def test_more_passes_than_texts_count_no_more_than_the_texts() -> None:
         for _ in range(4):
             tell_encoded(2)
     assert told == [2, 4, 5, 5]
+
+
+def test_what_is_made_ready_is_none_of_the_work(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An export's documents a second counted the seconds in which its model was loaded."""
+    monkeypatch.setattr("lastword.cli.screen.LONG", 0.0)
+    with Screen(Output()).progress("Writing", 3, "documents") as advance:
+        time.sleep(1)  # as if a model were loaded
+        advance(0)
+        advance(3)
+    said = capsys.readouterr().err.split()
+    assert said[:5] == ["Writing:", "3", "documents", "in", said[4]]
+    assert said[5] == "ms" and int(said[4]) < 900
+    told: list[int] = []
+    with lw.build(None, TEXTS[:5], "bm25") as index:
+        lw.export_index(index.path, "beir", index.path.parent / "beir", progress=told.append)
+    assert told == [0, 5]
 
 
 def test_a_file_of_the_log_hears_of_long_work_before_it_is_over(

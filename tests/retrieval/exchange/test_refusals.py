@@ -2,6 +2,7 @@
 
 import json
 import struct
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -209,6 +210,13 @@ def test_tables(tmp_path: Path, write: Callable[[Path], None], says: str) -> Non
     pytest.importorskip("pyarrow")
     write(tmp_path / "f.parquet")
     refused("parquet", tmp_path / "f.parquet", says)
+
+
+def test_a_missing_pyarrow_is_one_line_that_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # as if it were not installed
+    refused("parquet", tmp_path, 'pip install "lastword[parquet]"')
 
 
 def test_a_model_that_a_file_names_is_not_loaded_untold(tmp_path: Path) -> None:
