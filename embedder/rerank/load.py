@@ -10,7 +10,7 @@ from embedder.checkpoints.named_models import model_place
 from embedder.checkpoints.trust import remember_models
 from embedder.encoders.specs import full_place
 from embedder.models.loading import LLMOptions
-from embedder.rerank.relevance_prompt import DEFAULT, load_relevance_prompt
+from embedder.rerank.relevance_prompt import DEFAULT, RelevancePrompt, load_relevance_prompt
 from embedder.rerank.reranker import PairReranker
 from embedder.types import Encoder
 
@@ -35,8 +35,9 @@ def load_reranker(
             library or a .toml file; or "maxsim", late interaction over the states of its tokens.
         model: for "prompt" and "maxsim": a causal LM by name or folder, or an encoder of one, or
             several by channel, whose weights are then shared. A cross-encoder needs none.
-        options: how a model is run that is loaded here; max_text_tokens also limits what
-            "prompt" and "maxsim" read of a text. Of a model that is shared only that counts.
+        options: how a model is run that is loaded here, and in which form, which a cross-encoder
+            has one of; max_text_tokens also limits what "prompt" and "maxsim" read of a text. Of
+            a model that is shared only that counts.
 
     Raises:
         TypeError: an argument is of another type.
@@ -48,12 +49,10 @@ def load_reranker(
     """
     check_text(rerank, "rerank")
     check_options(options, LLMOptions)
+    prompt = read_rerank(rerank)
     kind, _, name = rerank.partition(":")
-    if kind == CROSS_ENCODER and name:
+    if kind == CROSS_ENCODER:
         return _load_cross_encoder(name, options or LLMOptions())
-    if kind not in ("prompt", "maxsim") or (kind == "maxsim" and ":" in rerank):
-        raise ValueError(f"rerank takes {FORMS}; got {rerank!r}")
-    prompt = load_relevance_prompt(name or DEFAULT) if kind == "prompt" else None
     backbone, resolved = _backbone(rerank, model, options)
     if prompt is None:
         from embedder.rerank.maxsim import MaxSimReranker
@@ -64,7 +63,22 @@ def load_reranker(
     return PromptReranker(backbone, prompt, resolved)
 
 
+def read_rerank(rerank: str) -> RelevancePrompt | None:
+    """Check how a reranker is named, before any model is loaded; return the prompt that it names.
+
+    Raises:
+        ValueError: there is no such reranker or prompt.
+    """
+    kind, _, name = rerank.partition(":")
+    if kind == "prompt":
+        return load_relevance_prompt(name or DEFAULT)
+    if rerank != "maxsim" and not (kind == CROSS_ENCODER and name):
+        raise ValueError(f"rerank takes {FORMS}; got {rerank!r}")
+    return None
+
+
 def _load_cross_encoder(name: str, options: LLMOptions) -> PairReranker:
+    options.variant.check(f"{CROSS_ENCODER}:{name}", ())
     from embedder.rerank.cross_encoder import CrossEncoderReranker
 
     reranker = CrossEncoderReranker.load(name, options.device, options.trust_remote_code)
@@ -92,7 +106,7 @@ def _backbone(
         inner = found[0]
         limit = (options or inner.options).max_text_tokens
         return inner.backbone, replace(inner.options, max_text_tokens=limit)
-    name = full_place(model)
-    backbone, resolved = load_backbone(model_place(name), options or LLMOptions())
-    remember_models([name])
+    name, options = full_place(model), options or LLMOptions()
+    backbone, resolved = load_backbone(model_place(name), options)
+    remember_models([name], options.variant.revision)
     return backbone, resolved

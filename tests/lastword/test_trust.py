@@ -10,9 +10,11 @@ import pytest
 from embedder.checkpoints.trust import ModelAccess, is_hub_name, remember_models, state_folder
 from embedder.checkpoints.variant import ModelVariant
 from embedder.encoders.specs import EncoderSpec, LLMSpec, SbertSpec, known_spec, to_json
+from embedder.models.loading import LLMOptions
 from embedder.prompts.files import load_prompt
 from embedder.prompts.method_rules import RewritingRules
 from embedder.prompts.prompt import Prompt
+from embedder.rerank.load import load_reranker
 from lastword.cli.encoders import model_channels
 from lastword.cli.options import EncoderOptions
 from lastword.main import main
@@ -118,17 +120,35 @@ def test_names_are_files_in_the_users_own_folder(
     assert is_hub_name(HUB) and not is_hub_name(str(tmp_path)) and not is_hub_name("")
 
 
-def test_a_model_that_this_machine_indexed_with_is_known(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep HUB in the cache of the hub, its branch main and its tag v1."""
     from huggingface_hub import constants
 
     cache = tmp_path / "cache"
     place = cache / "models--someone--model"
     (place / "refs").mkdir(parents=True)
-    (place / "refs" / "main").write_text("0" * 40)
+    for name in ("main", "v1"):
+        (place / "refs" / name).write_text("0" * 40)
     save_llama(place / "snapshots" / ("0" * 40))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+
+
+@pytest.mark.usefixtures("cached")
+def test_a_model_that_reranks_is_remembered_with_its_revision() -> None:
+    """One revision was loaded, and the newest, which nobody had named, was trusted from then on."""
+    load_reranker("maxsim", HUB, LLMOptions(variant=ModelVariant(revision="v1")))
+    check_spec(SbertSpec(HUB, variant=ModelVariant(revision="v1")), ModelAccess())
+    with pytest.raises(ValueError, match="add --allow-model someone/model "):
+        check_spec(SbertSpec(HUB), ModelAccess())
+    with pytest.raises(ValueError, match="cross-encoder:someone/model has no revision"):
+        load_reranker(
+            f"cross-encoder:{HUB}", options=LLMOptions(variant=ModelVariant(revision="v1"))
+        )
+
+
+@pytest.mark.usefixtures("cached")
+def test_a_model_that_this_machine_indexed_with_is_known() -> None:
     reading = EncoderOptions(model=HUB, channels="dense", prompt="prompteol")
     recipe = known_spec(model_channels(reading)["dense"])
     assert isinstance(recipe, LLMSpec) and recipe.model == HUB
