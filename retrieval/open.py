@@ -20,6 +20,7 @@ from embedder.encoders.specs import (
 from embedder.models.loading import LLMOptions
 from embedder.types import Encoder
 from index.folder import Index
+from retrieval.fusion import fusion_by_name
 from retrieval.fusion_choice import AUTO
 from retrieval.outside.opening import outside_channels
 from retrieval.outside.specs import read_specs
@@ -65,7 +66,12 @@ def open_retriever(
     outside = read_specs(also)
     index = Index.open(path)
     try:
-        encoders = load_encoders(index, choose_channels(index, channels or (), outside), access)
+        names = choose_channels(index, channels or (), outside)
+        if (
+            isinstance(fusion, str) and fusion != AUTO
+        ):  # a wrong one is told before models are loaded
+            fusion_by_name(fusion, [*names, *outside])
+        encoders = load_encoders(index, names, access)
         with outside_channels(outside, encoders, index.channels) as opened:
             return Retriever(index, encoders, fusion, depth, outside=opened)
     except BaseException:

@@ -1,7 +1,7 @@
 """Options of the commands that rerank, the reranker that they name, and what it did."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
@@ -43,6 +43,23 @@ class RerankOptions:
     ] = ""
 
 
+def check_reranking(chosen: RerankOptions) -> None:
+    """Check the options before any model is loaded.
+
+    Raises:
+        ValueError: they contradict each other, or there is no such reranker or prompt.
+    """
+    if not chosen.rerank:
+        if chosen.rerank_model or chosen.rerank_depth != DEPTH:
+            raise ValueError("--rerank-model and --rerank-depth go with --rerank")
+        return
+    if chosen.rerank_model and chosen.rerank.startswith("cross-encoder:"):
+        raise ValueError("a cross-encoder is named by --rerank alone; leave out --rerank-model")
+    from embedder.rerank.load import read_rerank
+
+    read_rerank(chosen.rerank)
+
+
 def load_reranking(
     chosen: RerankOptions,
     encoders: "Mapping[str, Encoder]",
@@ -52,27 +69,24 @@ def load_reranking(
     """Load what reranks; None where nothing is to.
 
     Args:
-        chosen: the options.
+        chosen: the options, checked.
         encoders: by channel; the first language model among them is shared.
         running: how a model runs that is loaded here.
         screen: shows that one is loaded.
 
     Raises:
-        ValueError: the options contradict each other, or a model cannot be loaded.
+        ValueError: a model cannot be loaded.
     """
     if not chosen.rerank:
-        if chosen.rerank_model or chosen.rerank_depth != DEPTH:
-            raise ValueError("--rerank-model and --rerank-depth go with --rerank")
         return None
-    if chosen.rerank_model and chosen.rerank.startswith("cross-encoder:"):
-        raise ValueError("a cross-encoder is named by --rerank alone; leave out --rerank-model")
+    from embedder.checkpoints.variant import DEFAULT_VARIANT
     from embedder.models.loading import LLMOptions
     from embedder.rerank.load import load_reranker
     from retrieval.rerank.reranking import Reranking
 
     options = LLMOptions(device=running.device, trust_remote_code=running.trust_remote_code)
-    if isinstance(running, ModelChoice):
-        options = running.llm_options()
+    if isinstance(running, ModelChoice):  # whose form, as a revision, is of that model alone
+        options = replace(running.llm_options(), variant=DEFAULT_VARIANT)
     with screen.waiting("Loading the reranker"):
         reranker = load_reranker(chosen.rerank, chosen.rerank_model or encoders, options)
     return Reranking(reranker, chosen.rerank_depth)

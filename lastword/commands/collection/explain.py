@@ -10,7 +10,7 @@ from lastword.cli.feedback import tell_unexpanded
 from lastword.cli.options import IndexPath, Output, Pieces
 from lastword.cli.outside import outside_facts
 from lastword.cli.parse import typed_text
-from lastword.cli.reranking import RerankOptions, load_reranking
+from lastword.cli.reranking import RerankOptions, check_reranking, load_reranking
 from lastword.cli.screen import Screen, one_line, table, visible
 from lastword.commands.collection.search import SearchOptions, check_asked, open_searched
 
@@ -51,6 +51,7 @@ def explain(
     from retrieval.rerank.reranking import explain_reranked
 
     check_asked(query)
+    check_reranking(again)
     screen = Screen(output)
     with open_searched(path, fusing, screen) as engine:
         # A retriever can name pieces, too.

@@ -17,7 +17,13 @@ from lastword.cli.feedback import FeedbackText, tell_unexpanded
 from lastword.cli.options import AUTO, FUSION_HELP, DeviceOptions, IndexPath, Output
 from lastword.cli.outside import Also, outside_facts, tell_joined
 from lastword.cli.parse import typed_text
-from lastword.cli.reranking import RerankOptions, load_reranking, rerank_facts, tell_reranked
+from lastword.cli.reranking import (
+    RerankOptions,
+    check_reranking,
+    load_reranking,
+    rerank_facts,
+    tell_reranked,
+)
 from lastword.cli.screen import Screen, counted, duration, one_line, table
 from lastword.cli.sources import check_folder_of, tell_escaped
 
@@ -92,6 +98,7 @@ def search(
     ] = None,
 ) -> None:
     """Search an index for one query, or for a file of queries."""
+    check_reranking(again)
     if asking.queries is None and asking.run is None and query is not None:
         _search_one(path, query, asking, again, Screen(output))
     elif asking.queries is not None and asking.run is not None and query is None:
@@ -104,7 +111,9 @@ def search(
 def open_searched(path: Path, fusing: SearchOptions, screen: Screen) -> "Iterator[SearchEngine]":
     """Open an index with the encoders of the channels that are searched."""
     from lastword.opening import open_engine
+    from retrieval.feedback.read import read_feedback
 
+    read_feedback(fusing.feedback)  # a wrong one is told before models are loaded
     names = split_names(fusing.channels)
     with screen.loading(fusing.channels), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* is not finished")  # it is said below

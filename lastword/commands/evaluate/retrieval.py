@@ -19,7 +19,7 @@ from lastword.cli.feedback import FeedbackText, tell_unexpanded
 from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output
 from lastword.cli.outside import Also, look_outside, tell_joined, without_channels
 from lastword.cli.parse import full_path
-from lastword.cli.reranking import RerankOptions, load_reranking, rerank_cost
+from lastword.cli.reranking import RerankOptions, check_reranking, load_reranking, rerank_cost
 from lastword.cli.screen import Screen, counted, duration
 from lastword.cli.sources import keep_unchanged
 from lastword.commands.evaluate import datasets as datasets_command
@@ -104,9 +104,12 @@ def retrieval(
     """
     from eval.data.collections import open_collections
     from eval.tasks.retrieval import judge_collections
+    from retrieval.feedback.read import read_feedback
     from retrieval.outside.specs import read_specs
 
     screen = Screen(output)
+    check_reranking(again)
+    read_feedback(judging.feedback)
     collections = open_collections(datasets, judging.split or None)
     surveyed = SurveyedCollections.read(collections, screen)
     outside = read_specs(judging.also or ())

@@ -1,7 +1,9 @@
 """Reranking end to end: search, explain, eval retrieval and compare; and from Python."""
 
+import hashlib
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +155,51 @@ def test_a_wrong_call_is_one_line(
     assert main(["search", str(held), "rock", *options]) == 2
     said = capsys.readouterr()
     assert complaint in said.err and said.err.count("\n") == 1 and not said.out
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--rerank", "prompts"], "rerank takes cross-encoder:NAME"),
+        (["--rerank", "prompt:nowhere.toml"], "no relevance prompt file at nowhere.toml"),
+        (["--rerank-depth", "3"], "go with --rerank"),
+        (["--feedback", "rm4"], "no feedback is called 'rm4'"),
+    ],
+)
+def test_options_are_read_before_a_model_is(
+    options: list[str],
+    complaint: str,
+    beir: Path,
+    held: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A model was loaded, minutes for a large one, before a misspelt option was told."""
+    gone = tmp_path / "gone"
+    shutil.copytree(held, gone)
+    forget_model(gone, tmp_path / "nowhere")
+    calls = [["search", gone, "q"], ["explain", gone, "q", "tea"], ["eval", "retrieval", beir]]
+    for call in calls:
+        model = ["--model", tmp_path / "nowhere"] if call[0] == "eval" else []
+        assert main([*map(str, [*call, *model]), *options]) == 2
+        assert complaint in capsys.readouterr().err
+        assert main([*map(str, [*call, *model])]) == 2  # the model is not there
+        assert str(tmp_path / "nowhere") in capsys.readouterr().err
+    assert main(["search", str(gone), "q", "--fusion", "rrg"]) == 2
+    assert "no fusion is called 'rrg'" in capsys.readouterr().err
+
+
+def forget_model(path: Path, place: Path) -> None:
+    """Name another folder as that of an index's model."""
+    manifest = path / "manifest.json"
+    data = json.loads(manifest.read_text(encoding="utf-8"))
+    for channel in data["content"]["channels"]:
+        recipe = json.loads(channel["recipe"])
+        if "model" in recipe:
+            channel["recipe"] = json.dumps({**recipe, "model": str(place)})
+    text = json.dumps(data["content"], sort_keys=True, ensure_ascii=False).encode()
+    data["checksum"] = hashlib.blake2b(text, digest_size=16).hexdigest()
+    manifest.write_text(json.dumps(data), encoding="utf-8")
 
 
 def test_words_alone_are_reranked_by_a_model_of_its_own(
