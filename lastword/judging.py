@@ -30,7 +30,7 @@ from eval.tasks.retrieval import JudgeOptions, judge
 from eval.tasks.sts import judge as judge_pairs
 from lastword.engine import SearchEngine
 from lastword.opening import Model, choose_encoders, open_engine
-from tuning.objectives.index_objective import JudgedQueries
+from tuning.objectives.judged_queries import JudgedQueries
 from tuning.options import TuningOptions
 from tuning.run import tune_index
 from tuning.search.result import TuningOutcome

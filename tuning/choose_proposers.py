@@ -9,7 +9,7 @@ from embedder.models.chat_client import open_chat
 from embedder.types import Role
 from index.folder import Index
 from tuning.objectives.document_vectors import IndexRows
-from tuning.objectives.index_objective import JudgedQueries
+from tuning.objectives.judged_queries import JudgedQueries
 from tuning.options import AUTO
 from tuning.proposers.baselines import Baselines
 from tuning.proposers.evolve import Evolve

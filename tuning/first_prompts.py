@@ -9,7 +9,7 @@ from embedder.encoders.llm import LLMEncoder
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.template import SLOT, Template
 from embedder.types import Role
-from eval.fusion.sweep import grid
+from eval.fusion.sweep import Setting, grid
 from tuning.search.space import Around, Space
 from tuning.search.types import FIRST_PROMPTS, Proposal
 
@@ -52,8 +52,7 @@ def _genes(
     """Rules of reading; all but the fusion change documents as well as queries."""
     genes: dict[str, tuple[Any, ...]] = {}
     if len(channels) > 1:
-        settings = grid(len(channels), ["minmax"], FUSION_STEP)
-        genes["fusion"] = tuple(setting.text(channels) for setting in settings)
+        genes["fusion"] = tuple(fusion_settings(channels))
     if documents:
         depth = len(encoder.backbone.layers)
         genes["layer"] = (-1, *(-at for at in range(2, min(depth, 8) + 1)))
@@ -62,6 +61,12 @@ def _genes(
         if any(form.query[0].has_placeholder for form in encoder.prompt.forms):
             genes["prepend"] = (None, *((1, stop) for stop in range(2, depth + 1)))
     return genes
+
+
+def fusion_settings(channels: Sequence[str]) -> dict[str, Setting]:
+    """Return the fusions that are tuned, by the text that a prompt names each by."""
+    settings = grid(len(channels), ["minmax"], FUSION_STEP)
+    return {setting.text(channels): setting for setting in settings}
 
 
 def first_proposals(space: Space, others: Sequence[tuple[str, Prompt]]) -> tuple[Proposal, ...]:

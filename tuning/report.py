@@ -9,7 +9,7 @@ from eval.report.figures import figures
 from eval.report.listings import Listing
 from eval.report.page import FOLDER, STYLE, environment
 from eval.report.plots import Plot
-from tuning.objectives.index_objective import JudgedQueries
+from tuning.objectives.judged_queries import JudgedQueries
 from tuning.search.choice import PromptGain
 from tuning.search.result import CHANGE, TuningOutcome
 from tuning.search.types import proposer_title

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from embedder.files.durable import replace_file
 from retrieval.retriever import Retriever
-from tuning.objectives.index_objective import JudgedQueries
+from tuning.objectives.judged_queries import JudgedQueries
 from tuning.options import TuningOptions
 from tuning.outcome import JOURNAL, write_outcome
 from tuning.search.budget import SpentError

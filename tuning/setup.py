@@ -18,13 +18,9 @@ from eval.runs.collection_index import manifest_digest
 from index.folder import Index
 from retrieval.fusion_choice import fusion_for
 from tuning.choose_proposers import ProposerMaterial, choose_proposers
-from tuning.first_prompts import first_proposals, space_of
-from tuning.objectives.index_objective import (
-    IndexObjective,
-    JudgedQueries,
-    PromptEncoder,
-    fed_tokens,
-)
+from tuning.first_prompts import first_proposals, fusion_settings, space_of
+from tuning.objectives.index_objective import IndexObjective, PromptEncoder, fed_tokens
+from tuning.objectives.judged_queries import JudgedQueries
 from tuning.objectives.pooled_objective import PooledObjective, all_documents, pool_documents
 from tuning.options import AUTO, TuningOptions
 from tuning.search.budget import Budget
@@ -105,7 +101,10 @@ def prepare_tuning(
     kinds = [kind.strip() for kind in options.tune.split(",")]
     fusion = fusion_for(AUTO, encoders, index.manifest.fusion)
     space = space_of(reader, kinds, list(encoders), fusion)
-    objective = IndexObjective(index, encoders, data, partial(_encoder_of, encoder))
+    settings = fusion_settings(list(encoders)) if "fusion" in space.genes else {}
+    objective = IndexObjective(
+        index, encoders, data, partial(_encoder_of, encoder), settings=settings
+    )
     material = ProposerMaterial(index, encoder, data, space, folder / "vectors")
     task = TuningTask(
         objective,

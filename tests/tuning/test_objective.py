@@ -1,5 +1,6 @@
 """What tuning scores is what a search ranks: passages, several rows a text, documents read anew."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from embedder.encoders.llm import LLMEncoder
 from embedder.prompts.files import parse_prompt
 from embedder.prompts.prompt import Prompt
 from embedder.types import Encoder, Role
+from eval.fusion.sweep import Setting
 from index.folder import Index
 from index.manifest import Passages
 from retrieval.build import build_index
@@ -19,9 +21,13 @@ from retrieval.options import BuildOptions
 from retrieval.retriever import Retriever
 from tests.models import load_llm
 from tests.synthetic import documents, queries
-from tuning.objectives.index_objective import IndexObjective, JudgedQueries
+from tuning.first_prompts import fusion_settings
+from tuning.objectives.index_objective import IndexObjective
+from tuning.objectives.judged_queries import JudgedQueries
 from tuning.objectives.pooled_objective import PooledDocuments, PooledObjective, pool_documents
-from tuning.search.budget import Cost
+from tuning.search.budget import Budget, Cost, Meter
+from tuning.search.journal import Journal
+from tuning.search.scorer import Scorer
 
 DEPTH = 5
 PLAIN = """
@@ -50,13 +56,17 @@ def build(encoder: LLMEncoder, path: Path, passages: Passages | None) -> dict[st
 
 
 def objective_of(
-    index: Index, encoders: dict[str, Encoder], encoder: LLMEncoder, depth: int = DEPTH
+    index: Index,
+    encoders: dict[str, Encoder],
+    encoder: LLMEncoder,
+    depth: int = DEPTH,
+    settings: Mapping[str, Setting] | None = None,
 ) -> IndexObjective:
     def make_encoder(prompt: Prompt) -> LLMEncoder | AdaptedEncoder:
         return encoder_of(encoder.backbone, prompt, encoder.options)
 
     data = JudgedQueries(queries(4), {query: {"d1": 1} for query in queries(4)})
-    return IndexObjective(index, encoders, data, make_encoder, depth)
+    return IndexObjective(index, encoders, data, make_encoder, depth, settings)
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
@@ -73,6 +83,28 @@ def test_channels_are_cut_to_the_depth_that_a_search_fuses(prompt: str, tmp_path
         runs = [*retriever.channel_runs(queries(4), DEPTH).values()]
         assert objective.run(encoder.prompt, list(queries(4))) == retriever.fuse(runs)
         assert all(len(scores) == DEPTH for scores in runs[0].values())
+
+
+def test_every_fusion_is_known_from_one_reading(tmp_path: Path) -> None:
+    """A query was read again for each of 22 fusions, which took 47 seconds."""
+    encoder = read_prompt(PLAIN)
+    encoders = build(encoder, tmp_path / "i", None)
+    settings = fusion_settings(list(encoders))
+    prompts = [replace(encoder.prompt, fusion=fusion) for fusion in settings]
+    with Index.open(tmp_path / "i") as index:
+        fused = objective_of(index, encoders, encoder)
+        swept = objective_of(index, encoders, encoder, settings=settings)
+        scorer = Scorer(swept, Journal(None, {}), Meter(Budget()))
+        ids = list(queries(4))
+        costs = []
+        for prompt in prompts:
+            costs.append(scorer.cost(prompt, ids))
+            scores = scorer.scores(prompt, ids)
+            assert scores == pytest.approx(fused([prompt], ids)[0], abs=1e-12)
+        assert costs[0] == swept.query_cost(prompts[0], ids)
+        assert {*costs[1:]} == {Cost(evaluations=4)}
+        again = Scorer(swept, Journal(None, {}), Meter(Budget()))
+        assert again.joint_cost(prompts, ids) == replace(costs[0], evaluations=4 * len(prompts))
 
 
 @pytest.mark.parametrize("passages", [None, Passages(4)])

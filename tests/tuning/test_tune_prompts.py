@@ -21,7 +21,7 @@ from index.folder import Index
 from lastword.main import main
 from retrieval.open import load_encoders
 from tests.lastword.commands.test_tune_command import TOPICS
-from tuning.objectives.index_objective import JudgedQueries
+from tuning.objectives.judged_queries import JudgedQueries
 from tuning.options import TuningOptions
 from tuning.outcome import apply_prompt
 from tuning.setup import TuningSetup, prepare_tuning

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from embedder.types import Representation
 from index.folder import Index
-from tuning.objectives.index_objective import JudgedQueries
+from tuning.objectives.judged_queries import JudgedQueries
 
 DENSE = "dense"
 NEAREST = 12

@@ -4,8 +4,7 @@ Documents are not encoded again, so a candidate costs the tokens of the queries 
 """
 
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import islice
 
 import numpy as np
@@ -15,14 +14,17 @@ from embedder.encoders.adapted import AdaptedEncoder
 from embedder.encoders.llm import LLMEncoder
 from embedder.prompts.prompt import Prompt
 from embedder.types import Encoder, Role
-from eval.data.qrels import Qrels
+from eval.fusion.sweep import Setting
 from eval.measures.measures import evaluate
 from index.folder import Index
 from retrieval.fusion_choice import AUTO, choose_fusion
 from retrieval.pseudo_queries import needs_query_mean
 from retrieval.retriever import Retriever
 from retrieval.run import Run, ranked
+from tuning.objectives.judged_queries import JudgedQueries
+from tuning.objectives.swept_scores import SweptScores
 from tuning.search.budget import Cost
+from tuning.search.space import key_of
 from tuning.search.types import Failure, Scores
 
 SHOWN_FAILURES = 20
@@ -31,63 +33,6 @@ DEPTH = 1000
 
 PromptEncoder = LLMEncoder | AdaptedEncoder
 """An encoder that reads texts through a prompt, which can be tuned."""
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedQueries:
-    """Queries with their judgements.
-
-    Attributes:
-        queries: query id -> text; all of them are judged, with something relevant.
-        qrels: judgements of these queries.
-        measure: by which they are judged, e.g. nDCG@10; in 0..1.
-    """
-
-    queries: Mapping[str, str]
-    qrels: Qrels
-    measure: str = "nDCG@10"
-
-    @staticmethod
-    def of(queries: Mapping[str, str], qrels: Qrels, measure: str = "nDCG@10") -> "JudgedQueries":
-        """Take the queries that are judged and have something relevant.
-
-        Raises:
-            ValueError: there is none, or a judged query has no text.
-        """
-        judged = {query for query, gains in qrels.items() if max(gains.values(), default=0) > 0}
-        missing = sorted(judged - queries.keys())
-        if missing:
-            raise ValueError(
-                f"{len(missing)} judged queries have no text, e.g. {missing[0]!r}; "
-                "give the queries that the judgements are of"
-            )
-        if not judged:
-            raise ValueError("no query is judged to have a relevant document")
-        texts = {query: text for query, text in queries.items() if query in judged}
-        return JudgedQueries(texts, {query: qrels[query] for query in texts}, measure)
-
-    def answered_in(self, index: Index) -> "JudgedQueries":
-        """Keep the queries that have a relevant document in an index; the others score 0 always.
-
-        Raises:
-            ValueError: there is none.
-        """
-        known = set(index.ids())
-        answered = {query for query in self.queries if self.relevant_of(query) & known}
-        if not answered:
-            raise ValueError(f"{index.path} has none of the documents that are judged relevant")
-        queries = {query: text for query, text in self.queries.items() if query in answered}
-        return JudgedQueries(queries, {query: self.qrels[query] for query in queries}, self.measure)
-
-    @property
-    def relevant(self) -> dict[str, frozenset[str]]:
-        """Query id -> its relevant documents."""
-        return {query: self.relevant_of(query) for query in self.qrels}
-
-    def relevant_of(self, query_id: str) -> frozenset[str]:
-        """Return the relevant documents of a query."""
-        gains = self.qrels[query_id].items()
-        return frozenset(document for document, gain in gains if gain > 0)
 
 
 class IndexObjective:
@@ -100,6 +45,7 @@ class IndexObjective:
         tuned: those of the channels whose encoder reads a prompt.
         encoder: prompt -> encoder; the last ones are kept.
         depth: documents of each channel that are fused.
+        settings: fusions that are tuned, by the text that prompts name them by.
     """
 
     def __init__(
@@ -109,6 +55,7 @@ class IndexObjective:
         data: JudgedQueries,
         make_encoder: Callable[[Prompt], PromptEncoder],
         depth: int = DEPTH,
+        settings: Mapping[str, Setting] | None = None,
     ) -> None:
         """Take an index and the encoders of its channels.
 
@@ -119,6 +66,7 @@ class IndexObjective:
             make_encoder: makes the encoder of another prompt, of the model that reads the index;
                 raises ValueError where the model cannot be read with it.
             depth: documents of each channel that are fused.
+            settings: fusions that are tuned, by the text that prompts name them by.
         """
         self.index, self.data, self.channels = index, data, tuple(encoders)
         self.tuned = tuple(
@@ -126,11 +74,23 @@ class IndexObjective:
         )
         self.encoder = lru_cache(KEPT_ENCODERS)(make_encoder)
         self.depth = depth
+        self.settings = dict(settings or {})
         self._encoders = dict(encoders)
+        self._swept = SweptScores(self.settings, data)
 
     def __call__(self, prompts: Sequence[Prompt], query_ids: Sequence[str]) -> Scores:
         """Return (prompts, queries) scores."""
-        return np.array([self.judge(self.run(prompt, query_ids), query_ids) for prompt in prompts])
+        return np.array([self._scores(prompt, query_ids) for prompt in prompts])
+
+    def _scores(self, prompt: Prompt, query_ids: Sequence[str]) -> Scores:
+        if prompt not in self._swept:
+            return self.judge(self.run(prompt, query_ids), query_ids)
+        retriever = self.retriever(prompt, self.index)
+        return self._swept.scores(prompt, query_ids, partial(self.channel_runs, retriever))
+
+    def reading_key(self, prompt: Prompt) -> str:
+        """Return what a query is read by: prompts that differ in fusion alone read it alike."""
+        return prompt.hash if prompt in self._swept else key_of(prompt)
 
     def cost(self, prompt: Prompt, query_ids: Sequence[str]) -> Cost:
         """Count the tokens of queries in their prompt.
@@ -199,7 +159,7 @@ class IndexObjective:
         query_ids: Sequence[str],
         among: Set[str] | None = None,
     ) -> Run:
-        """Search the tuned channels, and fuse them with the others as the prompt says.
+        """Search all channels, and fuse them as the prompt says.
 
         Args:
             retriever: of the tuned channels.
@@ -207,6 +167,15 @@ class IndexObjective:
             query_ids: of the queries.
             among: documents that the other channels may return; None is all.
         """
+        runs = self.channel_runs(retriever, query_ids, among)
+        fusion = choose_fusion(AUTO, self.channels, (prompt.fusion,))
+        whole = Retriever(self.index, self._encoders, fusion, self.depth, any_query_prompt=True)
+        return whole.fuse(list(runs.values()))
+
+    def channel_runs(
+        self, retriever: Retriever, query_ids: Sequence[str], among: Set[str] | None = None
+    ) -> dict[str, Run]:
+        """Search each channel, in their order: arguments as of `search`."""
         queries = {query: self.data.queries[query] for query in query_ids}
         runs = retriever.channel_runs(queries, self.depth)
         for name, run in self.fixed_runs.items():
@@ -218,9 +187,7 @@ class IndexObjective:
                 }
                 for query in query_ids
             }
-        fusion = choose_fusion(AUTO, self.channels, (prompt.fusion,))
-        whole = Retriever(self.index, self._encoders, fusion, self.depth, any_query_prompt=True)
-        return whole.fuse([runs[name] for name in self.channels])
+        return {name: runs[name] for name in self.channels}
 
     @cached_property
     def fixed_runs(self) -> Mapping[str, Run]:

@@ -8,7 +8,7 @@ that is chosen is judged on the whole collection.
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,8 +24,10 @@ from index.folder import Index
 from retrieval.build import build_index
 from retrieval.options import BuildOptions, ChannelOptions
 from retrieval.passages import passage_text, spans
+from retrieval.retriever import Retriever
 from retrieval.run import Run, ranked
 from tuning.objectives.index_objective import IndexObjective, PromptEncoder, fed_tokens
+from tuning.objectives.swept_scores import SweptScores
 from tuning.search.budget import Cost
 from tuning.search.types import Failure, Scores
 
@@ -116,11 +118,24 @@ class PooledObjective:
         self._folder: Path | None = None
         self._pool: tuple[str, Index] | None = None
         self._charged: dict[str, int] = {}
+        self._swept = SweptScores(inner.settings, inner.data)
 
     def __call__(self, prompts: Sequence[Prompt], query_ids: Sequence[str]) -> Scores:
         """Return (prompts, queries) scores."""
-        runs = (self.run(prompt, query_ids) for prompt in prompts)
-        return np.array([self.inner.judge(run, query_ids) for run in runs])
+        return np.array([self._scores(prompt, query_ids) for prompt in prompts])
+
+    def _scores(self, prompt: Prompt, query_ids: Sequence[str]) -> Scores:
+        if prompt not in self._swept:
+            return self.inner.judge(self.run(prompt, query_ids), query_ids)
+
+        def search(ids: Sequence[str]) -> Mapping[str, Run]:
+            return self.inner.channel_runs(self._retriever(prompt), ids, self._among(prompt))
+
+        return self._swept.scores(prompt, query_ids, search)
+
+    def reading_key(self, prompt: Prompt) -> str:
+        """Return what a query is read by, as the objective on the index does."""
+        return self.inner.reading_key(prompt)
 
     def cost(self, prompt: Prompt, query_ids: Sequence[str]) -> Cost:
         """Count the tokens of queries in their prompt; documents are apart, see `preparation`."""
@@ -145,11 +160,17 @@ class PooledObjective:
 
     def run(self, prompt: Prompt, query_ids: Sequence[str]) -> Run:
         """Search the documents for queries under a prompt."""
+        return self.inner.search(self._retriever(prompt), prompt, query_ids, self._among(prompt))
+
+    def _retriever(self, prompt: Prompt) -> Retriever:
         if self._are_held(prompt):
-            return self.inner.run(prompt, query_ids)
+            return self.inner.retriever(prompt, self.inner.index)
         encoder, (key, _) = self._encoder(prompt), self.preparation(prompt)
-        retriever = self.inner.retriever(prompt, self._index(key, encoder), encoder)
-        return self.inner.search(retriever, prompt, query_ids, self.documents.ids)
+        return self.inner.retriever(prompt, self._index(key, encoder), encoder)
+
+    def _among(self, prompt: Prompt) -> frozenset[str] | None:
+        """Return the documents that other channels may return; None is all."""
+        return None if self._are_held(prompt) else self.documents.ids
 
     def _are_held(self, prompt: Prompt) -> bool:
         return self.documents.whole and self.inner.holds(prompt)

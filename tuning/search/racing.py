@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tuning.search.budget import Cost, SpentError
+from tuning.search.budget import SpentError
 from tuning.search.scorer import Scorer
 from tuning.search.types import Proposal, Rules, Scored, Scores
 
@@ -78,8 +78,8 @@ def _halve(
 ) -> None:
     """Drop the worse half where the budget does not take all that are left to the end."""
     alive = [runner for runner in runners if not runner.reason]
-    costs = (scorer.cost(runner.proposal.prompt, everything) for runner in alive)
-    if len(alive) < 2 or scorer.meter.fits(sum(costs, Cost())):
+    prompts = [runner.proposal.prompt for runner in alive]
+    if len(alive) < 2 or scorer.meter.fits(scorer.joint_cost(prompts, everything)):
         return
     alive.sort(key=lambda runner: -float(scorer.scores(runner.proposal.prompt, seen).mean()))
     for runner in alive[(len(alive) + 1) // 2 :]:

@@ -147,12 +147,12 @@ def _use(state: SearchState, proposer: Proposer, report: ReportRound) -> None:
 
 
 def _race_round(state: SearchState, candidates: list[Proposal]) -> bool:
-    """Race words and baselines, and note their results; return whether the budget ended."""
+    """Race baselines and words, and note their results; return whether the budget ended."""
     blocks = [
         state.ids[at : at + state.rules.block] for at in range(0, len(state.ids), state.rules.block)
     ]
     ended = False
-    for prompted in (True, False):
+    for prompted in (False, True):  # baselines first: they are few
         racing = [proposal for proposal in candidates if proposal.prompted == prompted]
         if racing:
             incumbents = state.incumbents(prompted)

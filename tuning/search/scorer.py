@@ -1,7 +1,9 @@
 """Scores of prompts: charged, journaled, and never computed twice."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from embedder.prompts.prompt import Prompt
 from tuning.search.budget import NOTHING, Cost, Meter
 from tuning.search.journal import Journal
 from tuning.search.space import key_of
-from tuning.search.types import Objective, Prepares, Scores
+from tuning.search.types import Objective, Prepares, ReadsAlike, Scores
 
 
 class Scorer:
@@ -24,6 +26,7 @@ class Scorer:
         self.objective, self.journal, self.meter = objective, journal, meter
         self.hits = 0
         self._scores: dict[str, dict[str, float]] = {}
+        self._read: dict[str, set[str]] = defaultdict(set)  # reading key -> query ids
         self._prepared: set[str] = set()
 
     def scores(self, prompt: Prompt, query_ids: Sequence[str]) -> Scores:
@@ -40,8 +43,9 @@ class Scorer:
             self._prepare(prompt)
             key = [key_of(prompt), _digest(missing)]
             work = lambda: self.objective([prompt], missing)[0].tolist()  # noqa: E731
-            values = self.once("scores", key, self.objective.cost(prompt, missing), work)
+            values = self.once("scores", key, self._scoring(prompt, missing), work)
             known.update(zip(missing, values, strict=True))
+            self._read[self._reading_key(prompt)].update(missing)
         return np.array([known[query] for query in query_ids], dtype=np.float64)
 
     def cost(self, prompt: Prompt, query_ids: Sequence[str]) -> Cost:
@@ -50,7 +54,25 @@ class Scorer:
         missing = [query for query in query_ids if query not in known]
         if not missing:
             return NOTHING
-        return self.objective.cost(prompt, missing) + self._preparing(prompt)[1]
+        return self._scoring(prompt, missing) + self._preparing(prompt)[1]
+
+    def joint_cost(self, prompts: Sequence[Prompt], query_ids: Sequence[str]) -> Cost:
+        """Return the cost of the scores of several prompts; what they share is counted once."""
+        first = {self._reading_key(prompt): prompt for prompt in reversed(prompts)}.values()
+        cost = sum((self.cost(prompt, query_ids) for prompt in first), NOTHING)
+        missing = (len({*query_ids} - self.known(prompt, query_ids).keys()) for prompt in prompts)
+        return replace(cost, evaluations=sum(missing))
+
+    def _scoring(self, prompt: Prompt, query_ids: Sequence[str]) -> Cost:
+        """Return the cost of scores; queries that were read for another prompt cost no tokens."""
+        read = self._read[self._reading_key(prompt)]
+        unread = self.objective.cost(prompt, [query for query in query_ids if query not in read])
+        return replace(unread, evaluations=len(query_ids))
+
+    def _reading_key(self, prompt: Prompt) -> str:
+        if isinstance(self.objective, ReadsAlike):
+            return self.objective.reading_key(prompt)
+        return key_of(prompt)
 
     def _preparing(self, prompt: Prompt) -> tuple[str, Cost]:
         """Return the key of the documents that a prompt needs encoded, and what is still to pay."""

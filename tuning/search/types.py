@@ -117,6 +117,15 @@ class Prepares(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsAlike(Protocol):
+    """An objective that reads a query once for several prompts, so that it is paid for once."""
+
+    def reading_key(self, prompt: Prompt) -> str:
+        """Tell what a query is read by: prompts of the same key need one reading."""
+        ...
+
+
 Once = Callable[[str, Any, Cost, Callable[[], Any]], Any]
 """Charges work and does it once, however often a run is taken up (see `Journal.once`)."""
 

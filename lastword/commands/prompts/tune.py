@@ -13,7 +13,7 @@ from tuning.options import TuningOptions
 
 if TYPE_CHECKING:
     from index.folder import Index
-    from tuning.objectives.index_objective import JudgedQueries
+    from tuning.objectives.judged_queries import JudgedQueries
     from tuning.search.rounds import SearchState
     from tuning.setup import TuningSetup
 
@@ -124,7 +124,7 @@ def tune(
         outcome_tables,
     )
     from retrieval.pseudo_queries import lacking_text
-    from tuning.objectives.index_objective import JudgedQueries
+    from tuning.objectives.judged_queries import JudgedQueries
     from tuning.outcome import PROMPT_FILE, REPORT, apply_prompt, write_outcome
     from tuning.run import default_folder, run_search
     from tuning.setup import estimate_cost

@@ -12,7 +12,7 @@ from embedder.checkpoints.bundled import BUNDLED_MODEL
 from index.manifest_file import read_manifest, write_manifest
 from lastword.main import main
 from tuning.objectives.document_vectors import IndexRows
-from tuning.objectives.index_objective import JudgedQueries
+from tuning.objectives.judged_queries import JudgedQueries
 
 WORDS = "tea key rock lava cat road lamp rain ship bell corn glass".split()
 

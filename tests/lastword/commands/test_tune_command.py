@@ -18,7 +18,8 @@ from retrieval.fusion import fusion_by_name
 from retrieval.open import load_encoders
 from retrieval.retriever import Retriever
 from tuning.choose_proposers import NAMES
-from tuning.objectives.index_objective import IndexObjective, JudgedQueries
+from tuning.objectives.index_objective import IndexObjective
+from tuning.objectives.judged_queries import JudgedQueries
 from tuning.objectives.pooled_objective import PooledObjective, all_documents
 from tuning.options import TuningOptions
 from tuning.outcome import apply_prompt

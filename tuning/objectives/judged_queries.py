@@ -1,0 +1,64 @@
+"""Queries with their judgements, as tuning takes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from eval.data.qrels import Qrels
+from index.folder import Index
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedQueries:
+    """Queries with their judgements.
+
+    Attributes:
+        queries: query id -> text; all of them are judged, with something relevant.
+        qrels: judgements of these queries.
+        measure: by which they are judged, e.g. nDCG@10; in 0..1.
+    """
+
+    queries: Mapping[str, str]
+    qrels: Qrels
+    measure: str = "nDCG@10"
+
+    @staticmethod
+    def of(queries: Mapping[str, str], qrels: Qrels, measure: str = "nDCG@10") -> "JudgedQueries":
+        """Take the queries that are judged and have something relevant.
+
+        Raises:
+            ValueError: there is none, or a judged query has no text.
+        """
+        judged = {query for query, gains in qrels.items() if max(gains.values(), default=0) > 0}
+        missing = sorted(judged - queries.keys())
+        if missing:
+            raise ValueError(
+                f"{len(missing)} judged queries have no text, e.g. {missing[0]!r}; "
+                "give the queries that the judgements are of"
+            )
+        if not judged:
+            raise ValueError("no query is judged to have a relevant document")
+        texts = {query: text for query, text in queries.items() if query in judged}
+        return JudgedQueries(texts, {query: qrels[query] for query in texts}, measure)
+
+    def answered_in(self, index: Index) -> "JudgedQueries":
+        """Keep the queries that have a relevant document in an index; the others score 0 always.
+
+        Raises:
+            ValueError: there is none.
+        """
+        known = set(index.ids())
+        answered = {query for query in self.queries if self.relevant_of(query) & known}
+        if not answered:
+            raise ValueError(f"{index.path} has none of the documents that are judged relevant")
+        queries = {query: text for query, text in self.queries.items() if query in answered}
+        return JudgedQueries(queries, {query: self.qrels[query] for query in queries}, self.measure)
+
+    @property
+    def relevant(self) -> dict[str, frozenset[str]]:
+        """Query id -> its relevant documents."""
+        return {query: self.relevant_of(query) for query in self.qrels}
+
+    def relevant_of(self, query_id: str) -> frozenset[str]:
+        """Return the relevant documents of a query."""
+        gains = self.qrels[query_id].items()
+        return frozenset(document for document, gain in gains if gain > 0)
