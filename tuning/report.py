@@ -195,6 +195,7 @@ def _costs(facts: TuningFacts) -> Listing:
         ("budget", str(facts.setup.budget)),
         ("tokens", f"{outcome.spent.tokens:,}"),
         ("calls of a chat model", f"{outcome.spent.calls:,}"),
+        ("tokens of the chat model", f"{outcome.spent.chat_tokens:,}"),
         ("prompts times queries", f"{outcome.spent.evaluations:,}"),
         ("scores known before, free", f"{outcome.hits:,}"),
         ("wall time", f"{facts.seconds:,.0f} s"),

@@ -1,7 +1,8 @@
 """Chat models that propose or judge: loaded here, or behind an OpenAI-compatible address."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 from embedder.inputs.conversation import Turn
 from embedder.models.generation import GenerationOptions, Generator
@@ -10,6 +11,15 @@ from embedder.remote.http_client import TIMEOUT, JsonClient, ServerError
 KEYS = ("LASTWORD_API_KEY", "OPENAI_API_KEY")
 _SCHEMES = ("http://", "https://")
 TEMPERATURE = 1.0
+TEMPLATE_TOKENS = 256  # that a chat template may put around turns, at most; ours take 4 to 40
+
+
+@dataclass(frozen=True, slots=True)
+class ChatAnswer:
+    """An answer, and the tokens that were read and written for it."""
+
+    text: str
+    tokens: int
 
 
 class Chat(Protocol):
@@ -29,6 +39,43 @@ class Chat(Protocol):
         ...
 
 
+@runtime_checkable
+class CountingChat(Chat, Protocol):
+    """A chat model that knows how many tokens a question takes, its answer included."""
+
+    def token_bound(self, turns: Sequence[Turn], most_tokens: int) -> int:
+        """Return how many an answer of most_tokens takes at most, without asking."""
+        ...
+
+    def counted_answer(self, turns: Sequence[Turn], seed: int, most_tokens: int) -> ChatAnswer:
+        """Answer as `answer` does, and count."""
+        ...
+
+
+def token_bound(chat: Chat, turns: Sequence[Turn], most_tokens: int) -> int:
+    """Return how many tokens a question takes at most, its answer included.
+
+    Of a model whose tokenizer is elsewhere a token is taken for a byte: no tokenizer at hand makes
+    more of them than that, but for what its chat template puts around the turns.
+    """
+    if isinstance(chat, CountingChat):
+        return chat.token_bound(turns, most_tokens)
+    return byte_bound(turns, most_tokens)
+
+
+def byte_bound(turns: Sequence[Turn], most_tokens: int) -> int:
+    """Take a token for each byte of the turns, what a template adds, and the longest answer."""
+    size = sum(len(turn.text.encode("utf-8", "replace")) for turn in turns)
+    return size + TEMPLATE_TOKENS + most_tokens
+
+
+def counted_answer(chat: Chat, turns: Sequence[Turn], seed: int, most_tokens: int) -> ChatAnswer:
+    """Ask, and count; where nobody counts it is the bound."""
+    if isinstance(chat, CountingChat):
+        return chat.counted_answer(turns, seed, most_tokens)
+    return ChatAnswer(chat.answer(turns, seed, most_tokens), token_bound(chat, turns, most_tokens))
+
+
 class GeneratorChat:
     """A causal LM in this process."""
 
@@ -37,8 +84,17 @@ class GeneratorChat:
 
     def answer(self, turns: Sequence[Turn], seed: int, most_tokens: int) -> str:
         """Return the answer; the same seed gives the same."""
+        return self.counted_answer(turns, seed, most_tokens).text
+
+    def token_bound(self, turns: Sequence[Turn], most_tokens: int) -> int:
+        """Count the question, and take the longest answer."""
+        return self._generator.count_tokens(turns) + most_tokens
+
+    def counted_answer(self, turns: Sequence[Turn], seed: int, most_tokens: int) -> ChatAnswer:
+        """Return the answer, and the tokens of both."""
         options = GenerationOptions(max_new_tokens=most_tokens, temperature=TEMPERATURE, seed=seed)
-        return self._generator.generate([turns], options)[0]
+        answer = self._generator.answers([turns], options)[0]
+        return ChatAnswer(answer.text, self._generator.count_tokens(turns) + answer.tokens)
 
 
 class AddressChat:
@@ -59,6 +115,17 @@ class AddressChat:
 
     def answer(self, turns: Sequence[Turn], seed: int, most_tokens: int) -> str:
         """Return the first choice."""
+        return self._ask(turns, seed, most_tokens).text
+
+    def token_bound(self, turns: Sequence[Turn], most_tokens: int) -> int:
+        """Take a token for each byte of the question, and the longest answer."""
+        return byte_bound(turns, most_tokens)
+
+    def counted_answer(self, turns: Sequence[Turn], seed: int, most_tokens: int) -> ChatAnswer:
+        """Return the first choice, and the tokens that the server counted; else the bound."""
+        return self._ask(turns, seed, most_tokens)
+
+    def _ask(self, turns: Sequence[Turn], seed: int, most_tokens: int) -> ChatAnswer:
         body: dict[str, Any] = {
             "messages": [{"role": turn.role, "content": turn.text} for turn in turns],
             "seed": seed,
@@ -76,7 +143,13 @@ class AddressChat:
         except (KeyError, IndexError, TypeError) as error:
             address = self._client.address
             raise ValueError(f"{address} gave no answer: {str(answer)[:200]}") from error
-        return text if isinstance(text, str) else ""  # null where thinking took all tokens
+        bound = self.token_bound(turns, most_tokens)
+        usage = answer.get("usage")
+        used = usage.get("total_tokens") if isinstance(usage, dict) else None
+        if type(used) is not int or not 0 <= used <= bound:
+            used = bound
+        # The text is null where thinking took all tokens.
+        return ChatAnswer(text if isinstance(text, str) else "", used)
 
 
 def open_chat(named: str) -> Chat:

@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class GeneratedAnswer:
+    """An answer without surrounding white space, and how many tokens were generated for it."""
+
+    text: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationOptions:
     """How an answer is generated.
 
@@ -117,9 +125,13 @@ class Generator:
                 the model's context together with its answer.
             MemoryError: one conversation alone is too much for the device.
         """
-        tokenizer = self.backbone.tokenizer
-        with lock_of(tokenizer):
-            rows = [conversation.prompt_ids(turns, tokenizer) for turns in conversations]
+        return [answer.text for answer in self.answers(conversations, options)]
+
+    def answers(
+        self, conversations: Sequence[Sequence[Turn]], options: GenerationOptions
+    ) -> list[GeneratedAnswer]:
+        """Answer conversations as `generate` does, and count what was generated."""
+        rows = self._ids(conversations)
         self._check_room(rows, options)
         seeds = [own_seed(turns, options.seed) for turns in conversations]
         start = SharedPrefix()
@@ -130,7 +142,7 @@ class Generator:
             lengths = [len(rows[place]) for place in waiting]
             return plan(lengths, options.max_new_tokens, self._budget.tokens)[0]
 
-        def run(batch: NDArray[np.int64]) -> dict[int, str]:
+        def run(batch: NDArray[np.int64]) -> dict[int, GeneratedAnswer]:
             written = self._generate(
                 start, [rows[i] for i in batch], [seeds[i] for i in batch], options
             )
@@ -139,6 +151,15 @@ class Generator:
         batches = self._budget.run_batches([len(row) for row in rows], choose, lambda _: [run])
         answers = {place: answer for batch in batches for place, answer in batch.items()}
         return [answers[place] for place in range(len(rows))]
+
+    def count_tokens(self, turns: Sequence[Turn]) -> int:
+        """Count the tokens of a conversation that are read before it is answered."""
+        return len(self._ids([turns])[0])
+
+    def _ids(self, conversations: Sequence[Sequence[Turn]]) -> list[list[int]]:
+        tokenizer = self.backbone.tokenizer
+        with lock_of(tokenizer):
+            return [conversation.prompt_ids(turns, tokenizer) for turns in conversations]
 
     def truncate(self, text: str, limit: int) -> str:
         """Return a text, or what its first `limit` tokens say where it has more."""
@@ -154,7 +175,7 @@ class Generator:
         rows: list[list[int]],
         seeds: list[int],
         options: GenerationOptions,
-    ) -> list[str]:
+    ) -> list[GeneratedAnswer]:
         ids, mask = left_pad(rows, start.length)
         device = self.backbone.device
         stop = (*options.stop, conversation.BLANK_LINE) if not self.chat else options.stop
@@ -174,12 +195,12 @@ class Generator:
             )
         return [self._answer(row, stop) for row in out[:, ids.shape[1] :].tolist()]
 
-    def _answer(self, ids: list[int], stop: Sequence[str]) -> str:
+    def _answer(self, ids: list[int], stop: Sequence[str]) -> GeneratedAnswer:
         end = next((at for at, token in enumerate(ids) if token in self._ends), len(ids))
         text = _decode(self.backbone.tokenizer, ids[:end])
         for string in stop:
             text = text.split(string, 1)[0]
-        return text.strip()
+        return GeneratedAnswer(text.strip(), min(end + 1, len(ids)))  # with the one that ends it
 
     def _check_room(self, rows: list[list[int]], options: GenerationOptions) -> None:
         context = context_length(self.backbone.model)

@@ -26,5 +26,5 @@ def test_an_outcome_prints_verdict_prompts_tests_and_costs() -> None:
     assert max(map(len, prompts)) < 200
     gains = [*outcome.selected, *([outcome.confirmed] if outcome.confirmed else [])]
     assert gains and sum(f"{gain.gain:+.4f}" in tested[0] for gain in gains) == len(gains)
-    assert f"spent: {outcome.spent.tokens:,} tokens, 0 calls, " in costs
+    assert f"spent: {outcome.spent.tokens:,} tokens, {outcome.spent.evaluations:,} evalu" in costs
     assert repr(outcome).startswith("TuningOutcome(verdict=")

@@ -120,7 +120,7 @@ class IndexObjective:
     def failures(self, prompt: Prompt, query_ids: Sequence[str]) -> list[Failure]:
         """Return what an unsuitable document was ranked first for, the worst first.
 
-        The queries are searched again, so that a run that is taken up gets the same failures.
+        The queries are searched again; whoever asks has paid for that, see `Scorer.failures`.
         """
         run = self.run(prompt, query_ids)
         values = dict(zip(query_ids, self.judge(run, query_ids).tolist(), strict=True))

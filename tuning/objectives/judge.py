@@ -12,16 +12,18 @@ import numpy as np
 
 from embedder.files.config_file import read_toml
 from embedder.inputs.conversation import Turn
-from embedder.models.chat_client import Chat
+from embedder.models.chat_client import Chat, counted_answer, token_bound
 from embedder.prompts.prompt import Prompt
 from tuning.search.budget import Cost
 from tuning.search.types import Failure, Scores
 
 SHOWN = 5  # texts of a list
-WORDS = 60  # of a text
+WORDS, CHARACTERS = 60, 400  # of a text, at most
 MOST_TOKENS = 4
 TIE = 0.5
 _ANSWER = re.compile(r"\W*(?:(?:answer|list|is)\W+)*([AB])\W*", re.IGNORECASE)
+_SLOTS = ("{query}", "{first}", "{second}")
+_SLOT = re.compile("|".join(map(re.escape, _SLOTS)))
 QUESTIONS = Path(__file__).with_suffix(".toml")
 
 Lists = Callable[[Prompt, Sequence[str]], Mapping[str, Sequence[str]]]
@@ -37,9 +39,13 @@ class Judge:
         """Take the chat model, the queries, how they are searched, and the prompt to beat."""
         self._chat, self._queries, self._lists = chat, queries, lists
         self._incumbent, self._seed = incumbent, seed
+        self._used = Cost()
+
+    tells_failures = False
 
     def __call__(self, prompts: Sequence[Prompt], query_ids: Sequence[str]) -> Scores:
         """Return (prompts, queries) of 0, .25, .5, .75 or 1; two equal lists are a tie unasked."""
+        self._used = Cost(evaluations=len(prompts) * len(query_ids))
         base = self._lists(self._incumbent, query_ids)
         return np.array(
             [
@@ -49,8 +55,15 @@ class Judge:
         )
 
     def cost(self, prompt: Prompt, query_ids: Sequence[str]) -> Cost:
-        """Two calls a query at most, one for each order."""
-        return Cost(calls=2 * len(query_ids), evaluations=len(query_ids))
+        """Bound it: two calls a query, one for each order, with the longest texts."""
+        longest = ["\U0001f375" * CHARACTERS] * SHOWN  # of four bytes each
+        questions = [self._question(query, longest, longest) for query in query_ids]
+        tokens = sum(token_bound(self._chat, turns, MOST_TOKENS) for turns in questions)
+        return Cost(calls=2 * len(query_ids), evaluations=len(query_ids), chat_tokens=2 * tokens)
+
+    def used(self) -> Cost:
+        """Return what the last call took: equal lists are not asked about."""
+        return self._used
 
     def failures(self, prompt: Prompt, query_ids: Sequence[str]) -> list[Failure]:
         """Return none: nobody knows what should have been found."""
@@ -66,10 +79,18 @@ class Judge:
 
     def _compare(self, query: str, first: Sequence[str], second: Sequence[str]) -> float:
         """Return 1 where the judge says B, 0 for A, TIE for anything else."""
-        question = read_toml(QUESTIONS)["compare"].strip().replace("{query}", self._queries[query])
-        for slot, texts in (("{first}", first), ("{second}", second)):
-            listing = "\n".join(f"- {' '.join(text.split()[:WORDS])}" for text in texts)
-            question = question.replace(slot, listing)
-        answer = self._chat.answer([Turn("user", question)], self._seed, MOST_TOKENS)
-        letter = _ANSWER.fullmatch(answer)
+        turns = self._question(query, first, second)
+        answer = counted_answer(self._chat, turns, self._seed, MOST_TOKENS)
+        self._used += Cost(calls=1, chat_tokens=answer.tokens)
+        letter = _ANSWER.fullmatch(answer.text)
         return float(letter[1] in "bB") if letter else TIE
+
+    def _question(self, query: str, first: Sequence[str], second: Sequence[str]) -> list[Turn]:
+        lists = ("\n".join(f"- {_shown(text)}" for text in texts) for texts in (first, second))
+        question = read_toml(QUESTIONS)["compare"].strip()
+        texts = dict(zip(_SLOTS, (self._queries[query], *lists), strict=True))
+        return [Turn("user", _SLOT.sub(lambda slot: texts[slot[0]], question))]
+
+
+def _shown(text: str) -> str:
+    return " ".join(text.split()[:WORDS])[:CHARACTERS]

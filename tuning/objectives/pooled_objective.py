@@ -112,6 +112,8 @@ class PooledObjective:
     temporary folder, cut into passages as those of the index are.
     """
 
+    tells_failures = False
+
     def __init__(self, inner: IndexObjective, documents: PooledDocuments) -> None:
         """Take the objective on the index, for queries and judgements, and the documents."""
         self.inner, self.documents = inner, documents

@@ -16,10 +16,11 @@ import numpy as np
 
 from embedder.files.config_file import read_toml
 from embedder.inputs.conversation import Turn
-from embedder.models.chat_client import Chat
+from embedder.models.chat_client import Chat, counted_answer, token_bound
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.template import SLOT
 from tuning.search.budget import Cost
+from tuning.search.journal import Settled
 from tuning.search.space import Around, key_of
 from tuning.search.types import Failure, Proposal, ProposerContext, Scored
 
@@ -144,9 +145,13 @@ class Llm:
         self._calls += 1
         key = [self.chat.name, hashlib.sha256(question.encode()).hexdigest()[:16], seed]
         turns = [Turn("user", question)]
-        answer: str = self.context.once(
-            "chat", key, Cost(calls=1), lambda: self.chat.answer(turns, seed, MOST_TOKENS)
-        )
+        most = Cost(calls=1, chat_tokens=token_bound(self.chat, turns, MOST_TOKENS))
+
+        def work() -> Settled:
+            answer = counted_answer(self.chat, turns, seed, MOST_TOKENS)
+            return Settled(answer.text, Cost(calls=1, chat_tokens=answer.tokens))
+
+        answer: str = self.context.once("chat", key, most, work)
         return answer
 
     def _usable(self, answer: str) -> list[Around]:

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, astuple, dataclass, field, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,26 +14,41 @@ class Cost:
         tokens: fed to the model that is tuned.
         calls: of a chat model that proposes or judges.
         evaluations: prompts times queries.
+        chat_tokens: that the chat model reads and writes.
     """
 
     tokens: int = 0
     calls: int = 0
     evaluations: int = 0
+    chat_tokens: int = 0
 
     def __post_init__(self) -> None:
-        if min(asdict(self).values()) < 0:
-            raise ValueError(f"a cost is not negative; got {self}")
+        if min(astuple(self)) < 0:
+            raise ValueError(f"a cost is not negative; got {self!r}")
 
     def __add__(self, other: "Cost") -> "Cost":
-        return Cost(
-            self.tokens + other.tokens,
-            self.calls + other.calls,
-            self.evaluations + other.evaluations,
-        )
+        return Cost(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def __str__(self) -> str:
+        amounts = asdict(self).items()
+        texts = (f"{amount:,} {_spelled(unit)}" for unit, amount in amounts if amount)
+        return ", ".join(texts) or "nothing"
+
+    def within(self, most: "Cost") -> "Cost":
+        """Return the cost, each amount cut to that of another."""
+        return Cost(*map(min, astuple(self), astuple(most)))
+
+    def less(self, part: "Cost") -> "Cost":
+        """Return what is left without a part of it."""
+        return Cost(*(a - b for a, b in zip(astuple(self), astuple(part), strict=True)))
+
+
+def _spelled(unit: str) -> str:
+    return unit.replace("_", "-")
 
 
 NOTHING = Cost()
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)([kKMG]?)-(tokens|calls|evaluations|seconds)")
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)([kKMG]?)-(tokens|calls|evaluations|chat-tokens|seconds)")
 _FACTORS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -42,7 +57,7 @@ class Budget:
     """Limits; None is no limit.
 
     Attributes:
-        tokens: as in Cost; likewise `calls` and `evaluations`.
+        tokens: as in Cost; likewise `calls`, `evaluations` and `chat_tokens`.
         seconds: of wall time, counted over all sittings of a run. A batch is not begun after
             them; nobody knows beforehand how long it will take.
     """
@@ -51,6 +66,7 @@ class Budget:
     calls: int | None = None
     evaluations: int | None = None
     seconds: float | None = None
+    chat_tokens: int | None = None
 
     def __post_init__(self) -> None:
         if any(limit is not None and limit < 0 for limit in self.limits.values()):
@@ -71,17 +87,19 @@ class Budget:
         amounts: dict[str, float] = {}
         for part in text.split(","):
             match = _AMOUNT.fullmatch(part.strip())
-            if not match or match[3] in amounts:
+            unit = match[3].replace("-", "_") if match else ""
+            if not match or unit in amounts:
                 raise ValueError(
                     "a budget is amounts with their units, each unit once, "
                     f"e.g. 2M-tokens or 500k-tokens,20-calls,600-seconds; got {text!r}"
                 )
-            amounts[match[3]] = float(match[1]) * _FACTORS[match[2]]
+            amounts[unit] = float(match[1]) * _FACTORS[match[2]]
         seconds = amounts.pop("seconds", None)
         return Budget(**{unit: int(amount) for unit, amount in amounts.items()}, seconds=seconds)
 
     def __str__(self) -> str:
-        texts = (f"{limit:,.0f} {unit}" for unit, limit in self.limits.items() if limit is not None)
+        limits = self.limits.items()
+        texts = (f"{limit:,.0f} {_spelled(unit)}" for unit, limit in limits if limit is not None)
         return ", ".join(texts) or "no limit"
 
 
@@ -133,20 +151,38 @@ class Meter:
             SpentError: it does not fit.
         """
         if not self.fits(cost):
-            raise SpentError(f"{cost} does not fit: {self.spent} of {self.budget} is spent")
+            kept = f", {self.reserved} kept for the end" if self.reserved != NOTHING else ""
+            raise SpentError(
+                f"the next piece of work takes {cost}, and of {self.budget} {self.spent} is "
+                f"spent{kept}"
+            )
         self.spent = self.spent + cost
 
-    def all_but_share(self, reserved: Cost, shares: int) -> Cost:
-        """Return what is reserved, and all but one of equal shares of what is left besides."""
+    def settle(self, most: Cost, used: Cost) -> None:
+        """Give back what a piece of work was charged beyond what it used.
+
+        What it claims to have used beyond the charge is not believed: it was promised not to.
+        """
+        self.spent = self.spent.less(most) + used.within(most)
+
+    def all_but_share(self, reserved: Cost, shares: int, chat_shares: int = 0) -> Cost:
+        """Return what is reserved, and all but one of equal shares of what is left besides.
+
+        Args:
+            reserved: for the end.
+            shares: how many; each takes what those before it left.
+            chat_shares: how many of them ask a chat model; 0 is all.
+        """
 
         def withheld(unit: str) -> int:
             limit = getattr(self.budget, unit)
             if limit is None:
                 return 0
             free = max(0, limit - getattr(self.spent, unit) - getattr(reserved, unit))
-            return int(getattr(reserved, unit) + free - free // shares)
+            parts = chat_shares or shares if unit in ("calls", "chat_tokens") else shares
+            return int(getattr(reserved, unit) + free - free // parts)
 
-        return Cost(withheld("tokens"), withheld("calls"), withheld("evaluations"))
+        return Cost(*(withheld(unit.name) for unit in fields(Cost)))
 
     @property
     def left(self) -> float:

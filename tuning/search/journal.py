@@ -9,7 +9,7 @@ import json
 import os
 import zlib
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +19,19 @@ from embedder.files.durable import open_append
 from tuning.search.budget import Cost, Meter
 
 Json = Any  # what json.loads returns
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What came of work whose cost was known by an upper bound only.
+
+    Attributes:
+        value: as JSON.
+        used: what it took; at most what was charged.
+    """
+
+    value: Json
+    used: Cost
 
 
 class Journal:
@@ -76,15 +89,18 @@ class Journal:
             key: what is asked, as JSON.
             meter: charged before the work is done.
             cost: of the work.
-            work: does it; the answer is JSON.
+            work: does it; the answer is JSON, or `Settled`: then what was charged beyond what was
+                used is given back, now and whenever the run is taken up.
 
         Raises:
             SpentError: it does not fit into the budget.
             ValueError: the journal holds something else at this place.
         """
         meter.charge(cost)
-        spent = {unit: amount for unit, amount in asdict(cost).items() if amount}
-        return self._replay({"kind": kind, "key": key, "cost": spent}, work)
+        record = self._replay({"kind": kind, "key": key, "cost": _amounts(cost)}, work)
+        if "used" in record:
+            meter.settle(cost, _cost(record["used"]))
+        return record["value"]
 
     def note(self, kind: str, work: Callable[[], Json]) -> Json:
         """Return what was written down at this place, or find it out and write it down, for free.
@@ -92,16 +108,20 @@ class Journal:
         Raises:
             ValueError: the journal holds something else at this place.
         """
-        return self._replay({"kind": kind}, work)
+        return self._replay({"kind": kind}, work)["value"]
 
-    def _replay(self, record: Json, work: Callable[[], Json]) -> Json:
-        """Return the value of the next record, or do the work and write the record."""
+    def _replay(self, record: dict[str, Json], work: Callable[[], Json]) -> dict[str, Json]:
+        """Return the next record, or do the work and write the record."""
         record = _as_json(record)
         if self.replayed >= len(self._records):
-            record["value"] = _as_json(work())
+            value = work()
+            if isinstance(value, Settled):
+                record["used"] = _amounts(value.used)
+                value = value.value
+            record["value"] = _as_json(value)
             self._write(record)
-            return record["value"]
-        known = self._records[self.replayed]
+            return record
+        known: dict[str, Json] = self._records[self.replayed]
         if (known["kind"], known.get("key")) != (record["kind"], record.get("key")):
             raise ValueError(
                 f"the journal does not belong to this run: record {self.replayed + 1} is "
@@ -109,7 +129,7 @@ class Journal:
                 "begin anew in another folder"
             )
         self.replayed += 1
-        return known["value"]
+        return known
 
     def _write(self, record: Json) -> None:
         if self._file is None:
@@ -118,6 +138,22 @@ class Journal:
         self._file.write(json.dumps(record, sort_keys=True).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
+
+
+def _amounts(cost: Cost) -> dict[str, int]:
+    return {unit: amount for unit, amount in asdict(cost).items() if amount}
+
+
+def _cost(amounts: Json) -> Cost:
+    """Read what a record says was used."""
+    units = {unit.name for unit in fields(Cost)}
+    if (
+        not isinstance(amounts, dict)
+        or not amounts.keys() <= units
+        or any(type(amount) is not int or amount < 0 for amount in amounts.values())
+    ):
+        raise ValueError(f"the journal is damaged: what work used is amounts; got {amounts!r}")
+    return Cost(**amounts)
 
 
 def _as_json(value: Json) -> Json:

@@ -45,7 +45,7 @@ class TuningOutcome:
     out of fold  first prompts: default  +0.0000  +0.0000..+0.0000  1       -1.000
     <BLANKLINE>
     queries: 1 in SEARCH, 2 in SELECT, 0 in CONFIRM
-    spent: 4,137 tokens, 0 calls, 262 evaluations
+    spent: 4,137 tokens, 262 evaluations
     """
 
     verdict: str
@@ -60,7 +60,6 @@ class TuningOutcome:
 
     def __str__(self) -> str:
         parts = ", ".join(f"{count:,} in {part.upper()}" for part, count in self.queries.items())
-        spent = ", ".join(f"{amount:,} {unit}" for unit, amount in asdict(self.spent).items())
         best = [
             (mean, title, cut_line(text, _WORDING)) for mean, title, text in self.best_prompts()
         ]
@@ -68,7 +67,7 @@ class TuningOutcome:
         if self.confirmed or self.selected:
             tables.append(align_columns(self.tested_prompts(), left=(0, 1)))
         verdict = f"{self.verdict}: {printable(self.reason)}"
-        return "\n\n".join([verdict, *tables, f"queries: {parts}\nspent: {spent}"])
+        return "\n\n".join([verdict, *tables, f"queries: {parts}\nspent: {self.spent}"])
 
     @property
     def selected_on(self) -> str:

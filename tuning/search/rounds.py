@@ -15,6 +15,7 @@ from tuning.search.scorer import Scorer
 from tuning.search.space import key_of
 from tuning.search.types import (
     FIRST_PROMPTS,
+    Once,
     Proposal,
     Proposer,
     ProposerContext,
@@ -107,7 +108,7 @@ def search(
     _race_round(state, list(task.first_prompts[1:]))
     for at, (name, make) in enumerate(task.proposers.items(), 1):
         state.making = name
-        state.meter.reserved = state.meter.all_but_share(reserved, shares - at)
+        state.meter.reserved = state.meter.all_but_share(reserved, shares - at, 1)
         _use(state, make(_context(state, at - 1)), report)
     state.meter.reserved = reserved
     state.ended = state.ended or "proposers had no more to propose"
@@ -194,13 +195,15 @@ def _context(state: SearchState, place: int) -> ProposerContext:
 
         return checked
 
+    journal, meter = scorer.journal, scorer.meter
+    once: Once = lambda kind, key, cost, work: journal.once(kind, key, meter, cost, work)  # noqa: E731
     return ProposerContext(
         state.task.space,
         state.rules.seed * 1000 + place,
         state.ids,
-        scorer.once,
+        once,  # not a method of what knows the scores of all queries
         of_search(scorer.scores),
-        of_search(scorer.objective.failures),
+        of_search(scorer.failures),
         learnable_answers(state.task.relevant, state.ids),
     )
 

@@ -3,16 +3,18 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from embedder.prompts.prompt import Prompt
 from tuning.search.budget import NOTHING, Cost, Meter
-from tuning.search.journal import Journal
+from tuning.search.journal import Journal, Settled
 from tuning.search.space import key_of
-from tuning.search.types import Objective, Prepares, ReadsAlike, Scores
+from tuning.search.types import Failure, Objective, Prepares, ReadsAlike, Scores, Settles
+
+SHOWN_FAILURES = 20  # queries of a prompt whose failures are looked at
 
 
 class Scorer:
@@ -28,6 +30,7 @@ class Scorer:
         self._scores: dict[str, dict[str, float]] = {}
         self._read: dict[str, set[str]] = defaultdict(set)  # reading key -> query ids
         self._prepared: set[str] = set()
+        self._failures: dict[tuple[str, str], list[Failure]] = {}
 
     def scores(self, prompt: Prompt, query_ids: Sequence[str]) -> Scores:
         """Return the scores of one prompt.
@@ -42,11 +45,39 @@ class Scorer:
         if missing:
             self._prepare(prompt)
             key = [key_of(prompt), _digest(missing)]
-            work = lambda: self.objective([prompt], missing)[0].tolist()  # noqa: E731
+            work = lambda: self._scored(prompt, missing)  # noqa: E731
             values = self.once("scores", key, self._scoring(prompt, missing), work)
             known.update(zip(missing, values, strict=True))
             self._read[self._reading_key(prompt)].update(missing)
         return np.array([known[query] for query in query_ids], dtype=np.float64)
+
+    def _scored(self, prompt: Prompt, query_ids: Sequence[str]) -> list[float] | Settled:
+        values: list[float] = self.objective([prompt], query_ids)[0].tolist()
+        if isinstance(self.objective, Settles):
+            return Settled(values, self.objective.used())
+        return values
+
+    def failures(self, prompt: Prompt, query_ids: Sequence[str]) -> list[Failure]:
+        """Return what went wrong for the queries that a prompt scores worst on.
+
+        They are searched again, which is charged as scoring them is; once for a prompt.
+
+        Raises:
+            SpentError: it does not fit into the budget.
+        """
+        if not getattr(self.objective, "tells_failures", True):
+            return []
+        known = self._scores.get(key_of(prompt), {})
+        order = sorted(query_ids, key=lambda query: (known.get(query, 0.0), query))
+        worst = [query for query in order if known.get(query, 0.0) < 1][:SHOWN_FAILURES]
+        if not worst:
+            return []
+        key = key_of(prompt), _digest(worst)
+        if key not in self._failures:
+            work = lambda: [asdict(each) for each in self.objective.failures(prompt, worst)]  # noqa: E731
+            records = self.once("failures", [*key], self.objective.cost(prompt, worst), work)
+            self._failures[key] = [Failure(**record) for record in records]
+        return self._failures[key]
 
     def cost(self, prompt: Prompt, query_ids: Sequence[str]) -> Cost:
         """Return the cost of the scores that are not known yet."""

@@ -104,7 +104,10 @@ class Objective(Protocol):
         ...
 
     def failures(self, prompt: Prompt, query_ids: Sequence[str]) -> Sequence[Failure]:
-        """Return what went wrong, the worst first, for queries that the prompt was scored on."""
+        """Return what went wrong, the worst first, for queries that the prompt was scored on.
+
+        Charged like scores, unless the objective says `tells_failures = False`: it never has any.
+        """
         ...
 
 
@@ -123,6 +126,15 @@ class ReadsAlike(Protocol):
 
     def reading_key(self, prompt: Prompt) -> str:
         """Tell what a query is read by: prompts of the same key need one reading."""
+        ...
+
+
+@runtime_checkable
+class Settles(Protocol):
+    """An objective whose `cost` is an upper bound, e.g. of what a chat model will read."""
+
+    def used(self) -> Cost:
+        """Return what the last call really took."""
         ...
 
 
