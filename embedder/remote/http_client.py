@@ -16,6 +16,7 @@ from typing import Any
 
 from embedder.checkpoints.addresses import LOCAL, check_address
 from embedder.files.config_file import parse_json
+from embedder.remote.in_time import in_time
 
 TIMEOUT = 120.0  # seconds for one answer
 MOST_BYTES = 64 << 20  # of an answer
@@ -85,7 +86,7 @@ class JsonClient:
         address: as `check_address` takes it.
         keys: environment variables of which the first that is set holds the key. It goes nowhere
             but to the address, and into no message.
-        timeout: seconds for one answer, from its first byte to its last.
+        timeout: seconds for one answer, until its last byte.
         retries: see there.
 
     Raises:
@@ -103,7 +104,7 @@ class JsonClient:
         self.address = address.rstrip("/")
         self._timeout, self._retries = timeout, retries
         self._key = _read_key(keys)
-        ways: list[urllib.request.BaseHandler] = [_NoRedirect()]
+        ways: list[urllib.request.BaseHandler] = [_NoRedirect(), *in_time()]
         if parts.hostname in LOCAL:  # what is meant for this machine does not go through a proxy
             ways.append(urllib.request.ProxyHandler({}))
         self._opener = urllib.request.build_opener(*ways)
@@ -145,10 +146,9 @@ class JsonClient:
         headers |= {} if data is None else {"Content-Type": "application/json"}
         headers |= {"Authorization": f"Bearer {self._key}"} if self._key else {}
         request = urllib.request.Request(f"{self.address}{route}", data, headers)
-        until = time.monotonic() + self._timeout
         try:
             with self._opener.open(request, timeout=self._timeout) as response:
-                data = _read(response, until)
+                data = _read(response)
                 value = parse_json(data, "its answer", finite=False) if data else None
                 return ServerAnswer(value, response.headers)
         except urllib.error.HTTPError as error:
@@ -195,24 +195,19 @@ def _read_key(names: Sequence[str]) -> str:
     return ""
 
 
-def _read(response: http.client.HTTPResponse, until: float) -> bytes:
-    """Read an answer that ends in time and is not too long.
+def _read(response: http.client.HTTPResponse) -> bytes:
+    """Read an answer that is not too long.
 
     Raises:
         ValueError: it is too long.
-        TimeoutError: it goes on and on.
         IncompleteRead: it ends before its end.
     """
-    data = bytearray()
-    while part := response.read1(_PART):  # what has come; read would wait for a whole part
-        data += part
-        if len(data) > MOST_BYTES:
-            raise ValueError(f"its answer is longer than {MOST_BYTES >> 20} MiB")
-        if time.monotonic() > until:
-            raise TimeoutError("its answer does not end in time")
+    data = response.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise ValueError(f"its answer is longer than {MOST_BYTES >> 20} MiB")
     if response.length:
         raise http.client.IncompleteRead(b"", response.length)
-    return bytes(data)
+    return data
 
 
 def _message(data: bytes) -> str:
