@@ -3,8 +3,9 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from threading import Event
 
 import numpy as np
@@ -24,6 +25,7 @@ from embedder.remote.http_client import (
     RetryRules,
     ServerError,
 )
+from embedder.remote.in_flight import do_at_once
 from embedder.remote.openai import KEYS as OPENAI_KEYS
 from embedder.remote.openai import OpenAIServer
 from embedder.remote.spec import RemoteSpec
@@ -208,17 +210,14 @@ class RemoteEncoder(TextEncoder):
     def _answers(self, batches: Sequence[_TextGroup], role: Role) -> list[ServerRows]:
         """Ask for batches, several at once; answers in order."""
         stopped = Event()
-        pool = ThreadPoolExecutor(min(IN_FLIGHT, self.server.most_requests))
-        try:
-            coming = [pool.submit(self._embed, batch, role, stopped) for batch in batches]
-            parts: list[ServerRows] = []
-            for batch, future in zip(batches, coming, strict=True):
-                parts += future.result()
+        embed = partial(self._embed, role=role, stopped=stopped)
+        coming = do_at_once(embed, batches, min(IN_FLIGHT, self.server.most_requests), stopped)
+        parts: list[ServerRows] = []
+        with closing(coming):
+            for batch, rows in zip(batches, coming, strict=True):
+                parts += rows
                 tell_encoded(len(batch.texts))
-            return parts
-        finally:
-            stopped.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+        return parts
 
     def _embed(self, batch: _TextGroup, role: Role, stopped: Event) -> list[ServerRows]:
         """Ask for a batch; one that is refused is halved, to find the text that is at fault."""

@@ -1,6 +1,8 @@
 """Servers that mean ill, or are broken beyond what HTTP allows: nothing waits for them."""
 
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,6 +11,7 @@ from threading import Event, Thread
 import pytest
 
 from embedder.remote.http_client import ONCE, JsonClient, ServerError
+from tests.servers import TEXTS, Request, Server
 
 
 @contextmanager
@@ -49,3 +52,24 @@ def test_no_answer_that_drips_holds_longer_than_the_timeout(begin: bytes, drop: 
         with pytest.raises(ServerError, match="does not end|timed out|answered 400"):
             JsonClient(url, ("TEI_API_KEY",), 0.5, ONCE).ask("/info")
         assert time.monotonic() - begun < 3
+
+
+def test_a_process_ends_though_a_server_is_silent(server: Server) -> None:
+    """Python waited at its end for the threads that were asking: after an error, after Ctrl-C."""
+    over = Event()
+
+    def hold(request: Request) -> None:
+        if "text number 5" in request.body.get("inputs", ()):
+            over.wait(60)
+
+    server.override = hold
+    code = (
+        "from embedder.remote.encoder import RemoteEncoder\n"
+        f"encoder = RemoteEncoder.load('tei:{server.url}')\n"
+        f"encoder.encode({['unreadable', *TEXTS]!r}, 'document')"
+    )
+    begun = time.monotonic()
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
+    over.set()
+    assert "RefusedTextError: text 1" in ended.stderr
+    assert time.monotonic() - begun < 45
