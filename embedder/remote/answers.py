@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from embedder.types import unit_rows
+from embedder.types import UNIT_TOLERANCE, unit_rows
 
 COLUMNS = 2**31 - 1  # of sparse rows: a server does not say how large its vocabulary is
+_MOST_TOKENS = 2**40  # of one request; more is no count
 
 
 class FaultyRowError(ValueError):
@@ -54,14 +55,27 @@ def dense_rows(values: Sequence[object]) -> NDArray[np.float32]:
     """Read rows, each a list of numbers or base64 of little-endian float32; unit length.
 
     Raises:
-        FaultyRowError: a row is neither, holds NaN or infinity, or has another width than the
-            first one.
+        FaultyRowError: a row is neither, holds NaN or infinity, has another width than the first
+            one, or a length that float32 cannot scale.
     """
     rows = [_dense_row(value, at) for at, value in enumerate(values)]
     for at, row in enumerate(rows):
         if len(row) != len(rows[0]):
             raise FaultyRowError(at, f"a row of {len(row)} numbers beside one of {len(rows[0])}")
-    return unit_rows(np.stack(rows)) if rows else np.zeros((0, 0), np.float32)
+    if not rows:
+        return np.zeros((0, 0), np.float32)
+    with np.errstate(over="ignore"):
+        scaled = unit_rows(np.stack(rows))
+    off = np.abs(np.linalg.norm(scaled, axis=1) - 1) > UNIT_TOLERANCE
+    for at in np.flatnonzero(off).tolist():
+        if rows[at].any():
+            raise FaultyRowError(at, "a row too small or too large to be of unit length")
+    return scaled
+
+
+def token_count(value: object) -> int:
+    """Return how many tokens a server says that it has read; 0 where it says no such number."""
+    return value if type(value) is int and 0 <= value < _MOST_TOKENS else 0
 
 
 def sparse_rows(values: Sequence[object]) -> csr_matrix:

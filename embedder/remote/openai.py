@@ -5,8 +5,13 @@ from threading import Event
 from typing import Any
 
 from embedder.checkpoints.variant import ModelVariant
-from embedder.remote.answers import ServerRows, check_length, dense_rows
-from embedder.remote.http_client import JsonClient, RefusedRequestError, ServerAnswer
+from embedder.remote.answers import ServerRows, check_length, dense_rows, token_count
+from embedder.remote.http_client import (
+    JsonClient,
+    RefusedRequestError,
+    ServerAnswer,
+    ServerError,
+)
 from embedder.role import Role
 
 KEYS = ("LASTWORD_API_KEY", "OPENAI_API_KEY")
@@ -45,8 +50,8 @@ class OpenAIServer:
                 raise
             self._body["encoding_format"] = "float"
             answer = self._ask(["a text"], None)
-        own = answer.value.get("model") if isinstance(answer.value, dict) else None
-        self.facts = {"kind": "openai", "model": own if isinstance(own, str) and own else model}
+        own = _model_of(answer.value)
+        self.facts = {"kind": "openai", "model": own or model}
 
     def embed(
         self, strings: Sequence[str], role: Role, keep_end: bool, stopped: Event
@@ -54,6 +59,11 @@ class OpenAIServer:
         """Embed strings in order; see `TeiServer.embed`. One that is too long is refused."""
         answer = self._ask(strings, stopped).value
         answer = answer if isinstance(answer, dict) else {}
+        if (_model_of(answer) or self.facts["model"]) != self.facts["model"]:
+            raise ServerError(
+                f"{self.client.address} began with model {self.facts['model']!r}, and answers by "
+                f"{_model_of(answer)!r} now"
+            )
         items = check_length(answer.get("data"), len(strings), "data")
         rows: list[Any] = [None] * len(items)
         for item in items:
@@ -64,7 +74,13 @@ class OpenAIServer:
             rows[place] = item.get("embedding")
         usage = answer.get("usage")
         tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-        return ServerRows(dense_rows(rows), None, {"tokens": tokens if type(tokens) is int else 0})
+        return ServerRows(dense_rows(rows), None, {"tokens": token_count(tokens)})
 
     def _ask(self, strings: Sequence[str], stopped: Event | None) -> ServerAnswer:
         return self.client.ask("/embeddings", self._body | {"input": list(strings)}, stopped)
+
+
+def _model_of(answer: object) -> str:
+    """Return the model that an answer says it is of, "" where it says none."""
+    own = answer.get("model") if isinstance(answer, dict) else None
+    return own if isinstance(own, str) else ""

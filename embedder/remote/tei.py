@@ -5,7 +5,13 @@ from threading import Event
 from typing import Any
 
 from embedder.checkpoints.variant import ModelVariant
-from embedder.remote.answers import ServerRows, check_length, dense_rows, sparse_rows
+from embedder.remote.answers import (
+    ServerRows,
+    check_length,
+    dense_rows,
+    sparse_rows,
+    token_count,
+)
 from embedder.remote.http_client import (
     TOO_LARGE,
     JsonClient,
@@ -15,6 +21,7 @@ from embedder.remote.http_client import (
 from embedder.role import Role
 
 KEYS = ("TEI_API_KEY",)
+_DIGITS = 20  # of a number of tokens
 _FACTS = {"model": "model_id", "revision": "model_sha", "dtype": "model_dtype"}
 
 
@@ -79,8 +86,9 @@ class TeiServer:
             if not truncated:
                 raise
             answer = self.client.ask(route, body | {"truncate": True}, stopped)
-        tokens = answer.headers.get("x-compute-tokens", "")
-        counts = {"tokens": int(tokens) if tokens.isdecimal() else 0, "truncated": truncated}
+        tokens = answer.headers.get("x-compute-tokens", "")[:_DIGITS]
+        counts = {"tokens": token_count(int(tokens)) if tokens.isdecimal() else 0}
+        counts["truncated"] = truncated
         values = check_length(answer.value, len(strings), "rows")
         if self.sparse:
             return ServerRows(None, sparse_rows(values), counts)

@@ -11,7 +11,9 @@ from threading import Event, Thread
 import pytest
 
 from embedder.remote.http_client import ONCE, JsonClient, ServerError
-from tests.servers import TEXTS, Request, Server
+from embedder.types import Role
+from tests.one_line import check_one_line
+from tests.servers import TEXTS, WIDTH, Request, Server, load_openai, load_tei
 
 
 @contextmanager
@@ -73,3 +75,37 @@ def test_a_process_ends_though_a_server_is_silent(server: Server) -> None:
     over.set()
     assert "RefusedTextError: text 1" in ended.stderr
     assert time.monotonic() - begun < 45
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([[1.0] * WIDTH, [1e-45] * WIDTH], "text 2: ADDRESS answered a row too small or too large"),
+        ([[1e30] * WIDTH, [1.0] * WIDTH], "text 1: ADDRESS answered a row too small or too large"),
+    ],
+)
+def test_a_row_that_cannot_be_scaled_is_no_row_of_zeros(
+    rows: object, said: str, server: Server
+) -> None:
+    encoder = load_tei(server)
+    server.override = lambda request: (200, rows, {})
+    said = said.replace("ADDRESS", server.url)
+    check_one_line(lambda: encoder.encode(["a", "b"], Role.QUERY), ValueError, said)
+
+
+@pytest.mark.parametrize("said", ["9" * 4000, "-1", "1e5", ""])
+def test_a_number_of_tokens_that_is_none_counts_nothing(said: str, server: Server) -> None:
+    encoder = load_tei(server)
+    rows = [[1.0] * WIDTH]
+    server.override = lambda request: (200, rows, {"x-compute-tokens": said})
+    before = encoder.counts["tokens"]
+    encoder.encode(["a"], Role.QUERY)
+    assert encoder.counts["tokens"] == before
+
+
+def test_a_server_that_changes_its_model_on_the_way_is_left(server: Server) -> None:
+    encoder = load_openai(server)
+    data = [{"index": 0, "embedding": [1.0] * WIDTH}]
+    server.override = lambda request: (200, {"data": data, "model": "hash-2"}, {})
+    said = f"{server.url}/v1 began with model 'hash-1', and answers by 'hash-2' now"
+    check_one_line(lambda: encoder.encode(["a"], Role.QUERY), ServerError, said)
