@@ -51,7 +51,7 @@ def dripping(begin: bytes, drop: bytes) -> Iterator[str]:
 def test_no_answer_that_drips_holds_longer_than_the_timeout(begin: bytes, drop: bytes) -> None:
     with dripping(begin, drop) as url:
         begun = time.monotonic()
-        with pytest.raises(ServerError, match="does not end|timed out|answered 400"):
+        with pytest.raises(ServerError, match=r"does not end|timed out|answered 400"):
             JsonClient(url, ("TEI_API_KEY",), 0.5, ONCE).ask("/info")
         assert time.monotonic() - begun < 3
 
