@@ -230,9 +230,19 @@ def fingerprint_of(**facts: object) -> str:
     return json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
+def _facts(fingerprint: str) -> dict[str, object]:
+    """Return the facts of a fingerprint, what it says of both wordings as one fact for each."""
+    facts: dict[str, object] = json.loads(fingerprint)
+    wordings = facts.get("wordings")
+    if isinstance(wordings, dict):
+        facts.pop("wordings")
+        facts |= {f"{role}_wording": wording for role, wording in wordings.items()}
+    return facts
+
+
 def fingerprint_differences(first: str, second: str) -> list[str]:
     """Say which facts differ between two fingerprints, one line each."""
-    before, after = json.loads(first), json.loads(second)
+    before, after = (_facts(fingerprint) for fingerprint in (first, second))
     return [
         f"{fact}: index has {before.get(fact)!r}, encoder has {after.get(fact)!r}"
         for fact in sorted(before.keys() | after.keys())

@@ -33,22 +33,40 @@ class ProposerMaterial:
 
     Attributes:
         index: opened.
-        encoder: of the default prompt.
+        encoder: of the default prompt; None where no language model reads it.
         data: queries and judgements.
         space: what may be changed.
         folder: where files of vectors go.
     """
 
     index: Index
-    encoder: LLMEncoder
+    encoder: LLMEncoder | None
     data: JudgedQueries
     space: Space
     folder: Path
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        """Words of one token."""
-        return Vocabulary.of(self.encoder.backbone)
+        """Words of one token.
+
+        Raises:
+            ValueError: no language model reads the index.
+        """
+        return Vocabulary.of(self.language_model.backbone)
+
+    @property
+    def language_model(self) -> LLMEncoder:
+        """The encoder of the default prompt.
+
+        Raises:
+            ValueError: no language model reads the index.
+        """
+        if self.encoder is None:
+            raise ValueError(
+                f"{self.index.path} is read by no language model, whose vocabulary or gradients "
+                "this proposer needs; take evolve, llm or prune"
+            )
+        return self.encoder
 
     @cached_property
     def gradients(self) -> GradientModel:
@@ -57,7 +75,7 @@ class ProposerMaterial:
         Raises:
             ValueError: there is no dense channel, or the prompt is not read at its last token.
         """
-        return GradientModel(self.encoder, IndexRows(self.index, self.data))
+        return GradientModel(self.language_model, IndexRows(self.index, self.data))
 
     @property
     def has_gradients(self) -> bool:

@@ -10,6 +10,7 @@ from embedder.prompts.prompt import Prompt
 from embedder.prompts.template import SLOT, Template
 from embedder.types import Role
 from eval.fusion.sweep import Setting, grid
+from tuning.objectives.prompt_encoder import PromptEncoder, prompt_of
 from tuning.search.space import Around, Space
 from tuning.search.types import FIRST_PROMPTS, Proposal
 
@@ -21,7 +22,7 @@ _ROLES = {QUERY: (Role.QUERY,), DOCUMENT: (Role.DOCUMENT,), BOTH: (Role.QUERY, R
 
 
 def space_of(
-    encoder: LLMEncoder | AdaptedEncoder, kinds: Sequence[str], channels: Sequence[str], fusion: str
+    encoder: PromptEncoder, kinds: Sequence[str], channels: Sequence[str], fusion: str
 ) -> Space:
     """Say what may be changed of the prompt that an encoder reads by.
 
@@ -39,21 +40,25 @@ def space_of(
         raise ValueError(
             f"what is tuned is some of {', '.join(KINDS)}; got {', '.join(kinds) or '-'}"
         )
-    default = replace(encoder.prompt, forms=(encoder.reader.form,), fusion=fusion)
+    default = replace(prompt_of(encoder), fusion=fusion)
     roles = tuple(dict.fromkeys(role for kind in kinds for role in _ROLES.get(kind, ())))
     documents = Role.DOCUMENT in roles
+    if documents and not isinstance(encoder, LLMEncoder | AdaptedEncoder):
+        raise ValueError(
+            "documents' words are tuned for language models; of other models tune query or reading"
+        )
     genes = _genes(encoder, channels, documents) if READING in kinds else {}
     return Space(default, roles, genes)
 
 
 def _genes(
-    encoder: LLMEncoder | AdaptedEncoder, channels: Sequence[str], documents: bool
+    encoder: PromptEncoder, channels: Sequence[str], documents: bool
 ) -> dict[str, tuple[Any, ...]]:
     """Rules of reading; all but the fusion change documents as well as queries."""
     genes: dict[str, tuple[Any, ...]] = {}
     if len(channels) > 1:
         genes["fusion"] = tuple(fusion_settings(channels))
-    if documents:
+    if documents and isinstance(encoder, LLMEncoder | AdaptedEncoder):
         depth = len(encoder.backbone.layers)
         genes["layer"] = (-1, *(-at for at in range(2, min(depth, 8) + 1)))
         if encoder.prompt.reading.sparse is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from embedder.encoders.adapted import QueryAdapter
-from embedder.encoders.specs import NO_SPEC, LLMSpec, from_json, to_json
+from embedder.encoders.specs import NO_SPEC, LLMSpec, RemoteSpec, SbertSpec, from_json, to_json
 from embedder.files.durable import replace_file
 from embedder.files.json_file import write_json
 from embedder.prompts.files import format_prompt
@@ -69,12 +69,15 @@ def apply_prompt(path: Path, setup: TuningSetup, prompt: Prompt, free: bool) -> 
     if prompt.adapt:  # the index keeps its own copy
         prompt = replace(prompt, adapt=QueryAdapter.load(prompt.adapt).save(path))
     encoder = setup.objective.encoder(prompt)
+    model = setup.encoder.spec and setup.encoder.spec.model
     with IndexWriter(path) as writer:
         if free:
             writer.free_query_prompt()
         for name, spec in writer.manifest.channels.items():
             stored = from_json(spec.recipe, name) if spec.recipe != NO_SPEC else None
-            if isinstance(stored, LLMSpec):
+            if isinstance(stored, LLMSpec | SbertSpec | RemoteSpec) and (
+                name in setup.objective.tuned or model in (None, stored.model)
+            ):
                 if not (spec.query_prompt_free or free):
                     raise ValueError(
                         f"{path} was made without --free-query-prompt, so its query prompt stays; "

@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from embedder.encoders.adapted import AdaptedEncoder, encoder_of
+from embedder.encoders.adapted import AdaptedEncoder
 from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.load import own_prompt
+from embedder.encoders.sbert import SbertEncoder
 from embedder.encoders.specs import LLMSpec, specs_of
 from embedder.files.content_hash import content_hash
 from embedder.prompts.files import load_prompt, prompt_library
@@ -19,9 +20,16 @@ from index.folder import Index
 from retrieval.fusion_choice import fusion_for
 from tuning.choose_proposers import ProposerMaterial, choose_proposers
 from tuning.first_prompts import first_proposals, fusion_settings, space_of
-from tuning.objectives.index_objective import IndexObjective, PromptEncoder, fed_tokens
+from tuning.objectives.index_objective import IndexObjective
 from tuning.objectives.judged_queries import JudgedQueries
 from tuning.objectives.pooled_objective import PooledObjective, all_documents, pool_documents
+from tuning.objectives.prompt_encoder import (
+    PromptEncoder,
+    fed_tokens,
+    own_prompts,
+    tuned_channels,
+    with_prompt,
+)
 from tuning.options import AUTO, TuningOptions
 from tuning.search.budget import Budget
 from tuning.search.space import Space, key_of
@@ -48,7 +56,7 @@ class TuningSetup:
     budget: Budget
     heading: Mapping[str, Any]
     objective: IndexObjective
-    encoder: LLMEncoder
+    encoder: PromptEncoder
     space: Space
 
 
@@ -94,18 +102,19 @@ def prepare_tuning(
         folder: of the run.
 
     Raises:
-        ValueError: no channel is read by a language model, or options do not go together.
+        ValueError: no channel is read by a model with a prompt, or options do not go together.
     """
-    reader = _prompt_encoder(index, encoders)
+    reader = next(iter(tuned_channels(encoders).values()))
     encoder = reader.inner if isinstance(reader, AdaptedEncoder) else reader
+    model = encoder if isinstance(encoder, LLMEncoder) else None
     kinds = [kind.strip() for kind in options.tune.split(",")]
     fusion = fusion_for(AUTO, encoders, index.manifest.fusion)
     space = space_of(reader, kinds, list(encoders), fusion)
     settings = fusion_settings(list(encoders)) if "fusion" in space.genes else {}
     objective = IndexObjective(
-        index, encoders, data, partial(_encoder_of, encoder), settings=settings
+        index, encoders, data, partial(with_prompt, encoder), settings=settings
     )
-    material = ProposerMaterial(index, encoder, data, space, folder / "vectors")
+    material = ProposerMaterial(index, model, data, space, folder / "vectors")
     task = TuningTask(
         objective,
         data.relevant,
@@ -116,25 +125,12 @@ def prepare_tuning(
     )
     if Role.DOCUMENT in space.roles:
         pooled = PooledObjective(objective, pool_documents(objective, space.default, options.seed))
-        whole = all_documents(objective, encoder.options.max_text_tokens)
+        assert model is not None, encoder  # see `space_of`
+        whole = all_documents(objective, model.options.max_text_tokens)
         task = replace(task, objective=pooled, final=PooledObjective(objective, whole))
     budget = Budget.parse(options.budget)
     heading = _heading(index, data, options, task)
     return TuningSetup(task, budget, heading, objective, encoder, space)
-
-
-def _prompt_encoder(index: Index, encoders: Mapping[str, Encoder]) -> PromptEncoder:
-    for encoder in encoders.values():
-        if isinstance(encoder, PromptEncoder):
-            return encoder
-    raise ValueError(
-        f"{index.path} is not read by a language model in {', '.join(encoders)}; "
-        "only its prompts can be tuned"
-    )
-
-
-def _encoder_of(encoder: LLMEncoder, prompt: Prompt) -> PromptEncoder:
-    return encoder_of(encoder.backbone, prompt, encoder.options)
 
 
 def _other_prompts(encoders: Mapping[str, Encoder], name: str) -> Iterator[tuple[str, Prompt]]:
@@ -143,6 +139,9 @@ def _other_prompts(encoders: Mapping[str, Encoder], name: str) -> Iterator[tuple
     models = [spec.model for spec in specs if isinstance(spec, LLMSpec)]
     if models:  # encoders of one's own need not say
         yield "the model's own prompt", own_prompt(models[0])
+    for encoder in encoders.values():
+        if isinstance(encoder, SbertEncoder):
+            yield from own_prompts(encoder)
     if name:
         yield f"your prompt {name}", load_prompt(name)
     for each in prompt_library():

@@ -151,6 +151,16 @@ class SbertEncoder(TextEncoder):
             ).input_ids
         return ids
 
+    def fed_lengths(self, texts: Sequence[str], role: Role) -> list[int]:
+        """Count the tokens that each text is fed as, its prompt and special tokens included."""
+        with lock_of(self.model):
+            return self._cut_lengths([self.wordings[role].whole(text) for text in texts], role)
+
+    def _cut_lengths(self, strings: Sequence[str], role: Role) -> list[int]:
+        limit = self._limit(role)
+        lengths = token_counts(strings, self.model.tokenizer) if strings else []
+        return [min(length, limit) if limit else length for length in lengths]
+
     def _run(self, texts: list[str], role: Role, prompt: str, options: dict[str, Any]) -> Any:  # noqa: ANN401  (tensor or array, by options)
         """Let the model encode texts, in batches of BATCH or of a budget of tokens."""
         encode = self.model.encode_query if role is Role.QUERY else self.model.encode_document
@@ -161,9 +171,7 @@ class SbertEncoder(TextEncoder):
                 return call(texts, batch_size=BATCH)
             finally:
                 hook.remove()
-        limit = self._limit(role)
-        lengths = token_counts([prompt + text for text in texts], self.model.tokenizer)
-        lengths = [min(length, limit) if limit else length for length in lengths]
+        lengths = self._cut_lengths([prompt + text for text in texts], role)
         parts, batches = [], plan(lengths, 0, self.options.token_budget)
         for batch in batches:
             parts.append(call([texts[at] for at in batch], batch_size=len(batch)))

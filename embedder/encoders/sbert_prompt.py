@@ -9,7 +9,7 @@ from embedder.files.name_lists import suggest_names
 from embedder.inputs.render import choose_form, leading_specials, rendered, text_ids
 from embedder.prompts.plain_rules import check_plain, refuse_rules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.template import Template, TemplatePart
+from embedder.prompts.template import SLOT, Template, TemplatePart
 from embedder.types import Role
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ def _wording(
     rule = f"specials = none, since its tokenizer puts {first} before every text"
     refuse_rules(prompt, [(missing, rule)], _LIBRARY)
     before, after = before.removeprefix(first), after.removesuffix(last)
-    spoken = before.rstrip(" ")
+    # {|} right before the text says that the spaces before it are the prompt's.
+    spoken = before if f"{{|}}{SLOT}" in template.text else before.rstrip(" ")
     return SbertWording(spoken, before[len(spoken) :], after)
 
 

@@ -91,7 +91,7 @@ class RemoteEncoder(TextEncoder):
         self.sparse = server.sparse
         self.spec: RemoteSpec | None = None  # `load_encoder` knows the name
         self._variant = variant or ModelVariant()
-        self._wordings = plain_wordings(prompt)
+        self.wordings = plain_wordings(prompt)
         self._counts = Counter(texts=0, empty=0, truncated=0, tokens=0)
         self._full_width = COLUMNS if self.sparse else self._probe()
         self._width = self._variant.truncate_dim or self._full_width
@@ -100,7 +100,7 @@ class RemoteEncoder(TextEncoder):
                 f"truncate_dim is {self._width}, and rows of the server have "
                 f"{self._full_width} numbers"
             )
-        wordings = {role.value: asdict(wording) for role, wording in self._wordings.items()}
+        wordings = {role.value: asdict(wording) for role, wording in self.wordings.items()}
         self._fingerprint = fingerprint_of(
             **server.facts,
             output="sparse" if self.sparse else "dense",
@@ -192,7 +192,7 @@ class RemoteEncoder(TextEncoder):
 
     def _batches(self, texts: Sequence[str], role: Role) -> list[_TextGroup]:
         """Cut texts into requests; those that are empty are in none."""
-        wording = self._wordings[role]
+        wording = self.wordings[role]
         most = min(BATCH, self.server.most_texts)
         groups: list[list[int]] = []
         length = 0
@@ -221,7 +221,7 @@ class RemoteEncoder(TextEncoder):
 
     def _embed(self, batch: _TextGroup, role: Role, stopped: Event) -> list[ServerRows]:
         """Ask for a batch; one that is refused is halved, to find the text that is at fault."""
-        wording, address = self._wordings[role], self.server.client.address
+        wording, address = self.wordings[role], self.server.client.address
         strings = [wording.whole(text) for text in batch.texts]
         try:
             return [self.server.embed(strings, role, bool(wording.after), stopped)]

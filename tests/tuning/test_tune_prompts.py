@@ -122,6 +122,7 @@ def test_chat_and_plain_wordings_of_one_role_are_averaged(place: Path, tmp_path:
     assert parse_prompt(format_prompt(mixed)) == mixed
     each = [replace(mixed, forms=(replace(form, query=(one,)),)) for one in wordings]
     inner = setup.encoder
+    assert isinstance(inner, LLMEncoder)
     mean, *states = (
         LLMEncoder(inner.backbone, one, inner.options).states(["volcano"], Role.QUERY)
         for one in (mixed, *each)

@@ -10,10 +10,8 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.encoders.adapted import AdaptedEncoder
-from embedder.encoders.llm import LLMEncoder
 from embedder.prompts.prompt import Prompt
-from embedder.types import Encoder, Role
+from embedder.types import Encoder
 from eval.fusion.sweep import Setting
 from eval.measures.measures import evaluate
 from index.folder import Index
@@ -22,6 +20,7 @@ from retrieval.pseudo_queries import needs_query_mean
 from retrieval.retriever import Retriever
 from retrieval.run import Run, ranked
 from tuning.objectives.judged_queries import JudgedQueries
+from tuning.objectives.prompt_encoder import PromptEncoder, fed_tokens, tuned_channels
 from tuning.objectives.swept_scores import SweptScores
 from tuning.search.budget import Cost
 from tuning.search.space import key_of
@@ -31,9 +30,6 @@ SHOWN_FAILURES = 20
 KEPT_ENCODERS = 8
 DEPTH = 1000
 
-PromptEncoder = LLMEncoder | AdaptedEncoder
-"""An encoder that reads texts through a prompt, which can be tuned."""
-
 
 class IndexObjective:
     """Per-query scores of query prompts on an index.
@@ -42,7 +38,7 @@ class IndexObjective:
         index: opened; nothing of it is changed.
         data: queries and judgements.
         channels: searched and fused, in this order.
-        tuned: those of the channels whose encoder reads a prompt.
+        tuned: those of the channels that are read by the model whose prompt is tuned.
         encoder: prompt -> encoder; the last ones are kept.
         depth: documents of each channel that are fused.
         settings: fusions that are tuned, by the text that prompts name them by.
@@ -69,9 +65,7 @@ class IndexObjective:
             settings: fusions that are tuned, by the text that prompts name them by.
         """
         self.index, self.data, self.channels = index, data, tuple(encoders)
-        self.tuned = tuple(
-            name for name, encoder in encoders.items() if isinstance(encoder, PromptEncoder)
-        )
+        self.tuned = tuple(tuned_channels(encoders))
         self.encoder = lru_cache(KEPT_ENCODERS)(make_encoder)
         self.depth = depth
         self.settings = dict(settings or {})
@@ -233,10 +227,3 @@ class IndexObjective:
         except ValueError:
             return False
         return True
-
-
-def fed_tokens(encoder: PromptEncoder, texts: Sequence[str], role: Role = Role.QUERY) -> int:
-    """Count the tokens that texts are fed as, soft ones among them."""
-    inputs = encoder.reader.feed(texts, role, encoder.options.max_text_tokens)
-    soft = encoder.soft_tokens if isinstance(encoder, AdaptedEncoder) and role is Role.QUERY else 0
-    return sum(text.tokens + soft for text in inputs)

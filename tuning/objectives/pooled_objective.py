@@ -26,7 +26,8 @@ from retrieval.options import BuildOptions, ChannelOptions
 from retrieval.passages import passage_text, spans
 from retrieval.retriever import Retriever
 from retrieval.run import Run, ranked
-from tuning.objectives.index_objective import IndexObjective, PromptEncoder, fed_tokens
+from tuning.objectives.index_objective import IndexObjective
+from tuning.objectives.prompt_encoder import fed_tokens
 from tuning.objectives.swept_scores import SweptScores
 from tuning.search.budget import Cost
 from tuning.search.types import Failure, Scores
@@ -87,7 +88,7 @@ class ShortDocumentEncoder:
         documents: encoder of documents.
     """
 
-    queries: PromptEncoder
+    queries: LLMEncoder | AdaptedEncoder
     documents: LLMEncoder
 
     @property
@@ -179,6 +180,7 @@ class PooledObjective:
 
     def _encoder(self, prompt: Prompt) -> ShortDocumentEncoder:
         encoder = self.inner.encoder(prompt)
+        assert isinstance(encoder, LLMEncoder | AdaptedEncoder), encoder  # see `space_of`
         plain = encoder.inner if isinstance(encoder, AdaptedEncoder) else encoder
         options = replace(plain.options, max_text_tokens=self.documents.tokens)
         return ShortDocumentEncoder(encoder, LLMEncoder(plain.backbone, plain.prompt, options))

@@ -1,8 +1,9 @@
 """Ask proposers, race their proposals, tell them: until they or the budget are at an end."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -173,7 +174,8 @@ def _described(scored: Scored) -> dict[str, Any]:
         "made_by": proposal.made_by,
         "how": proposal.how,
         "parents": proposal.parents,
-        "prompt": format_prompt(proposal.prompt),
+        # without the folder, so that a run's folder may be moved
+        "prompt": format_prompt(replace(proposal.prompt, adapt=Path(proposal.prompt.adapt).name)),
         "queries": len(scored.scores),
         "mean": scored.mean,
         "decision": scored.decision,

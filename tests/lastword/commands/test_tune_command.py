@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from embedder.encoders.llm import LLMEncoder
 from embedder.prompts.files import load_prompt, parse_prompt
 from embedder.types import Role
 from index.folder import Index
@@ -171,6 +172,7 @@ def test_the_objective_searches_as_the_retriever_does(place: Path) -> None:
         expected = Retriever(index, scorer._encoders, fuse).search(scorer.data.queries, 1000)
         assert scorer.run(prompt, list(scorer.data.queries)) == expected
         encoder = scorer.encoder(prompt)
+        assert isinstance(encoder, LLMEncoder)
         fed = encoder.reader.feed(list(scorer.data.queries.values()), Role.QUERY, 512)
         cost = scorer.cost(prompt, list(scorer.data.queries))
         assert cost.tokens == sum(len(text.wordings[0].ids) for text in fed)
