@@ -12,6 +12,7 @@ from embedder.encoders.bm25 import BM25Encoder
 from embedder.encoders.llm import LLMEncoder
 from embedder.prompts.files import parse_prompt
 from embedder.prompts.prompt import Prompt
+from embedder.prompts.template import Template
 from embedder.types import Encoder, Role
 from eval.fusion.sweep import Setting
 from index.folder import Index
@@ -22,9 +23,10 @@ from retrieval.retriever import Retriever
 from tests.models import load_llm
 from tests.synthetic import documents, queries
 from tuning.first_prompts import fusion_settings
+from tuning.objectives.document_indexes import PooledDocuments
 from tuning.objectives.index_objective import IndexObjective
 from tuning.objectives.judged_queries import JudgedQueries
-from tuning.objectives.pooled_objective import PooledDocuments, PooledObjective, pool_documents
+from tuning.objectives.pooled_objective import PooledObjective, pool_documents
 from tuning.search.budget import Budget, Cost, Meter
 from tuning.search.journal import Journal
 from tuning.search.scorer import Scorer
@@ -159,6 +161,33 @@ def test_documents_encoded_anew_are_post_processed(tmp_path: Path) -> None:
         retriever = Retriever(rebuilt, new, depth=DEPTH)
         expected = retriever.fuse([*retriever.channel_runs(queries(4), DEPTH).values()])
         assert pooled.run(encoder.prompt, list(queries(4))) == expected
+
+
+def test_endings_of_documents_are_read_after_one_reading_of_the_text(tmp_path: Path) -> None:
+    """Scores are those of prompts read one after the other; what is charged is less."""
+    encoder = read_prompt(PLAIN)
+    encoders = build(encoder, tmp_path / "i", Passages(4))
+    form = encoder.prompt.forms[0]
+    prompts = [
+        replace(
+            encoder.prompt, forms=(replace(form, document=(Template(f"Text: {{text}}{end}"),)),)
+        )
+        for end in (" Word: ", " In one word: ", " It says: ")
+    ]
+    ids = list(queries(4))
+    with Index.open(tmp_path / "i") as index:
+        inner = objective_of(index, encoders, encoder)
+        pool = pool_documents(inner, encoder.prompt, seed=0)
+        alone = PooledObjective(inner, pool)
+        together = Scorer(PooledObjective(inner, pool), Journal(None, {}), Meter(Budget()))
+        together.prepare_together(prompts)
+        spent = together.meter.spent.tokens
+        apart = sum(alone.preparation(prompt)[1].tokens for prompt in prompts)
+        assert spent < 0.7 * apart
+        for prompt in prompts:
+            assert together.scores(prompt, ids) == pytest.approx(alone([prompt], ids)[0])
+        queries_only = sum(alone.cost(prompt, ids).tokens for prompt in prompts)
+        assert together.meter.spent.tokens == spent + queries_only
 
 
 def test_a_pool_holds_the_relevant_and_is_all_that_is_returned(tmp_path: Path) -> None:

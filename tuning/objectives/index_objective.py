@@ -132,18 +132,17 @@ class IndexObjective:
         """
         return self.search(self.retriever(prompt, self.index), prompt, query_ids)
 
-    def retriever(self, prompt: Prompt, index: Index, encoder: Encoder | None = None) -> Retriever:
+    def retriever(self, prompt: Prompt, index: Index) -> Retriever:
         """Return what searches the tuned channels of an index for queries under a prompt.
 
         Args:
             prompt: of the queries.
             index: the objective's, or one of the same documents under another prompt.
-            encoder: of the prompt; by default the objective's.
 
         Raises:
             ValueError: the documents of the index belong to another prompt.
         """
-        encoders = dict.fromkeys(self.tuned, encoder or self.encoder(prompt))
+        encoders = dict.fromkeys(self.tuned, self.encoder(prompt))
         return Retriever(index, encoders, depth=self.depth, any_query_prompt=True)
 
     def search(

@@ -5,50 +5,26 @@ some at random. It ranks prompts and is never reported: scores on it are far too
 that is chosen is judged on the whole collection.
 """
 
-import shutil
-import tempfile
-import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from embedder.encoders.adapted import AdaptedEncoder
 from embedder.encoders.llm import LLMEncoder
-from embedder.encoders.shared_prefix import role_fingerprint
+from embedder.encoders.shared_prefix import GroupTokens, group_prompts, role_fingerprint
 from embedder.prompts.prompt import Prompt
-from embedder.types import Representation, Role
-from index.documents import Document
-from index.folder import Index
-from retrieval.build import build_index
-from retrieval.options import BuildOptions, ChannelOptions
-from retrieval.passages import passage_text, spans
+from embedder.types import Role
 from retrieval.retriever import Retriever
 from retrieval.run import Run, ranked
+from tuning.objectives.document_indexes import DocumentIndexes, PooledDocuments
 from tuning.objectives.index_objective import IndexObjective
-from tuning.objectives.prompt_encoder import fed_tokens
 from tuning.objectives.swept_scores import SweptScores
 from tuning.search.budget import Cost
 from tuning.search.types import Failure, Scores
 
 NEAREST, RANDOM = 10, 500
 SHORT = 128  # tokens of a document that a search reads
-
-
-@dataclass(frozen=True, slots=True)
-class PooledDocuments:
-    """Documents that prompts are judged on.
-
-    Attributes:
-        ids: of the documents.
-        whole: whether these are all that the index has; else scores rank and are not reported.
-        tokens: of a document that are read.
-    """
-
-    ids: frozenset[str]
-    whole: bool
-    tokens: int
 
 
 def pool_documents(objective: IndexObjective, prompt: Prompt, seed: int) -> PooledDocuments:
@@ -79,33 +55,6 @@ def all_documents(objective: IndexObjective, tokens: int) -> PooledDocuments:
     return PooledDocuments(ids, True, tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class ShortDocumentEncoder:
-    """Reads queries whole and documents to another length, for an index that nobody else reads.
-
-    Attributes:
-        queries: encoder of queries, whose fingerprint both have.
-        documents: encoder of documents.
-    """
-
-    queries: LLMEncoder | AdaptedEncoder
-    documents: LLMEncoder
-
-    @property
-    def fingerprint(self) -> str:
-        """That of the queries' encoder."""
-        return self.queries.fingerprint
-
-    @property
-    def prompt(self) -> Prompt:
-        """That of the queries' encoder."""
-        return self.queries.prompt
-
-    def encode(self, texts: Sequence[str], role: Role) -> Representation:
-        """Encode texts in order."""
-        return (self.queries if role is Role.QUERY else self.documents).encode(texts, role)
-
-
 class PooledObjective:
     """Per-query scores of prompts of both sides; documents are encoded for each document prompt.
 
@@ -118,9 +67,8 @@ class PooledObjective:
     def __init__(self, inner: IndexObjective, documents: PooledDocuments) -> None:
         """Take the objective on the index, for queries and judgements, and the documents."""
         self.inner, self.documents = inner, documents
-        self._folder: Path | None = None
-        self._pool: tuple[str, Index] | None = None
-        self._charged: dict[str, int] = {}
+        self._indexes = DocumentIndexes(inner, documents)
+        self._tallies: dict[str, GroupTokens] = {}
         self._swept = SweptScores(inner.settings, inner.data)
 
     def __call__(self, prompts: Sequence[Prompt], query_ids: Sequence[str]) -> Scores:
@@ -151,11 +99,38 @@ class PooledObjective:
         """
         if self._are_held(prompt):
             return self.inner.preparation(prompt)
-        encoder = self._encoder(prompt).documents
+        key, tally = self._tally(prompt)
+        return key, Cost(tokens=tally.tokens)
+
+    def joint_preparation(self, prompts: Sequence[Prompt]) -> tuple[list[str], Cost]:
+        """Return the documents that prompts need encoded, and what reading them together takes.
+
+        Wordings that differ after the text only share the reading of the text.
+        """
+        encoders: dict[str, LLMEncoder] = {}
+        for prompt in prompts:
+            if not self._are_held(prompt):
+                encoders.setdefault(self._tally(prompt)[0], self._documents_encoder(prompt))
+        tokens = 0
+        for group in group_prompts(list(encoders.values()), Role.DOCUMENT):
+            tally = self._tallies[role_fingerprint(group[0], Role.DOCUMENT)]
+            for encoder in group[1:]:
+                tally = tally.joined(encoder, self._indexes.passages)
+            tokens += tally.tokens
+        return list(encoders), Cost(tokens=tokens)
+
+    def read_together(self, prompts: Sequence[Prompt]) -> None:
+        """Read the documents of prompts together once one of them is searched."""
+        encoders = [self._documents_encoder(prompt) for prompt in prompts]
+        self._indexes.read_together(encoders)
+
+    def _tally(self, prompt: Prompt) -> tuple[str, GroupTokens]:
+        encoder = self._documents_encoder(prompt)
         key = role_fingerprint(encoder, Role.DOCUMENT)
-        if key not in self._charged:
-            self._charged[key] = fed_tokens(encoder, list(self._passages()), Role.DOCUMENT)
-        return key, Cost(tokens=self._charged[key])
+        if key not in self._tallies:
+            passages = self._indexes.passages
+            self._tallies[key] = GroupTokens.of(encoder, passages, Role.DOCUMENT)
+        return key, self._tallies[key]
 
     def failures(self, prompt: Prompt, query_ids: Sequence[str]) -> list[Failure]:
         """Return none: failures of a pool are not those of the collection."""
@@ -168,8 +143,9 @@ class PooledObjective:
     def _retriever(self, prompt: Prompt) -> Retriever:
         if self._are_held(prompt):
             return self.inner.retriever(prompt, self.inner.index)
-        encoder, (key, _) = self._encoder(prompt), self.preparation(prompt)
-        return self.inner.retriever(prompt, self._index(key, encoder), encoder)
+        encoder = self.inner.encoder(prompt)
+        index = self._indexes.index(encoder, self._documents_encoder(prompt))
+        return self.inner.retriever(prompt, index)
 
     def _among(self, prompt: Prompt) -> frozenset[str] | None:
         """Return the documents that other channels may return; None is all."""
@@ -178,44 +154,9 @@ class PooledObjective:
     def _are_held(self, prompt: Prompt) -> bool:
         return self.documents.whole and self.inner.holds(prompt)
 
-    def _encoder(self, prompt: Prompt) -> ShortDocumentEncoder:
+    def _documents_encoder(self, prompt: Prompt) -> LLMEncoder:
         encoder = self.inner.encoder(prompt)
         assert isinstance(encoder, LLMEncoder | AdaptedEncoder), encoder  # see `space_of`
         plain = encoder.inner if isinstance(encoder, AdaptedEncoder) else encoder
         options = replace(plain.options, max_text_tokens=self.documents.tokens)
-        return ShortDocumentEncoder(encoder, LLMEncoder(plain.backbone, plain.prompt, options))
-
-    def _index(self, key: str, encoder: ShortDocumentEncoder) -> Index:
-        """Return the index of the documents under a prompt; the last one is kept."""
-        if self._pool is not None:
-            if self._pool[0] == key:
-                return self._pool[1]
-            self._pool[1].close()
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="lastword-pool-"))
-            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        specs = self.inner.index.channels
-        channels = {  # dense rows are searched exactly, as every prompt deserves
-            name: ChannelOptions(
-                specs[name].kind, specs[name].factory and "Flat", specs[name].weighting
-            )
-            for name in self.inner.tuned
-        }
-        options = BuildOptions(
-            channels, on_empty="keep", passages=self.inner.index.passages, resume=False,
-            overwrite=True,
-        )  # fmt: skip
-        encoders = dict.fromkeys(self.inner.tuned, encoder)
-        build_index(self._documents(), encoders, self._folder, options)
-        self._pool = key, Index.open(self._folder)
-        return self._pool[1]
-
-    def _documents(self) -> Iterator[Document]:
-        return (
-            document for document in self.inner.index.stream() if document.id in self.documents.ids
-        )
-
-    def _passages(self) -> Iterator[str]:
-        for document in self._documents():
-            for span in spans(document.text, self.inner.index.passages):
-                yield passage_text(document, span)
+        return LLMEncoder(plain.backbone, plain.prompt, options)

@@ -49,6 +49,7 @@ def race(
     everything = [query for block in blocks for query in block]
     seen: list[str] = []
     spent = False
+    scorer.prepare_together([proposal.prompt for proposal in candidates])
     for number, block in enumerate(blocks):
         seen += block
         for runner in runners:

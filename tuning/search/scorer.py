@@ -12,7 +12,15 @@ from embedder.prompts.prompt import Prompt
 from tuning.search.budget import NOTHING, Cost, Meter
 from tuning.search.journal import Journal, Settled
 from tuning.search.space import key_of
-from tuning.search.types import Failure, Objective, Prepares, ReadsAlike, Scores, Settles
+from tuning.search.types import (
+    Failure,
+    Objective,
+    Prepares,
+    PreparesTogether,
+    ReadsAlike,
+    Scores,
+    Settles,
+)
 
 SHOWN_FAILURES = 20  # queries of a prompt whose failures are looked at
 
@@ -117,6 +125,28 @@ class Scorer:
         if key and key not in self._prepared:
             self.once("documents", key_of(prompt), cost, lambda: None)
             self._prepared.add(key)
+
+    def prepare_together(self, prompts: Sequence[Prompt]) -> None:
+        """Charge what prompts need encoded before they are scored, where that is less together.
+
+        If not all of it fits, each prompt is left to pay for itself.
+        """
+        objective = self.objective
+        if not isinstance(objective, PreparesTogether):
+            return
+        usable = [prompt for prompt in prompts if self._needs_documents(prompt)]
+        keys, cost = objective.joint_preparation(usable)
+        if len(keys) > 1 and self.meter.fits(cost):
+            objective.read_together(usable)
+            self.once("documents", [key_of(prompt) for prompt in usable], cost, lambda: None)
+            self._prepared.update(keys)
+
+    def _needs_documents(self, prompt: Prompt) -> bool:
+        try:
+            key, cost = self._preparing(prompt)
+        except ValueError:  # scoring says why
+            return False
+        return bool(key) and cost != NOTHING
 
     def known(self, prompt: Prompt, query_ids: Sequence[str]) -> dict[str, float]:
         """Return the scores of these queries that are known; others, of a fold, are not told."""

@@ -121,6 +121,19 @@ class Prepares(Protocol):
 
 
 @runtime_checkable
+class PreparesTogether(Prepares, Protocol):
+    """An objective that encodes documents for several prompts in less than one after the other."""
+
+    def joint_preparation(self, prompts: Sequence[Prompt]) -> tuple[list[str], Cost]:
+        """Tell what stands for the texts of prompts, and what encoding them together takes."""
+        ...
+
+    def read_together(self, prompts: Sequence[Prompt]) -> None:
+        """Encode the texts of prompts together, at the latest when one of them is scored."""
+        ...
+
+
+@runtime_checkable
 class ReadsAlike(Protocol):
     """An objective that reads a query once for several prompts, so that it is paid for once."""
 
