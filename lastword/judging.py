@@ -1,6 +1,7 @@
 """Evaluate encoders, compare evaluations, and tune the prompt of an index."""
 
 import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -231,7 +232,8 @@ def tune(
     """
     check_options(options, TuningOptions)
     chosen = options or TuningOptions(budget=budget)
-    data = JudgedQueries.of(_query_texts(queries), _judgements(qrels))
+    beside = None if isinstance(queries, Mapping) else Path(queries)
+    data = JudgedQueries.of(_query_texts(queries), _judgements(qrels, beside))
     if isinstance(index, SearchEngine):
         return tune_index(index.retriever, data, chosen)
     check_path(index, "index", "an open index, or its folder")
@@ -249,10 +251,11 @@ def _query_texts(queries: QueryTexts) -> Mapping[str, str]:
     return queries
 
 
-def _judgements(qrels: Judgements) -> Qrels:
+def _judgements(qrels: Judgements, queries: Path | None = None) -> Qrels:
     if isinstance(qrels, Mapping):
         check_judged(qrels)
         return qrels
     check_path(qrels, "qrels", "a dict of query -> document -> gain, or a file")
-    check_judgements(Path(qrels))
+    if warning := check_judgements(Path(qrels), queries):
+        warnings.warn(f"{warning}.", stacklevel=3)
     return read_qrels(Path(qrels))

@@ -86,6 +86,20 @@ class ProposerMaterial:
             return False
 
 
+def read_names(text: str) -> list[str]:
+    """Read "auto", or some of NAMES with commas.
+
+    Raises:
+        ValueError: anything else.
+    """
+    names = [name.strip() for name in text.split(",")]
+    if names != [AUTO] and (not set(names) <= set(NAMES) or len(set(names)) != len(names)):
+        raise ValueError(
+            f"proposer takes auto or some of {', '.join(NAMES)}, each once; got {text!r}"
+        )
+    return names
+
+
 def choose_proposers(
     material: ProposerMaterial, proposer: str, chat_model: str
 ) -> dict[str, MakeProposer]:
@@ -99,17 +113,12 @@ def choose_proposers(
     Raises:
         ValueError: an unknown name, or one that cannot be used here.
     """
-    names = [name.strip() for name in proposer.split(",")]
+    names = read_names(proposer)
     if names == [AUTO]:
         names = ["evolve"]
         names += ["llm"] if chat_model else []
         names += ["prune"] if material.space.roles else []
         names += ["grad", "soft"] if material.has_gradients else []
-    unknown = [name for name in names if name not in NAMES]
-    if unknown or len(set(names)) != len(names):
-        raise ValueError(
-            f"proposer takes auto or some of {', '.join(NAMES)}, each once; got {names}"
-        )
     if names != ["evolve"] and not material.space.roles:
         raise ValueError("only evolve tunes rules of reading alone: proposer evolve")
     makers: dict[str, MakeProposer] = {}

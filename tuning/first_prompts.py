@@ -21,6 +21,18 @@ KINDS = (QUERY, DOCUMENT, BOTH, READING)
 _ROLES = {QUERY: (Role.QUERY,), DOCUMENT: (Role.DOCUMENT,), BOTH: (Role.QUERY, Role.DOCUMENT)}
 
 
+def read_kinds(text: str) -> list[str]:
+    """Read what is tuned: some of KINDS with commas.
+
+    Raises:
+        ValueError: anything else.
+    """
+    kinds = [kind.strip() for kind in text.split(",")]
+    if not set(kinds) <= set(KINDS) or len(set(kinds)) != len(kinds):
+        raise ValueError(f"what is tuned is some of {', '.join(KINDS)}, each once; got {text!r}")
+    return kinds
+
+
 def space_of(
     encoder: PromptEncoder, kinds: Sequence[str], channels: Sequence[str], fusion: str
 ) -> Space:
@@ -33,13 +45,8 @@ def space_of(
         fusion: by which they are fused now.
 
     Raises:
-        ValueError: an unknown kind, or a prompt that cannot be tuned.
+        ValueError: the prompt cannot be tuned.
     """
-    unknown = [kind for kind in kinds if kind not in KINDS]
-    if unknown or not kinds or len(set(kinds)) != len(kinds):
-        raise ValueError(
-            f"what is tuned is some of {', '.join(KINDS)}; got {', '.join(kinds) or '-'}"
-        )
     default = replace(prompt_of(encoder), fusion=fusion)
     roles = tuple(dict.fromkeys(role for kind in kinds for role in _ROLES.get(kind, ())))
     documents = Role.DOCUMENT in roles

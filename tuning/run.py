@@ -2,21 +2,24 @@
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from embedder.files.durable import replace_file
+from index.storage.lock import only_writer
 from retrieval.retriever import Retriever
 from tuning.objectives.judged_queries import JudgedQueries
 from tuning.options import TuningOptions
-from tuning.outcome import JOURNAL, write_outcome
+from tuning.outcome import JOURNAL, REPORT, write_outcome
 from tuning.search.budget import SpentError
-from tuning.search.journal import Journal
+from tuning.search.journal import Journal, OtherRunError
 from tuning.search.pipeline import tune
 from tuning.search.result import TuningOutcome
 from tuning.search.rounds import ReportRound, SearchState
-from tuning.setup import TuningSetup, check_tunable, prepare_tuning
+from tuning.setup import OF_INDEX, TuningSetup, check_request, prepare_tuning
 
-CLOCK = "seconds.txt"
+CLOCK, LOCK = "seconds.txt", "lock"
 
 
 def tune_index(
@@ -44,11 +47,12 @@ def tune_index(
     """
     index, options = retriever.index, options or TuningOptions()
     folder = folder or default_folder(index.path)
-    check_tunable(index)
+    check_request(index, list(retriever.encoders), options)
     data = data.answered_in(index)
-    setup = prepare_tuning(index, retriever.encoders, data, options, folder)
-    outcome, seconds = run_search(setup, folder, report)
-    write_outcome(setup, outcome, folder, seconds)
+    with own_folder(folder):
+        setup = prepare_tuning(index, retriever.encoders, data, options, folder)
+        outcome, seconds = run_search(setup, folder, report)
+        write_outcome(setup, outcome, folder, seconds)
     return outcome
 
 
@@ -57,11 +61,27 @@ def default_folder(path: Path) -> Path:
     return path.with_name(f"{path.name}.tuned")
 
 
+@contextmanager
+def own_folder(folder: Path) -> Iterator[None]:
+    """Make the folder of a run, and keep other runs out of it; a dead run keeps nobody out.
+
+    Raises:
+        BlockingIOError: another run is at work in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    advice = "one run at a time: wait until it ends, or give another folder with --out"
+    with only_writer(folder / LOCK, advice):
+        yield
+
+
 def run_search(
     setup: TuningSetup, folder: Path, report: ReportRound
 ) -> tuple[TuningOutcome, float]:
-    """Search, or continue a search; return its outcome and the seconds of all sittings."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Search, or continue a search; return its outcome and the seconds of all sittings.
+
+    Raises:
+        ValueError: the folder is of another run, or the budget does not pay for the default.
+    """
     clock = folder / CLOCK
     before = read_seconds(clock)
     began = time.monotonic()
@@ -73,7 +93,7 @@ def run_search(
         replace_file(clock, f"{seconds():.1f}".encode())
         report(state)
 
-    with Journal(folder / JOURNAL, setup.heading) as journal:
+    with _open_journal(setup, folder) as journal:
         try:
             outcome = tune(setup.task, setup.budget, journal, report_and_save, before)
         except SpentError as error:
@@ -82,6 +102,19 @@ def run_search(
                 "`lastword tune --dry-run` says what is needed"
             ) from error
     return outcome, seconds()
+
+
+def _open_journal(setup: TuningSetup, folder: Path) -> Journal:
+    try:
+        return Journal(folder / JOURNAL, setup.heading)
+    except OtherRunError as error:
+        if not error.keys & OF_INDEX:
+            raise
+        raise ValueError(
+            f"{setup.objective.index.path} has changed since {folder} was begun: its query prompt, "
+            "as --apply changes it, or its documents; what came of that run is in "
+            f"{folder / REPORT}, and another folder, --out, takes another run"
+        ) from error
 
 
 def read_seconds(clock: Path) -> float:

@@ -1,6 +1,6 @@
 """Make of options what a search for prompts needs, from the objective to the budget."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,14 +12,23 @@ from embedder.encoders.load import own_prompt
 from embedder.encoders.sbert import SbertEncoder
 from embedder.encoders.specs import LLMSpec, specs_of
 from embedder.files.content_hash import content_hash
+from embedder.models.chat_client import check_chat
 from embedder.prompts.files import load_prompt, prompt_library
 from embedder.prompts.prompt import Prompt
 from embedder.types import Encoder, Role
 from eval.runs.collection_index import manifest_digest
 from index.folder import Index
 from retrieval.fusion_choice import fusion_for
-from tuning.choose_proposers import ProposerMaterial, choose_proposers
-from tuning.first_prompts import first_proposals, fusion_settings, space_of
+from tuning.choose_proposers import ProposerMaterial, choose_proposers, read_names
+from tuning.first_prompts import (
+    BOTH,
+    DOCUMENT,
+    READING,
+    first_proposals,
+    fusion_settings,
+    read_kinds,
+    space_of,
+)
 from tuning.objectives.index_objective import IndexObjective
 from tuning.objectives.judged_queries import JudgedQueries
 from tuning.objectives.pooled_objective import PooledObjective, all_documents, pool_documents
@@ -36,6 +45,7 @@ from tuning.search.space import Space, key_of
 from tuning.search.split import FEW, folds, three_parts
 from tuning.search.types import Rules, TuningTask
 
+OF_INDEX = frozenset({"index", "generation", "holds"})  # of a heading: what the index was
 SAMPLE = 200  # documents whose tokens are counted for an estimate
 
 
@@ -74,6 +84,36 @@ def check_tunable(index: Index) -> None:
         )
 
 
+def check_request(index: Index, channels: Sequence[str], options: TuningOptions) -> None:
+    """Refuse what cannot be done, before a model is loaded.
+
+    Args:
+        index: opened.
+        channels: that are tuned together.
+        options: of the tuning.
+
+    Raises:
+        ValueError: the index is empty or unfinished, options cannot be read or do not go
+            together, or a prompt or chat model is not there.
+        OSError: a file of a prompt cannot be read.
+    """
+    check_tunable(index)
+    Budget.parse(options.budget)
+    kinds = read_kinds(options.tune)
+    if READING in kinds and len(channels) == 1 and not {DOCUMENT, BOTH} & set(kinds):
+        raise ValueError(
+            "tune reading chooses how channels are fused, and there is one only, "
+            f"{channels[0]}; leave reading out, or tune document beside it"
+        )
+    names = read_names(options.proposer)
+    if "llm" in names and not options.writer:
+        raise ValueError("proposer llm needs a writer: a chat model, a folder or an address")
+    if options.prompt:
+        load_prompt(options.prompt)
+    if options.writer:
+        check_chat(options.writer)
+
+
 def choose_channels(index: Index, text: str) -> list[str]:
     """Return the channels that are tuned: those named with commas, or all of the index."""
     names = [name.strip() for name in text.split(",")] if text else list(index.channels)
@@ -107,7 +147,7 @@ def prepare_tuning(
     reader = next(iter(tuned_channels(encoders).values()))
     encoder = reader.inner if isinstance(reader, AdaptedEncoder) else reader
     model = encoder if isinstance(encoder, LLMEncoder) else None
-    kinds = [kind.strip() for kind in options.tune.split(",")]
+    kinds = read_kinds(options.tune)
     fusion = fusion_for(AUTO, encoders, index.manifest.fusion)
     space = space_of(reader, kinds, list(encoders), fusion)
     settings = fusion_settings(list(encoders)) if "fusion" in space.genes else {}

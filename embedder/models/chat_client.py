@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from embedder.checkpoints.hub import is_local_only
+from embedder.checkpoints.named_models import model_place
 from embedder.inputs.conversation import Turn
 from embedder.models.generation import GenerationOptions, Generator
 from embedder.remote.http_client import TIMEOUT, JsonClient, ServerError
@@ -154,9 +156,21 @@ class AddressChat:
 
 def open_chat(named: str) -> Chat:
     """Open a chat model: a name or folder of a causal LM, or ADDRESS, or MODEL@ADDRESS."""
+    return _address_chat(named) or GeneratorChat(Generator.load(named), named)
+
+
+def check_chat(named: str) -> None:
+    """Refuse what `open_chat` could not open, without loading or asking a model.
+
+    Raises:
+        ValueError: it is no address, and there is no such model.
+    """
+    if _address_chat(named) is None:
+        is_local_only(model_place(named))
+
+
+def _address_chat(named: str) -> AddressChat | None:
     if named.startswith(_SCHEMES):
         return AddressChat(named)
     model, _, address = named.partition("@")
-    if address.startswith(_SCHEMES):
-        return AddressChat(address, model)
-    return GeneratorChat(Generator.load(named), named)
+    return AddressChat(address, model) if address.startswith(_SCHEMES) else None

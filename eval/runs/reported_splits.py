@@ -1,18 +1,90 @@
 """Guards: nothing is chosen on judgements whose figures are reported."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from eval.data.beir import BEIR, WHOLE, reported_split
+from eval.data.qrels import Qrels, read_qrels
 from eval.runs.record import SUFFIX, Record, file_stem, is_record
 
+TABLE = ".tsv"  # as BEIR keeps judgements
 
-def check_judgements(path: Path) -> None:
+
+def check_judgements(path: Path, queries: Path | None = None) -> str:
     """Refuse a file of judgements whose figures are the reported ones.
 
+    Args:
+        path: of judgements, perhaps a link; nothing is said of one that is not there.
+        queries: file of the queries, where it is known: judgements are looked for beside it too.
+
+    Returns:
+        A warning, or "": of a collection that has no other judgements a copy is let pass.
+
     Raises:
-        ValueError: its name, or the record beside it, says that it is of such a split.
+        ValueError: its name, what it links to, or the record beside it says that it is of such a
+            split; or it judges queries of one that lies beside it or beside the queries.
     """
+    for place in dict.fromkeys((path, path.resolve())):
+        _check_name(place)
+    return _check_content(path, queries)
+
+
+def _check_content(path: Path, queries: Path | None) -> str:
+    """Compare judgements with those of reported splits in the folders around."""
+    if not path.is_file():
+        return ""  # whoever reads it says so
+    judged = read_qrels(path)
+    beside = [
+        place.parent for file in filter(None, (path, queries)) for place in (file, file.resolve())
+    ]
+    folders = dict.fromkeys(each for folder in beside for each in (folder, folder / "qrels"))
+    for folder in folders:
+        file = folder / f"{reported_split(folder.parent.name)}{TABLE}"
+        shared = _shared_queries(judged, file)
+        if not shared:
+            continue
+        fault = (
+            f"{len(shared)} of the {len(judged)} queries that {path} judges are judged alike in "
+            f"{file}, the split that figures are reported on"
+        )
+        others = [other for other in sorted(folder.glob(f"*{TABLE}")) if _is_apart(other, file)]
+        if others:
+            raise ValueError(
+                f"{fault}, and what is chosen there would flatter it; take judgements of another "
+                f"split, e.g. {others[0]}"
+            )
+        return f"{fault}: report no figure on them of what is chosen here"
+    return ""
+
+
+def _shared_queries(judged: Qrels, file: Path) -> set[str]:
+    """Return the queries of which a file says that a document is relevant that is so here."""
+    reported = _read(file)
+    return {
+        query
+        for query, gains in judged.items()
+        if _relevant(gains) & _relevant(reported.get(query, {}))
+    }
+
+
+def _is_apart(file: Path, reported: Path) -> bool:
+    judged = _read(file)
+    return bool(judged) and not _shared_queries(judged, reported)
+
+
+def _read(file: Path) -> Qrels:
+    try:
+        return read_qrels(file)
+    except (OSError, ValueError):  # no file, or not one of judgements
+        return {}
+
+
+def _relevant(gains: Mapping[str, int]) -> set[str]:
+    return {document for document, gain in gains.items() if gain > 0}
+
+
+def _check_name(path: Path) -> None:
     record_path = path.with_suffix(SUFFIX)
     if record_path != path and record_path.is_file() and is_record(record_path):
         check_development(Record.read(record_path).dataset)

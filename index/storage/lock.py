@@ -1,4 +1,4 @@
-"""The lock of the one writer of an index."""
+"""The lock of the one writer of a folder, such as an index."""
 
 import fcntl
 import os
@@ -10,8 +10,14 @@ from embedder.files.durable import naming, open_plain
 
 
 @contextmanager
-def only_writer(path: Path) -> Iterator[None]:
+def only_writer(
+    path: Path, advice: str = "an index has one writer at a time: wait until it ends"
+) -> Iterator[None]:
     """Hold the lock file at `path`; the kernel drops it however the process ends.
+
+    Args:
+        path: of the lock file; what is locked is its folder.
+        advice: said to whoever finds it locked.
 
     Raises:
         BlockingIOError: another writer holds it.
@@ -24,8 +30,7 @@ def only_writer(path: Path) -> Iterator[None]:
         except BlockingIOError:
             holder = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
             raise BlockingIOError(
-                f"{path.parent} is being written by process {holder or 'unknown'}; "
-                "an index has one writer at a time: wait until it ends"
+                f"{path.parent} is being written by process {holder or 'unknown'}; {advice}"
             ) from None
         with naming(path):  # a full disk, which the kernel tells without a name
             os.ftruncate(handle, 0)

@@ -19,6 +19,7 @@ from embedder.files.durable import open_append
 from tuning.search.budget import Cost, Meter
 
 Json = Any  # what json.loads returns
+_SHOWN = 60  # characters of a setting in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,18 @@ class Settled:
 
     value: Json
     used: Cost
+
+
+class OtherRunError(ValueError):
+    """A journal is of another run than the one that is to be taken up.
+
+    Attributes:
+        keys: of the headings, that differ.
+    """
+
+    def __init__(self, message: str, keys: frozenset[str]) -> None:
+        super().__init__(message)
+        self.keys = keys
 
 
 class Journal:
@@ -58,13 +71,11 @@ class Journal:
         if not self._records:
             self._write({"kind": "run", "value": heading})
         elif (old := self._records[0]["value"]) != (new := _as_json(heading)):
-            keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-            changes = "; ".join(
-                f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in keys[:3]
-            )
-            raise ValueError(
-                f"{path} is the journal of another run: {changes}; "
-                "give another folder, or the settings that it was begun with"
+            self.__exit__(None, None, None)
+            raise OtherRunError(
+                f"{path} is the journal of another run: {'; '.join(_changes(old, new)[:3])}; "
+                "give another folder, or the settings that it was begun with",
+                frozenset(key for key in {**old, **new} if old.get(key) != new.get(key)),
             )
 
     def __enter__(self) -> "Journal":
@@ -138,6 +149,21 @@ class Journal:
         self._file.write(json.dumps(record, sort_keys=True).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
+
+
+def _changes(old: dict[str, Json], new: dict[str, Json]) -> list[str]:
+    """Say which settings differ; of what is no number and no short text only that it does."""
+    lines: list[str] = []
+    for key in {**old, **new}:
+        before, now = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(now, dict):
+            lines += _changes(before, now)
+        elif before != now:
+            shown = [repr(value) for value in (before, now)]
+            short = max(map(len, shown)) <= _SHOWN
+            change = f"was {shown[0]} and is {shown[1]}" if short else "is another one now"
+            lines.append(f"{key} {change}")
+    return lines
 
 
 def _amounts(cost: Cost) -> dict[str, int]:

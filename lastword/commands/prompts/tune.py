@@ -1,6 +1,7 @@
 """The command that tunes prompts: tune."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from tuning.options import TuningOptions
 if TYPE_CHECKING:
     from index.folder import Index
     from tuning.objectives.judged_queries import JudgedQueries
+    from tuning.search.result import TuningOutcome
     from tuning.search.rounds import SearchState
     from tuning.setup import TuningSetup
 
@@ -118,63 +120,78 @@ def tune(
     from eval.data.queries import read_queries
     from eval.runs.reported_splits import check_judgements
     from index.folder import Index
-    from lastword.commands.prompts.tune_view import (
-        describe_progress,
-        estimate_table,
-        outcome_tables,
-    )
-    from retrieval.pseudo_queries import lacking_text
+    from lastword.commands.prompts.tune_view import estimate_table
     from tuning.objectives.judged_queries import JudgedQueries
-    from tuning.outcome import PROMPT_FILE, REPORT, apply_prompt, write_outcome
-    from tuning.run import default_folder, run_search
-    from tuning.setup import estimate_cost
+    from tuning.outcome import PROMPT_FILE, apply_prompt
+    from tuning.run import default_folder, own_folder
+    from tuning.setup import check_request, choose_channels, estimate_cost
 
-    check_judgements(judging.qrels)
+    screen, out = Screen(output), ending.out or default_folder(path)
+    if warning := check_judgements(judging.qrels, judging.queries):
+        screen.remark(f"{warning}.")
     judged = JudgedQueries.of(
         read_queries(judging.queries), read_qrels(judging.qrels), judging.measure
     )
-    screen, out = Screen(output), ending.out or default_folder(path)
     with Index.open(path) as index:
-        data = judged.answered_in(index)
-        if unanswered := len(judged.queries) - len(data.queries):
-            screen.remark(f"{counted(unanswered, 'judged query')} without an answer in the index.")
-        for spec in index.channels.values():
-            if lacking := lacking_text(spec):
-                screen.remark(f"{lacking}.")
-        with screen.waiting("Loading the model"):
-            setup = _prepare(index, data, tuning, running, out)
+        names = choose_channels(index, tuning.channels)
+        check_request(index, names, tuning)
+        data = _answered(index, judged, screen)
+        load = partial(_load, index, data, tuning, running, out)
         if ending.dry_run:
-            estimate = estimate_cost(setup)
+            with screen.waiting("Loading the model"):
+                estimate = estimate_cost(load())
             screen.result(estimate, estimate_table(estimate))
             return
-        with screen.stages() as show:
-
-            def report(state: "SearchState") -> None:
-                show("Tuning", 1 - state.meter.left, 1.0, describe_progress(state))
-
-            outcome, seconds = run_search(setup, out, report)
-        figures = write_outcome(setup, outcome, out, seconds)
-    screen.result(figures, *outcome_tables(outcome))
-    screen.remark(f"{outcome.verdict}: {outcome.reason}. Report: {out / REPORT}")
-    if not figures["changed"]:
-        return
-    if not ending.apply:
+        with own_folder(out):
+            with screen.waiting("Loading the model"):
+                setup = load()
+            outcome, changed = _search(setup, out, screen)
+    if changed and ending.apply:
+        apply_prompt(path, setup, outcome.prompt, ending.free_query_prompt)
+        screen.remark(f"{path} is searched with the new query prompt from now on.")
+    elif changed:
         screen.remark(
             f"Use it: the same command with --apply, or {shell('--prompt', out / PROMPT_FILE)}"
         )
-        return
-    apply_prompt(path, setup, outcome.prompt, ending.free_query_prompt)
-    screen.remark(f"{path} is searched with the new query prompt from now on.")
 
 
-def _prepare(
+def _answered(index: "Index", judged: "JudgedQueries", screen: Screen) -> "JudgedQueries":
+    """Return the queries that have an answer in the index, and say what else there is to know."""
+    from retrieval.pseudo_queries import lacking_text
+
+    data = judged.answered_in(index)
+    if unanswered := len(judged.queries) - len(data.queries):
+        screen.remark(f"{counted(unanswered, 'judged query')} without an answer in the index.")
+    for spec in index.channels.values():
+        if lacking := lacking_text(spec):
+            screen.remark(f"{lacking}.")
+    return data
+
+
+def _search(setup: "TuningSetup", out: Path, screen: Screen) -> "tuple[TuningOutcome, bool]":
+    """Search, write and show the outcome; return it, and whether it is a change."""
+    from lastword.commands.prompts.tune_view import describe_progress, outcome_tables
+    from tuning.outcome import REPORT, write_outcome
+    from tuning.run import run_search
+
+    with screen.stages() as show:
+
+        def report(state: "SearchState") -> None:
+            show("Tuning", 1 - state.meter.left, 1.0, describe_progress(state))
+
+        outcome, seconds = run_search(setup, out, report)
+    figures = write_outcome(setup, outcome, out, seconds)
+    screen.result(figures, *outcome_tables(outcome))
+    screen.remark(f"{outcome.verdict}: {outcome.reason}. Report: {out / REPORT}")
+    return outcome, figures["changed"]
+
+
+def _load(
     index: "Index", data: "JudgedQueries", tuning: TuneOptions, running: DeviceOptions, out: Path
 ) -> "TuningSetup":
     """Load the models of an index, and prepare its tuning."""
     from retrieval.open import load_encoders
-    from tuning.setup import check_tunable, choose_channels, prepare_tuning
+    from tuning.setup import choose_channels, prepare_tuning
 
-    check_tunable(index)
-    names = choose_channels(index, tuning.channels)
-    encoders = load_encoders(index, names, running)
+    encoders = load_encoders(index, choose_channels(index, tuning.channels), running)
     return prepare_tuning(index, encoders, data, tuning, out)

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,55 +15,18 @@ from lastword.cli.screen import Screen
 from lastword.commands.prompts.tune_view import estimate_table
 from lastword.main import main
 from retrieval.fusion import fusion_by_name
-from retrieval.open import load_encoders
 from retrieval.retriever import Retriever
+from tests.tuned import make_place, objective, setup_of, tune_command
 from tuning.choose_proposers import NAMES
-from tuning.objectives.index_objective import IndexObjective
-from tuning.objectives.judged_queries import JudgedQueries
 from tuning.objectives.pooled_objective import PooledObjective, all_documents
 from tuning.options import TuningOptions
 from tuning.outcome import apply_prompt
 from tuning.run import read_seconds, tune_index
-from tuning.setup import TuningSetup, prepare_tuning
-
-TOPICS = (
-    "volcano lava magma eruption",
-    "bread dough yeast oven",
-    "bridge arch stone river",
-    "heart blood vessel pulse",
-    "planet orbit star telescope",
-)
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a small collection with judgements, and its index by the bundled model."""
-    folder = tmp_path_factory.mktemp("tune")
-    rng = np.random.default_rng(0)
-    documents, queries, judged = [], [], ["query-id\tcorpus-id\tscore"]
-    for at in range(100):
-        words = TOPICS[at % 5].split()
-        text = " ".join(rng.permutation([*words, f"number{at}", *rng.choice(words, 4)]))
-        documents.append({"_id": f"d{at}", "title": "", "text": text})
-        queries.append({"_id": f"q{at}", "text": f"{words[at % 4]} number{at}"})
-        judged.append(f"q{at}\td{at}\t1")
-    (folder / "corpus.jsonl").write_text("".join(json.dumps(one) + "\n" for one in documents))
-    (folder / "queries.jsonl").write_text("".join(json.dumps(one) + "\n" for one in queries))
-    (folder / "dev.tsv").write_text("\n".join(judged) + "\n")
-    command = [
-        "index",
-        str(folder / "corpus.jsonl"),
-        "--out",
-        str(folder / "some.index"),
-        "--quiet",
-    ]
-    assert main(command) == 0
-    return folder
-
-
-def tune_command(place: Path, *more: str) -> list[str]:
-    files = ["--queries", str(place / "queries.jsonl"), "--qrels", str(place / "dev.tsv")]
-    return ["tune", str(place / "some.index"), *files, "--quiet", *more]
+    return make_place(tmp_path_factory.mktemp("tune"))
 
 
 def test_a_run_leaves_prompt_report_and_journal(
@@ -85,64 +47,6 @@ def test_a_run_leaves_prompt_report_and_journal(
     again = json.loads(capsys.readouterr().out)
     assert (out / "journal.jsonl").read_bytes() == journal
     assert again["spent"] == outcome["spent"] and again["prompt"] == outcome["prompt"]
-
-
-def test_a_dry_run_says_what_it_would_take(
-    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "run"
-    assert main(tune_command(place, "--dry-run", "--json", "--out", str(out))) == 0
-    estimate = json.loads(capsys.readouterr().out)
-    assert estimate["queries"] == {"search": 50, "select": 25, "confirm": 25}
-    assert estimate["tokens_of_one_prompt"]["search"] > 0 and not out.exists()
-
-
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        (["--budget", "lots"], "a budget is amounts"),
-        (["--proposer", "magic"], "proposer takes auto or some of"),
-        (["--proposer", "llm"], "needs a writer"),
-        (["--tune", "everything"], "what is tuned is some of"),
-        (["--channels", "images"], "channels takes some of"),
-        (["--budget", "10-tokens"], "does not even pay for the default"),
-    ],
-)
-def test_what_cannot_be_done_is_said_in_one_line(
-    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], message: str
-) -> None:
-    assert main(tune_command(place, "--out", str(tmp_path / "run"), *more)) == 2
-    error = capsys.readouterr().err
-    assert message in error and error.count("\n") == 1
-
-
-def test_judgements_of_a_test_split_are_out_of_reach(
-    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = tmp_path / "scifact" / "qrels"
-    folder.mkdir(parents=True)
-    for name in ("test.tsv", "scifact-test.tsv"):
-        (folder / name).write_text((place / "dev.tsv").read_text())
-        command = ["tune", str(place / "some.index"), "--queries", str(place / "queries.jsonl")]
-        assert main([*command, "--qrels", str(folder / name)]) == 2
-        assert "figures are reported" in capsys.readouterr().err
-
-
-def objective(index: Index, place: Path) -> IndexObjective:
-    from embedder.encoders.adapted import encoder_of
-    from eval.data.qrels import read_qrels
-    from eval.data.queries import read_queries
-
-    encoders = load_encoders(index)
-    data = JudgedQueries.of(read_queries(place / "queries.jsonl"), read_qrels(place / "dev.tsv"))
-    base: Any = getattr(encoders["dense"], "inner", encoders["dense"])
-    remade = lambda prompt: encoder_of(base.backbone, prompt, base.options)  # noqa: E731
-    return IndexObjective(index, encoders, data, remade)
-
-
-def setup_of(index: Index, place: Path, folder: Path) -> TuningSetup:
-    inner = objective(index, place)
-    return prepare_tuning(index, inner._encoders, inner.data, TuningOptions(), folder)
 
 
 def test_python_tunes_as_the_command_does(

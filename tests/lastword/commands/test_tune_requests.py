@@ -1,0 +1,119 @@
+"""What the command tune refuses, in one line and before any work, and what it would take."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from index.folder import Index
+from lastword.main import main
+from tests.tuned import make_place, setup_of, tune_command
+from tuning.outcome import apply_prompt
+from tuning.run import own_folder
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_place(tmp_path_factory.mktemp("tune"))
+
+
+def test_a_dry_run_says_what_it_would_take(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert main(tune_command(place, "--dry-run", "--json", "--out", str(out))) == 0
+    estimate = json.loads(capsys.readouterr().out)
+    assert estimate["queries"] == {"search": 50, "select": 25, "confirm": 25}
+    assert estimate["tokens_of_one_prompt"]["search"] > 0 and not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--budget", "lots"], "a budget is amounts"),
+        (["--proposer", "magic"], "proposer takes auto or some of"),
+        (["--proposer", "llm"], "needs a writer"),
+        (["--tune", "everything"], "what is tuned is some of"),
+        (["--tune", "reading", "--channels", "dense"], "leave reading out, or tune document"),
+        (["--prompt", "none/of/that.toml"], "that.toml"),
+        (["--writer", "none/of/that"], "none/of/that: there is no such folder"),
+        (["--qrels", "none.tsv"], "none.tsv"),
+        (["--queries", "none.jsonl"], "none.jsonl"),
+        (["--channels", "images"], "channels takes some of"),
+        (["--budget", "10-tokens"], "does not even pay for the default"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], message: str
+) -> None:
+    assert main(tune_command(place, "--out", str(tmp_path / "run"), *more)) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_what_is_missing_is_missed_before_a_model_is_loaded(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing --prompt or --writer was found after the model had been loaded."""
+
+    def load(*_: object) -> None:
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr("retrieval.open.load_encoders", load)
+    out = tmp_path / "run"
+    for more in (
+        ["--prompt", "none.toml"], ["--writer", "none/there"], ["--proposer", "llm"],
+        ["--qrels", "none.tsv"], ["--tune", "reading", "--channels", "sparse"],
+    ):  # fmt: skip
+        assert main(tune_command(place, "--out", str(out), *more)) == 2
+        assert capsys.readouterr().err.count("\n") == 1 and not out.exists()
+
+
+def test_two_runs_in_one_folder_are_one_too_many(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They wrote into one journal; what a dead process left keeps nobody out."""
+    out = tmp_path / "run"
+    command = tune_command(place, "--budget", "10-tokens", "--out", str(out))
+    with own_folder(out):
+        assert main(command) == 2
+        error = capsys.readouterr().err
+        assert f"written by process {os.getpid()}; one run at a time" in error
+        assert error.count("\n") == 1
+    (out / "lock").write_text("4194303")  # of a process that was killed
+    assert main(command) == 2 and "does not even pay" in capsys.readouterr().err
+
+
+def test_an_index_that_has_changed_is_told_in_a_sentence(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After --apply the same command listed two fingerprints of a thousand characters."""
+    path, out = tmp_path / "some.index", tmp_path / "run"
+    shutil.copytree(place / "some.index", path)
+    files = ["--queries", str(place / "queries.jsonl"), "--qrels", str(place / "dev.tsv")]
+    command = ["tune", str(path), *files, "--quiet", "--budget", "10-tokens", "--out", str(out)]
+    assert main(command) == 2
+    with Index.open(path) as index:
+        setup = setup_of(index, place, tmp_path)
+    apply_prompt(path, setup, setup.task.first_prompts[1].prompt, free=True)
+    capsys.readouterr()
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert "has changed since" in error and "--apply" in error
+    assert error.count("\n") == 1 and len(error) < 600
+    assert main([*command, "--seed", "1"]) == 2  # then the rest is of no interest
+    assert "has changed since" in capsys.readouterr().err
+
+
+def test_judgements_of_a_test_split_are_out_of_reach(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "scifact" / "qrels"
+    folder.mkdir(parents=True)
+    for name in ("test.tsv", "scifact-test.tsv"):
+        (folder / name).write_text((place / "dev.tsv").read_text())
+        command = ["tune", str(place / "some.index"), "--queries", str(place / "queries.jsonl")]
+        assert main([*command, "--qrels", str(folder / name)]) == 2
+        assert "figures are reported" in capsys.readouterr().err
