@@ -20,7 +20,7 @@ from eval.data.queries import read_queries
 from index.folder import Index
 from lastword.main import main
 from retrieval.open import load_encoders
-from tests.lastword.commands.test_tune_command import TOPICS
+from tests.tuned import TOPICS
 from tuning.objectives.judged_queries import JudgedQueries
 from tuning.options import TuningOptions
 from tuning.outcome import apply_prompt
