@@ -196,7 +196,7 @@ class SearchEngine:
         with self._shared.reading() as retriever:
             again = self._rerankers.choose(rerank, rerank_depth, retriever.encoders)
             learning = retriever.with_feedback(feedback)
-            return explain_reranked(learning, learning.explain(query, id), again)
+            return explain_reranked(learning, query, id, again)
 
     def get(self, id: str) -> Document:  # noqa: A002
         """Return a document.

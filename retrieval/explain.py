@@ -3,7 +3,7 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from embedder.inspect.word_columns import heaviest, piece_words, whole_words
@@ -97,6 +97,7 @@ class Explanation:
         score: the fused score; 0 where no channel returned the document.
         channels: in the order in which they are fused.
         reranked: what a reranker made of it; None where none was asked for.
+        found: document -> fused score, best first, of all that the search found.
 
     >>> print(index.explain("which key", id="1"))
     1: 1.0000 for 'which key'
@@ -112,11 +113,18 @@ class Explanation:
     score: float
     channels: tuple[ChannelPart, ...]
     reranked: RerankedPart | None = None
+    found: Mapping[str, float] = field(default_factory=dict, repr=False)
+
+    @property
+    def last_score(self) -> float:
+        """The score that ranks the document: the reranker's where it read it, else the fused."""
+        part = self.reranked
+        return self.score if part is None or part.score is None else part.score
 
     def __str__(self) -> str:
         headings = ("channel", "score", "rank", "share", "words")
         rows = [headings, *(part._cells() for part in self.channels)]
-        heading = f"{printable(self.document.id)}: {self.score:.4f} for {self.query!r}"
+        heading = f"{printable(self.document.id)}: {self.last_score:.4f} for {self.query!r}"
         text = printable(cut_line(self.document.content, _TEXT))
         searched = [
             f"{part.name} after feedback: {_shown(part.query, '.3g')}"
@@ -156,8 +164,9 @@ class SearchedQuery:
         """Score a document in every channel; arguments are those of `Retriever.explain`."""
         document = self.index.document(document_id)
         parts = tuple(self._part(name, document, words, pieces) for name in self.runs)
-        fused = _only(self.fuse(list(self.runs.values())))
-        return Explanation(self.text, document, fused.get(document_id, 0.0), parts)
+        found = dict(ranked(_only(self.fuse(list(self.runs.values())))))
+        score = found.get(document_id, 0.0)
+        return Explanation(self.text, document, score, parts, found=found)
 
     def _part(self, name: str, document: Document, words: int, pieces: bool) -> ChannelPart:
         order = [found for found, _ in ranked(_only(self.runs[name]))]

@@ -168,7 +168,7 @@ class Retriever:
         return self._fuse(runs) if len(runs) > 1 else runs[0]
 
     def explain(
-        self, query: str, document_id: str, words: int = 20, pieces: bool = False
+        self, query: str, document_id: str, words: int = 20, pieces: bool = False, k: int = 1
     ) -> Explanation:
         """Score a document for a query in every channel, with the words that carried it.
 
@@ -177,6 +177,7 @@ class Retriever:
             document_id: a live document, found by the search or not.
             words: number of words to name per channel, the heaviest first.
             pieces: name the pieces of words that a model knows, with the marks on them.
+            k: documents that the search is for, as of `answer`.
 
         Raises:
             ValueError: the document is unknown, or the query is empty.
@@ -191,7 +192,7 @@ class Retriever:
             outside=self.outside,
             rows=rows,
             taught={name: list(run[_ONLY]) for name, run in found.items()},
-            runs=self._search_batch(asked, rows, self.depth, Seconds(float)),
+            runs=self._search_batch(asked, rows, max(k, self.depth), Seconds(float)),
             fuse=self.fuse,
         )
         return searched.explain(document_id, words, pieces)

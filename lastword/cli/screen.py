@@ -6,15 +6,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from embedder.progress import listening
 from embedder.text.printable import escape_json
 from lastword.cli.options import Output
 from lastword.cli.streams import writes_unicode
-from lastword.cli.tables import on_terminal, table, visible
+from lastword.cli.tables import Table, on_terminal, table, visible
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -60,7 +61,9 @@ class Screen:
             sys.stdout.write(escape_json(text) + "\n")
             return
         console = _console()
-        for piece in pieces:
+        for before, piece in pairwise([None, *pieces]):
+            if isinstance(before, Table) and isinstance(piece, Table):
+                piece = replace(piece, below=True)
             _print(console, piece)
 
     def remark(self, text: str) -> None:

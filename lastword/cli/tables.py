@@ -34,6 +34,7 @@ class Table:
         texts: names of columns that are cut where a terminal has no room for them.
         spare: names of columns that are left out where even that is not enough.
         strong: whether a cell is printed bold.
+        below: it stands right below another table, whose empty line parts them.
     """
 
     columns: Sequence[str]
@@ -41,6 +42,7 @@ class Table:
     texts: Collection[str] = ()
     spare: Collection[str] = ()
     strong: Callable[[str], bool] = lambda cell: False
+    below: bool = False
 
     def __post_init__(self) -> None:
         """Check the shape."""
@@ -57,7 +59,8 @@ class Table:
         widths = layout.widths(room)
         total = sum(widths) + _GAP * (len(widths) - 1)
         bold = Style(bold=True)
-        yield Segment("\n")
+        if not self.below:
+            yield Segment("\n")
         if any(layout.headings):
             yield from layout._row(layout.headings, widths, lambda cell: bold)
             rule = "─" if writes_unicode() else "-"

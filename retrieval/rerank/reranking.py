@@ -101,14 +101,14 @@ class Reranking:
                 reranked[name] = _order(best[name], scores)
         return reranked
 
-    def explain(self, retriever: Retriever, query: str, document_id: str) -> RerankedPart:
-        """Say what becomes of one document of those that a search finds."""
-        found = retriever.search({_ONLY: query}, max(self.depth, retriever.depth))
-        order = list(found[_ONLY])
+    def explain(self, explanation: Explanation, index: Index) -> RerankedPart:
+        """Say what becomes of a document among those that the explained search found."""
+        document_id, order = explanation.document.id, list(explanation.found)
         before = order.index(document_id) + 1 if document_id in order else None
         if before is None or before > self.depth:
             return RerankedPart(self.name, self.depth, None, before, before)
-        after = self.apply(found, {_ONLY: query}, retriever.index)[_ONLY]
+        run = {_ONLY: dict(explanation.found)}
+        after = self.apply(run, {_ONLY: explanation.query}, index)[_ONLY]
         rank = list(after).index(document_id) + 1
         return RerankedPart(self.name, self.depth, after[document_id], before, rank)
 
@@ -137,13 +137,18 @@ def answer_reranked(
 
 
 def explain_reranked(
-    retriever: Retriever, explanation: Explanation, reranking: Reranking | None
+    retriever: Retriever,
+    query: str,
+    document_id: str,
+    reranking: Reranking | None,
+    pieces: bool = False,
 ) -> Explanation:
-    """Add to an explanation what a reranker does to its document, where there is one."""
+    """Explain as `Retriever.explain` does, and say what a reranker does, where there is one."""
+    k = reranking.depth if reranking else 1
+    explanation = retriever.explain(query, document_id, pieces=pieces, k=k)
     if reranking is None:
         return explanation
-    part = reranking.explain(retriever, explanation.query, explanation.document.id)
-    return replace(explanation, reranked=part)
+    return replace(explanation, reranked=reranking.explain(explanation, retriever.index))
 
 
 def _order(documents: Sequence[str], scores: Float32Array) -> dict[str, float]:

@@ -1,17 +1,19 @@
 """Laws of reranking: who stands first, ties, depth, own rerankers, and what an explanation says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from embedder.encoders.bm25 import BM25Encoder
-from embedder.types import Float32Array
+from embedder.types import Float32Array, Representation
 from index.documents import Document
 from index.folder import Index
 from retrieval.build import build_index
+from retrieval.outside.channel import OutsideMatch
 from retrieval.rerank.reranking import (
     RerankedResult,
     Reranking,
@@ -19,7 +21,7 @@ from retrieval.rerank.reranking import (
     explain_reranked,
 )
 from retrieval.retriever import Retriever
-from retrieval.run import cut, ranked
+from retrieval.run import Run, cut, ranked
 
 TEXTS = ["key", "key key lock", "key lock lava", "key stone lava rock", "key and four more words"]
 
@@ -98,18 +100,57 @@ def test_an_explanation_says_what_the_reranker_did(retriever: Retriever) -> None
     order = list(retriever.search({"q": "key lock"}, 5)["q"])
     reranking = Reranking(Lengths(-1), 3)
     shortest = min(order[:3], key=lambda doc: len(TEXTS[int(doc[1:])]))
-    explanation = retriever.explain("key lock", shortest)
-    part = explain_reranked(retriever, explanation, reranking).reranked
-    assert part is not None
+    explanation = explain_reranked(retriever, "key lock", shortest, reranking)
+    part = explanation.reranked
+    assert part is not None and explanation.last_score == part.score != explanation.score
+    assert str(explanation).startswith(f"{shortest}: {part.score:.4f} for 'key lock'")
     assert (part.before, part.after) == (order.index(shortest) + 1, 1)
     assert part.score == -len(TEXTS[int(shortest[1:])])
     assert str(part) == f"lengths: {part.score:.4f}, rank {part.before} -> 1"
-    below = explain_reranked(retriever, retriever.explain("key lock", order[4]), reranking)
+    below = explain_reranked(retriever, "key lock", order[4], reranking)
+    assert below.last_score == below.score
     assert below.reranked is not None and below.reranked.score is None
     assert str(below.reranked) == "lengths: rank 5, below the 3 that it reads"
-    missed = explain_reranked(retriever, retriever.explain("lava", "d0"), reranking)
+    missed = explain_reranked(retriever, "lava", "d0", reranking)
     assert "not among the documents" in str(missed)
-    assert explain_reranked(retriever, explanation, None) == explanation
+    assert explain_reranked(retriever, "lava", "d0", None) == retriever.explain("lava", "d0")
+
+
+def test_an_explanation_searches_once_and_as_deep_as_a_search(retriever: Retriever) -> None:
+    """It searched a second time, and a reranker beyond the depth of the channels found less."""
+    shallow = Retriever(retriever.index, retriever.encoders, depth=1)
+    outside = Counted(retriever)
+    both = Retriever(retriever.index, retriever.encoders, "minmax", 1, outside={"own": outside})
+    for each in (shallow, both):
+        order = list(answer_reranked(each, {"q": "key lock"}, 5, Reranking(Lengths(), 5)).run["q"])
+        outside.searches = 0
+        for rank, name in enumerate(order, 1):
+            part = explain_reranked(each, "key lock", name, Reranking(Lengths(), 5)).reranked
+            assert part is not None and part.after == rank
+    assert outside.searches == len(order)
+
+
+class Counted:
+    """Another retriever as a channel outside of an index; counts its searches."""
+
+    encoder, lexical = None, True
+
+    def __init__(self, retriever: Retriever) -> None:
+        self.retriever, self.searches = retriever, 0
+        self.facts: dict[str, Any] = {}
+
+    def within(self, ids: Sequence[str]) -> "Counted":
+        return self
+
+    def search(self, queries: Mapping[str, str], rows: Representation | None, k: int) -> Run:
+        self.searches += 1
+        return self.retriever.search(queries, k)
+
+    def match(self, query: str, rows: Representation | None, document_id: str) -> OutsideMatch:
+        return OutsideMatch(0.0, {})
+
+    def close(self) -> None:
+        pass
 
 
 def test_wrong_scores_and_rerankers_are_refused(retriever: Retriever) -> None:

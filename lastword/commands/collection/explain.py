@@ -56,10 +56,8 @@ def explain(
     with open_searched(path, fusing, screen) as engine:
         # A retriever can name pieces, too.
         retriever = engine.retriever.with_feedback(fusing.feedback)
-        explanation = retriever.explain(query, document_id, pieces=pieces)
-        unexpanded = dict(retriever.unexpanded)  # a reranker asks again
         reranking = load_reranking(again, engine.encoders, fusing, screen)
-        explanation = explain_reranked(retriever, explanation, reranking)
+        explanation = explain_reranked(retriever, query, document_id, reranking, pieces)
         specs = retriever.index.channels
         also = outside_facts(retriever.outside)
     post = {name: spec.post.digest for name, spec in specs.items() if spec.post}
@@ -74,12 +72,12 @@ def explain(
     if explanation.reranked is not None:
         data["reranked"] = asdict(explanation.reranked)
     dense = {name for name, spec in specs.items() if spec.kind == "dense"}
-    heading = f"{visible(document_id)}: {explanation.score:.4f} for {query!r}"
+    heading = f"{visible(document_id)}: {explanation.last_score:.4f} for {query!r}"
     text = one_line(explanation.document.content, 300)
     part = explanation.reranked
     reranked = [] if part is None else [f"Reranked by {part}."]
     screen.result(data, heading, text, *_explained(explanation, dense), *reranked)
-    tell_unexpanded(unexpanded, screen)
+    tell_unexpanded(retriever.unexpanded, screen)
     for name, digest in post.items():
         screen.remark(f"{name}: rows are post-processed by fit {digest} of this index.")
 

@@ -91,8 +91,12 @@ def test_what_is_shown_names_ranks_before_and_after(
     assert "first" in said.out.splitlines()[1]
     assert "Reranked by maxsim: 4 pairs of a query and a document" in said.err
     assert "0 texts cut" in said.err
-    assert main(["explain", str(held), "volcano rock", "rock", "--rerank", "maxsim"]) == 0
-    assert "Reranked by maxsim: " in capsys.readouterr().out
+    call = ["explain", str(held), "volcano rock", "rock", "--rerank", "maxsim"]
+    assert main([*call, "--feedback", "rm3:common=1"]) == 0
+    out = capsys.readouterr().out
+    score = re.search(r"Reranked by maxsim: ([\d.-]+), rank", out)
+    assert score and out.startswith(f"rock: {score[1]} for 'volcano rock'")  # not the fused one
+    assert "query after feedback" in out and "\n\n\n" not in out  # two tables, a line apart
 
 
 def test_a_file_of_queries_is_reranked(
