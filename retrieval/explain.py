@@ -18,6 +18,9 @@ from retrieval.run import Run, only_channel, ranked
 
 _TEXT = 160  # characters
 _WORDS = 8  # of each channel
+_HUNDREDTHS = (
+    "whole hundredths of the weights of query and document: 10,000 times those of the weights"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class ChannelPart:
             has no row in the channel.
         query: words of the query with their weights after feedback, heaviest first; empty
             without feedback, and for dense rows.
+        unit: what the score and its parts are of, where that is not plain; else "".
     """
 
     name: str
@@ -44,6 +48,7 @@ class ChannelPart:
     words: tuple[tuple[str, float], ...]
     passage: tuple[int, int] | None
     query: tuple[tuple[str, float], ...] = ()
+    unit: str = ""
 
     def _cells(self) -> tuple[str, ...]:
         return (
@@ -132,8 +137,9 @@ class Explanation:
             if part.query
         ]
         reranked = [] if self.reranked is None else [f"rerank by {self.reranked}"]
+        units = [f"{part.name}: scores are of {part.unit}" for part in self.channels if part.unit]
         table = align_columns(rows, left=(0, 4))
-        return "\n".join([heading, text, table, *searched, *reranked])
+        return "\n".join([heading, text, table, *units, *searched, *reranked])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,7 +181,7 @@ class SearchedQuery:
         if channel := self.outside.get(name):
             there = channel.match(self.text, self.rows.get(name), document.id)
             heavy = tuple(heaviest(there.words.items())[:words])
-            return ChannelPart(name, there.score, rank, share, heavy, None)
+            return ChannelPart(name, there.score, rank, share, heavy, None, unit=there.unit)
         match = match_document(self.index, name, self.rows[name], document.id)
         name_words = partial(heaviest_words, self.encoders[name], limit=words, pieces=pieces)
         heavy = name_words(match.terms, [self.text, document.content])
@@ -184,7 +190,10 @@ class SearchedQuery:
         if name in self.taught and self.index.channels[name].kind != "dense":
             texts = [self.index.document(each).content for each in self.taught[name]]
             learnt = name_words(sum_terms(self.rows[name]), [self.text, *texts])
-        return ChannelPart(name, match.score, rank, share, heavy, match.passage, learnt)
+        spec = self.index.channels[name]
+        impacts = spec.weighting is not None and spec.weighting.kind == "impacts"
+        unit = _HUNDREDTHS if impacts and spec.engine == "lucene" else ""
+        return ChannelPart(name, match.score, rank, share, heavy, match.passage, learnt, unit)
 
 
 @dataclass(frozen=True, slots=True)

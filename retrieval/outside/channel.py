@@ -15,10 +15,12 @@ class OutsideMatch:
     Attributes:
         score: 0 where nothing matches.
         words: word, as the channel has it -> its part of the score.
+        unit: what scores are of, where that is not plain; else "".
     """
 
     score: float
     words: Mapping[str, float]
+    unit: str = ""
 
 
 class OutsideChannel(Protocol):

@@ -80,6 +80,10 @@ class AnseriniOptions:
         return AnseriniOptions(**values)
 
 
+IMPACT = "impact"
+_UNIT = "whole weights: those that the index holds, and hundredths of the query's"
+
+
 @dataclass(frozen=True)
 class AnseriniChannel:
     """A Lucene index, searched by the words of queries.
@@ -160,7 +164,8 @@ class AnseriniChannel:
                 found = self.searcher.parts(self._terms(query, row), document_id)
             for word, part in found.items():
                 parts[word] = parts.get(word, 0.0) + part
-        return OutsideMatch(sum(parts.values()), parts)
+        impacts = self.facts["similarity"] == IMPACT
+        return OutsideMatch(sum(parts.values()), parts, _UNIT if impacts else "")
 
     def close(self) -> None:
         """Let go of the files."""
@@ -226,7 +231,7 @@ def _channel(
             f"{index.path} is an impact index: it is searched with the words of a sparse channel; "
             + (f"there is no channel {name!r}" if name else "add one to those that are searched")
         )
-    facts |= {"similarity": "impact", "words": name}
+    facts |= {"similarity": IMPACT, "words": name}
     return AnseriniChannel(
         AnseriniSearch(index, impact()), ModelWords.of(encoders[name], name, index), facts
     )

@@ -78,6 +78,9 @@ def explain(
     reranked = [] if part is None else [f"Reranked by {part}."]
     screen.result(data, heading, text, *_explained(explanation, dense), *reranked)
     tell_unexpanded(retriever.unexpanded, screen)
+    for part in explanation.channels:
+        if part.unit:
+            screen.remark(f"{part.name}: scores are of {part.unit}.")
     for name, digest in post.items():
         screen.remark(f"{name}: rows are post-processed by fit {digest} of this index.")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import lastword as lw
 from embedder.lucene.jvm import INSTALL
 from index.folder import Index
 from lastword.main import main
@@ -41,6 +42,26 @@ def test_an_index_by_lucene_is_made_shown_and_searched(
     assert main(["explain", "i", "Haus", "2", "--json"]) == 0
     (channel,) = json.loads(capsys.readouterr().out)["channels"]
     assert channel["words"][0][1] == pytest.approx(channel["score"])
+
+
+def test_scores_of_whole_hundredths_say_so(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A score of 51105.0 stood beside 5.2 of the native engine, without its scale."""
+    scores = {}
+    for engine in ("native", "lucene"):
+        path = tmp_path / engine
+        call = ["index", str(corpus), "-o", str(path), "--channels", "sparse", "--sparse", engine]
+        assert main([*call, "--quiet"]) == 0
+        with lw.open(path) as index:
+            (part,) = index.explain("Fluss", "1").channels
+            said = str(index.explain("Fluss", "1"))
+        scores[engine] = part.score
+        assert ("sparse: scores are of whole hundredths" in said) == (engine == "lucene")
+        capsys.readouterr()
+        assert main(["explain", str(path), "Fluss", "1"]) == 0
+        assert ("10,000 times" in capsys.readouterr().err) == (engine == "lucene")
+    assert scores["lucene"] == pytest.approx(1e4 * scores["native"], rel=0.01)
 
 
 def test_k1_and_b_are_options_of_the_native_engine_too(corpus: Path) -> None:

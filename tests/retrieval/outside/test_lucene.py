@@ -193,6 +193,7 @@ def test_an_impact_index_gives_products_of_whole_numbers(impact: Path, model: En
         best = max(found, key=lambda each: found[each])
         match = channel.match(texts[name], model.encode([texts[name]], Role.QUERY), best)
         assert match.score == found[best] == sum(match.words.values())
+        assert match.unit.startswith("whole weights")
 
 
 def test_an_impact_index_of_other_words_is_refused(
