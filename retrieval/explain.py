@@ -38,6 +38,7 @@ class ChannelPart:
             has no row in the channel.
         query: words of the query with their weights after feedback, heaviest first; empty
             without feedback, and for dense rows.
+        added: those of `query` that feedback brought.
         unit: what the score and its parts are of, where that is not plain; else "".
     """
 
@@ -48,7 +49,14 @@ class ChannelPart:
     words: tuple[tuple[str, float], ...]
     passage: tuple[int, int] | None
     query: tuple[tuple[str, float], ...] = ()
+    added: tuple[str, ...] = ()
     unit: str = ""
+
+    @property
+    def learnt(self) -> tuple[tuple[tuple[str, float], ...], tuple[tuple[str, float], ...]]:
+        """The words of `query` that were asked, and those that feedback added."""
+        asked = tuple(pair for pair in self.query if pair[0] not in self.added)
+        return asked, tuple(pair for pair in self.query if pair[0] in self.added)
 
     def _cells(self) -> tuple[str, ...]:
         return (
@@ -132,7 +140,8 @@ class Explanation:
         heading = f"{printable(self.document.id)}: {self.last_score:.4f} for {self.query!r}"
         text = printable(cut_line(self.document.content, _TEXT))
         searched = [
-            f"{part.name} after feedback: {_shown(part.query, '.3g')}"
+            f"{part.name} after feedback: {_shown(part.learnt[0], '.3g') or '-'}; "
+            f"added {_shown(part.learnt[1], '.3g') or '-'}"
             for part in self.channels
             if part.query
         ]
@@ -151,7 +160,8 @@ class SearchedQuery:
         index: takes prepared queries as they are, see `Index.with_fits`.
         encoders: channel of the index -> encoder.
         outside: name -> channel beside the index.
-        rows: channel -> the query's rows, after feedback.
+        asked: channel -> the query's rows, before feedback.
+        rows: the same, after it.
         taught: channel -> ids of the documents that the query learnt from.
         runs: channel -> what it found, the run of this one query.
         fuse: runs of all channels, in their order -> one.
@@ -161,6 +171,7 @@ class SearchedQuery:
     index: Index
     encoders: Mapping[str, Encoder]
     outside: Mapping[str, OutsideChannel]
+    asked: Mapping[str, Representation]
     rows: Mapping[str, Representation]
     taught: Mapping[str, Sequence[str]]
     runs: Mapping[str, Run]
@@ -185,15 +196,20 @@ class SearchedQuery:
         match = match_document(self.index, name, self.rows[name], document.id)
         name_words = partial(heaviest_words, self.encoders[name], limit=words, pieces=pieces)
         heavy = name_words(match.terms, [self.text, document.content])
+        spec = self.index.channels[name]
         learnt: tuple[tuple[str, float], ...] = ()
+        added: tuple[str, ...] = ()
         # An encoder of both kinds gives terms beside dense rows, which are searched alone.
-        if name in self.taught and self.index.channels[name].kind != "dense":
+        if name in self.taught and spec.kind != "dense":
             texts = [self.index.document(each).content for each in self.taught[name]]
             learnt = name_words(sum_terms(self.rows[name]), [self.text, *texts])
-        spec = self.index.channels[name]
+            asked = sum_terms(self.asked[name])
+            known = dict(name_words(asked, [self.text, *texts], limit=len(asked)))
+            added = tuple(word for word, _ in learnt if word not in known)
         impacts = spec.weighting is not None and spec.weighting.kind == "impacts"
         unit = _HUNDREDTHS if impacts and spec.engine == "lucene" else ""
-        return ChannelPart(name, match.score, rank, share, heavy, match.passage, learnt, unit)
+        passage = match.passage
+        return ChannelPart(name, match.score, rank, share, heavy, passage, learnt, added, unit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,12 +184,14 @@ class Retriever:
         """
         asked = {_ONLY: query}
         check_queries(asked)
-        rows, found = self._expanded(asked, self._encoded(asked, Seconds(float)))
+        plain = self._encoded(asked, Seconds(float))
+        rows, found = self._expanded(asked, plain)
         searched = SearchedQuery(
             text=query,
             index=self._plain_index,
             encoders=self.encoders,
             outside=self.outside,
+            asked=plain,
             rows=rows,
             taught={name: list(run[_ONLY]) for name, run in found.items()},
             runs=self._search_batch(asked, rows, max(k, self.depth), Seconds(float)),

@@ -88,11 +88,18 @@ def explain(
 def _explained(explanation: "Explanation", dense: set[str]) -> "list[Table]":
     """Lay out the parts of the score and, after feedback, the words that were searched for."""
     searched = [
-        (part.name, ", ".join(f"{word} {weight:.3g}" for word, weight in part.query))
+        (
+            part.name,
+            *(
+                ", ".join(f"{word} {weight:.3g}" for word, weight in words) or "-"
+                for words in part.learnt
+            ),
+        )
         for part in explanation.channels
         if part.query
     ]
-    queries = [table("channel", "query after feedback", rows=searched)] if searched else []
+    columns = ("channel", "query after feedback", "added by it")
+    queries = [table(*columns, rows=searched)] if searched else []
     return [_parts_table(explanation, dense), *queries]
 
 

@@ -66,11 +66,12 @@ def test_an_explanation_shows_the_words_that_were_searched_for(index: Path, says
     assert dict(part["query"]) == pytest.approx(
         {"harbour": 0.7, "gale": 0.1, "storm": 0.1, "warning": 0.1}
     )
+    assert sorted(part["added"]) == ["gale", "storm", "warning"]
     assert {word for word, _ in part["words"]} == {"gale", "warning"}
     assert says("explain", index, "harbour", "gale")["channels"][0]["query"] == []
     with lw.open(index) as engine:
         text = str(engine.explain("harbour", "gale", feedback="rm3"))
-    assert text.splitlines()[-1].startswith("bm25 after feedback: harbour 0.62")
+    assert text.splitlines()[-1].startswith("bm25 after feedback: harbour 0.625; added gale 0.125")
 
 
 def test_a_dense_row_has_no_words_after_feedback_either() -> None:
@@ -78,6 +79,10 @@ def test_a_dense_row_has_no_words_after_feedback_either() -> None:
     index = lw.build(None, list(TEXTS.values()))
     told = index.explain("harbour storm", "0", feedback="rm3:common=1")
     words = {part.name: [word for word, _ in part.query] for part in told.channels}
+    assert all(
+        {"harbour", "storm"} <= set(words[part.name]) - set(part.added) and "gale" in part.added
+        for part in told.channels[1:]
+    )
     assert words.pop("dense") == []
     assert set(words) == {"sparse", "bm25"} and all(words.values())
 
