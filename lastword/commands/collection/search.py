@@ -216,9 +216,12 @@ def _search_file(path: Path, asking: QueryOptions, again: RerankOptions, screen:
     with open_searched(path, asking, screen) as engine:
         reranking = load_reranking(again, engine.encoders, asking, screen)
         ask = partial(engine.search_many, feedback=asking.feedback, rerank=reranking)
-        with screen.progress("Searching", len(pairs), "queries") as advance:
-            for window in windows(len(pairs), TOGETHER, advance):
-                run |= ask(dict(pairs[window]), asking.k or RUN_DEPTH)
+        # Of a query that is reranked documents are read too, which takes most of the time.
+        each, unit = (1 + reranking.depth, "texts") if reranking else (1, "queries")
+        with screen.progress("Searching", len(pairs) * each, unit) as advance:
+            for window in windows(len(pairs) * each, TOGETHER * each, advance):
+                batch = pairs[window.start // each : window.stop // each]
+                run |= ask(dict(batch), asking.k or RUN_DEPTH)
         chosen = _chosen_facts(engine, asking)
         tell_unexpanded(engine.retriever.unexpanded, screen)
         _say_what_is_overlooked(engine, list(queries.values()), screen)

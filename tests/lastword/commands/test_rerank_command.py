@@ -111,6 +111,21 @@ def test_a_file_of_queries_is_reranked(
         assert read_trec(out) == index.search_many(texts, rerank="prompt")
 
 
+def test_progress_moves_while_documents_are_read(
+    held: Path,
+    beir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It counted queries, which are encoded at once, and stood still while they were reranked."""
+    monkeypatch.setattr("lastword.cli.screen.LINE_EVERY", 0.0)
+    queries = ("--queries", beir / "queries.jsonl", "--run", tmp_path / "out.trec")
+    assert main([*map(str, ("search", held, *queries)), "--rerank", "maxsim"]) == 0
+    told = re.findall(r"Searching: (\d+) of 102 texts", capsys.readouterr().err)
+    assert [int(number) for number in told][-1] == 2 + 8  # queries, and four documents for each
+
+
 def test_an_evaluation_keeps_both_runs_so_that_they_compare(
     beir: Path, llama: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
