@@ -61,6 +61,34 @@ def tell_joined(facts: Mapping[str, Any], screen: Screen) -> None:
             )
 
 
+def tell_equal_weights(
+    requested: str,
+    encoders: "Mapping[str, Encoder]",
+    outside: Mapping[str, object],
+    screen: Screen,
+    chosen: str = "",
+) -> None:
+    """Say where channels outside cost the others the weights that they were measured with.
+
+    Args:
+        requested: the fusion that was asked for.
+        encoders: by channel of the index.
+        outside: by name.
+        screen: shows it.
+        chosen: the fusion of the index, "" for none.
+    """
+    from retrieval.fusion import DEFAULT
+    from retrieval.fusion_choice import fusion_for
+
+    own = fusion_for(requested, encoders, chosen)
+    used = fusion_for(requested, {**encoders, **outside}, chosen)
+    if outside and used == DEFAULT != own:
+        screen.remark(
+            f"{own} weighs the index's channels alone; beside {', '.join(outside)} all channels "
+            "count alike, where --fusion gives no weights."
+        )
+
+
 def without_channels(reading: EncoderOptions, outside: Collection[str]) -> EncoderOptions:
     """Return the options of the encoders alone, where --channels names channels outside too.
 

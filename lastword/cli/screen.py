@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from embedder.progress import listening
@@ -61,10 +60,12 @@ class Screen:
             sys.stdout.write(escape_json(text) + "\n")
             return
         console = _console()
-        for before, piece in pairwise([None, *pieces]):
+        before: object = None
+        for piece in pieces:
             if isinstance(before, Table) and isinstance(piece, Table):
                 piece = replace(piece, below=True)
             _print(console, piece)
+            before = piece
 
     def remark(self, text: str) -> None:
         """Say something that is no result; what was said already is not said again."""

@@ -74,8 +74,7 @@ def explain(
     dense = {name for name, spec in specs.items() if spec.kind == "dense"}
     heading = f"{visible(document_id)}: {explanation.last_score:.4f} for {query!r}"
     text = one_line(explanation.document.content, 300)
-    part = explanation.reranked
-    reranked = [] if part is None else [f"Reranked by {part}."]
+    reranked = [f"Reranked by {explanation.reranked}."] if explanation.reranked else []
     screen.result(data, heading, text, *_explained(explanation, dense), *reranked)
     tell_unexpanded(retriever.unexpanded, screen)
     for part in explanation.channels:

@@ -15,7 +15,7 @@ from embedder.files.name_lists import split_names
 from lastword.cli.command import command
 from lastword.cli.feedback import FeedbackText, tell_unexpanded
 from lastword.cli.options import AUTO, FUSION_HELP, DeviceOptions, IndexPath, Output
-from lastword.cli.outside import Also, outside_facts, tell_joined
+from lastword.cli.outside import Also, outside_facts, tell_equal_weights, tell_joined
 from lastword.cli.parse import typed_text
 from lastword.cli.reranking import (
     RerankOptions,
@@ -120,7 +120,10 @@ def open_searched(path: Path, fusing: SearchOptions, screen: Screen) -> "Iterato
         also = fusing.also or ()
         engine = open_engine(path, names, fusing.fusion, fusing.depth, fusing, also=also)
     with engine:
-        tell_joined(outside_facts(engine.retriever.outside), screen)
+        retriever = engine.retriever
+        tell_joined(outside_facts(retriever.outside), screen)
+        chosen = retriever.index.manifest.fusion
+        tell_equal_weights(fusing.fusion, retriever.encoders, retriever.outside, screen, chosen)
         if remark := unfinished_text(engine.retriever.index):
             screen.remark(f"{remark}.")
         yield engine

@@ -17,7 +17,13 @@ from lastword.cli.encoders import describe_encoders, make_encoders
 from lastword.cli.engines import EngineOptions
 from lastword.cli.feedback import FeedbackText, tell_unexpanded
 from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output
-from lastword.cli.outside import Also, look_outside, tell_joined, without_channels
+from lastword.cli.outside import (
+    Also,
+    look_outside,
+    tell_equal_weights,
+    tell_joined,
+    without_channels,
+)
 from lastword.cli.parse import full_path
 from lastword.cli.reranking import RerankOptions, check_reranking, load_reranking, rerank_cost
 from lastword.cli.screen import Screen, counted, duration
@@ -119,6 +125,7 @@ def retrieval(
         encoders = make_encoders(reading, texts, engines.analysis)
     _refuse_foreign_examples(encoders, collections)
     also = look_outside(outside, encoders, len(collections))
+    tell_equal_weights(judging.fusion, encoders, outside, screen)
     channels = engines.channels(list(encoders))
     reranking = load_reranking(again, encoders, reading, screen)
     settings = _settings(judging, encoders, also) | engines.changes

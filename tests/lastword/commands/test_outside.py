@@ -81,6 +81,23 @@ def test_what_two_collections_do_not_share_is_told(
     )
 
 
+def test_weights_that_are_of_no_use_are_told(
+    tmp_path: Path, lucene: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beside Lucene the weights that the prompt was measured with became equal ones, untold."""
+    path = tmp_path / "bundled.index"
+    lw.build(path, [{"id": name, "text": text} for name, text in TEXTS.items()]).close()
+    told = (
+        "minmax:dense=0.24,sparse=0.18,bm25=0.58 weighs the index's channels alone; beside lucene"
+    )
+    even = "minmax:dense=1,sparse=1,bm25=1,lucene=1"
+    for options, said in [((), True), (("--fusion", even), False), (("--channels", "bm25"), False)]:
+        assert main(["search", str(path), "tea", "--also", lucene, *options]) == 0
+        assert (told in " ".join(capsys.readouterr().err.split())) == said
+    assert main(["search", str(path), "tea"]) == 0
+    assert "weighs" not in capsys.readouterr().err
+
+
 def test_feedback_of_no_channel_of_the_index_is_refused(
     index: Path, lucene: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
