@@ -162,6 +162,7 @@ def prepare_tuning(
         first_proposals(space, list(_other_prompts(encoders, options.prompt))),
         choose_proposers(material, options.proposer, options.writer),
         Rules(seed=options.seed, alpha=options.alpha, min_effect=options.min_effect),
+        texts=data.queries,
     )
     if Role.DOCUMENT in space.roles:
         pooled = PooledObjective(objective, pool_documents(objective, space.default, options.seed))

@@ -26,7 +26,7 @@ from tuning.search.pipeline import Sealed, tune
 from tuning.search.result import CHANGE, KEEP
 from tuning.search.scorer import Scorer
 from tuning.search.space import Around, key_of
-from tuning.search.split import folds, three_parts
+from tuning.search.split import three_parts
 from tuning.search.types import MakeProposer, Proposal, ProposerContext, Rules
 
 MAKERS: dict[str, MakeProposer] = {"evolve": partial(Evolve, library=LIBRARY)}
@@ -116,9 +116,12 @@ def test_a_journal_of_another_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_noise_is_taken_for_gain_in_at_most_a_twentieth_of_runs() -> None:
-    """200 searches among prompts that differ by noise only; five per cent and three sigma."""
-    changes = 0
-    for seed in range(200):
+    """60 searches among prompts that differ by noise only; five per cent and three sigma.
+
+    `python -m benchmarks.tuning_power` makes 400 of each kind.
+    """
+    changes, runs = 0, 60
+    for seed in range(runs):
         objective = Arithmetic(spread=0.6, queries=84, seed=seed)
         outcome = tune(
             task(objective, MAKERS, seed=seed),
@@ -126,7 +129,7 @@ def test_noise_is_taken_for_gain_in_at_most_a_twentieth_of_runs() -> None:
             Journal(None, {}),
         )
         changes += outcome.verdict == CHANGE
-    assert changes <= 200 * 0.05 + 3 * (200 * 0.05 * 0.95) ** 0.5
+    assert changes <= runs * 0.05 + 3 * (runs * 0.05 * 0.95) ** 0.5
 
 
 def test_of_equals_the_default_stays() -> None:
@@ -188,28 +191,6 @@ def test_proposers_reach_search_only(part: str) -> None:
         tune(task(objective, makers), Budget(), Journal(None, {}))
 
 
-@given(
-    st.lists(st.sets(st.integers(0, 30), max_size=3), min_size=1, max_size=60), st.integers(0, 9)
-)
-def test_queries_that_share_a_document_never_part(documents: list[set[int]], seed: int) -> None:
-    relevant = {f"q{at}": frozenset(map(str, some)) for at, some in enumerate(documents)}
-    parts = three_parts(relevant, seed)
-    part_of = {
-        query: name for name in ("search", "select", "confirm") for query in getattr(parts, name)
-    }
-    assert part_of.keys() == relevant.keys()
-    for a, first in relevant.items():
-        for b, second in relevant.items():
-            assert not first & second or part_of[a] == part_of[b]
-
-
-def test_parts_have_their_shares() -> None:
-    relevant = {f"q{at}": frozenset([str(at)]) for at in range(200)}
-    parts = three_parts(relevant, 0)
-    assert (len(parts.search), len(parts.select), len(parts.confirm)) == (100, 50, 50)
-    assert three_parts(relevant, 1) != parts == three_parts(relevant, 0)
-
-
 @pytest.mark.parametrize("kind", ["skewed", "symmetric", "mostly ties"])
 def test_the_certificate_covers(kind: str) -> None:
     """500 samples of each kind: the bound is above the true mean in at most five per cent."""
@@ -247,14 +228,6 @@ def test_seeds_are_honoured() -> None:
         return [key_of(result.proposal.prompt) for result in outcome.scored]
 
     assert proposals(0) == proposals(0) != proposals(1)
-
-
-@pytest.mark.parametrize("queries", [0, 1, 5])
-def test_queries_of_one_part_are_refused_before_the_search(queries: int) -> None:
-    """A fold had no query to search on, and torch told of an empty list after the scoring."""
-    relevant = {f"q{at}": frozenset({"same"}) for at in range(queries)}
-    with pytest.raises(ValueError, match=f"share no relevant document.*got {queries}"):
-        folds(relevant, seed=0)
 
 
 def test_few_queries_are_used_in_folds() -> None:

@@ -8,7 +8,7 @@ from embedder.prompts.prompt import Prompt
 from embedder.text.layout import align_columns, cut_line
 from embedder.text.printable import printable
 from tuning.search.budget import Cost
-from tuning.search.choice import PromptGain
+from tuning.search.choice import Judgement, PromptGain
 from tuning.search.types import Scored
 
 KEEP, CHANGE = "keep the default", "take the new prompt"
@@ -31,21 +31,25 @@ class TuningOutcome:
         queries: how many in SEARCH, SELECT and CONFIRM.
         spent: in all.
         hits: scores that cost nothing since they were known.
+        decision: what the verdict hangs on; None where nothing got as far as a test.
 
-    >>> queries, qrels = {"q1": "tea", "q2": "key"}, {"q1": {"0": 1}, "q2": {"1": 1}}
-    >>> print(lw.tune(index, queries, qrels, budget="5k-tokens"))
+    >>> words = ["tea", "key", "sea", "bee", "oak", "rye"]
+    >>> index = lw.build("words.index", words, encoder)
+    >>> queries = {word: word for word in words}
+    >>> qrels = {word: {str(at): 1} for at, word in enumerate(words)}
+    >>> print(lw.tune(index, queries, qrels, budget="4k-tokens"))
     keep the default: +0.0000 out of fold, p = 1; too few queries to certify
     <BLANKLINE>
-    SEARCH  prompt                                 query wording
-    1.0000  first prompts: default                 query : "{text}" in one word : "
-    1.0000  first prompts: no words at all         {text}
+    SEARCH  prompt ... query wording
+    1.0000  first prompts: default ... query : "{text}" in one word : "
+    1.0000  first prompts: no words at all ... {text}
     ...
     <BLANKLINE>
     on           prompt                     gain              95 %  p  lower bound
-    out of fold  first prompts: default  +0.0000  +0.0000..+0.0000  1       -1.000
+    out of fold  first prompts: default  +0.0000  +0.0000..+0.0000  1       ...
     <BLANKLINE>
-    queries: 1 in SEARCH, 2 in SELECT, 0 in CONFIRM
-    spent: 4,137 tokens, 262 evaluations
+    queries: 5 in SEARCH, 4 in SELECT, 0 in CONFIRM
+    spent: ... tokens, ... evaluations
     """
 
     verdict: str
@@ -57,6 +61,7 @@ class TuningOutcome:
     queries: dict[str, int]
     spent: Cost
     hits: int
+    decision: Judgement | None = None
 
     def __str__(self) -> str:
         parts = ", ".join(f"{count:,} in {part.upper()}" for part, count in self.queries.items())
@@ -68,6 +73,12 @@ class TuningOutcome:
             tables.append(align_columns(self.tested_prompts(), left=(0, 1)))
         verdict = f"{self.verdict}: {printable(self.reason)}"
         return "\n\n".join([verdict, *tables, f"queries: {parts}\nspent: {self.spent}"])
+
+    @property
+    def best_wording(self) -> PromptGain | None:
+        """The best of the wordings that were tested, even where a baseline went on; or None."""
+        tested = [gain for gain in self.selected if gain.proposal.prompted]
+        return min(tested, key=lambda gain: (gain.p, -gain.gain), default=None)
 
     @property
     def selected_on(self) -> str:
@@ -104,6 +115,7 @@ class TuningOutcome:
             "prompt": format_prompt(self.prompt),
             "selected": [gain.to_json() for gain in self.selected],
             "confirmed": self.confirmed.to_json() if self.confirmed else None,
+            "decision": asdict(self.decision) if self.decision else None,
             "proposals": [
                 {
                     "made_by": result.proposal.made_by,

@@ -248,6 +248,7 @@ class TuningTask:
         proposers: name -> maker; used one after the other.
         rules: how.
         final: judges on CONFIRM; None is the objective itself. Another where that ranks only.
+        texts: query id -> text, so that queries of the same text stay together; may be empty.
     """
 
     objective: Objective
@@ -257,3 +258,4 @@ class TuningTask:
     proposers: Mapping[str, MakeProposer]
     rules: Rules = field(default_factory=Rules)
     final: Objective | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)
