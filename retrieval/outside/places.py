@@ -17,12 +17,16 @@ def find_lucene_folder(place: str) -> Path:
             or pyserini, as in "beir-v1.0.0-scifact.flat".
 
     Raises:
-        ValueError: there is neither, or several cached indexes may be meant.
+        ValueError: there is neither, or several cached indexes may be meant, or the folder holds
+            a pipe or a device.
     """
     folder = Path(place).expanduser()
     if folder.is_dir():
         if not any(folder.glob("segments_*")):
             raise ValueError(f"{folder} holds no Lucene index: it has no file segments_N")
+        for path in folder.iterdir():
+            if path.exists() and not (path.is_file() or path.is_dir()):
+                raise ValueError(f"{path} is no file, and reading it may never end")
         return folder
     if folder.exists() or folder.name != place:
         what = "is no folder" if folder.exists() else "is not there"

@@ -1,6 +1,7 @@
 """Lucene indexes that are damaged, foreign or hostile: one line, and nothing is written."""
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -40,6 +41,16 @@ def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     check_one_line(lambda: open_lucene(f"{tmp_path}/empty"), ValueError, "no Lucene index")
     assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
+
+
+def test_a_pipe_among_the_files_is_not_waited_for(lucene: Path, tmp_path: Path) -> None:
+    """Java opened it, and waited for a writer in a call that Ctrl-C does not reach."""
+    copy = tmp_path / "copy"
+    shutil.copytree(lucene, copy)
+    segments = next(copy.glob("segments_*"))
+    segments.unlink()
+    os.mkfifo(segments)
+    check_one_line(lambda: open_lucene(str(copy)), ValueError, "is no file, and reading it")
 
 
 def test_files_that_are_cut_or_gone_or_noise_are_told_in_one_line(
