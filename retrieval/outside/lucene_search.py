@@ -38,12 +38,16 @@ class AnseriniSearch:
 
     def found(self, query: Any, k: int) -> dict[str, float]:  # noqa: ANN401
         """Return what Java's query finds, as `best` does."""
-        documents = self.top(query, k)
-        scores: dict[str, float] = {}
-        for document, score in zip(documents.docids, documents.scores, strict=True):
-            if document is not None:
-                scores.setdefault(str(document), float(score))  # the best of documents of one id
-        return scores
+        asked = k
+        while True:
+            documents = self.top(query, asked)
+            scores: dict[str, float] = {}
+            for document, score in zip(documents.docids, documents.scores, strict=True):
+                if document is not None and len(scores) < k:
+                    scores.setdefault(str(document), float(score))  # the best of one id
+            if len(scores) == k or len(documents.docids) < asked:
+                return scores
+            asked *= 2  # documents of the same id took the places of others
 
     def top(self, query: Any, k: int) -> Any:  # noqa: ANN401
         """Return Anserini's ScoredDocs of the k best documents."""

@@ -66,6 +66,17 @@ def test_a_text_index_is_searched_as_anserini_searches_it(
     channel.close()
 
 
+def test_documents_of_one_id_take_one_place(lucene: Path, tmp_path: Path) -> None:
+    """Anserini takes an id as often as it comes; k documents were asked for, and fewer came."""
+    twice = write_lucene(tmp_path, text_objects(documents(30)) * 3)
+    channel = open_lucene(str(twice))
+    run, whole = channel.search(queries(), None, 7), channel.search(queries(), None, 1000)
+    for query_id, found in whole.items():
+        assert list(run[query_id].items()) == list(found.items())[:7]
+    assert any(len(found) > 7 for found in whole.values())
+    channel.close()
+
+
 def test_documents_that_an_index_lacks_take_no_place(lucene: Path, ours: Path) -> None:
     whole, k = anserini(lucene, 1000), 25
     with Index.open(ours) as index:
