@@ -15,7 +15,7 @@ from embedder.models.chat_client import AddressChat, Chat, GeneratorChat, open_c
 from embedder.models.generation import Generator
 from tests.planted import PlantedObjective, plain_prompt
 from tuning.proposers import llm
-from tuning.search.budget import Budget
+from tuning.search.budget import Budget, Meter
 from tuning.search.journal import Journal
 from tuning.search.pipeline import tune
 from tuning.search.result import CHANGE, TuningOutcome
@@ -153,6 +153,28 @@ def test_nothing_that_was_shown_is_repeated(said: str) -> None:
         "The wrong one was found.", 2,
     )  # fmt: skip
     assert read_answer(said, [failure]) == []
+
+
+def test_no_text_of_the_search_is_repeated_though_it_was_not_shown() -> None:
+    """Only failures that were shown were looked at, and a model may know the collection."""
+    hidden = "a boundary layer on a slender wing"
+    journal, meter = Journal(None, {}), Meter(Budget())
+    context = ProposerContext(
+        Space(plain_prompt(), most_words=12),
+        0,
+        ("q",),
+        lambda kind, key, cost, work: journal.once(kind, key, meter, cost, work),
+        PlantedObjective(),  # type: ignore[arg-type]
+        lambda *_: [],
+        texts=lambda: [hidden],
+        card=lambda: ["flow of air", "heat of a plate"],
+    )
+    reader = Reader()
+    asked = llm.Llm(context, reader)
+    asked._induced()
+    assert "- flow of air\n- heat of a plate" in reader.questions[0]
+    assert asked._usable("layer on a slender wing {text}") == []
+    assert len(asked._usable("layer on slender wing {text}")) == 1
 
 
 class Served(BaseHTTPRequestHandler):

@@ -15,14 +15,16 @@ from embedder.prompts.prompt import Prompt
 from embedder.prompts.template import Template
 from embedder.types import Encoder, Role
 from eval.fusion.sweep import Setting
+from index.documents import Document
 from index.folder import Index
 from index.manifest import Passages
 from retrieval.build import build_index
 from retrieval.options import BuildOptions
 from retrieval.retriever import Retriever
 from tests.models import load_llm
-from tests.synthetic import documents, queries
+from tests.synthetic import SignEncoder, documents, queries
 from tuning.first_prompts import fusion_settings
+from tuning.objectives.corpus_card import typical_documents
 from tuning.objectives.document_indexes import PooledDocuments
 from tuning.objectives.index_objective import IndexObjective
 from tuning.objectives.judged_queries import JudgedQueries
@@ -188,6 +190,21 @@ def test_endings_of_documents_are_read_after_one_reading_of_the_text(tmp_path: P
             assert together.scores(prompt, ids) == pytest.approx(alone([prompt], ids)[0])
         queries_only = sum(alone.cost(prompt, ids).tokens for prompt in prompts)
         assert together.meter.spent.tokens == spent + queries_only
+
+
+def test_a_card_shows_documents_of_unlike_kinds(tmp_path: Path) -> None:
+    """Of three kinds of documents k-means shows one of each."""
+    kinds = {"wing": 40, "soup": 40, "law": 40}
+    many = [
+        Document(f"{kind}{at}", "", f"{kind} {kind} {kind}")
+        for kind, n in kinds.items()
+        for at in range(n)
+    ]
+    build_index(many, {"dense": SignEncoder()}, tmp_path / "i", BuildOptions())
+    with Index.open(tmp_path / "i") as index:
+        shown = typical_documents(index, 3, seed=1)
+        assert {text.split()[0] for text in shown} == {*kinds}
+        assert shown == typical_documents(index, 3, seed=1)
 
 
 def test_a_pool_holds_the_relevant_and_is_all_that_is_returned(tmp_path: Path) -> None:

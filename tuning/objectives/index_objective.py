@@ -19,6 +19,7 @@ from retrieval.fusion_choice import AUTO, choose_fusion
 from retrieval.pseudo_queries import needs_query_mean
 from retrieval.retriever import Retriever
 from retrieval.run import Run, ranked
+from tuning.objectives.corpus_card import typical_documents
 from tuning.objectives.judged_queries import JudgedQueries
 from tuning.objectives.prompt_encoder import PromptEncoder, fed_tokens, tuned_channels
 from tuning.objectives.swept_scores import SweptScores
@@ -28,6 +29,7 @@ from tuning.search.types import Failure, Scores
 
 SHOWN_FAILURES = 20
 KEPT_ENCODERS = 8
+CARD = 6  # documents
 DEPTH = 1000
 
 
@@ -123,6 +125,16 @@ class IndexObjective:
         return list(
             islice((failure for failure in failures if failure is not None), SHOWN_FAILURES)
         )
+
+    def search_texts(self, query_ids: Sequence[str]) -> list[str]:
+        """Return the texts of queries, and of what the index has of their answers."""
+        answers = sorted(set().union(*(self.data.relevant_of(query) for query in query_ids)))
+        contents = [self.index.document(each).content for each in answers if self._has(each)]
+        return [*(self.data.queries[query] for query in query_ids), *contents]
+
+    def card(self, seed: int) -> list[str]:
+        """Return some documents that show what the collection is about."""
+        return typical_documents(self.index, CARD, seed)
 
     def run(self, prompt: Prompt, query_ids: Sequence[str]) -> Run:
         """Search for queries under a prompt.

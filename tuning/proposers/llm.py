@@ -60,6 +60,8 @@ class Llm:
     _seen: set[tuple[str, ...]] = field(default_factory=set)
     _rng: np.random.Generator = field(init=False)
 
+    _card: str | None = None
+
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng([self.context.seed, 71])
 
@@ -106,7 +108,17 @@ class Llm:
         pairs = "\n\n".join(
             f"query: {failures[at].query}\ntext: {self._cut(failures[at].answer)}" for at in order
         )
-        return self._answer("induce", {"{pairs}": pairs})
+        return self._answer("induce", {"{collection}": self._collection(), "{pairs}": pairs})
+
+    def _collection(self) -> str:
+        """Describe the collection by some of its texts; and see what no wording may repeat."""
+        if self._card is None:
+            texts = self.context.card()
+            lines = [f"- {self._cut(text)}" for text in texts]
+            self._card = "\n".join(["Some texts of the collection:", "", *lines]) if lines else ""
+            for text in (*texts, *self.context.texts()):
+                self._seen |= _runs(text)
+        return self._card
 
     def _improved(self, parent: Scored) -> str:
         ranked = sorted(self._results.values(), key=lambda result: -result.mean)

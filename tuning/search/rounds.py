@@ -16,12 +16,14 @@ from tuning.search.scorer import Scorer
 from tuning.search.space import key_of
 from tuning.search.types import (
     FIRST_PROMPTS,
+    Objective,
     Once,
     Proposal,
     Proposer,
     ProposerContext,
     Rules,
     Scored,
+    TellsTexts,
     TuningTask,
 )
 
@@ -197,17 +199,28 @@ def _context(state: SearchState, place: int) -> ProposerContext:
 
         return checked
 
-    journal, meter = scorer.journal, scorer.meter
+    journal, meter, objective = scorer.journal, scorer.meter, scorer.objective
+    seed = state.rules.seed * 1000 + place
     once: Once = lambda kind, key, cost, work: journal.once(kind, key, meter, cost, work)  # noqa: E731
     return ProposerContext(
         state.task.space,
-        state.rules.seed * 1000 + place,
+        seed,
         state.ids,
         once,  # not a method of what knows the scores of all queries
         of_search(scorer.scores),
         of_search(scorer.failures),
         learnable_answers(state.task.relevant, state.ids),
+        *_texts(objective, state.ids, seed),
     )
+
+
+def _texts(
+    objective: Objective, ids: Sequence[str], seed: int
+) -> tuple[Callable[[], Sequence[str]], Callable[[], Sequence[str]]]:
+    """Return what gives the texts of SEARCH, and a card of the collection, where they can be."""
+    if not isinstance(objective, TellsTexts):
+        return tuple, tuple
+    return partial(objective.search_texts, ids), partial(objective.card, seed)
 
 
 def learnable_answers(

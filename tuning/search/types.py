@@ -134,6 +134,19 @@ class PreparesTogether(Prepares, Protocol):
 
 
 @runtime_checkable
+class TellsTexts(Protocol):
+    """An objective on a collection whose texts can be shown."""
+
+    def search_texts(self, query_ids: Sequence[str]) -> Sequence[str]:
+        """Return queries and their answers."""
+        ...
+
+    def card(self, seed: int) -> Sequence[str]:
+        """Return some documents that show what the collection is about."""
+        ...
+
+
+@runtime_checkable
 class ReadsAlike(Protocol):
     """An objective that reads a query once for several prompts, so that it is paid for once."""
 
@@ -170,6 +183,8 @@ class ProposerContext:
             shares: what vectors may be learned from. A map learned from the answers of a query
             gains on all queries that share them (scifact: a ridge map gains three to nine times
             as much where queries are split by chance as where documents are).
+        texts: gives the queries of `search` and their answers, which no wording may repeat.
+        card: gives some documents that show what the collection is about.
     """
 
     space: Space
@@ -179,6 +194,8 @@ class ProposerContext:
     scores: Callable[[Prompt, Sequence[str]], Scores]
     failures: Callable[[Prompt, Sequence[str]], Sequence[Failure]]
     answers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    texts: Callable[[], Sequence[str]] = tuple
+    card: Callable[[], Sequence[str]] = tuple
 
 
 class Proposer(Protocol):
