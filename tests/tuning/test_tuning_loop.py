@@ -18,7 +18,6 @@ from tests.arithmetic import SPACE, Arithmetic, task
 from tests.folders import ROOT
 from tests.killed_tuning import LIBRARY, run
 from tuning.proposers.evolve import Evolve
-from tuning.search.bounds import betting_bound, mcallester_bound
 from tuning.search.budget import Budget, Cost, Meter, SpentError
 from tuning.search.choice import measure_gain
 from tuning.search.journal import Journal
@@ -189,35 +188,6 @@ def test_proposers_reach_search_only(part: str) -> None:
     makers: dict[str, MakeProposer] = {"curious": partial(Curious, forbidden=forbidden)}
     with pytest.raises(ValueError, match="queries of SEARCH only"):
         tune(task(objective, makers), Budget(), Journal(None, {}))
-
-
-@pytest.mark.parametrize("kind", ["skewed", "symmetric", "mostly ties"])
-def test_the_certificate_covers(kind: str) -> None:
-    """500 samples of each kind: the bound is above the true mean in at most five per cent."""
-    rng = np.random.default_rng(7)
-    wrong = 0
-    for _ in range(500):
-        if kind == "skewed":
-            drawn, mean = 2 * rng.beta(1, 8, 150) - 1, 2 / 9 - 1
-        elif kind == "symmetric":
-            drawn, mean = rng.uniform(-0.5, 0.5, 150), 0.0
-        else:
-            drawn, mean = rng.choice([-1.0, 0.0, 1.0], 150, p=[0.08, 0.8, 0.12]), 0.04
-        bound = betting_bound(drawn)
-        assert bound <= drawn.mean()
-        wrong += bound > mean
-    assert wrong <= 500 * 0.05 + 3 * (500 * 0.05 * 0.95) ** 0.5
-
-
-def test_betting_is_tighter_than_mcallester() -> None:
-    drawn = np.random.default_rng(0).normal(0.03, 0.15, 300).clip(-1, 1)
-    assert mcallester_bound(drawn) < betting_bound(drawn) < drawn.mean()
-
-
-def test_mcallester_by_hand() -> None:
-    """Four differences of 1/2: 1/2 - 2 sqrt(ln(2 * 2 / .05) / 8)."""
-    expected = 0.5 - 2 * (np.log(80) / 8) ** 0.5
-    assert mcallester_bound(np.full(4, 0.5)) == pytest.approx(max(-1, expected))
 
 
 def test_seeds_are_honoured() -> None:
