@@ -4,7 +4,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -80,6 +80,12 @@ def to_json(value: Any) -> Any:  # noqa: ANN401 - a Java object, and what JSON m
     return json.loads(_json_mapper().writeValueAsString(value))
 
 
+def from_json(values: Sequence[Mapping[str, Any]], kind: str) -> Any:  # noqa: ANN401
+    """Return a Java list of objects of a class, with public fields set as given, in one call."""
+    found = java_class("java.lang.Class").forName(kind)
+    return _json_mapper().readerForListOf(found).readValue(json.dumps(values))
+
+
 @contextmanager
 def java_errors(doing: str) -> Iterator[None]:
     """Turn whatever Java throws into one line of ours; one thread at a time is inside.
@@ -129,8 +135,16 @@ def _start() -> Any:  # noqa: ANN401
 
         jnius_config.add_classpath(str(jar))
         jnius_config.add_options(*_OPTIONS)
-    with _environment(JAVA_HOME=str(Java.find().home)):
-        from jnius import autoclass
+    java = Java.find()
+    try:
+        with _environment(JAVA_HOME=str(java.home)):
+            from jnius import autoclass
+    except (RuntimeError, SystemError, OSError) as error:  # of pyjnius
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"Java of {java.named_by} in {java.home} does not start; {_cure(java.named_by)} "
+            f"({reason:.300})"
+        ) from error
     version = autoclass("java.lang.System").getProperty("java.specification.version")
     if int(version.partition(".")[0]) < OLDEST:  # where `release` did not say
         raise ValueError(f"Lucene needs Java {OLDEST} or newer; Java {version} was started")

@@ -1,12 +1,13 @@
 """A Lucene index that Anserini wrote, read only: the best of its documents for weighted terms."""
 
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from embedder.lucene.jvm import java_class
+from embedder.lucene.jvm import from_json, java_class
 
 ID, CONTENTS = "id", "contents"  # fields of Anserini
 _SAMPLE = 100  # documents whose norms are looked at
@@ -140,18 +141,8 @@ def _listed(iterator: Any) -> list[Any]:  # noqa: ANN401
 
 def _byte_texts(texts: Sequence[str]) -> Any:  # noqa: ANN401
     """Return Java's list of Lucene's byte strings, made in one go: a call a text takes 30 us."""
-    find_class = java_class("java.lang.Class").forName
-    kind = java_class("java.lang.invoke.MethodType").methodType(
-        java_class("java.lang.Void").TYPE, find_class("java.lang.CharSequence")
-    )
-    make = java_class("java.lang.invoke.MethodHandles").publicLookup()
-    make = make.findConstructor(find_class("org.apache.lucene.util.BytesRef"), kind)
-    function = java_class("java.lang.invoke.MethodHandleProxies").asInterfaceInstance(
-        find_class("java.util.function.Function"), make
-    )
-    used = set().union(*texts)
-    mark = next(chr(n) for n in range(1, 0x110000) if chr(n) not in used)
-    split = java_class("java.util.regex.Pattern").compile(
-        java_class("java.util.regex.Pattern").quote(mark)
-    )
-    return split.splitAsStream(mark.join(texts)).map(function).toList()
+    each = (text.encode() for text in texts)
+    fields = [
+        {"bytes": b64encode(data).decode(), "offset": 0, "length": len(data)} for data in each
+    ]
+    return from_json(fields, "org.apache.lucene.util.BytesRef")

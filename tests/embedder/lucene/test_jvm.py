@@ -65,6 +65,16 @@ def test_a_java_home_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "JAVA_HOME names /nowhere, which is no folder" in start_elsewhere(JAVA_HOME="/nowhere")
 
 
+@pytest.mark.parametrize("library", [None, b"", b"no library"])
+def test_a_java_home_without_java_is_named(library: bytes | None, tmp_path: Path) -> None:
+    """pyjnius raised errors of its own, which looked like faults of ours."""
+    if library is not None:
+        (tmp_path / "lib/server").mkdir(parents=True)
+        (tmp_path / "lib/server/libjvm.so").write_bytes(library)
+    said = start_elsewhere(JAVA_HOME=str(tmp_path))
+    assert said.startswith(f"ValueError: Java of JAVA_HOME in {tmp_path} does not start; unset it")
+
+
 def test_the_java_of_the_user_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     own = Java.find()
     monkeypatch.setenv("JAVA_HOME", str(own.home))
