@@ -2,8 +2,9 @@
 
 Black-box discrete prompt learning (Diao et al., TMLR 2023): a categorical distribution for each
 slot, samples, and the variance-reduced gradient 1/(I-1) sum (r_i - mean r) grad log p(x_i). The
-reward of a sample is its mean gain over the default on the same queries, in standard errors of
-the batch, which takes the difficulty of queries out. An empty slot is one of the choices.
+reward of a sample is its mean gain over the default on the same queries, each query's gain in
+standard deviations over the batch, so that no query outweighs the others (the z-scores of
+RLPrompt, Deng et al., EMNLP 2022). An empty slot is one of the choices.
 """
 
 from collections.abc import Sequence
@@ -77,13 +78,20 @@ class Policy:
         if not own_results:
             self._step += bool(self._words)
             return
-        rewards = np.array([self._reward(result) for result in own_results])
+        rewards = self._rewards(own_results)
         drawn = np.array([self._samples[key_of(result.proposal.prompt)] for result in own_results])
         self._learn(rewards, drawn)
 
-    def _reward(self, result: Scored) -> float:
-        gains = [score - self._default[query] for query, score in result.scores.items()]
-        return float(np.mean(gains)) if gains else 0.0
+    def _rewards(self, results: Sequence[Scored]) -> Float64Array:
+        """Return the mean gain of each, on the queries that all were scored on."""
+        shared = [query for query in self._default if all(query in r.scores for r in results)]
+        if not shared:
+            return np.zeros(len(results))
+        base = np.array([self._default[query] for query in shared])
+        gains = np.array([[r.scores[query] for query in shared] for r in results]) - base
+        spread = gains.std(axis=0)
+        scaled = gains / np.maximum(spread, max(float(spread.mean()), 1e-9))
+        return np.asarray(scaled.mean(axis=1))
 
     def _learn(self, rewards: Float64Array, drawn: NDArray[np.int64]) -> None:
         """Take a step of Adam uphill."""

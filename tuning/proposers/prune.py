@@ -5,6 +5,7 @@ Sweeps that drop a word where the score does not fall (TAPruning), then a popula
 standard error of the difference, not by a constant share.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -21,6 +22,7 @@ OFFSPRING = 12
 GENERATIONS = 4
 MOST_DROPPED = 4  # words of one child
 POPULATION = 8
+TOURNAMENT = 0.2  # share of the population that is drawn, with replacement; the best of it wins
 
 
 class Word(NamedTuple):
@@ -118,7 +120,7 @@ class Prune:
         return [self._words[:at] + self._words[at + 1 :] for at in range(len(self._words))]
 
     def _offspring(self) -> list[PromptWords]:
-        """Drop one to four words of members drawn from the best seen so far."""
+        """Drop one to four words of members that win a tournament among the best so far."""
         if self._generation >= GENERATIONS:
             return []
         self._generation += 1
@@ -127,9 +129,10 @@ class Prune:
             self._words,
             *(self._children[key_of(result.proposal.prompt)] for result in best),
         ]
+        entrants = math.ceil(TOURNAMENT * len(members))
         children: dict[PromptWords, None] = {}
         for _ in range(4 * OFFSPRING):
-            parent = members[int(self._rng.integers(len(members)))]
+            parent = members[int(self._rng.integers(len(members), size=entrants).min())]
             drop = min(len(parent), 1 + int(self._rng.integers(MOST_DROPPED)))
             gone = (
                 set(self._rng.choice(len(parent), drop, replace=False).tolist()) if drop else set()
