@@ -34,7 +34,6 @@ from tuning.objectives.judged_queries import JudgedQueries
 from tuning.objectives.pooled_objective import PooledObjective, all_documents, pool_documents
 from tuning.objectives.prompt_encoder import (
     PromptEncoder,
-    fed_tokens,
     own_prompts,
     tuned_channels,
     with_prompt,
@@ -42,11 +41,9 @@ from tuning.objectives.prompt_encoder import (
 from tuning.options import AUTO, TuningOptions
 from tuning.search.budget import Budget
 from tuning.search.space import Space, key_of
-from tuning.search.split import FEW, folds, three_parts
 from tuning.search.types import Rules, TuningTask
 
 OF_INDEX = frozenset({"index", "generation", "holds"})  # of a heading: what the index was
-SAMPLE = 200  # documents whose tokens are counted for an estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,42 +199,3 @@ def _heading(
         "asked": {name: value for name, value in settings.items() if value != ""},
         "pool": [key_of(proposal.prompt) for proposal in task.first_prompts],
     }
-
-
-def estimate_cost(setup: TuningSetup) -> dict[str, Any]:
-    """Return what a search would take: queries, tokens of one prompt, and how many fit."""
-    task, objective = setup.task, setup.objective
-    seed = task.rules.seed
-    few = len(task.relevant) < FEW
-    parts: dict[str, tuple[str, ...]] = (
-        {f"fold {number}": part for number, part in enumerate(folds(task.relevant, seed), 1)}
-        if few
-        else asdict(three_parts(task.relevant, seed))
-    )
-    default = setup.space.default
-    costs = [objective.cost(default, part).tokens for part in parts.values()]
-    ending = 0 if few else (task.rules.finalists + 1) * costs[1] + 2 * costs[2]
-    searching = sum(costs) - max(costs) if few else costs[0]
-    limit = setup.budget.tokens
-    documents = _document_tokens(setup)
-    return {
-        "queries": {name: len(part) for name, part in parts.items()},
-        "tokens_of_one_prompt": dict(zip(parts, costs, strict=True)),
-        "tokens_at_the_end": ending,
-        "budget": str(setup.budget),
-        "prompts_raced_to_the_end": None
-        if limit is None
-        else max(0, limit - ending) // max(1, searching),
-        "tokens_of_all_documents": documents,
-        "times_fewer_than_reading_documents_again": (documents + searching) / max(1, searching),
-        "too_few_queries_to_certify": few,
-    }
-
-
-def _document_tokens(setup: TuningSetup) -> int:
-    """Count the tokens of documents in their prompt; of many, on a sample."""
-    index = setup.objective.index
-    every = max(1, index.documents // SAMPLE)
-    texts = [document.content for at, document in enumerate(index.stream()) if at % every == 0]
-    counted = fed_tokens(setup.encoder, texts, Role.DOCUMENT)
-    return round(counted * index.documents / max(1, len(texts)))

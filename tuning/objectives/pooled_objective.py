@@ -102,6 +102,10 @@ class PooledObjective:
         key, tally = self._tally(prompt)
         return key, Cost(tokens=tally.tokens)
 
+    def documents_cost(self, prompt: Prompt) -> Cost:
+        """Return what reading the documents under a prompt takes, held by the index or not."""
+        return Cost(tokens=self._tally(prompt)[1].tokens)
+
     def joint_preparation(self, prompts: Sequence[Prompt]) -> tuple[list[str], Cost]:
         """Return the documents that prompts need encoded, and what reading them together takes.
 

@@ -121,10 +121,11 @@ def tune(
     from eval.runs.reported_splits import check_judgements
     from index.folder import Index
     from lastword.commands.prompts.tune_view import estimate_table
+    from tuning.estimate import estimate_cost
     from tuning.objectives.judged_queries import JudgedQueries
     from tuning.outcome import PROMPT_FILE, apply_prompt
     from tuning.run import default_folder, own_folder
-    from tuning.setup import check_request, choose_channels, estimate_cost
+    from tuning.setup import check_request, choose_channels
 
     screen, out = Screen(output), ending.out or default_folder(path)
     if warning := check_judgements(judging.qrels, judging.queries):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lastword.cli.screen import table
+from lastword.cli.screen import duration, table
 
 if TYPE_CHECKING:
     from lastword.cli.tables import Table
@@ -27,6 +27,11 @@ def estimate_table(estimate: Mapping[str, Any]) -> "Table":
     """Lay out what a search would take."""
     rows = []
     for name, value in estimate.items():
+        if value is None:
+            continue
+        if name.startswith("seconds"):
+            rows.append([name.replace("seconds", "time", 1).replace("_", " "), duration(value)])
+            continue
         if isinstance(value, Mapping):
             text = ", ".join(f"{part} {number:,}" for part, number in value.items())
         elif isinstance(value, bool):

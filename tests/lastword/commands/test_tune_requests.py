@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from embedder.encoders.llm import LLMEncoder
+from embedder.types import Role
 from index.folder import Index
 from lastword.main import main
 from tests.tuned import make_place, setup_of, tune_command
@@ -27,6 +29,30 @@ def test_a_dry_run_says_what_it_would_take(
     estimate = json.loads(capsys.readouterr().out)
     assert estimate["queries"] == {"search": 50, "select": 25, "confirm": 25}
     assert estimate["tokens_of_one_prompt"]["search"] > 0 and not out.exists()
+    assert estimate["tokens_of_its_documents"] == 0 < estimate["seconds_of_one_prompt"] < 60
+
+
+def test_a_dry_run_counts_the_documents_that_prompts_read(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It counted queries only, where each prompt reads the pool, and the winner all documents."""
+    more = ["--tune", "document", "--channels", "dense", "--dry-run"]
+    assert main(tune_command(place, *more, "--json", "--out", str(tmp_path / "run"))) == 0
+    estimate = json.loads(capsys.readouterr().out)
+    with Index.open(place / "some.index") as index:
+        encoder = setup_of(index, place, tmp_path).encoder
+        texts = [document.content for document in index.stream()]
+    assert isinstance(encoder, LLMEncoder)
+    fed = encoder.reader.feed(texts, Role.DOCUMENT, 512)
+    whole = sum(text.tokens for text in fed)  # of a hundred short documents the pool holds all
+    assert estimate["tokens_of_its_documents"] == estimate["tokens_of_all_documents"] == whole
+    search, select, confirm = estimate["tokens_of_one_prompt"].values()
+    ending = 5 * select + 2 * confirm + whole
+    assert estimate["tokens_at_the_end"] == ending
+    assert estimate["prompts_raced_to_the_end"] == (2_000_000 - ending) // (search + whole)
+    assert main(tune_command(place, *more, "--out", str(tmp_path / "run"))) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"tokens of its documents {whole:,}" in shown and "time of one prompt" in shown
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,102 @@
+"""What a search would take: tokens counted, and time from a short sample that is read."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from itertools import islice
+from typing import Any
+
+from embedder.encoders.adapted import AdaptedEncoder
+from embedder.encoders.llm import LLMEncoder
+from embedder.types import Role
+from tuning.objectives.pooled_objective import SHORT, PooledObjective
+from tuning.objectives.prompt_encoder import fed_tokens
+from tuning.search.split import FEW, folds, three_parts
+from tuning.setup import TuningSetup
+
+COUNTED = 200  # documents whose tokens are counted
+TIMED_QUERIES, TIMED_DOCUMENTS = 16, 8  # that are read to measure how fast
+
+
+def estimate_cost(setup: TuningSetup) -> dict[str, Any]:
+    """Return what a search would take: queries, tokens and seconds of a prompt, and how many fit.
+
+    Some queries, and documents where those are tuned, are read to measure the time.
+    """
+    task, default = setup.task, setup.space.default
+    seed, few = task.rules.seed, len(task.relevant) < FEW
+    parts: dict[str, tuple[str, ...]] = (
+        {f"fold {number}": part for number, part in enumerate(folds(task.relevant, seed), 1)}
+        if few
+        else asdict(three_parts(task.relevant, seed))
+    )
+    costs = [task.objective.cost(default, part).tokens for part in parts.values()]
+    ending = 0 if few else (task.rules.finalists + 1) * costs[1] + 2 * costs[2]
+    searching = sum(costs) - max(costs) if few else costs[0]
+    documents = _document_tokens(setup)
+    pool, whole = _pool_tokens(setup), documents if task.final else 0
+    limit = setup.budget.tokens
+    rate, document_rate = _seconds_a_token(setup)
+    return {
+        "queries": {name: len(part) for name, part in parts.items()},
+        "tokens_of_one_prompt": dict(zip(parts, costs, strict=True)),
+        "tokens_of_its_documents": pool,
+        "tokens_at_the_end": ending + whole,
+        "budget": str(setup.budget),
+        "prompts_raced_to_the_end": None
+        if limit is None
+        else max(0, limit - ending - whole) // max(1, searching + pool),
+        "seconds_of_one_prompt": rate * searching + document_rate * pool,
+        "seconds_at_the_end": rate * ending + document_rate * whole,
+        "seconds_of_all_tokens": None
+        if limit is None
+        else limit * (rate * searching + document_rate * pool) / max(1, searching + pool),
+        "tokens_of_all_documents": documents,
+        "times_fewer_than_reading_documents_again": (documents + searching)
+        / max(1, searching + pool),
+        "too_few_queries_to_certify": few,
+    }
+
+
+def _pool_tokens(setup: TuningSetup) -> int:
+    """Count the documents that each document prompt reads anew; 0 where those are not tuned."""
+    objective = setup.task.objective
+    if not isinstance(objective, PooledObjective):
+        return 0
+    return objective.documents_cost(setup.space.default).tokens
+
+
+def _document_tokens(setup: TuningSetup) -> int:
+    """Count the tokens of documents in their prompt; of many, on a sample."""
+    index = setup.objective.index
+    every = max(1, index.documents // COUNTED)
+    texts = [document.content for at, document in enumerate(index.stream()) if at % every == 0]
+    counted = fed_tokens(setup.encoder, texts, Role.DOCUMENT)
+    return round(counted * index.documents / max(1, len(texts)))
+
+
+def _seconds_a_token(setup: TuningSetup) -> tuple[float, float]:
+    """Measure how long a token of a query takes, its search included, and one of a document."""
+    objective, default = setup.objective, setup.space.default
+    ids = list(objective.data.queries)[:TIMED_QUERIES]
+    objective([default], ids[:1])  # what is loaded and compiled first is not timed
+    seconds = _timed(lambda: objective([default], ids))
+    rate = seconds / max(1, objective.cost(default, ids).tokens)
+    encoder = setup.encoder
+    if setup.task.final is None or not isinstance(encoder, LLMEncoder | AdaptedEncoder):
+        return rate, 0.0
+    texts = list(islice(_texts(setup), TIMED_DOCUMENTS))
+    seconds = _timed(lambda: encoder.encode(texts, Role.DOCUMENT))
+    return rate, seconds / max(1, fed_tokens(encoder, texts, Role.DOCUMENT))
+
+
+def _texts(setup: TuningSetup) -> Iterator[str]:
+    """Yield documents cut near the length that a search reads them to."""
+    for document in setup.objective.index.stream():
+        yield " ".join(document.content.split()[:SHORT])
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
