@@ -5,6 +5,7 @@ The text slot, chat markers and everything else of a template stay as they are.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from embedder.prompts.method_rules import PrependingRules
@@ -117,6 +118,7 @@ class Space:
         return replace(prompt, reading=replace(prompt.reading, sparse=rules))
 
 
+@lru_cache(maxsize=4096)
 def key_of(prompt: Prompt) -> str:
     """Return what stands for everything that a prompt does: its vectors and how they are fused."""
     return f"{prompt.hash}/{prompt.fusion}" if prompt.fusion else prompt.hash
