@@ -152,6 +152,7 @@ class _ModelColumn:
         self.request, self.prompts, self.data, self.out = request, prompts, data, out
         self.source = data.source_facts() if isinstance(data, PairSet) else source_facts(data)
         self.changed = False
+        self._advance: Callable[[int], None] = lambda done: None
         self.cells = {
             prompt: MatrixCell(prompts.label, prompt, data.name, self._unchanged(finished[prompt]))
             for prompt in request.prompts
@@ -200,9 +201,8 @@ class _ModelColumn:
             ledger = ledger.reading(data.digest, self._sides(data.role))
         ledger.write(self.out / WORK / LEDGER)
         # A prompt whose budget is spent is in no pass: each pass is as it was charged.
-        count = sum(len(data.texts) for data in texts)
-        with watch(label, count) if watch else nullcontext(lambda done: None) as advance:
-            passes = self._passes(ledger, texts, runs, advance)
+        passes, count = self._passes(ledger, texts, runs)
+        with watch(label, count) if watch else nullcontext(self._advance) as self._advance:
             for prompt, encoder in runs.items():
                 self._judge(prompt, encoder, passes)
         return ledger
@@ -226,15 +226,17 @@ class _ModelColumn:
         ledger: Ledger,
         texts: Iterable[LedgerTexts],
         runs: Mapping[str, LLMEncoder],
-        advance: Callable[[int], None],
-    ) -> dict[tuple[Role, str], tuple[SharedRows, int]]:
-        """Return where each side of each prompt is read: its pass, and its place in there."""
-        done = 0
+    ) -> tuple[dict[tuple[Role, str], tuple[SharedRows, int]], int]:
+        """Return where each side of each prompt is read, and the texts of all passes.
+
+        A side is read in a pass, and has a place in there.
+        """
+        done = total = 0
 
         def add_texts(count: int) -> None:
             nonlocal done
             done += count
-            advance(done)
+            self._advance(done)
 
         passes: dict[tuple[Role, str], tuple[SharedRows, int]] = {}
         for data in texts:
@@ -245,7 +247,8 @@ class _ModelColumn:
                     group = [sides[side] for side in members]
                     shared = SharedRows(group, data.role, self.out / WORK / "rows", add_texts)
                     passes |= {(data.role, side): (shared, at) for at, side in enumerate(members)}
-        return passes
+                    total += len(data.texts)
+        return passes, total
 
     def _judge(
         self,

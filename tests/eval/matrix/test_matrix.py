@@ -1,6 +1,8 @@
 """The matrix: equal to judging apart, resumed without reading twice, never over the budget."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -172,6 +174,23 @@ def test_equal_documents_are_read_once(
     assert (documents_read, queries_read) == (4, 5)  # "means" and "asked" read documents alike
     assert len(sides["document"]) == 2  # "word" and "means" together
     assert len(list((tmp_path / WORK / "indexes").glob("*.index"))) == 4
+
+
+def test_progress_counts_every_pass_over_the_texts(
+    models: dict[str, str], data: list[Data], tmp_path: Path
+) -> None:
+    """Prompts that are read apart were counted beyond the total: 7,602 of 5,007 texts."""
+    totals: list[tuple[int, list[int]]] = []
+
+    @contextmanager
+    def watch(label: str, total: int) -> Iterator[Callable[[int], None]]:
+        counts: list[int] = []
+        totals.append((total, counts))
+        yield counts.append
+
+    run_matrix(asked(models), data, tmp_path, watch)
+    assert totals and all(counts[-1] == total for total, counts in totals)
+    assert all(counts == sorted(counts) for _, counts in totals)
 
 
 def test_one_side_only(models: dict[str, str], data: list[Data], tmp_path: Path) -> None:
