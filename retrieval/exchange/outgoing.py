@@ -82,8 +82,10 @@ class Outgoing:
     def blocks(self, channels: Sequence[str]) -> Iterator[DocumentBlock]:
         """Yield the documents with their rows, some at a time, and tell how far this is."""
         self.channels |= dict.fromkeys(channels)
+        for name in channels if self.options.queries else ():
+            self.encoder(name)  # or say now that there is none
         done = 0
-        self._progress(done)  # models that name terms are loaded by now
+        self._progress(done)  # all models are loaded by now
         for block in live_blocks(self.index, channels):
             yield block
             done += len(block.documents)

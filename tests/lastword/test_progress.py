@@ -20,6 +20,7 @@ from lastword.cli.options import Output
 from lastword.cli.screen import Screen
 from retrieval.build import build_index
 from retrieval.options import BuildOptions
+from tests.exchanged import make_index
 from tests.models import load_llm
 
 TEXTS = [f"volcano lava number {at} " + "magma " * (at % 7) for at in range(60)]
@@ -96,6 +97,17 @@ def test_what_is_made_ready_is_none_of_the_work(
     with lw.build(None, TEXTS[:5], "bm25") as index:
         lw.export_index(index.path, "beir", index.path.parent / "beir", progress=told.append)
     assert told == [0, 5]
+
+
+def test_models_of_queries_are_there_before_documents_are_written(tmp_path: Path) -> None:
+    """One was loaded after the last document, within the time that the documents took."""
+    told: list[int] = []
+    options = lw.ExportOptions(("dense",), {"q": "of an encoder that no index can name"})
+    with pytest.raises(ValueError, match="does not say how channel 'dense' reads texts"):
+        lw.export_index(
+            make_index(tmp_path / "i", 5), "npy", tmp_path / "out", options, told.append
+        )
+    assert told == []
 
 
 def test_a_file_of_the_log_hears_of_long_work_before_it_is_over(
