@@ -56,7 +56,7 @@ def write_query_vectors(outgoing: Outgoing, channel: str, folder: Path) -> None:
     with open_new(folder / QUERIES) as file:
         np.save(file, rows.dense, allow_pickle=False)
     fields = EscapedIds()
-    names = outgoing.row_ids(list(outgoing.options.queries), rows)
+    names = outgoing.query_ids(rows)
     with open_new(folder / QUERY_IDS) as file:
         file.write("".join(f"{fields[name]}\n" for name in names).encode())
 

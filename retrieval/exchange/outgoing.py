@@ -1,7 +1,7 @@
 """An index on its way out: which rows are written, under which names, and what is lost."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -149,7 +149,7 @@ class Outgoing:
         return self._scales[channel]
 
     def row_ids(self, ids: Sequence[str], rows: Representation) -> list[str]:
-        """Name rows by their documents or queries; several rows of one are ID#0, ID#1, ...
+        """Name rows by their documents; several rows of one are ID#0, ID#1, ...
 
         pyserini splits such ids where it is told to take the best passage (--max-passage).
 
@@ -158,28 +158,39 @@ class Outgoing:
         """
         owners = rows.owner.tolist()
         of_each = Counter(owners)
-        seen: Counter[int] = Counter()
-        names = []
-        for owner in owners:
-            name = ids[owner]
-            if of_each[owner] > 1:
-                name += f"#{seen[owner]}"
-                self._refuse_taken(name, ids[owner])
-            names.append(name)
-            seen[owner] += 1
         self.counts["parted_documents"] += sum(count > 1 for count in of_each.values())
         self.counts["documents_without_rows"] += len(ids) - len(of_each)
-        return names
+        return list(_row_names(ids, owners, self._has_document, "document"))
 
-    def _refuse_taken(self, name: str, owner: str) -> None:
+    def query_ids(self, rows: Representation) -> list[str]:
+        """Name rows by their queries, as `row_ids` names those of documents."""
+        queries, owners = self.options.queries, rows.owner.tolist()
+        self.counts["parted_queries"] += len(owners) - len(set(owners))
+        return list(_row_names(list(queries), owners, queries.__contains__, "query"))
+
+    def _has_document(self, name: str) -> bool:
         try:
             self.index.document(name)
         except UnknownDocumentError:
-            return
-        raise ValueError(
-            f"{owner!r} has several rows, one of which would be called {name!r}, as another "
-            "document is; npz and parquet keep the rows of a document together"
-        )
+            return False
+        return True
+
+
+def _row_names(
+    ids: Sequence[str], owners: Sequence[int], is_taken: Callable[[str], bool], what: str
+) -> Iterator[str]:
+    of_each, seen = Counter(owners), Counter[int]()
+    for owner in owners:
+        name = ids[owner]
+        if of_each[owner] > 1:
+            name += f"#{seen[owner]}"
+            if is_taken(name):
+                raise ValueError(
+                    f"{ids[owner]!r} has several rows, one of which would be called {name!r}, as "
+                    f"another {what} is; npz and parquet keep the rows of a {what} together"
+                )
+        yield name
+        seen[owner] += 1
 
 
 def ids_of(documents: Sequence[Document]) -> list[str]:
