@@ -33,6 +33,20 @@ def test_java_computes_and_leaves_the_environment_alone() -> None:
     assert dict(os.environ) == before
 
 
+def test_no_key_is_made_up_for_pyserini() -> None:
+    """Its import demands OPENAI_API_KEY; whatever were set would go to servers of `openai:`."""
+    code = (
+        "import os, sys\n"
+        "from embedder.lucene.anserini import index_collection\n"
+        "from embedder.lucene.jvm import java_class\n"
+        "java_class('io.anserini.index.IndexCollection')\n"
+        "print('OPENAI_API_KEY' in os.environ, 'pyserini' in sys.modules)"
+    )
+    kept = {name: value for name, value in os.environ.items() if name != "OPENAI_API_KEY"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=kept, capture_output=True)
+    assert done.stdout.split() == [b"False", b"False"], done.stderr
+
+
 def test_threads_share_one_virtual_machine() -> None:
     with ThreadPoolExecutor(4) as pool:
         squares = list(pool.map(lambda n: java_class("java.lang.Math").multiplyExact(n, n), [1, 2]))
