@@ -36,6 +36,8 @@ def estimate_table(estimate: Mapping[str, Any]) -> "Table":
             text = ", ".join(f"{part} {number:,}" for part, number in value.items())
         elif isinstance(value, bool):
             text = "yes" if value else "no"
+        elif isinstance(value, float) and value < 1:
+            text = f"{value:.3f}"
         else:
             text = f"{value:,.0f}" if isinstance(value, int | float) else str(value)
         rows.append([name.replace("_", " "), text])
