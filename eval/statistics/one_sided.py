@@ -9,7 +9,7 @@ from eval.statistics.significance import EXACT, FLIPS, ROUNDING
 
 _TOGETHER = 300_000  # numbers drawn at a time: as many as a processor's cache holds
 _ROWS = 8192  # patterns that are looked at together
-_BEND = 1.5  # of the skewness that is seen: small samples show less than there is
+_BEND = 2.0  # of the skewness that is seen: small samples show about half of what there is
 _FLAT = 1e-12  # of a mean square: a spread below it is rounding
 
 DifferenceRows = NDArray[np.float64]
@@ -21,7 +21,7 @@ def one_sided_test(
     """Test of each system whether it is better than the baseline: flip all signs of an item.
 
     The statistic is Student's t after Hall's transformation (JRSS B 1992), which takes out what
-    skewness of the differences does to it (and half as much again): where a system loses rarely
+    skewness of the differences (twice as much as is seen) does to it: where a system loses rarely
     but much, t alone is large too often. If differences are symmetric about 0, the test is exact
     whatever the statistic (Fisher 1935). Systems are tested together by the largest statistic of
     each pattern, so that taking the best of them, or any, errs with probability at most alpha

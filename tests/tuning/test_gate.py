@@ -29,12 +29,12 @@ def proposal(word: str, prompted: bool = True) -> Proposal:
 
 
 def hall(values: np.ndarray) -> float:
-    """Student's t without the root of n, bent by half as much again as the skewness seen."""
+    """Student's t without the root of n, bent by twice the skewness seen."""
     deviation = values.std()
     if deviation < 1e-9:
         return float(np.sign(values.mean()) * np.inf) if values.any() else 0.0
     ratio = values.mean() / deviation
-    skewness = 1.5 * ((values - values.mean()) ** 3).mean() / deviation**3
+    skewness = 2 * ((values - values.mean()) ** 3).mean() / deviation**3
     bent = ratio + skewness * ratio**2 / 3 + skewness**2 * ratio**3 / 27
     return float(bent + skewness / (6 * len(values)))
 
