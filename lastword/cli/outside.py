@@ -61,6 +61,22 @@ def tell_joined(facts: Mapping[str, Any], screen: Screen) -> None:
             )
 
 
+def tell_unlearnt(feedback: str, facts: Mapping[str, Any], screen: Screen) -> None:
+    """Say which channels outside do not learn, where those of the index do.
+
+    Args:
+        feedback: of the index's channels, "" for none.
+        facts: of channels, as `outside_facts` has them.
+        screen: shows it.
+    """
+    plain = [name for name, each in facts.get("also", {}).items() if "feedback" not in each]
+    if feedback and plain:
+        screen.remark(
+            f"{', '.join(plain)}: searched without feedback; --also lucene:PATH?feedback=rm3 "
+            "gives such an index its own."
+        )
+
+
 def tell_equal_weights(
     requested: str,
     encoders: "Mapping[str, Encoder]",

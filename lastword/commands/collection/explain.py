@@ -8,7 +8,7 @@ from typer import Argument, Typer
 from lastword.cli.command import command
 from lastword.cli.feedback import tell_unexpanded
 from lastword.cli.options import IndexPath, Output, Pieces
-from lastword.cli.outside import outside_facts
+from lastword.cli.outside import outside_facts, tell_unlearnt
 from lastword.cli.parse import typed_text
 from lastword.cli.reranking import RerankOptions, check_reranking, load_reranking
 from lastword.cli.screen import Screen, one_line, table, visible
@@ -77,6 +77,7 @@ def explain(
     reranked = [f"Reranked by {explanation.reranked}."] if explanation.reranked else []
     screen.result(data, heading, text, *_explained(explanation, dense), *reranked)
     tell_unexpanded(retriever.unexpanded, screen)
+    tell_unlearnt(fusing.feedback, also, screen)
     for part in explanation.channels:
         if part.unit:
             screen.remark(f"{part.name}: scores are of {part.unit}.")

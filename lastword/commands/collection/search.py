@@ -15,7 +15,13 @@ from embedder.files.name_lists import split_names
 from lastword.cli.command import command
 from lastword.cli.feedback import FeedbackText, tell_unexpanded
 from lastword.cli.options import AUTO, FUSION_HELP, DeviceOptions, IndexPath, Output
-from lastword.cli.outside import Also, outside_facts, tell_equal_weights, tell_joined
+from lastword.cli.outside import (
+    Also,
+    outside_facts,
+    tell_equal_weights,
+    tell_joined,
+    tell_unlearnt,
+)
 from lastword.cli.parse import typed_text
 from lastword.cli.reranking import (
     RerankOptions,
@@ -152,6 +158,7 @@ def _search_one(
         hits = engine.search(query, asking.k or SHOWN, asking.feedback, rerank=reranking)
         chosen = _chosen_facts(engine, asking)
         tell_unexpanded(engine.retriever.unexpanded, screen)
+        tell_unlearnt(asking.feedback, chosen, screen)
         _say_what_is_overlooked(engine, [query], screen)
         unfinished = unfinished_text(engine.retriever.index)
         reason = unfinished or _terms_text(engine)
@@ -227,6 +234,7 @@ def _search_file(path: Path, asking: QueryOptions, again: RerankOptions, screen:
                 run |= ask(dict(batch), asking.k or RUN_DEPTH)
         chosen = _chosen_facts(engine, asking)
         tell_unexpanded(engine.retriever.unexpanded, screen)
+        tell_unlearnt(asking.feedback, chosen, screen)
         _say_what_is_overlooked(engine, list(queries.values()), screen)
     escaped = write_trec(run, asking.run)
     unanswered = sum(not scores for scores in run.values())

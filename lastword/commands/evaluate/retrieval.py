@@ -22,6 +22,7 @@ from lastword.cli.outside import (
     look_outside,
     tell_equal_weights,
     tell_joined,
+    tell_unlearnt,
     without_channels,
 )
 from lastword.cli.parse import full_path
@@ -262,6 +263,7 @@ def _tell_losses(record: "Record", screen: Screen) -> None:
             f"{'it finds nothing and counts' if empty == 1 else 'they find nothing and count'} 0."
         )
     tell_unexpanded(record.details.get("unexpanded", {}), screen, f"{record.dataset}: ")
+    tell_unlearnt(record.details.get("feedback", ""), record.details, screen)
     built = (record.details["build"] or {}).get("counts", {})
     searched = dict(record.cost.counts)
     if (reread := searched.pop(RERANKED, None)) and "pairs" in reread:

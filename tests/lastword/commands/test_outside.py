@@ -108,6 +108,10 @@ def test_feedback_of_no_channel_of_the_index_is_refused(
         said = capsys.readouterr().err
         assert "none of those is searched, only lucene" in said and said.count("\n") == 1
         assert f"--also lucene:PATH?feedback={method}" in said
+    call = ["search", str(index), "tea", "--also", lucene, "--feedback"]
+    for method, told in [("rm3", True), ("", False)]:
+        assert main([*call, method]) == 0
+        assert ("lucene: searched without feedback" in capsys.readouterr().err) == told
 
 
 def test_an_open_engine_may_delete_all_that_lucene_knows(index: Path, lucene: str) -> None:
