@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from benchmarks.tuning_noise import LAWS, Noise, tune_noise
 from embedder.types import Role
 from eval.statistics.one_sided import one_sided_test, sums_of_clusters
 from tests.arithmetic import SPACE, Arithmetic, task
@@ -168,3 +169,16 @@ def test_no_search_sees_the_fold_that_judges_it() -> None:
     assert judged == {query for part in parts[1:] for query in part}
     named = outcome.selected[0].proposal
     assert named.prompt == outcome.prompt and outcome.best_wording == outcome.selected[0]
+
+
+@pytest.mark.parametrize(("queries", "copies"), [(32, 1), (100, 1), (60, 3)])
+def test_noise_is_taken_for_gain_in_at_most_a_twentieth_of_runs(queries: int, copies: int) -> None:
+    """16 searches; five per cent and three sigma. The benchmark makes 400 of fifteen kinds."""
+    outcomes = [
+        tune_noise(Noise(LAWS["normal"], queries, seed, copies), rounds=1) for seed in range(16)
+    ]
+    assert {bool(outcome.queries["confirm"]) for outcome in outcomes} == {queries == 100}
+    assert sum(outcome.verdict == CHANGE for outcome in outcomes) <= 3
+    gains = [(outcome.confirmed or outcome.selected[0]).gain for outcome in outcomes
+             if outcome.selected]  # fmt: skip
+    assert abs(np.mean(gains)) <= 3 * np.std(gains) / len(gains) ** 0.5

@@ -114,23 +114,6 @@ def test_a_journal_of_another_run_is_refused(tmp_path: Path) -> None:
         Journal(path, {"seed": 1})
 
 
-def test_noise_is_taken_for_gain_in_at_most_a_twentieth_of_runs() -> None:
-    """60 searches among prompts that differ by noise only; five per cent and three sigma.
-
-    `python -m benchmarks.tuning_power` makes 400 of each kind.
-    """
-    changes, runs = 0, 60
-    for seed in range(runs):
-        objective = Arithmetic(spread=0.6, queries=84, seed=seed)
-        outcome = tune(
-            task(objective, MAKERS, seed=seed),
-            Budget(evaluations=800),
-            Journal(None, {}),
-        )
-        changes += outcome.verdict == CHANGE
-    assert changes <= runs * 0.05 + 3 * (runs * 0.05 * 0.95) ** 0.5
-
-
 def test_of_equals_the_default_stays() -> None:
     objective = Arithmetic(spread=0.0)
     outcome = tune(
