@@ -23,6 +23,7 @@ Draws = NDArray[np.float64]
 Law = Callable[[np.random.Generator, int], Draws]
 """Draws differences to the default whose mean is 0."""
 
+GOOD = "good"
 _CUT = np.exp(-5)  # of exponentials, which are cut at 5: what that takes off their mean
 SPACE = Space(
     Prompt("plain", (PromptVariant("", (Template("{text}"),), (Template("{text}"),)),),
@@ -40,6 +41,7 @@ LAWS: dict[str, Law] = {
     "normal": lambda rng, n: rng.normal(0, 0.08, n).clip(-0.16, 0.16),
     "rare gains": _gains,
     "rare losses": lambda rng, n: -_gains(rng, n),
+    "wide": lambda rng, n: rng.normal(0, 0.2, n),
     "binary": lambda rng, n: 0.3 * rng.choice([-1.0, 0, 1], n, p=[0.1, 0.8, 0.1]),
 }
 
@@ -53,12 +55,14 @@ class Noise:
         queries: how many.
         seed: of the noise.
         copies: queries come in units of 1 to this many.
+        worth: what the word GOOD adds to the mean.
     """
 
     law: Law
     queries: int
     seed: int
     copies: int = 1
+    worth: float = 0.0
     units: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,7 +93,8 @@ class Noise:
             self.law(np.random.default_rng([self.seed, zlib.crc32(word.encode())]), self.queries)
             for word in words
         ]
-        return np.asarray(0.5 + np.sum([np.zeros(self.queries), *noise], axis=0))
+        added = np.sum([np.zeros(self.queries), *noise], axis=0) + self.worth * (GOOD in words)
+        return np.asarray(0.5 + np.clip(added, -1, 1))
 
 
 class Climber:
@@ -121,12 +126,16 @@ class Climber:
 
 
 def tune_noise(objective: Noise, rounds: int = 2, batch: int = 8) -> TuningOutcome:
-    """Run the whole search with the climber."""
+    """Run the whole search with the climber; of worth, the good word is a first prompt."""
+    first = [Proposal(SPACE.default, "pool", "default")]
+    if objective.worth:
+        good = SPACE.reworded(SPACE.default, {Role.QUERY: Around(f"{GOOD} ", "")})
+        first.append(Proposal(good, "pool", GOOD))
     task = TuningTask(
         objective,
         {str(at): frozenset([f"d{unit}"]) for at, unit in enumerate(objective.units.tolist())},
         SPACE,
-        (Proposal(SPACE.default, "pool", "default"),),
+        tuple(first),
         {"climber": partial(Climber, rounds=rounds)},
         Rules(seed=objective.seed, batch=batch),
         texts=objective.texts,

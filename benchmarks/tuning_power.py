@@ -1,9 +1,10 @@
 """Measure by simulation how often noise is taken for gain, and gains are found.
 
-python -m benchmarks.tuning_power [--parts noise gates folds limits certificate] [--runs 400]
+python -m benchmarks.tuning_power [--parts noise planted ...] [--runs 400]
                                   [--only TEXT] [--seed 0] [--dry]
 
 noise: the whole of `tune`, where no prompt is better than another (`benchmarks.tuning_noise`).
+planted: the same, where one of the first prompts is better; differences have sd .2.
 gates: finalists of known worth, judged in four ways. folds: searches among 40 prompts, judged by
 folds in a circle and by growing ones. limits: the test and the interval where they fail.
 certificate: how often the lower bound is above the truth, and where it lies.
@@ -19,11 +20,12 @@ import numpy as np
 from benchmarks import tuning_gates
 from benchmarks.record import append
 from benchmarks.tuning_noise import LAWS, Noise, tune_noise
+from tuning.search.result import CHANGE
 
 SIZES = (30, 60, 76, 100, 300)
 KINDS = {"skewed": ("rare losses", 1), "binary": ("binary", 1), "clustered": ("normal", 3)}
-GOAL_ACCEPTED, GOAL_GAIN = 0.05, 0.002
 
+GOAL = 0.05
 Record = dict[str, Any]
 
 
@@ -68,6 +70,21 @@ def noise_lines() -> Iterator[tuple[str, Callable[[int, int], Record]]]:
             yield f"{kind}, {size} queries", measure
 
 
+def planted_lines() -> Iterator[tuple[str, Callable[[int, int], Record]]]:
+    """Yield numbers of queries with a gain that one of the first prompts has."""
+    for size, worth in ((128, 0.05), (224, 0.05), (808, 0.02), (60, 0.1)):
+
+        def measure(runs: int, seed: int, size: int = size, worth: float = worth) -> Record:
+            outcomes = [
+                tune_noise(Noise(LAWS["wide"], size, each, worth=worth))
+                for each in range(seed, seed + runs)
+            ]
+            taken = [outcome.verdict == CHANGE for outcome in outcomes]
+            return {"accepted": float(np.mean(taken))}
+
+        yield f"{size} queries, gain {worth:+.2f}", measure
+
+
 def measure_noise(law: str, copies: int, size: int, seeds: np.ndarray) -> Record:
     """Tune on noise once for each seed; return how often a prompt was taken, and its gain."""
     accepted, gains, folded = 0, [], 0
@@ -77,13 +94,13 @@ def measure_noise(law: str, copies: int, size: int, seeds: np.ndarray) -> Record
         tested = outcome.confirmed
         if tested is None and not outcome.queries["confirm"]:
             tested = outcome.selected[0]
-        accepted += outcome.verdict == "take the new prompt"
+        accepted += outcome.verdict == CHANGE
         gains.append(tested.gain if tested else 0.0)
     runs = len(gains)
     return {
         "in folds": folded / runs,
         "accepted": accepted / runs,
-        "at most": GOAL_ACCEPTED + 2 * (GOAL_ACCEPTED * (1 - GOAL_ACCEPTED) / runs) ** 0.5,
+        "at most": GOAL + 2 * (GOAL * (1 - GOAL) / runs) ** 0.5,
         "mean gain": float(np.mean(gains)),
         "its error": float(np.std(gains) / runs**0.5),
     }
@@ -91,6 +108,7 @@ def measure_noise(law: str, copies: int, size: int, seeds: np.ndarray) -> Record
 
 PARTS: dict[str, Callable[[], Iterator[tuple[str, Callable[[int, int], Record]]]]] = {
     "noise": noise_lines,
+    "planted": planted_lines,
     "gates": tuning_gates.gate_lines,
     "folds": tuning_gates.fold_lines,
     "limits": tuning_gates.limit_lines,

@@ -111,10 +111,11 @@ def tune(
 ) -> None:
     """Search for a better prompt, and test whether it is one.
 
-    Queries are split into SEARCH, SELECT and CONFIRM. A prompt is taken only if it is
-    significantly better on CONFIRM, which a single candidate is evaluated on, once; else the
-    answer is to keep the default. Only the queries are encoded again, so the index stays as it
-    is. The same command again takes up a run that was interrupted.
+    Queries are split into SEARCH, SELECT and CONFIRM, or into folds where few of them differ.
+    SELECT ranks what SEARCH found, and a single candidate is evaluated on CONFIRM, once. It is
+    taken only if both together show that it is better; else the answer is to keep the default.
+    Only the queries are encoded again, so the index stays as it is. The same command again takes
+    up a run that was interrupted.
     """
     from eval.data.qrels import read_qrels
     from eval.data.queries import read_queries
