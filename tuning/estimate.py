@@ -26,34 +26,39 @@ def estimate_cost(setup: TuningSetup) -> dict[str, Any]:
     """
     task, default = setup.task, setup.space.default
     plan = plan_split(task.relevant, task.rules.seed, task.rules.alpha, task.texts)
-    few, parts = plan.folded, plan.parts
-    costs = [task.objective.cost(default, part).tokens for part in parts.values()]
-    ending = 0 if few else (task.rules.finalists + 1) * costs[1] + 2 * costs[2]
-    searching = sum(costs) - max(costs) if few else costs[0]
+    costs = [task.objective.cost(default, part).tokens for part in plan.parts.values()]
     documents = _document_tokens(setup)
     pool, whole = _pool_tokens(setup), documents if task.final else 0
+    if plan.folded:  # a search on the first fold, on the first two, and so on; each has a winner
+        searches = len(costs) - 1
+        searching = sum(sum(costs[: at + 1]) for at in range(searches))
+        ending, last = (1 + searches) * sum(costs), searches * whole
+    else:
+        searching, last = costs[0], whole
+        ending = (task.rules.finalists + 1) * costs[1] + 2 * costs[2]
     limit = setup.budget.tokens
     rate, document_rate = _seconds_a_token(setup)
+    seconds = rate * searching + document_rate * pool
     return {
-        "queries": {name: len(part) for name, part in parts.items()},
+        "queries": {name: len(part) for name, part in plan.parts.items()},
         "queries_that_differ": plan.units,
         "gain_accepted_in_four_of_five_runs": plan.detectable,
-        "tokens_of_one_prompt": dict(zip(parts, costs, strict=True)),
+        "tokens_of_one_prompt": dict(zip(plan.parts, costs, strict=True)),
         "tokens_of_its_documents": pool,
-        "tokens_at_the_end": ending + whole,
+        "tokens_at_the_end": ending + last,
         "budget": str(setup.budget),
         "prompts_raced_to_the_end": None
         if limit is None
-        else max(0, limit - ending - whole) // max(1, searching + pool),
-        "seconds_of_one_prompt": rate * searching + document_rate * pool,
-        "seconds_at_the_end": rate * ending + document_rate * whole,
+        else max(0, limit - ending - last) // max(1, searching + pool),
+        "seconds_of_one_prompt": seconds,
+        "seconds_at_the_end": rate * ending + document_rate * last,
         "seconds_of_all_tokens": None
         if limit is None
-        else limit * (rate * searching + document_rate * pool) / max(1, searching + pool),
+        else limit * seconds / max(1, searching + pool),
         "tokens_of_all_documents": documents,
         "times_fewer_than_reading_documents_again": (documents + searching)
         / max(1, searching + pool),
-        "too_few_queries_to_certify": few,
+        "too_few_queries_to_certify": plan.folded,
     }
 
 

@@ -24,9 +24,7 @@ def write_outcome(
     setup: TuningSetup, outcome: TuningOutcome, folder: Path, seconds: float
 ) -> dict[str, Any]:
     """Write prompt, figures and report into a folder; return the figures."""
-    named = replace(
-        outcome.prompt, name="tuned", source="lastword tune", description=outcome.reason
-    )
+    named = named_prompt(outcome)
     if named.adapt:  # the file goes beside the prompt, which names it without a folder
         saved, _, digest = QueryAdapter.load(named.adapt).save(folder).rpartition("#")
         named = replace(named, adapt=f"{Path(saved).name}#{digest}")
@@ -43,6 +41,23 @@ def write_outcome(
     facts = TuningFacts(setup, outcome, seconds, figures["rebuild"])
     replace_file(folder / REPORT, page(facts).encode())
     return figures
+
+
+def named_prompt(outcome: TuningOutcome) -> Prompt:
+    """Return the prompt under a name of its own, saying where it comes from."""
+    return replace(outcome.prompt, name="tuned", source="lastword tune", description=outcome.reason)
+
+
+def unmeasured_text(setup: TuningSetup) -> str:
+    """Say which channels of the index a prompt was not measured on; "" where on all of them."""
+    measured = setup.objective.channels
+    others = [name for name in setup.objective.index.channels if name not in measured]
+    if not others:
+        return ""
+    return (
+        f"Measured on {', '.join(measured)} alone: what the prompt does to {', '.join(others)} "
+        "and to searches that fuse them is not known; leave out --channels to measure it"
+    )
 
 
 def describe_rebuild(setup: TuningSetup, prompt: Prompt) -> str:
@@ -73,7 +88,7 @@ def apply_prompt(path: Path, setup: TuningSetup, prompt: Prompt, free: bool) -> 
     with IndexWriter(path) as writer:
         if free:
             writer.free_query_prompt()
-        for name, spec in writer.manifest.channels.items():
+        for name, spec in writer.staged.channels.items():
             stored = from_json(spec.recipe, name) if spec.recipe != NO_SPEC else None
             if isinstance(stored, LLMSpec | SbertSpec | RemoteSpec) and (
                 name in setup.objective.tuned or model in (None, stored.model)

@@ -84,7 +84,9 @@ class Llm:
         """Remember what was raced to the end."""
         before = max((result.mean for result in self._results.values()), default=-1.0)
         for result in results:
-            if result.finished and len(result.proposal.prompt.forms[0].query) == 1:
+            prompt = result.proposal.prompt
+            several = len(prompt.forms[0].query) > 1 and prompt != self.context.space.default
+            if result.finished and not several:
                 self._results[key_of(result.proposal.prompt)] = result
         better = max((result.mean for result in self._results.values()), default=-1.0) > before
         self._since = 0 if better else self._since + 1

@@ -43,10 +43,12 @@ class Prune:
     Attributes:
         context: what it works with.
         name: "prune".
+        remarks: why there was nothing to prune, if so.
     """
 
     context: ProposerContext
     name: str = "prune"
+    remarks: tuple[str, ...] = ()
     _parent: Scored | None = None
     _words: PromptWords = ()
     _children: dict[str, PromptWords] = field(default_factory=dict)
@@ -81,6 +83,10 @@ class Prune:
                 for result in results
                 if result.finished and self._plain(result.proposal.prompt)
             ]
+            if not rivals:
+                self.remarks = ("prune: no prompt of a single wording was raced to the end",)
+                return
+            self.remarks = ()
             self._parent = max(rivals, key=lambda result: result.mean)
             self._words = tuple(_words(self.context, self._parent.proposal.prompt))
             return

@@ -13,6 +13,7 @@ from lastword.cli.encoders import describe_spec
 from lastword.cli.options import DeviceOptions, IndexPath, Output
 from lastword.cli.parse import typed_text
 from lastword.cli.screen import Screen, counted, size, table
+from lastword.commands.collection.query_prompt import query_prompt_facts, query_prompt_lines
 from lastword.commands.collection.search import unfinished_text
 
 if TYPE_CHECKING:
@@ -112,6 +113,8 @@ def info(path: IndexPath, output: Output) -> None:
         summary,
         table("channel", "kept as", "encoder", rows=rows),
     ]
+    prompts = {name: each["query_prompt"] for name, each in facts["channels"].items()}
+    pieces += query_prompt_lines({name: each for name, each in prompts.items() if each})
     if facts["fusion"]:
         pieces.append(f"Searches fuse the channels by {facts['fusion']}, chosen by lastword fuse.")
     if unfinished:
@@ -185,6 +188,7 @@ def _facts(index: "Index") -> dict[str, Any]:
                 "recipe": json.loads(spec.recipe),
                 "fingerprint": json.loads(spec.fingerprint),
                 "post": post_facts(spec),
+                "query_prompt": query_prompt_facts(spec),
             }
             for name, spec in index.channels.items()
         },

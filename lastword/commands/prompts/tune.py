@@ -124,7 +124,7 @@ def tune(
     from lastword.commands.prompts.tune_view import estimate_table
     from tuning.estimate import estimate_cost
     from tuning.objectives.judged_queries import JudgedQueries
-    from tuning.outcome import PROMPT_FILE, apply_prompt
+    from tuning.outcome import PROMPT_FILE, apply_prompt, named_prompt, unmeasured_text
     from tuning.run import default_folder, own_folder
     from tuning.setup import check_request, choose_channels
 
@@ -148,8 +148,11 @@ def tune(
             with screen.waiting("Loading the model"):
                 setup = load()
             outcome, changed = _search(setup, out, screen)
+        unmeasured = unmeasured_text(setup)
+    if changed and unmeasured:
+        screen.remark(f"{unmeasured}.")
     if changed and ending.apply:
-        apply_prompt(path, setup, outcome.prompt, ending.free_query_prompt)
+        apply_prompt(path, setup, named_prompt(outcome), ending.free_query_prompt)
         screen.remark(f"{path} is searched with the new query prompt from now on.")
     elif changed:
         screen.remark(

@@ -25,23 +25,25 @@ def describe_progress(state: "SearchState") -> str:
 
 def estimate_table(estimate: Mapping[str, Any]) -> "Table":
     """Lay out what a search would take."""
-    rows = []
-    for name, value in estimate.items():
-        if value is None:
-            continue
-        if name.startswith("seconds"):
-            rows.append([name.replace("seconds", "time", 1).replace("_", " "), duration(value)])
-            continue
-        if isinstance(value, Mapping):
-            text = ", ".join(f"{part} {number:,}" for part, number in value.items())
-        elif isinstance(value, bool):
-            text = "yes" if value else "no"
-        elif isinstance(value, float) and value < 1:
-            text = f"{value:.3f}"
-        else:
-            text = f"{value:,.0f}" if isinstance(value, int | float) else str(value)
-        rows.append([name.replace("_", " "), text])
+    rows = [
+        [name.replace("seconds", "time").replace("_", " "), _shown(name, value)]
+        for name, value in estimate.items()
+        if value is not None
+    ]
     return table("", "", rows=rows)
+
+
+def _shown(name: str, value: Any) -> str:  # noqa: ANN401
+    """Write a value as people read it: times in minutes, shares in decimals, yes and no."""
+    if name.startswith("seconds"):
+        return f"about {duration(value)}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{part} {number:,}" for part, number in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and value < 1:
+        return f"{value:.3f}"
+    return f"{value:,.0f}" if isinstance(value, int | float) else str(value)
 
 
 def outcome_tables(outcome: "TuningOutcome") -> "list[Table]":
