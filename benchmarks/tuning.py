@@ -1,146 +1,94 @@
-"""Tune the bundled model's query prompt on real collections, and say what came of it.
+"""Tune query prompts on real collections, beside what the prompt library has to give.
 
-python -m benchmarks.tuning [--data FOLDER] [--only scifact ...] [--channels all dense]
-                            [--budget 2M-tokens] [--dry]
+python -m benchmarks.tuning [--data FOLDER] [--models minilm ...] [--only cranfield ...]
+                            [--channels all dense] [--budget 1800-seconds] [--indexes FOLDER]
+                            [--table] [--dry]
 
-scifact is tuned on its training queries; cranfield and cisi have one set of queries, which is
-split. Gains are those on CONFIRM, which no search has seen; where nothing got that far, those of
-the best finalist on SELECT, marked so. Indexes and runs are kept in runs/tuning.
+A row is a model, a collection and the channels that are fused; each is kept in runs/tuning as soon
+as it is done, and a search that was killed is taken up. scifact is tuned on its training queries;
+the others have one set of queries, which the tuner splits. --indexes takes indexes that exist,
+named MODEL/COLLECTION.index; what is absent is made there. --table runs nothing, and writes the
+table of all rows in results.jsonl into docs/tuning.md, which every run does at its end.
 """
 
 import argparse
-import json
-import shutil
+import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks.record import append
+from benchmarks.results import MINILM
+from benchmarks.tuning_row import SPLITS, judged, tune_row
+from benchmarks.tuning_table import rows_kept, write_table
+from embedder.checkpoints.trust import ModelAccess
+from embedder.files.json_file import write_json
+from lastword import open_retriever
+from tuning.options import TuningOptions
 
 DATA = Path("../shared/data/retrieval")
 RUNS = Path("runs/tuning")
-SETS = {"scifact": "train", "cranfield": "test", "cisi": "test"}
-CHANNELS = {"all": "", "dense": "dense"}
+MODELS = {
+    "bundled": "",
+    "minilm": f"--embedder {shlex.quote(f'sbert:{MINILM}')} --channels dense,bm25",
+    "smollm2": "--model smollm2",
+}
+CHANNELS = {"all": None, "dense": ["dense"]}
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run what is asked for, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Run the rows that are asked for, and write the table."""
+    given = _parser().parse_args(arguments)
+    if not given.table and not given.data.is_dir():
+        sys.exit(f"no collections at {given.data}: give --data")
+    for model in given.models if not given.table else ():
+        for collection in given.only:
+            for channels in given.channels:
+                _run(given, {"model": model, "collection": collection, "channels": channels})
+    sys.stdout.write("".join(f"{line}\n" for line in write_table(rows_kept())))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--only", nargs="*", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--models", nargs="*", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--only", nargs="*", default=list(SPLITS), choices=list(SPLITS))
     parser.add_argument("--channels", nargs="*", default=list(CHANNELS), choices=list(CHANNELS))
-    parser.add_argument("--budget", default="2M-tokens")
+    parser.add_argument("--budget", default="1800-seconds", help="of a row")
+    parser.add_argument("--indexes", type=Path, default=RUNS / "indexes")
+    parser.add_argument("--table", action="store_true", help="run nothing, write the table")
     parser.add_argument("--dry", action="store_true", help="append nothing to results.jsonl")
-    options = parser.parse_args(arguments)
-    if not options.data.is_dir():
-        sys.exit(f"no collections at {options.data}: give --data")
-    rows = []
-    for name in options.only:
-        for channels in options.channels:
-            record = tuned(options.data / name, channels, options.budget)
-            rows.append(row(record))
-            if not options.dry:
-                append(record)
-    heads = (
-        "collection",
-        "channels",
-        "default",
-        "on",
-        "best found",
-        "gain",
-        "95 %",
-        "p",
-        "verdict",
-    )
-    sys.stdout.write(f"| {' | '.join((*heads, 'tokens', 's'))} |\n|{'---|' * (len(heads) + 2)}\n")
-    sys.stdout.write("".join(f"| {' | '.join(cells)} |\n" for cells in rows))
+    return parser
 
 
-def tuned(collection: Path, channels: str, budget: str) -> dict[str, Any]:
-    """Tune on one collection; return what is written down."""
-    name = collection.name
-    index, judged = RUNS / f"{name}.index", RUNS / "judged" / f"{name}-tuning.tsv"
-    if not (index / "manifest.json").exists():
-        _lastword("index", str(collection), "--out", str(index), "--on-empty", "skip")
-    # Under a name of its own: one that is a test split's is refused, and here it is split.
-    judged.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(collection / "qrels" / f"{SETS[name]}.tsv", judged)
-    files = ["--queries", str(collection / "queries.jsonl"), "--qrels", str(judged)]
-    out = RUNS / f"{name}-{channels}-{budget}"
-    if (out / "journal.jsonl").exists():
-        shutil.rmtree(out)
-    began = time.perf_counter()
-    words = ["tune", str(index), *files, "--budget", budget, "--out", str(out)]
-    words += ["--channels", CHANNELS[channels]] if CHANNELS[channels] else []
-    outcome = _lastword(*words)
-    seconds = time.perf_counter() - began
-    on = "confirm" if outcome["confirmed"] else "select"
-    best = outcome["confirmed"] or max(
-        outcome["selected"], key=lambda tested: tested["gain"], default=None
-    )
-    prompt = _prompts(outcome)
-    dry = _lastword(*words, "--dry-run")
-    return {
-        "name": "tuning",
-        "collection": name,
-        "channels": channels,
-        "budget": budget,
-        "verdict": outcome["verdict"],
-        "on": on,
-        "made_by": f"{best['made_by']}: {best['how']}" if best else "",
-        "default_ndcg10": best["default"] if best else None,
-        "gain_ndcg10": best["gain"] if best else None,
-        "interval": best["interval"] if best else None,
-        "p": best["p"] if best else None,
-        "certified_above": best["bound"] if best else None,
-        "queries": outcome["queries"],
-        "proposals": len(outcome["proposals"]),
-        "search_means": prompt,
-        "tokens": outcome["spent"]["tokens"],
-        "times_fewer_tokens": dry["times_fewer_than_reading_documents_again"],
-        "seconds": seconds,
-    }
+def _run(given: argparse.Namespace, row: dict[str, str]) -> None:
+    """Run a row, unless it is kept; keep it, and append it to results.jsonl."""
+    folder = RUNS / "-".join([*row.values(), given.budget.replace(",", "-")])
+    kept = folder / "row.json"
+    if kept.exists():
+        return
+    index = made_index(given.indexes / row["model"] / f"{row['collection']}.index", given.data, row)
+    access = ModelAccess(allow_model=str(MINILM) if row["model"] == "minilm" else "")
+    data = judged(given.data, row["collection"])
+    options = TuningOptions(budget=given.budget)
+    with open_retriever(index, CHANNELS[row["channels"]], access=access) as retriever:
+        figures = tune_row(retriever, data, options, folder)
+    record: dict[str, Any] = {"name": "tuning", **row, "budget": given.budget, **figures}
+    if not given.dry:
+        append(record)
+    write_json(kept, record)
 
 
-def row(record: dict[str, Any]) -> tuple[str, ...]:
-    """Return a line of the table."""
-    reach = record["interval"]
-    known = record["gain_ndcg10"] is not None
-    return (
-        record["collection"],
-        record["channels"],
-        f"{record['default_ndcg10']:.4f}" if known else "-",
-        record["on"].upper(),
-        record["made_by"],
-        f"{record['gain_ndcg10']:+.4f}" if known else "-",
-        f"{reach['low']:+.4f} to {reach['high']:+.4f}" if reach else "-",
-        f"{record['p']:.3f}" if known else "-",
-        record["verdict"],
-        f"{record['tokens']:,}",
-        f"{record['seconds']:.0f}",
-    )
-
-
-def _prompts(outcome: dict[str, Any]) -> dict[str, float]:
-    """Return the best mean on SEARCH of each maker."""
-    best: dict[str, float] = {}
-    for proposal in outcome["proposals"]:
-        if proposal["decision"] == "raced to the end":
-            name = "default" if proposal["how"] == "default" else proposal["made_by"]
-            best[name] = max(best.get(name, 0.0), proposal["mean"])
-    return best
-
-
-def _lastword(*arguments: str) -> Any:  # noqa: ANN401 - JSON
-    done = subprocess.run(
-        [sys.executable, "-m", "lastword", *arguments, "--json", "--quiet"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        sys.exit(done.stderr)
-    return json.loads(done.stdout)
+def made_index(path: Path, data: Path, row: dict[str, str]) -> Path:
+    """Make an index unless it is there."""
+    if not (path / "manifest.json").exists():
+        words = ["index", str(data / row["collection"]), "--out", str(path), "--on-empty", "skip"]
+        words += shlex.split(MODELS[row["model"]])
+        subprocess.run([sys.executable, "-m", "lastword", *words, "--quiet"], check=True)
+    return path
 
 
 if __name__ == "__main__":
