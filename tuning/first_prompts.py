@@ -7,7 +7,7 @@ from typing import Any
 from embedder.encoders.adapted import AdaptedEncoder
 from embedder.encoders.llm import LLMEncoder
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.template import SLOT, Template
+from embedder.prompts.template import SLOT, Template, template_parts
 from embedder.types import Role
 from eval.fusion.sweep import Setting, grid
 from tuning.objectives.prompt_encoder import PromptEncoder, prompt_of
@@ -47,7 +47,7 @@ def space_of(
     Raises:
         ValueError: the prompt cannot be tuned.
     """
-    default = replace(prompt_of(encoder), fusion=fusion)
+    default = replace(_with_task(prompt_of(encoder)), fusion=fusion)
     roles = tuple(dict.fromkeys(role for kind in kinds for role in _ROLES.get(kind, ())))
     documents = Role.DOCUMENT in roles
     if documents and not isinstance(encoder, LLMEncoder | AdaptedEncoder):
@@ -56,6 +56,18 @@ def space_of(
         )
     genes = _genes(encoder, channels, documents) if READING in kinds else {}
     return Space(default, roles, genes)
+
+
+def _with_task(prompt: Prompt) -> Prompt:
+    """Put the instruction in the place of {task} in queries, which are read the same by it."""
+    if any(part.kind != "literal" for part in template_parts(prompt.task)):
+        return prompt
+    form = prompt.forms[0]
+    query = tuple(
+        replace(template, text=template.text.replace("{task}", prompt.task))
+        for template in form.query
+    )
+    return replace(prompt, forms=(replace(form, query=query),))
 
 
 def _genes(

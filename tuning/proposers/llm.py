@@ -206,8 +206,9 @@ class Llm:
         return space.reworded(space.default, dict.fromkeys(space.roles, words))
 
     def _wording(self, result: Scored) -> str:
-        role = self.context.space.roles[0]
-        return result.proposal.prompt.forms[0].templates(role)[0].text
+        space = self.context.space
+        around = space.around(result.proposal.prompt, space.roles[0])
+        return f"{around.before}{SLOT}{around.after}"
 
     def _cut(self, text: str) -> str:
         return " ".join(text.split()[:TEXT_WORDS])

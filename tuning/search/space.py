@@ -1,8 +1,10 @@
 """What may be changed of a prompt: the words around the text, and rules of reading.
 
-The text slot, chat markers and everything else of a template stay as they are.
+The text slot, chat markers, special tokens at either end and everything else of a template stay as
+they are.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -14,6 +16,12 @@ from embedder.prompts.template import SLOT, template_parts
 from embedder.types import Role
 
 MOST_WORDS = 40
+_SPECIAL = r"(?:\{(?:bos|eos|\|)\}|<\|[^|<>]{1,40}\|>|</?s>)*"  # slots of tokens, or spelt out
+_SHAPE = re.compile(
+    rf"(?P<head>{_SPECIAL})(?P<before>.*?)(?P<text>(?:\{{placeholder\}}[^\w{{}}]*)?\{{text\}})"
+    rf"(?P<after>.*?)(?P<tail>{_SPECIAL})",
+    re.DOTALL,
+)
 GENES = {"fusion", "layer", "prepend", "sparse_top"}
 
 
@@ -71,19 +79,23 @@ class Space:
             ValueError: the prompt shows the text otherwise than by one {text}.
         """
         first = prompt.forms[0].templates(role)[0]
-        if first.text.count(SLOT) != 1 or first.texts != 1:
+        shape = _SHAPE.fullmatch(first.text)
+        if shape is None or first.text.count(SLOT) != 1 or first.texts != 1:
             raise ValueError(
                 f"prompt {prompt.name!r} does not show a {role.value} by one {SLOT}, "
-                "so it cannot be tuned"
+                "so its words cannot be tuned; its fusion can: --tune reading"
             )
-        return Around(*first.text.split(SLOT))
+        return Around(shape["before"], shape["after"])
 
     def reworded(self, prompt: Prompt, words: Mapping[Role, Around]) -> Prompt:
         """Return the prompt with other words around its text, and one wording for each role."""
         form = prompt.forms[0]
         for role, around in words.items():
-            text = f"{around.before}{SLOT}{around.after}"
-            wordings = (replace(form.templates(role)[0], text=text),)
+            first = form.templates(role)[0]
+            shape = _SHAPE.fullmatch(first.text)
+            assert shape is not None, first  # see `around`
+            text = f"{shape['head']}{around.before}{shape['text']}{around.after}{shape['tail']}"
+            wordings = (replace(first, text=text),)
             form = replace(form, **{role.value: wordings})  # type: ignore[arg-type]
         return replace(prompt, forms=(form,))
 
