@@ -41,6 +41,7 @@ from tuning.objectives.prompt_encoder import (
 from tuning.options import AUTO, TuningOptions
 from tuning.search.budget import Budget
 from tuning.search.space import Space, key_of
+from tuning.search.split import check_decidable
 from tuning.search.types import Rules, TuningTask
 
 OF_INDEX = frozenset({"index", "generation", "holds"})  # of a heading: what the index was
@@ -139,8 +140,10 @@ def prepare_tuning(
         folder: of the run.
 
     Raises:
-        ValueError: no channel is read by a model with a prompt, or options do not go together.
+        ValueError: no channel is read by a model with a prompt, options do not go together, or
+            there are too few queries.
     """
+    check_decidable(data.relevant, options.alpha, data.queries)
     reader = next(iter(tuned_channels(encoders).values()))
     encoder = reader.inner if isinstance(reader, AdaptedEncoder) else reader
     model = encoder if isinstance(encoder, LLMEncoder) else None

@@ -126,6 +126,7 @@ def tune(
     from tuning.objectives.judged_queries import JudgedQueries
     from tuning.outcome import PROMPT_FILE, apply_prompt, named_prompt, unmeasured_text
     from tuning.run import default_folder, own_folder
+    from tuning.search.split import check_decidable
     from tuning.setup import check_request, choose_channels
 
     screen, out = Screen(output), ending.out or default_folder(path)
@@ -138,6 +139,7 @@ def tune(
         names = choose_channels(index, tuning.channels)
         check_request(index, names, tuning)
         data = _answered(index, judged, screen)
+        check_decidable(data.relevant, tuning.alpha, data.queries)
         load = partial(_load, index, data, tuning, running, out)
         if ending.dry_run:
             with screen.waiting("Loading the model"):

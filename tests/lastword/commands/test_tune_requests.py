@@ -55,6 +55,21 @@ def test_a_dry_run_counts_the_documents_that_prompts_read(
     assert f"tokens of its documents {whole:,}" in shown and "time of one prompt" in shown
 
 
+def test_queries_of_one_answer_are_refused_before_the_model_is_loaded(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They were one group: "keep the default" came of 0 queries, or a crash after the search."""
+    judged = tmp_path / "one.tsv"
+    lines = [f"q{at}\td0\t1" for at in range(12)]
+    judged.write_text("query-id\tcorpus-id\tscore\n" + "\n".join(lines) + "\n")
+    more = ["--qrels", str(judged), "--out", str(tmp_path / "run")]
+    for dry in ([], ["--dry-run"]):
+        assert main(tune_command(place, *more, *dry)) == 2
+        error = capsys.readouterr().err
+        assert "12 came, 1 of them different: judge more queries" in error
+        assert error.count("\n") == 1 and not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
