@@ -223,11 +223,13 @@ def tune(
 
     Raises:
         TypeError: an argument is of another type.
-        ValueError: no query has a relevant document in the index, or the budget is too small.
+        ValueError: there are fewer than six queries that differ in text and in relevant documents
+            of the index, or the budget is too small.
 
-    >>> queries = {"q1": "how is tea made", "q2": "change the key", "q3": "tea", "q4": "key"}
-    >>> qrels = {"q1": {"0": 1}, "q2": {"1": 1}, "q3": {"0": 1}, "q4": {"1": 1}}
-    >>> lw.tune(index, queries, qrels, budget="5k-tokens").verdict
+    >>> words = ["tea", "key", "sea", "bee", "oak", "rye"]
+    >>> index = lw.build("words.index", words, encoder)
+    >>> qrels = {word: {str(at): 1} for at, word in enumerate(words)}
+    >>> lw.tune(index, {word: word for word in words}, qrels, budget="4k-tokens").verdict
     'keep the default'
     """
     check_options(options, TuningOptions)

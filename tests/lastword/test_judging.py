@@ -72,8 +72,9 @@ def test_a_tuning_runs_on_an_open_index_and_on_its_folder(tmp_path: Path) -> Non
         lw.tune(index, queries, {})
 
 
-def test_an_index_of_two_documents_is_tuned(tmp_path: Path) -> None:
-    """Each query had one negative, so whitening had rows that are all alike: a singular matrix."""
+def test_an_index_of_two_documents_is_not_tuned(tmp_path: Path) -> None:
+    """It was searched to its end, though no gain of two queries can be told from chance."""
     index = lw.build(tmp_path / "i", ["green tea is steeped", "rotate the key"])
     queries, qrels = {"q0": "tea", "q1": "key"}, {"q0": {"0": 1}, "q1": {"1": 1}}
-    assert lw.tune(index, queries, qrels, budget="5k-tokens").verdict == "keep the default"
+    with pytest.raises(ValueError, match="needs 6 queries that differ.*; 2 came, 2 of them"):
+        lw.tune(index, queries, qrels, budget="5k-tokens")
