@@ -76,5 +76,5 @@ def test_an_index_of_two_documents_is_not_tuned(tmp_path: Path) -> None:
     """It was searched to its end, though no gain of two queries can be told from chance."""
     index = lw.build(tmp_path / "i", ["green tea is steeped", "rotate the key"])
     queries, qrels = {"q0": "tea", "q1": "key"}, {"q0": {"0": 1}, "q1": {"1": 1}}
-    with pytest.raises(ValueError, match="needs 6 queries that differ.*; 2 came, 2 of them"):
+    with pytest.raises(ValueError, match=r"needs 6 queries that differ.*; 2 came, 2 of them"):
         lw.tune(index, queries, qrels, budget="5k-tokens")
