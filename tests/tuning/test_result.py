@@ -1,13 +1,19 @@
 """The outcome of a search for prompts on the screen."""
 
+from dataclasses import replace
 from functools import partial
 
-from tests.arithmetic import Arithmetic, task
+from embedder.types import Role
+from tests.arithmetic import SPACE, Arithmetic, task
 from tests.killed_tuning import LIBRARY
-from tuning.proposers.evolve import Evolve
+from tuning.proposers.evolve import OWN, Evolve, name_gene
 from tuning.search.budget import Budget
 from tuning.search.journal import Journal
 from tuning.search.pipeline import tune
+from tuning.search.sensitivity import Sensitivity, measure_sensitivity
+from tuning.search.space import Around
+from tuning.search.types import Proposal, Scored
+from tuning.search.wording import describe_change, wording_of
 
 
 def test_an_outcome_prints_verdict_prompts_tests_and_costs() -> None:
@@ -28,3 +34,42 @@ def test_an_outcome_prints_verdict_prompts_tests_and_costs() -> None:
     assert gains and sum(f"{gain.gain:+.4f}" in tested[0] for gain in gains) == len(gains)
     assert f"spent: {outcome.spent.tokens:,} tokens, {outcome.spent.evaluations:,} evalu" in costs
     assert repr(outcome).startswith("TuningOutcome(verdict=")
+
+
+def test_wordings_are_compared_on_the_block_that_all_were_scored_on() -> None:
+    """Races drop bad wordings: what is left says too little of how much hangs on the words."""
+    default, words = SPACE.default, SPACE.reworded(SPACE.default, {Role.QUERY: Around("so ", "")})
+    others = [
+        Scored(Proposal(words, "evolve"), {"a": 0.5, "b": 0.0}, False, "hopeless"),
+        Scored(Proposal(SPACE.empty(), "pool"), {"a": 1.0, "b": 1.0, "c": 1.0}, True),
+        Scored(Proposal(replace(default, adapt="x#y"), "soft"), {"a": 0.1, "b": 0.1}, True),
+        Scored(Proposal(replace(words, fusion="rrf"), "evolve"), {"a": 0.0, "b": 0.0}, True),
+    ]
+    own = Scored(Proposal(default, "pool", "default"), {"a": 0.5, "b": 0.5}, True)
+    found = measure_sensitivity([own, *others], ("a", "b"), default)
+    assert found == Sensitivity(2, (0.25, 0.5, 1.0), 0.5)
+    assert found.quartiles == (0.375, 0.5, 0.75) and found.worse == 1
+    assert measure_sensitivity([own, *others[2:]], ("a", "b"), default) is None
+
+
+def test_an_outcome_says_what_is_taken() -> None:
+    """A map that won was shown as "the new prompt", with the old wording."""
+    default = SPACE.default
+    mapped = Proposal(replace(default, adapt="x#y"), "baselines", "whitened", prompted=False)
+    fused = Proposal(replace(default, fusion="minmax:dense=0.4,bm25=0.6"), "evolve", "crossover")
+    assert describe_change(mapped, default) == (
+        "take a map of query vectors; words unchanged (baselines: whitened)"
+    )
+    assert describe_change(fused, default).startswith(
+        "take fusion minmax:dense=0.4,bm25=0.6; words"
+    )
+    assert describe_change(Proposal(SPACE.empty(), "pool"), default) == "take the new prompt"
+    assert wording_of(mapped.prompt, default) == "(as the default)"
+
+
+def test_rules_of_reading_are_named() -> None:
+    """Rows of a table read "another fusion"."""
+    assert name_gene("fusion", "minmax:dense=0.4,bm25=0.6") == "fusion minmax:dense=0.4,bm25=0.6"
+    assert name_gene("layer", -3) == "layer -3"
+    assert name_gene("sparse_top", OWN) == "sparse top as the default has it"
+    assert name_gene("prepend", (1, 5)) == "token prepending in blocks 1 to 4"

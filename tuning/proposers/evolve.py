@@ -23,6 +23,7 @@ from tuning.search.types import Proposal, ProposerContext, Scored
 LIBRARY = Path(__file__).with_name("phrases.toml")
 PARENTS = 4
 TRIES = 30  # draws of one child, until it is one that was not proposed before
+OWN = "as the default has it"  # a rule of reading
 STALE = 8  # generations without a better prompt, after which it is done
 
 
@@ -203,7 +204,7 @@ class Evolve:
             return self._with_gene(genome)
         if kind == "frame":
             frame = int(self._rng.integers(-1, len(self.library.frames)))
-            return replace(genome, frame=frame), "another frame"
+            return replace(genome, frame=frame), "another frame" if frame >= 0 else "its own frame"
         end = "front" if self._rng.random() < 0.7 else "behind"
         phrases: tuple[int, ...] = getattr(genome, end)
         phrase = int(self._rng.integers(len(self.library.phrases)))
@@ -222,4 +223,16 @@ class Evolve:
         name, values = list(self.context.space.genes.items())[at]
         gene = int(self._rng.integers(-1, len(values)))
         genes = (*genome.genes[:at], gene, *genome.genes[at + 1 :])
-        return replace(genome, genes=genes), f"another {name}"
+        return replace(genome, genes=genes), name_gene(name, values[gene] if gene >= 0 else OWN)
+
+
+def name_gene(name: str, value: Any) -> str:  # noqa: ANN401
+    """Say how a prompt is read: a rule of `Space.genes` and its value, or OWN."""
+    match name, value:
+        case "sparse_top", int():
+            return f"{value} terms"
+        case "prepend", None:
+            return "no token prepending"
+        case "prepend", (start, end):
+            return f"token prepending in blocks {start} to {end - 1}"
+    return f"{name.replace('_', ' ')} {value}"

@@ -13,6 +13,7 @@ from tuning.search.racing import worse_p
 from tuning.search.result import CHANGE, KEEP, TuningOutcome
 from tuning.search.rounds import ReportRound, SearchState, search
 from tuning.search.scorer import Scorer
+from tuning.search.sensitivity import measure_sensitivity
 from tuning.search.split import folds, unit_numbers
 from tuning.search.types import Proposal, Rules, Scored, Scores, TuningTask
 
@@ -35,7 +36,8 @@ def tune_in_folds(task: TuningTask, scorer: Scorer, report: ReportRound) -> Tuni
     judge = Scorer(task.final, scorer.journal, scorer.meter) if task.final else scorer
     ids = [query for part in parts for query in part]
     base = judge.scores(default.prompt, ids)
-    winners, rows, everything = list[Proposal](), list[Scores](), list[Scored]()
+    winners, rows = list[Proposal](), list[Scores]()
+    everything, remarks = list[Scored](), list[str]()
     for at in range(1, len(parts)):
         known = {query for part in parts[:at] for query in part}
         inner = replace(task, rules=replace(rules, seed=rules.seed + at - 1))
@@ -43,10 +45,11 @@ def tune_in_folds(task: TuningTask, scorer: Scorer, report: ReportRound) -> Tuni
         state = search(inner, [query for query in task.relevant if query in known], scorer, report)
         scorer.meter.reserved = Cost()
         everything += state.scored
+        remarks += state.remarks
         winner = _winner(state, rules)
         winners.append(winner)
         rows.append(_judged(winner, default, parts[at], judge))
-    state.scored = everything
+    state.scored, state.remarks = everything, remarks
     judged = ids[len(parts[0]) :]
     gain = measure_gain(
         winners[-1], judged, (np.concatenate(rows), base[len(parts[0]) :]), rules,
@@ -143,8 +146,9 @@ def outcome_of(
     decision: Judgement | None = None,
 ) -> TuningOutcome:
     """Put together what a run says; the verdict follows from the prompt."""
+    default = state.task.first_prompts[0].prompt
     return TuningOutcome(
-        verdict=KEEP if prompt == state.task.first_prompts[0].prompt else CHANGE,
+        verdict=KEEP if prompt == default else CHANGE,
         reason=reason,
         prompt=prompt,
         selected=tuple(tested[0]),
@@ -154,4 +158,6 @@ def outcome_of(
         spent=state.meter.spent,
         hits=state.scorer.hits,
         decision=decision,
+        remarks=tuple(dict.fromkeys(state.remarks)),
+        sensitivity=measure_sensitivity(state.scored, state.ids[: state.rules.block], default),
     )

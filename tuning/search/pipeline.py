@@ -1,7 +1,7 @@
 """Tune: split, search, select, confirm; the answer may be to keep the default."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from embedder.prompts.prompt import Prompt
 from tuning.search.budget import Budget, Cost, Meter
@@ -12,7 +12,7 @@ from tuning.search.result import TuningOutcome
 from tuning.search.rounds import ReportRound, search
 from tuning.search.scorer import Scorer
 from tuning.search.space import key_of
-from tuning.search.split import check_decidable, is_folded, three_parts, unit_numbers
+from tuning.search.split import plan_split, three_parts, unit_numbers
 from tuning.search.types import Proposal, TuningTask
 
 
@@ -70,15 +70,20 @@ def tune(
         SpentError: the budget does not even score the default.
         ValueError: there are too few queries; nothing was done.
     """
-    check_decidable(task.relevant, task.rules.alpha, task.texts)
+    plan = plan_split(task.relevant, task.rules.seed, task.rules.alpha, task.texts)
     scorer = Scorer(task.objective, journal, Meter(budget, before=seconds))
-    if is_folded(task.relevant, task.texts):
+    if plan.folded:
         outcome = tune_in_folds(task, scorer, report)
     else:
         outcome = _in_parts(task, scorer, report)
     verdict = {"verdict": outcome.verdict, "key": key_of(outcome.prompt)}
     journal.note("verdict", lambda: verdict)
-    return outcome
+    prompts = {"default": outcome.default, "chosen": outcome.prompt}
+    ids = tuple(task.relevant)
+    tokens = {
+        name: task.objective.cost(prompt, ids).tokens / len(ids) for name, prompt in prompts.items()
+    }
+    return replace(outcome, plan=plan, query_tokens=tokens)
 
 
 def _in_parts(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOutcome:

@@ -1,19 +1,57 @@
 """What a search for prompts says: figures, and the same as tables."""
 
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from embedder.prompts.files import format_prompt
 from embedder.prompts.prompt import Prompt
 from embedder.text.layout import align_columns, cut_line
 from embedder.text.printable import printable
+from eval.statistics.significance import Interval
 from tuning.search.budget import Cost
 from tuning.search.choice import Judgement, PromptGain
-from tuning.search.types import Scored
+from tuning.search.sensitivity import Sensitivity
+from tuning.search.split import SplitPlan
+from tuning.search.types import Proposal, Scored
+from tuning.search.wording import (
+    cautions,
+    describe_change,
+    describe_detectable,
+    describe_split,
+    reading_of,
+    wording_of,
+)
 
 KEEP, CHANGE = "keep the default", "take the new prompt"
 _BEST = 10  # prompts of a table
 _WORDING = 80  # characters of a prompt in a text
+
+
+@dataclass(frozen=True, slots=True)
+class BestWording:
+    """The best of what differs from the default in words, whatever was taken.
+
+    Attributes:
+        proposal: the wording.
+        part: which queries the means are of: SELECT, or SEARCH where it was tested on no others.
+        default: mean of the default.
+        mean: of the wording.
+        interval: of the difference at 95 %; None on SEARCH, which it was chosen by.
+    """
+
+    proposal: Proposal
+    part: str
+    default: float
+    mean: float
+    interval: Interval | None = None
+
+    def __str__(self) -> str:
+        gain = f"{self.mean - self.default:+.4f} on {self.part}"
+        if self.interval:
+            return f"{gain} (95 %: {self.interval.low:+.4f}..{self.interval.high:+.4f})"
+        return f"{gain}, by which it was chosen, and not tested"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,28 +66,23 @@ class TuningOutcome:
         confirmed: of the one candidate on CONFIRM; None where nothing got that far, and with
             fewer than FEW queries.
         scored: all that was proposed, in order.
-        queries: how many in SEARCH, SELECT and CONFIRM.
+        queries: how many in SEARCH, SELECT and CONFIRM; of folds, how many were searched by and
+            judged by, as "search" and "select".
         spent: in all.
         hits: scores that cost nothing since they were known.
         decision: what the verdict hangs on; None where nothing got as far as a test.
+        plan: how queries were split; None in outcomes that were put together by hand.
+        remarks: what could not be tried, and why.
+        sensitivity: how far wordings lie apart; None where one was scored only.
+        query_tokens: mean tokens of a query by the name of its prompt, "default" and "chosen";
+            empty where tokens are not what an objective costs.
 
     >>> words = ["tea", "key", "sea", "bee", "oak", "rye"]
     >>> index = lw.build("words.index", words, encoder)
     >>> queries = {word: word for word in words}
     >>> qrels = {word: {str(at): 1} for at, word in enumerate(words)}
     >>> print(lw.tune(index, queries, qrels, budget="4k-tokens"))
-    keep the default: +0.0000 out of fold, p = 1; too few queries to certify
-    <BLANKLINE>
-    SEARCH  prompt ... query wording
-    1.0000  first prompts: default ... query : "{text}" in one word : "
-    1.0000  first prompts: no words at all ... {text}
-    ...
-    <BLANKLINE>
-    on           prompt                     gain              95 %  p  lower bound
-    out of fold  first prompts: default  +0.0000  +0.0000..+0.0000  1       ...
-    <BLANKLINE>
-    queries: 5 in SEARCH, 4 in SELECT, 0 in CONFIRM
-    spent: ... tokens, ... evaluations
+    keep the default: ...
     """
 
     verdict: str
@@ -62,42 +95,121 @@ class TuningOutcome:
     spent: Cost
     hits: int
     decision: Judgement | None = None
+    plan: SplitPlan | None = None
+    remarks: tuple[str, ...] = ()
+    sensitivity: Sensitivity | None = None
+    query_tokens: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        parts = ", ".join(f"{count:,} in {part.upper()}" for part, count in self.queries.items())
-        best = [
-            (mean, title, cut_line(text, _WORDING)) for mean, title, text in self.best_prompts()
-        ]
-        tables = [align_columns(best, left=(1, 2))]
-        if self.confirmed or self.selected:
-            tables.append(align_columns(self.tested_prompts(), left=(0, 1)))
-        verdict = f"{self.verdict}: {printable(self.reason)}"
-        return "\n\n".join([verdict, *tables, f"queries: {parts}\nspent: {self.spent}"])
+        best = self.best_prompts()
+        last = len(best[0]) - 1
+        tables = [[(*row[:last], cut_line(row[last], _WORDING)) for row in best]]
+        tables += [rows] if (rows := self.tested_prompts()) else []
+        verdict = f"{self.headline}: {printable(self.reason)}"
+        facts = [f"{label}: {printable(text)}" for label, text in self.facts()]
+        aligned = [align_columns(tables[0], left=range(1, last + 1))]
+        aligned += [align_columns(table, left=(0, 1)) for table in tables[1:]]
+        return "\n\n".join([verdict, *aligned, "\n".join(facts)])
 
     @property
-    def best_wording(self) -> PromptGain | None:
-        """The best of the wordings that were tested, even where a baseline went on; or None."""
-        tested = [gain for gain in self.selected if gain.proposal.prompted]
-        return min(tested, key=lambda gain: (gain.p, -gain.gain), default=None)
+    def default(self) -> Prompt:
+        """The prompt that others were compared with."""
+        return self.scored[0].proposal.prompt
+
+    @property
+    def taken(self) -> Proposal | None:
+        """What is taken instead of the default; None where that stays."""
+        if self.verdict == KEEP:
+            return None
+        return next(each.proposal for each in self.scored if each.proposal.prompt == self.prompt)
+
+    @property
+    def headline(self) -> str:
+        """The verdict, and what is taken if it is not words."""
+        return describe_change(self.taken, self.default) if self.taken else self.verdict
+
+    @property
+    def tested(self) -> PromptGain | None:
+        """What the verdict hangs on: CONFIRM, else the best on SELECT or out of fold."""
+        if self.confirmed is not None:
+            return self.confirmed
+        return max(self.selected, key=lambda gain: gain.gain, default=None)
+
+    @property
+    def last_search(self) -> tuple[Scored, ...]:
+        """Results of the search that saw most queries: of folds the last one, else all."""
+        begins = [at for at, each in enumerate(self.scored) if each.proposal.prompt == self.default]
+        return self.scored[begins[-1] :]
+
+    @property
+    def best_wording(self) -> BestWording | None:
+        """The best wording beside the default, even where a baseline went on; None without any."""
+        if not self.folded:
+            tested = [gain for gain in self.selected if self._reworded(gain.proposal)]
+            if tested:
+                best = min(tested, key=lambda gain: (gain.p, -gain.gain))
+                return BestWording(best.proposal, "SELECT", best.default, best.mean, best.interval)
+        worded = (each for each in self._ranked() if self._reworded(each.proposal))
+        first = next(worded, None)
+        if first is None:
+            return None
+        return BestWording(first.proposal, "SEARCH", self.last_search[0].mean, first.mean)
+
+    def _reworded(self, proposal: Proposal) -> bool:
+        default, prompt = self.default, proposal.prompt
+        return proposal.prompted and prompt.adapt == default.adapt and prompt.forms != default.forms
+
+    def _ranked(self) -> list[Scored]:
+        finished = (result for result in self.last_search if result.finished)
+        return sorted(finished, key=lambda result: -result.mean)
+
+    @property
+    def folded(self) -> bool:
+        """Whether queries were too few for SEARCH, SELECT and CONFIRM."""
+        return self.plan.folded if self.plan else not self.queries["confirm"]
 
     @property
     def selected_on(self) -> str:
         """Where `selected` was measured: too few queries are used in folds."""
-        return "SELECT" if self.queries["confirm"] else "out of fold"
+        return "out of fold" if self.folded else "SELECT"
 
     def best_prompts(self) -> list[tuple[str, ...]]:
         """Return the rows of a table of the best prompts on SEARCH, the headings first."""
-        finished = [result for result in self.scored if result.finished]
-        finished.sort(key=lambda result: -result.mean)
-        rows = (
+        best = [(result.mean, result.proposal) for result in self._ranked()[:_BEST]]
+        rules = [reading_of(proposal.prompt, self.default) for _, proposal in best]
+        rows = [
             (
-                f"{result.mean:.4f}",
-                result.proposal.title,
-                result.proposal.prompt.forms[0].query[0].text,
+                f"{mean:.4f}",
+                proposal.title,
+                *([rule] if any(rules) else []),
+                wording_of(proposal.prompt, self.default),
             )
-            for result in finished[:_BEST]
-        )
-        return [("SEARCH", "prompt", "query wording"), *rows]
+            for (mean, proposal), rule in zip(best, rules, strict=True)
+        ]
+        return [("SEARCH", "prompt", *(["read by"] if any(rules) else []), "query wording"), *rows]
+
+    def facts(self) -> Iterator[tuple[str, str]]:
+        """Yield what else there is to say, each with a label: split, wordings, cost, cautions."""
+        tested = self.tested
+        if self.plan:
+            yield "queries", describe_split(self.plan)
+            yield "smallest gain to detect", describe_detectable(self.plan, tested)
+        else:
+            parts = (f"{count:,} in {part.upper()}" for part, count in self.queries.items())
+            yield "queries", ", ".join(parts)
+        if best := self.best_wording:
+            wording = wording_of(best.proposal.prompt, self.default)
+            yield "best wording", f"{best}: {wording} ({best.proposal.title})"
+        if self.sensitivity:
+            yield "prompt sensitivity", str(self.sensitivity)
+        if any(self.query_tokens.values()):
+            texts = (f"{tokens:.1f} ({name})" for name, tokens in self.query_tokens.items())
+            yield "tokens of a query", ", ".join(texts)
+        for remark in self.remarks:
+            yield "not tried", remark
+        for caution in cautions(tested) if tested else ():
+            yield "mind", caution
+        yield "spent", str(self.spent)
 
     def tested_prompts(self) -> list[tuple[str, ...]]:
         """Return the rows of a table of tests, the headings first; none without tests."""
@@ -105,7 +217,15 @@ class TuningOutcome:
         if self.confirmed is not None:
             tested.append(("CONFIRM", self.confirmed))
         headings = ("on", "prompt", "gain", "95 %", "p", "lower bound")
-        return [headings, *((part, *gain.cells()) for part, gain in tested)] if tested else []
+        rows = [(part, self.title_of(gain), *gain.cells()[1:]) for part, gain in tested]
+        return [headings, *rows] if tested else []
+
+    def title_of(self, gain: PromptGain) -> str:
+        """Return what a tested gain is of: out of fold it is that of several searches' winners."""
+        title = gain.proposal.title
+        if not self.folded:
+            return title
+        return f"what each search found; {'named' if self.taken else 'the last'}: {title}"
 
     def to_json(self) -> dict[str, Any]:
         """Return all figures, unrounded."""
@@ -116,6 +236,14 @@ class TuningOutcome:
             "selected": [gain.to_json() for gain in self.selected],
             "confirmed": self.confirmed.to_json() if self.confirmed else None,
             "decision": asdict(self.decision) if self.decision else None,
+            "headline": self.headline,
+            "folded": self.folded,
+            "units": self.plan.units if self.plan else None,
+            "detectable": self._detectable(),
+            "best_wording": self._best_wording_json(),
+            "sensitivity": asdict(self.sensitivity) if self.sensitivity else None,
+            "query_tokens": dict(self.query_tokens),
+            "remarks": list(self.remarks),
             "proposals": [
                 {
                     "made_by": result.proposal.made_by,
@@ -129,4 +257,22 @@ class TuningOutcome:
             "queries": self.queries,
             "spent": asdict(self.spent),
             "cache_hits": self.hits,
+        }
+
+    def _detectable(self) -> float | None:
+        finite = self.plan is not None and math.isfinite(self.plan.detectable)
+        return self.plan.detectable if self.plan and finite else None
+
+    def _best_wording_json(self) -> dict[str, Any] | None:
+        best = self.best_wording
+        if best is None:
+            return None
+        return {
+            "made_by": best.proposal.made_by,
+            "how": best.proposal.how,
+            "query": wording_of(best.proposal.prompt, self.default),
+            "part": best.part,
+            "default": best.default,
+            "mean": best.mean,
+            "interval": asdict(best.interval) if best.interval else None,
         }

@@ -15,11 +15,12 @@ def describe_progress(state: "SearchState") -> str:
     """Describe in a line how a search stands."""
     from tuning.search.types import proposer_title
 
-    lost = sum(not result.finished for result in state.scored)
-    means = f"best {state.best.mean:.4f} (default {state.scored[0].mean:.4f})"
+    meter, done = state.meter, sum(result.finished for result in state.scored)
+    rate = meter.spent.tokens / max(meter.seconds, 0.1)
+    speed = f", {rate:,.0f} tokens/s" if meter.spent.tokens else ""
     return (
-        f"{proposer_title(state.making)}: {means} on SEARCH, "
-        f"{len(state.scored)} prompts, {lost} races lost, {state.meter.left:.0%} left"
+        f"{proposer_title(state.making)}: best {state.best.mean:.4f}, "
+        f"default {state.scored[0].mean:.4f}, {len(state.scored)} prompts, {done} to the end{speed}"
     )
 
 
@@ -47,11 +48,11 @@ def _shown(name: str, value: Any) -> str:  # noqa: ANN401
 
 
 def outcome_tables(outcome: "TuningOutcome") -> "list[Table]":
-    """Lay out the best prompts on SEARCH, and what was tested."""
-    best, tested = outcome.best_prompts(), outcome.tested_prompts()
-    wording = "query wording"
-    tables = [table(">SEARCH", "prompt", wording, rows=best[1:], texts=[wording])]
+    """Lay out the best prompts on SEARCH, what was tested, and what else there is to know."""
+    (heads, *best), tested = outcome.best_prompts(), outcome.tested_prompts()
+    tables = [table(f">{heads[0]}", *heads[1:], rows=best, texts=[heads[-1]])]
     if tested:
         heads = ("on", "prompt", ">gain", "95 %", ">p", ">lower bound")
         tables.append(table(*heads, rows=tested[1:]))
+    tables.append(table("", "", rows=list(outcome.facts())))
     return tables
