@@ -43,7 +43,10 @@ class TuneOptions(TuningOptions):
 
     budget: Annotated[
         str,
-        Option(help="Limits that are never exceeded, e.g. 2M-tokens or 500-calls,600-seconds."),
+        Option(
+            help="Limits that are never exceeded, of tokens, calls, chat-tokens, evaluations and "
+            "seconds, e.g. 2M-tokens or 500k-tokens,60-calls,200k-chat-tokens."
+        ),
     ] = _DEFAULTS.budget
     proposer: Annotated[
         str,
@@ -138,6 +141,7 @@ def tune(
     with Index.open(path) as index:
         names = choose_channels(index, tuning.channels)
         check_request(index, names, tuning)
+        _check_apply(tuning, ending)
         data = _answered(index, judged, screen)
         check_decidable(data.relevant, tuning.alpha, data.queries)
         load = partial(_load, index, data, tuning, running, out)
@@ -159,6 +163,16 @@ def tune(
     elif changed:
         screen.remark(
             f"Use it: the same command with --apply, or {shell('--prompt', out / PROMPT_FILE)}"
+        )
+
+
+def _check_apply(tuning: TuneOptions, ending: TuneOutput) -> None:
+    from tuning.first_prompts import BOTH, DOCUMENT, read_kinds
+
+    if ending.apply and {DOCUMENT, BOTH} & set(read_kinds(tuning.tune)):
+        raise ValueError(
+            "--apply writes a query prompt into the index, and --tune document or both needs a "
+            "new one: leave out --apply"
         )
 
 

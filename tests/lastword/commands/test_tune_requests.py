@@ -78,6 +78,7 @@ def test_queries_of_one_answer_are_refused_before_the_model_is_loaded(
         (["--proposer", "llm"], "needs a writer"),
         (["--tune", "everything"], "what is tuned is some of"),
         (["--tune", "reading", "--channels", "dense"], "leave reading out, or tune document"),
+        (["--tune", "both", "--apply"], "leave out --apply"),
         (["--prompt", "none/of/that.toml"], "that.toml"),
         (["--writer", "none/of/that"], "none/of/that: there is no such folder"),
         (["--qrels", "none.tsv"], "none.tsv"),
