@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from embedder.types import Role
 from tests.arithmetic import SPACE, Arithmetic, task
+from tests.killed_tuning import LIBRARY
+from tuning.proposers.evolve import Evolve
 from tuning.search.budget import Budget, Meter
 from tuning.search.journal import Journal
 from tuning.search.racing import BUDGET_ENDED, race
@@ -96,6 +99,25 @@ def test_scores_of_other_folds_are_not_told() -> None:
     listener, _ = listened(objective, IDS[40:], judge)
     assert listener.told
     assert all({*result.scores} <= {*IDS[40:]} for result in listener.told)
+
+
+def test_seconds_are_shared_and_prompts_reach_the_end_in_them() -> None:
+    """The first proposer took all of the time, and first prompts were never cut."""
+    objective = Arithmetic({"good": 0.1}, spread=0.1)
+    clock = lambda: float(sum(len(ids) for _, ids in objective.asked))  # noqa: E731
+    judge = Scorer(objective, Journal(None, {}), Meter(Budget(seconds=3_200), clock=clock))
+    makers = dict.fromkeys(("one", "two", "three"), partial(Evolve, library=LIBRARY))
+    pool = tuple(worded(f"word{at}") for at in range(40))
+    each = task(objective, makers)
+    each = replace(each, first_prompts=(*each.first_prompts, *pool))
+    spent: list[tuple[str, float]] = []
+    state = search(each, IDS, judge, lambda state: spent.append((state.making, clock())))
+    tried = {result.proposal.made_by for result in state.finished}
+    assert tried == {"pool", "test", "evolve"}  # the default, first prompts, what is proposed
+    assert [name for name, _ in spent if name != "three"][-1] == "two"
+    assert clock() <= 3_200 + 160
+    firsts = [result for result in state.scored if result.proposal.made_by == "test"]
+    assert {result.reason for result in firsts} & {"the time was over"}
 
 
 def test_vectors_are_learned_from_answers_that_no_other_query_shares() -> None:

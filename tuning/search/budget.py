@@ -117,6 +117,7 @@ class Meter:
         spent: so far.
         before: seconds of earlier sittings.
         clock: seconds since any moment.
+        until: when the work at hand must end, in seconds; None is when the budget's time is over.
     """
 
     budget: Budget
@@ -124,6 +125,7 @@ class Meter:
     spent: Cost = NOTHING
     before: float = 0.0
     clock: Callable[[], float] = time.monotonic
+    until: float | None = None
     _began: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -133,6 +135,17 @@ class Meter:
     def seconds(self) -> float:
         """Wall time of all sittings."""
         return self.before + self.clock() - self._began
+
+    @property
+    def end(self) -> float | None:
+        """When the work at hand must end, in seconds; None where time is not limited."""
+        return self.budget.seconds if self.until is None else self.until
+
+    def moment(self, share: float) -> float | None:
+        """Return when a share of the time that is left will have gone."""
+        return (
+            None if self.end is None else self.seconds + share * max(0.0, self.end - self.seconds)
+        )
 
     def fits(self, cost: Cost) -> bool:
         """Tell whether a piece of work may be done, leaving what is reserved."""

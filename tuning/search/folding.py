@@ -17,6 +17,8 @@ from tuning.search.sensitivity import measure_sensitivity
 from tuning.search.split import folds, unit_numbers
 from tuning.search.types import Proposal, Rules, Scored, Scores, TuningTask
 
+SEARCH_TIME = 0.8  # of the seconds; the rest is for judging what was found
+
 
 def tune_in_folds(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOutcome:
     """Search on the first fold, judge on the second; search on both, judge on the third; and on.
@@ -42,8 +44,9 @@ def tune_in_folds(task: TuningTask, scorer: Scorer, report: ReportRound) -> Tuni
         known = {query for part in parts[:at] for query in part}
         inner = replace(task, rules=replace(rules, seed=rules.seed + at - 1))
         scorer.meter.reserved = _later(task, judge, ids, len(parts) - at)
+        scorer.meter.until = scorer.meter.moment(SEARCH_TIME / (len(parts) - at))
         state = search(inner, [query for query in task.relevant if query in known], scorer, report)
-        scorer.meter.reserved = Cost()
+        scorer.meter.reserved, scorer.meter.until = Cost(), None
         everything += state.scored
         remarks += state.remarks
         winner = _winner(state, rules)

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from embedder.prompts.prompt import Prompt
 from tuning.search.budget import Budget, Cost, Meter
 from tuning.search.choice import PromptGain, Sample, decide, finalists, measure_gain, select
-from tuning.search.folding import longest, outcome_of, tune_in_folds
+from tuning.search.folding import SEARCH_TIME, longest, outcome_of, tune_in_folds
 from tuning.search.journal import Journal
 from tuning.search.result import TuningOutcome
 from tuning.search.rounds import ReportRound, search
@@ -98,8 +98,9 @@ def _in_parts(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOu
     ending = [*sealed.cost([longest(task), default])]
     ending += [task.objective.cost(longest(task), parts.select)] * (rules.finalists + 1)
     scorer.meter.reserved = sum(ending, Cost())
+    scorer.meter.until = scorer.meter.moment(SEARCH_TIME)
     state = search(task, parts.search, scorer, report)
-    scorer.meter.reserved = Cost()
+    scorer.meter.reserved, scorer.meter.until = Cost(), None
     chosen = finalists(state.finished, state.scored[0], rules)
     chosen = _affordable(chosen, parts.select, sealed, scorer, default)
     queries = {name: len(ids) for name, ids in asdict(parts).items()}

@@ -16,6 +16,8 @@ from tuning.search.types import Proposal, Rules, Scored, Scores
 
 HOPELESS = 5.0  # standard errors below the default after one block
 BUDGET_ENDED = "the budget ended"
+TIME_OVER = "the time was over"
+FIRST_BLOCK = 1 / 3  # of a race's time that its first block may take, so that some reach the end
 
 
 @dataclass(slots=True)
@@ -52,9 +54,11 @@ def race(
     scorer.prepare_together([proposal.prompt for proposal in candidates])
     for number, block in enumerate(blocks):
         seen += block
+        began = scorer.meter.seconds
+        until = scorer.meter.moment(1 if number else FIRST_BLOCK)
         for runner in runners:
             if not runner.reason:
-                spent = not _score_block(scorer, runner, block) or spent
+                spent = not _score_block(scorer, runner, block, until) or spent
         alive = [runner for runner in runners if not runner.reason]
         if spent or not alive:
             break
@@ -62,7 +66,8 @@ def race(
         if number == 0:
             _drop_hopeless(scorer, incumbents[0], alive, seen)
             _drop_alike(scorer, incumbents, alive, seen)
-        _halve(scorer, runners, seen, everything)
+        pace = (scorer.meter.seconds - began) / len(alive) / len(block)
+        _halve(scorer, runners, seen, everything, pace)
     return [_result(scorer, runner, everything) for runner in runners], spent
 
 
@@ -75,21 +80,41 @@ def _result(scorer: Scorer, runner: Runner, everything: Sequence[str]) -> Scored
 
 
 def _halve(
-    scorer: Scorer, runners: Sequence[Runner], seen: Sequence[str], everything: Sequence[str]
+    scorer: Scorer,
+    runners: Sequence[Runner],
+    seen: Sequence[str],
+    everything: Sequence[str],
+    pace: float,
 ) -> None:
-    """Drop the worse half where the budget does not take all that are left to the end."""
+    """Drop the worse half where the budget does not take all that are left to the end.
+
+    Args:
+        scorer: knows the scores of what was seen, and the budget.
+        runners: all of the race.
+        seen: queries that were raced over.
+        everything: all queries.
+        pace: seconds of a score.
+    """
     alive = [runner for runner in runners if not runner.reason]
     prompts = [runner.proposal.prompt for runner in alive]
-    if len(alive) < 2 or scorer.meter.fits(scorer.joint_cost(prompts, everything)):
+    left = len(everything) - len(seen)
+    if len(alive) < 2 or not left:
+        return
+    if scorer.meter.fits(scorer.joint_cost(prompts, everything)) and not scorer.is_late(
+        scorer.meter.end, pace * left * len(alive)
+    ):
         return
     alive.sort(key=lambda runner: -float(scorer.scores(runner.proposal.prompt, seen).mean()))
     for runner in alive[(len(alive) + 1) // 2 :]:
         runner.reason = f"in the worse half after {len(seen)} queries"
 
 
-def _score_block(scorer: Scorer, runner: Runner, block: Sequence[str]) -> bool:
-    """Score a block; return False where the budget has ended."""
+def _score_block(scorer: Scorer, runner: Runner, block: Sequence[str], until: float | None) -> bool:
+    """Score a block, unless the time for it is over; return False where the budget has ended."""
     try:
+        if scorer.is_late(until):
+            runner.reason = TIME_OVER
+            return True
         scorer.scores(runner.proposal.prompt, block)
     except SpentError:
         runner.reason = BUDGET_ENDED

@@ -11,7 +11,7 @@ import numpy as np
 from embedder.prompts.files import format_prompt
 from embedder.prompts.prompt import Prompt
 from tuning.search.budget import Meter, SpentError
-from tuning.search.racing import BUDGET_ENDED, race
+from tuning.search.racing import BUDGET_ENDED, TIME_OVER, race
 from tuning.search.scorer import Scorer
 from tuning.search.space import key_of
 from tuning.search.types import (
@@ -106,14 +106,16 @@ def search(
     default = task.first_prompts[0]
     scorer.scores(default.prompt, state.ids)
     state.scored.append(Scored(default, scorer.known(default.prompt, state.ids), True))
-    reserved, shares = state.meter.reserved, len(task.proposers) + 1
-    state.meter.reserved = state.meter.all_but_share(reserved, shares)
+    meter, shares = state.meter, len(task.proposers) + 1
+    reserved, until = meter.reserved, meter.until
+    meter.reserved, meter.until = meter.all_but_share(reserved, shares), meter.moment(1 / shares)
     _race_round(state, list(task.first_prompts[1:]))
     for at, (name, make) in enumerate(task.proposers.items(), 1):
-        state.making = name
-        state.meter.reserved = state.meter.all_but_share(reserved, shares - at, 1)
+        state.making, meter.until = name, until
+        meter.reserved = meter.all_but_share(reserved, shares - at, 1)
+        meter.until = meter.moment(1 / (shares - at))
         _use(state, make(_context(state, at - 1)), report)
-    state.meter.reserved = reserved
+    meter.reserved, meter.until = reserved, until
     state.ended = state.ended or "proposers had no more to propose"
     report(state)
     return state
@@ -239,11 +241,8 @@ def learnable_answers(
 
 
 def _late(state: SearchState) -> bool:
-    """Tell whether the clock has run out; written down, so that it stays so when taken up."""
-    limit = state.meter.budget.seconds
-    if limit is None:
-        return False
-    over = state.scorer.journal.note("late", lambda: bool(state.meter.seconds >= limit))
+    """Tell whether the time of the proposer at work is over."""
+    over = state.scorer.is_late(state.meter.end)
     if over:
-        state.ended = "the time is over"
-    return bool(over)
+        state.ended = TIME_OVER
+    return over

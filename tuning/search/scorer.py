@@ -148,6 +148,12 @@ class Scorer:
             return False
         return bool(key) and cost != NOTHING
 
+    def is_late(self, moment: float | None, more: float = 0.0) -> bool:
+        """Tell whether a moment has come, or will in `more` seconds; written down for replays."""
+        if moment is None:
+            return False
+        return bool(self.journal.note("late", lambda: self.meter.seconds + more >= moment))
+
     def known(self, prompt: Prompt, query_ids: Sequence[str]) -> dict[str, float]:
         """Return the scores of these queries that are known; others, of a fold, are not told."""
         scores = self._scores.get(key_of(prompt), {})
