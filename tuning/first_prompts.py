@@ -109,6 +109,7 @@ def first_proposals(space: Space, others: Sequence[tuple[str, Prompt]]) -> tuple
         words = worded_as(space, prompt)
         if words is not None:
             proposals.append(Proposal(words, FIRST_PROMPTS, name))
+            proposals += _beside(space, words, name)
     unique: dict[object, Proposal] = {}
     for proposal in proposals:
         unique.setdefault(proposal.prompt.forms[0].all, proposal)
@@ -117,21 +118,45 @@ def first_proposals(space: Space, others: Sequence[tuple[str, Prompt]]) -> tuple
 
 
 def worded_as(space: Space, prompt: Prompt) -> Prompt | None:
-    """Take the words around the text from another prompt; None where it has no plain ones."""
-    for form in prompt.forms:
-        around = {
-            role: _plain(form.templates(role)[0]) for role in space.roles if form.templates(role)
-        }
-        words = {role: plain for role, plain in around.items() if plain is not None}
-        if len(words) == len(space.roles) and not form.needs:
+    """Take the words around the text from another prompt; None where it has none to take.
+
+    Of a chat the user's turn and how the answer begins; {task} is the prompt's.
+    """
+    forms = [form for form in prompt.forms if form.needs in ("", "chat")]
+    for form in sorted(forms, key=lambda form: form.needs):  # plain ones first
+        words = {}
+        for role in space.roles:
+            chat = space.default.forms[0].templates(role)[0].chat
+            around = _words_around(form.templates(role)[0], prompt.task, chat)
+            if around is not None:
+                words[role] = around
+        if len(words) == len(space.roles):
             return space.reworded(space.default, words)
     return None
 
 
-def _plain(template: Template) -> Around | None:
-    if template.chat or template.kinds - {"text", "literal"} or template.text.count(SLOT) != 1:
+def _words_around(template: Template, task: str, chat: bool) -> Around | None:
+    """Return the words around a text, for a chat or a plain prompt; None of a text read twice."""
+    text = template.text
+    if template.chat and template.prefill and not chat:
+        text = f"{text}\n{template.prefill}"
+    for slot, words in (("{task}", task), ("{bos}", ""), ("{eos}", ""), ("{|}", "")):
+        text = text.replace(slot, words)
+    if {part.kind for part in template_parts(text)} - {"text", "literal"} or text.count(SLOT) != 1:
         return None
-    return Around(*template.text.split(SLOT))
+    return Around(*text.split(SLOT))
+
+
+def _beside(space: Space, worded: Prompt, name: str) -> Iterator[Proposal]:
+    """Put a wording in the place of the first of the default's, whose states are averaged."""
+    form = space.default.forms[0]
+    several = [role for role in space.roles if len(form.templates(role)) > 1]
+    for role in several:
+        new = worded.forms[0].templates(role)[0]
+        form = replace(form, **{role.value: (new, *form.templates(role)[1:])})  # type: ignore[arg-type]
+    if several:
+        prompt = replace(space.default, forms=(form,))
+        yield Proposal(prompt, FIRST_PROMPTS, f"{name}, beside the default's other wording")
 
 
 def _ensemble(space: Space, proposals: Sequence[Proposal]) -> Iterator[Proposal]:

@@ -104,7 +104,10 @@ def test_scores_of_other_folds_are_not_told() -> None:
 def test_seconds_are_shared_and_prompts_reach_the_end_in_them() -> None:
     """The first proposer took all of the time, and first prompts were never cut."""
     objective = Arithmetic({"good": 0.1}, spread=0.1)
-    clock = lambda: float(sum(len(ids) for _, ids in objective.asked))  # noqa: E731
+
+    def clock() -> float:
+        return float(sum(len(ids) for _, ids in objective.asked))
+
     judge = Scorer(objective, Journal(None, {}), Meter(Budget(seconds=3_200), clock=clock))
     makers = dict.fromkeys(("one", "two", "three"), partial(Evolve, library=LIBRARY))
     pool = tuple(worded(f"word{at}") for at in range(40))

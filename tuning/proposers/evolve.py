@@ -158,31 +158,14 @@ class Evolve:
                 prompt = space.with_gene(prompt, name, values[gene])
         if genome.role is None:
             return prompt
-        around = space.around(prompt, genome.role)
-        if genome.frame >= 0:
-            around = Around(*self.library.frames[genome.frame].split(SLOT))
         front = " ".join(self.library.phrases[at] for at in genome.front)
         behind = " ".join(self.library.phrases[at] for at in genome.behind)
-        words = Around(
-            f"{front} {around.before}" if front else around.before,
-            f" {behind}{around.after}" if behind else around.after,
+        if genome.frame < 0:
+            return space.extended(prompt, front, behind)
+        words = Around(*self.library.frames[genome.frame].split(SLOT))
+        return space.extended(
+            space.reworded(prompt, dict.fromkeys(space.roles, words)), front, behind
         )
-        others = {} if len(space.roles) == 1 else self._other_roles(genome, words)
-        return space.reworded(prompt, {genome.role: words} | others)
-
-    def _other_roles(self, genome: Genome, words: Around) -> dict[Role, Around]:
-        """Word both roles alike where both are tuned, unless the frame is each one's own."""
-        space = self.context.space
-        if genome.frame >= 0:
-            return dict.fromkeys(space.roles, words)
-        own = space.around(space.default, space.roles[0])
-        front = words.before.removesuffix(own.before)
-        behind = words.after.removesuffix(own.after)
-        defaults = {role: space.around(space.default, role) for role in space.roles[1:]}
-        return {
-            role: Around(f"{front}{default.before}", f"{behind}{default.after}")
-            for role, default in defaults.items()
-        }
 
     def _crossed(self, mother: Genome, father: Genome) -> Genome:
         first = self._rng.random() < 0.5

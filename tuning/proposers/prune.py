@@ -19,9 +19,9 @@ from tuning.search.types import Proposal, ProposerContext, Scored
 
 TOLERATED = 0.5  # standard errors
 OFFSPRING = 12
-GENERATIONS = 4
+GENERATIONS = 8
 MOST_DROPPED = 4  # words of one child
-POPULATION = 8
+POPULATION = 12
 TOURNAMENT = 0.2  # share of the population that is drawn, with replacement; the best of it wins
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.prompts.prompt import Prompt
-from tuning.search.space import Around, Space
+from tuning.search.space import Space
 from tuning.search.types import ProposerContext
 
 if TYPE_CHECKING:
@@ -94,12 +94,7 @@ class Vocabulary:
 
 def in_front(space: Space, words: Sequence[str]) -> Prompt:
     """Return the default with words at the front of each tuned role's wording."""
-    front = " ".join(words)
-    changed = {}
-    for role in space.roles:
-        around = space.around(space.default, role)
-        changed[role] = Around(f"{front} {around.before}" if front else around.before, around.after)
-    return space.reworded(space.default, changed)
+    return space.extended(space.default, " ".join(words))
 
 
 def influential_words(

@@ -12,7 +12,7 @@ from typing import Any
 
 from embedder.prompts.method_rules import PrependingRules
 from embedder.prompts.prompt import Prompt
-from embedder.prompts.template import SLOT, template_parts
+from embedder.prompts.template import SLOT, Template, template_parts
 from embedder.types import Role
 
 MOST_WORDS = 40
@@ -46,8 +46,8 @@ class Space:
     """The prompts that a search may reach from one prompt.
 
     Attributes:
-        default: one form only. Where it words a role in several ways (an earlier search may have
-            chosen their mean), other prompts are made of the first.
+        default: one form only. Where it words a role in several ways, whose states are averaged,
+            words are added to each, and other wordings are tried alone and beside its others.
         roles: whose words are tuned.
         genes: rules of reading that are tuned: name -> values. Names are "fusion", "layer",
             "sparse_top" and "prepend", whose values are (start, exit) or None.
@@ -67,7 +67,9 @@ class Space:
         if not self.roles and not self.genes:
             raise ValueError("there is nothing to tune: name a role or a rule of reading")
         for role in self.roles:
-            self.around(self.default, role)
+            for template in self.default.forms[0].templates(role):
+                shape = self._shape(self.default.name, role, template)
+                Around(shape["before"], shape["after"])
         unknown = set(self.genes) - GENES
         if unknown:
             raise ValueError(f"rules that can be tuned are {sorted(GENES)}; got {sorted(unknown)}")
@@ -78,25 +80,40 @@ class Space:
         Raises:
             ValueError: the prompt shows the text otherwise than by one {text}.
         """
-        first = prompt.forms[0].templates(role)[0]
-        shape = _SHAPE.fullmatch(first.text)
-        if shape is None or first.text.count(SLOT) != 1 or first.texts != 1:
+        shape = self._shape(prompt.name, role, prompt.forms[0].templates(role)[0])
+        return Around(shape["before"], shape["after"])
+
+    @staticmethod
+    def _shape(name: str, role: Role, template: Template) -> re.Match[str]:
+        shape = _SHAPE.fullmatch(template.text)
+        if shape is None or template.text.count(SLOT) != 1 or template.texts != 1:
             raise ValueError(
-                f"prompt {prompt.name!r} does not show a {role.value} by one {SLOT}, "
+                f"prompt {name!r} does not show a {role.value} by one {SLOT}, "
                 "so its words cannot be tuned; its fusion can: --tune reading"
             )
-        return Around(shape["before"], shape["after"])
+        return shape
 
     def reworded(self, prompt: Prompt, words: Mapping[Role, Around]) -> Prompt:
         """Return the prompt with other words around its text, and one wording for each role."""
         form = prompt.forms[0]
         for role, around in words.items():
             first = form.templates(role)[0]
-            shape = _SHAPE.fullmatch(first.text)
-            assert shape is not None, first  # see `around`
-            text = f"{shape['head']}{around.before}{shape['text']}{around.after}{shape['tail']}"
+            text = _filled(self._shape(prompt.name, role, first), around.before, around.after)
             wordings = (replace(first, text=text),)
             form = replace(form, **{role.value: wordings})  # type: ignore[arg-type]
+        return replace(prompt, forms=(form,))
+
+    def extended(self, prompt: Prompt, front: str, behind: str = "") -> Prompt:
+        """Return the prompt with more words at the front and behind the text, in every wording."""
+        form = prompt.forms[0]
+        for role in self.roles:
+            wordings = []
+            for template in form.templates(role):
+                shape = self._shape(prompt.name, role, template)
+                before = f"{front} {shape['before']}" if front else shape["before"]
+                after = f" {behind}{shape['after']}" if behind else shape["after"]
+                wordings.append(replace(template, text=_filled(shape, before, after)))
+            form = replace(form, **{role.value: tuple(wordings)})  # type: ignore[arg-type]
         return replace(prompt, forms=(form,))
 
     def empty(self) -> Prompt:
@@ -134,3 +151,7 @@ class Space:
 def key_of(prompt: Prompt) -> str:
     """Return what stands for everything that a prompt does: its vectors and how they are fused."""
     return f"{prompt.hash}/{prompt.fusion}" if prompt.fusion else prompt.hash
+
+
+def _filled(shape: re.Match[str], before: str, after: str) -> str:
+    return f"{shape['head']}{before}{shape['text']}{after}{shape['tail']}"
