@@ -189,7 +189,11 @@ def select(
         replace(measure_gain(proposal, sample.query_ids, (row, base), rules, sample.units), p=p)
         for proposal, row, p in zip(candidates, rows, adjusted, strict=True)
     ]
-    order = sorted(range(len(gains)), key=lambda at: (gains[at].p, -gains[at].gain, at))
+    # Of those that are surely better the best; else what is surest.
+    order = sorted(
+        range(len(gains)),
+        key=lambda at: (max(gains[at].p, rules.alpha), -gains[at].gain, at),
+    )
     above = [at for at in order if gains[at].gain > 0]
     words = next((at for at in above if candidates[at].prompted), None)
     plain = next((at for at in above if not candidates[at].prompted), None)
