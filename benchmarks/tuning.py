@@ -33,6 +33,7 @@ MODELS = {
     "bundled": "",
     "minilm": f"--embedder {shlex.quote(f'sbert:{MINILM}')} --channels dense,bm25",
     "smollm2": "--model smollm2",
+    "promptreps": "--model smollm2 --prompt promptreps",
 }
 CHANNELS = {"all": None, "dense": ["dense"]}
 
