@@ -30,7 +30,8 @@ from tuning.proposers.gradients import GradientModel
 from tuning.proposers.llm import Llm
 from tuning.proposers.pg import Policy
 from tuning.proposers.prune import Prune
-from tuning.proposers.soft import Soft, SoftOptions
+from tuning.proposers.soft import Soft
+from tuning.proposers.soft_vectors import SoftOptions
 from tuning.proposers.tokens import Tokens
 from tuning.proposers.vocabulary import Vocabulary
 from tuning.search.budget import Budget

@@ -216,6 +216,32 @@ def inner_encoder(encoder: Encoder) -> Encoder:
 
 
 @runtime_checkable
+class MapsQueries(Protocol):
+    """An encoder that maps the dense rows of queries once they have been read."""
+
+    @property
+    def before_map(self) -> Encoder:
+        """An encoder that reads the same and does not map, the same object each time."""
+        ...
+
+    def map_rows(self, rows: Representation) -> Representation:
+        """Map dense rows as they are compared with documents, whatever was done to them before."""
+        ...
+
+
+def before_map(encoder: Encoder) -> Encoder:
+    """Return what reads queries for an encoder that maps their rows, else the encoder."""
+    return encoder.before_map if isinstance(encoder, MapsQueries) else encoder
+
+
+def map_rows(encoder: Encoder, rows: Representation, kind: str) -> Representation:
+    """Map rows of queries if the encoder does and a channel of their kind, "dense", is searched."""
+    if kind == "dense" and isinstance(encoder, MapsQueries):
+        return encoder.map_rows(rows)
+    return rows
+
+
+@runtime_checkable
 class Counted(Protocol):
     """An encoder that tells what it did to the texts it was given."""
 

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +12,7 @@ from scipy.sparse import vstack
 
 from embedder.types import Representation, Role
 from index.base import NO_ROW, Hits
-from index.channels.dense import DenseChannel
+from index.channels.dense import FLAT, DenseChannel
 from index.channels.inverted import InvertedChannel
 from index.channels.post_fit import PostFit
 from index.channels.postings import Postings
@@ -77,6 +77,35 @@ class ChannelRows:
         other = copy(self)
         other._fit = fit
         return other
+
+    def post_processed(self, fit: PostFit, queries: Sequence[str]) -> "ChannelRows":
+        """Return dense rows as post-processing changes them, in memory, searched one by one.
+
+        Args:
+            fit: of rows as they were read, which these are.
+            queries: pseudo-queries that it was made with.
+        """
+        other, queries = copy(self), tuple(queries)
+        other.spec = replace(
+            self.spec, post=fit, pseudo_queries=queries, dim=fit.width, factory=FLAT
+        )
+        other._fit = fit
+        other._parts = [
+            replace(part, content=DenseChannel(fit.change(part.content.vectors, Role.DOCUMENT)))
+            for part in self._parts
+            if isinstance(part.content, DenseChannel)
+        ]
+        other._searched = _searched(other.spec, other._parts, self.starts)
+        return other
+
+    def live_rows(self) -> NDArray[np.int64]:
+        """Return the numbers of the rows whose documents are not deleted, ascending."""
+        live = [
+            np.arange(part.content.rows) if part.live is None else part.live.nonzero()[0]
+            for part in self._parts
+        ]
+        places = zip(live, self.starts, strict=False)
+        return np.concatenate([np.zeros(0, np.int64), *(rows + start for rows, start in places)])
 
     def search(self, queries: Representation, k: int) -> Hits:
         """Return the best rows; enough of them for k distinct documents, see `Index.search`."""

@@ -10,6 +10,7 @@ cache/            encoded texts of a build that is under way
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
@@ -103,6 +104,13 @@ class Index:
         other._channels = self._channels | changed
         return other
 
+    def with_channel(self, rows: ChannelRows) -> "Index":
+        """Return the same generation with other rows of a channel, e.g. changed ones."""
+        other, name = copy(self), rows.spec.name
+        other._channels = self._channels | {name: rows}
+        other.manifest = replace(self.manifest, channels=self.channels | {name: rows.spec})
+        return other
+
     @property
     def generation(self) -> int:
         """Number of the commit that is read."""
@@ -136,8 +144,7 @@ class Index:
     @property
     def bytes(self) -> int:
         """Size on disk of this generation."""
-        records = (record.files.values() for record in self.manifest.segments)
-        return sum(file.bytes for files in records for file in files)
+        return sum(file.bytes for one in self.manifest.segments for file in one.files.values())
 
     @property
     def unfinished(self) -> Ingest | None:

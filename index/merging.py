@@ -1,6 +1,6 @@
 """Copy the live part of a segment into a new one: documents, passages and rows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from scipy.sparse import csr_matrix
 
 from embedder.types import Representation
 from index.channels.dense import DenseChannel
+from index.channels.post_fit import PostFit
 from index.manifest import ChannelSpec, Manifest
 from index.segment import Segment, SegmentRows
 from index.segment_builder import SegmentBuilder
@@ -18,19 +19,27 @@ from index.segment_record import SegmentRecord
 _BLOCK = 4096  # passages whose vectors are copied at a time: a segment may exceed memory
 
 
-def merge_segments(folder: Path, manifest: Manifest, builder: SegmentBuilder) -> SegmentRecord:
+def merge_segments(
+    folder: Path,
+    manifest: Manifest,
+    builder: SegmentBuilder,
+    fits: Mapping[str, tuple[PostFit, Sequence[str]]],
+) -> SegmentRecord:
     """Write the live documents of all segments into one, or nothing.
 
     Args:
         folder: of all segments.
         manifest: which segments, with which channels.
         builder: of the new segment; abandoned where that fails.
+        fits: dense channel -> how its rows are changed on the way, and by which pseudo-queries.
     """
     try:
         for record in manifest.segments:
             segment = Segment.open(folder / record.name, record, manifest.channels)
             with closing(segment):
                 append_live(segment, builder, manifest.channels)
+        for name, (fit, queries) in fits.items():
+            builder.post_process(name, fit, queries)
         return builder.finish()
     except BaseException:
         builder.abandon()

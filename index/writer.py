@@ -1,6 +1,6 @@
 """IndexWriter: the one who changes an index: segments, deletions, merges, commits, garbage."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +10,7 @@ import numpy as np
 
 from embedder.files.durable import flush, is_partial, remove_leftovers, replacing
 from embedder.files.name_lists import first_repeated
+from index.channels.post_fit import PostFit
 from index.folder import SEGMENTS
 from index.garbage import remove_cache, remove_unnamed
 from index.manifest import ChannelSpec, Ingest, Manifest, Passages
@@ -134,11 +135,15 @@ class IndexWriter:
             if ordinals:
                 self._documents[name] = documents.without(ordinals)
 
-    def merge(self) -> None:
+    def merge(self, fits: Mapping[str, tuple[PostFit, Sequence[str]]] | None = None) -> None:
         """Stage one segment of all live documents in place of all segments.
 
         Searching it gives what a new index of those documents would give. The old segments stay
         on disk for whoever opens the last commit, until `compact`.
+
+        Args:
+            fits: dense channel whose rows are as they were read -> how they are changed on the
+                way, and by which pseudo-queries.
 
         Raises:
             OSError: the disk is full or cannot be read.
@@ -148,9 +153,9 @@ class IndexWriter:
             self._stage_tombstones()
             refuse_damage(self.path / SEGMENTS, self._staged.segments)
             builder = SegmentBuilder(self._segment_folder(), self._staged.channels, lambda ids: ())
-            record = merge_segments(self.path / SEGMENTS, self._staged, builder)
+            record = merge_segments(self.path / SEGMENTS, self._staged, builder, fits or {})
             self._forget_documents()
-            emptied = replace(self._staged, segments=())
+            emptied = replace(self._staged, segments=(), channels=builder.channels)
             self._staged = emptied.with_segment(record) if record.documents else emptied
 
     def record(self, ingest: Ingest | None) -> None:

@@ -1,15 +1,22 @@
-"""Post-processing while an index is made: the first segment is the sample, all rows are changed."""
+"""Post-processing while an index is made: the first segment is the sample, all rows are changed.
+
+Rows that are held as they were read can be changed where they lie: no document is read again.
+"""
 
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 
+from embedder.encoders.specs import post_rules_of
 from embedder.prompts.method_rules import MIN_SAMPLE, PostRules
-from embedder.types import Encoder, Float32Array, Representation, Role
+from embedder.types import Encoder, Float32Array, Representation, Role, before_map
+from index.folder import Index
 from index.segment_builder import SegmentBuilder
 from index.writer import IndexWriter
 from retrieval.named_texts import encode_named
-from retrieval.post_fitting import RowSample, check_components, fit_post
+from retrieval.passages import passage_text, spans
+from retrieval.post_fitting import RowSample, check_components, check_count, fit_post
 from retrieval.pseudo_queries import TextSample
 
 
@@ -89,3 +96,73 @@ class PostProcessing:
     def _count(self, before: Float32Array | None, after: Float32Array | None) -> None:
         if before is not None and after is not None:  # else the builder refuses the rows
             self.counts["nothing_left"] += int(before.any(axis=1).sum() - after.any(axis=1).sum())
+
+
+class HeldSample:
+    """Texts drawn from an index, with pseudo-queries cut from them.
+
+    Args:
+        index: opened.
+        channel: a dense one.
+        rules: how many texts, and which.
+
+    Attributes:
+        queries: pseudo-queries.
+
+    Raises:
+        ValueError: rows are post-processed already, a text has several rows, or there are too few.
+    """
+
+    def __init__(self, index: Index, channel: str, rules: PostRules) -> None:
+        if index.channels[channel].post is not None:
+            raise ValueError(
+                f"rows of channel {channel!r} are post-processed, so that what was read is not "
+                "known; `lastword merge --refit` reads the documents again"
+            )
+        sample = TextSample(rules)
+        sample.add(_texts(index))
+        rows = index.channel_rows(channel).live_rows()
+        if len(rows) != sample.seen:
+            raise ValueError(
+                f"post-processing needs one row per text; channel {channel!r} has {len(rows)} of "
+                f"{sample.seen}"
+            )
+        check_count(len(sample.numbers))
+        read = index.channel_rows(channel).read(rows[sample.numbers]).dense
+        assert read is not None, channel
+        self._documents, self.queries = read, sample.queries()
+
+    def read(self, encoder: Encoder) -> RowSample:
+        """Encode the pseudo-queries; rules of the same sample can be fitted to what is returned."""
+        names = [f"pseudo-query {number}" for number in range(1, len(self.queries) + 1)]
+        queries = encode_named(before_map(encoder), self.queries, Role.QUERY, names).dense
+        assert queries is not None, "documents have dense rows"
+        return RowSample(self._documents, queries)
+
+
+def change_held_rows(writer: IndexWriter, channel: str, encoder: Encoder) -> None:
+    """Stage an index of one segment, its dense rows changed as the [post] of a prompt says.
+
+    They are changed as they lie there: no document is read again. The index then is what its
+    documents would give with that prompt; of more than one segment, the fit is to all of them.
+
+    Args:
+        writer: holds the index, whose last commit is changed.
+        channel: a dense one.
+        encoder: of the prompt, which words queries as they will be searched by.
+
+    Raises:
+        ValueError: rows are post-processed already, or the prompt has no [post].
+    """
+    rules = post_rules_of(encoder)
+    if rules is None:
+        raise ValueError("the prompt has no [post]: there is nothing to change rows by")
+    with Index.open(writer.path) as index:
+        sample = HeldSample(index, channel, rules)
+    writer.merge({channel: (fit_post(sample.read(encoder), rules), sample.queries)})
+
+
+def _texts(index: Index) -> Iterator[str]:
+    for document in index.stream():
+        for span in spans(document.text, index.passages):
+            yield passage_text(document, span)

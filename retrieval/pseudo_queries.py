@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from embedder.prompts.method_rules import PostRules
 from embedder.text.reservoir import Reservoir
-from embedder.types import Encoder, Role
+from embedder.types import Encoder, Role, before_map
 from index.channels.post_fit import PostFit
 from index.manifest import ChannelSpec
 from retrieval.named_texts import encode_named
@@ -61,9 +61,13 @@ def cut_query(text: str, source: random.Random) -> str:
 
 
 def needs_query_mean(spec: ChannelSpec, encoder: Encoder) -> bool:
-    """Tell whether an encoder's queries have another mean than a channel's post-processing."""
+    """Tell whether an encoder's queries have another mean than a channel's post-processing.
+
+    A map of rows acts after it, so that it changes no mean.
+    """
     centred = spec.post is not None and bool(spec.post.means.any())
-    return centred and not spec.words_queries_as(encoder.fingerprint)
+    read = (encoder.fingerprint, before_map(encoder).fingerprint)
+    return centred and not any(map(spec.words_queries_as, read))
 
 
 def read_query_fit(spec: ChannelSpec, encoder: Encoder) -> PostFit | None:
@@ -78,6 +82,7 @@ def read_query_fit(spec: ChannelSpec, encoder: Encoder) -> PostFit | None:
     fit, queries = spec.post, spec.pseudo_queries
     if fit is None or not needs_query_mean(spec, encoder):
         return fit
+    encoder = before_map(encoder)
     known = _READ.setdefault(fit, {})
     if encoder.fingerprint not in known and queries:
         names = [f"pseudo-query {number}" for number in range(1, len(queries) + 1)]

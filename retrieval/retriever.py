@@ -12,7 +12,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from embedder.arguments import check_count, check_kind, check_text
-from embedder.types import Encoder, Representation
+from embedder.types import Encoder, Representation, before_map, map_rows
 from index.folder import Index
 from retrieval.explain import Explanation, SearchedQuery
 from retrieval.feedback.expand import expand_channels
@@ -240,11 +240,13 @@ class Retriever:
 
     def _encoded(self, queries: Mapping[str, str], seconds: Seconds) -> dict[str, Representation]:
         """Encode queries once per encoder; return the rows that channels are searched by."""
-        encoders = self.encoders | encoders_of(self.outside)
-        encoded = encode_queries(encoders, queries, partial(timed, seconds))
+        readers = {name: before_map(encoder) for name, encoder in self.encoders.items()}
+        readers |= encoders_of(self.outside)
+        encoded = encode_queries(readers, queries, partial(timed, seconds))
         index = self._preparing_index
-        for name in self.encoders:
-            encoded[name] = index.channel_rows(name).prepare(encoded[name])
+        for name, encoder in self.encoders.items():
+            rows = index.channel_rows(name).prepare(encoded[name])
+            encoded[name] = map_rows(encoder, rows, index.channels[name].kind)
         return encoded
 
     def _expanded(

@@ -1,6 +1,6 @@
 """Which proposers a search uses: those that are named, or those that suit the model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -8,7 +8,8 @@ from embedder.encoders.llm import LLMEncoder
 from embedder.models.chat_client import open_chat
 from embedder.types import Role
 from index.folder import Index
-from tuning.objectives.document_vectors import IndexRows
+from tuning.objectives.document_vectors import DENSE, IndexRows, QueryRows
+from tuning.objectives.index_objective import IndexObjective
 from tuning.objectives.judged_queries import JudgedQueries
 from tuning.options import AUTO
 from tuning.proposers.baselines import Baselines
@@ -19,6 +20,7 @@ from tuning.proposers.llm import Llm
 from tuning.proposers.pg import Policy
 from tuning.proposers.prune import Prune
 from tuning.proposers.soft import Soft
+from tuning.proposers.soft_vectors import SoftOptions
 from tuning.proposers.tokens import Tokens
 from tuning.proposers.vocabulary import Vocabulary
 from tuning.search.space import Space
@@ -37,6 +39,8 @@ class ProposerMaterial:
         data: queries and judgements.
         space: what may be changed.
         folder: where files of vectors go.
+        objective: searches the index; None where there is nothing to make baselines of.
+        soft: how soft tokens learn.
     """
 
     index: Index
@@ -44,6 +48,15 @@ class ProposerMaterial:
     data: JudgedQueries
     space: Space
     folder: Path
+    objective: IndexObjective | None = None
+    soft: SoftOptions = field(default_factory=SoftOptions)
+
+    @property
+    def query_rows(self) -> QueryRows | None:
+        """Dense rows of queries under the default prompt; None where none are searched."""
+        if self.objective is None or self.objective.dense is None:
+            return None
+        return QueryRows(self.objective, self.space.default)
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -75,6 +88,12 @@ class ProposerMaterial:
         Raises:
             ValueError: there is no dense channel, or the prompt is not read at its last token.
         """
+        spec = self.index.channels.get(DENSE)
+        if spec is not None and spec.post:
+            raise ValueError(
+                f"{self.index.path} post-processes its dense rows, and gradients do not go "
+                "through that"
+            )
         return GradientModel(self.language_model, IndexRows(self.index, self.data))
 
     @property
@@ -121,11 +140,9 @@ def choose_proposers(
         names += ["grad", "soft"] if material.has_gradients else []
     if names != ["evolve"] and not material.space.roles:
         raise ValueError("only evolve tunes rules of reading alone: proposer evolve")
-    makers: dict[str, MakeProposer] = {}
-    if material.has_gradients:
-        makers["baselines"] = partial(
-            Baselines, gradients=material.gradients, folder=material.folder
-        )
+    makers: dict[str, MakeProposer] = {
+        "baselines": partial(Baselines, source=material.query_rows, folder=material.folder)
+    }
     return makers | {name: _maker(name, material, chat_model) for name in names}
 
 
@@ -153,4 +170,5 @@ def _maker(name: str, material: ProposerMaterial, chat_model: str) -> MakePropos
                 gradients=material.gradients,
                 vocabulary=material.vocabulary,
                 folder=material.folder,
+                options=material.soft,
             )

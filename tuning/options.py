@@ -21,6 +21,10 @@ class TuningOptions:
         seed: of everything that is drawn.
         alpha: level of the tests by which a prompt is accepted.
         min_effect: smallest gain that is worth a change.
+        soft_tokens: vectors that the proposer "soft" learns.
+        soft_form: "direct", "residual", "low_rank" or "mixture": what they are computed from.
+        soft_place: "after" the text, or "before" everything.
+        soft_epochs: most passes of its training over the queries.
     """
 
     budget: str = "2M-tokens"
@@ -32,6 +36,10 @@ class TuningOptions:
     seed: int = 0
     alpha: float = 0.05
     min_effect: float = 0.0
+    soft_tokens: int = 4
+    soft_form: str = "direct"
+    soft_place: str = "after"
+    soft_epochs: int = 10
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -4,13 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from embedder.encoders.adapted import QueryAdapter
 from embedder.encoders.specs import NO_SPEC, LLMSpec, RemoteSpec, SbertSpec, from_json, to_json
 from embedder.files.durable import replace_file
 from embedder.files.json_file import write_json
 from embedder.prompts.files import format_prompt
 from embedder.prompts.prompt import Prompt
+from embedder.prompts.query_adapter import QueryAdapter
 from index.writer import IndexWriter
+from retrieval.post_processing import change_held_rows
 from retrieval.pseudo_queries import read_query_fit
 from tuning.report import TuningFacts, page
 from tuning.search.result import CHANGE, TuningOutcome
@@ -18,6 +19,10 @@ from tuning.setup import TuningSetup
 
 PROMPT_FILE, REPORT, OUTCOME = "tuned.toml", "report.html", "outcome.json"
 JOURNAL = "journal.jsonl"
+HELD_ROWS = (
+    "the dense rows, of those that are held: no document is read again; the same lastword tune "
+    "command with --apply changes them"
+)
 
 
 def write_outcome(
@@ -67,6 +72,8 @@ def describe_rebuild(setup: TuningSetup, prompt: Prompt) -> str:
     default, form = setup.space.default.forms[0].document, prompt.forms[0].document
     if form != default or prompt.reading != setup.space.default.reading:
         return "all documents: they would be other vectors; run lastword index with the new prompt"
+    if prompt.post != setup.space.default.post:
+        return HELD_ROWS
     return "nothing: only queries are read differently"
 
 
@@ -77,7 +84,8 @@ def apply_prompt(path: Path, setup: TuningSetup, prompt: Prompt, free: bool) -> 
         ValueError: the index does not allow it, or its documents would have to be read again.
     """
     rebuild = describe_rebuild(setup, prompt)
-    if not rebuild.startswith("nothing"):
+    changes_rows = rebuild == HELD_ROWS
+    if not (changes_rows or rebuild.startswith("nothing")):
         raise ValueError(
             f"the prompt cannot be written into {path}; it needs a new index: {rebuild}"
         )
@@ -86,23 +94,27 @@ def apply_prompt(path: Path, setup: TuningSetup, prompt: Prompt, free: bool) -> 
     encoder = setup.objective.encoder(prompt)
     model = setup.encoder.spec and setup.encoder.spec.model
     with IndexWriter(path) as writer:
-        if free:
-            writer.free_query_prompt()
-        for name, spec in writer.staged.channels.items():
+        writer.free_query_prompt()  # until each channel says whether it is
+        for name, spec in writer.manifest.channels.items():
+            allowed = free or spec.query_prompt_free
             stored = from_json(spec.recipe, name) if spec.recipe != NO_SPEC else None
             if isinstance(stored, LLMSpec | SbertSpec | RemoteSpec) and (
                 name in setup.objective.tuned or model in (None, stored.model)
             ):
-                if not (spec.query_prompt_free or free):
+                alike = changes_rows and spec.words_queries_as(encoder.fingerprint)
+                if not (allowed or alike):
                     raise ValueError(
                         f"{path} was made without --free-query-prompt, so its query prompt stays; "
                         "give --free-query-prompt beside --apply to allow it from now on"
                     )
                 recipe = to_json(replace(stored, prompt=prompt))
-                post = read_query_fit(spec, encoder)
-                writer.read_queries_by(
-                    replace(spec, fingerprint=encoder.fingerprint, recipe=recipe, post=post)
-                )
+                post = spec.post if changes_rows else read_query_fit(spec, encoder)
+                spec = replace(spec, fingerprint=encoder.fingerprint, recipe=recipe, post=post)
+            writer.read_queries_by(replace(spec, query_prompt_free=allowed))
         if prompt.fusion != setup.space.default.fusion:
             writer.fuse_by(prompt.fusion)
+        if changes_rows and setup.objective.dense:
+            change_held_rows(writer, setup.objective.dense, encoder)
         writer.commit()
+        if changes_rows:
+            writer.compact()

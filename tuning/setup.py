@@ -12,6 +12,7 @@ from embedder.encoders.load import own_prompt
 from embedder.encoders.sbert import SbertEncoder
 from embedder.encoders.specs import LLMSpec, specs_of
 from embedder.files.content_hash import content_hash
+from embedder.files.typed_values import fill_value
 from embedder.models.chat_client import check_chat
 from embedder.prompts.files import load_prompt, prompt_library
 from embedder.prompts.prompt import Prompt
@@ -39,6 +40,7 @@ from tuning.objectives.prompt_encoder import (
     with_prompt,
 )
 from tuning.options import AUTO, TuningOptions
+from tuning.proposers.soft_vectors import AdapterForm, SoftOptions, SoftPlace
 from tuning.search.budget import Budget
 from tuning.search.space import Space, key_of
 from tuning.search.split import check_decidable
@@ -154,7 +156,13 @@ def prepare_tuning(
     objective = IndexObjective(
         index, encoders, data, partial(with_prompt, encoder), settings=settings
     )
-    material = ProposerMaterial(index, model, data, space, folder / "vectors")
+    soft = SoftOptions(
+        vectors=options.soft_tokens,
+        form=fill_value(AdapterForm, options.soft_form, "soft-form"),
+        place=fill_value(SoftPlace, options.soft_place, "soft-place"),
+        epochs=options.soft_epochs,
+    )
+    material = ProposerMaterial(index, model, data, space, folder / "vectors", objective, soft)
     task = TuningTask(
         objective,
         data.relevant,

@@ -21,7 +21,7 @@ from embedder.models.digests import backend_digest, tokenizer_digest, weights_di
 from embedder.models.loading import LLMOptions
 from embedder.progress import tell_encoded
 from embedder.prompts.prompt import Prompt
-from embedder.text_encoder import TextEncoder
+from embedder.prompts.query_adapter import MappingEncoder
 from embedder.types import Representation, Role, fingerprint_of, list_texts
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 BATCH = 32
 
 
-class SbertEncoder(TextEncoder):
+class SbertEncoder(MappingEncoder):
     """A SentenceTransformer (dense) or SparseEncoder (sparse) model by name or folder.
 
     Queries and documents go through the model's own `encode_query` and `encode_document`, with
@@ -73,6 +73,7 @@ class SbertEncoder(TextEncoder):
             text_specials="control" if self._acting else "text",
             **({"post": asdict(prompt.post)} if prompt and prompt.post else {}),
             **variant.changes,
+            **self.map_facts,
         )
 
     @staticmethod
@@ -108,7 +109,8 @@ class SbertEncoder(TextEncoder):
         """Encode texts in order."""
         role, texts = Role(role), list_texts(texts)
         with lock_of(self.model):  # its tokenizer keeps how it was called last
-            return self._encode(texts, role)
+            rows = self._encode(texts, role)
+        return self.map_rows(rows) if role is Role.QUERY else rows
 
     def _encode(self, texts: list[str], role: Role) -> Representation:
         if self._acting:

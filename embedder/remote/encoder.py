@@ -17,6 +17,7 @@ from embedder.checkpoints.variant import ModelVariant
 from embedder.locks import lock_of
 from embedder.progress import tell_encoded
 from embedder.prompts.prompt import Prompt
+from embedder.prompts.query_adapter import MappingEncoder
 from embedder.remote.answers import COLUMNS, FaultyRowError, ServerRows, sparse_rows
 from embedder.remote.http_client import (
     TOO_LARGE,
@@ -32,7 +33,6 @@ from embedder.remote.spec import RemoteSpec
 from embedder.remote.tei import KEYS as TEI_KEYS
 from embedder.remote.tei import TeiServer
 from embedder.remote.wording import plain_wordings
-from embedder.text_encoder import TextEncoder
 from embedder.types import (
     RefusedTextError,
     Representation,
@@ -69,7 +69,7 @@ class _TextGroup:
         )
 
 
-class RemoteEncoder(TextEncoder):
+class RemoteEncoder(MappingEncoder):
     """The dense or sparse rows that a server computes.
 
     An empty text has a row of zeros, or without terms, and is not sent: servers refuse it. A text
@@ -107,6 +107,7 @@ class RemoteEncoder(TextEncoder):
             width=self._width,
             wordings=wordings,
             **self._variant.facts,
+            **self.map_facts,
         )
 
     @staticmethod
@@ -163,7 +164,8 @@ class RemoteEncoder(TextEncoder):
         rows = np.zeros((len(texts), self._width), np.float32)
         if places:
             rows[places] = self._kept(parts, places)
-        return Representation(rows, None, owner)
+        read = Representation(rows, None, owner)
+        return self.map_rows(read) if role is Role.QUERY else read
 
     def term_names(self, terms: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
         """Ask the server what its columns are called."""

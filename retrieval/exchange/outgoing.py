@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from embedder.progress import Progress
-from embedder.types import Encoder, Representation, Role
+from embedder.types import Encoder, Representation, Role, before_map, map_rows
 from index.documents import Document
 from index.folder import Index, UnknownDocumentError
 from index.live_rows import DocumentBlock, LivePostings, live_blocks
@@ -115,10 +115,11 @@ class Outgoing:
         texts = self.options.queries
         encoder, spec = self.encoder(channel), self.index.channels[channel]
         names = [f"query {name!r}" for name in texts]
-        rows = encode_named(encoder, list(texts.values()), Role.QUERY, names)
+        rows = encode_named(before_map(encoder), list(texts.values()), Role.QUERY, names)
         fit = read_query_fit(spec, encoder)
         if fit is not None:
             rows = fit.change_rows(rows, Role.QUERY)
+        rows = map_rows(encoder, rows, spec.kind)
         kept = rows.dense if spec.kind == "dense" else None
         return Representation(kept, None if kept is not None else rows.sparse, rows.owner)
 

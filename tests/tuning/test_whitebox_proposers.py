@@ -1,28 +1,33 @@
 """Proposers that see gradients find what was planted, and what they save is what is used."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from embedder.encoders.adapted import AdaptedEncoder, QueryAdapter, encoder_of
+from embedder.encoders.adapted import AdaptedEncoder, encoder_of
 from embedder.encoders.llm import LLMEncoder
 from embedder.models.loading import LLMOptions
 from embedder.prompts.files import format_prompt, load_prompt
 from embedder.prompts.prompt import Prompt
+from embedder.prompts.query_adapter import QueryAdapter
+from embedder.prompts.template import Template
 from embedder.types import Role
 from tests.planted import PlantedObjective, plain_prompt
 from tuning.proposers import grad, soft
 from tuning.proposers.gradients import GradientModel
+from tuning.proposers.soft_vectors import SoftOptions
 from tuning.proposers.vocabulary import Vocabulary
-from tuning.search.budget import Budget
+from tuning.search.budget import Budget, Cost
 from tuning.search.journal import Journal
 from tuning.search.pipeline import tune
 from tuning.search.result import CHANGE
-from tuning.search.types import MakeProposer, Rules, TuningTask
+from tuning.search.types import MakeProposer, ProposerContext, Rules, TuningTask
 
 FORMS = ("direct", "residual", "low_rank", "mixture")
 
@@ -34,7 +39,7 @@ def makers(
         LLMEncoder(objective.backbone, plain_prompt(), LLMOptions()), objective
     )
     words = Vocabulary.of(objective.backbone)
-    options = soft.SoftOptions(form=form, epochs=20, rate=0.2)  # type: ignore[arg-type]
+    options = SoftOptions(form=form, epochs=20, rate=0.2)  # type: ignore[arg-type]
     return {
         "grad": partial(grad.Gradient, gradients=gradients, vocabulary=words),
         "soft": partial(
@@ -125,6 +130,65 @@ def test_soft_tokens_that_are_words_equal_words(tmp_path: Path) -> None:
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
     documents = encoder.encode(texts, Role.DOCUMENT).dense
     np.testing.assert_array_equal(documents, encoder.inner.encode(texts, Role.DOCUMENT).dense)
+
+
+def test_soft_tokens_after_the_text_that_are_words_equal_words(tmp_path: Path) -> None:
+    """Queries of unlike length in one batch: each has them where its own text ends."""
+    objective = PlantedObjective(0, queries=8)
+    table = objective.backbone.model.get_input_embeddings().weight.detach().numpy()
+    ids = objective.backbone.tokenizer("amber kelp", add_special_tokens=False).input_ids
+    encoder = adapted(tmp_path, QueryAdapter(after=table[ids][None].copy()))
+    texts = ["onyx", "reef sable umber", "kelp kelp"]
+    form = replace(plain_prompt().forms[0], query=(Template("{text} amber kelp :"),))
+    worded = replace(plain_prompt(), forms=(form,))
+    expected = LLMEncoder(objective.backbone, worded, LLMOptions()).encode(texts, Role.QUERY).dense
+    vectors = encoder.encode(texts, Role.QUERY).dense
+    assert vectors is not None and expected is not None
+    np.testing.assert_allclose(vectors, expected, atol=1e-5)
+    with pytest.raises(ValueError, match="expected soft or after"):
+        QueryAdapter(soft=table[ids][None].copy(), after=table[ids][None].copy())
+
+
+def context_of(objective: PlantedObjective, answers: dict[str, frozenset[str]]) -> ProposerContext:
+    def once(kind: str, key: Any, cost: Cost, work: Any) -> Any:  # noqa: ANN401
+        return work()
+
+    def absent(prompt: Prompt, query_ids: Sequence[str]) -> Any:  # noqa: ANN401
+        raise AssertionError("scores are told")
+
+    ids = tuple(objective.texts)
+    return ProposerContext(objective.space, 0, ids, once, absent, absent, answers)
+
+
+@pytest.mark.parametrize("name", ["grad", "soft"])
+def test_nothing_is_learned_from_answers_that_others_share(name: str, tmp_path: Path) -> None:
+    objective = PlantedObjective(0, queries=24)
+    proposer = makers(objective, tmp_path)[name](context_of(objective, {}))
+    assert proposer.ask(4) == []
+    assert "0 queries of SEARCH have an answer" in proposer.remarks[0]  # type: ignore[attr-defined]
+
+
+def test_training_ends_where_held_out_queries_are_served_no_better(tmp_path: Path) -> None:
+    """Answers drawn at random teach nothing: no epoch is proposed, and the report says so."""
+    objective = PlantedObjective(0, queries=24)
+    objective.vectors = objective.vectors[np.random.default_rng(0).permutation(168)]
+    proposer = makers(objective, tmp_path)["soft"](context_of(objective, objective.relevant))
+    assert proposer.ask(4) == []
+    assert "no epoch served" in proposer.remarks[0]  # type: ignore[attr-defined]
+
+
+def test_words_that_are_cut_otherwise_are_not_proposed(tmp_path: Path) -> None:
+    """Prompts are deployed as text: what its text is not cut into again is no candidate."""
+    objective = PlantedObjective(0, queries=24)
+    gradients = GradientModel(
+        LLMEncoder(objective.backbone, plain_prompt(), LLMOptions()), objective
+    )
+    known = Vocabulary.of(objective.backbone)
+    strange = Vocabulary((*known.words[:5], *(f"{word}x" for word in known.words[5:])), known.rows)
+    proposer = grad.Gradient(context_of(objective, objective.relevant), gradients, strange)
+    proposals = proposer.ask(4)
+    words = {proposal.prompt.forms[0].query[0].text.split()[0] for proposal in proposals}
+    assert words and words <= set(known.words[:5])
 
 
 def test_a_batch_of_one_equals_a_batch_of_many(tmp_path: Path) -> None:

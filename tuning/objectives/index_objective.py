@@ -10,6 +10,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.encoders.specs import post_rules_of
 from embedder.prompts.prompt import Prompt
 from embedder.types import Encoder
 from eval.fusion.sweep import Setting
@@ -21,6 +22,7 @@ from retrieval.retriever import Retriever
 from retrieval.run import Run, ranked
 from tuning.objectives.corpus_card import typical_documents
 from tuning.objectives.judged_queries import JudgedQueries
+from tuning.objectives.post_rows import PostRows
 from tuning.objectives.prompt_encoder import PromptEncoder, fed_tokens, tuned_channels
 from tuning.objectives.swept_scores import SweptScores
 from tuning.search.budget import Cost
@@ -41,6 +43,7 @@ class IndexObjective:
         data: queries and judgements.
         channels: searched and fused, in this order.
         tuned: those of the channels that are read by the model whose prompt is tuned.
+        dense: the one of them that holds dense rows; None where there is none.
         encoder: prompt -> encoder; the last ones are kept.
         depth: documents of each channel that are fused.
         settings: fusions that are tuned, by the text that prompts name them by.
@@ -73,6 +76,10 @@ class IndexObjective:
         self.settings = dict(settings or {})
         self._encoders = dict(encoders)
         self._swept = SweptScores(self.settings, data)
+        dense = [name for name in self.tuned if index.channels[name].kind == "dense"]
+        self.dense = dense[0] if dense else None
+        own = post_rules_of(encoders[dense[0]]) if dense else None
+        self._post = PostRows(index, self.dense, own, self.encoder)
 
     def __call__(self, prompts: Sequence[Prompt], query_ids: Sequence[str]) -> Scores:
         """Return (prompts, queries) scores."""
@@ -94,15 +101,25 @@ class IndexObjective:
         Raises:
             ValueError: the documents of the index belong to another prompt.
         """
-        self.retriever(prompt, self.index)
+        self._check(prompt)
         return self.query_cost(prompt, query_ids)
+
+    def _check(self, prompt: Prompt) -> None:
+        """Refuse a prompt that the index cannot be searched by, without reading anything."""
+        self.retriever(self._post.unchanged(prompt), self.index)
 
     def preparation(self, prompt: Prompt) -> tuple[str, Cost]:
         """Return whose mean a prompt needs of pseudo-queries, and what reading those takes.
 
         Nothing where queries are worded as those that the index was post-processed with.
+
+        Raises:
+            ValueError: rows of the index cannot be post-processed as the prompt says.
         """
         encoder = self.encoder(prompt)
+        if self._post.changes(prompt):
+            key, reader, texts = self._post.preparation(prompt)
+            return key, Cost(tokens=fed_tokens(reader, texts))
         for spec in (self.index.channels[name] for name in self.tuned):
             if needs_query_mean(spec, encoder) and spec.pseudo_queries:
                 return encoder.fingerprint, Cost(tokens=fed_tokens(encoder, spec.pseudo_queries))
@@ -155,6 +172,8 @@ class IndexObjective:
             ValueError: the documents of the index belong to another prompt.
         """
         encoders = dict.fromkeys(self.tuned, self.encoder(prompt))
+        if index is self.index and self._post.changes(prompt):
+            index = self._post.index(prompt)
         return Retriever(index, encoders, depth=self.depth, any_query_prompt=True)
 
     def search(
@@ -214,10 +233,10 @@ class IndexObjective:
     def holds(self, prompt: Prompt) -> bool:
         """Tell whether the index holds the documents as a prompt would read them."""
         try:
-            self.retriever(prompt, self.index)
+            self._check(prompt)
         except ValueError:
             return False
-        return True
+        return not self._post.changes(prompt)
 
     def _failure(self, query: str, run: Run) -> Failure | None:
         judged = self.data.qrels[query]

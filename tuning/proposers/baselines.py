@@ -1,23 +1,72 @@
-"""What needs no prompt: maps of query vectors that are computed, and tried before any words.
+"""What needs no prompt: changes of rows that are computed, and tried before any words.
 
 If none of the words that are found is surely better than these, there is no use in the words.
+Maps of queries leave the index as it is. Post-processing, the [post] of a prompt, changes documents
+as well, whose rows are in the index: none is read again.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from embedder.encoders.adapted import QueryAdapter
-from embedder.types import Float32Array
-from tuning.proposers.gradients import GradientModel
+from embedder.prompts.method_rules import PostRules
+from embedder.prompts.query_adapter import QueryAdapter
+from embedder.types import Float32Array, Role
+from tuning.proposers.answer_pool import AnswerPool
+from tuning.proposers.query_maps import choose_strength, map_kinds
 from tuning.search.budget import Cost
 from tuning.search.types import Proposal, ProposerContext, Scored
 
-STEPS = (0.05, 0.1, 0.2, 0.5)  # of the way from queries to their answers
-SHRUNK = (0.5, 0.9)  # towards no whitening
-LEARNING, EPOCHS = 0.01, 40
+SKIPPED = "baselines that were skipped:"
+LEAST = 8  # queries whose answers may be learned from
+POST = (
+    ("whitened", PostRules()),
+    ("strongly whitened", PostRules(shrinkage=0.03)),
+    ("centred", PostRules(whiten=False)),
+)
+
+
+class DocumentRows(Protocol):
+    """Dense rows of documents, and which queries they answer."""
+
+    def within(self, answers: Mapping[str, frozenset[str]]) -> "DocumentRows":
+        """Look at these queries and answers only."""
+        ...
+
+    def sample(self, seed: int) -> dict[str, Float32Array]:
+        """Return rows of documents drawn at random, by id."""
+        ...
+
+    def pool(
+        self, query_ids: Sequence[str], rows: tuple[Float32Array, NDArray[np.int64]], seed: int
+    ) -> AnswerPool:
+        """Return queries with their answers among other documents."""
+        ...
+
+
+class QuerySource(Protocol):
+    """Reads queries under the default prompt."""
+
+    @property
+    def documents(self) -> DocumentRows:
+        """Rows of documents."""
+        ...
+
+    def tokens(self, query_ids: Sequence[str]) -> int:
+        """Count what reading queries takes."""
+        ...
+
+    def read(self, query_ids: Sequence[str]) -> tuple[Float32Array, NDArray[np.int64]]:
+        """Return (rows, dim) unit rows, and the place of the query of each."""
+        ...
+
+    def adapting(self, adapter: QueryAdapter) -> QueryAdapter:
+        """Return a map with whatever else the default prompt adapts."""
+        ...
 
 
 @dataclass(slots=True)
@@ -26,98 +75,82 @@ class Baselines:
 
     Attributes:
         context: what it works with.
-        gradients: reads queries, and knows the documents.
+        source: reads queries; None where no dense rows are searched.
         folder: where files of vectors go.
         name: "baselines".
+        remarks: what was not proposed, and why.
     """
 
     context: ProposerContext
-    gradients: GradientModel
+    source: QuerySource | None
     folder: Path
     name: str = "baselines"
+    remarks: list[str] = field(default_factory=list)
     _done: bool = False
 
     def ask(self, n: int) -> list[Proposal]:
-        """Read the queries of SEARCH once, and propose every map."""
+        """Read the queries of SEARCH once, and propose a map of each kind, and post-processing."""
         if self._done:
             return []
         self._done = True
-        cost = Cost(tokens=self.gradients.tokens(self.context.search, 0) // 2)
-        self.context.once("baselines", len(self.context.search), cost, lambda: None)
-        return [
-            Proposal(
-                replace(self.context.space.default, adapt=adapter.save(self.folder)),
-                self.name,
-                method,
-                prompted=False,
-            )
-            for method, adapter in self._maps()
-        ]
+        if self.source is None:
+            self.remarks.append(f"{SKIPPED} no dense rows are searched")
+            return []
+        return [*self._post(), *self._maps(self.source)]
 
     def tell(self, results: Sequence[Scored]) -> None:
         """Nothing is learned from scores."""
 
-    def _maps(self) -> Iterator[tuple[str, QueryAdapter]]:
-        queries = self._queries()
-        answers = [
-            self.gradients.documents.positives(query).mean(axis=0) for query in self.context.search
-        ]
-        way = np.mean(answers, axis=0) - queries.mean(axis=0)
-        for step in STEPS:
-            yield f"{step:g} of the way to the answers (residual)", _moved(step * way)
-        yield "learned offset", _moved(self._learned(queries))
-        rows = np.concatenate(
-            [self.gradients.documents.negatives(query) for query in self.context.search]
-        )
-        if (rows != rows[:1]).any():  # rows that are all alike have no directions to whiten
-            for shrunk in SHRUNK:
-                yield f"whitened, {shrunk:g} shrunk", whitening(rows, shrunk)
+    def _post(self) -> Iterator[Proposal]:
+        default = self.context.space.default
+        reason = ""
+        if default.post is not None:
+            reason = "rows of the index are post-processed already"
+        elif Role.DOCUMENT in self.context.space.roles:
+            reason = "documents are read anew; put [post] into the prompt that is tuned"
+        if reason:
+            self.remarks.append(f"{SKIPPED} post-processing: {reason}")
+            return
+        for title, rules in POST:
+            try:
+                prompt = replace(default, post=rules)
+            except ValueError as error:
+                self.remarks.append(f"{SKIPPED} post-processing: {' '.join(str(error).split())}")
+                return
+            how = f"documents and queries {title}"
+            yield Proposal(prompt, self.name, how, prompted=False)
 
-    def _queries(self) -> Float32Array:
-        import torch
-
-        ids, size = list(self.context.search), 64
-        with torch.no_grad():
-            parts = [
-                self.gradients.vectors(ids[at : at + size], None) for at in range(0, len(ids), size)
-            ]
-        return np.asarray(torch.cat(parts).cpu().numpy(), dtype=np.float32)
-
-    def _learned(self, queries: Float32Array) -> Float32Array:
-        """Learn one offset for all queries in output space (ConES, Chen et al., 2023)."""
-        import torch
-        from torch.nn.functional import normalize
-
-        rows = torch.from_numpy(queries)
-        offset = torch.zeros(queries.shape[1], requires_grad=True)
-        optimizer = torch.optim.Adam([offset], lr=LEARNING)
-        for _ in range(EPOCHS):
-            loss = self.gradients.loss(self.context.search, normalize(rows + offset, dim=1))
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-        return np.asarray(offset.detach().numpy(), dtype=np.float32)
-
-
-def whitening(rows: Float32Array, shrunk: float) -> QueryAdapter:
-    """Return the map of queries that scores as if queries and documents were whitened.
-
-    With y = W(x - mean), the inner product of two whitened rows is W'W(q - mean) . d less what is
-    the same for all documents; so documents stay as they are (Su et al., 2021, but for their
-    unit length afterwards).
-
-    Args:
-        rows: (n, dim) of documents.
-        shrunk: share of the identity, scaled, in the covariance; above 0.
-    """
-    mean = rows.mean(axis=0)
-    centred = (rows - mean).astype(np.float64)
-    covariance = centred.T @ centred / len(rows)
-    scale = np.trace(covariance) / len(covariance)
-    mixed = (1 - shrunk) * covariance + shrunk * scale * np.eye(len(covariance))
-    matrix = (scale * np.linalg.inv(mixed)).astype(np.float32)
-    return QueryAdapter(matrix=matrix, offset=(-matrix @ mean).astype(np.float32))
+    def _maps(self, source: QuerySource) -> Iterator[Proposal]:
+        answers = learnable(self.context)
+        if len(answers) < LEAST:
+            self.remarks.append(f"{SKIPPED} maps of queries: {too_few(len(answers))}")
+            return
+        ids, default = list(answers), self.context.space.default
+        cost = Cost(tokens=source.tokens(ids))
+        self.context.once("baselines", ids, cost, lambda: None)
+        documents = source.documents.within(answers)
+        pool = documents.pool(ids, source.read(ids), self.context.seed)
+        sample = np.concatenate(list(documents.sample(self.context.seed).values()))
+        for kind in map_kinds(sample):
+            chosen = choose_strength(kind, pool, self.context.seed)
+            if chosen.adapter is None:
+                self.remarks.append(
+                    f"baselines, {kind.name}: not surely better than none on held-out queries"
+                )
+                continue
+            adapt = source.adapting(chosen.adapter).save(self.folder)
+            how = f"{chosen.title}"
+            yield Proposal(replace(default, adapt=adapt), self.name, how, prompted=False)
 
 
-def _moved(offset: Float32Array) -> QueryAdapter:
-    return QueryAdapter(offset=offset.astype(np.float32))
+def learnable(context: ProposerContext) -> dict[str, frozenset[str]]:
+    """Return the queries of SEARCH with answers that may be learned from."""
+    return {query: context.answers[query] for query in context.search if context.answers.get(query)}
+
+
+def too_few(count: int) -> str:
+    """Say why nothing is learned."""
+    return (
+        f"{count} queries of SEARCH have an answer that no query outside shares; learning needs "
+        f"{LEAST}"
+    )

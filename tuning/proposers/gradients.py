@@ -1,14 +1,17 @@
 """A differentiable loss of what stands before queries, over document vectors that are fixed."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedder.encoders.adapted import check_plain
 from embedder.encoders.llm import LLMEncoder
-from embedder.models.soft_prompt import soft_states
+from embedder.inputs.tokenized import TokenizedText
+from embedder.models.soft_prompt import SoftTokens, soft_states
+from embedder.prompts.prompt import Prompt
 from embedder.types import Role
 
 if TYPE_CHECKING:
@@ -36,6 +39,15 @@ class DocumentVectors(Protocol):
         ...
 
 
+@runtime_checkable
+class Restricted(Protocol):
+    """Document rows that can be looked at for some queries and their answers only."""
+
+    def within(self, answers: Mapping[str, frozenset[str]]) -> DocumentVectors:
+        """Return the rows for these."""
+        ...
+
+
 class GradientModel:
     """InfoNCE of queries over fixed documents, with gradients to what is put before them."""
 
@@ -48,24 +60,64 @@ class GradientModel:
         check_plain(encoder)
         self.encoder, self.documents = encoder, documents
 
-    def ids(self, query_ids: Sequence[str]) -> list[list[int]]:
-        """Return the token ids of queries in the default prompt."""
+    def within(self, answers: Mapping[str, frozenset[str]]) -> "GradientModel":
+        """Look at these queries and answers only, where documents can be told so."""
+        documents = self.documents
+        if isinstance(documents, Restricted):
+            documents = documents.within(answers)
+        return GradientModel(self.encoder, documents)
+
+    def under(self, prompt: Prompt) -> "GradientModel":
+        """Read queries by other words.
+
+        Raises:
+            ValueError: the prompt is not read at its last token, at the top.
+        """
+        inner = self.encoder
+        encoder = LLMEncoder(inner.backbone, replace(prompt, adapt="", post=None), inner.options)
+        return GradientModel(encoder, self.documents)
+
+    def rows(self, query_ids: Sequence[str]) -> list[TokenizedText]:
+        """Return queries as they are fed."""
         texts = [self.documents.text(query) for query in query_ids]
         limit = self.encoder.options.max_text_tokens
         inputs = self.encoder.reader.feed(texts, Role.QUERY, limit)
-        return [list(model_input.wordings[0].ids) for model_input in inputs]
+        return [model_input.wordings[0] for model_input in inputs]
+
+    def ids(self, query_ids: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of queries."""
+        return [list(row.ids) for row in self.rows(query_ids)]
+
+    def embedded_words(self, most: int) -> NDArray[np.float32]:
+        """Return (n, dim) input embeddings of the last words around a query, at most so many."""
+        import torch
+
+        (row,) = self.encoder.reader.feed([""], Role.QUERY, self.encoder.options.max_text_tokens)
+        tokenizer, table = self.encoder.backbone.tokenizer, self.encoder.backbone.model
+        words = [at for at in row.wordings[0].ids if tokenizer.decode([at]).strip().isalpha()]
+        with torch.no_grad():
+            chosen = torch.tensor(
+                words[-most:], dtype=torch.long, device=self.encoder.backbone.device
+            )
+            rows = table.get_input_embeddings()(chosen).float().cpu().numpy()
+        return np.asarray(rows, dtype=np.float32)
 
     def tokens(self, query_ids: Sequence[str], extra: int) -> int:
         """Count what a forward and a backward pass are charged: each token twice."""
         return 2 * sum(len(row) + extra for row in self.ids(query_ids))
 
-    def vectors(
-        self, query_ids: Sequence[str], soft: "Tensor | None", router: "Tensor | None" = None
-    ) -> "Tensor":
-        """Return (n, dim) unit query vectors, differentiable."""
+    def vectors(self, query_ids: Sequence[str], soft: "SoftTokens | Tensor | None") -> "Tensor":
+        """Return (n, dim) unit query vectors, differentiable.
+
+        Args:
+            query_ids: of the queries.
+            soft: fed beside them; bare vectors after a BOS token.
+        """
+        from torch import Tensor
         from torch.nn.functional import normalize
 
-        states = soft_states(self.encoder.backbone, self.ids(query_ids), soft, router)
+        tokens = SoftTokens(soft) if isinstance(soft, Tensor) else soft
+        states = soft_states(self.encoder.backbone, self.ids(query_ids), tokens)
         return normalize(states.float(), dim=1)
 
     def loss(self, query_ids: Sequence[str], vectors: "Tensor") -> "Tensor":

@@ -74,6 +74,18 @@ class TuneOptions(TuningOptions):
     min_effect: Annotated[float, Option(min=0, help="Smallest gain worth a change.")] = (
         _DEFAULTS.min_effect
     )
+    soft_tokens: Annotated[int, Option(min=1, help="For soft: vectors that are learned.")] = (
+        _DEFAULTS.soft_tokens
+    )
+    soft_form: Annotated[str, Option(help="For soft: direct, residual, low_rank or mixture.")] = (
+        _DEFAULTS.soft_form
+    )
+    soft_place: Annotated[str, Option(help="For soft: after the text, or before everything.")] = (
+        _DEFAULTS.soft_place
+    )
+    soft_epochs: Annotated[int, Option(min=1, help="For soft: most passes over the queries.")] = (
+        _DEFAULTS.soft_epochs
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +139,14 @@ def tune(
     from lastword.commands.prompts.tune_view import estimate_table
     from tuning.estimate import estimate_cost
     from tuning.objectives.judged_queries import JudgedQueries
-    from tuning.outcome import PROMPT_FILE, apply_prompt, named_prompt, unmeasured_text
+    from tuning.outcome import (
+        HELD_ROWS,
+        PROMPT_FILE,
+        apply_prompt,
+        describe_rebuild,
+        named_prompt,
+        unmeasured_text,
+    )
     from tuning.run import default_folder, own_folder
     from tuning.search.split import check_decidable
     from tuning.setup import check_request, choose_channels
@@ -160,6 +179,8 @@ def tune(
     if changed and ending.apply:
         apply_prompt(path, setup, named_prompt(outcome), ending.free_query_prompt)
         screen.remark(f"{path} is searched with the new query prompt from now on.")
+    elif changed and (rebuild := describe_rebuild(setup, outcome.prompt)) == HELD_ROWS:
+        screen.remark(f"What must be made again: {rebuild}.")
     elif changed:
         screen.remark(
             f"Use it: the same command with --apply, or {shell('--prompt', out / PROMPT_FILE)}"

@@ -11,18 +11,20 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from embedder.encoders.adapted import AdaptedEncoder, QueryAdapter, encoder_of
+from embedder.encoders.adapted import AdaptedEncoder, encoder_of
 from embedder.encoders.llm import LLMEncoder
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.prompts.files import load_prompt
 from embedder.prompts.method_rules import RewritingRules
 from embedder.prompts.prompt import Prompt
+from embedder.prompts.query_adapter import QueryAdapter
 from embedder.types import Role
 from tests.models import save_llama, save_tokenizer
 from tests.planted import PlantedObjective, plain_prompt
 from tuning.proposers import soft
 from tuning.proposers.gradients import GradientModel
+from tuning.proposers.soft_vectors import SoftOptions
 from tuning.proposers.vocabulary import Vocabulary
 from tuning.search.budget import Cost
 from tuning.search.types import ProposerContext
@@ -175,12 +177,16 @@ def test_training_is_charged_whole_and_leaves_the_model_alone(
     def absent(prompt: Prompt, query_ids: Sequence[str]) -> Any:  # noqa: ANN401
         raise AssertionError("soft looks at no scores")
 
-    bench = ProposerContext(objective.space, 0, tuple(objective.texts), once, absent, absent)
-    options = soft.SoftOptions(vectors=2, epochs=3, anchor=anchor)
+    bench = ProposerContext(
+        objective.space, 0, tuple(objective.texts), once, absent, absent, objective.relevant
+    )
+    options = SoftOptions(vectors=2, epochs=3, anchor=anchor)
     box, before = GradientModel(encoder, objective), torch.get_rng_state()
     make = partial(soft.Soft, gradients=box, folder=tmp_path, options=options)
     make(bench, vocabulary=Vocabulary.of(objective.backbone)).ask(4)
     fed = sum(len(row) for row in box.ids(list(objective.texts)))
-    assert charged == [3 * (2 * (fed + 2 * 24) + (passes - 2) * fed)]
+    each = fed // 24  # tokens of a query: 18 are learned from, and 6 watched, once more before
+    learned = 2 * (each + 2) * 18 + (passes - 2) * each * 18
+    assert charged == [3 * (learned + (each + 2) * 6) + (each + 2) * 6] and fed == each * 24
     assert all(one.grad is None for one in objective.backbone.model.parameters())
     assert torch.equal(before, torch.get_rng_state())

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from torch import nn
 
-from embedder.encoders.adapted import AdaptedEncoder, QueryAdapter
+from embedder.encoders.adapted import AdaptedEncoder
 from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.sbert import SbertEncoder
 from embedder.models.backbone import Backbone
 from embedder.models.loading import LLMOptions, load_backbone
 from embedder.models.request import ReadRequest
 from embedder.prompts.files import load_prompt
+from embedder.prompts.query_adapter import QueryAdapter
 from embedder.types import Encoder, Representation, Role
 from tests.models import LINES, save_llama
 

