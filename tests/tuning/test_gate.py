@@ -1,6 +1,7 @@
 """What is accepted: one candidate, one-sided, by SELECT and CONFIRM together."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from benchmarks.tuning_noise import LAWS, Noise, tune_noise
 from embedder.types import Role
 from eval.statistics.one_sided import one_sided_test, sums_of_clusters
 from tests.arithmetic import SPACE, Arithmetic, task
-from tests.killed_tuning import MAKERS
+from tests.killed_tuning import LIBRARY, MAKERS
+from tuning.proposers.evolve import Evolve
 from tuning.search.budget import Budget
 from tuning.search.choice import Sample, decide, finalists, joined_p, measure_gain, select
 from tuning.search.journal import Journal
@@ -170,6 +172,16 @@ def test_no_search_sees_the_fold_that_judges_it() -> None:
     named = outcome.selected[0].proposal
     assert named.prompt == outcome.prompt
     assert outcome.best_wording is not None and outcome.best_wording.part == "SEARCH"
+
+
+def test_every_fold_has_its_share_of_the_time() -> None:
+    """The search before the first fold took all seconds; later ones knew the default only."""
+    objective = Arithmetic({"good": 0.2}, spread=0.2, queries=40, sleep=0.001)
+    makers = {"evolve": partial(Evolve, library=LIBRARY)}
+    outcome = tune(task(objective, makers), Budget(seconds=1.5), Journal(None, {}))
+    third = set(folds(objective.relevant, 0)[2])
+    tried = {prompt for prompt, ids in objective.asked if third & set(ids)}
+    assert len(tried) > 5 and outcome.queries["search"] == 30
 
 
 @pytest.mark.parametrize(("queries", "copies"), [(32, 1), (100, 1), (60, 3)])
