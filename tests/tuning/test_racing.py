@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import numpy as np
+import pytest
+
 from embedder.types import Role
 from tests.arithmetic import SPACE, Arithmetic, task
 from tests.killed_tuning import LIBRARY
@@ -35,9 +38,12 @@ def test_what_the_budget_cut_off_has_not_finished() -> None:
     judge = scorer(Arithmetic(spread=0.05), evaluations=160 + 8 * 25 + 60)
     judge.scores(SPACE.default, IDS)
     results, _ = race(judge, [Proposal(SPACE.default, "pool")], many, BLOCKS, Rules())
-    assert not any(result.finished for result in results)
-    assert all(len(result.scores) < len(IDS) and result.reason for result in results)
-    assert BUDGET_ENDED in {result.reason for result in results}
+    assert all(result.finished == (len(result.scores) == len(IDS)) for result in results)
+    assert all(result.finished == (not result.reason) for result in results)
+    judge = scorer(Arithmetic(spread=0.05), evaluations=160 + 100)
+    judge.scores(SPACE.default, IDS)
+    (result,), _ = race(judge, [Proposal(SPACE.default, "pool")], many[:1], BLOCKS, Rules())
+    assert not result.finished and result.reason == BUDGET_ENDED and len(result.scores) == 100
 
 
 def test_a_small_budget_takes_few_prompts_to_the_end() -> None:
@@ -48,6 +54,21 @@ def test_a_small_budget_takes_few_prompts_to_the_end() -> None:
     results, spent = race(judge, [Proposal(SPACE.default, "pool")], many, BLOCKS, Rules())
     assert not spent and any(result.finished for result in results)
     assert any("worse half" in result.reason for result in results)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.15, 0.3])
+def test_many_prompts_do_not_spend_the_budget_on_their_first_block(share: float) -> None:
+    """With .3 of what a full sweep takes, none of 46 wordings came to the end, good or not."""
+    objective = Arithmetic({"good": 0.2}, spread=0.2)
+    many = [*(worded(f"word{at}") for at in range(45)), worded("good")]
+    many = [many[at] for at in np.random.default_rng(0).permutation(46)]
+    judge = scorer(objective, evaluations=160 + round(share * 46 * 160))
+    judge.scores(SPACE.default, IDS)
+    results, _ = race(judge, [Proposal(SPACE.default, "pool")], many, BLOCKS, Rules())
+    finished = [result for result in results if result.finished]
+    assert finished and judge.meter.spent.evaluations <= 160 + share * 46 * 160
+    if share > 0.1:
+        assert max(finished, key=lambda result: result.mean).proposal.how == "good"
 
 
 @dataclass

@@ -43,7 +43,7 @@ def tune_in_folds(task: TuningTask, scorer: Scorer, report: ReportRound) -> Tuni
     for at in range(1, len(parts)):
         known = {query for part in parts[:at] for query in part}
         inner = replace(task, rules=replace(rules, seed=rules.seed + at - 1))
-        scorer.meter.reserved = _later(task, judge, ids, len(parts) - at)
+        scorer.meter.reserved = _later(task, judge, ids, (len(parts) - at, len(parts) - 1))
         scorer.meter.until = scorer.meter.moment(SEARCH_TIME / (len(parts) - at))
         state = search(inner, [query for query in task.relevant if query in known], scorer, report)
         scorer.meter.reserved, scorer.meter.until = Cost(), None
@@ -54,7 +54,7 @@ def tune_in_folds(task: TuningTask, scorer: Scorer, report: ReportRound) -> Tuni
         rows.append(_judged(winner, default, parts[at], judge))
     state.scored, state.remarks = everything, remarks
     gain = _measured(task, parts, winners[-1], np.concatenate(rows), base)
-    named = _named(winners, default, ids, judge) if gain.accepted(rules) else default
+    named = _named(winners, ids, judge) if gain.accepted(rules) else default
     count = len(gain.differences)
     queries = {"search": len(ids) - len(parts[-1]), "select": count, "confirm": 0}
     return _verdict(task, gain, named, state, queries)
@@ -95,9 +95,17 @@ def _judged(winner: Proposal, default: Proposal, part: Sequence[str], judge: Sco
         return judge.scores(default.prompt, part)
 
 
-def _later(task: TuningTask, judge: Scorer, ids: Sequence[str], searches: int) -> Cost:
-    """Keep what judging and naming winners takes, and the shares of later searches."""
-    ending = sum([judge.cost(longest(task), ids)] * searches, Cost())
+def _later(task: TuningTask, judge: Scorer, ids: Sequence[str], counts: tuple[int, int]) -> Cost:
+    """Keep what judging and naming winners takes, and the shares of the searches that are left.
+
+    Args:
+        task: its longest first prompt stands for any winner.
+        judge: counts.
+        ids: all queries.
+        counts: of searches that are left, and of winners in the end.
+    """
+    searches, winners = counts
+    ending = sum([judge.cost(longest(task), ids)] * winners, Cost())
     return judge.meter.all_but_share(ending, searches)
 
 
@@ -109,9 +117,7 @@ def _weighted_p(task: TuningTask, gain: PromptGain, weights: Scores) -> float:
     return float(one_sided_test(sums, np.random.default_rng([task.rules.seed, 2]), FLIPS)[0])
 
 
-def _named(
-    winners: Sequence[Proposal], default: Proposal, ids: Sequence[str], judge: Scorer
-) -> Proposal:
+def _named(winners: Sequence[Proposal], ids: Sequence[str], judge: Scorer) -> Proposal:
     """Return the winner that is best on all queries; of equal ones that of the last search."""
     means: dict[int, float] = {}
     for at, winner in enumerate(winners):
@@ -119,7 +125,7 @@ def _named(
             means[at] = float(judge.scores(winner.prompt, ids).mean())
         except SpentError:  # it is longer than any of the first prompts
             continue
-    return winners[max(means, key=lambda at: (means[at], at))] if means else default
+    return winners[max(means, key=lambda at: (means[at], at), default=len(winners) - 1)]
 
 
 def _verdict(

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tuning.search.budget import SpentError
+from embedder.prompts.prompt import Prompt
+from tuning.search.budget import NOTHING, SpentError
 from tuning.search.scorer import Scorer
 from tuning.search.types import Proposal, Rules, Scored, Scores
 
 HOPELESS = 5.0  # standard errors below the default after one block
 BUDGET_ENDED = "the budget ended"
 TIME_OVER = "the time was over"
+SHORTEST = 8  # queries of a first block
 FIRST_BLOCK = 1 / 3  # of a race's time that its first block may take, so that some reach the end
 
 
@@ -52,6 +54,7 @@ def race(
     seen: list[str] = []
     spent = False
     scorer.prepare_together([proposal.prompt for proposal in candidates])
+    blocks = _fit_first_block(scorer, runners, blocks)
     for number, block in enumerate(blocks):
         seen += block
         began = scorer.meter.seconds
@@ -67,7 +70,8 @@ def race(
             _drop_hopeless(scorer, incumbents[0], alive, seen)
             _drop_alike(scorer, incumbents, alive, seen)
         pace = (scorer.meter.seconds - began) / len(alive) / len(block)
-        _halve(scorer, runners, seen, everything, pace)
+        coming = blocks[number + 1] if number + 1 < len(blocks) else ()
+        _halve(scorer, runners, (seen, coming, everything), pace)
     return [_result(scorer, runner, everything) for runner in runners], spent
 
 
@@ -79,34 +83,84 @@ def _result(scorer: Scorer, runner: Runner, everything: Sequence[str]) -> Scored
     return Scored(runner.proposal, known, finished, reason)
 
 
+def _fit_first_block(
+    scorer: Scorer, runners: Sequence[Runner], blocks: Sequence[Sequence[str]]
+) -> list[Sequence[str]]:
+    """Shorten the first block, or leave the last runners out, so that it takes half at most.
+
+    A first block that spends the budget leaves nobody who could reach the end.
+    """
+    first = blocks[0]
+    everything = [query for block in blocks for query in block]
+
+    def fits(racing: Sequence[Runner], queries: Sequence[str]) -> bool:
+        return _leaves_half(scorer, _usable(scorer, racing), queries, everything)
+
+    size, racing = len(first), list(runners)
+    while size > SHORTEST and not fits(racing, first[:size]):
+        size = max(SHORTEST, size // 2)
+    while len(racing) > 1 and not fits(racing, first[:size]):
+        racing = racing[: (len(racing) + 1) // 2]
+    for runner in runners[len(racing) :]:
+        runner.reason = "the budget has no room for it"
+    return [part for part in (first[:size], first[size:], *blocks[1:]) if part]
+
+
+def _usable(scorer: Scorer, runners: Sequence[Runner]) -> list[Prompt]:
+    """Return the prompts that a model can be read with; scoring says why of the others."""
+    prompts = []
+    for runner in runners:
+        try:
+            scorer.cost(runner.proposal.prompt, ())
+            scorer.objective.cost(runner.proposal.prompt, ())
+        except ValueError:
+            continue
+        prompts.append(runner.proposal.prompt)
+    return prompts
+
+
 def _halve(
     scorer: Scorer,
     runners: Sequence[Runner],
-    seen: Sequence[str],
-    everything: Sequence[str],
+    queries: tuple[Sequence[str], Sequence[str], Sequence[str]],
     pace: float,
 ) -> None:
-    """Drop the worse half where the budget does not take all that are left to the end.
+    """Drop the worse half while the budget does not take all that are left to the end.
+
+    Once only, where half of the budget takes the next block of those that stay.
 
     Args:
         scorer: knows the scores of what was seen, and the budget.
         runners: all of the race.
-        seen: queries that were raced over.
-        everything: all queries.
+        queries: those that were raced over, those of the next block, and all.
         pace: seconds of a score.
     """
+    seen, coming, everything = queries
     alive = [runner for runner in runners if not runner.reason]
-    prompts = [runner.proposal.prompt for runner in alive]
-    left = len(everything) - len(seen)
-    if len(alive) < 2 or not left:
+    if len(alive) < 2 or not coming:
         return
-    if scorer.meter.fits(scorer.joint_cost(prompts, everything)) and not scorer.is_late(
-        scorer.meter.end, pace * left * len(alive)
-    ):
-        return
+    left, end = len(everything) - len(seen), scorer.meter.end
+    slow = scorer.is_late(end, pace * left * len(alive))
     alive.sort(key=lambda runner: -float(scorer.scores(runner.proposal.prompt, seen).mean()))
-    for runner in alive[(len(alive) + 1) // 2 :]:
-        runner.reason = f"in the worse half after {len(seen)} queries"
+    prompts = [runner.proposal.prompt for runner in alive]
+    while len(alive) > 1 and (
+        slow or not scorer.meter.fits(scorer.joint_cost(prompts, everything))
+    ):
+        kept = (len(alive) + 1) // 2
+        for runner in alive[kept:]:
+            runner.reason = f"in the worse half after {len(seen)} queries"
+        alive, prompts, slow = alive[:kept], prompts[:kept], False
+        if _leaves_half(scorer, prompts, coming, everything):
+            break
+
+
+def _leaves_half(
+    scorer: Scorer, prompts: Sequence[Prompt], block: Sequence[str], everything: Sequence[str]
+) -> bool:
+    """Tell whether half of the budget takes a block, and one prompt to the end besides."""
+    cost = scorer.joint_cost(prompts, block)
+    one = scorer.cost(prompts[0], everything) if prompts else NOTHING
+    return scorer.meter.fits(cost + cost) and scorer.meter.fits(cost + one)
 
 
 def _score_block(scorer: Scorer, runner: Runner, block: Sequence[str], until: float | None) -> bool:

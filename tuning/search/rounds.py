@@ -29,6 +29,7 @@ from tuning.search.types import (
 
 ReportRound = Callable[["SearchState"], None]
 T = TypeVar("T")
+FIRST_SHARE = 3  # first prompts get one of so many shares at least: they are many, and known
 IDLE = 6  # batches in a row of nothing new, after which a proposer is left
 
 
@@ -108,7 +109,8 @@ def search(
     state.scored.append(Scored(default, scorer.known(default.prompt, state.ids), True))
     meter, shares = state.meter, len(task.proposers) + 1
     reserved, until = meter.reserved, meter.until
-    meter.reserved, meter.until = meter.all_but_share(reserved, shares), meter.moment(1 / shares)
+    first = min(FIRST_SHARE, shares)
+    meter.reserved, meter.until = meter.all_but_share(reserved, first), meter.moment(1 / first)
     _race_round(state, list(task.first_prompts[1:]))
     for at, (name, make) in enumerate(task.proposers.items(), 1):
         state.making, meter.until = name, until
