@@ -4,7 +4,9 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from embedder.prompts.prompt import Prompt
 from embedder.prompts.template import Template
+from embedder.types import Role
 from eval.report.figures import figures
 from eval.report.listings import Listing
 from eval.report.page import FOLDER, STYLE, environment
@@ -13,6 +15,7 @@ from tuning.objectives.judged_queries import JudgedQueries
 from tuning.search.choice import PromptGain
 from tuning.search.result import CHANGE, TuningOutcome
 from tuning.search.types import proposer_title
+from tuning.search.wording import AS_DEFAULT, reading_of
 from tuning.setup import TuningSetup
 
 TEMPLATE = "tuning.html.j2"
@@ -42,10 +45,8 @@ class TuningFacts:
 
     @property
     def tested(self) -> PromptGain | None:
-        """What the verdict hangs on: CONFIRM, else the best on SELECT or out of fold."""
-        if self.outcome.confirmed is not None:
-            return self.outcome.confirmed
-        return max(self.outcome.selected, key=lambda gain: gain.gain, default=None)
+        """What the verdict hangs on."""
+        return self.outcome.tested
 
     @property
     def changed(self) -> bool:
@@ -54,19 +55,34 @@ class TuningFacts:
 
     @property
     def wordings(self) -> list[str]:
-        """The new wording of each role that was tuned, and the fusion."""
-        prompt = self.outcome.prompt
+        """How each role that was tuned is worded now, and what else is other than before."""
+        prompt, default = self.outcome.prompt, self.outcome.default
         lines = [
             f"{role.value}: {_wording(prompt.forms[0].templates(role))}"
             for role in self.setup.space.roles
         ]
-        return [*lines, f"fusion: {prompt.fusion}"] if prompt.fusion else lines
+        rules = reading_of(prompt, default)
+        return [*lines, *([rules] if rules else [])]
+
+    @property
+    def split_note(self) -> str:
+        """How queries were used, in a sentence."""
+        if self.outcome.folded:
+            return (
+                "used in folds: each is judged by what a search on the folds before it found, and "
+                "no prompt by all of them, so that the gain is that of searching so"
+            )
+        return (
+            "split into SEARCH, SELECT and CONFIRM; queries that are nearly the same, by their "
+            "words or relevant documents, stay together"
+        )
 
     @property
     def listings(self) -> list[Listing]:
         """All tables."""
         return [
             *_gains(self.outcome),
+            *_sensitivity(self.outcome),
             _prompts(self),
             *_queries(self),
             _costs(self),
@@ -74,16 +90,33 @@ class TuningFacts:
 
     @property
     def drawings(self) -> list[Plot]:
-        """Query by query, against the default."""
+        """Query by query against the default, and every wording on the first block."""
+        return [*self._differences(), *self._wordings()]
+
+    def _differences(self) -> Iterator[Plot]:
         tested = self.tested
         if tested is None:
-            return []
+            return
         base = dict.fromkeys(tested.differences, 0.0)
         drawn = figures.SystemPair(
             "tuned", ("default", "prompt"), self.data.measure, base, tested.differences, {}, {}
         )
         reach = (tested.interval.low, tested.interval.high) if tested.interval else None
-        return [Plot("gains", "Every query, from won to lost", figures.differences(drawn, reach))]
+        part = "CONFIRM" if self.outcome.confirmed else self.outcome.selected_on
+        drawing = figures.differences(drawn, reach)
+        yield Plot("gains", f"Every query, from won to lost ({part})", drawing)
+
+    def _wordings(self) -> Iterator[Plot]:
+        found = self.outcome.sensitivity
+        if found is None:
+            return
+        values = {f"{at}": mean for at, mean in enumerate(found.means)}
+        values["the default"] = found.default
+        heading = f"Every wording on the first {found.queries} queries"
+        drawing = figures.sensitivity(
+            "wordings", {"wordings": values}, self.data.measure, "the default"
+        )
+        yield Plot("wordings", heading, drawing)
 
 
 def page(facts: TuningFacts) -> str:
@@ -101,13 +134,14 @@ def _gains(outcome: TuningOutcome) -> Iterator[Listing]:
         "gains-table",
         "Gain over the default",
         (
-            "on", "prompt", ">default", ">prompt", ">gain", "95 % interval", ">p",
+            "on", "prompt", ">units", ">default", ">prompt", ">gain", "95 % interval", ">p",
             ">won", ">tied", ">lost", ">worst ten", ">lower bound", ">McAllester",
         ),
         tuple(
             (
                 part,
-                gain.proposal.title,
+                outcome.title_of(gain),
+                str(gain.units or "-"),
                 f"{gain.default:.4f}",
                 f"{gain.mean:.4f}",
                 f"{gain.gain:+.4f}",
@@ -122,25 +156,44 @@ def _gains(outcome: TuningOutcome) -> Iterator[Listing]:
             )
             for part, gain in tested
         ),
-        "p by sign flips; on SELECT corrected by Holm over finalists. Lower bound: the mean "
-        "gain on queries of the same kind is above it, by a betting bound that is wrong with "
-        "probability 0.05; McAllester's bound beside it. Both hold for queries drawn "
-        "independently: queries about one topic make them too sure. On SELECT they are of the "
-        "best of several, and no lower bound.",
+        f"p: one-sided, by sign flips of units{_adjusted(outcome)}. Lower bound: the mean gain on "
+        "queries of the same kind is above it, by a betting bound that is wrong with probability "
+        "0.05; McAllester's bound beside it. On SELECT they are of the best of several, and no "
+        f"lower bound.",
+    )  # fmt: skip
+
+
+def _adjusted(outcome: TuningOutcome) -> str:
+    if outcome.folded:
+        return ", later folds weighing more"
+    return "; on SELECT adjusted for all finalists"
+
+
+def _sensitivity(outcome: TuningOutcome) -> Iterator[Listing]:
+    found = outcome.sensitivity
+    if found is None:
+        return
+    cells = (found.means[0], *found.quartiles, found.means[-1], found.default)
+    yield Listing(
+        "sensitivity",
+        "Prompt sensitivity",
+        (">wordings", ">lowest", ">quartile", ">median", ">quartile", ">highest", ">default",
+         ">worse than the default"),
+        ((f"{len(found.means):,}", *(f"{cell:.4f}" for cell in cells), f"{found.worse:,}"),),
+        f"All that differs from the default in words alone, on the first {found.queries} queries "
+        "of SEARCH, before races dropped anything: how much the model hangs on its prompt. Many "
+        "wordings are changes of good ones, so that those of chance would lie lower.",
     )  # fmt: skip
 
 
 def _prompts(facts: TuningFacts) -> Listing:
-    done = sorted(
-        (result for result in facts.outcome.scored if result.finished),
-        key=lambda result: -result.mean,
-    )
+    last, default = facts.outcome.last_search, facts.outcome.default
+    done = sorted((each for each in last if each.finished), key=lambda each: -each.mean)
     means, roles = [result.mean for result in done], facts.setup.space.roles
     spread = (
-        f"{len(done)} of {len(facts.outcome.scored)} prompts were raced to the end: from "
-        f"{min(means):.4f} to {max(means):.4f}, median {statistics.median(means):.4f}. "
-        "How far they lie apart is how much the model hangs on its prompt; races end early for "
-        "bad prompts, so the spread of all is larger. SEARCH flatters the best."
+        f"{len(done)} of {len(last)} prompts were raced to the end"
+        f"{' of the last search' if facts.outcome.folded else ''}: from {min(means):.4f} to "
+        f"{max(means):.4f}, median {statistics.median(means):.4f}. SEARCH flatters the best."
     )
     return Listing(
         "prompts",
@@ -150,20 +203,27 @@ def _prompts(facts: TuningFacts) -> Listing:
             "made by",
             "how",
             *(f"{role.value} wording" for role in roles),
-            "fusion",
+            "read by",
         ),
         tuple(
             (
                 f"{result.mean:.4f}",
                 proposer_title(result.proposal.made_by),
                 result.proposal.how,
-                *(_wording(result.proposal.prompt.forms[0].templates(role)) for role in roles),
-                result.proposal.prompt.fusion,
+                *(_worded(result.proposal.prompt, default, role) for role in roles),
+                reading_of(result.proposal.prompt, default),
             )
             for result in done[:SHOWN]
         ),
         spread,
     )
+
+
+def _worded(prompt: Prompt, default: Prompt, role: Role) -> str:
+    templates = prompt.forms[0].templates(role)
+    if prompt != default and templates == default.forms[0].templates(role):
+        return AS_DEFAULT
+    return _wording(templates)
 
 
 def _wording(templates: Sequence[Template]) -> str:
@@ -191,8 +251,10 @@ def _queries(facts: TuningFacts) -> Iterator[Listing]:
 def _costs(facts: TuningFacts) -> Listing:
     outcome = facts.outcome
     lost = sum(not result.finished for result in outcome.scored)
+    queried = outcome.query_tokens.items()
     rows = (
         ("budget", str(facts.setup.budget)),
+        *((f"tokens of a query, {name}", f"{count:.1f}") for name, count in queried),
         ("tokens", f"{outcome.spent.tokens:,}"),
         ("calls of a chat model", f"{outcome.spent.calls:,}"),
         ("tokens of the chat model", f"{outcome.spent.chat_tokens:,}"),
@@ -201,6 +263,5 @@ def _costs(facts: TuningFacts) -> Listing:
         ("wall time", f"{facts.seconds:,.0f} s"),
         ("prompts proposed", f"{len(outcome.scored):,}"),
         ("races lost early", f"{lost:,}"),
-        ("queries", ", ".join(f"{name} {count:,}" for name, count in outcome.queries.items())),
     )
     return Listing("costs", "What it took", ("what", "how much"), rows, "")

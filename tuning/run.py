@@ -20,6 +20,7 @@ from tuning.search.rounds import ReportRound, SearchState
 from tuning.setup import OF_INDEX, TuningSetup, check_request, prepare_tuning
 
 CLOCK, LOCK = "seconds.txt", "lock"
+CLOCK_EVERY = 1.0  # seconds between two times of writing down how many were spent
 
 
 def tune_index(
@@ -39,7 +40,7 @@ def tune_index(
         data: judged queries; those without a relevant document in the index are left out.
         options: what is tuned, and how much it may take; its channels are the retriever's.
         folder: journal, prompt and report; by default `default_folder` of the index.
-        report: called with the state of the search after every batch.
+        report: called with the state of the search after every block of queries.
 
     Raises:
         ValueError: the index has no language model, options that do not go together, or a budget
@@ -89,8 +90,13 @@ def run_search(
     def seconds() -> float:
         return before + time.monotonic() - began
 
+    saved = before
+
     def report_and_save(state: SearchState) -> None:
-        replace_file(clock, f"{seconds():.1f}".encode())
+        nonlocal saved
+        if seconds() - saved >= CLOCK_EVERY:
+            saved = seconds()
+            replace_file(clock, f"{saved:.1f}".encode())
         report(state)
 
     with _open_journal(setup, folder) as journal:
@@ -101,6 +107,7 @@ def run_search(
                 f"the budget does not even pay for the default prompt: {error}; "
                 "`lastword tune --dry-run` says what is needed"
             ) from error
+    replace_file(clock, f"{seconds():.1f}".encode())
     return outcome, seconds()
 
 

@@ -1,5 +1,6 @@
 """The outcome of a search for prompts on the screen."""
 
+import itertools
 from dataclasses import replace
 from functools import partial
 
@@ -73,3 +74,17 @@ def test_rules_of_reading_are_named() -> None:
     assert name_gene("layer", -3) == "layer -3"
     assert name_gene("sparse_top", OWN) == "sparse top as the default has it"
     assert name_gene("prepend", (1, 5)) == "token prepending in blocks 1 to 4"
+
+
+def test_a_search_reports_at_every_block() -> None:
+    """The bar stayed at 0 % through the first prompts, and moved once a batch after them."""
+    left: list[float] = []
+    outcome = tune(
+        task(Arithmetic({"good": 0.1}), {"evolve": partial(Evolve, library=LIBRARY)}),
+        Budget(tokens=20_000),
+        Journal(None, {}),
+        lambda state: left.append(state.meter.left),
+    )
+    assert left == sorted(left, reverse=True)
+    steps = [before - after for before, after in itertools.pairwise(left)]
+    assert len(left) > len(outcome.scored) and max(steps) < 0.05

@@ -63,7 +63,7 @@ def tune(
         task: what is tuned, and how.
         budget: never exceeded.
         journal: new, or of the same task and budget: then the run is taken up.
-        report: called with the state after every batch.
+        report: called with the state after every block of queries that is scored.
         seconds: wall time of earlier sittings.
 
     Raises:

@@ -107,6 +107,7 @@ def search(
     default = task.first_prompts[0]
     scorer.scores(default.prompt, state.ids)
     state.scored.append(Scored(default, scorer.known(default.prompt, state.ids), True))
+    scorer.after_scores = partial(report, state)
     meter, shares = state.meter, len(task.proposers) + 1
     reserved, until = meter.reserved, meter.until
     first = min(FIRST_SHARE, shares)

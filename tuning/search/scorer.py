@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -30,11 +30,13 @@ class Scorer:
 
     Attributes:
         hits: scores that were known already.
+        after_scores: called after every piece of new scores, e.g. to show how far a search is.
     """
 
     def __init__(self, objective: Objective, journal: Journal, meter: Meter) -> None:
         self.objective, self.journal, self.meter = objective, journal, meter
         self.hits = 0
+        self.after_scores: Callable[[], None] = lambda: None
         self._scores: dict[str, dict[str, float]] = {}
         self._read: dict[str, set[str]] = defaultdict(set)  # reading key -> query ids
         self._prepared: set[str] = set()
@@ -57,6 +59,7 @@ class Scorer:
             values = self.once("scores", key, self._scoring(prompt, missing), work)
             known.update(zip(missing, values, strict=True))
             self._read[self._reading_key(prompt)].update(missing)
+            self.after_scores()
         return np.array([known[query] for query in query_ids], dtype=np.float64)
 
     def _scored(self, prompt: Prompt, query_ids: Sequence[str]) -> list[float] | Settled:

@@ -9,6 +9,7 @@ from tuning.search.split import POWER, SplitPlan
 from tuning.search.types import Proposal
 
 FEW_UNITS = 20  # below these the test errs more often than it says where differences are skewed
+AS_DEFAULT = "(as the default)"
 RARE = 10  # queries that differ; of fewer, an interval knows too little
 
 
@@ -16,7 +17,7 @@ def wording_of(prompt: Prompt, default: Prompt) -> str:
     """Return how a prompt words a query, or that it words it as the default does."""
     form = prompt.forms[0]
     if prompt != default and form == default.forms[0]:
-        return "(as the default)"
+        return AS_DEFAULT
     return " | ".join(template.text for template in form.query)
 
 
@@ -63,7 +64,7 @@ def describe_detectable(plan: SplitPlan, tested: PromptGain | None) -> str:
 def cautions(tested: PromptGain) -> Iterator[str]:
     """Yield what p, interval and bound of a test take for granted, where it matters."""
     yield (
-        "p and the lower bound hold for queries drawn independently: of queries about the same "
+        "p and the lower bound hold for units drawn independently: of queries about the same "
         "topics they claim too much"
     )
     if 0 < tested.units < FEW_UNITS:

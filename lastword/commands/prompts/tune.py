@@ -217,6 +217,7 @@ def _search(setup: "TuningSetup", out: Path, screen: Screen) -> "tuple[TuningOut
     from tuning.run import run_search
 
     with screen.stages() as show:
+        show("Tuning", 0.0, 1.0, "scoring the default")
 
         def report(state: "SearchState") -> None:
             show("Tuning", 1 - state.meter.left, 1.0, describe_progress(state))
@@ -224,7 +225,7 @@ def _search(setup: "TuningSetup", out: Path, screen: Screen) -> "tuple[TuningOut
         outcome, seconds = run_search(setup, out, report)
     figures = write_outcome(setup, outcome, out, seconds)
     screen.result(figures, *outcome_tables(outcome))
-    screen.remark(f"{outcome.verdict}: {outcome.reason}. Report: {out / REPORT}")
+    screen.remark(f"{outcome.headline}: {outcome.reason}. Report: {out / REPORT}")
     return outcome, figures["changed"]
 
 
