@@ -247,14 +247,14 @@ def _move(partial: Path, folder: Path) -> None:
     with open_new(probe) as file:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
     probe.unlink()
-    for path in sorted(partial.rglob("*")):
-        place = folder / path.relative_to(partial)
+    places = {path: folder / path.relative_to(partial) for path in sorted(partial.rglob("*"))}
+    for path, place in places.items():  # all of them, before the first one is replaced
+        (_check_folder if path.is_dir() else _check_target)(place)
+    for path, place in places.items():
         if path.is_dir():
             place.mkdir(exist_ok=True)
-            if place.is_symlink():
-                raise OSError(errno.ELOOP, _LINK, str(place))
+            _check_folder(place)
             continue
-        _check_target(place)
         path.chmod(mode)
         flush(path)
         path.replace(place)
@@ -284,6 +284,14 @@ def _open_partial_folder(folder: Path) -> tuple[int, Path]:
             if partial.exists():
                 return handle, partial
             os.close(handle)
+
+
+def _check_folder(path: Path) -> None:
+    """Refuse what is there and no folder, a link to one too."""
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, _LINK, str(path))
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
 
 
 def _check_target(path: Path) -> None:

@@ -77,6 +77,21 @@ def test_a_folder_that_is_a_link_is_not_filled(tmp_path: Path) -> None:
     assert not list((tmp_path / "home").iterdir())
 
 
+def test_a_refused_place_leaves_all_files_as_they_were(tmp_path: Path) -> None:
+    """Files before the one that was refused were new, and those behind it old."""
+    (tmp_path / "ids").write_bytes(b"old")
+    (tmp_path / "vectors").symlink_to("elsewhere")
+    with pytest.raises(OSError, match="a link"), filling(tmp_path) as folder:
+        (folder / "ids").write_bytes(b"new")
+        (folder / "vectors").write_bytes(b"new")
+    assert (tmp_path / "ids").read_bytes() == b"old"
+    (tmp_path / "sub").write_bytes(b"a file")
+    with pytest.raises(NotADirectoryError), filling(tmp_path) as folder:
+        (folder / "ids").write_bytes(b"new")
+        (folder / "sub").mkdir()
+    assert (tmp_path / "ids").read_bytes() == b"old"
+
+
 @pytest.mark.parametrize("kind", ["folder", "pipe"])
 def test_what_is_no_file_is_not_replaced(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "out"
