@@ -123,14 +123,18 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
             ) from error
 
 
-def refuse_special(path: Path) -> None:
-    """Refuse what never ends or is waited for; a shell's <(command) is let through.
+def refuse_special(path: Path, pipes: bool = True) -> None:
+    """Refuse what never ends or is waited for.
+
+    Args:
+        path: of a file.
+        pipes: let a shell's <(command) through, which can be read once, from its beginning.
 
     Raises:
         FileNotFoundError: there is nothing.
         ValueError: it is a device, a pipe or a socket.
     """
-    if not (path.is_file() or path.is_dir() or _is_pipe(path)) and path.stat():
+    if not (path.is_file() or path.is_dir() or (pipes and _is_pipe(path))) and path.stat():
         raise ValueError(f"{path}: expected a file; it is a device, a pipe or a socket")
 
 

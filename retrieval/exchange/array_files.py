@@ -11,6 +11,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import DTypeLike, NDArray
 
+from embedder.files.lines import refuse_special
+
 _HEADER = 128  # bytes: room for any shape, and aligned
 _MOST_DIMENSIONS = 2
 
@@ -51,6 +53,7 @@ def map_array(path: Path) -> NDArray[np.floating]:
         OSError: there is no such file.
         ValueError: it is something else, or cut off.
     """
+    refuse_special(path, pipes=False)
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, TokenError) as error:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.files.durable import open_new
-from embedder.files.lines import read_lines
+from embedder.files.lines import read_lines, refuse_special
 from index.documents import Document
 from index.live_rows import BLOCK, DocumentBlock
 from retrieval.exchange.incoming import Incoming
@@ -91,6 +91,7 @@ def read_ids(path: Path, count: int) -> Iterator[str]:
 
 def _open_flat(path: Path) -> NDArray[np.float32]:
     """Map the vectors of a flat index of FAISS, (n, dim) float32."""
+    refuse_special(path, pipes=False)
     size = path.stat().st_size
     with path.open("rb") as file:
         facts = file.read(_FACTS.size)

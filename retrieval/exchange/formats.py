@@ -12,10 +12,10 @@ from embedder.arguments import check_options, check_path, check_text
 from embedder.progress import Progress
 from index.folder import Index
 from index.live_rows import DocumentBlock
-from index.manifest_file import MANIFEST
+from index.manifest_file import MANIFEST, read_manifest
 from index.segment_builder import SegmentBuilder
 from index.writer import IndexWriter
-from retrieval.build import refuse_complete, remove_unbegun
+from retrieval.build import remove_unbegun
 from retrieval.exchange.incoming import Incoming, split_known
 from retrieval.exchange.joined_texts import with_texts
 from retrieval.exchange.options import ExportOptions, ExportReport, ImportOptions, ImportReport
@@ -127,7 +127,7 @@ def import_index(
     read = _function(format, "read", IMPORTS)
     options, path = options or ImportOptions(), Path(path)
     if not options.overwrite:
-        refuse_complete(path)
+        _refuse_index(path)
     incoming = Incoming(options)
     blocks: Iterator[DocumentBlock] = read(incoming, Path(source))
     first = next(blocks, None)
@@ -152,6 +152,18 @@ def import_index(
         searched_by_text=by_text,
         searched_by_terms=by_terms,
     )
+
+
+def _refuse_index(path: Path) -> None:
+    """Refuse a folder that holds an index, finished or not: an import is never gone on with."""
+    if (path / MANIFEST).exists():
+        ingest = read_manifest(path).ingest
+        if ingest is None or ingest.kind != "build" or ingest.consumed:
+            state = "a complete" if ingest is None else "an unfinished"
+            raise ValueError(
+                f"{path} holds {state} index; give another folder, or have it replaced "
+                "(--overwrite)"
+            )
 
 
 def _take(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from embedder.files.durable import open_new
+from embedder.files.lines import refuse_special
 from index.documents import Document
 from index.live_rows import BLOCK, DocumentBlock, LivePostings
 from retrieval.exchange.array_files import ArrayMember, append_array
@@ -134,6 +135,7 @@ def read(incoming: Incoming, source: Path) -> Iterator[DocumentBlock]:
         ValueError: an array is missing, cut off, of another type or does not fit the others.
     """
     path = source / VECTORS if source.is_dir() else source
+    refuse_special(path, pipes=False)
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:

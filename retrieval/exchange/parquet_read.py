@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from embedder.files.config_file import parse_json
+from embedder.files.lines import refuse_special
 from index.documents import Document
 from index.live_rows import BLOCK, DocumentBlock
 from retrieval.exchange.incoming import Incoming, merged
@@ -51,6 +52,7 @@ def read(incoming: Incoming, source: Path) -> Iterator[DocumentBlock]:
     if not files:
         raise ValueError(f"{source} holds no .parquet files")
     for path in files:
+        refuse_special(path, pipes=False)
         try:
             with pq.ParquetFile(path) as file:
                 about = (file.schema_arrow.metadata or {}).get(ABOUT)

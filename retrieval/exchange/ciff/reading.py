@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from embedder.files.lines import open_binary, shorten
+from embedder.files.lines import open_binary, refuse_special, shorten
 from index.documents import Document
 from index.live_rows import BLOCK, DocumentBlock
 from retrieval.exchange.ciff import protobuf
@@ -65,6 +65,7 @@ def read(incoming: Incoming, source: Path) -> Iterator[DocumentBlock]:
     """
     incoming.default_sparse = "bm25"
     path = source / "index.ciff" if source.is_dir() else source
+    refuse_special(path, pipes=False)
     with open_binary(path) as file:
         reader = MessageReader(file, str(path))
         header = _read_header(reader, path)
