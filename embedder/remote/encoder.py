@@ -72,8 +72,9 @@ class _TextGroup:
 class RemoteEncoder(MappingEncoder):
     """The dense or sparse rows that a server computes.
 
-    An empty text has a row of zeros, or without terms, and is not sent: servers refuse it. A text
-    that is longer than the model reads is cut and counted.
+    An empty text has a row of zeros, or without terms, and is not sent: servers refuse it. Other
+    texts whose rows come so are counted, as `zeros`. A text that is longer than the model reads is
+    cut and counted.
 
     Args:
         server: one that is there.
@@ -92,7 +93,7 @@ class RemoteEncoder(MappingEncoder):
         self.spec: RemoteSpec | None = None  # `load_encoder` knows the name
         self._variant = variant or ModelVariant()
         self.wordings = plain_wordings(prompt)
-        self._counts = Counter(texts=0, empty=0, truncated=0, tokens=0)
+        self._counts = Counter(texts=0, empty=0, zeros=0, truncated=0, tokens=0)
         self._full_width = COLUMNS if self.sparse else self._probe()
         self._width = self._variant.truncate_dim or self._full_width
         if self._width > self._full_width:
@@ -160,12 +161,20 @@ class RemoteEncoder(MappingEncoder):
             self._counts.update(texts=len(texts), empty=len(texts) - len(places))
         owner = np.arange(len(texts), dtype=np.int64)
         if self.sparse:
-            return Representation(None, _placed(parts, places, len(texts)), owner)
+            terms = _placed(parts, places, len(texts))
+            self._count_zeros(np.diff(terms.indptr)[places])
+            return Representation(None, terms, owner)
         rows = np.zeros((len(texts), self._width), np.float32)
         if places:
             rows[places] = self._kept(parts, places)
+            self._count_zeros(np.abs(rows[places]).max(axis=1))
         read = Representation(rows, None, owner)
         return self.map_rows(read) if role is Role.QUERY else read
+
+    def _count_zeros(self, filled: NDArray[np.generic]) -> None:
+        """Count texts that were sent and have nothing in their rows."""
+        with lock_of(self):
+            self._counts["zeros"] += len(filled) - int(np.count_nonzero(filled))
 
     def term_names(self, terms: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
         """Ask the server what its columns are called."""

@@ -10,7 +10,7 @@ import pytest
 import lastword as lw
 from embedder.checkpoints.trust import ModelAccess
 from lastword.main import main
-from tests.servers import Server, row, serve
+from tests.servers import WIDTH, Answer, Request, Server, respond, row, serve
 
 TEXTS = {"a": "green tea is steeped", "b": "rotate the key", "c": "black rock", "d": ""}
 QUERY = "rotate a key"
@@ -53,6 +53,29 @@ def test_dense_rows_of_a_server_are_searched(
     channel = lw.open("my.index").search(QUERY, k=4)
     assert {hit.id: hit.channels["dense"].score for hit in channel} == pytest.approx(want, abs=1e-5)
     assert list(search(capsys)) == [hit.id for hit in channel]
+
+
+@pytest.mark.parametrize("route", ["/embed", "/embed_sparse"])
+def test_rows_of_zeros_for_texts_that_are_not_empty_are_counted(
+    route: str, server: Server, source: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They were taken untold, and nothing ever found the text."""
+    if route == "/embed_sparse":
+        server.info["model_type"] = {"embedding": {"pooling": "splade"}}
+
+    def nothing_for_one(request: Request) -> Answer | None:
+        status, rows, headers = respond(server, request)
+        if request.route == route and "black rock" in request.body["inputs"]:
+            at = request.body["inputs"].index("black rock")
+            rows[at] = [0.0] * WIDTH if route == "/embed" else []
+        return status, rows, headers
+
+    server.override = nothing_for_one
+    channel = "dense" if route == "/embed" else "sparse"
+    index = ["index", source, "-o", "my.index", "--on-empty", "keep", "--channels", channel]
+    assert main([*index, "--embedder", f"tei:{server.url}"]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "zeros, or no terms, for 1 non-empty text, which" in said
 
 
 def test_sparse_rows_of_a_server_go_into_the_inverted_index(

@@ -176,6 +176,11 @@ def _tell(screen: Screen, path: Path, report: "BuildReport", survey: Survey) -> 
                 f"{channel}: post-processing left nothing of {counted(alike, 'text')}, which the "
                 "model reads like the mean of all; this channel scores them 0."
             )
+        if zeros := counts.get("zeros", 0):
+            screen.remark(
+                f"{channel}: the server answered zeros, or no terms, for "
+                f"{counted(zeros, 'non-empty text')}, which this channel never finds."
+            )
         if raw := counts.get("unfitted", 0):
             screen.remark(
                 f"{channel}: {counted(raw, 'row')} stayed as read, since the index began with too "
