@@ -110,21 +110,22 @@ class AnseriniChannel:
         """Return the same index, of which only some documents are found."""
         index = self.searcher.index
         with java_errors(f"reading the ids of {index.path}"):
-            only, shared = index.only(ids)
-            if not shared and "shared" not in self.facts:  # else they were deleted since
+            only, joined = index.only(ids)
+            if not joined and "shared" not in self.facts:  # else they were deleted since
                 raise ValueError(
                     f"{index.path} holds none of the documents of the index: its ids are like "
                     f"{next(iter(ids), '')!r}"
                 )
-            unknown = index.documents - shared
+            unknown = index.documents - joined
+            shared = index.count_ids(ids) if index.may_repeat_ids else joined
             similarity = self.searcher.similarity
             searcher = AnseriniSearch(index.share(), similarity, only if unknown else None)
-        joined = {
+        counts = {
             "shared": shared,
             "unknown_here": unknown,
-            "missing_there": max(0, len(ids) - shared),
+            "missing_there": len(ids) - shared,
         }
-        return replace(self, searcher=searcher, facts={**self.facts, **joined})
+        return replace(self, searcher=searcher, facts={**self.facts, **counts})
 
     def search(self, queries: Mapping[str, str], rows: Representation | None, k: int) -> Run:
         """Search; where a query has several rows, as a channel of an index does."""
@@ -221,14 +222,15 @@ def _channel(
         channel = AnseriniChannel(search, words, facts, feedback)
         _ = channel._expander  # or say now what is wrong with it
         return channel
+    what = f"{index.path} is {'' if index.is_impact else 'to be searched as '}an impact index"
     if options.feedback:
-        raise ValueError(f"{index.path} is an impact index; feedback is of text indexes")
+        raise ValueError(f"{what}; feedback is of text indexes")
     name = options.words or next(
         (name for name, each in encoders.items() if token_vocabulary(each) is not None), ""
     )
     if name not in encoders:
         raise ValueError(
-            f"{index.path} is an impact index: it is searched with the words of a sparse channel; "
+            f"{what}: it is searched with the words of a sparse channel; "
             + (f"there is no channel {name!r}" if name else "add one to those that are searched")
         )
     facts |= {"similarity": IMPACT, "words": name}

@@ -7,10 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from embedder.lucene.jvm import from_json, java_class
+from embedder.lucene.jvm import from_json, java_class, to_json
 
 ID, CONTENTS = "id", "contents"  # fields of Anserini
 _SAMPLE = 100  # documents whose norms are looked at
+_AT_ONCE = 50_000  # ids that are read back from Java
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,22 @@ class AnseriniIndex:
         return query, int(self._plain_searcher.count(query))
 
     @cached_property
+    def may_repeat_ids(self) -> bool:
+        """Whether documents may have equal ids, which a single segment alone rules out."""
+        parts = [leaf.reader() for leaf in _listed(self.reader.leaves().iterator())]
+        ids = [part.terms(ID) for part in parts]
+        return len(ids) > 1 or any(each.size() != each.getDocCount() for each in ids)
+
+    def count_ids(self, ids: Sequence[str]) -> int:
+        """Return how many of some ids stand in the index, however often."""
+        found = 0
+        for at in range(0, len(ids), _AT_ONCE):
+            query, documents = self.only(ids[at : at + _AT_ONCE])
+            best = self._plain_searcher.search(query, max(1, documents), _by_id())
+            found += len({hit["fields"][0]["bytes"] for hit in to_json(best)["scoreDocs"]})
+        return found
+
+    @cached_property
     def _fields(self) -> Any:  # noqa: ANN401
         return java_class("org.apache.lucene.index.FieldInfos").getMergedFieldInfos(self.reader)
 
@@ -129,6 +146,13 @@ class AnseriniIndex:
     @cached_property
     def _plain_searcher(self) -> Any:  # noqa: ANN401
         return java_class("org.apache.lucene.search.IndexSearcher")(self.reader)
+
+
+def _by_id() -> Any:  # noqa: ANN401
+    """Return Java's order by id, which comes along with what is found."""
+    field = java_class("org.apache.lucene.search.SortField")
+    text = java_class("org.apache.lucene.search.SortField$Type").STRING_VAL
+    return java_class("org.apache.lucene.search.Sort")(field(ID, text))
 
 
 def _listed(iterator: Any) -> list[Any]:  # noqa: ANN401

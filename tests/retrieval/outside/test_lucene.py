@@ -74,6 +74,10 @@ def test_documents_of_one_id_take_one_place(lucene: Path, tmp_path: Path) -> Non
     for query_id, found in whole.items():
         assert list(run[query_id].items()) == list(found.items())[:7]
     assert any(len(found) > 7 for found in whole.values())
+    joined = channel.within(["d3", "d4", "d5", "x"])  # nine documents, which were counted as ids
+    counts = [joined.facts[name] for name in ("shared", "unknown_here", "missing_there")]
+    assert counts == [3, 81, 1]
+    joined.close()
     channel.close()
 
 
@@ -212,6 +216,10 @@ def test_an_impact_index_of_other_words_is_refused(
 ) -> None:
     objects = [{"id": "a", "contents": "", "vector": {"tea": 9, "##ing": 70}}]
     foreign = write_lucene(tmp_path, objects, "JsonVectorCollection", "impact", "pretokenized")
+    text = write_lucene(tmp_path / "text", text_objects(documents(9)))
+    told = AnseriniOptions(kind="impact")  # of a text index, which was called an impact index
+    message = "is to be searched as an impact index: it is searched with the words of a sparse"
+    check_one_line(lambda: open_lucene(str(text), told), ValueError, message)
     for path, encoders, message in (
         (foreign, {"sparse": model}, "its '##ing' is no token of that model"),
         (impact, {}, "it is searched with the words of a sparse channel"),
