@@ -1,7 +1,9 @@
 """Make a Lucene index of a folder of JSON, by Anserini's own program."""
 
+import os
 from pathlib import Path
 
+from embedder.files.durable import remove_tree
 from embedder.lucene.jvm import java_class, java_errors
 
 
@@ -19,6 +21,8 @@ def index_collection(source: Path, index: Path, kind: str, *flags: str) -> None:
         OSError: a file cannot be read or written.
         ValueError: a file is no such collection.
     """
+    if os.path.lexists(index):  # Lucene would read what is there, and write through a link
+        remove_tree(index)
     with java_errors(f"indexing {source} by Anserini"):
         arguments = java_class("io.anserini.index.IndexCollection$Args")()
         arguments.collectionClass, arguments.input = kind, str(source.resolve())

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from embedder.lucene.anserini import index_collection
 from embedder.lucene.jvm import INSTALL, java_class
 from retrieval.outside.lucene import open_lucene
 from retrieval.outside.places import find_lucene_folder
@@ -51,6 +52,17 @@ def test_a_pipe_among_the_files_is_not_waited_for(lucene: Path, tmp_path: Path) 
     segments.unlink()
     os.mkfifo(segments)
     check_one_line(lambda: open_lucene(str(copy)), ValueError, "is no file, and reading it")
+
+
+def test_a_collection_is_indexed_anew_and_not_through_a_link(lucene: Path, tmp_path: Path) -> None:
+    """A damaged index could not be replaced, and Java wrote to where a link leads."""
+    before = contents(lucene)
+    (tmp_path / "lucene").symlink_to(lucene)
+    made = write_lucene(tmp_path, text_objects(documents(3)))
+    assert contents(lucene) == before and not made.is_symlink()
+    next(made.glob("segments_*")).write_bytes(b"noise")
+    index_collection(tmp_path / "collection", made, "JsonCollection")
+    assert open_lucene(str(made)).searcher.index.documents == 3
 
 
 def test_files_that_are_cut_or_gone_or_noise_are_told_in_one_line(
