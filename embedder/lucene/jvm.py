@@ -191,7 +191,7 @@ def _is_running() -> bool:
 
 def _find_home() -> tuple[Path, str]:
     """Return the folder of Java, and what names it."""
-    if named := os.environ.get("JAVA_HOME"):
+    if (named := os.environ.get("JAVA_HOME", "")).strip():
         if not Path(named).is_dir():
             raise ValueError(f"JAVA_HOME names {named}, which is no folder; {_cure('JAVA_HOME')}")
         return Path(named), "JAVA_HOME"

@@ -93,6 +93,8 @@ def test_the_java_of_the_user_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     own = Java.find()
     monkeypatch.setenv("JAVA_HOME", str(own.home))
     assert Java.find() == Java(own.home, "JAVA_HOME", own.version)
+    monkeypatch.setenv("JAVA_HOME", " ")  # it names nothing, as "" does
+    assert Java.find() == own
 
 
 @pytest.mark.parametrize(
