@@ -1,6 +1,7 @@
 """Formats that hold rows: other programs see the same numbers, and what comes back is the same."""
 
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,8 @@ def test_arrays_are_read_by_numpy_and_scipy(index: Path, tmp_path: Path) -> None
     )
     export_index(index, "npy", tmp_path / "npy", ExportOptions(("dense",), encoders=ENCODERS))
     held = contents(index, ["dense", "sparse"])
+    with zipfile.ZipFile(tmp_path / "npz" / "vectors.npz") as archive:  # noted the time of writing
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     with np.load(tmp_path / "npz" / "vectors.npz", allow_pickle=False) as arrays:
         assert arrays["ids"].tolist() == list(held)
         rows = Representation.from_arrays({name: arrays[name] for name in arrays.files})
