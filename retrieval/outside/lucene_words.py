@@ -94,8 +94,8 @@ class ModelWords:
             for term in index.terms_from(start, _PROBED):
                 if term not in tokens:
                     raise ValueError(
-                        f"{index.path} is an impact index of other words than those of channel "
-                        f"{channel!r}: its {term!r} is no token of that model"
+                        f"{index.path} holds other words than those of channel {channel!r}, by "
+                        f"which impacts are searched: its {term!r} is no token of that model"
                     )
         return ModelWords(encoder, index)
 
