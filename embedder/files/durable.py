@@ -249,11 +249,11 @@ def _move(partial: Path, folder: Path) -> None:
     probe.unlink()
     places = {path: folder / path.relative_to(partial) for path in sorted(partial.rglob("*"))}
     for path, place in places.items():  # all of them, before the first one is replaced
-        (_check_folder if path.is_dir() else _check_target)(place)
+        _check_target(place, folder=path.is_dir())
     for path, place in places.items():
         if path.is_dir():
             place.mkdir(exist_ok=True)
-            _check_folder(place)
+            _check_target(place, folder=True)
             continue
         path.chmod(mode)
         flush(path)
@@ -286,23 +286,15 @@ def _open_partial_folder(folder: Path) -> tuple[int, Path]:
             os.close(handle)
 
 
-def _check_folder(path: Path) -> None:
-    """Refuse what is there and no folder, a link to one too."""
-    if path.is_symlink():
-        raise OSError(errno.ELOOP, _LINK, str(path))
-    if path.exists() and not path.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
-
-
-def _check_target(path: Path) -> None:
-    """Refuse what is there and no file: a link may be of use, and in /dev it is to be kept."""
-    try:
-        mode = path.lstat().st_mode
-    except OSError:
+def _check_target(path: Path, folder: bool = False) -> None:
+    """Refuse what is there and no file, or no folder: a link may be of use, or a device."""
+    if not os.path.lexists(path):
         return
+    mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
         raise OSError(errno.ELOOP, _LINK, str(path))
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if not stat.S_ISREG(mode):
+    if folder != stat.S_ISDIR(mode):
+        wrong = errno.ENOTDIR if folder else errno.EISDIR
+        raise OSError(wrong, os.strerror(wrong), str(path))
+    if not folder and not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, _NO_FILE, str(path))

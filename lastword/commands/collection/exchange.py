@@ -26,7 +26,7 @@ Exported = Annotated[
 
 _LOST = {
     "rounded_away": ("weight", "rounded to 0 and left out"),
-    "parted_documents": ("document", "of several rows, written as ID#0, ID#1, ..."),
+    "parted_documents": ("document", "of several rows, written as ID#0, ID#1 and so on"),
     "documents_without_rows": ("document", "without a row, which these files leave out"),
     "parted_queries": ("query row", "written as lines of their own"),
     "escaped_ids": ("id", "with white space, which is written %20"),

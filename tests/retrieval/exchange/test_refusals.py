@@ -1,12 +1,10 @@
 """Files that are damaged or hold something else: an error of one line, and nothing is left."""
 
 import json
-import os
 import struct
 import sys
 import zipfile
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +12,11 @@ import numpy as np
 import pytest
 
 from index.folder import Index
-from retrieval.build import build_index
 from retrieval.exchange.formats import IMPORTS, export_index, import_index
 from retrieval.exchange.options import ExportOptions, ImportOptions
-from retrieval.options import BuildOptions
 from tests.dense_rows import unit_rows
 from tests.exchanged import ENCODERS, make_index
-from tests.one_line import check_one_line
-from tests.synthetic import SignEncoder, documents
+from tests.synthetic import SignEncoder
 
 ROWS = unit_rows(3, 4)
 
@@ -215,47 +210,6 @@ def test_tables(tmp_path: Path, write: Callable[[Path], None], says: str) -> Non
     pytest.importorskip("pyarrow")
     write(tmp_path / "f.parquet")
     refused("parquet", tmp_path / "f.parquet", says)
-
-
-@pytest.mark.parametrize(
-    ("name", "file"),
-    [
-        ("faiss", "index"),
-        ("npy", "vectors.npy"),
-        ("npz", "vectors.npz"),
-        ("parquet", "documents.parquet"),
-        ("ciff", "index.ciff"),
-        ("jsonvector", "corpus.jsonl"),
-    ],
-)
-def test_a_pipe_among_the_files_is_not_waited_for(tmp_path: Path, name: str, file: str) -> None:
-    """Those of NumPy, FAISS and Arrow were opened, in calls that Ctrl-C does not always reach."""
-    if name == "parquet":
-        pytest.importorskip("pyarrow")
-    (tmp_path / "docid").write_text("a\n")
-    os.mkfifo(tmp_path / file)
-    source = tmp_path / file if name == "jsonvector" else tmp_path
-    refused(name, source, f"{tmp_path / file}: expected a file; it is a device, a pipe")
-
-
-def test_an_index_is_replaced_only_when_told(tmp_path: Path) -> None:
-    """A build that was interrupted, and could have gone on, was replaced untold."""
-
-    def fall_over(count: int) -> None:
-        if count >= 40:
-            raise RuntimeError("interrupted")
-
-    index = tmp_path / "index"
-    options = BuildOptions(segment_documents=20)
-    with pytest.raises(RuntimeError, match="interrupted"):
-        build_index(documents(60), ENCODERS, index, options, fall_over)
-    source = tmp_path / "rows.jsonl"
-    source.write_text('{"id": "a", "vector": {"tea": 3}}')
-    call = partial(import_index, "jsonvector", source, index)
-    check_one_line(call, ValueError, "holds an unfinished index; give another folder, or have it")
-    build_index(documents(60), ENCODERS, index, options)
-    check_one_line(call, ValueError, "holds a complete index; give another folder, or have it")
-    assert call(options=ImportOptions(overwrite=True)).documents == 1
 
 
 def test_a_missing_pyarrow_is_one_line_that_names_the_extra(
