@@ -234,8 +234,9 @@ def tune(
     """
     check_options(options, TuningOptions)
     chosen = options or TuningOptions(budget=budget)
+    texts = _query_texts(queries)
     beside = None if isinstance(queries, Mapping) else Path(queries)
-    data = JudgedQueries.of(_query_texts(queries), _judgements(qrels, beside))
+    data = JudgedQueries.of(texts, _judgements(qrels, beside))
     if isinstance(index, SearchEngine):
         return tune_index(index.retriever, data, chosen)
     check_path(index, "index", "an open index, or its folder")
