@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from embedder.prompts.files import load_prompt
     from embedder.rerank.load import load_reranker
     from eval.measures.measures import evaluate as evaluate_run
+    from eval.synthesis.devset import DevsetOptions
     from index.documents import Document
     from lastword.engine import SearchEngine
     from lastword.hits import Hit, SearchHits
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "BuildOptions": "retrieval.options:BuildOptions",
+    "DevsetOptions": "eval.synthesis.devset:DevsetOptions",
     "Document": "index.documents:Document",
     "Evaluation": "lastword.judging:Evaluation",
     "ExportOptions": "retrieval.exchange.options:ExportOptions",
@@ -62,6 +64,7 @@ _PLACES = {
 
 __all__ = [
     "BuildOptions",
+    "DevsetOptions",
     "Document",
     "Evaluation",
     "ExportOptions",

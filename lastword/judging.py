@@ -27,6 +27,7 @@ from eval.runs.run_folder import RunFolder
 from eval.runs.systems import FolderSystem
 from eval.statistics.compare import compare as compare_systems
 from eval.statistics.comparison import CompareOptions, Comparison
+from eval.synthesis.devset import DevsetOptions
 from eval.tasks.retrieval import JudgeOptions, judge
 from eval.tasks.sts import judge as judge_pairs
 from lastword.engine import SearchEngine
@@ -35,6 +36,7 @@ from tuning.objectives.judged_queries import JudgedQueries
 from tuning.options import TuningOptions
 from tuning.run import tune_index
 from tuning.search.result import TuningOutcome
+from tuning.unjudged import tune_unjudged
 
 QueryTexts = Mapping[str, str] | str | Path
 Judgements = Qrels | str | Path
@@ -204,15 +206,21 @@ def _system(system: Evaluation | str | Path) -> tuple[str, Mapping[str, Values]]
 
 def tune(
     index: SearchEngine | str | Path,
-    queries: QueryTexts,
-    qrels: Judgements,
+    queries: QueryTexts | None = None,
+    qrels: Judgements | None = None,
     budget: str = "2M-tokens",
     options: TuningOptions | None = None,
+    *,
+    devset: DevsetOptions | None = None,
 ) -> TuningOutcome:
     """Search for a better prompt of an index, and say whether it is one.
 
     The index stays as it is; journal, prompt and report go into the folder INDEX.tuned, and the
     same call again continues an interrupted search.
+
+    Without judgements, queries are made of the documents, and it is tried whether they order
+    prompts as judgements do: those of a few judged queries, given beside `devset`, or those of two
+    small collections that come along.
 
     Args:
         index: open, or its folder.
@@ -220,11 +228,14 @@ def tune(
         qrels: query id -> document id -> gain, or a file of judgements.
         budget: limits that are never exceeded, e.g. "300k-tokens" or "2M-tokens,600-seconds".
         options: what is tuned and how; its budget counts where it is given.
+        devset: which queries are made, to be tuned on; by default 200, and only where there are
+            no judgements.
 
     Raises:
         TypeError: an argument is of another type.
         ValueError: there are fewer than six queries that differ in text and in relevant documents
-            of the index, or the budget is too small.
+            of the index, made queries do not order prompts as judgements do, or the budget is too
+            small.
 
     >>> words = ["tea", "key", "sea", "bee", "oak", "rye"]
     >>> index = lw.build("words.index", words, encoder)
@@ -233,15 +244,33 @@ def tune(
     'keep the default'
     """
     check_options(options, TuningOptions)
+    check_options(devset, DevsetOptions, "devset")
     chosen = options or TuningOptions(budget=budget)
-    texts = _query_texts(queries)
-    beside = None if isinstance(queries, Mapping) else Path(queries)
-    data = JudgedQueries.of(texts, _judgements(qrels, beside))
+    if (queries is None) != (qrels is None):
+        raise ValueError("queries and qrels go together; give both, or none to have queries made")
+    data = None
+    if queries is not None and qrels is not None:
+        texts = _query_texts(queries)
+        beside = None if isinstance(queries, Mapping) else Path(queries)
+        data = JudgedQueries.of(texts, _judgements(qrels, beside))
     if isinstance(index, SearchEngine):
-        return tune_index(index.retriever, data, chosen)
+        return _tune(index, data, chosen, devset)
     check_path(index, "index", "an open index, or its folder")
     with open_engine(index) as engine:
-        return tune_index(engine.retriever, data, chosen)
+        return _tune(engine, data, chosen, devset)
+
+
+def _tune(
+    engine: SearchEngine,
+    data: JudgedQueries | None,
+    options: TuningOptions,
+    devset: DevsetOptions | None,
+) -> TuningOutcome:
+    if data is not None and devset is None:
+        if options.judge:
+            raise ValueError("a judge goes with made queries: give devset, or no judged queries")
+        return tune_index(engine.retriever, data, options)
+    return tune_unjudged(engine.retriever, options, devset, data)
 
 
 def _query_texts(queries: QueryTexts) -> Mapping[str, str]:

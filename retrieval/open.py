@@ -7,8 +7,10 @@ from pathlib import Path
 from embedder.arguments import check_names, check_options, check_path
 from embedder.checkpoints.addresses import is_remote
 from embedder.checkpoints.trust import ModelAccess, check_model
+from embedder.encoders.bm25 import BM25Encoder
 from embedder.encoders.load import load_from_spec
 from embedder.encoders.specs import (
+    NO_SPEC,
     EncoderSpec,
     LLMSpec,
     RemoteSpec,
@@ -91,6 +93,14 @@ def load_encoders(
     """
     names = list(index.channels) if channels is None else channels
     return load_specs({name: index.channels[name].recipe for name in names}, access)
+
+
+def load_words(index: Index) -> Encoder:
+    """Return what analysed the texts of an index's bm25 channel, or what would."""
+    spec = index.channels.get("bm25")
+    if spec is None or spec.recipe == NO_SPEC:  # of an encoder of one's own, or an old version
+        return BM25Encoder()
+    return load_encoders(index, ["bm25"])["bm25"]
 
 
 def load_specs(specs: Mapping[str, str], access: ModelAccess | None = None) -> dict[str, Encoder]:

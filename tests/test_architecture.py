@@ -37,6 +37,7 @@ ORDER: dict[str, list[str | set[str]]] = {
     "tuning": [
         *("search", "proposers", "objectives"),
         *({"options", "first_prompts"}, "choose_proposers", "setup", "report", "outcome", "run"),
+        "unjudged",
     ],
     "lastword": ["engine", "adapters", "cli", "commands", "app", "main"],
 }

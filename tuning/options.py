@@ -25,6 +25,8 @@ class TuningOptions:
         soft_form: "direct", "residual", "low_rank" or "mixture": what they are computed from.
         soft_place: "after" the text, or "before" everything.
         soft_epochs: most passes of its training over the queries.
+        judge: without judgements, name, folder or address of a chat model that compares what
+            queries find; "" goes by the documents that queries were made of.
     """
 
     budget: str = "2M-tokens"
@@ -40,6 +42,7 @@ class TuningOptions:
     soft_form: str = "direct"
     soft_place: str = "after"
     soft_epochs: int = 10
+    judge: str = ""
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -42,6 +42,8 @@ def write_outcome(
         "report": str(folder / REPORT),
         "journal": str(folder / JOURNAL),
     }
+    if setup.task.signal is not None:
+        figures["signal"] = setup.task.signal.to_json()
     write_json(folder / OUTCOME, figures)
     facts = TuningFacts(setup, outcome, seconds, figures["rebuild"])
     replace_file(folder / REPORT, page(facts).encode())

@@ -17,6 +17,7 @@ from tuning.search.journal import Journal, OtherRunError
 from tuning.search.pipeline import tune
 from tuning.search.result import TuningOutcome
 from tuning.search.rounds import ReportRound, SearchState
+from tuning.search.signal import RefusedSignalError
 from tuning.setup import OF_INDEX, TuningSetup, check_request, prepare_tuning
 
 CLOCK, LOCK = "seconds.txt", "lock"
@@ -107,6 +108,10 @@ def run_search(
                 f"the budget does not even pay for the default prompt: {error}; "
                 "`lastword tune --dry-run` says what is needed"
             ) from error
+        except RefusedSignalError:  # nothing was searched: other settings may use the folder
+            (folder / JOURNAL).unlink()
+            clock.unlink(missing_ok=True)
+            raise
     replace_file(clock, f"{seconds():.1f}".encode())
     return outcome, seconds()
 

@@ -110,8 +110,9 @@ def check_request(index: Index, channels: Sequence[str], options: TuningOptions)
         raise ValueError("proposer llm needs a writer: a chat model, a folder or an address")
     if options.prompt:
         load_prompt(options.prompt)
-    if options.writer:
-        check_chat(options.writer)
+    for chat in (options.writer, options.judge):
+        if chat:
+            check_chat(chat)
 
 
 def choose_channels(index: Index, text: str) -> list[str]:
@@ -167,7 +168,7 @@ def prepare_tuning(
         objective,
         data.relevant,
         space,
-        first_proposals(space, list(_other_prompts(encoders, options.prompt))),
+        first_proposals(space, list(other_prompts(encoders, options.prompt))),
         choose_proposers(material, options.proposer, options.writer),
         Rules(seed=options.seed, alpha=options.alpha, min_effect=options.min_effect),
         texts=data.queries,
@@ -182,7 +183,7 @@ def prepare_tuning(
     return TuningSetup(task, budget, heading, objective, encoder, space)
 
 
-def _other_prompts(encoders: Mapping[str, Encoder], name: str) -> Iterator[tuple[str, Prompt]]:
+def other_prompts(encoders: Mapping[str, Encoder], name: str) -> Iterator[tuple[str, Prompt]]:
     """Yield the model's own prompt, the user's, and those of the library that are for retrieval."""
     specs = specs_of(encoders).values()
     models = [spec.model for spec in specs if isinstance(spec, LLMSpec)]

@@ -28,7 +28,7 @@ from index.folder import Index
 from retrieval.build import build_index
 from retrieval.run import cut, to_run
 
-Style = Literal["title", "cloze", "chat"]
+Style = Literal["title", "cloze", "chat", "auto"]
 PROMPTS = Path(__file__).with_suffix(".toml")
 ROUND_TRIP_DEPTH = 5  # ranks within which the round trip must find the document
 COPIED = 8  # words in a row
@@ -47,7 +47,7 @@ class DevsetOptions:
     Attributes:
         queries: number of queries to make.
         style: "title" takes titles as queries, "cloze" the content words of a sentence, "chat"
-            asks a chat model.
+            asks a chat model; "auto" is for `make_devset`, which tries them.
         seed: of the draws.
         examples: (text, query) shown to the chat model.
     """
@@ -60,6 +60,10 @@ class DevsetOptions:
     def __post_init__(self) -> None:
         if self.queries < 1 or self.style not in get_args(Style):
             raise ValueError(f"a devset has queries, in style {get_args(Style)}; got {self}")
+
+
+class EmptyDevsetError(ValueError):
+    """Not one query was kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,8 @@ class Maker:
     counts: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
+        if self.options.style == "auto":
+            raise ValueError("a Maker has one style; make_devset tries them")
         if not self.index.documents:
             raise ValueError(f"{self.index.path} holds no documents to make queries from")
         spec = self.index.channels.get("bm25")
@@ -113,7 +119,7 @@ class Maker:
         """Draw documents, make a query of each, and keep those that are good.
 
         Raises:
-            ValueError: not one query was kept.
+            EmptyDevsetError: not one query was kept.
         """
         queries: dict[str, str] = {}
         qrels: dict[str, dict[str, int]] = {}
@@ -131,7 +137,7 @@ class Maker:
                     break
         if not queries:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in self.counts.items())
-            raise ValueError(f"no query was kept ({reasons}); try another --style")
+            raise EmptyDevsetError(f"no query was kept ({reasons}); try another --style")
         self.counts["kept"] = len(queries)
         return Devset(queries, qrels, dict(self.counts))
 

@@ -145,7 +145,8 @@ def test_a_judge_that_prefers_better_lists_raises_better_prompts() -> None:
 def test_a_judge_that_likes_what_comes_first_says_nothing() -> None:
     judge = Judge(Fond(""), {"q": "a query"}, lists, plain_prompt())
     assert judge([plain_prompt("good ")], ["q"]).tolist() == [[0.5]]
-    assert judge.cost(plain_prompt(), ["q"]).calls == 2
+    assert judge.cost(plain_prompt("good "), ["q"]).calls == 2
+    assert judge.cost(plain_prompt(), ["q"]).calls == 0  # nobody is asked about the incumbent
 
 
 @pytest.mark.parametrize(

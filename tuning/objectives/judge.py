@@ -6,7 +6,9 @@ a judge who likes what comes first says nothing.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -14,8 +16,10 @@ from embedder.files.config_file import read_toml
 from embedder.inputs.conversation import Turn
 from embedder.models.chat_client import Chat, counted_answer, token_bound
 from embedder.prompts.prompt import Prompt
+from index.folder import Index
+from retrieval.run import Run, ranked
 from tuning.search.budget import Cost
-from tuning.search.types import Failure, Scores
+from tuning.search.types import Failure, Prepares, Scores
 
 SHOWN = 5  # texts of a list
 WORDS, CHARACTERS = 60, 400  # of a text, at most
@@ -26,18 +30,57 @@ _SLOTS = ("{query}", "{first}", "{second}")
 _SLOT = re.compile("|".join(map(re.escape, _SLOTS)))
 QUESTIONS = Path(__file__).with_suffix(".toml")
 
-Lists = Callable[[Prompt, Sequence[str]], Mapping[str, Sequence[str]]]
+
+FindLists = Callable[[Prompt, Sequence[str]], Mapping[str, Sequence[str]]]
 """Prompt and query ids -> the texts that each query finds, the best first."""
+
+
+class Searches(Protocol):
+    """An objective that searches an index."""
+
+    def run(self, prompt: Prompt, query_ids: Sequence[str]) -> Run:
+        """Search for queries under a prompt."""
+        ...
+
+    def cost(self, prompt: Prompt, query_ids: Sequence[str]) -> Cost:
+        """Tell what that takes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedLists:
+    """The texts that queries find in an index, and what finding them takes.
+
+    Attributes:
+        objective: searches.
+        index: holds the texts.
+    """
+
+    objective: Searches
+    index: Index
+
+    def __call__(self, prompt: Prompt, query_ids: Sequence[str]) -> dict[str, list[str]]:
+        """Return the SHOWN best texts of each query."""
+        run = self.objective.run(prompt, query_ids)
+        return {
+            query: [self.index.document(one).content for one, _ in ranked(run[query])[:SHOWN]]
+            for query in query_ids
+        }
 
 
 class Judge:
     """Scores of prompts against an incumbent: 1 where it is preferred, 0 where the other is."""
 
     def __init__(
-        self, chat: Chat, queries: Mapping[str, str], lists: Lists, incumbent: Prompt, seed: int = 0
+        self,
+        chat: Chat,
+        queries: Mapping[str, str],
+        lists: FindLists,
+        incumbent: Prompt,
+        seed: int = 0,
     ) -> None:
         """Take the chat model, the queries, how they are searched, and the prompt to beat."""
-        self._chat, self._queries, self._lists = chat, queries, lists
+        self.chat, self._queries, self._lists = chat, queries, lists
         self._incumbent, self._seed = incumbent, seed
         self._used = Cost()
 
@@ -45,31 +88,57 @@ class Judge:
 
     def __call__(self, prompts: Sequence[Prompt], query_ids: Sequence[str]) -> Scores:
         """Return (prompts, queries) of 0, .25, .5, .75 or 1; two equal lists are a tie unasked."""
-        self._used = Cost(evaluations=len(prompts) * len(query_ids))
+        self._used = self._searching(prompts, query_ids)
+        if all(prompt == self._incumbent for prompt in prompts):
+            return np.full((len(prompts), len(query_ids)), TIE)
         base = self._lists(self._incumbent, query_ids)
         return np.array(
             [
-                [self._preferred(query, base[query], lists[query]) for query in query_ids]
+                [self.prefer(self._queries[one], base[one], lists[one]) for one in query_ids]
                 for lists in (self._lists(prompt, query_ids) for prompt in prompts)
             ]
         )
 
     def cost(self, prompt: Prompt, query_ids: Sequence[str]) -> Cost:
-        """Bound it: two calls a query, one for each order, with the longest texts."""
-        longest = ["\U0001f375" * CHARACTERS] * SHOWN  # of four bytes each
-        questions = [self._question(query, longest, longest) for query in query_ids]
-        tokens = sum(token_bound(self._chat, turns, MOST_TOKENS) for turns in questions)
-        return Cost(calls=2 * len(query_ids), evaluations=len(query_ids), chat_tokens=2 * tokens)
+        """Bound it: searching with both prompts, and asking about each query in both orders.
+
+        Nothing but evaluations for the incumbent, which nobody is asked about.
+        """
+        cost = self._searching([prompt], query_ids)
+        return cost if prompt == self._incumbent else cost + self.asking(query_ids)
+
+    def asking(self, query_ids: Sequence[str]) -> Cost:
+        """Return what asking about one pair of lists of each query takes at most."""
+        return asking(self.chat, [self._queries[query] for query in query_ids])
 
     def used(self) -> Cost:
         """Return what the last call took: equal lists are not asked about."""
         return self._used
 
+    def _searching(self, prompts: Sequence[Prompt], query_ids: Sequence[str]) -> Cost:
+        others = [prompt for prompt in prompts if prompt != self._incumbent]
+        lists, tokens = self._lists, 0
+        if others and isinstance(lists, SearchedLists):
+            searched = [self._incumbent, *prompts]
+            tokens = sum(lists.objective.cost(one, query_ids).tokens for one in searched)
+        return Cost(tokens=tokens, evaluations=len(prompts) * len(query_ids))
+
+    def preparation(self, prompt: Prompt) -> tuple[str, Cost]:
+        """Return what finding lists under a prompt needs read, and what that takes."""
+        lists = self._lists
+        if isinstance(lists, SearchedLists) and isinstance(lists.objective, Prepares):
+            return lists.objective.preparation(prompt)
+        return "", Cost()
+
     def failures(self, prompt: Prompt, query_ids: Sequence[str]) -> list[Failure]:
         """Return none: nobody knows what should have been found."""
         return []
 
-    def _preferred(self, query: str, base: Sequence[str], challenger: Sequence[str]) -> float:
+    def prefer(self, query: str, base: Sequence[str], challenger: Sequence[str]) -> float:
+        """Return how much the challenger's texts are preferred to the base's: 0..1.
+
+        Both orders are asked; a judge that names the same place twice says nothing.
+        """
         base, challenger = base[:SHOWN], challenger[:SHOWN]
         if list(base) == list(challenger):
             return TIE
@@ -79,17 +148,26 @@ class Judge:
 
     def _compare(self, query: str, first: Sequence[str], second: Sequence[str]) -> float:
         """Return 1 where the judge says B, 0 for A, TIE for anything else."""
-        turns = self._question(query, first, second)
-        answer = counted_answer(self._chat, turns, self._seed, MOST_TOKENS)
+        turns = _question(query, first, second)
+        answer = counted_answer(self.chat, turns, self._seed, MOST_TOKENS)
         self._used += Cost(calls=1, chat_tokens=answer.tokens)
         letter = _ANSWER.fullmatch(answer.text)
         return float(letter[1] in "bB") if letter else TIE
 
-    def _question(self, query: str, first: Sequence[str], second: Sequence[str]) -> list[Turn]:
-        lists = ("\n".join(f"- {_shown(text)}" for text in texts) for texts in (first, second))
-        question = read_toml(QUESTIONS)["compare"].strip()
-        texts = dict(zip(_SLOTS, (self._queries[query], *lists), strict=True))
-        return [Turn("user", _SLOT.sub(lambda slot: texts[slot[0]], question))]
+
+def asking(chat: Chat, queries: Sequence[str]) -> Cost:
+    """Return what asking about one pair of lists of each query takes at most, in both orders."""
+    longest = ["\U0001f375" * CHARACTERS] * SHOWN  # of four bytes each
+    questions = [_question(query, longest, longest) for query in queries]
+    tokens = sum(token_bound(chat, turns, MOST_TOKENS) for turns in questions)
+    return Cost(calls=2 * len(questions), chat_tokens=2 * tokens)
+
+
+def _question(query: str, first: Sequence[str], second: Sequence[str]) -> list[Turn]:
+    lists = ("\n".join(f"- {_shown(text)}" for text in texts) for texts in (first, second))
+    question = read_toml(QUESTIONS)["compare"].strip()
+    texts = dict(zip(_SLOTS, (query, *lists), strict=True))
+    return [Turn("user", _SLOT.sub(lambda slot: texts[slot[0]], question))]
 
 
 def _shown(text: str) -> str:

@@ -8,9 +8,10 @@ from tuning.search.budget import Budget, Cost, Meter
 from tuning.search.choice import PromptGain, Sample, decide, finalists, measure_gain, select
 from tuning.search.folding import SEARCH_TIME, longest, outcome_of, tune_in_folds
 from tuning.search.journal import Journal
-from tuning.search.result import TuningOutcome
+from tuning.search.result import CHANGE, KEEP, TuningOutcome
 from tuning.search.rounds import ReportRound, search
 from tuning.search.scorer import Scorer
+from tuning.search.signal import Signal
 from tuning.search.space import key_of
 from tuning.search.split import plan_split, three_parts, unit_numbers
 from tuning.search.types import Proposal, TuningTask
@@ -72,10 +73,14 @@ def tune(
     """
     plan = plan_split(task.relevant, task.rules.seed, task.rules.alpha, task.texts)
     scorer = Scorer(task.objective, journal, Meter(budget, before=seconds))
+    if task.signal is not None:
+        task.signal.check(scorer.once, scorer.meter)
     if plan.folded:
         outcome = tune_in_folds(task, scorer, report)
     else:
         outcome = _in_parts(task, scorer, report)
+    if task.signal is not None:
+        outcome = _settled(outcome, task.signal, task.first_prompts[0].prompt)
     verdict = {"verdict": outcome.verdict, "key": key_of(outcome.prompt)}
     journal.note("verdict", lambda: verdict)
     prompts = {"default": outcome.default, "chosen": outcome.prompt}
@@ -84,6 +89,20 @@ def tune(
         name: task.objective.cost(prompt, ids).tokens / len(ids) for name, prompt in prompts.items()
     }
     return replace(outcome, plan=plan, query_tokens=tokens)
+
+
+def _settled(outcome: TuningOutcome, signal: Signal, default: Prompt) -> TuningOutcome:
+    """Keep the default where the signal that a search went by does not support its claim."""
+    if outcome.verdict != CHANGE:
+        return outcome
+    tested = [outcome.confirmed] if outcome.confirmed else outcome.selected
+    wins, losses = (
+        sum(gain.outcomes.wins for gain in tested), sum(gain.outcomes.losses for gain in tested)
+    )  # fmt: skip
+    if not (doubt := signal.doubt(wins, losses)):
+        return outcome
+    decision = replace(outcome.decision, accepted=False) if outcome.decision else None
+    return replace(outcome, verdict=KEEP, reason=doubt, prompt=default, decision=decision)
 
 
 def _in_parts(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOutcome:

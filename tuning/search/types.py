@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from embedder.prompts.prompt import Prompt
 from tuning.search.budget import Cost
+from tuning.search.signal import Signal
 from tuning.search.space import Space
 
 Scores = NDArray[np.float64]
@@ -266,6 +267,7 @@ class TuningTask:
         rules: how.
         final: judges on CONFIRM; None is the objective itself. Another where that ranks only.
         texts: query id -> text, so that queries of the same text stay together; may be empty.
+        signal: tried before the search, where there are no judgements.
     """
 
     objective: Objective
@@ -276,3 +278,4 @@ class TuningTask:
     rules: Rules = field(default_factory=Rules)
     final: Objective | None = None
     texts: Mapping[str, str] = field(default_factory=dict)
+    signal: Signal | None = None

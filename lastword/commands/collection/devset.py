@@ -1,6 +1,5 @@
 """The command that makes queries from an index's documents: devset."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,8 +13,6 @@ from lastword.cli.sources import tell_escaped
 
 if TYPE_CHECKING:
     from embedder.models.chat_client import Chat
-    from embedder.types import Encoder
-    from index.folder import Index
 
 app = Typer()
 
@@ -27,11 +24,14 @@ class DevsetOutput:
     out: Annotated[Path, Option("--out", "-o", metavar="FOLDER", help="Queries and judgements.")]
     queries: Annotated[int, Option(min=1, help="How many.")] = 200
     style: Annotated[
-        Literal["title", "cloze", "chat"],
-        Option(help="Titles; the content words of a sentence; or what a chat model writes."),
+        Literal["title", "cloze", "chat", "auto"],
+        Option(
+            help="Titles; the content words of a sentence; what a chat model writes; or the "
+            "first of them that gives enough."
+        ),
     ] = "title"
     writer: Annotated[
-        str, Option(help="For chat: a model's name, folder or address (MODEL@ADDRESS).")
+        str, Option(help="For chat, auto: a model's name, folder or address (MODEL@ADDRESS).")
     ] = ""
     examples: Annotated[
         Path | None, Option(help="For chat: .jsonl of query and positive, shown as examples.")
@@ -53,12 +53,11 @@ def devset(path: IndexPath, making: DevsetOutput, output: Output) -> None:
     Queries that copy their document, come twice, or do not find their document again by words
     alone are dropped and counted.
     """
-    from embedder.files.durable import replace_file
-    from embedder.files.json_file import write_json
-    from eval.data.qrels import write_qrels
-    from eval.synthesis.devset import DevsetOptions, Maker
+    from eval.synthesis.devset import DevsetOptions
+    from eval.synthesis.devset_folder import QRELS, write_devset
+    from eval.synthesis.devset_styles import ENOUGH, make_devset
     from index.folder import Index
-    from tuning.search.split import FEW
+    from retrieval.open import load_words
 
     screen = Screen(output)
     options = DevsetOptions(making.queries, making.style, making.seed, _examples(making.examples))
@@ -66,25 +65,20 @@ def devset(path: IndexPath, making: DevsetOutput, output: Output) -> None:
         Index.open(path) as index,
         screen.progress("Making queries", making.queries, "queries") as advance,
     ):
-        judged = Maker(index, options, _chat(making), _words(index)).devset(advance)
-    folder = making.out / "qrels"
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = [
-        json.dumps({"_id": query_id, "text": text}) + "\n"
-        for query_id, text in judged.queries.items()
-    ]
-    replace_file(making.out / "queries.jsonl", "".join(lines).encode())
-    escaped = write_qrels(judged.qrels, folder / "devset.tsv")
-    facts = dict(judged.counts)
-    write_json(making.out / "devset.json", facts)
-    rows = [[name, f"{count:,}"] for name, count in facts.items()]
-    screen.result(facts | {"out": str(making.out)}, table("what", ">number", rows=rows))
-    tell_escaped(escaped, folder / "devset.tsv", screen)
-    if len(judged.queries) < min(making.queries, FEW):
+        made = make_devset(index, options, _chat(making), load_words(index), advance)
+    escaped = write_devset(made, making.out)
+    counts = dict(made.devset.counts)
+    rows = [[name, f"{count:,}"] for name, count in counts.items()]
+    facts = {**counts, "style": made.style, "tried": made.tried, "out": str(making.out)}
+    screen.result(facts, table("what", ">number", rows=rows))
+    tell_escaped(escaped, making.out / QRELS, screen)
+    screen.remark(f"{made.describe()}.")
+    kept = len(made.devset.queries)
+    if kept < min(making.queries, ENOUGH):
         screen.remark(
-            f"{len(judged.queries):,} of {counted(making.queries, 'query')} were kept; fewer "
-            f"than {FEW} cannot confirm a gain. The counts say what was dropped; try another "
-            "--style, or a collection of more documents."
+            f"{kept:,} of {counted(making.queries, 'query')} were kept; fewer than {ENOUGH} cannot "
+            "confirm a gain. The counts say what was dropped; try another --style, or a "
+            "collection of more documents."
         )
     screen.remark(
         "Made queries are easier than people's and agree with words: "
@@ -92,22 +86,12 @@ def devset(path: IndexPath, making: DevsetOutput, output: Output) -> None:
     )
 
 
-def _words(index: "Index") -> "Encoder":
-    """Return what analysed the texts of the bm25 channel, or what would."""
-    from embedder.encoders.bm25 import BM25Encoder
-    from embedder.encoders.specs import NO_SPEC
-    from retrieval.open import load_encoders
-
-    spec = index.channels.get("bm25")
-    if spec is None or spec.recipe == NO_SPEC:  # of an encoder of one's own, or an old version
-        return BM25Encoder()
-    return load_encoders(index, ["bm25"])["bm25"]
-
-
 def _chat(making: DevsetOutput) -> "Chat | None":
     from embedder.models.chat_client import open_chat
 
-    if making.style != "chat":
+    if making.style == "auto" and not making.writer:
+        return None
+    if making.style not in ("chat", "auto"):
         return None
     if not making.writer:
         raise ValueError("--style chat needs --writer: a model's name, folder or address")

@@ -10,6 +10,12 @@ from typer import Option, Typer
 from lastword.cli.command import command
 from lastword.cli.options import DeviceOptions, IndexPath, Output
 from lastword.cli.screen import Screen, counted, shell
+from lastword.commands.prompts.tune_source import (
+    JudgingOptions,
+    choose_source,
+    load_setup,
+    read_judged,
+)
 from tuning.options import TuningOptions
 
 if TYPE_CHECKING:
@@ -21,20 +27,6 @@ if TYPE_CHECKING:
 
 app = Typer()
 _DEFAULTS = TuningOptions()
-
-
-@dataclass(frozen=True, slots=True)
-class JudgingOptions:
-    """What prompts are judged by."""
-
-    queries: Annotated[
-        Path, Option(help="A .jsonl (_id, text) or .tsv (id, tab, text) file of queries.")
-    ]
-    qrels: Annotated[
-        Path,
-        Option(help="Their judgements: TREC, or BEIR .tsv. Those of a test split are refused."),
-    ]
-    measure: Annotated[str, Option(help="In 0..1, e.g. nDCG@10, R@100, RR@10.")] = "nDCG@10"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +57,8 @@ class TuneOptions(TuningOptions):
         str, Option(help="A prompt of yours that is tried beside the index's: a name or a .toml.")
     ] = ""
     writer: Annotated[
-        str, Option(help="For llm: a chat model's name, folder or http(s) address.")
+        str,
+        Option(help="For llm, and --style chat: a chat model's name, folder or http(s) address."),
     ] = ""
     seed: Annotated[int, Option(min=0, help="Of everything that is drawn.")] = _DEFAULTS.seed
     alpha: Annotated[float, Option(help="Level of the tests that a prompt must pass.")] = (
@@ -86,6 +79,13 @@ class TuneOptions(TuningOptions):
     soft_epochs: Annotated[int, Option(min=1, help="For soft: most passes over the queries.")] = (
         _DEFAULTS.soft_epochs
     )
+    judge: Annotated[
+        str,
+        Option(
+            help="With --no-qrels: a chat model that compares what queries find, in place of the "
+            "documents that they were made of."
+        ),
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,10 @@ class TuneOutput:
         "lastword tune my.index --queries q.jsonl --qrels dev.tsv --tune query,reading --apply",
         "lastword tune my.index --queries q.jsonl --qrels dev.tsv --proposer llm "
         "--writer http://localhost:8000/v1 --budget 1M-tokens,60-calls",
+        "lastword tune my.index --no-qrels",
+        "lastword tune my.index --no-qrels --queries few.jsonl --qrels few.tsv",
+        "lastword tune my.index --no-qrels --judge http://localhost:8000/v1 "
+        "--budget 2M-tokens,4000-calls",
     ],
 )
 def tune(
@@ -132,13 +136,9 @@ def tune(
     Only the queries are encoded again, so the index stays as it is. The same command again takes
     up a run that was interrupted.
     """
-    from eval.data.qrels import read_qrels
-    from eval.data.queries import read_queries
-    from eval.runs.reported_splits import check_judgements
     from index.folder import Index
     from lastword.commands.prompts.tune_view import estimate_table
     from tuning.estimate import estimate_cost
-    from tuning.objectives.judged_queries import JudgedQueries
     from tuning.outcome import (
         HELD_ROWS,
         PROMPT_FILE,
@@ -152,26 +152,24 @@ def tune(
     from tuning.setup import check_request, choose_channels
 
     screen, out = Screen(output), ending.out or default_folder(path)
-    if warning := check_judgements(judging.qrels, judging.queries):
-        screen.remark(f"{warning}.")
-    judged = JudgedQueries.of(
-        read_queries(judging.queries), read_qrels(judging.qrels), judging.measure
-    )
+    judged = read_judged(judging, tuning, screen)
     with Index.open(path) as index:
-        names = choose_channels(index, tuning.channels)
-        check_request(index, names, tuning)
+        check_request(index, choose_channels(index, tuning.channels), tuning)
         _check_apply(tuning, ending)
         data = _answered(index, judged, screen)
-        check_decidable(data.relevant, tuning.alpha, data.queries)
-        load = partial(_load, index, data, tuning, running, out)
+        if data is not None and not judging.no_qrels:
+            check_decidable(data.relevant, tuning.alpha, data.queries)
+        source = partial(choose_source, index, judging, tuning, data)
         if ending.dry_run:
+            made = source(None, screen)
             with screen.waiting("Loading the model"):
-                estimate = estimate_cost(load())
+                estimate = estimate_cost(load_setup(index, made, tuning, running, out))
             screen.result(estimate, estimate_table(estimate))
             return
         with own_folder(out):
+            made = source(out, screen)
             with screen.waiting("Loading the model"):
-                setup = load()
+                setup = load_setup(index, made, tuning, running, out)
             outcome, changed = _search(setup, out, screen)
         unmeasured = unmeasured_text(setup)
     if changed and unmeasured:
@@ -197,12 +195,14 @@ def _check_apply(tuning: TuneOptions, ending: TuneOutput) -> None:
         )
 
 
-def _answered(index: "Index", judged: "JudgedQueries", screen: Screen) -> "JudgedQueries":
+def _answered(
+    index: "Index", judged: "JudgedQueries | None", screen: Screen
+) -> "JudgedQueries | None":
     """Return the queries that have an answer in the index, and say what else there is to know."""
     from retrieval.pseudo_queries import lacking_text
 
-    data = judged.answered_in(index)
-    if unanswered := len(judged.queries) - len(data.queries):
+    data = judged.answered_in(index) if judged else None
+    if judged and data and (unanswered := len(judged.queries) - len(data.queries)):
         screen.remark(f"{counted(unanswered, 'judged query')} without an answer in the index.")
     for spec in index.channels.values():
         if lacking := lacking_text(spec):
@@ -212,7 +212,7 @@ def _answered(index: "Index", judged: "JudgedQueries", screen: Screen) -> "Judge
 
 def _search(setup: "TuningSetup", out: Path, screen: Screen) -> "tuple[TuningOutcome, bool]":
     """Search, write and show the outcome; return it, and whether it is a change."""
-    from lastword.commands.prompts.tune_view import describe_progress, outcome_tables
+    from lastword.commands.prompts.tune_view import describe_progress, outcome_tables, tell_signal
     from tuning.outcome import REPORT, write_outcome
     from tuning.run import run_search
 
@@ -224,17 +224,7 @@ def _search(setup: "TuningSetup", out: Path, screen: Screen) -> "tuple[TuningOut
 
         outcome, seconds = run_search(setup, out, report)
     figures = write_outcome(setup, outcome, out, seconds)
+    tell_signal(setup, screen)
     screen.result(figures, *outcome_tables(outcome))
     screen.remark(f"{outcome.headline}: {outcome.reason}. Report: {out / REPORT}")
     return outcome, figures["changed"]
-
-
-def _load(
-    index: "Index", data: "JudgedQueries", tuning: TuneOptions, running: DeviceOptions, out: Path
-) -> "TuningSetup":
-    """Load the models of an index, and prepare its tuning."""
-    from retrieval.open import load_encoders
-    from tuning.setup import choose_channels, prepare_tuning
-
-    encoders = load_encoders(index, choose_channels(index, tuning.channels), running)
-    return prepare_tuning(index, encoders, data, tuning, out)

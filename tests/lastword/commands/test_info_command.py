@@ -48,10 +48,11 @@ def test_info_shows_the_query_prompt_in_force(
 def test_channels_that_were_not_measured_are_named(place: Path, tmp_path: Path) -> None:
     """A prompt tuned on dense was written for sparse too, and nothing was said of that."""
     from lastword.cli.options import DeviceOptions
-    from lastword.commands.prompts.tune import TuneOptions, _load
+    from lastword.commands.prompts.tune import TuneOptions
+    from lastword.commands.prompts.tune_source import load_setup
 
     with Index.open(place / "some.index") as index:
         data = setup_of(index, place, tmp_path).objective.data
-        some = _load(index, data, TuneOptions(channels="dense"), DeviceOptions(), tmp_path)
+        some = load_setup(index, data, TuneOptions(channels="dense"), DeviceOptions(), tmp_path)
         assert unmeasured_text(some).startswith("Measured on dense alone: what the prompt does to")
         assert unmeasured_text(setup_of(index, place, tmp_path)) == ""

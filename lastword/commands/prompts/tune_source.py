@@ -1,0 +1,113 @@
+"""What a tuning goes by: judged queries, or queries that are made of the index's documents."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from typer import Option
+
+from lastword.cli.options import DeviceOptions
+from lastword.cli.screen import Screen
+from tuning.options import TuningOptions
+
+if TYPE_CHECKING:
+    from index.folder import Index
+    from tuning.objectives.judged_queries import JudgedQueries
+    from tuning.setup import TuningSetup
+    from tuning.unjudged import Unjudged
+
+
+@dataclass(frozen=True, slots=True)
+class JudgingOptions:
+    """What prompts are judged by: judged queries, or queries made of the index's documents."""
+
+    queries: Annotated[
+        Path | None, Option(help="A .jsonl (_id, text) or .tsv (id, tab, text) file of queries.")
+    ] = None
+    qrels: Annotated[
+        Path | None,
+        Option(help="Their judgements: TREC, or BEIR .tsv. Those of a test split are refused."),
+    ] = None
+    no_qrels: Annotated[
+        bool,
+        Option(
+            "--no-qrels",
+            help="Make queries of the documents, and tune on these. Judged queries beside it, a "
+            "few, only test whether that can be trusted.",
+        ),
+    ] = False
+    made: Annotated[int, Option(min=1, help="With --no-qrels: how many queries.")] = 200
+    style: Annotated[
+        Literal["auto", "title", "cloze", "chat"],
+        Option(
+            help="With --no-qrels: titles; the content words of a sentence; what --writer writes; "
+            "or the first that gives enough."
+        ),
+    ] = "auto"
+    measure: Annotated[str, Option(help="In 0..1, e.g. nDCG@10, R@100, RR@10.")] = "nDCG@10"
+
+
+def read_judged(
+    judging: JudgingOptions, tuning: TuningOptions, screen: Screen
+) -> "JudgedQueries | None":
+    """Read what is judged; None where nothing is, which --no-qrels allows."""
+    from eval.data.qrels import read_qrels
+    from eval.data.queries import read_queries
+    from eval.runs.reported_splits import check_judgements
+    from tuning.objectives.judged_queries import JudgedQueries
+
+    if tuning.judge and not judging.no_qrels:
+        raise ValueError("--judge goes with --no-qrels: judged queries need no judge")
+    if judging.queries is None and judging.qrels is None and judging.no_qrels:
+        return None
+    if judging.queries is None or judging.qrels is None:
+        raise ValueError(
+            "give both --queries and --qrels, or --no-qrels, which makes queries of the documents"
+        )
+    if warning := check_judgements(judging.qrels, judging.queries):
+        screen.remark(f"{warning}.")
+    qrels = read_qrels(judging.qrels)
+    return JudgedQueries.of(read_queries(judging.queries), qrels, judging.measure)
+
+
+def choose_source(
+    index: "Index",
+    judging: JudgingOptions,
+    tuning: TuningOptions,
+    data: "JudgedQueries | None",
+    folder: Path | None,
+    screen: Screen,
+) -> "JudgedQueries | Unjudged | None":
+    """Return what is judged, or queries that are made now, which the folder of the run keeps."""
+    from eval.synthesis.devset import DevsetOptions
+    from tuning.unjudged import Unjudged, make_queries
+
+    if not judging.no_qrels:
+        return data
+    if folder is None and judging.style == "chat":
+        raise ValueError("a dry run asks no chat model; give another --style, or lastword devset")
+    options = DevsetOptions(judging.made, judging.style, tuning.seed)
+    writing = tuning if folder is not None else replace(tuning, writer="")
+    with screen.progress("Making queries", judging.made, "queries") as advance:
+        made = make_queries(index, options, writing, folder, advance)
+    screen.remark(f"{made.describe()}.")
+    return Unjudged(made, data, judging.measure)
+
+
+def load_setup(
+    index: "Index",
+    source: "JudgedQueries | Unjudged | None",
+    tuning: TuningOptions,
+    running: DeviceOptions,
+    out: Path,
+) -> "TuningSetup":
+    """Load the models of an index, and prepare its tuning."""
+    from retrieval.open import load_encoders
+    from tuning.setup import choose_channels, prepare_tuning
+    from tuning.unjudged import Unjudged, prepare_unjudged
+
+    encoders = load_encoders(index, choose_channels(index, tuning.channels), running)
+    if isinstance(source, Unjudged):
+        return prepare_unjudged(index, encoders, source, tuning, out)
+    assert source is not None  # else there would be made queries
+    return prepare_tuning(index, encoders, source, tuning, out)

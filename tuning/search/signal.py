@@ -1,0 +1,31 @@
+"""What a search without judgements goes by: it is tried first, and asked again at the end."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from tuning.search.budget import Cost, Meter
+
+
+class RefusedSignalError(ValueError):
+    """A signal is not worth following: no search began."""
+
+
+class Signal(Protocol):
+    """What a search without judgements goes by, which is tried before it."""
+
+    def check(self, once: Callable[[str, Any, Cost, Callable[[], Any]], Any], meter: Meter) -> None:
+        """Try it, and charge that to the meter, through `once` (see `Journal.once`).
+
+        Raises:
+            RefusedSignalError: it is not worth following.
+            ValueError: the budget does not pay for trying.
+        """
+        ...
+
+    def doubt(self, wins: int, losses: int) -> str:
+        """Say why queries that were won and lost to the default are no claim; "" where they are."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what trying it told."""
+        ...
