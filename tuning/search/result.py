@@ -206,7 +206,7 @@ class TuningOutcome:
             texts = (f"{tokens:.1f} ({name})" for name, tokens in self.query_tokens.items())
             yield "tokens of a query", ", ".join(texts)
         for remark in self.remarks:
-            yield "not tried", remark
+            yield "left out", remark
         for caution in cautions(tested) if tested else ():
             yield "mind", caution
         yield "spent", str(self.spent)
