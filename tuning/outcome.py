@@ -109,7 +109,8 @@ def apply_prompt(path: Path, setup: TuningSetup, prompt: Prompt, free: bool) -> 
                         f"{path} was made without --free-query-prompt, so its query prompt stays; "
                         "give --free-query-prompt beside --apply to allow it from now on"
                     )
-                recipe = to_json(replace(stored, prompt=prompt))
+                fusion = stored.prompt.fusion if stored.prompt else ""  # a change of it is apart
+                recipe = to_json(replace(stored, prompt=replace(prompt, fusion=fusion)))
                 post = spec.post if changes_rows else read_query_fit(spec, encoder)
                 spec = replace(spec, fingerprint=encoder.fingerprint, recipe=recipe, post=post)
             writer.read_queries_by(replace(spec, query_prompt_free=allowed))

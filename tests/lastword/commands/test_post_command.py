@@ -100,8 +100,10 @@ def test_tuning_says_what_an_older_index_lacks(
 ) -> None:
     path, queries, qrels = (tmp_path / name for name in ("my.index", "q.jsonl", "dev.tsv"))
     said(capsys, "index", source, "-o", path, "--prompt", prompt)
-    queries.write_text('{"_id": "q", "text": "the lamp"}\n{"_id": "r", "text": "a key"}')
-    qrels.write_text("query-id\tcorpus-id\tscore\nq\td6\t1\nr\td1\t1\n")
+    asked = [json.dumps({"_id": f"q{at}", "text": f"the {WORDS[at]}"}) for at in range(6)]
+    queries.write_text("\n".join(asked))
+    answers = "".join(f"q{at}\td{at}\t1\n" for at in range(6))
+    qrels.write_text(f"query-id\tcorpus-id\tscore\n{answers}")
     tuning = ["tune", str(path), "--queries", str(queries), "--qrels", str(qrels), "--dry-run"]
     assert main(tuning) == 0 and "pseudo-queries" not in capsys.readouterr().err
     manifest = read_manifest(path)
