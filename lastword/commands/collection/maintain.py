@@ -51,7 +51,7 @@ def merge(
     output: Output,
     refit: Annotated[
         bool,
-        Option("--refit", help="Fit [post] of the prompt anew, which reads all documents again."),
+        Option("--refit", help="Fit \\[post] of the prompt anew, which reads all documents again."),
     ] = False,
 ) -> None:
     """Make one segment of all, leave out what was deleted, and free the space."""
