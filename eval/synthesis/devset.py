@@ -50,6 +50,10 @@ class DevsetOptions:
             asks a chat model; "auto" is for `make_devset`, which tries them.
         seed: of the draws.
         examples: (text, query) shown to the chat model.
+
+    >>> few = lw.DevsetOptions(queries=50, style="cloze")
+    >>> few.queries, few.seed
+    (50, 0)
     """
 
     queries: int = 200

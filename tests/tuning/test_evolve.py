@@ -32,7 +32,7 @@ def gain_share(objective: PlantedObjective, prompt: Prompt) -> float:
     return float((score - default) / (best - default))
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_it_finds_the_planted_words(seed: int) -> None:
     objective = PlantedObjective(seed)
     outcome = tuned(objective, seed)
@@ -42,7 +42,7 @@ def test_it_finds_the_planted_words(seed: int) -> None:
 
 
 def test_it_touches_only_the_words_around_a_query() -> None:
-    objective = PlantedObjective(0)
+    objective = PlantedObjective(0, queries=84)
     outcome = tuned(objective, 0)
     default = objective.space.default
     for result in outcome.scored:

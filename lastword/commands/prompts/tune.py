@@ -37,7 +37,7 @@ class TuneOptions(TuningOptions):
         str,
         Option(
             help="Limits that are never exceeded, of tokens, calls, chat-tokens, evaluations and "
-            "seconds, e.g. 2M-tokens or 500k-tokens,60-calls,200k-chat-tokens."
+            "seconds, e.g. 2M-tokens or 500k-tokens,60-calls."
         ),
     ] = _DEFAULTS.budget
     proposer: Annotated[
