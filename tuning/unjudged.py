@@ -15,7 +15,7 @@ from eval.synthesis.devset_styles import MadeDevset, make_devset
 from index.folder import Index
 from retrieval.open import load_words
 from retrieval.retriever import Retriever
-from tuning.first_prompts import BOTH, DOCUMENT, first_proposals
+from tuning.first_prompts import BOTH, DOCUMENT, first_proposals, read_kinds
 from tuning.objectives.index_objective import IndexObjective
 from tuning.objectives.judged_queries import JudgedQueries
 from tuning.objectives.known_judgements import (
@@ -115,7 +115,7 @@ def prepare_unjudged(
     Raises:
         ValueError: as `prepare_tuning` does.
     """
-    if options.judge and {kind.strip() for kind in options.tune.split(",")} & {DOCUMENT, BOTH}:
+    if options.judge and {*read_kinds(options.tune)} & {DOCUMENT, BOTH}:
         raise ValueError("a judge compares what queries find; it tunes query and reading only")
     devset = unjudged.made.devset
     data = JudgedQueries.of(devset.queries, devset.qrels, unjudged.measure)

@@ -4,7 +4,7 @@ Documents are not encoded again, so a candidate costs the tokens of the queries 
 """
 
 from collections.abc import Callable, Mapping, Sequence, Set
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from itertools import islice
 
 import numpy as np
@@ -88,8 +88,11 @@ class IndexObjective:
     def _scores(self, prompt: Prompt, query_ids: Sequence[str]) -> Scores:
         if prompt not in self._swept:
             return self.judge(self.run(prompt, query_ids), query_ids)
-        retriever = self.retriever(prompt, self.index)
-        return self._swept.scores(prompt, query_ids, partial(self.channel_runs, retriever))
+
+        def search(ids: Sequence[str]) -> Mapping[str, Run]:  # only where scores are not known
+            return self.channel_runs(self.retriever(prompt, self.index), ids)
+
+        return self._swept.scores(prompt, query_ids, search)
 
     def reading_key(self, prompt: Prompt) -> str:
         """Return what a query is read by: prompts that differ in fusion alone read it alike."""

@@ -54,7 +54,7 @@ def race(
     seen: list[str] = []
     spent = False
     scorer.prepare_together([proposal.prompt for proposal in candidates])
-    blocks = _fit_first_block(scorer, runners, blocks)
+    blocks = _fit_first_block(scorer, runners, blocks, everything)
     for number, block in enumerate(blocks):
         seen += block
         began = scorer.meter.seconds
@@ -84,17 +84,22 @@ def _result(scorer: Scorer, runner: Runner, everything: Sequence[str]) -> Scored
 
 
 def _fit_first_block(
-    scorer: Scorer, runners: Sequence[Runner], blocks: Sequence[Sequence[str]]
+    scorer: Scorer,
+    runners: Sequence[Runner],
+    blocks: Sequence[Sequence[str]],
+    everything: Sequence[str],
 ) -> list[Sequence[str]]:
     """Shorten the first block, or leave the last runners out, so that it takes half at most.
 
     A first block that spends the budget leaves nobody who could reach the end.
     """
     first = blocks[0]
-    everything = [query for block in blocks for query in block]
+    usable = [_is_usable(scorer, runner) for runner in runners]
 
     def fits(racing: Sequence[Runner], queries: Sequence[str]) -> bool:
-        return _leaves_half(scorer, _usable(scorer, racing), queries, everything)
+        known = zip(racing, usable, strict=False)  # the first runners
+        prompts = [runner.proposal.prompt for runner, reads in known if reads]
+        return _leaves_half(scorer, prompts, queries, everything)
 
     size, racing = len(first), list(runners)
     while size > SHORTEST and not fits(racing, first[:size]):
@@ -106,17 +111,13 @@ def _fit_first_block(
     return [part for part in (first[:size], first[size:], *blocks[1:]) if part]
 
 
-def _usable(scorer: Scorer, runners: Sequence[Runner]) -> list[Prompt]:
-    """Return the prompts that a model can be read with; scoring says why of the others."""
-    prompts = []
-    for runner in runners:
-        try:
-            scorer.cost(runner.proposal.prompt, ())
-            scorer.objective.cost(runner.proposal.prompt, ())
-        except ValueError:
-            continue
-        prompts.append(runner.proposal.prompt)
-    return prompts
+def _is_usable(scorer: Scorer, runner: Runner) -> bool:
+    """Tell whether the model can be read with a prompt; scoring says why it cannot."""
+    try:
+        scorer.objective.cost(runner.proposal.prompt, ())
+    except ValueError:
+        return False
+    return True
 
 
 def _halve(
