@@ -29,14 +29,15 @@ def test_paper_prompts_keep_the_two_characters_backslash_n() -> None:
     assert text.endswith('The word is: "')
 
 
-words = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30)
+# No brace: Hypothesis reads constants out of our own code, and once put "{reversed}" where no
+# slot may stand. What a slot does there is for the tests of templates.
+words = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="{"), max_size=30)
 
 
 @given(before=words, after=words, prefill=words, top=st.integers(1, 500), layer=st.integers(-9, 9))
 def test_any_prompt_survives_toml(
     before: str, after: str, prefill: str, top: int, layer: int
 ) -> None:
-    before, after = before.replace("{text}", ""), after.replace("{text}", "")
     turn = Template(f"{before}{{text}}{after}", "", prefill, chat=True)
     plain = Template(f"{after}{{text}}")
     reading = ReadoutRules(layer=layer, sparse=SparseRules(top=top))
