@@ -8,13 +8,11 @@ from functools import cached_property, lru_cache
 from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
 from embedder.encoders.specs import post_rules_of
 from embedder.prompts.prompt import Prompt
 from embedder.types import Encoder
 from eval.fusion.sweep import Setting
-from eval.measures.measures import evaluate
 from index.folder import Index
 from retrieval.fusion_choice import AUTO, choose_fusion
 from retrieval.pseudo_queries import needs_query_mean
@@ -75,7 +73,7 @@ class IndexObjective:
         self.depth = depth
         self.settings = dict(settings or {})
         self._encoders = dict(encoders)
-        self._swept = SweptScores(self.settings, data)
+        self._swept = SweptScores(self.settings, data, self.fuse)
         dense = [name for name in self.tuned if index.channels[name].kind == "dense"]
         self.dense = dense[0] if dense else None
         own = post_rules_of(encoders[dense[0]]) if dense else None
@@ -86,9 +84,6 @@ class IndexObjective:
         return np.array([self._scores(prompt, query_ids) for prompt in prompts])
 
     def _scores(self, prompt: Prompt, query_ids: Sequence[str]) -> Scores:
-        if prompt not in self._swept:
-            return self.judge(self.run(prompt, query_ids), query_ids)
-
         def search(ids: Sequence[str]) -> Mapping[str, Run]:  # only where scores are not known
             return self.channel_runs(self.retriever(prompt, self.index), ids)
 
@@ -139,7 +134,7 @@ class IndexObjective:
         The queries are searched again; whoever asks has paid for that, see `Scorer.failures`.
         """
         run = self.run(prompt, query_ids)
-        values = dict(zip(query_ids, self.judge(run, query_ids).tolist(), strict=True))
+        values = dict(zip(query_ids, self.data.judge(run, query_ids).tolist(), strict=True))
         order = sorted(query_ids, key=lambda query: (values[query], query))
         failures = (self._failure(query, run) for query in order if values[query] < 1)
         return list(
@@ -194,7 +189,10 @@ class IndexObjective:
             query_ids: of the queries.
             among: documents that the other channels may return; None is all.
         """
-        runs = self.channel_runs(retriever, query_ids, among)
+        return self.fuse(prompt, self.channel_runs(retriever, query_ids, among))
+
+    def fuse(self, prompt: Prompt, runs: Mapping[str, Run]) -> Run:
+        """Fuse the runs of all channels, in their order, as a prompt says."""
         fusion = choose_fusion(AUTO, self.channels, (prompt.fusion,))
         whole = Retriever(self.index, self._encoders, fusion, self.depth, any_query_prompt=True)
         return whole.fuse(list(runs.values()))
@@ -226,12 +224,6 @@ class IndexObjective:
             return {}
         retriever = Retriever(self.index, fixed, depth=self.depth)
         return retriever.channel_runs(self.data.queries, self.depth)
-
-    def judge(self, run: Run, query_ids: Sequence[str]) -> NDArray[np.float64]:
-        """Return the score of each query."""
-        qrels = {query: self.data.qrels[query] for query in query_ids}
-        values = evaluate(run, qrels, [self.data.measure])[self.data.measure]
-        return np.array([values[query] for query in query_ids])
 
     def holds(self, prompt: Prompt) -> bool:
         """Tell whether the index holds the documents as a prompt would read them."""

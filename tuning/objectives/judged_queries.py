@@ -1,10 +1,15 @@
 """Queries with their judgements, as tuning takes them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eval.data.qrels import Qrels
+from eval.measures.measures import evaluate
 from index.folder import Index
+from retrieval.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,12 @@ class JudgedQueries:
             raise ValueError(f"{index.path} has none of the documents that are judged relevant")
         queries = {query: text for query, text in self.queries.items() if query in answered}
         return JudgedQueries(queries, {query: self.qrels[query] for query in queries}, self.measure)
+
+    def judge(self, run: Run, query_ids: Sequence[str]) -> NDArray[np.float64]:
+        """Return the score of each query in a run."""
+        qrels = {query: self.qrels[query] for query in query_ids}
+        values = evaluate(run, qrels, [self.measure])[self.measure]
+        return np.array([values[query] for query in query_ids])
 
     @property
     def relevant(self) -> dict[str, frozenset[str]]:

@@ -69,16 +69,13 @@ class PooledObjective:
         self.inner, self.documents = inner, documents
         self._indexes = DocumentIndexes(inner, documents)
         self._tallies: dict[str, GroupTokens] = {}
-        self._swept = SweptScores(inner.settings, inner.data)
+        self._swept = SweptScores(inner.settings, inner.data, inner.fuse)
 
     def __call__(self, prompts: Sequence[Prompt], query_ids: Sequence[str]) -> Scores:
         """Return (prompts, queries) scores."""
         return np.array([self._scores(prompt, query_ids) for prompt in prompts])
 
     def _scores(self, prompt: Prompt, query_ids: Sequence[str]) -> Scores:
-        if prompt not in self._swept:
-            return self.inner.judge(self.run(prompt, query_ids), query_ids)
-
         def search(ids: Sequence[str]) -> Mapping[str, Run]:
             return self.inner.channel_runs(self._retriever(prompt), ids, self._among(prompt))
 

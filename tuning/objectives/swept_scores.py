@@ -1,4 +1,4 @@
-"""Scores under every fusion that is tuned, from one search of the channels."""
+"""Scores of queries, under every fusion that is tuned, from one search of the channels."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -19,14 +19,20 @@ class SweptScores:
     fusion are known under all.
     """
 
-    def __init__(self, settings: Mapping[str, Setting], data: JudgedQueries) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, Setting],
+        data: JudgedQueries,
+        fuse: Callable[[Prompt, Mapping[str, Run]], Run],
+    ) -> None:
         """Take the settings by the text that prompts name them by.
 
-        A measure that a sweep cannot judge leaves none of them.
+        A measure that a sweep cannot judge leaves none of them. A prompt that names none is judged
+        by what `fuse` makes of its channels.
         """
         self._settings = dict(settings) if is_swept(data.measure) else {}
         self._places = {text: at for at, text in enumerate(self._settings)}
-        self._data = data
+        self._data, self._fuse = data, fuse
         self._known: dict[str, dict[str, Float64Array]] = {}
 
     def __contains__(self, prompt: Prompt) -> bool:
@@ -41,10 +47,12 @@ class SweptScores:
         """Return the score of each query.
 
         Args:
-            prompt: one whose fusion is among the settings.
+            prompt: whose queries they are.
             query_ids: of the queries.
             search: query ids -> the run of each channel under the prompt, in order.
         """
+        if prompt not in self:
+            return self._data.judge(self._fuse(prompt, search(query_ids)), query_ids)
         known = self._known.setdefault(prompt.hash, {})
         missing = [query for query in query_ids if query not in known]
         if missing:

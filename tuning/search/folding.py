@@ -105,7 +105,7 @@ def _later(task: TuningTask, judge: Scorer, ids: Sequence[str], counts: tuple[in
         counts: of searches that are left, and of winners in the end.
     """
     searches, winners = counts
-    ending = sum([judge.cost(longest(task), ids)] * winners, Cost())
+    ending = sum([judge.cost(longest(task, judge), ids)] * winners, Cost())
     return judge.meter.all_but_share(ending, searches)
 
 
@@ -144,15 +144,12 @@ def _verdict(
     return outcome_of(reason, prompt, state, (tested, None), queries, decision)
 
 
-def longest(task: TuningTask) -> Prompt:
+def longest(task: TuningTask, scorer: Scorer) -> Prompt:
     """Return the longest of the first prompts that may be proposed and that the model can take."""
     allowed = [each.prompt for each in task.first_prompts if task.space.holds(each.prompt)]
     for prompt in sorted(allowed, key=lambda each: -task.space.words(each)):
-        try:
-            task.objective.cost(prompt, ())
-        except ValueError:  # the race notes why, e.g. that it leaves no room for a text
-            continue
-        return prompt
+        if scorer.is_usable(prompt):
+            return prompt
     return task.first_prompts[0].prompt
 
 

@@ -114,8 +114,9 @@ def _in_parts(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOu
     judge = Scorer(task.final, scorer.journal, scorer.meter) if task.final else scorer
     sealed = Sealed(parts.confirm, judge, confirm_units)
     # What the end takes; longer prompts than any first prompt may leave finalists out.
-    ending = [*sealed.cost([longest(task), default])]
-    ending += [task.objective.cost(longest(task), parts.select)] * (rules.finalists + 1)
+    wordy = longest(task, scorer)
+    ending = [*sealed.cost([wordy, default])]
+    ending += [task.objective.cost(wordy, parts.select)] * (rules.finalists + 1)
     scorer.meter.reserved = sum(ending, Cost())
     scorer.meter.until = scorer.meter.moment(SEARCH_TIME)
     state = search(task, parts.search, scorer, report)

@@ -94,7 +94,7 @@ def _fit_first_block(
     A first block that spends the budget leaves nobody who could reach the end.
     """
     first = blocks[0]
-    usable = [_is_usable(scorer, runner) for runner in runners]
+    usable = [scorer.is_usable(runner.proposal.prompt) for runner in runners]
 
     def fits(racing: Sequence[Runner], queries: Sequence[str]) -> bool:
         known = zip(racing, usable, strict=False)  # the first runners
@@ -109,15 +109,6 @@ def _fit_first_block(
     for runner in runners[len(racing) :]:
         runner.reason = "the budget has no room for it"
     return [part for part in (first[:size], first[size:], *blocks[1:]) if part]
-
-
-def _is_usable(scorer: Scorer, runner: Runner) -> bool:
-    """Tell whether the model can be read with a prompt; scoring says why it cannot."""
-    try:
-        scorer.objective.cost(runner.proposal.prompt, ())
-    except ValueError:
-        return False
-    return True
 
 
 def _halve(

@@ -137,19 +137,25 @@ class Scorer:
         objective = self.objective
         if not isinstance(objective, PreparesTogether):
             return
-        usable = [prompt for prompt in prompts if self._needs_documents(prompt)]
+        usable = [
+            prompt
+            for prompt in prompts
+            if self.is_usable(prompt) and self._preparing(prompt)[1] != NOTHING
+        ]
         keys, cost = objective.joint_preparation(usable)
         if len(keys) > 1 and self.meter.fits(cost):
             objective.read_together(usable)
             self.once("documents", [key_of(prompt) for prompt in usable], cost, lambda: None)
             self._prepared.update(keys)
 
-    def _needs_documents(self, prompt: Prompt) -> bool:
+    def is_usable(self, prompt: Prompt) -> bool:
+        """Tell whether the model can be read with a prompt; scoring says why it cannot."""
         try:
-            key, cost = self._preparing(prompt)
-        except ValueError:  # scoring says why
+            self.objective.cost(prompt, ())
+            self._preparing(prompt)
+        except ValueError:
             return False
-        return bool(key) and cost != NOTHING
+        return True
 
     def is_late(self, moment: float | None, more: float = 0.0) -> bool:
         """Tell whether a moment has come, or will in `more` seconds; written down for replays."""
