@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option
 
@@ -22,6 +22,14 @@ FUSION_HELP = (
 )
 
 IndexPath = Annotated[Path, Argument(metavar="INDEX", help="Folder of an index.")]
+
+DevsetStyle = Annotated[
+    Literal["title", "cloze", "chat", "auto"],
+    Option(
+        help="Of queries that are made: titles; the content words of a sentence (cloze); what "
+        "--writer writes (chat); or the first of them that gives enough."
+    ),
+]
 
 Pieces = Annotated[
     bool,

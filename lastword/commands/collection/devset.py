@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Option, Typer
 
 from lastword.cli.command import command
-from lastword.cli.options import IndexPath, Output
+from lastword.cli.options import DevsetStyle, IndexPath, Output
 from lastword.cli.screen import Screen, counted, table
 from lastword.cli.sources import tell_escaped
 
@@ -23,13 +23,7 @@ class DevsetOutput:
 
     out: Annotated[Path, Option("--out", "-o", metavar="FOLDER", help="Queries and judgements.")]
     queries: Annotated[int, Option(min=1, help="How many.")] = 200
-    style: Annotated[
-        Literal["title", "cloze", "chat", "auto"],
-        Option(
-            help="Titles; the content words of a sentence; what a chat model writes; or the "
-            "first of them that gives enough."
-        ),
-    ] = "title"
+    style: DevsetStyle = "title"
     writer: Annotated[
         str, Option(help="For chat, auto: a model's name, folder or address (MODEL@ADDRESS).")
     ] = ""

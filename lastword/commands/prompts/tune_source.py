@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
-from lastword.cli.options import DeviceOptions
+from lastword.cli.options import DeviceOptions, DevsetStyle
 from lastword.cli.screen import Screen
 from tuning.options import TuningOptions
 
@@ -37,13 +37,7 @@ class JudgingOptions:
         ),
     ] = False
     made: Annotated[int, Option(min=1, help="With --no-qrels: how many queries.")] = 200
-    style: Annotated[
-        Literal["auto", "title", "cloze", "chat"],
-        Option(
-            help="With --no-qrels: titles; the content words of a sentence; what --writer writes; "
-            "or the first that gives enough."
-        ),
-    ] = "auto"
+    style: DevsetStyle = "auto"
     measure: Annotated[str, Option(help="In 0..1, e.g. nDCG@10, R@100, RR@10.")] = "nDCG@10"
 
 
