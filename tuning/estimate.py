@@ -10,6 +10,7 @@ from embedder.encoders.llm import LLMEncoder
 from embedder.types import Role
 from tuning.objectives.pooled_objective import SHORT, PooledObjective
 from tuning.objectives.prompt_encoder import fed_tokens
+from tuning.search.budget import Cost
 from tuning.search.split import plan_split
 from tuning.setup import TuningSetup
 
@@ -37,6 +38,7 @@ def estimate_cost(setup: TuningSetup) -> dict[str, Any]:
         searching, last = costs[0], whole
         ending = (task.rules.finalists + 1) * costs[1] + 2 * costs[2]
     limit = setup.budget.tokens
+    trying = task.signal.most() if task.signal else Cost()
     rate, document_rate = _seconds_a_token(setup)
     seconds = rate * searching + document_rate * pool
     return {
@@ -46,10 +48,11 @@ def estimate_cost(setup: TuningSetup) -> dict[str, Any]:
         "tokens_of_one_prompt": dict(zip(plan.parts, costs, strict=True)),
         "tokens_of_its_documents": pool,
         "tokens_at_the_end": ending + last,
+        **_trying_facts(trying if task.signal else None),
         "budget": str(setup.budget),
         "prompts_raced_to_the_end": None
         if limit is None
-        else max(0, limit - ending - last) // max(1, searching + pool),
+        else max(0, limit - ending - last - trying.tokens) // max(1, searching + pool),
         "seconds_of_one_prompt": seconds,
         "seconds_at_the_end": rate * ending + document_rate * last,
         "seconds_of_all_tokens": None
@@ -60,6 +63,15 @@ def estimate_cost(setup: TuningSetup) -> dict[str, Any]:
         / max(1, searching + pool),
         "too_few_queries_to_certify": plan.folded,
     }
+
+
+def _trying_facts(most: Cost | None) -> dict[str, int]:
+    """Return what holding the signal against judgements takes at most, where there is one."""
+    if most is None:
+        return {}
+    chat = {"calls": most.calls, "chat_tokens": most.chat_tokens} if most.calls else {}
+    amounts = {"tokens": most.tokens} | chat
+    return {f"{unit}_of_trying_the_signal": amount for unit, amount in amounts.items()}
 
 
 def _pool_tokens(setup: TuningSetup) -> int:

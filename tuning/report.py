@@ -12,8 +12,11 @@ from eval.report.listings import Listing
 from eval.report.page import FOLDER, STYLE, environment
 from eval.report.plots import Plot
 from tuning.objectives.judged_queries import JudgedQueries
+from tuning.objectives.signal_check import SignalCheck
+from tuning.objectives.validity import THRESHOLD, rows
 from tuning.search.choice import PromptGain
 from tuning.search.result import CHANGE, TuningOutcome
+from tuning.search.signal import Signal
 from tuning.search.types import proposer_title
 from tuning.search.wording import AS_DEFAULT, reading_of
 from tuning.setup import TuningSetup
@@ -65,6 +68,12 @@ class TuningFacts:
         return [*lines, *([rules] if rules else [])]
 
     @property
+    def queries_note(self) -> str:
+        """How many queries there are, and who made them."""
+        made = "" if self.setup.task.signal is None else "made "
+        return f"{len(self.data.queries):,} {made}queries"
+
+    @property
     def split_note(self) -> str:
         """How queries were used, in a sentence."""
         if self.outcome.folded:
@@ -81,6 +90,7 @@ class TuningFacts:
     def listings(self) -> list[Listing]:
         """All tables."""
         return [
+            *_signal(self.setup.task.signal),
             *_gains(self.outcome),
             *_sensitivity(self.outcome),
             _prompts(self),
@@ -161,6 +171,20 @@ def _gains(outcome: TuningOutcome) -> Iterator[Listing]:
         "0.05; McAllester's bound beside it. On SELECT they are of the best of several, and no "
         f"lower bound.",
     )  # fmt: skip
+
+
+def _signal(signal: Signal | None) -> Iterator[Listing]:
+    """Lay out what stood in for judgements, and how it orders prompts beside those there are."""
+    if not isinstance(signal, SignalCheck):
+        return
+    yield Listing(
+        "signal",
+        "In place of judgements",
+        ("held against", ">prompts", ">Kendall's tau", "95 % interval", "usable"),
+        tuple(tuple(row) for row in rows(signal.validities)),
+        f"{signal.describe()}. Kendall's tau is 1 where it orders prompts just as judgements do, "
+        f"0 where no more than by chance; a mean below {THRESHOLD} is refused.",
+    )
 
 
 def _adjusted(outcome: TuningOutcome) -> str:

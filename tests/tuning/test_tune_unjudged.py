@@ -114,6 +114,12 @@ def test_a_run_without_judgements_says_what_it_went_by(
     assert signal["style"] == "cloze" and signal["tau"] >= 0.3
     assert 0 < signal["spent"]["tokens"] < outcome["spent"]["tokens"] <= 45_000
     assert json.loads((out / "outcome.json").read_text())["signal"] == signal
+    page = (out / "report.html").read_text()  # it said nothing of this once
+    assert "In place of judgements" in page and "made queries" in page
+    assert f"{signal['tau']:+.2f}" in page
+    assert main([*command, "--dry-run"]) == 0
+    trying = json.loads(capsys.readouterr().out)["tokens_of_trying_the_signal"]
+    assert trying == signal["spent"]["tokens"]
     journal = (out / "journal.jsonl").read_bytes()
     assert main(command) == 0  # taken up: nothing is made, tried or searched again
     assert json.loads(capsys.readouterr().out)["signal"] == signal

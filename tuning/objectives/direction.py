@@ -39,6 +39,14 @@ class DirectionTest:
         """One-sided, by the sign test over what was decided; 1 where nothing was."""
         return sign_test(self.wins, self.losses)
 
+    def describe(self) -> str:
+        """Say in a line what it made of them."""
+        return (
+            f"of {self.wins + self.ties + self.losses} pairs of lists, shown in both orders, it "
+            f"prefers the better one {self.wins} times and the worse one {self.losses} times "
+            f"(sign test p = {self.p:.2g}, at most {LEVEL} is needed)"
+        )
+
     def check(self) -> None:
         """Refuse a judge that does not surely prefer the better list.
 
@@ -47,10 +55,8 @@ class DirectionTest:
         """
         if self.p > LEVEL:
             raise RefusedSignalError(
-                f"{self.judge} cannot judge: of {self.wins + self.ties + self.losses} pairs of "
-                f"lists, shown in both orders, it prefers the better one {self.wins} times and "
-                f"the worse one {self.losses} times (sign test p = {self.p:.2g}, at most {LEVEL} "
-                "is needed); give a stronger model to --judge, or tune without it"
+                f"{self.judge} cannot judge: {self.describe()}; "
+                "give a stronger model to --judge, or tune without it"
             )
 
 

@@ -59,6 +59,10 @@ class Place(Protocol):
         """Return means of prompts by the signal and by judgements; None where it has no signal."""
         ...
 
+    def cost(self, prompts: Sequence[Prompt]) -> Cost:
+        """Return what `measure` takes at most; no chat model is asked for it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class MakeJudge:
@@ -115,7 +119,7 @@ class LabelledQueries:
 
     def measure(self, prompts: Sequence[Prompt], once: Once) -> Means:
         """Return means of prompts by the signal and by judgements."""
-        signal, made = signal_of(self.truth if self.judge else self.signal, self.judge)
+        signal, made = self._compared
         asked = list(self.truth.data.queries)
         means = []
         for prompt in prompts:
@@ -123,9 +127,19 @@ class LabelledQueries:
             work = lambda prompt=prompt, read=read: _settled(  # noqa: E731
                 [_mean(signal, prompt, made), _mean(self.truth, prompt, asked)], signal, read
             )
-            cost = signal.cost(prompt, made) + read
-            means.append(once("validity", [self.name, key_of(prompt)], cost, work))
+            key = [self.name, key_of(prompt)]
+            means.append(once("validity", key, self.cost([prompt]), work))
         return [one for one, _ in means], [one for _, one in means]
+
+    def cost(self, prompts: Sequence[Prompt]) -> Cost:
+        """Return what measuring prompts takes at most."""
+        (signal, made), asked = self._compared, list(self.truth.data.queries)
+        costs = (signal.cost(one, made) + self.truth.cost(one, asked) for one in prompts)
+        return sum(costs, Cost())
+
+    @property
+    def _compared(self) -> tuple[Objective, list[str]]:
+        return signal_of(self.truth if self.judge else self.signal, self.judge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +167,7 @@ class OpenCollection:
 
         None where its documents give no queries in the style, as titles where there are none.
         """
-        collection = open_collection(OPEN / self.name, "dev")
-        chosen = list(collection.queries())[:MOST_QUERIES]
-        qrels = {query: collection.qrels()[query] for query in chosen}
-        judged = JudgedQueries.of(collection.queries(), qrels)
-        signal = judged
+        signal = judged = self._judged()
         if self.judge is None:
             made = once("made", [self.name, self.style], self._asking(), self._made)
             if len(made["queries"]) < LEAST:
@@ -168,6 +178,27 @@ class OpenCollection:
         work = lambda: self._means(prompts, (signal, judged), read)  # noqa: E731
         means = once("validity", key, read + asked, work)
         return means[0], means[1]
+
+    def cost(self, prompts: Sequence[Prompt]) -> Cost:
+        """Return what measuring prompts takes at most; in style chat, of queries as long as these.
+
+        Made queries are made for it, unless a chat model writes them.
+        """
+        signal = judged = self._judged()
+        if self.judge is None and self.chat is None:
+            made = self._made()
+            if len(made["queries"]) < LEAST:
+                return Cost()
+            signal = JudgedQueries(made["queries"], made["qrels"])
+        read = self._reading(prompts, (signal, judged))
+        asking = self._asking() if self.judge is None else Cost()
+        return asking + read + self._judging(prompts, judged)
+
+    def _judged(self) -> JudgedQueries:
+        collection = open_collection(OPEN / self.name, "dev")
+        chosen = list(collection.queries())[:MOST_QUERIES]
+        qrels = {query: collection.qrels()[query] for query in chosen}
+        return JudgedQueries.of(collection.queries(), qrels)
 
     def _asking(self) -> Cost:
         """Return what making queries takes of a chat model at most."""

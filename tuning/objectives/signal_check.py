@@ -60,6 +60,18 @@ class SignalCheck:
         taus = [each.tau for each in self.validities if each.tau is not None]
         return float(np.mean(taus)) if taus else None
 
+    def most(self) -> Cost:
+        """Return what trying the signal takes at most, without trying it."""
+        queries = list(self.objective.data.queries)
+        cost = sum((place.cost(self.prompts) for place in self.places), Cost())
+        if self.judge is None:
+            return cost + self.objective.cost(self.prompts[0], queries)
+        return cost + self._direction_cost(self.judge)
+
+    def _direction_cost(self, judge: Judge) -> Cost:
+        queries = list(self.objective.data.queries)[:PAIRS]
+        return self.objective.cost(self.prompts[0], queries) + judge.asking(queries)
+
     def check(self, once: Once, meter: Meter) -> None:
         """Try the signal, and refuse one that is not worth following.
 
@@ -109,7 +121,13 @@ class SignalCheck:
         }
 
     def describe(self) -> str:
-        """Say in a line what the signal was held against."""
+        """Say in a line what the signal is, and how it was held against judgements."""
+        asked = f"; {self.direction.describe()}" if self.direction else ""
+        return f"{self.name}, not people's judgements: gains are those by it. {self.order}{asked}"
+
+    @property
+    def order(self) -> str:
+        """How far it orders prompts as judgements do, in a line."""
         orders = [
             f"{'no order' if each.tau is None else f'{each.tau:+.2f}'} on {each.signal}"
             for each in self.validities
@@ -151,8 +169,7 @@ class SignalCheck:
             return Settled(counts, read + judge.used().less(before))
 
         read = self.objective.cost(default, queries)
-        cost = read + judge.asking(queries)
-        counts = once("direction", judge.chat.name, cost, ask)
+        counts = once("direction", judge.chat.name, self._direction_cost(judge), ask)
         self.direction = DirectionTest(judge.chat.name, *counts)
         self.direction.check()
 
@@ -164,7 +181,7 @@ class SignalCheck:
                 self.validities += validity({place.name: means[0]}, means[1], self.rules.seed)
         if self.tau is not None and self.tau >= THRESHOLD:
             return
-        found = self.describe() if self.validities else "nothing to hold it against"
+        found = self.order if self.validities else "nothing to hold it against"
         raise RefusedSignalError(
             f"{self.name} may order prompts otherwise than people's judgements would ({found}; "
             f"at least {THRESHOLD} is needed): {self._advice()}"

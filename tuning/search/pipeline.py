@@ -88,7 +88,8 @@ def tune(
     tokens = {
         name: task.objective.cost(prompt, ids).tokens / len(ids) for name, prompt in prompts.items()
     }
-    return replace(outcome, plan=plan, query_tokens=tokens)
+    signal = task.signal.describe() if task.signal else ""
+    return replace(outcome, plan=plan, query_tokens=tokens, signal=signal)
 
 
 def _settled(outcome: TuningOutcome, signal: Signal, default: Prompt) -> TuningOutcome:

@@ -76,6 +76,7 @@ class TuningOutcome:
         sensitivity: how far wordings lie apart; None where one was scored only.
         query_tokens: mean tokens of a query by the name of its prompt, "default" and "chosen";
             empty where tokens are not what an objective costs.
+        signal: what stood in for judgements, and how it was tried; "" where there were some.
 
     >>> words = ["tea", "key", "sea", "bee", "oak", "rye"]
     >>> index = lw.build("words.index", words, encoder)
@@ -99,6 +100,7 @@ class TuningOutcome:
     remarks: tuple[str, ...] = ()
     sensitivity: Sensitivity | None = None
     query_tokens: Mapping[str, float] = field(default_factory=dict)
+    signal: str = ""
 
     def __str__(self) -> str:
         best = self.best_prompts()
@@ -191,6 +193,8 @@ class TuningOutcome:
     def facts(self) -> Iterator[tuple[str, str]]:
         """Yield what else there is to say, each with a label: split, wordings, cost, cautions."""
         tested = self.tested
+        if self.signal:
+            yield "judged by", self.signal
         if self.plan:
             yield "queries", describe_split(self.plan)
             yield "smallest gain to detect", describe_detectable(self.plan, tested)

@@ -22,8 +22,16 @@ class Signal(Protocol):
         """
         ...
 
+    def most(self) -> Cost:
+        """Return what trying it takes at most, without trying it."""
+        ...
+
     def doubt(self, wins: int, losses: int) -> str:
         """Say why queries that were won and lost to the default are no claim; "" where they are."""
+        ...
+
+    def describe(self) -> str:
+        """Say in a line what it is, and what trying it told."""
         ...
 
     def to_json(self) -> dict[str, Any]:

@@ -212,7 +212,7 @@ def _answered(
 
 def _search(setup: "TuningSetup", out: Path, screen: Screen) -> "tuple[TuningOutcome, bool]":
     """Search, write and show the outcome; return it, and whether it is a change."""
-    from lastword.commands.prompts.tune_view import describe_progress, outcome_tables, tell_signal
+    from lastword.commands.prompts.tune_view import describe_progress, outcome_tables
     from tuning.outcome import REPORT, write_outcome
     from tuning.run import run_search
 
@@ -224,7 +224,6 @@ def _search(setup: "TuningSetup", out: Path, screen: Screen) -> "tuple[TuningOut
 
         outcome, seconds = run_search(setup, out, report)
     figures = write_outcome(setup, outcome, out, seconds)
-    tell_signal(setup, screen)
     screen.result(figures, *outcome_tables(outcome))
     screen.remark(f"{outcome.headline}: {outcome.reason}. Report: {out / REPORT}")
     return outcome, figures["changed"]

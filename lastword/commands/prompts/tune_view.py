@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Any
 from lastword.cli.screen import duration, table
 
 if TYPE_CHECKING:
-    from lastword.cli.screen import Screen
     from lastword.cli.tables import Table
     from tuning.search.result import TuningOutcome
     from tuning.search.rounds import SearchState
-    from tuning.setup import TuningSetup
 
 
 def describe_progress(state: "SearchState") -> str:
@@ -58,14 +56,3 @@ def outcome_tables(outcome: "TuningOutcome") -> "list[Table]":
         tables.append(table(*heads, rows=tested[1:]))
     tables.append(table("", "", rows=list(outcome.facts())))
     return tables
-
-
-def tell_signal(setup: "TuningSetup", screen: "Screen") -> None:
-    """Say what stood in for judgements, and how far it orders prompts as they do."""
-    from tuning.objectives.signal_check import SignalCheck
-
-    check = setup.task.signal
-    if isinstance(check, SignalCheck):
-        screen.remark(
-            f"{check.describe()}. Gains are those by {check.name}, not by people's judgements."
-        )
