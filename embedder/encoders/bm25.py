@@ -6,7 +6,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 import regex  # type: ignore[import-untyped]
@@ -25,7 +25,8 @@ from embedder.types import Representation, Role, fingerprint_of, list_texts
 ANALYSIS = 2  # raise when a rule below or in words.py changes what a text's terms are
 """1: Korean words whole, and no emoji. 2: pairs of syllables beside them, and emoji."""
 WHITESPACE = "whitespace"
-_REMEMBERED = 2**20  # words whose column is kept; bounds memory on a large collection
+_REMEMBERED = 2**20  # pieces whose columns are kept; bounds memory on a large collection
+_LONGEST = 40  # characters of a piece that is worth keeping
 _CLUSTER = regex.compile(r"\X")
 
 
@@ -61,7 +62,7 @@ class BM25Encoder(TextEncoder):
         self._language = language
         self._stop_words = _own_list(language) if stop_words is None else stop_words
         self._stops = frozenset(map(self._normalised, read_stop_words(self._stop_words)))
-        self._columns: dict[str, int | None] = {}
+        self._pieces = _Pieces(self._columns_of)
         self._lock = threading.Lock()  # a Snowball stemmer keeps the word it works on
         self._counts = Counter(texts=0, without_words=0)
 
@@ -93,10 +94,8 @@ class BM25Encoder(TextEncoder):
 
     def columns(self, texts: Iterable[str]) -> list[list[int]]:
         """Return the columns that the terms of each text stand in; stop words have none."""
-        return [
-            [column for word in self.terms(text) if (column := self._column(word)) is not None]
-            for text in texts
-        ]
+        of_piece = self._pieces.__getitem__  # nothing joins over white space
+        return [[*chain.from_iterable(map(of_piece, text.split()))] for text in texts]
 
     def term_names(self, terms: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
         """Name columns by the first word of `texts` that stands in them; "<id>" if none does."""
@@ -154,21 +153,32 @@ class BM25Encoder(TextEncoder):
         folded = unicodedata.normalize("NFKC", text).casefold()
         return folded.replace("\N{SOFT HYPHEN}", "").replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
 
+    def _columns_of(self, piece: str) -> tuple[int, ...]:
+        columns = map(self._column, self.terms(piece))
+        return tuple(column for column in columns if column is not None)
+
     def _column(self, word: str) -> int | None:
         """Return the column of a normalised word, None for a stop word."""
-        try:
-            return self._columns[word]
-        except KeyError:
-            pass
         if word in self._stops:
-            column = None
-        else:
-            with self._lock:
-                column = hashed_column(self._stem(word))
-        if len(self._columns) >= _REMEMBERED:
-            self._columns = {}
-        self._columns[word] = column
-        return column
+            return None
+        with self._lock:
+            return hashed_column(self._stem(word))
+
+
+class _Pieces(dict[str, tuple[int, ...]]):
+    """What stands between white space -> columns of its terms; punctuation is cut off but once."""
+
+    def __init__(self, compute: Callable[[str], tuple[int, ...]]) -> None:
+        super().__init__()
+        self._compute = compute
+
+    def __missing__(self, piece: str) -> tuple[int, ...]:
+        columns = self._compute(piece)
+        if len(piece) <= _LONGEST:
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[piece] = columns
+        return columns
 
 
 def _pairs(run: str) -> Iterator[str]:

@@ -59,7 +59,7 @@ def parse_json(
         raise ValueError(_too_deep(place)) from None
     except ValueError as error:
         raise ValueError(f"{place}: {_reason(error)}") from None
-    if len(text) > 2 * MAX_DEPTH:  # which is what so many brackets take
+    if text.count("[") + text.count("{") > MAX_DEPTH:
         _check_depth([[value]], place)
     if encodable:
         if isinstance(data, str):

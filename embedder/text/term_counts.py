@@ -22,15 +22,10 @@ def count_columns(texts: Sequence[Sequence[int]]) -> csr_matrix:
     Args:
         texts: the columns of the terms of each, in any order.
     """
-    lengths = np.array([len(text) for text in texts], np.int64)
-    columns = np.array([*chain(*texts)], np.int64)
-    rows = np.repeat(np.arange(len(lengths)), lengths)
-    order = np.lexsort((columns, rows))
-    columns, rows = columns[order], rows[order]
-    first = np.ones(len(columns), np.bool_)
-    first[1:] = (columns[1:] != columns[:-1]) | (rows[1:] != rows[:-1])
-    starts = np.flatnonzero(first)
-    counts = np.diff(np.append(starts, len(columns))).astype(np.float32)
-    ends = np.cumsum(np.bincount(rows[starts], minlength=len(lengths)))
-    indptr = np.concatenate(([0], ends)).astype(np.int64)
-    return csr_matrix((counts, columns[starts], indptr), shape=(len(lengths), VOCABULARY))
+    columns = np.fromiter(chain.from_iterable(texts), np.int64)
+    indptr = np.cumsum([0, *map(len, texts)])
+    counts = csr_matrix(
+        (np.ones(len(columns), np.float32), columns, indptr), shape=(len(texts), VOCABULARY)
+    )
+    counts.sum_duplicates()  # which sorts them
+    return counts

@@ -109,4 +109,7 @@ def _text(record: Mapping[str, Any], names: tuple[str, ...], place: str) -> str:
 
 def _first(record: Mapping[str, Any], names: tuple[str, ...]) -> Any:  # noqa: ANN401  (JSON)
     """Return the first of some fields that is there and not null."""
-    return next((record[name] for name in names if record.get(name) is not None), None)
+    for name in names:
+        if (value := record.get(name)) is not None:
+            return value
+    return None

@@ -2,12 +2,14 @@
 
 # ruff: noqa: RUF001  (curly quotes and letters of other scripts are the point here)
 
+import importlib
 import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import snowballstemmer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -226,3 +228,29 @@ def test_threads_share_an_encoder() -> None:
         for row, sparse in enumerate(found):
             assert sparse is not None
             assert sparse.indices.tolist() == expected[row].indices.tolist()
+
+
+ODD = st.sampled_from(
+    [*"aZ09.,'# \n_-Σıİ", "é", "\u0301", "模型", "\xa0", "\x85", "👍🏽", "\xb4", "ﷺ"]
+)
+
+
+@pytest.mark.parametrize("language", ["english", "turkish", "none", "whitespace"])
+@given(text=st.text() | st.lists(ODD).map("".join))
+def test_pieces_have_the_terms_of_the_whole_text(language: str, text: str) -> None:
+    """Columns are kept for what stands between white space, over which no term may reach."""
+    encoder = BM25Encoder(language)
+    whole = (encoder._column(word) for word in encoder.terms(text))
+    assert encoder.columns([text]) == [[column for column in whole if column is not None]]
+
+
+@pytest.mark.parametrize("language", ["english", "german", "russian", "porter"])
+def test_both_programs_of_snowball_stem_alike(language: str) -> None:
+    """An index made by the one is searched by the other."""
+    plain = getattr(
+        importlib.import_module(f"snowballstemmer.{language}_stemmer"),
+        f"{language.capitalize()}Stemmer",
+    )()
+    words = "relational running übergaben häuser бежать книгами generously skies ties".split()
+    stem = snowballstemmer.stemmer(language).stemWord
+    assert [stem(word) for word in words] == [plain.stemWord(word) for word in words]
