@@ -62,7 +62,7 @@ class BM25Encoder(TextEncoder):
         self._language = language
         self._stop_words = _own_list(language) if stop_words is None else stop_words
         self._stops = frozenset(map(self._normalised, read_stop_words(self._stop_words)))
-        self._pieces = _Pieces(self._columns_of)
+        self._pieces = _PieceColumns(self._columns_of)
         self._lock = threading.Lock()  # a Snowball stemmer keeps the word it works on
         self._counts = Counter(texts=0, without_words=0)
 
@@ -165,7 +165,7 @@ class BM25Encoder(TextEncoder):
             return hashed_column(self._stem(word))
 
 
-class _Pieces(dict[str, tuple[int, ...]]):
+class _PieceColumns(dict[str, tuple[int, ...]]):
     """What stands between white space -> columns of its terms; punctuation is cut off but once."""
 
     def __init__(self, compute: Callable[[str], tuple[int, ...]]) -> None:
