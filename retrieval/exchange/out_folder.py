@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from embedder.files.durable import filling
+from index.manifest_file import MANIFEST
 
 
 def refuse_replacing(folder: Path, overwrite: bool) -> None:
@@ -14,12 +15,14 @@ def refuse_replacing(folder: Path, overwrite: bool) -> None:
 
     Raises:
         OSError: it is a link or a file.
-        ValueError: it is not empty, and `overwrite` is not set.
+        ValueError: it is not empty, and `overwrite` is not set; or it is an index.
     """
     if folder.is_symlink():
         raise OSError(errno.ELOOP, "a link, and nothing is written through links", str(folder))
     if os.path.lexists(folder) and not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "a file; an export is a folder", str(folder))
+    if (folder / MANIFEST).is_file():
+        raise ValueError(f"{folder} is an index, which an export must not be mixed with")
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
         raise ValueError(
             f"{folder} is not empty; give a folder of its own, or have files of the same names "

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from retrieval.build import build_index
-from retrieval.exchange.formats import import_index
-from retrieval.exchange.options import ImportOptions
+from retrieval.exchange.formats import export_index, import_index
+from retrieval.exchange.options import ExportOptions, ImportOptions
 from retrieval.options import BuildOptions
 from tests.exchanged import ENCODERS
 from tests.one_line import check_one_line
@@ -55,3 +55,11 @@ def test_an_index_is_replaced_only_when_told(tmp_path: Path) -> None:
     build_index(documents(60), ENCODERS, index, options)
     check_one_line(call, ValueError, "holds a complete index; give another folder, or have it")
     assert call(options=ImportOptions(overwrite=True)).documents == 1
+
+
+def test_an_export_into_an_index_is_refused(tmp_path: Path) -> None:
+    """--overwrite put the files of an export among the segments of the index itself."""
+    index = tmp_path / "index"
+    build_index(documents(5), ENCODERS, index)
+    call = partial(export_index, index, "beir", index, ExportOptions(overwrite=True))
+    check_one_line(call, ValueError, f"{index} is an index, which an export must not be mixed with")
