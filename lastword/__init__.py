@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from embedder.models.loading import LLMOptions
     from embedder.prompts.files import load_prompt
     from embedder.rerank.load import load_reranker
+    from eval.data.sources import open_sources as read_sources
     from eval.measures.measures import evaluate as evaluate_run
     from eval.synthesis.devset import DevsetOptions
     from index.documents import Document
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from retrieval.open import open_retriever
     from retrieval.options import BuildOptions
     from retrieval.rerank.reranking import Reranking
+    from retrieval.sources.options import SourceOptions
 
     __version__: str
 
@@ -48,6 +50,7 @@ _PLACES = {
     "Reranking": "retrieval.rerank.reranking:Reranking",
     "SearchHits": "lastword.hits:SearchHits",
     "SearchEngine": "lastword.engine:SearchEngine",
+    "SourceOptions": "retrieval.sources.options:SourceOptions",
     "build": "lastword.opening:build_engine",
     "compare": "lastword.judging:compare",
     "evaluate": "lastword.judging:evaluate",
@@ -59,6 +62,7 @@ _PLACES = {
     "load_reranker": "embedder.rerank.load:load_reranker",
     "open": "lastword.opening:open_engine",
     "open_retriever": "retrieval.open:open_retriever",
+    "read_sources": "eval.data.sources:open_sources",
     "tune": "lastword.judging:tune",
 }
 
@@ -75,6 +79,7 @@ __all__ = [
     "Reranking",
     "SearchEngine",
     "SearchHits",
+    "SourceOptions",
     "build",
     "compare",
     "evaluate",
@@ -86,6 +91,7 @@ __all__ = [
     "load_reranker",
     "open",
     "open_retriever",
+    "read_sources",
     "tune",
 ]
 

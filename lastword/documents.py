@@ -1,5 +1,6 @@
 """Documents from strings, dicts, Documents, or a path; and queries with their ids."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from embedder.arguments import check_path, check_query
 from embedder.files.name_lists import first_repeated
 from index.documents import Document
+from retrieval.sources.items import FAULTS
 
 Source = str | Path | Iterable[str | Mapping[str, Any] | Document]
 """A path or name of a collection; or documents, also as a generator."""
@@ -22,8 +24,9 @@ def read_documents(source: Source, number: Callable[[], int] = lambda: 0) -> Ite
     become metadata. What has no id gets a number.
 
     Args:
-        source: see `Source`; a single string or Path is a file, a folder or the name of a
-            collection, as for the command `lastword index`.
+        source: see `Source`; a single string or Path is a file, a folder, a pattern or the name
+            of a collection, as for the command `lastword index`. What cannot be read in a folder
+            is left out with a warning; `lastword.read_sources` says what, and takes options.
         number: gives the first number; called once, and only where an id is missing.
 
     Raises:
@@ -32,9 +35,7 @@ def read_documents(source: Source, number: Callable[[], int] = lambda: 0) -> Ite
     """
     if isinstance(source, str | Path):
         check_path(source, "documents", "a path or a name, or a list")
-        from eval.data.collections import open_collection
-
-        yield from open_collection(str(source)).documents()
+        yield from _read_files(str(source))
         return
     if isinstance(source, Mapping | bytes) or not isinstance(source, Iterable):
         raise TypeError(
@@ -46,6 +47,18 @@ def read_documents(source: Source, number: Callable[[], int] = lambda: 0) -> Ite
         if first is None and not _has_id(item):
             first = number()
         yield _read_item(item, at, str((first or 0) + at))
+
+
+def _read_files(source: str) -> Iterator[Document]:
+    """Yield the documents of a path or name, and warn of files that could not be read."""
+    from eval.data.sources import open_sources
+
+    opened = open_sources(source)
+    yield from opened
+    files = opened.files
+    if files is not None and any(kind in files.counts for kind in FAULTS):
+        lines = "; ".join(files.summary())
+        warnings.warn(f"{source}: {lines}; lastword.read_sources names each of them", stacklevel=2)
 
 
 def _has_id(item: object) -> bool:

@@ -28,7 +28,15 @@ ORDER: dict[str, list[str | set[str]]] = {
         *("encoders", "rerank", "inspect", "train"),
     ],
     "index": ["storage", "base", "topk", "channels", "lucene"],
-    "retrieval": ["run", "feedback", "outside", "explain", "retriever", "rerank", "exchange"],
+    "retrieval": [
+        {"run", "sources"},
+        "feedback",
+        "outside",
+        "explain",
+        "retriever",
+        "rerank",
+        "exchange",
+    ],
     "eval": [
         *("data", "measures", "statistics", "runs", "tasks"),
         {"fusion", "synthesis", "overlap"},
@@ -117,7 +125,8 @@ def test_what_may_be_known(importer: str, allowed: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "folder", ["embedder/files", "embedder/text", "embedder/prompts", "eval/data"]
+    "folder",
+    ["embedder/files", "embedder/text", "embedder/prompts", "eval/data", "retrieval/sources"],
 )
 def test_rules_and_texts_are_read_without_torch(folder: str) -> None:
     assert sources(folder)

@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 from embedder.files.name_lists import first_repeated, suggest_names
 from eval.data.beir import BEIR, CQADUPSTACK, CQADUPSTACK_PARTS, BeirSet, split_name
-from eval.data.local import KINDS, BeirFolder, TextFolder, is_beir_folder
+from eval.data.local import BeirFolder, TextFolder, is_beir_folder
 from eval.data.qrels import Qrels
 from index.documents import Document
+from retrieval.sources.kinds import has_known_suffix
 
 
 class Collection(Protocol):
@@ -111,8 +112,8 @@ def open_collection(source: str | Path, split: str | None = None) -> Collection:
     """Find a collection by path or by BEIR name; a path that exists comes first.
 
     Args:
-        source: a BEIR folder, a folder or file of .txt, .md or .jsonl, or a name like
-            "scifact", "cqadupstack/tex" or "beir/scifact".
+        source: a BEIR folder, another folder, a file, or a name like "scifact",
+            "cqadupstack/tex" or "beir/scifact".
         split: which judgements; by default "test", or for a BEIR set the split whose figures
             are published.
 
@@ -141,7 +142,7 @@ def open_collection(source: str | Path, split: str | None = None) -> Collection:
 def is_written_as_path(source: str) -> bool:
     """Tell whether something that is not there was meant as a file or folder, not as a name."""
     first, slash, _ = source.partition("/")
-    return source.endswith((*KINDS, ".tsv")) or bool(slash and first not in ("beir", CQADUPSTACK))
+    return has_known_suffix(source) or bool(slash and first not in ("beir", CQADUPSTACK))
 
 
 def _beir_name(source: str | Path) -> str:

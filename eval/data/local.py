@@ -1,19 +1,18 @@
-"""Collections on this disk: BEIR folders, and folders or files of plain text and JSON lines."""
+"""Collections on this disk: BEIR folders, and people's own files."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from embedder.files.lines import decode_text, open_binary, shorten
+from embedder.files.lines import shorten
 from eval.data.beir import reported_split, split_name
-from eval.data.files_below import FilesBelow, files_below
-from eval.data.json_texts import make_document, read_texts, unique
+from eval.data.json_texts import read_texts, unique
 from eval.data.qrels import Qrels, read_qrels
 from eval.data.queries import read_placed_queries
 from index.documents import Document
+from retrieval.sources.collection import FileSource
+from retrieval.sources.options import SourceOptions
 
-TEXT_KINDS = (".txt", ".md")
-KINDS = (*TEXT_KINDS, ".jsonl")
 CORPUS = "corpus.jsonl"
 
 
@@ -72,44 +71,20 @@ class BeirFolder:
         return read_qrels(path)
 
 
-class TextFolder:
-    """Documents only: a .txt, .md or .jsonl file, or a folder of them, searched to the bottom.
+class TextFolder(FileSource):
+    """Documents only: people's files, or a folder of them; see `FileSource`.
 
-    A .txt or .md file is one document, whose id is its path relative to the folder; a .jsonl
-    file holds one document a line, with id (or _id, docid), text (or contents), perhaps title.
-    Hidden files and folders are passed over; links are followed, see `files_below`.
+    Here what cannot be read is an error, unless the options say otherwise: figures are of all
+    documents, or of none.
 
     Attributes:
         name: of the folder or file.
         path: of the folder or file.
-        ignored: number of visible files of other kinds, which are not read.
-        broken: number of links that lead nowhere.
-        repeated: number of linked folders that are read under another name.
     """
 
-    def __init__(self, path: Path) -> None:
-        path.stat()  # what is not there, or a link to nothing, is called that
-        self.name = path.resolve().name
+    def __init__(self, path: Path, options: SourceOptions | None = None) -> None:
+        super().__init__([path], options or SourceOptions(on_error="stop"))
         self.path = path
-        self._root = path if path.is_dir() else path.parent
-        below = files_below(path) if path.is_dir() else FilesBelow([path])
-        self._files = [file for file in below.files if file.suffix.lower() in KINDS]
-        self.ignored = len(below.files) + len(below.others) - len(self._files)
-        self.broken, self.repeated = len(below.broken), len(below.repeated)
-        if not self._files:
-            links = f" and {self.broken} broken links" if self.broken else ""
-            raise ValueError(
-                f"{path} holds no documents: expected {', '.join(KINDS)} files, or a BEIR folder "
-                f"with corpus.jsonl; found {self.ignored} files of other kinds{links}"
-            )
-
-    def documents(self) -> Iterator[Document]:
-        """Stream the documents, files in order of their paths."""
-        return (document for _, document in self.placed_documents())
-
-    def placed_documents(self) -> Iterator[tuple[str, Document]]:
-        """Stream the documents with their places, "FILE" or "FILE:LINE", for error messages."""
-        return unique((text for file in self._files for text in self._texts(file)), "document")
 
     def queries(self) -> dict[str, str]:
         """Refuse: there are none."""
@@ -124,22 +99,6 @@ class TextFolder:
             f"{self.path} holds documents only, no {kind}; to be judged, a collection needs "
             "corpus.jsonl, queries.jsonl and qrels/test.tsv in one folder"
         )
-
-    def _texts(self, file: Path) -> Iterator[tuple[str, Document]]:
-        if file.suffix.lower() == ".jsonl":
-            yield from read_texts(file)
-            return
-        doc_id = file.relative_to(self._root).as_posix()
-        try:
-            doc_id.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(
-                f"{str(file)!r}: the file's name, which is the document's id, is no UTF-8; "
-                "rename the file"
-            ) from error
-        with open_binary(file) as stream:
-            text = decode_text(stream.read(), str(file))
-        yield str(file), make_document(doc_id, "", text, "document", str(file))
 
 
 def is_beir_folder(path: Path) -> bool:

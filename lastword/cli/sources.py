@@ -1,7 +1,7 @@
 """A look through a source before a model is loaded."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -10,16 +10,11 @@ from lastword.cli.screen import Screen, counted
 
 if TYPE_CHECKING:
     from eval.data.collections import Collection
-    from eval.data.local import BeirFolder, TextFolder
     from eval.data.qrels import Qrels
+    from eval.data.sources import JoinedSources
     from eval.runs.record import Record
 
 OnEmpty = Literal["error", "skip", "keep"]
-_KINDS = {
-    "ignored": ("file", "of other kinds"),
-    "broken": ("link", "to nothing"),
-    "repeated": ("link", "to what is read under another name"),
-}
 STEP = 1000  # documents between two movements of the bar
 
 
@@ -28,15 +23,12 @@ class Survey:
     """What a look through a source found.
 
     Attributes:
-        documents: how many there are.
-        remarks: on what was passed over or is missing.
-        passed_over: "ignored" files of other kinds, "broken" links and "repeated" ones -> how
-            many; nothing where there is none.
+        documents: how many there are; None where they are not known before they are read.
+        remarks: on what is empty or missing.
     """
 
-    documents: int
+    documents: int | None
     remarks: tuple[str, ...] = ()
-    passed_over: Mapping[str, int] = field(default_factory=dict)
 
     def tell(self, screen: Screen) -> None:
         """Show the remarks; the command calls it when nothing can stop it any more."""
@@ -45,14 +37,15 @@ class Survey:
 
 
 def look_through(
-    collection: "Collection",
+    collection: "Collection | JoinedSources",
     screen: Screen,
     on_empty: OnEmpty = "keep",
     judged: "Qrels | None" = None,
 ) -> Survey:
     """Count the documents of a source: a broken line is better found now than hours later.
 
-    A BEIR set that is fetched by name is not read twice; its number is known.
+    A BEIR set that is fetched by name is not read twice; its number is known. Nor are files that
+    take long to read, such as PDFs: they are parsed beside the encoding.
 
     Args:
         collection: to be indexed.
@@ -65,11 +58,19 @@ def look_through(
     """
     from eval.data.beir import BEIR
     from eval.data.collections import BeirDownload
-    from eval.data.local import CORPUS, BeirFolder, TextFolder
+    from eval.data.local import CORPUS, BeirFolder
+    from eval.data.sources import JoinedSources
+    from retrieval.sources.collection import FileSource
 
+    if isinstance(collection, JoinedSources) and len(collection.parts) == 1:
+        only = collection.parts[0]
+        collection = collection if isinstance(only, FileSource) else only
     if isinstance(collection, BeirDownload):
         return Survey(BEIR[collection.name].documents)
-    assert isinstance(collection, BeirFolder | TextFolder)
+    assert isinstance(collection, BeirFolder | JoinedSources)
+    if isinstance(collection, JoinedSources) and not collection.plain:
+        return Survey(None)
+    name = "The source" if isinstance(collection, JoinedSources) else collection.name
     total, empty = 0, 0
     answers = _relevant(judged or {})
     sought = len(answers)
@@ -83,22 +84,17 @@ def look_through(
             if total % STEP == 0:
                 advance(total)
     if not total:
-        beir = isinstance(collection, BeirFolder)
-        source = collection.path / CORPUS if beir else collection.path
-        raise ValueError(f"{source} holds no documents")
-    counts = _passed_over(collection)
-    remarks = [
-        f"{collection.name}: skipped {counted(count, _KINDS[kind][0])} {_KINDS[kind][1]}."
-        for kind, count in counts.items()
-    ]
+        corpus = str(collection.path / CORPUS) if isinstance(collection, BeirFolder) else name
+        raise ValueError(f"{corpus} holds no documents")
+    remarks = []
     if empty and on_empty == "keep":
-        remarks.append(f"{collection.name}: {counted(empty, 'document')} without title and text.")
+        remarks.append(f"{name}: {counted(empty, 'document')} without title and text.")
     if answers:
         remarks.append(
-            f"{collection.name}: {len(answers):,} of {sought:,} documents that are judged relevant "
+            f"{name}: {len(answers):,} of {sought:,} documents that are judged relevant "
             f"are not among the documents, e.g. {shorten(min(answers))}; nothing can find them."
         )
-    return Survey(total, tuple(remarks), counts)
+    return Survey(total, tuple(remarks))
 
 
 def check_folder_of(path: Path) -> None:
@@ -163,8 +159,3 @@ def _check_empty(document_id: str, place: str, on_empty: OnEmpty) -> None:
             f"{place}: document {shorten(document_id)} has neither title nor text; leave such "
             "documents out or keep them: --on-empty skip or keep"
         )
-
-
-def _passed_over(collection: "BeirFolder | TextFolder") -> dict[str, int]:
-    counts = {kind: getattr(collection, kind, 0) for kind in _KINDS}
-    return {kind: count for kind, count in counts.items() if count}

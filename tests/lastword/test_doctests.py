@@ -51,6 +51,9 @@ def test_examples_run(
     monkeypatch.chdir(tmp_path)
     write_collection(tmp_path / "path" / "to" / "tiny")
     (tmp_path / "path" / "to" / "pairs.tsv").write_text(PAIRS)
+    (tmp_path / "notes").mkdir()
+    for file in ("keys.md", "tea.txt", "old.pdf"):
+        (tmp_path / "notes" / file).write_text("rotate the key")
     names = {"lw": lw, "encoder": encoder, "index": lw.build(tmp_path / "i.index", TEXTS, encoder)}
     finder = doctest.DocTestFinder(recurse=False)
     (example,) = finder.find(PUBLIC[name], name, module=False, globs=names)

@@ -1,30 +1,24 @@
 """The commands that make an index and add to it."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from typer import Argument, Option, Typer
+from typer import Option, Typer
 
 from lastword.cli.command import command
 from lastword.cli.encoders import describe_encoders, make_encoders
 from lastword.cli.engines import EngineOptions
 from lastword.cli.options import DeviceOptions, EncoderOptions, IndexPath, Output
+from lastword.cli.reading import FileOptions, SourceArguments, skipped_facts, tell_skipped
 from lastword.cli.screen import Screen, counted, duration, shell
-from lastword.cli.sources import Survey, look_through
+from lastword.cli.sources import look_through
 
 if TYPE_CHECKING:
     from retrieval.options import BuildOptions, BuildReport, ChannelOptions
 
 app = Typer()
-
-SourceArgument = Annotated[
-    str,
-    Argument(
-        metavar="SOURCE",
-        help="Folder or file of .txt, .md or .jsonl; a BEIR folder; or a BEIR name like scifact.",
-    ),
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +56,8 @@ class StorageOptions(IntakeOptions):
     app,
     [
         "lastword index docs/ -o my.index",
+        "lastword index notes/ mail.mbox 'papers/*.pdf' -o my.index --exclude drafts/ --verbose",
+        "zcat dump.jsonl.gz | lastword index - -o my.index --id key --text body",
         "lastword index corpus.jsonl -o my.index --model Qwen/Qwen3-0.6B",
         "lastword index scifact -o scifact.index --channels bm25",
         "lastword index docs/ -o my.index --embedder sbert:all-MiniLM-L6-v2",
@@ -70,23 +66,28 @@ class StorageOptions(IntakeOptions):
     ],
 )
 def index(
-    source: SourceArgument,
+    sources: SourceArguments,
     out: Annotated[Path, Option("--out", "-o", metavar="INDEX", help="Folder to make.")],
     reading: EncoderOptions,
     engines: EngineOptions,
     storing: StorageOptions,
+    files: FileOptions,
     output: Output,
 ) -> None:
-    """Encode a collection with a model and make an index of it.
+    """Make an index of documents: files, folders, archives, or a BEIR data set.
+
+    Read are text, source code, Markdown, reStructuredText, HTML, PDF, Word (.docx), EPUB, mail,
+    CSV, TSV, JSON, JSON lines and Parquet, also packed (.gz, .bz2, .xz, .zst) and in .zip and .tar
+    archives. What cannot be read is skipped and counted.
 
     An interrupted run goes on where it stopped when the same command is given again.
     """
-    from eval.data.collections import open_collection
+    from eval.data.sources import open_sources
     from retrieval.build import build_index, refuse_complete
 
     refuse_complete(out)
     screen = Screen(output)
-    collection = open_collection(source)
+    collection = open_sources(sources, files.source_options(storing.on_empty))
     survey = look_through(collection, screen, storing.on_empty)
     with screen.loading(reading.channels):
         texts = (document.content for document in collection.documents())
@@ -94,7 +95,8 @@ def index(
     options = _build_options(storing, engines.channels(list(encoders)))
     with screen.progress("Indexing", survey.documents, "documents") as advance:
         report = build_index(collection.documents(), encoders, out, options, advance)
-    _tell(screen, out, report, survey)
+    _tell(screen, out, report, skipped_facts(collection))
+    tell_skipped(collection, screen, files.verbose)
     survey.tell(screen)
     screen.remark(f"Encoder: {describe_encoders(encoders)}.")
     screen.remark(f'Next: {shell("lastword", "search", out)} "your question"')
@@ -106,13 +108,14 @@ def index(
 )
 def add(
     path: IndexPath,
-    source: SourceArgument,
+    sources: SourceArguments,
     intake: IntakeOptions,
+    files: FileOptions,
     running: DeviceOptions,
     output: Output,
 ) -> None:
-    """Add a collection to an index, with the encoders that made it."""
-    from eval.data.collections import open_collection
+    """Add documents to an index, with the encoders that made it."""
+    from eval.data.sources import open_sources
     from index.folder import Index
     from retrieval.build import add_documents
     from retrieval.open import load_specs
@@ -121,14 +124,15 @@ def add(
     with Index.open(path) as opened:
         specs = {name: spec.recipe for name, spec in opened.channels.items()}
     screen = Screen(output)
-    collection = open_collection(source)
+    collection = open_sources(sources, files.source_options(intake.on_empty))
     survey = look_through(collection, screen, intake.on_empty)
     with screen.loading(",".join(specs)):
         encoders = load_specs(specs, running)
     options = BuildOptions(on_empty=intake.on_empty, resume=not intake.restart, cache=True)
     with screen.progress("Adding", survey.documents, "documents") as advance:
         report = add_documents(collection.documents(), encoders, path, options, advance)
-    _tell(screen, path, report, survey)
+    _tell(screen, path, report, skipped_facts(collection))
+    tell_skipped(collection, screen, files.verbose)
     survey.tell(screen)
 
 
@@ -156,11 +160,13 @@ def _build_options(
     )
 
 
-def _tell(screen: Screen, path: Path, report: "BuildReport", survey: Survey) -> None:
+def _tell(
+    screen: Screen, path: Path, report: "BuildReport", passed_over: "Mapping[str, Any]"
+) -> None:
     """Report what went in, and everything that was left out or cut."""
     from embedder.prompts.method_rules import MIN_SAMPLE
 
-    facts = {"index": str(path), **asdict(report), "passed_over": dict(survey.passed_over)}
+    facts = {"index": str(path), **asdict(report), **passed_over}
     screen.result(facts)
     screen.remark(
         f"{path}: {counted(report.documents, 'document')}, "

@@ -59,7 +59,7 @@ class SurveyedCollections:
         """Show how many documents and queries of a collection have been read."""
         from embedder.progress import added, watching
 
-        total = self.surveys[collection.name].documents
+        total = self.surveys[collection.name].documents or 0
         heading = f"Reading {collection.name}"
         with (
             self.screen.progress(heading, total + queries, "texts") as advance,

@@ -91,12 +91,12 @@ def test_a_folder_of_texts_by_hand(tmp_path: Path) -> None:
     collection = open_collection(tmp_path)
     assert list(collection.documents()) == [
         Document("a file.TXT", "", "text"),
-        Document("b/one.md", "", "# One\nbody"),
+        Document("b/one.md", "One", "body"),
         Document("x", "t", "c"),
         Document("y", "", ""),
     ]
     assert isinstance(collection, TextFolder)
-    assert collection.ignored == 1
+    assert dict(collection.counts) == {"ignored": 1, "hidden": 1}
     for ask in (collection.queries, collection.qrels):
         with pytest.raises(ValueError, match="documents only"):
             ask()
@@ -110,11 +110,11 @@ def test_one_file_is_a_collection(tmp_path: Path) -> None:
 
 
 def test_texts_that_cannot_be_read_are_named(tmp_path: Path) -> None:
-    (tmp_path / "x.pdf").write_bytes(b"%PDF")
-    with pytest.raises(ValueError, match=r"no documents: .*\.jsonl.* 1 files of other kinds"):
-        open_collection(tmp_path)
-    (tmp_path / "x.txt").write_bytes(b"\xff")
-    with pytest.raises(ValueError, match=r"x\.txt: expected UTF-8"):
+    (tmp_path / "x.png").write_bytes(b"\x89PNG")
+    with pytest.raises(ValueError, match=r"holds no documents .* skipped 1 file of other kinds"):
+        list(open_collection(tmp_path).documents())
+    (tmp_path / "x.txt").write_bytes(bytes(range(256)))
+    with pytest.raises(ValueError, match=r"x\.txt: it is no text"):
         list(open_collection(tmp_path).documents())
     (tmp_path / "x.txt").unlink()
     for name in ("a.jsonl", "b.jsonl"):

@@ -94,7 +94,7 @@ def test_links_to_folders_are_followed_and_do_not_go_round(tmp_path: Path) -> No
     collection = TextFolder(root)
     ids = [document.id for document in collection.documents()]
     assert ids == ["a.txt", "file.txt", "link/deep/c.txt", "sub/b.txt"]
-    assert (collection.ignored, collection.broken, collection.repeated) == (1, 2, 3)
+    assert dict(collection.counts) == {"ignored": 1, "broken": 2, "repeated": 3}
     (root / "sub" / "up").symlink_to(tmp_path)
     ids = [document.id for document in TextFolder(root).documents()]
     assert ids == ["a.txt", "file.txt", "link/deep/c.txt", "sub/b.txt"]
@@ -113,14 +113,14 @@ def test_what_is_not_there_is_called_that(tmp_path: Path) -> None:
 def test_what_is_passed_over_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "a.txt").write_text("lava")
-    (tmp_path / "d" / "a.pdf").write_text("%PDF")
+    (tmp_path / "d" / "a.png").write_bytes(b"\x89PNG")
     for name, target in (("round", "../d"), ("gone", "nowhere"), ("here", ".")):
         (tmp_path / "d" / name).symlink_to(target)
     asked = ["index", str(tmp_path / "d"), "--channels", "bm25", "-o"]
     assert main([*asked, str(tmp_path / "x.index")]) == 0
     told = capsys.readouterr().err
-    assert "skipped 1 file of other kinds" in told and "skipped 1 link to nothing" in told
-    assert "skipped 2 links to what is read under another name" in told
+    assert "Skipped 1 file of other kinds" in told and "Skipped 1 link to nothing" in told
+    assert "Skipped 2 links to what is read under another name" in told
     assert main([*asked, str(tmp_path / "y.index"), "--json"]) == 0
     counts = json.loads(capsys.readouterr().out)["passed_over"]
     assert counts == {"ignored": 1, "broken": 1, "repeated": 2}
@@ -134,7 +134,7 @@ def test_embed_of_nothing_and_to_nowhere_ends_before_a_model_is_loaded(
     source.touch()
     asked = ["embed", "--role", "query", "--model", "no/such", "--input", str(source), "--out"]
     assert main([*asked, str(tmp_path / "e.npz")]) == 2
-    assert "none.jsonl holds no texts" in capsys.readouterr().err
+    assert "none.jsonl: it is empty" in capsys.readouterr().err
     assert main([*asked, str(tmp_path / "nowhere" / "e.npz")]) == 2
     assert "nowhere is no folder; make it first" in capsys.readouterr().err
 

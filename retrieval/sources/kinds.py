@@ -1,0 +1,162 @@
+"""What kind a file is of: by how it begins, then by its suffix, then by whether it is text."""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+from retrieval.sources.decoding import MARKS, find_encoding
+from retrieval.sources.items import Blob, Notes, ReadItems, UnreadableError
+from retrieval.sources.options import SourceOptions
+
+FormatReader = Callable[[Blob, SourceOptions, Notes], ReadItems]
+HEAD = 1 << 13  # bytes by which a kind is known
+_FORMATS = "retrieval.sources.formats"
+_READERS: Mapping[str, str] = {
+    "text": f"{_FORMATS}.plain:read_plain",
+    "markdown": f"{_FORMATS}.markdown:read_markdown",
+    "rst": f"{_FORMATS}.plain:read_rst",
+    "json": f"{_FORMATS}.json_records:read_json_file",
+    "jsonl": f"{_FORMATS}.json_records:read_json_lines",
+    "table": f"{_FORMATS}.tables:read_table",
+    "parquet": f"{_FORMATS}.tables:read_parquet",
+}
+PLAIN = ("text", "markdown", "rst", "json", "jsonl", "table")
+"""Kinds that are read in this process: no file of them can keep it busy or fill its memory."""
+_MAGIC: Mapping[bytes, str] = {
+    b"%PDF-": "pdf",
+    b"PK\x03\x04": "zip",
+    b"PK\x05\x06": "zip",  # of no members
+    b"\x1f\x8b": "gz",
+    b"BZh": "bz2",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x28\xb5\x2f\xfd": "zst",
+    b"PAR1": "parquet",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "ole",
+}
+_BINARY: Mapping[bytes, str] = {
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"GIF8": "a GIF image",
+    b"\x7fELF": "a program",
+    b"SQLite format 3\0": "an SQLite database",
+    b"{\\rtf": "an RTF document",
+    b"\0asm": "a WebAssembly program",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!\x1a\x07": "a RAR archive",
+    b"OggS": "a sound or a film",
+    b"ID3": "a sound",
+    b"II*\0": "a TIFF image",
+    b"MM\0*": "a TIFF image",
+    b"%!PS": "a PostScript document",
+}
+_SUFFIXES: Mapping[str, str] = {
+    **dict.fromkeys((".md", ".markdown", ".mdx"), "markdown"),
+    **dict.fromkeys((".rst", ".rest"), "rst"),
+    **dict.fromkeys((".html", ".htm", ".xhtml"), "html"),
+    **dict.fromkeys((".csv", ".tsv", ".tab"), "table"),
+    **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),
+    ".json": "json",
+    ".eml": "mail",
+    ".mbox": "mbox",
+    ".pdf": "pdf",
+    ".docx": "docx",
+    ".epub": "epub",
+    ".parquet": "parquet",
+    ".tar": "tar",
+}
+_TEXTS = (".txt", ".text", ".asc", ".log")  # which cannot be read if they are no text
+_BINARY_SUFFIXES = tuple(
+    ".png .jpg .jpeg .gif .bmp .ico .webp .tif .tiff .psd .mp3 .mp4 .m4a .wav .flac .ogg .avi .mov "
+    ".mkv .webm .ttf .otf .woff .woff2 .so .dll .exe .o .a .lib .pyc .class .jar .iso .bin .npy "
+    ".npz .pt .pth .onnx .safetensors .gguf .dat .db .sqlite .doc .xls .ppt .odt .7z .rar".split()
+)
+PACKED = ("gz", "bz2", "xz", "zst")
+PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".tgz", ".tbz2", ".txz")
+_TAR_AT = 257  # where a tar file has its mark
+_ENTRIES = {b"word/": "docx", b"xl/": "a workbook of Excel", b"ppt/": "slides of PowerPoint"}
+
+
+def kind_of(name: str, head: bytes) -> str:
+    """Return a kind that `reader_of` knows, or a description of what is not read.
+
+    Args:
+        name: of the file.
+        head: its first HEAD bytes.
+    """
+    suffix = _suffix(name)
+    for mark, kind in _MAGIC.items():
+        if head.startswith(mark):
+            return _kind_of_zip(suffix, head) if kind == "zip" else kind
+    for mark, description in _BINARY.items():
+        if head.startswith(mark):
+            return description
+    if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
+        return "tar"
+    if suffix in _SUFFIXES:
+        return _SUFFIXES[suffix]
+    if suffix not in _TEXTS and not _is_text(head, suffix not in _BINARY_SUFFIXES):
+        return "a file that is no text"
+    return "html" if _looks_like_html(head) else "text"
+
+
+def reader_of(kind: str) -> FormatReader | None:
+    """Return what reads files of a kind; None where nothing does."""
+    if kind not in _READERS:
+        return None
+    module, _, name = _READERS[kind].partition(":")
+    reader: Any = getattr(import_module(module), name)
+    function: FormatReader = reader
+    return function
+
+
+def is_plain(name: str) -> bool:
+    """Tell by its name alone whether a file is cheap to read, as far as its name says so."""
+    suffix = _suffix(name)
+    return suffix not in PACKED_SUFFIXES and _SUFFIXES.get(suffix, "text") in PLAIN
+
+
+def has_known_suffix(name: str) -> bool:
+    """Tell whether a name ends as one of a file does, so that it is no name of a data set."""
+    suffix = _suffix(name)
+    return suffix in _SUFFIXES or suffix in (".txt", ".zip", *PACKED_SUFFIXES)
+
+
+def without_packing(name: str) -> str:
+    """Take the suffix of a packed file off: "a.jsonl.gz" is read as "a.jsonl"."""
+    suffix = _suffix(name)
+    if suffix in PACKED_SUFFIXES:
+        return name[: -len(suffix)] + (".tar" if suffix.startswith(".t") else "")
+    return name
+
+
+def _kind_of_zip(suffix: str, head: bytes) -> str:
+    """Tell documents that are zip files apart: by the suffix, else by the first members."""
+    if suffix in (".docx", ".epub"):
+        return suffix[1:]
+    if b"mimetypeapplication/epub+zip" in head:
+        return "epub"
+    if b"[Content_Types].xml" in head or suffix in (".xlsx", ".pptx"):
+        for mark, kind in _ENTRIES.items():
+            if mark in head or (suffix[1:2].encode() == mark[:1] and suffix in (".xlsx", ".pptx")):
+                return kind
+    if b"mimetypeapplication/vnd.oasis.opendocument" in head:
+        return "an OpenDocument file"
+    return "zip"
+
+
+def _is_text(head: bytes, guess: bool) -> bool:
+    """Tell whether the beginning of a file is text, if need be of an encoding that is guessed."""
+    try:
+        return find_encoding(head) in ("utf-8", *MARKS.values()) or guess
+    except UnreadableError:
+        return False
+
+
+def _looks_like_html(head: bytes) -> bool:
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:200].lower()
+    return start.startswith((b"<!doctype html", b"<html"))
+
+
+def _suffix(name: str) -> str:
+    base = name.rpartition("/")[2]
+    return "." + base.rpartition(".")[2].lower() if "." in base.lstrip(".") else ""
