@@ -1,7 +1,8 @@
 """From documents to committed segments: windows, encoders, and how far it has come."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 
 from embedder.encoders.bm25 import BM25Encoder
@@ -9,11 +10,13 @@ from embedder.encoders.cached import CachedEncoder
 from embedder.encoders.specs import post_rules_of
 from embedder.progress import Progress, watching
 from embedder.types import Counted, Encoder, Role
+from index.channels.inverted import cores
 from index.documents import Document
 from index.garbage import remove_cache
 from index.manifest import Ingest, Passages
 from index.segment_builder import SegmentBuilder
 from index.writer import CACHE, IndexWriter
+from retrieval.counting.windows import CountedWindows
 from retrieval.named_texts import encode_named
 from retrieval.options import BuildOptions
 from retrieval.passages import passage_text, spans
@@ -65,6 +68,7 @@ class Ingestion:
         self._read = 0
         self._cache = writer.path / CACHE
         self._feeds = self._shared(encoders)
+        self._counted = _counted_windows(self._feeds)
         self._post = {
             channel: PostProcessing(writer, channel, feed.encoder, post_rules_of(encoders[channel]))
             for feed in self._feeds
@@ -82,13 +86,14 @@ class Ingestion:
         self._report(source.consumed)
         base = done.counts
         finished = False
-        while not source.exhausted:
-            before = done.documents
-            done = self._segment(source, done, passages)
-            done = replace(done, counts=self._added(base))
-            finished = done.documents - before < self._options.segment_documents
-            if finished or not self._at_once:
-                self._commit(None if finished else done)
+        with closing(self._counted) if self._counted else nullcontext():
+            while not source.exhausted:
+                before = done.documents
+                done = self._segment(source, done, passages)
+                done = replace(done, counts=self._added(base))
+                finished = done.documents - before < self._options.segment_documents
+                if finished or not self._at_once:
+                    self._commit(None if finished else done)
         if not finished:
             self._commit(None)  # the last segment was just full
         return done
@@ -113,6 +118,8 @@ class Ingestion:
                 if builder.documents == self._options.segment_documents:
                     break
             self._encode(texts, builder, source.consumed)
+            if self._counted is not None:
+                self._counted.finish(builder)
             if builder.documents:
                 for post in self._post.values():
                     post.finish(builder)
@@ -148,7 +155,9 @@ class Ingestion:
             share = (done + more) / (models * len(texts))
             self._report(before + int((consumed - before) * share))
 
-        for feed in self._feeds:
+        if self._counted is not None:
+            self._counted.add(builder, texts)
+        for feed in self._feeds if self._counted is None else ():
             with watching(report, len(texts)):
                 rows = encode_named(feed.encoder, texts, Role.DOCUMENT, names)
             done += feed.model * len(texts)
@@ -200,6 +209,16 @@ class Ingestion:
 
     def _left(self, channel: str) -> Counter[str]:
         return self._post[channel].counts if channel in self._post else Counter()
+
+
+def _counted_windows(feeds: Sequence[_Feed]) -> CountedWindows | None:
+    """Return what counts for BM25 on two cores, where it is all that there is to do."""
+    if len(feeds) != 1 or len(feeds[0].channels) != 1 or cores() == 1:
+        return None
+    encoder = feeds[0].encoder
+    if not isinstance(encoder, BM25Encoder) or encoder.spec is None:
+        return None
+    return CountedWindows(encoder, feeds[0].channels[0])
 
 
 def _counts(encoder: Encoder) -> Mapping[str, int]:

@@ -30,6 +30,7 @@ ORDER: dict[str, list[str | set[str]]] = {
     "index": ["storage", "base", "topk", "channels", "lucene"],
     "retrieval": [
         {"run", "sources"},
+        "counting",
         "feedback",
         "outside",
         "explain",

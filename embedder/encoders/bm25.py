@@ -11,6 +11,7 @@ from itertools import chain, pairwise
 import numpy as np
 import regex  # type: ignore[import-untyped]
 import snowballstemmer
+from scipy.sparse import csr_matrix
 
 from embedder.encoders.specs import BM25Spec
 from embedder.files.name_lists import suggest_names
@@ -88,9 +89,14 @@ class BM25Encoder(TextEncoder):
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Count terms: sparse (len(texts), 2**62) float32 counts; a text may have none."""
         role, texts = Role(role), list_texts(texts)
-        columns = self.columns(texts)
-        self._counts.update(texts=len(texts), without_words=columns.count([]))
-        return Representation(None, count_columns(columns), np.arange(len(texts)))
+        rows = count_columns(self.columns(texts))
+        self.note_encoded(rows)
+        return Representation(None, rows, np.arange(len(texts)))
+
+    def note_encoded(self, rows: csr_matrix) -> None:
+        """Count texts as encoded; also those that another process has encoded for this one."""
+        without = int((np.diff(rows.indptr) == 0).sum())
+        self._counts.update(texts=rows.shape[0], without_words=without)
 
     def columns(self, texts: Iterable[str]) -> list[list[int]]:
         """Return the columns that the terms of each text stand in; stop words have none."""
