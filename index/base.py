@@ -1,6 +1,8 @@
-"""What a search of one channel of one segment takes and gives."""
+"""What a search of one channel gives: rows with their scores, and whose rows they are."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,3 +38,30 @@ class Hits:
             raise ValueError("scores must not increase along a row")
         if np.any(np.isneginf(self.scores) != (self.rows == NO_ROW)):
             raise ValueError("rows must be NO_ROW exactly where scores are -inf")
+
+
+class RowIds(Sequence[str]):
+    """The document id of every row; read when it is first asked for, then remembered.
+
+    Args:
+        documents: (rows,) number of the document of each row.
+        read_id: number of a document -> its id.
+    """
+
+    def __init__(self, documents: NDArray[np.int64], read_id: Callable[[int], str]) -> None:
+        self._documents = documents
+        self._read_id = read_id
+        self._known: dict[int, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    def __getitem__(self, row: Any) -> Any:  # noqa: ANN401 - Sequence wants slices as well
+        """Return the id of a row, or a list of ids for a slice."""
+        if isinstance(row, slice):
+            return [self[i] for i in range(*row.indices(len(self)))]
+        try:
+            return self._known[row]
+        except KeyError:
+            document_id = self._known[row] = self._read_id(int(self._documents[row]))
+            return document_id

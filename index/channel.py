@@ -1,10 +1,10 @@
 """One channel across the segments of a generation: rows numbered through, searched as one."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,23 @@ class ChannelRows:
         other._searched = _searched(other.spec, other._parts, self.starts)
         return other
 
+    def among(self, documents: Sequence[NDArray[np.bool_]]) -> "ChannelRows":
+        """Return the same rows, of which searches find those of some documents alone.
+
+        What a word is worth stays what it is among all live rows.
+
+        Args:
+            documents: for each segment (documents,) True where one is live and may be found.
+        """
+        other = copy(self)
+        other._searched = self._searched.among(
+            [
+                mask if part.single else mask[part.documents]
+                for part, mask in zip(self._parts, documents, strict=True)
+            ]
+        )
+        return other
+
     def live_rows(self) -> NDArray[np.int64]:
         """Return the numbers of the rows whose documents are not deleted, ascending."""
         live = [
@@ -184,6 +201,10 @@ class _Searched(Protocol):
         """Return the k best rows that are not deleted; ties go to the lower row."""
         ...
 
+    def among(self, rows: Sequence[NDArray[np.bool_]]) -> "_Searched":
+        """Return the same, of which only some live rows are found: a mask for each segment."""
+        ...
+
     def match(self, query: Representation, row: int) -> Match:
         """Score one row against a query of one row."""
         ...
@@ -214,6 +235,9 @@ class _Segments:
         ]
         return merge(hits_by_segment, self.starts, k)
 
+    def among(self, rows: Sequence[NDArray[np.bool_]]) -> "_Segments":
+        return replace(self, live=rows)
+
     def match(self, query: Representation, row: int) -> Match:
         at = bisect_right(self.starts, row) - 1
         channel, own = self.channels[at], row - self.starts[at]
@@ -240,6 +264,9 @@ class _Lucene:
     def search(self, queries: Representation, k: int) -> Hits:
         return self.channel.search(queries, k)
 
+    def among(self, rows: Sequence[NDArray[np.bool_]]) -> "_Lucene":
+        return _Lucene(self.channel.among(rows))
+
     def match(self, query: Representation, row: int) -> Match:
         assert query.sparse is not None
         return Match.of_terms(row, self.channel.contributions(query.sparse, row))
@@ -261,30 +288,3 @@ def _searched(spec: ChannelSpec, parts: Sequence[SegmentRows], starts: Sequence[
     totals = statistics(postings, live)
     inverted = [InvertedChannel(own, spec.weighting, totals) for own in postings]
     return _Segments(inverted, live, starts[:-1])
-
-
-class RowIds(Sequence[str]):
-    """The document id of every row; read when it is first asked for, then remembered.
-
-    Args:
-        documents: (rows,) number of the document of each row.
-        read_id: number of a document -> its id.
-    """
-
-    def __init__(self, documents: NDArray[np.int64], read_id: Callable[[int], str]) -> None:
-        self._documents = documents
-        self._read_id = read_id
-        self._known: dict[int, str] = {}
-
-    def __len__(self) -> int:
-        return len(self._documents)
-
-    def __getitem__(self, row: Any) -> Any:  # noqa: ANN401 - Sequence wants slices as well
-        """Return the id of a row, or a list of ids for a slice."""
-        if isinstance(row, slice):
-            return [self[i] for i in range(*row.indices(len(self)))]
-        try:
-            return self._known[row]
-        except KeyError:
-            document_id = self._known[row] = self._read_id(int(self._documents[row]))
-            return document_id

@@ -1,5 +1,6 @@
 """Where a segment keeps documents: ordinal -> id, title, text and metadata, in SQLite."""
 
+import json
 import os
 import re
 import sqlite3
@@ -194,6 +195,22 @@ class DocumentStore:
                 raise self._damage(f"a document of {expected[0]} to {expected[-1]} is missing")
             yield from some
 
+    def metadata(self) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """Yield ordinal and metadata of the documents that have some, without reading texts."""
+        if self._documents == _DOCUMENTS:
+            return
+        with self._reading():
+            rows = self._connection.execute("SELECT ordinal, json FROM metadata ORDER BY ordinal")
+        while True:
+            with self._reading():
+                some = rows.fetchmany(_INSERTED)
+                data = _all_metadata([_text(written) for _, written in some])
+                if not all(type(at) is int and 0 <= at < self._count for at, _ in some):
+                    raise TypeError("metadata of no document")
+            if not some:
+                return
+            yield from zip((at for at, _ in some), data, strict=True)
+
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
@@ -259,6 +276,17 @@ def _metadata(written: object) -> Mapping[str, Any]:
     if not isinstance(data, dict):
         raise TypeError("expected an object as metadata")
     return data
+
+
+def _all_metadata(written: Sequence[str]) -> list[Mapping[str, Any]]:
+    """Read the metadata of several documents in one go: one by one takes half as long again."""
+    try:
+        data = json.loads(f"[{','.join(written)}]", parse_constant=int)  # refuses NaN
+    except (ValueError, RecursionError) as error:
+        raise TypeError(str(error)) from error
+    if len(data) != len(written) or not all(type(each) is dict for each in data):
+        raise TypeError("expected an object as metadata")
+    return list(data)
 
 
 @contextmanager

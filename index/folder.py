@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.types import Representation
-from index.base import Hits
-from index.channel import ChannelRows, Match, RowIds
+from index.base import Hits, RowIds
+from index.channel import ChannelRows, Match
 from index.channels.post_fit import PostFit
 from index.documents import Document
 from index.manifest import ChannelSpec, Ingest, Manifest, Passages

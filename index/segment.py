@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from index.channels.dense import FLAT, DenseChannel, open_dense
 from index.channels.postings import Postings, open_inverted
 from index.document_store import DocumentStore
+from index.filters.column import Columns
 from index.lucene.segment_files import LuceneRows
 from index.manifest import ChannelSpec, Manifest
 from index.segment_record import SegmentRecord
@@ -54,10 +55,8 @@ class LiveDocuments:
 
     def find(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the ordinals of those ids that are here and live."""
-        ordinals = self.store.find(ids)
-        if self.live is None:
-            return ordinals
-        return {name: ordinal for name, ordinal in ordinals.items() if self.live[ordinal]}
+        ordinals, live = self.store.find(ids), self.live
+        return {name: at for name, at in ordinals.items() if live is None or live[at]}
 
     def without(self, ordinals: Sequence[int]) -> "LiveDocuments":
         """Return the same with some documents deleted."""
@@ -102,12 +101,14 @@ class Segment:
     Attributes:
         record: what the manifest says of it.
         documents: its documents.
+        columns: their metadata, by field.
         passages: (passages, 3) int64: ordinal of the document, start and end in its text.
         channels: name -> rows.
     """
 
     record: SegmentRecord
     documents: LiveDocuments
+    columns: Columns
     passages: NDArray[np.int64]
     channels: Mapping[str, SegmentRows]
 
@@ -145,7 +146,8 @@ class Segment:
             raise
         if not sound:
             remember(key, *((folder / name).lstat() for name in record.files))
-        return Segment(record, documents, passages, rows)
+        columns = Columns(record.documents, documents.live, documents.store.metadata)
+        return Segment(record, documents, columns, passages, rows)
 
     def close(self) -> None:
         """Close documents, FAISS and Lucene; arrays are unmapped when nobody refers to them."""
@@ -278,23 +280,21 @@ def damaged_files(folder: Path, records: Iterable[SegmentRecord], anew: bool = F
     problems = []
     for segment in records:
         for name, expected in segment.files.items():
+            path = folder / segment.name / name
             try:
                 check_folder(folder / segment.name)
-                check_folder((folder / segment.name / name).parent)
-                expected.check(folder / segment.name / name, anew)
+                check_folder(path.parent)
+                expected.check(path, anew)
             except (FileNotFoundError, ValueError) as error:
                 problems.append(str(error))
     return problems
 
 
 def refuse_damage(folder: Path, records: Iterable[SegmentRecord]) -> None:
-    """Compare with their checksums files that are about to be read and written anew.
-
-    What is written gets a new checksum that fits, whatever was read; see `damaged_files`.
+    """Compare with checksums what is about to be written anew, which gets a new one that fits.
 
     Raises:
         ValueError: a file is damaged.
     """
-    problems = damaged_files(folder, records)
-    if problems:
+    if problems := damaged_files(folder, records):
         raise ValueError(f"{'; '.join(problems)}; nothing was changed")

@@ -1,10 +1,9 @@
 """Retriever: queries are encoded, every channel is searched, and the runs become one."""
 
-import time
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
@@ -13,6 +12,8 @@ import numpy as np
 
 from embedder.arguments import check_count, check_kind, check_text
 from embedder.types import Encoder, Representation, before_map, map_rows
+from index.filters.expression import Filter
+from index.filters.kept import KeptDocuments
 from index.folder import Index
 from retrieval.explain import Explanation, SearchedQuery
 from retrieval.feedback.expand import expand_channels
@@ -20,10 +21,10 @@ from retrieval.feedback.read import AnyFeedback, Feedback, check_served, read_fe
 from retrieval.fusion import Fusion
 from retrieval.fusion_choice import AUTO, read_fusion
 from retrieval.named_texts import check_queries, encode_queries
+from retrieval.outside import joined
 from retrieval.outside.channel import OutsideChannel
-from retrieval.outside.joined import close_channels, encoders_of, join_channels
 from retrieval.pseudo_queries import read_query_fit
-from retrieval.run import Run, SearchResult, cut, sum_rows, to_run
+from retrieval.run import Run, SearchResult, cut, sum_rows, timed, to_run
 
 DEPTH = 1000  # documents that each channel contributes to the fusion, as in TREC
 _BATCH = 256  # queries at a time: bounds the hits in memory, and is plenty for any encoder
@@ -57,6 +58,7 @@ class Retriever:
         fusion: the one in use, as it is written; "" for a function.
         depth: documents that each channel contributes to fusion.
         feedback: how queries learn from what they find first; None is not at all.
+        kept: the documents that may be found, by a filter; None is all.
         unexpanded: channel -> queries so far that could not learn, and were searched as they were;
             all retrievers that `with_feedback` returns count together.
 
@@ -99,8 +101,9 @@ class Retriever:
         self.index = index
         self.encoders = dict(encoders)
         self.feedback: Feedback | None = None
+        self.kept: KeptDocuments | None = None
         self.unexpanded: Counter[str] = Counter()
-        self.outside = join_channels(outside or {}, index)
+        self.outside = joined.join_channels(outside or {}, index)
         lexical = [name for name in encoders if specs[name].kind == "inverted"]
         lexical += [name for name, channel in self.outside.items() if channel.lexical]
         channels = {**encoders, **self.outside}
@@ -117,7 +120,7 @@ class Retriever:
     def close(self) -> None:
         """Close the index, and the channels outside of it."""
         self.index.close()
-        close_channels(self.outside)
+        joined.close_channels(self.outside)
 
     def with_feedback(self, feedback: AnyFeedback) -> "Retriever":
         """Return a retriever of the same open index, with feedback or without.
@@ -137,15 +140,25 @@ class Retriever:
             check_served(other.feedback, kinds, self.outside)
         return other
 
-    def search(self, queries: Mapping[str, str], k: int) -> Run:
-        """Return the k best documents of every query; a query may have none.
+    def with_filter(self, chosen: Filter | str | None) -> "Retriever":
+        """Return a retriever of the same open index that finds, and learns from, some documents.
 
-        Args:
-            queries: query id -> text.
-            k: at least 1.
+        Every channel leaves the others out before it chooses its best; scores are what they were.
+        """
+        if not chosen and self.kept is None:
+            return self
+        other, kept = copy(self), KeptDocuments.of(self.index, chosen or None)
+        other.index, other.kept = kept.narrow(), kept if chosen else None
+        other.outside = joined.narrow_channels(self.outside, kept)
+        vars(other).pop("_preparing_index", None)
+        vars(other).pop("_plain_index", None)
+        return other
+
+    def search(self, queries: Mapping[str, str], k: int) -> Run:
+        """Return the k best documents of every query, an id with its text; a query may have none.
 
         Raises:
-            ValueError: the text of a query is empty.
+            ValueError: the text of a query is empty, or k is less than 1.
         """
         return self.answer(queries, k).run
 
@@ -241,7 +254,7 @@ class Retriever:
     def _encoded(self, queries: Mapping[str, str], seconds: Seconds) -> dict[str, Representation]:
         """Encode queries once per encoder; return the rows that channels are searched by."""
         readers = {name: before_map(encoder) for name, encoder in self.encoders.items()}
-        readers |= encoders_of(self.outside)
+        readers |= joined.encoders_of(self.outside)
         encoded = encode_queries(readers, queries, partial(timed, seconds))
         index = self._preparing_index
         for name, encoder in self.encoders.items():
@@ -283,11 +296,3 @@ class Retriever:
         by_row = to_run(hits, [str(at) for at in range(len(rows))], self._row_ids[channel])
         added = sum_rows(by_row, [ids[at] for at in rows.owner])
         return cut({query_id: added.get(query_id, {}) for query_id in ids}, k)
-
-
-@contextmanager
-def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
-    """Add the wall time of a block to that of a step."""
-    start = time.perf_counter()
-    yield
-    seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - start

@@ -1,6 +1,8 @@
 """Runs: hits become runs, runs are ordered and cut, and go to TREC files and back."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,14 @@ class SearchResult:
     run: Run
     channels: Mapping[str, Run]
     seconds: Mapping[str, float]
+
+
+@contextmanager
+def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    """Add the wall time of a block to that of a step."""
+    start = time.perf_counter()
+    yield
+    seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - start
 
 
 def ranked(scores: Mapping[str, float]) -> list[tuple[str, float]]:

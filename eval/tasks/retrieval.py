@@ -33,8 +33,8 @@ from retrieval.outside.joined import close_channels
 from retrieval.outside.opening import outside_channels
 from retrieval.outside.specs import read_specs
 from retrieval.rerank.reranking import Reranking
-from retrieval.retriever import Retriever, timed
-from retrieval.run import Run, drop_self
+from retrieval.retriever import Retriever
+from retrieval.run import Run, drop_self, timed
 
 Watch = Callable[[Collection, int], AbstractContextManager[Progress]]
 

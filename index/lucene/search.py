@@ -1,7 +1,9 @@
 """Search of a sparse channel by Lucene: all segments as one index, with its own statistics."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
 from functools import cached_property
 from itertools import accumulate
 from typing import Any
@@ -14,6 +16,7 @@ from embedder.lucene.jvm import java_class, java_errors, to_json
 from embedder.types import Representation
 from index.base import Hits
 from index.channels.weighting import Weighting
+from index.lucene.narrowed import narrowed_reader
 from index.lucene.segment_files import LuceneRows
 from index.lucene.writing import FIELD, SCALE, similarity_of
 from index.topk import BestRows, check_k
@@ -46,6 +49,14 @@ class LuceneChannel:
         self._parts = parts
         self._live = live
         self._starts = [0, *accumulate(part.rows for part in parts)]
+        self._kept: NDArray[np.bool_] | None = None  # rows that may be found
+        self._whole = self  # has the searcher of all rows, once there is one
+
+    def among(self, rows: Sequence[NDArray[np.bool_]]) -> "LuceneChannel":
+        """Return the same channel, of which only some live rows are found: a mask a segment."""
+        other = copy(self)
+        other._kept = np.concatenate(rows)
+        return other
 
     def search(self, queries: Representation, k: int) -> Hits:
         """Return the k best rows that score above 0; ties go to the lower row.
@@ -57,8 +68,8 @@ class LuceneChannel:
         assert queries.sparse is not None
         texts = [self._words(queries.sparse[at]) for at in range(len(queries))]
         collected = BestRows(len(queries), k)
-        searcher = self._searcher
-        with java_errors("Lucene's search"):  # Java is called by one thread at a time
+        # Java is called by one thread at a time.
+        with java_errors("Lucene's search"), self._opened() as searcher:
             parser = _query_parser()
             for at, text in enumerate(texts):
                 if text:
@@ -72,7 +83,7 @@ class LuceneChannel:
         """
         if self._weighting.kind == "impacts":
             return self._products(query, row)
-        parser, searcher = _query_parser(), self._searcher
+        parser, searcher = _query_parser(), self._whole._searcher
         parts: dict[int, float] = {}
         with java_errors("Lucene's search"):
             for word in self._words(query).split():
@@ -111,21 +122,34 @@ class LuceneChannel:
 
     def shares(self, columns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return in which share of the rows each column stands, deleted ones included."""
-        reader = self._searcher.getIndexReader()
+        reader = self._whole._searcher.getIndexReader()
         term = java_class("org.apache.lucene.index.Term")
         with java_errors("Lucene's search"):
             holders = [reader.docFreq(term(FIELD, str(column))) for column in columns.tolist()]
         return np.array(holders, np.float64) / np.float64(max(reader.maxDoc(), 1))
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        """Give the searcher of the rows that may be found."""
+        searcher = self._whole._searcher
+        if self._kept is None:
+            yield searcher
+            return
+        with narrowed_reader(searcher.getIndexReader(), self._kept) as reader:
+            yield self._searcher_of(reader)
 
     @cached_property
     def _searcher(self) -> Any:  # noqa: ANN401 - a Java object, which threads may share
         readers = [part.reader(live) for part, live in zip(self._parts, self._live, strict=True)]
         with java_errors("Lucene's search"):
             multi = java_class("org.apache.lucene.index.MultiReader")(*readers, signature=_READERS)
-            searchers = java_class("org.apache.lucene.search.IndexSearcher")
-            searchers.setMaxClauseCount(_ALL)
-            searcher = searchers(multi, signature=_READER)
-            searcher.setSimilarity(similarity_of(self._weighting))
+            return self._searcher_of(multi)
+
+    def _searcher_of(self, reader: Any) -> Any:  # noqa: ANN401
+        searchers = java_class("org.apache.lucene.search.IndexSearcher")
+        searchers.setMaxClauseCount(_ALL)
+        searcher = searchers(reader, signature=_READER)
+        searcher.setSimilarity(similarity_of(self._weighting))
         return searcher
 
 

@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 from embedder.lucene.jvm import java_class, java_errors
 from index.channels.postings import Postings, invert
 from index.channels.weighting import Weighting
+from index.lucene.narrowed import bit_set
 from index.lucene.row_file import RowFile
 from index.lucene.writing import SCALE, open_directory
 from index.storage.checksums import CURE, FileRecord, open_own
@@ -148,9 +149,7 @@ def _without(directory: Any, live: NDArray[np.bool_]) -> Any:  # noqa: ANN401
         directory,
         True,
     )
-    words = np.packbits(live, bitorder="little")
-    words = np.concatenate([words, np.zeros(-len(words) % 8, np.uint8)]).view("<i8")
-    bits = java_class("org.apache.lucene.util.FixedBitSet")(words.tolist(), len(live))
+    bits = bit_set(live)
     segment, deleted = before.info(0), int((~live).sum())
     context = java_class("org.apache.lucene.store.IOContext").DEFAULT
     codec = segment.info.getCodec()

@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from embedder.types import Encoder, Representation
 from retrieval.run import Run
 
@@ -50,6 +53,17 @@ class OutsideChannel(Protocol):
         Raises:
             ValueError: it knows none of them, so that it is of another collection; not where it
                 is joined already, and the documents that it knew were deleted.
+        """
+        ...
+
+    def among(self, kept: NDArray[np.bool_]) -> "OutsideChannel":
+        """Return a channel that finds some of its documents only, for as long as it is open.
+
+        It is not closed by itself. Of a channel that is narrowed already it takes the place.
+
+        Args:
+            kept: for each of the ids that `within` was given, whether its document may be found;
+                scores stay what they are.
         """
         ...
 

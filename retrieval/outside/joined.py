@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from embedder.types import Encoder
+from index.filters.kept import KeptDocuments
 from index.folder import Index
 from retrieval.outside.channel import OutsideChannel
 
@@ -28,6 +31,14 @@ def join_channels(outside: Mapping[str, OutsideChannel], index: Index) -> dict[s
         close_channels(joined)
         raise
     return joined
+
+
+def narrow_channels(
+    outside: Mapping[str, OutsideChannel], kept: KeptDocuments
+) -> dict[str, OutsideChannel]:
+    """Return joined channels that find some documents of the index only, while those are open."""
+    mask = kept.among_live if outside else np.zeros(0, np.bool_)
+    return {name: channel.among(mask) for name, channel in outside.items()}
 
 
 def close_channels(outside: Mapping[str, OutsideChannel]) -> None:

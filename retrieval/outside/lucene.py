@@ -1,9 +1,13 @@
 """A Lucene index of Anserini's as a channel beside those of an index; see `open_lucene`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from embedder.files.typed_values import fill_value
 from embedder.lucene.jvm import java_errors
@@ -93,6 +97,8 @@ class AnseriniChannel:
         words: how queries become terms.
         feedback: how they learn from the documents that they find first; None is not at all.
         facts: see `OutsideChannel`.
+        joined: the places of its documents among those of the index that it is joined to.
+        kept: (documents of Lucene,) True where one may be found; None for all of `searcher`.
     """
 
     searcher: AnseriniSearch
@@ -100,6 +106,8 @@ class AnseriniChannel:
     facts: Mapping[str, Any]
     feedback: Feedback | None = None
     lexical: bool = True
+    joined: "_JoinedIds | None" = None
+    kept: NDArray[np.bool_] | None = None
 
     @property
     def encoder(self) -> Encoder | None:
@@ -125,10 +133,30 @@ class AnseriniChannel:
             "unknown_here": unknown,
             "missing_there": len(ids) - shared,
         }
-        return replace(self, searcher=searcher, facts={**self.facts, **counts})
+        facts, places = {**self.facts, **counts}, _JoinedIds(searcher.index, ids)
+        return replace(self, searcher=searcher, facts=facts, joined=places, kept=None)
+
+    def among(self, kept: NDArray[np.bool_]) -> "AnseriniChannel":
+        """Return the same index, of which fewer documents are found; see `OutsideChannel`."""
+        assert self.joined is not None
+        return replace(self, kept=self.joined.mask(kept))
+
+    @contextmanager
+    def _narrowed(self) -> Iterator["AnseriniChannel"]:
+        """Give a channel whose searcher has only the documents that may be found."""
+        if self.kept is None:
+            yield self
+            return
+        with java_errors(f"searching {self.searcher.index.path}"):
+            with self.searcher.index.among(self.kept) as index:
+                yield replace(self, searcher=replace(self.searcher, index=index), kept=None)
 
     def search(self, queries: Mapping[str, str], rows: Representation | None, k: int) -> Run:
         """Search; where a query has several rows, as a channel of an index does."""
+        with self._narrowed() as narrowed:
+            return narrowed._search(queries, rows, k)
+
+    def _search(self, queries: Mapping[str, str], rows: Representation | None, k: int) -> Run:
         if rows is None:
             return {name: self._best(text, None, k) for name, text in queries.items()}
         texts, ids = list(queries.values()), list(queries)
@@ -161,8 +189,9 @@ class AnseriniChannel:
         """Score a document, word by word."""
         parts: dict[str, float] = {}
         for row in [None] if rows is None else map(rows.of_row, range(len(rows))):
-            with java_errors(f"searching {self.searcher.index.path}"):
-                found = self.searcher.parts(self._terms(query, row), document_id)
+            with self._narrowed() as narrowed, java_errors(f"searching {self.searcher.index.path}"):
+                terms = narrowed._terms(query, row)  # after feedback from what may be found
+                found = self.searcher.parts(terms, document_id)
             for word, part in found.items():
                 parts[word] = parts.get(word, 0.0) + part
         impacts = self.facts["similarity"] == IMPACT
@@ -172,6 +201,24 @@ class AnseriniChannel:
         """Let go of the files."""
         with java_errors(f"closing {self.searcher.index.path}"):
             self.searcher.index.close()
+
+
+@dataclass(frozen=True)
+class _JoinedIds:
+    """Ids of an index that a Lucene index is joined to; its own are read when first asked for."""
+
+    index: AnseriniIndex
+    ids: Sequence[str]
+
+    def mask(self, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return (documents of Lucene,) True where the id of one is kept."""
+        found: NDArray[np.bool_] = np.append(kept, False)[self._places]  # -1 is the last
+        return found
+
+    @cached_property
+    def _places(self) -> NDArray[np.int64]:
+        with java_errors(f"reading the ids of {self.index.path}"):
+            return self.index.places(self.ids)
 
 
 def open_lucene(

@@ -1,13 +1,18 @@
 """A Lucene index that Anserini wrote, read only: the best of its documents for weighted terms."""
 
-from base64 import b64encode
-from collections.abc import Sequence
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from embedder.lucene.jvm import from_json, java_class, to_json
+from index.lucene.narrowed import narrowed_reader
 
 ID, CONTENTS = "id", "contents"  # fields of Anserini
 _SAMPLE = 100  # documents whose norms are looked at
@@ -133,6 +138,25 @@ class AnseriniIndex:
             best = self._plain_searcher.search(query, max(1, documents), _by_id())
             found += len({hit["fields"][0]["bytes"] for hit in to_json(best)["scoreDocs"]})
         return found
+
+    def places(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return (reader.maxDoc(),) the place of each document's id among some, -1 for none."""
+        found = np.full(self.reader.maxDoc(), -1, np.int64)
+        numbers = {name: at for at, name in enumerate(ids)}
+        for at in range(0, len(ids), _AT_ONCE):
+            query, documents = self.only(ids[at : at + _AT_ONCE])
+            best = self._plain_searcher.search(query, max(1, documents), _by_id())
+            for hit in to_json(best)["scoreDocs"]:
+                field = hit["fields"][0]
+                name = b64decode(field["bytes"])[field["offset"] :][: field["length"]]
+                found[hit["doc"]] = numbers[name.decode()]
+        return found
+
+    @contextmanager
+    def among(self, kept: NDArray[np.bool_]) -> Iterator["AnseriniIndex"]:
+        """Give the same index of which some documents alone are found, see `narrowed_reader`."""
+        with narrowed_reader(self.reader, kept) as reader:
+            yield AnseriniIndex(self.path, self.version, reader)
 
     @cached_property
     def _fields(self) -> Any:  # noqa: ANN401

@@ -8,6 +8,7 @@ from typing import Any
 from embedder.lucene.jvm import java_class
 from retrieval.outside.lucene_index import CONTENTS, ID, AnseriniIndex
 
+_READER = "(Lorg/apache/lucene/index/IndexReader;)V"
 MOST_TERMS = 1 << 16  # of a query; Lucene's own limit is 1,024
 
 
@@ -72,8 +73,9 @@ class AnseriniSearch:
     @cached_property
     def searcher(self) -> Any:  # noqa: ANN401
         """Java's IndexSearcher."""
-        java_class("org.apache.lucene.search.IndexSearcher").setMaxClauseCount(MOST_TERMS)
-        searcher = java_class("org.apache.lucene.search.IndexSearcher")(self.index.reader)
+        searchers = java_class("org.apache.lucene.search.IndexSearcher")
+        searchers.setMaxClauseCount(MOST_TERMS)
+        searcher = searchers(self.index.reader, signature=_READER)
         searcher.setSimilarity(self.similarity)
         return searcher
 

@@ -11,8 +11,8 @@ from embedder.rerank.reranker import PairReranker, Reranker, check_scores
 from embedder.types import Float32Array, fingerprint_of
 from index.folder import Index
 from retrieval.explain import Explanation, RerankedPart
-from retrieval.retriever import Retriever, timed
-from retrieval.run import Run, SearchResult, cut, ranked
+from retrieval.retriever import Retriever
+from retrieval.run import Run, SearchResult, cut, ranked, timed
 
 DEPTH = 50  # documents of a query that are read again
 _ONLY = "query"  # id of the one query that is explained

@@ -96,7 +96,7 @@ def test_a_merge_copies_exactly_what_is_live(
     segment = Segment.open(folder / "s", record, SPECS)
     gone = [at for at, kept in enumerate(live) if not kept]
     documents = segment.documents.without(gone)
-    kept = Segment(record, documents, segment.passages, segment.channels)
+    kept = Segment(record, documents, segment.columns, segment.passages, segment.channels)
     into = builder(folder / "t")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("index.merging._BLOCK", data.draw(st.sampled_from([1, 2, 3, 4096])))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Float32Array, Representation
@@ -140,6 +141,9 @@ class Counted:
         self.facts: dict[str, Any] = {}
 
     def within(self, ids: Sequence[str]) -> "Counted":
+        return self
+
+    def among(self, kept: NDArray[np.bool_]) -> "Counted":
         return self
 
     def search(self, queries: Mapping[str, str], rows: Representation | None, k: int) -> Run:

@@ -10,8 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.base import NO_ROW, Hits
-from retrieval.retriever import timed
-from retrieval.run import Run, cut, drop_self, ranked, read_trec, sum_rows, to_run, write_trec
+from retrieval.run import (
+    Run,
+    cut,
+    drop_self,
+    ranked,
+    read_trec,
+    sum_rows,
+    timed,
+    to_run,
+    write_trec,
+)
 from retrieval.trec_ids import escape_id, unescape_id
 
 LEGAL = st.characters(codec="utf-8", exclude_characters="\0")

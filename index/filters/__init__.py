@@ -1,0 +1,1 @@
+"""Filters: conditions on the metadata of documents, and which documents meet them."""
