@@ -85,6 +85,9 @@ class FileOptions:
     max_file_mb: Annotated[
         int, _option("Skip longer files and members of archives; tables may be longer.", min=1)
     ] = 100
+    max_file_seconds: Annotated[
+        int, _option("Skip a document that takes longer to parse.", min=1)
+    ] = 60
     verbose: Annotated[
         bool, _option("Name everything that was skipped, with the reason.", "--verbose", "-v")
     ] = False
@@ -105,6 +108,7 @@ class FileOptions:
             on_error=self.on_error,
             keep_empty=on_empty == "keep",
             max_megabytes=self.max_file_mb,
+            seconds=self.max_file_seconds,
         )
 
 

@@ -1,7 +1,7 @@
 """What reading gives: documents with their places, what was skipped, and remarks."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -27,16 +27,13 @@ SKIPPED: Mapping[SkipKind, tuple[str, str, str]] = {
 FAULTS = ("empty", "unreadable")
 """Kinds that are faults of the file, and stop the work where that is asked for."""
 
-NoteKind = Literal[
-    "encoding", "controls", "fields", "numbered", "renamed", "attachments", "header", "cells"
-]
+NoteKind = Literal["encoding", "controls", "fields", "numbered", "renamed", "header", "cells"]
 _NOTES: Mapping[NoteKind, str] = {
     "encoding": "not UTF-8: the encoding was guessed",
     "controls": "control characters dropped",
     "fields": "no field is called text: all text fields were taken (--text names one)",
     "numbered": "records without an id were numbered",
     "renamed": "ids that came before are written FILE#ID",
-    "attachments": "attachments not read",
     "header": "a header that could not be read was left in the text",
     "cells": "rows with too many or too few cells",
 }
@@ -57,6 +54,14 @@ class Skipped:
     reason: str
     kind: SkipKind = "unreadable"
     inner: bool = False
+
+
+class UnreadableError(ValueError):
+    """What a file or record holds cannot be read; the message is the reason, without a name."""
+
+
+class BombError(UnreadableError):
+    """A file unpacks to so much that nothing more of it is read."""
 
 
 Placed = tuple[str, Document]
@@ -95,6 +100,41 @@ class Notes:
         ]
 
 
+@dataclass(slots=True)
+class UnpackBudget:
+    """How much may be unpacked of one file, archives within archives included.
+
+    Attributes:
+        left: bytes.
+        members: files.
+        alive: called now and then while something is unpacked, so that this is not taken for
+            standing still.
+    """
+
+    left: int
+    members: int = 200_000
+    alive: Callable[[], None] = lambda: None
+
+    @staticmethod
+    def of(size: int, alive: Callable[[], None] = lambda: None) -> "UnpackBudget":
+        """Return what a file of that size may unpack to: text shrinks to a hundredth at best."""
+        return UnpackBudget(max(1 << 28, 100 * size), alive=alive)
+
+    def spend(self, size: int, members: int = 0) -> None:
+        """Take off what was unpacked.
+
+        Raises:
+            BombError: it is more than is left.
+        """
+        self.left -= size
+        self.members -= members
+        if self.left < 0:
+            raise BombError("it unpacks to more than 100 times its size: the rest is not read")
+        if self.members < 0:
+            raise BombError("it holds more than 200,000 files: the rest is not read")
+        self.alive()
+
+
 @dataclass(frozen=True, slots=True)
 class Blob:
     """A file, or a member of an archive, that is read once.
@@ -104,26 +144,36 @@ class Blob:
         place: what errors call it.
         stream: its bytes, from the beginning; seekable.
         size: number of bytes, or -1 where it is not known before they are unpacked.
+        budget: for what is unpacked of it.
         depth: number of archives around it.
+        name: by which its kind is known, if not the id.
     """
 
     id: str
     place: str
     stream: BinaryIO
     size: int
+    budget: UnpackBudget
     depth: int = 0
+    name: str = ""
+
+    @property
+    def called(self) -> str:
+        """The name by which its kind is known."""
+        return self.name or self.id
 
     @property
     def suffix(self) -> str:
         """The last suffix, in lower case."""
-        return Path(self.id).suffix.lower()
+        return Path(self.called).suffix.lower()
 
     def inside(self, name: str, data: bytes) -> "Blob":
         """Return a member; its id and place are paths through the archive."""
         return Blob(
-            f"{self.id}/{name}", f"{self.place}/{name}", BytesIO(data), len(data), self.depth + 1
+            f"{self.id}/{name}",
+            f"{self.place}/{name}",
+            BytesIO(data),
+            len(data),
+            self.budget,
+            self.depth + 1,
         )
-
-
-class UnreadableError(ValueError):
-    """What a file or record holds cannot be read; the message is the reason, without a name."""

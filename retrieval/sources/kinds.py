@@ -10,26 +10,40 @@ from retrieval.sources.options import SourceOptions
 
 FormatReader = Callable[[Blob, SourceOptions, Notes], ReadItems]
 HEAD = 1 << 13  # bytes by which a kind is known
-_FORMATS = "retrieval.sources.formats"
+_HERE = "retrieval.sources"
 _READERS: Mapping[str, str] = {
-    "text": f"{_FORMATS}.plain:read_plain",
-    "markdown": f"{_FORMATS}.markdown:read_markdown",
-    "rst": f"{_FORMATS}.plain:read_rst",
-    "json": f"{_FORMATS}.json_records:read_json_file",
-    "jsonl": f"{_FORMATS}.json_records:read_json_lines",
-    "table": f"{_FORMATS}.tables:read_table",
-    "parquet": f"{_FORMATS}.tables:read_parquet",
+    "text": f"{_HERE}.formats.plain:read_plain",
+    "markdown": f"{_HERE}.formats.markdown:read_markdown",
+    "rst": f"{_HERE}.formats.plain:read_rst",
+    "json": f"{_HERE}.formats.json_records:read_json_file",
+    "jsonl": f"{_HERE}.formats.json_records:read_json_lines",
+    "table": f"{_HERE}.formats.tables:read_table",
 }
-PLAIN = ("text", "markdown", "rst", "json", "jsonl", "table")
+_BESIDE: Mapping[str, str] = {
+    "parquet": f"{_HERE}.formats.tables:read_parquet",
+    "html": f"{_HERE}.formats.html:read_html",
+    "pdf": f"{_HERE}.formats.pdf:read_pdf",
+    "docx": f"{_HERE}.formats.docx:read_docx",
+    "ole": f"{_HERE}.formats.docx:read_ole",
+    "epub": f"{_HERE}.formats.epub:read_epub",
+    "mail": f"{_HERE}.formats.mail:read_mail",
+    "mbox": f"{_HERE}.formats.mail:read_mbox",
+    "zip": f"{_HERE}.archives:read_zip",
+    "tar": f"{_HERE}.archives:read_tar",
+    **dict.fromkeys(("gz", "bz2", "xz", "zst"), f"{_HERE}.archives:read_packed"),
+}
+PLAIN = tuple(_READERS)
 """Kinds that are read in this process: no file of them can keep it busy or fill its memory."""
+BESIDE = tuple(_BESIDE)
+"""Kinds that are parsed by processes beside this one, which can be stopped."""
+PACKED_MARKS = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zst"}
+LONG = ("jsonl", "table", "mbox", "tar", "zip", "parquet")
+"""Kinds of which a file holds many documents, and may be longer than one document."""
 _MAGIC: Mapping[bytes, str] = {
     b"%PDF-": "pdf",
     b"PK\x03\x04": "zip",
     b"PK\x05\x06": "zip",  # of no members
-    b"\x1f\x8b": "gz",
-    b"BZh": "bz2",
-    b"\xfd7zXZ\x00": "xz",
-    b"\x28\xb5\x2f\xfd": "zst",
+    **PACKED_MARKS,
     b"PAR1": "parquet",
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "ole",
 }
@@ -70,7 +84,6 @@ _BINARY_SUFFIXES = tuple(
     ".mkv .webm .ttf .otf .woff .woff2 .so .dll .exe .o .a .lib .pyc .class .jar .iso .bin .npy "
     ".npz .pt .pth .onnx .safetensors .gguf .dat .db .sqlite .doc .xls .ppt .odt .7z .rar".split()
 )
-PACKED = ("gz", "bz2", "xz", "zst")
 PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".tgz", ".tbz2", ".txz")
 _TAR_AT = 257  # where a tar file has its mark
 _ENTRIES = {b"word/": "docx", b"xl/": "a workbook of Excel", b"ppt/": "slides of PowerPoint"}
@@ -101,9 +114,10 @@ def kind_of(name: str, head: bytes) -> str:
 
 def reader_of(kind: str) -> FormatReader | None:
     """Return what reads files of a kind; None where nothing does."""
-    if kind not in _READERS:
+    place = _READERS.get(kind) or _BESIDE.get(kind)
+    if place is None:
         return None
-    module, _, name = _READERS[kind].partition(":")
+    module, _, name = place.partition(":")
     reader: Any = getattr(import_module(module), name)
     function: FormatReader = reader
     return function

@@ -1,0 +1,219 @@
+"""Archives and packed files: members are files of their own, read in memory, within a budget.
+
+Nothing is written under a member's name, so a path that climbs out leads nowhere; it is refused
+all the same, since it is no id either.
+"""
+
+import bz2
+import gzip
+import lzma
+import stat
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, BinaryIO, cast
+
+from retrieval.sources.items import (
+    Blob,
+    BombError,
+    Notes,
+    ReadItems,
+    SkipKind,
+    Skipped,
+    UnreadableError,
+)
+from retrieval.sources.kinds import HEAD, LONG, PACKED_MARKS, kind_of, without_packing
+from retrieval.sources.options import SourceOptions
+from retrieval.sources.reading import read_blob
+from retrieval.sources.walking import NEVER, REASONS, Patterns
+from retrieval.sources.zipped import open_zip, read_member
+
+DEEPEST = 3  # archives within each other
+_PART = 1 << 20
+_IN_MEMORY = 1 << 24  # bytes of an unpacked file that stay in memory
+_DAMAGED = (EOFError, OSError, lzma.LZMAError, zlib.error, tarfile.TarError)
+
+
+def read_zip(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:
+    """Read the members of a zip file, by name.
+
+    Raises:
+        UnreadableError: it is no zip file, or lies too deep in others.
+    """
+    _check_depth(blob)
+    wanted = _Wanted(options)
+    with open_zip(blob) as archive:
+        for info in sorted(archive.infolist(), key=lambda info: info.filename):
+            blob.budget.spend(0, members=1)
+            if info.is_dir():
+                continue
+            kind = (
+                "links" if stat.S_ISLNK(info.external_attr >> 16) else wanted.fault(info.filename)
+            )
+            if kind:
+                yield _skipped(blob, info.filename, kind)
+                continue
+            try:
+                data = read_member(archive, info, blob, options)
+            except BombError:
+                raise
+            except UnreadableError as error:
+                yield Skipped(f"{blob.place}/{info.filename}", str(error), inner=True)
+                continue
+            yield from read_blob(blob.inside(info.filename, data), options, notes)
+
+
+def read_tar(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:
+    """Read the members of a tar file, in their order.
+
+    Raises:
+        UnreadableError: it is no tar file, is damaged, or lies too deep in others.
+    """
+    _check_depth(blob)
+    wanted = _Wanted(options)
+    try:
+        with tarfile.open(fileobj=blob.stream, mode="r:") as archive:
+            while (member := archive.next()) is not None:
+                vars(archive)["members"] = []  # else it keeps them all
+                blob.budget.spend(0, members=1)
+                if member.isdir():
+                    continue
+                kind = wanted.fault(member.name) if member.isreg() else "links"
+                if kind:
+                    yield _skipped(blob, member.name, kind)
+                elif member.size > options.max_bytes:
+                    reason = f"it is longer than {options.max_megabytes} MB"
+                    yield Skipped(f"{blob.place}/{member.name}", reason, inner=True)
+                else:
+                    blob.budget.spend(member.size)
+                    file = archive.extractfile(member)
+                    data = file.read(options.max_bytes) if file else b""
+                    yield from read_blob(blob.inside(member.name, data), options, notes)
+    except _DAMAGED as error:
+        raise UnreadableError(f"no tar archive, or a damaged one: {error}") from error
+
+
+def read_packed(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:
+    """Read what a .gz, .bz2, .xz or .zst file holds, in its place and under its name.
+
+    Raises:
+        UnreadableError: it is damaged, a bomb, or lies too deep in others.
+    """
+    _check_depth(blob)
+    head = blob.stream.read(8)
+    blob.stream.seek(0)
+    suffix = next(kind for mark, kind in PACKED_MARKS.items() if head.startswith(mark))
+    long = False  # whether it may be longer than a document
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as unpacked:
+        try:
+            with _UNPACK[suffix](blob.stream) as stream:
+                while part := stream.read(_PART):
+                    if not unpacked.tell():
+                        long = kind_of(without_packing(blob.called), part[:HEAD]) in LONG
+                    blob.budget.spend(len(part))
+                    unpacked.write(part)
+                    if not long and unpacked.tell() > options.max_bytes:
+                        raise UnreadableError(f"it unpacks to more than {options.max_megabytes} MB")
+        except _DAMAGED as error:
+            raise UnreadableError(f"no .{suffix} file, or a damaged one: {error}") from error
+        size = unpacked.tell()
+        unpacked.seek(0)
+        inner = replace(
+            blob,
+            stream=cast(BinaryIO, unpacked),
+            size=size,
+            name=without_packing(blob.called),
+            depth=blob.depth + 1,
+        )
+        for item in read_blob(inner, options, notes):
+            # What is in it is the file, unless that is an archive.
+            whole = isinstance(item, Skipped) and item.name == blob.place and not blob.depth
+            yield replace(item, inner=False) if whole and isinstance(item, Skipped) else item
+
+
+class _Wanted:
+    """Which members are read, as files of a folder are."""
+
+    def __init__(self, options: SourceOptions) -> None:
+        self._hidden = options.hidden
+        self._patterns = Patterns(options)
+
+    def fault(self, name: str) -> SkipKind | None:
+        """Return why a member is not read; None where it is."""
+        parts = name.split("/")
+        if (
+            name.startswith("/")
+            or ".." in parts
+            or "\\" in name
+            or "\0" in name
+            or not _legal(name)
+        ):
+            return "unreadable"
+        parts = [part for part in parts if part != "."]
+        if any(part in (*NEVER, "__MACOSX") for part in parts):
+            return "hidden"
+        if not self._hidden and any(part.startswith(".") for part in parts):
+            return "hidden"
+        folders = ["/".join(parts[:end]) for end in range(1, len(parts))]
+        if any(self._patterns.leave_out(folder, folder=True) for folder in folders):
+            return "patterns"
+        return "patterns" if self._patterns.leave_out("/".join(parts)) else None
+
+
+def _legal(name: str) -> bool:
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _skipped(blob: Blob, name: str, kind: SkipKind) -> Skipped:
+    reason = "its path leads out of the archive, or is no text"
+    reason = reason if kind == "unreadable" else REASONS[kind]
+    shown = name.encode("utf-8", "backslashreplace").decode()
+    return Skipped(f"{blob.place}/{shown}", reason, kind, inner=True)
+
+
+def _check_depth(blob: Blob) -> None:
+    if blob.depth > DEEPEST:
+        raise UnreadableError(f"it is an archive within more than {DEEPEST} others")
+
+
+def _open_zst(stream: BinaryIO) -> Any:  # noqa: ANN401  (a file)
+    try:
+        from zstandard import ZstdDecompressor, ZstdError
+    except ImportError as error:
+        raise UnreadableError(".zst needs a package: pip install zstandard") from error
+
+    class Frames:
+        """The frames of a file, one behind another, with errors as of a file."""
+
+        def __init__(self) -> None:
+            window = 1 << 27  # bytes of memory that a file may ask for
+            self._inner = ZstdDecompressor(max_window_size=window).stream_reader(
+                stream, read_across_frames=True, closefd=False
+            )
+
+        def __enter__(self) -> "Frames":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            """Leave the packed file open."""
+
+        def read(self, size: int) -> bytes:
+            try:
+                return self._inner.read(size)
+            except ZstdError as error:
+                raise OSError(str(error)) from error
+
+    return Frames()
+
+
+_UNPACK: Mapping[str, Callable[[BinaryIO], Any]] = {
+    "gz": lambda stream: gzip.GzipFile(fileobj=stream),
+    "bz2": bz2.BZ2File,
+    "xz": lambda stream: lzma.LZMAFile(stream),
+    "zst": _open_zst,
+}
