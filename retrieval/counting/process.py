@@ -2,11 +2,11 @@
 
 import json
 import os
+import select
 import struct
 import subprocess
 import sys
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import IO
 
@@ -20,14 +20,19 @@ from embedder.text.term_counts import VOCABULARY
 from embedder.types import Representation, Role
 
 _SIZE = struct.Struct("<q")
-_PIPE = 2**20  # bytes, so that a window goes in one turn: each turn may wait for the interpreter
+_PIPE = 2**20  # bytes; so much waits on the way, both ways, while this process does other things
 
 
 class CountingProcess:
-    """Counts as a `BM25Encoder` does; calls return at once, and are answered in their order.
+    """Counts as a `BM25Encoder` does. No call waits for it but `wait`; answers come in order.
+
+    There is no thread for it: one would have to wait for the interpreter at every turn.
 
     Args:
         encoder: counts the texts as encoded; of a spec, by which the process makes its own.
+
+    Attributes:
+        waiting: how many calls are not answered yet.
     """
 
     def __init__(self, encoder: BM25Encoder) -> None:
@@ -40,64 +45,79 @@ class CountingProcess:
             [sys.executable, "-P", __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=0,
             pipesize=_PIPE,
             env={**os.environ, "PYTHONPATH": modules},
-            start_new_session=True,  # Ctrl-C is ours
+            process_group=0,  # Ctrl-C is ours
         )
-        self._calls = ThreadPoolExecutor(1)
-        self._calls.submit(self._ask, to_json(encoder.spec).encode())
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._pipes = (self._process.stdin, self._process.stdout)
+        for pipe in self._pipes:
+            os.set_blocking(pipe.fileno(), False)
+        self._outgoing = bytearray()
+        self._incoming = bytearray()
         self.waiting = 0
+        self._send(to_json(encoder.spec))
 
-    def encode(self, texts: Sequence[str]) -> "Future[Representation]":
-        """Begin to encode texts as documents.
-
-        The result raises OSError where the process has ended.
-        """
+    def ask(self, texts: Sequence[str]) -> None:
+        """Have texts encoded as documents."""
         self.waiting += 1
-        future = self._calls.submit(self._count, list(texts))
-        future.add_done_callback(self._answered)
-        return future
+        self._send(json.dumps(texts, ensure_ascii=False))
+
+    def next_answer(self) -> Representation | None:
+        """Return the rows of the earliest call that was not answered, None if they are not here.
+
+        Raises:
+            OSError: the process has ended.
+        """
+        self._move()
+        if len(self._incoming) < _SIZE.size:
+            return None
+        (length,) = _SIZE.unpack_from(self._incoming)
+        if len(self._incoming) < _SIZE.size + length:
+            return None
+        answer = bytes(memoryview(self._incoming)[_SIZE.size : _SIZE.size + length])
+        del self._incoming[: _SIZE.size + length]
+        self.waiting -= 1
+        return self._read_rows(answer)
+
+    def wait(self) -> None:
+        """Return when something can be sent or has come."""
+        outgoing, incoming = self._pipes
+        select.select([incoming], [outgoing] if self._outgoing else [], [])
 
     def close(self) -> None:
         """End the process; what it has not answered is dropped."""
-        self._calls.shutdown(wait=False, cancel_futures=True)
         self._process.kill()
         self._process.wait()
-        self._calls.shutdown()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(BrokenPipeError):  # of what was not written
-                    pipe.close()
+        for pipe in self._pipes:
+            pipe.close()
 
-    def _answered(self, future: "Future[Representation]") -> None:
-        self.waiting -= 1
-
-    def _count(self, texts: list[str]) -> Representation:
-        answer = self._ask(json.dumps(texts, ensure_ascii=False).encode())
-        (count,) = _SIZE.unpack_from(answer)
-        numbers = np.frombuffer(answer, np.int64, len(texts) + 1 + count, _SIZE.size)
-        indptr, columns = numbers[: len(texts) + 1], numbers[len(texts) + 1 :]
-        counts = np.frombuffer(answer, np.float32, count, _SIZE.size + numbers.nbytes)
-        rows = csr_matrix((counts, columns, indptr), shape=(len(texts), VOCABULARY))
+    def _read_rows(self, answer: bytes) -> Representation:
+        texts, count = np.frombuffer(answer, np.int64, 2)
+        numbers = np.frombuffer(answer, np.int64, texts + 1 + count, 16)
+        indptr, columns = numbers[: texts + 1], numbers[texts + 1 :]
+        counts = np.frombuffer(answer, np.float32, count, 16 + numbers.nbytes)
+        rows = csr_matrix((counts, columns, indptr), shape=(int(texts), VOCABULARY))
         self._encoder.note_encoded(rows)
-        return Representation(None, rows, np.arange(len(texts)))
+        return Representation(None, rows, np.arange(texts))
 
-    def _ask(self, question: bytes) -> bytes:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        try:
-            _write(self._process.stdin, question)
-            answer = _read(self._process.stdout)
-        except BrokenPipeError:
-            answer = b""
-        if not answer:
+    def _send(self, text: str) -> None:
+        frame = text.encode()
+        self._outgoing += _SIZE.pack(len(frame)) + frame
+        self._move()
+
+    def _move(self) -> None:
+        """Send and fetch what is possible without waiting."""
+        outgoing, incoming = self._pipes
+        with suppress(BlockingIOError, BrokenPipeError):  # the end is seen where answers come
+            while self._outgoing:
+                del self._outgoing[: os.write(outgoing.fileno(), self._outgoing)]
+        with suppress(BlockingIOError):
+            while part := os.read(incoming.fileno(), _PIPE):
+                self._incoming += part
             code = self._process.wait()
             raise OSError(f"the process that counts terms for bm25 ended with {code}; start again")
-        return answer
-
-
-def _write(file: IO[bytes], frame: bytes) -> None:
-    file.write(_SIZE.pack(len(frame)) + frame)
-    file.flush()
 
 
 def _read(file: IO[bytes]) -> bytes:
@@ -111,15 +131,14 @@ def _answer() -> None:
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     encoder = load_from_spec(from_json(_read(questions).decode(), "bm25"))
-    _write(answers, b"ready")
     while texts := _read(questions):
         rows = encoder.encode(json.loads(texts), Role.DOCUMENT).sparse
         assert rows is not None
-        indptr, columns = (
-            part.astype(np.int64, copy=False) for part in (rows.indptr, rows.indices)
-        )
-        parts = (_SIZE.pack(rows.nnz), indptr.tobytes(), columns.tobytes(), rows.data.tobytes())
-        _write(answers, b"".join(parts))
+        sizes = (rows.shape[0], rows.nnz)
+        numbers = np.concatenate((sizes, rows.indptr, rows.indices)).astype(np.int64, copy=False)
+        answer = numbers.tobytes() + rows.data.tobytes()
+        answers.write(_SIZE.pack(len(answer)) + answer)
+        answers.flush()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
 
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Representation, Role
@@ -27,7 +26,9 @@ class CountedWindows:
         self._channel = channel
         self._process: CountingProcess | None = None
         self._texts = 0
-        self._windows: deque[tuple[Future[Representation] | Representation, int]] = deque()
+        self._windows: deque[tuple[Representation | None, int]] = (
+            deque()
+        )  # None: the process has it
 
     def add(self, builder: SegmentBuilder, texts: Sequence[str]) -> None:
         """Count a window, now or later, and add those that are counted and next in turn."""
@@ -35,11 +36,11 @@ class CountedWindows:
         if self._process is None and self._texts >= _FROM:
             self._process = CountingProcess(self._encoder)
         if self._process is not None and self._process.waiting < _WAITING:
-            self._windows.append((self._process.encode(texts), len(texts)))
+            self._process.ask(texts)
+            self._windows.append((None, len(texts)))
         else:
             self._windows.append((self._encoder.encode(texts, Role.DOCUMENT), len(texts)))
-        while self._windows and (len(self._windows) > _AHEAD or _is_counted(self._windows[0][0])):
-            self._add_next(builder)
+        self._add_counted(builder, _AHEAD)
 
     def finish(self, builder: SegmentBuilder) -> None:
         """Add all rows that are still to come.
@@ -47,8 +48,7 @@ class CountedWindows:
         Raises:
             OSError: the process has ended.
         """
-        while self._windows:
-            self._add_next(builder)
+        self._add_counted(builder, 0)
 
     def close(self) -> None:
         """End the process."""
@@ -56,12 +56,17 @@ class CountedWindows:
             self._process.close()
             self._process = None
 
-    def _add_next(self, builder: SegmentBuilder) -> None:
-        rows, texts = self._windows.popleft()
-        if isinstance(rows, Future):
-            rows = rows.result()
-        builder.add_rows(self._channel, rows, texts)
-
-
-def _is_counted(rows: "Future[Representation] | Representation") -> bool:
-    return not isinstance(rows, Future) or rows.done()
+    def _add_counted(self, builder: SegmentBuilder, left: int) -> None:
+        """Add the rows that are there, and wait for those that come before the last `left`."""
+        while self._windows:
+            rows, texts = self._windows[0]
+            if self._process is not None and rows is None:
+                rows = self._process.next_answer()
+                if rows is None and len(self._windows) <= left:
+                    return
+                if rows is None:
+                    self._process.wait()
+                    continue
+            assert rows is not None
+            self._windows.popleft()
+            builder.add_rows(self._channel, rows, texts)

@@ -33,9 +33,12 @@ def test_rows_and_counts_are_those_of_one_process() -> None:
     ours, beside = BM25Encoder(), BM25Encoder()
     process = CountingProcess(beside)
     try:
-        rows = process.encode(TEXTS).result().sparse
+        process.ask(TEXTS)
+        while (answer := process.next_answer()) is None:
+            process.wait()
     finally:
         process.close()
+    rows = answer.sparse
     expected = ours.encode(TEXTS, Role.DOCUMENT).sparse
     assert rows is not None and expected is not None
     assert rows.shape == expected.shape
