@@ -46,3 +46,7 @@ class TuningOptions:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if not 0 < self.alpha < 1:
+            raise ValueError(f"alpha is a probability above 0 and below 1; got {self.alpha}")
+        if not 0 <= self.min_effect <= 1:
+            raise ValueError(f"min_effect is a gain in 0..1; got {self.min_effect}")

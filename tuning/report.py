@@ -168,8 +168,7 @@ def _gains(outcome: TuningOutcome) -> Iterator[Listing]:
         ),
         f"p: one-sided, by sign flips of units{_adjusted(outcome)}. Lower bound: the mean gain on "
         "queries of the same kind is above it, by a betting bound that is wrong with probability "
-        "0.05; McAllester's bound beside it. On SELECT they are of the best of several, and no "
-        f"lower bound.",
+        f"0.05; McAllester's bound beside it.{_selected(outcome)}",
     )  # fmt: skip
 
 
@@ -185,6 +184,10 @@ def _signal(signal: Signal | None) -> Iterator[Listing]:
         f"{signal.describe()}. Kendall's tau is 1 where it orders prompts just as judgements do, "
         f"0 where no more than by chance; a mean below {THRESHOLD} is refused.",
     )
+
+
+def _selected(outcome: TuningOutcome) -> str:
+    return "" if outcome.folded else " On SELECT they are of the best of several, and no bounds."
 
 
 def _adjusted(outcome: TuningOutcome) -> str:
@@ -214,6 +217,7 @@ def _prompts(facts: TuningFacts) -> Listing:
     last, default = facts.outcome.last_search, facts.outcome.default
     done = sorted((each for each in last if each.finished), key=lambda each: -each.mean)
     means, roles = [result.mean for result in done], facts.setup.space.roles
+    rules = [reading_of(result.proposal.prompt, default) for result in done[:SHOWN]]
     spread = (
         f"{len(done)} of {len(last)} prompts were raced to the end"
         f"{' of the last search' if facts.outcome.folded else ''}: from {min(means):.4f} to "
@@ -227,7 +231,7 @@ def _prompts(facts: TuningFacts) -> Listing:
             "made by",
             "how",
             *(f"{role.value} wording" for role in roles),
-            "read by",
+            *(["read by"] if any(rules) else []),
         ),
         tuple(
             (
@@ -235,9 +239,9 @@ def _prompts(facts: TuningFacts) -> Listing:
                 proposer_title(result.proposal.made_by),
                 result.proposal.how,
                 *(_worded(result.proposal.prompt, default, role) for role in roles),
-                reading_of(result.proposal.prompt, default),
+                *([rule] if any(rules) else []),
             )
-            for result in done[:SHOWN]
+            for result, rule in zip(done, rules, strict=False)
         ),
         spread,
     )

@@ -104,16 +104,23 @@ def run_search(
         try:
             outcome = tune(setup.task, setup.budget, journal, report_and_save, before)
         except SpentError as error:
+            if "scores" not in journal.kinds:
+                _forget(folder)
             raise ValueError(
                 f"the budget does not even pay for the default prompt: {error}; "
                 "`lastword tune --dry-run` says what is needed"
             ) from error
-        except RefusedSignalError:  # nothing was searched: other settings may use the folder
-            (folder / JOURNAL).unlink()
-            clock.unlink(missing_ok=True)
+        except RefusedSignalError:
+            _forget(folder)
             raise
     replace_file(clock, f"{seconds():.1f}".encode())
     return outcome, seconds()
+
+
+def _forget(folder: Path) -> None:
+    """Let other settings use the folder: nothing was searched."""
+    (folder / JOURNAL).unlink()
+    (folder / CLOCK).unlink(missing_ok=True)
 
 
 def _open_journal(setup: TuningSetup, folder: Path) -> Journal:

@@ -14,6 +14,8 @@ Values = dict[str, dict[str, float]]
 
 STANDARD = ("nDCG@10", "R@100", "R@1000", "RR@10", "AP")
 
+_LARGEST = 2**31 - 1  # cutoff, and gain that counts as relevant
+
 
 def evaluate(run: Run, qrels: Qrels, measures: Sequence[str] = STANDARD) -> Values:
     """Score each judged query: measure -> {query id -> value}, in the order given.
@@ -61,6 +63,15 @@ def means(values: Values) -> dict[str, float]:
     }
 
 
+def check_measure(name: str) -> None:
+    """Refuse a measure that cannot be computed, without computing anything.
+
+    Raises:
+        ValueError: it is unknown, or a number in it is out of range.
+    """
+    _parse_measure(name)
+
+
 def _parse_measure(name: str) -> Any:  # noqa: ANN401  (ir_measures carries no types)
     import ir_measures
     from ir_measures.measures import registry
@@ -73,6 +84,10 @@ def _parse_measure(name: str) -> Any:  # noqa: ANN401  (ir_measures carries no t
             f"no measure is called {name!r}; expected one of ir_measures, e.g. "
             f"{', '.join(near or STANDARD)}"
         ) from error
+    for number in ("cutoff", "rel"):  # of others trec_eval ends the process, or counts wrongly
+        if not 1 <= measure.params.get(number, 1) <= _LARGEST:
+            value = measure.params[number]
+            raise ValueError(f"measure {name!r} has {number} {value}; expected 1 to {_LARGEST:,}")
     try:
         if ir_measures.DefaultPipeline.supports(_uncut(measure)):
             return measure

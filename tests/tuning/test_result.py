@@ -4,6 +4,7 @@ import itertools
 from dataclasses import replace
 from functools import partial
 
+from embedder.prompts.method_rules import PostRules
 from embedder.types import Role
 from tests.arithmetic import SPACE, Arithmetic, task
 from tests.killed_tuning import LIBRARY
@@ -66,6 +67,28 @@ def test_an_outcome_says_what_is_taken() -> None:
     )
     assert describe_change(Proposal(SPACE.empty(), "pool"), default) == "take the new prompt"
     assert wording_of(mapped.prompt, default) == "(as the default)"
+
+
+def test_folds_say_what_was_tested_in_place_of_the_best_wording() -> None:
+    """Where a baseline won the folds, its gain stood beside the best wording as if it were its."""
+    objective = Arithmetic({"good": 0.1}, queries=40)
+    tuned = task(objective, {"evolve": partial(Evolve, library=LIBRARY)})
+    outcome = tune(tuned, Budget(tokens=20_000), Journal(None, {}))
+    assert outcome.folded and outcome.best_wording is not None
+    assert "not tested: out of fold, what each search found was" in str(outcome.best_wording)
+    plain = Proposal(outcome.default, "baselines", "whitened", prompted=False)
+    (gain,) = outcome.selected
+    won = replace(outcome, selected=(replace(gain, proposal=plain),))
+    assert "out of fold a baseline was" in str(won.best_wording)
+
+
+def test_post_processing_is_named_as_what_is_taken() -> None:
+    """It was "take the new prompt", whose words were those of the default."""
+    whitened = replace(SPACE.default, post=PostRules())
+    taken = Proposal(whitened, "baselines", "whitened", prompted=False)
+    assert describe_change(taken, SPACE.default) == (
+        "take post-processing of documents and queries; words unchanged (baselines: whitened)"
+    )
 
 
 def test_rules_of_reading_are_named() -> None:

@@ -107,6 +107,16 @@ def test_a_line_cut_in_half_is_written_again(tmp_path: Path) -> None:
     assert run(path) == whole and path.read_bytes() == data
 
 
+def test_a_file_that_is_no_journal_keeps_its_last_line(tmp_path: Path) -> None:
+    """What did not end in a newline was cut off before anything was refused."""
+    for text in ("precious", "precious\nwords", '{"a": 1}\n{"b'):
+        path = tmp_path / "journal.jsonl"
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"no journal of a tuning|no record of a journal"):
+            Journal(path, {})
+        assert path.read_text() == text
+
+
 def test_a_journal_of_another_run_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     Journal(path, {"seed": 0}).__exit__(None, None, None)

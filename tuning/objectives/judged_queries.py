@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.data.qrels import Qrels
-from eval.measures.measures import evaluate
+from eval.measures.measures import check_measure, evaluate
 from index.folder import Index
 from retrieval.run import Run
+
+ROUNDING = 1e-6  # by which a measure may be above 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,9 @@ class JudgedQueries:
         """Take the queries that are judged and have something relevant.
 
         Raises:
-            ValueError: there is none, or a judged query has no text.
+            ValueError: there is none, a judged query has no text, or the measure is unknown.
         """
+        check_measure(measure)
         judged = {query for query, gains in qrels.items() if max(gains.values(), default=0) > 0}
         missing = sorted(judged - queries.keys())
         if missing:
@@ -59,10 +62,20 @@ class JudgedQueries:
         return JudgedQueries(queries, {query: self.qrels[query] for query in queries}, self.measure)
 
     def judge(self, run: Run, query_ids: Sequence[str]) -> NDArray[np.float64]:
-        """Return the score of each query in a run."""
+        """Return the score of each query in a run.
+
+        Raises:
+            ValueError: the measure is not in 0..1.
+        """
         qrels = {query: self.qrels[query] for query in query_ids}
         values = evaluate(run, qrels, [self.measure])[self.measure]
-        return np.array([values[query] for query in query_ids])
+        scores = np.array([values[query] for query in query_ids], np.float64)
+        if not ((scores >= 0) & (scores <= 1 + ROUNDING)).all():
+            raise ValueError(
+                f"tuning needs a measure in 0..1, such as nDCG@10; {self.measure} gives "
+                f"{scores.min():g} to {scores.max():g}"
+            )
+        return scores
 
     @property
     def relevant(self) -> dict[str, frozenset[str]]:

@@ -76,8 +76,7 @@ class SignalCheck:
         """Try the signal, and refuse one that is not worth following.
 
         Raises:
-            RefusedSignalError: it is.
-            ValueError: the budget does not pay for finding out.
+            RefusedSignalError: it is, or the budget does not pay for finding out.
         """
         before = meter.spent
         try:
@@ -86,7 +85,7 @@ class SignalCheck:
                 self._check_direction(once, self.judge)
             self._check_order(once)
         except SpentError as error:
-            raise ValueError(
+            raise RefusedSignalError(
                 f"the budget does not pay for trying the signal, {self.name}: {error}; "
                 "give a larger --budget, or a few judged queries by --queries and --qrels"
             ) from error

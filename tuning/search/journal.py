@@ -52,6 +52,7 @@ class Journal:
 
     Attributes:
         replayed: records that were answered from the file.
+        kinds: of all records.
     """
 
     def __init__(self, path: Path | None, heading: Json) -> None:
@@ -65,9 +66,12 @@ class Journal:
             ValueError: the file is of another run, or is damaged before its last line.
             OSError: it cannot be written.
         """
-        self._records = _read_records(path) if path is not None else []
+        self._records, whole = _read_records(path) if path is not None else ([], 0)
         self._file = open_append(path) if path is not None else None
+        if self._file is not None:
+            self._file.truncate(whole)  # a last line that was cut off
         self.replayed = min(1, len(self._records))
+        self.kinds = {record["kind"] for record in self._records}
         if not self._records:
             self._write({"kind": "run", "value": heading})
         elif (old := self._records[0]["value"]) != (new := _as_json(heading)):
@@ -143,6 +147,7 @@ class Journal:
         return known
 
     def _write(self, record: Json) -> None:
+        self.kinds.add(record["kind"])
         if self._file is None:
             return
         record = {**record, "crc32": _checksum(_as_json(record))}
@@ -187,15 +192,14 @@ def _as_json(value: Json) -> Json:
     return json.loads(json.dumps(value))
 
 
-def _read_records(path: Path) -> list[Json]:
-    """Return the records of a file, and cut what follows the last whole line off it."""
+def _read_records(path: Path) -> tuple[list[Json], int]:
+    """Return the records of a file, and how many bytes its whole lines are."""
     if not path.exists():
-        return []
+        return [], 0
     data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
-    if len(whole) < len(data):
-        with open_append(path) as file:
-            file.truncate(len(whole))
+    if not whole and data and not data.startswith(b"{"):
+        raise ValueError(f"{path} is no journal of a tuning; give another folder")
     records = []
     for number, line in enumerate(whole.splitlines(), 1):
         try:
@@ -204,7 +208,7 @@ def _read_records(path: Path) -> list[Json]:
             raise ValueError(f"{path}:{number} is no record of a journal: {error}") from error
     if records and not isinstance(records[0]["value"], dict):
         raise ValueError(f"{path}:1 is no record of a journal: it does not say what was run")
-    return records
+    return records, len(whole)
 
 
 def _record(line: bytes) -> dict[str, Json]:

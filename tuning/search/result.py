@@ -39,6 +39,7 @@ class BestWording:
         default: mean of the default.
         mean: of the wording.
         interval: of the difference at 95 %; None on SEARCH, which it was chosen by.
+        instead: what was tested in its place; "" for nothing.
     """
 
     proposal: Proposal
@@ -46,12 +47,14 @@ class BestWording:
     default: float
     mean: float
     interval: Interval | None = None
+    instead: str = ""
 
     def __str__(self) -> str:
         gain = f"{self.mean - self.default:+.4f} on {self.part}"
         if self.interval:
             return f"{gain} (95 %: {self.interval.low:+.4f}..{self.interval.high:+.4f})"
-        return f"{gain}, by which it was chosen, and not tested"
+        others = f": {self.instead}" if self.instead else ""
+        return f"{gain}, by which it was chosen, and not tested{others}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,19 @@ class TuningOutcome:
         first = next(worded, None)
         if first is None:
             return None
-        return BestWording(first.proposal, "SEARCH", self.last_search[0].mean, first.mean)
+        default = self.last_search[0].mean
+        return BestWording(first.proposal, "SEARCH", default, first.mean, instead=self._instead)
+
+    @property
+    def _instead(self) -> str:
+        """What folds tested rather than the best wording, whose own gain there nobody knows."""
+        if not (self.folded and self.selected):
+            return ""
+        if self._reworded(self.selected[0].proposal):
+            return "out of fold, what each search found was"
+        return (
+            "out of fold a baseline was, which searches found better, so its gain is no wording's"
+        )
 
     def _reworded(self, proposal: Proposal) -> bool:
         default, prompt = self.default, proposal.prompt

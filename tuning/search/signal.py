@@ -7,7 +7,7 @@ from tuning.search.budget import Cost, Meter
 
 
 class RefusedSignalError(ValueError):
-    """A signal is not worth following: no search began."""
+    """A signal is not worth following, or could not be tried: no search began."""
 
 
 class Signal(Protocol):
@@ -17,8 +17,7 @@ class Signal(Protocol):
         """Try it, and charge that to the meter, through `once` (see `Journal.once`).
 
         Raises:
-            RefusedSignalError: it is not worth following.
-            ValueError: the budget does not pay for trying.
+            RefusedSignalError: it is not worth following, or the budget does not pay for trying.
         """
         ...
 

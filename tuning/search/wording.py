@@ -29,7 +29,7 @@ def reading_of(prompt: Prompt, default: Prompt) -> str:
 def describe_change(proposal: Proposal, default: Prompt) -> str:
     """Say in a few words what is taken: words, rules, or vectors under unchanged words."""
     prompt = proposal.prompt
-    vectors = "vectors before a query" if proposal.prompted else "a map of query vectors"
+    vectors = "vectors beside a query's words" if proposal.prompted else "a map of query vectors"
     parts = [vectors] if prompt.adapt != default.adapt else []
     parts += _rules(prompt, default)
     if prompt.forms == default.forms and parts:
@@ -88,6 +88,8 @@ def _rules(prompt: Prompt, default: Prompt) -> Iterator[str]:
         yield f"layer {reading.layer}"
     if reading.sparse != own.sparse and reading.sparse is not None:
         yield f"{reading.sparse.top} terms"
+    if prompt.post != default.post:
+        yield "post-processing of documents and queries"
     if prompt.prepend != default.prepend:
         rules = prompt.prepend
         yield f"token prepending from block {rules.start}" if rules else "no token prepending"

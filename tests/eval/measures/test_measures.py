@@ -105,6 +105,8 @@ def test_nothing_is_changed_and_numpy_scores_are_taken() -> None:
         ("", "no measure is called ''.* nDCG@10, R@100"),
         ("__import__('os')", "no measure is called"),
         ("R", r"'R' needs a cutoff \(R@10\)"),
+        ("nDCG@0", "has cutoff 0"),  # trec_eval aborted the process
+        ("AP(rel=0)", "has rel 0; expected 1 to 2,147,483,647"),
     ],
 )
 def test_an_unknown_measure_is_refused(measure: str, message: str) -> None:

@@ -85,6 +85,11 @@ def test_queries_of_one_answer_are_refused_before_the_model_is_loaded(
         (["--queries", "none.jsonl"], "none.jsonl"),
         (["--channels", "images"], "channels takes some of"),
         (["--budget", "10-tokens"], "does not even pay for the default"),
+        (["--alpha", "0"], "alpha is a probability"),  # a division by zero
+        (["--alpha", "nan"], "alpha is a probability"),
+        (["--min-effect", "inf"], "min_effect is a gain in 0..1"),
+        (["--measure", "nDCG@0"], "has cutoff 0"),  # trec_eval aborted the process
+        (["--measure", "NumRet"], "tuning needs a measure in 0..1"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(
@@ -124,6 +129,7 @@ def test_two_runs_in_one_folder_are_one_too_many(
         error = capsys.readouterr().err
         assert f"written by process {os.getpid()}; one run at a time" in error
         assert error.count("\n") == 1
+    assert not (out / "journal.jsonl").exists()  # it kept a larger budget out of the folder
     (out / "lock").write_text("4194303")  # of a process that was killed
     assert main(command) == 2 and "does not even pay" in capsys.readouterr().err
 
