@@ -1,5 +1,6 @@
 """The loop keeps its promises: budget, splits, resuming, and what it claims."""
 
+import json
 import os
 import signal
 import subprocess
@@ -115,6 +116,27 @@ def test_a_file_that_is_no_journal_keeps_its_last_line(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"no journal of a tuning|no record of a journal"):
             Journal(path, {})
         assert path.read_text() == text
+
+
+def test_a_damaged_journal_is_no_fault_of_a_prompt(tmp_path: Path) -> None:
+    """Prompts lost the race since "the journal does not belong to this run", and nobody was told.
+
+    Of scores that were no numbers NaN went through, and None was a fault of the program.
+    """
+    path = tmp_path / "journal.jsonl"
+    run(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    places = [at for at, line in enumerate(lines) if json.loads(line)["kind"] == "scores"]
+    damaged = [b"".join([*lines[: places[3]], *lines[places[4] :]])]
+    record = json.loads(lines[places[3]])
+    del record["crc32"]
+    for value in (None, "x", [True], [float("nan")], [10**400], [1.0]):
+        line = json.dumps({**record, "value": value}).encode() + b"\n"
+        damaged.append(b"".join([*lines[: places[3]], line]))
+    for data in damaged:
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match=r"the journal (does not belong|is damaged)"):
+            run(path)
 
 
 def test_a_journal_of_another_run_is_refused(tmp_path: Path) -> None:

@@ -35,6 +35,10 @@ class Settled:
     used: Cost
 
 
+class DamagedJournalError(ValueError):
+    """A journal holds what this run cannot have written; no prompt is at fault."""
+
+
 class OtherRunError(ValueError):
     """A journal is of another run than the one that is to be taken up.
 
@@ -109,7 +113,7 @@ class Journal:
 
         Raises:
             SpentError: it does not fit into the budget.
-            ValueError: the journal holds something else at this place.
+            DamagedJournalError: the journal holds something else at this place.
         """
         meter.charge(cost)
         record = self._replay({"kind": kind, "key": key, "cost": _amounts(cost)}, work)
@@ -121,7 +125,7 @@ class Journal:
         """Return what was written down at this place, or find it out and write it down, for free.
 
         Raises:
-            ValueError: the journal holds something else at this place.
+            DamagedJournalError: the journal holds something else at this place.
         """
         return self._replay({"kind": kind}, work)["value"]
 
@@ -138,7 +142,7 @@ class Journal:
             return record
         known: dict[str, Json] = self._records[self.replayed]
         if (known["kind"], known.get("key")) != (record["kind"], record.get("key")):
-            raise ValueError(
+            raise DamagedJournalError(
                 f"the journal does not belong to this run: record {self.replayed + 1} is "
                 f"{known['kind']!r} where {record['kind']!r} was expected; "
                 "begin anew in another folder"
@@ -183,7 +187,9 @@ def _cost(amounts: Json) -> Cost:
         or not amounts.keys() <= units
         or any(type(amount) is not int or amount < 0 for amount in amounts.values())
     ):
-        raise ValueError(f"the journal is damaged: what work used is amounts; got {amounts!r}")
+        raise DamagedJournalError(
+            f"the journal is damaged: what work used is amounts; got {amounts!r}"
+        )
     return Cost(**amounts)
 
 

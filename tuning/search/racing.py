@@ -12,6 +12,7 @@ import numpy as np
 
 from embedder.prompts.prompt import Prompt
 from tuning.search.budget import NOTHING, SpentError
+from tuning.search.journal import DamagedJournalError
 from tuning.search.scorer import Scorer
 from tuning.search.types import Proposal, Rules, Scored, Scores
 
@@ -165,6 +166,8 @@ def _score_block(scorer: Scorer, runner: Runner, block: Sequence[str], until: fl
     except SpentError:
         runner.reason = BUDGET_ENDED
         return False
+    except DamagedJournalError:
+        raise
     except ValueError as error:
         runner.reason = f"cannot be used: {' '.join(str(error).split())}"
     return True

@@ -10,7 +10,7 @@ import numpy as np
 
 from embedder.prompts.prompt import Prompt
 from tuning.search.budget import NOTHING, Cost, Meter
-from tuning.search.journal import Journal, Settled
+from tuning.search.journal import DamagedJournalError, Journal, Settled
 from tuning.search.space import key_of
 from tuning.search.types import (
     Failure,
@@ -22,6 +22,7 @@ from tuning.search.types import (
     Settles,
 )
 
+LARGEST = 1e9  # of a score
 SHOWN_FAILURES = 20  # queries of a prompt whose failures are looked at
 
 
@@ -57,6 +58,7 @@ class Scorer:
             key = [key_of(prompt), _digest(missing)]
             work = lambda: self._scored(prompt, missing)  # noqa: E731
             values = self.once("scores", key, self._scoring(prompt, missing), work)
+            values = _checked(values, len(missing))
             known.update(zip(missing, values, strict=True))
             self._read[self._reading_key(prompt)].update(missing)
             self.after_scores()
@@ -171,6 +173,19 @@ class Scorer:
     def once(self, kind: str, key: Any, cost: Cost, work: Any) -> Any:  # noqa: ANN401
         """Charge work and do it once."""
         return self.journal.once(kind, key, self.meter, cost, work)
+
+
+def _is_score(value: Any) -> bool:  # noqa: ANN401 - JSON
+    return type(value) in (int, float) and -LARGEST < value < LARGEST  # NaN is not
+
+
+def _checked(values: Any, count: int) -> list[float]:  # noqa: ANN401 - JSON
+    """Return scores as they come from a journal, if they are as many numbers as there should be."""
+    if not (isinstance(values, list) and len(values) == count and all(map(_is_score, values))):
+        raise DamagedJournalError(
+            f"the journal is damaged: expected {count} scores; got {values!r:.80}"
+        )
+    return list(values)
 
 
 def _digest(query_ids: Sequence[str]) -> str:
