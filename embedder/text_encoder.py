@@ -35,7 +35,7 @@ class TextEncoder(ABC):
         """Canonical JSON object of everything that changes a vector.
 
         >>> lw.load_encoder("bm25:german").fingerprint
-        '{"analysis":2,"kind":"bm25","language":"german",...}'
+        '{"analysis":3,"kind":"bm25","language":"german",...}'
         """
         return self._fingerprint
 

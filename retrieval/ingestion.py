@@ -9,7 +9,8 @@ from embedder.encoders.bm25 import BM25Encoder
 from embedder.encoders.cached import CachedEncoder
 from embedder.encoders.specs import post_rules_of
 from embedder.progress import Progress, watching
-from embedder.types import Counted, Encoder, Role
+from embedder.text.fields import EncodesFields
+from embedder.types import Counted, Encoder, Representation, Role
 from index.channels.inverted import cores
 from index.documents import Document
 from index.garbage import remove_cache
@@ -19,10 +20,13 @@ from index.writer import CACHE, IndexWriter
 from retrieval.counting.windows import CountedWindows
 from retrieval.named_texts import encode_named
 from retrieval.options import BuildOptions
-from retrieval.passages import passage_text, spans
+from retrieval.passages import fielded_text, passage_text, spans
 from retrieval.post_fitting import UnfitSampleError
 from retrieval.post_processing import PostProcessing
 from retrieval.source import DocumentReader
+
+DocumentPassage = tuple[Document, tuple[int, int]]
+"""A document, and where one of its passages begins and ends."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +37,14 @@ class _Feed:
     channels: tuple[str, ...]
     counted_before: Mapping[str, int]
     model: bool
+
+    def encode(self, passages: Sequence[DocumentPassage], texts: Sequence[str]) -> Representation:
+        """Encode passages, given as texts too."""
+        if isinstance(self.encoder, EncodesFields) and self.encoder.reads_fields:
+            fielded = [fielded_text(document, span) for document, span in passages]
+            return self.encoder.encode_fields(fielded)
+        names = [f"document {document.id!r}" for document, _ in passages]
+        return encode_named(self.encoder, texts, Role.DOCUMENT, names)
 
     def counts(self) -> Counter[str]:
         """The encoder's counts since the feed was made."""
@@ -103,7 +115,7 @@ class Ingestion:
         replacing = self._options.on_known == "replace"
         builder = self._writer.new_segment(replacing)
         skipped = 0
-        texts: list[tuple[str, str]] = []  # id of the document, and a passage
+        waiting: list[DocumentPassage] = []
         try:
             for document in source:
                 if not document.content and self._leaves_out(document, source.consumed):
@@ -111,13 +123,13 @@ class Ingestion:
                     continue
                 cut = spans(document.text, passages)
                 builder.add(document, cut, source.consumed)
-                texts += [(document.id, passage_text(document, span)) for span in cut]
-                while len(texts) >= self._options.window:
-                    self._encode(texts[: self._options.window], builder, source.consumed)
-                    del texts[: self._options.window]
+                waiting += [(document, span) for span in cut]
+                while len(waiting) >= self._options.window:
+                    self._encode(waiting[: self._options.window], builder, source.consumed)
+                    del waiting[: self._options.window]
                 if builder.documents == self._options.segment_documents:
                     break
-            self._encode(texts, builder, source.consumed)
+            self._encode(waiting, builder, source.consumed)
             if self._counted is not None:
                 self._counted.finish(builder)
             if builder.documents:
@@ -142,12 +154,14 @@ class Ingestion:
             rows=dict(Counter(done.rows) + Counter(rows)),
         )
 
-    def _encode(self, named: list[tuple[str, str]], builder: SegmentBuilder, consumed: int) -> None:
-        """Encode texts and tell how far this is, batch by batch, up to `consumed` documents."""
-        if not named:
+    def _encode(
+        self, passages: Sequence[DocumentPassage], builder: SegmentBuilder, consumed: int
+    ) -> None:
+        """Encode passages and tell how far this is, batch by batch, up to `consumed` documents."""
+        if not passages:
             return
         builder.check_ids()
-        names, texts = [f"document {doc_id!r}" for doc_id, _ in named], [text for _, text in named]
+        texts = [passage_text(document, span) for document, span in passages]
         before, models = self._read, max(1, sum(feed.model for feed in self._feeds))
         done = 0  # texts read by the models so far, each by every one of them
 
@@ -159,7 +173,7 @@ class Ingestion:
             self._counted.add(builder, texts)
         for feed in self._feeds if self._counted is None else ():
             with watching(report, len(texts)):
-                rows = encode_named(feed.encoder, texts, Role.DOCUMENT, names)
+                rows = feed.encode(passages, texts)
             done += feed.model * len(texts)
             for channel in feed.channels:
                 post = self._post.get(channel)
@@ -212,11 +226,11 @@ class Ingestion:
 
 
 def _counted_windows(feeds: Sequence[_Feed]) -> CountedWindows | None:
-    """Return what counts for BM25 on two cores, where it is all that there is to do."""
+    """Return what counts for BM25 on two cores, where that of whole texts is all there is to do."""
     if len(feeds) != 1 or len(feeds[0].channels) != 1 or cores() == 1:
         return None
     encoder = feeds[0].encoder
-    if not isinstance(encoder, BM25Encoder) or encoder.spec is None:
+    if not isinstance(encoder, BM25Encoder) or encoder.spec is None or encoder.reads_fields:
         return None
     return CountedWindows(encoder, feeds[0].channels[0])
 

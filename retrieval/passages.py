@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from embedder.text.fields import FieldedText
+from embedder.text.language_detection import READ
 from embedder.text.words import is_unspaced
 from index.documents import Document
 from index.manifest import Passages
@@ -38,6 +40,13 @@ def passage_text(document: Document, span: tuple[int, int]) -> str:
     if end - start == len(document.text):
         return document.content
     return (document.title + " " + document.text[start:end]).strip()
+
+
+def fielded_text(document: Document, span: tuple[int, int]) -> FieldedText:
+    """Return a passage with the fields of its document, for encoders that tell them apart."""
+    start, end = span
+    opening = f"{document.title} {document.text[:READ]}".strip()
+    return FieldedText(document.text[start:end], document.title, opening, document.metadata)
 
 
 def _words(text: str) -> Iterator[tuple[int, int]]:

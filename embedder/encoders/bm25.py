@@ -1,34 +1,25 @@
 """BM25 text analysis: a text becomes the counts of its stemmed words; weighing is the index's."""
 
 import hashlib
-import threading
-import unicodedata
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
-from itertools import chain, pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
-import regex  # type: ignore[import-untyped]
-import snowballstemmer
 from scipy.sparse import csr_matrix
 
 from embedder.encoders.specs import BM25Spec
-from embedder.files.name_lists import suggest_names
-from embedder.text.emoji import emoji_terms, is_emoji, without_selectors
-from embedder.text.stop_words import STOP_WORDS
-from embedder.text.stop_words import stop_words as read_stop_words
-from embedder.text.term_counts import count_columns, hashed_column
-from embedder.text.words import find_words, hangul_terms, has_hangul, is_unspaced, words_and_emoji
+from embedder.text.fields import FieldedText, format_fields, parse_fields
+from embedder.text.language_detection import LanguageDetector, detector_version
+from embedder.text.languages import language_name, split_languages
+from embedder.text.term_counts import count_columns
+from embedder.text.word_terms import ANALYSIS as ANALYSIS
+from embedder.text.word_terms import WHITESPACE as WHITESPACE
+from embedder.text.word_terms import WordTerms, own_list, snowball_version
 from embedder.text_encoder import TextEncoder
 from embedder.types import Representation, Role, fingerprint_of, list_texts
 
-ANALYSIS = 2  # raise when a rule below or in words.py changes what a text's terms are
-"""1: Korean words whole, and no emoji. 2: pairs of syllables beside them, and emoji."""
-WHITESPACE = "whitespace"
-_REMEMBERED = 2**20  # pieces whose columns are kept; bounds memory on a large collection
-_LONGEST = 40  # characters of a piece that is worth keeping
-_CLUSTER = regex.compile(r"\X")
+_SUBTAG = re.compile("[-_]")  # what follows says more of a language: de-AT
 
 
 class BM25Encoder(TextEncoder):
@@ -40,181 +31,209 @@ class BM25Encoder(TextEncoder):
     beside an emoji its parts. The column of a term is a 62-bit hash of it, so shards
     that were encoded apart agree. Queries and documents are treated alike.
 
+    Of several languages a document is read as the one that it is in. A query is read as all of
+    them, its terms united: it is too short to tell, and may be meant for documents in any. A term
+    that several languages make of it counts once.
+
     Args:
-        language: a Snowball algorithm ("english", "german", "porter", ...), or "none" for text
-            that is not to be stemmed. "whitespace" takes what white space separates as it is: for
-            the terms of other programs.
-        stop_words: a list in embedder/text/stop_words, "" for none; by default the language's own
-            where there is one.
-        analysis: 1 for an index that was made by the first rules, which knew neither pairs in
-            Hangul nor emoji; text without these has the same terms by both.
+        language: a Snowball algorithm ("english", "german", "porter", ...) or its ISO code, or
+            "none" for text that is not to be stemmed; or several, "de,en,fr". "whitespace" takes
+            what white space separates as it is: for the terms of other programs.
+        stop_words: the words to leave out; or the name of a list in
+            embedder/text/stop_words, "" for none; by default the language's own where there is one.
+        analysis: 1 for an index that was made by the first rules, 2 for one whose languages had
+            no stop words but English; by default the newest.
+        fields: weights of a document's fields, "title^2,text": the counts of a term in each are
+            multiplied by the field's weight and added (Robertson, Zaragoza and Taylor, CIKM
+            2004). "" counts title and text together.
+        language_field: a field that names a document's language, of several; where it names none
+            of them, the text tells.
+
+    >>> lw.BM25Encoder("en,de", fields="title^3,text").fields
+    {'title': 3.0, 'text': 1.0}
     """
 
     def __init__(
-        self, language: str = "english", stop_words: str | None = None, analysis: int = ANALYSIS
+        self,
+        language: str = "english",
+        stop_words: str | Sequence[str] | None = None,
+        analysis: int | None = None,
+        fields: str = "",
+        language_field: str = "",
     ) -> None:
-        if analysis not in range(1, ANALYSIS + 1):
+        names = split_languages(language)
+        self._stop_words: str | tuple[str, ...] | None = (
+            stop_words if stop_words is None or isinstance(stop_words, str) else tuple(stop_words)
+        )
+        self._language = ",".join(names)
+        self._words = {name: WordTerms(name, self._stop_words, analysis) for name in names}
+        self._detector = LanguageDetector(names) if len(names) > 1 else None
+        if language_field and self._detector is None:
             raise ValueError(
-                f"the rules of analysis are 1 to {ANALYSIS}; got {analysis!r}: "
-                "was the index made by a newer lastword?"
+                f"the field {language_field!r} chooses among several languages; "
+                f"got {language!r}: give them as in 'de,en'"
             )
-        self._analysis = analysis
-        self._stem = _stemmer(language)
-        self._language = language
-        self._stop_words = _own_list(language) if stop_words is None else stop_words
-        self._stops = frozenset(map(self._normalised, read_stop_words(self._stop_words)))
-        self._pieces = _PieceColumns(self._columns_of)
-        self._lock = threading.Lock()  # a Snowball stemmer keeps the word it works on
+        self._fields = parse_fields(fields) if fields else {}
+        self._language_field = language_field
         self._counts = Counter(texts=0, without_words=0)
 
     @property
     def spec(self) -> BM25Spec | None:
-        """What an index keeps of the encoder; a list of stop words of one's own has no place."""
-        own = self._stop_words == _own_list(self._language)
-        return BM25Spec(self._language, self._analysis) if own else None
+        """What an index keeps of the encoder; a list by the name of another has no place."""
+        words = self._stop_words
+        if isinstance(words, str):
+            own = {own_list(name, each.analysis) for name, each in self._words.items()} == {words}
+            if words and not own:
+                return None
+            words = None if own else ()
+        return BM25Spec(
+            self._language,
+            self._analysis,
+            stop_words=words,
+            fields=format_fields(self._fields),
+            language_field=self._language_field,
+        )
 
     @property
     def fingerprint(self) -> str:
-        """Language, stop words and the versions of the rules."""
-        listed = "\n".join(sorted(self._stops)).encode()
+        """Languages, stop words, fields and the versions of the rules."""
+        words = self._words.values()
+        listed = "\n\n".join("\n".join(sorted(each.stops)) for each in words).encode()
+        facts: dict[str, object] = {}
+        if self._fields:
+            facts["fields"] = format_fields(self._fields)
+        if self._detector is not None:
+            facts["detector"] = detector_version()
+        if self._language_field:
+            facts["language_field"] = self._language_field
         return fingerprint_of(
             kind="bm25",
             language=self._language,
-            stemmer=_snowball_version(),
-            stop_words=self._stop_words,
+            stemmer=snowball_version(),
+            stop_words=",".join(each.list_name for each in words),
             stop_words_hash=hashlib.blake2b(listed, digest_size=8).hexdigest(),
             analysis=self._analysis,
+            **facts,
         )
+
+    @property
+    def _analysis(self) -> int:
+        return max(each.analysis for each in self._words.values())
+
+    @property
+    def fields(self) -> Mapping[str, float]:
+        """Weights of fields by name; empty where title and text are one."""
+        return dict(self._fields)
+
+    @property
+    def reads_fields(self) -> bool:
+        """Whether `encode_fields` gives other rows than `encode` of title and text."""
+        return bool(self._fields) or self._detector is not None
 
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Count terms: sparse (len(texts), 2**62) float32 counts; a text may have none."""
         role, texts = Role(role), list_texts(texts)
-        rows = count_columns(self.columns(texts))
-        self.note_encoded(rows)
-        return Representation(None, rows, np.arange(len(texts)))
+        if role is Role.DOCUMENT and self._detector is not None:
+            columns = self._columns_in([self._detect(text) for text in texts], texts)
+        else:
+            columns = self.columns(texts)
+        return self._represent(count_columns(columns))
 
     def note_encoded(self, rows: csr_matrix) -> None:
         """Count texts as encoded; also those that another process has encoded for this one."""
         without = int((np.diff(rows.indptr) == 0).sum())
         self._counts.update(texts=rows.shape[0], without_words=without)
 
+    def encode_fields(self, passages: Sequence[FieldedText]) -> Representation:
+        """Count the terms of passages, each in its language and times the weight of its field."""
+        languages = self._languages_of(passages)
+        if not self._fields:
+            texts = [passage.content for passage in passages]
+            return self._represent(count_columns(self._columns_in(languages, texts)))
+        parts = []
+        for name, weight in self._fields.items():
+            texts = [passage.read(name) for passage in passages]
+            self._counts[f"without_{name}"] += sum(not text for text in texts)
+            parts.append(count_columns(self._columns_in(languages, texts)) * np.float32(weight))
+        return self._represent(sum(parts[1:], start=parts[0]))
+
     def columns(self, texts: Iterable[str]) -> list[list[int]]:
-        """Return the columns that the terms of each text stand in; stop words have none."""
-        of_piece = self._pieces.__getitem__  # nothing joins over white space
-        return [[*chain.from_iterable(map(of_piece, text.split()))] for text in texts]
+        """Return the columns that the terms of each text stand in, of all languages united."""
+        listed = list(texts)
+        united, *others = (words.columns(listed) for words in self._words.values())
+        for columns in others:
+            pairs = zip(map(Counter, united), map(Counter, columns), strict=True)
+            united = [[*(one | other).elements()] for one, other in pairs]
+        return united
 
     def term_names(self, terms: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
         """Name columns by the first word of `texts` that stands in them; "<id>" if none does."""
         names = {term: f"<{term}>" for term in terms}
         unnamed = set(terms)
         for text in texts:
-            for word in self.terms(text):
-                column = self._column(word)
-                if column in unnamed:
-                    names[column] = word
-                    unnamed.discard(column)
+            for words in self._words.values():
+                for column, word, _ in words.stems(text):
+                    if column in unnamed:
+                        names[column] = word
+                        unnamed.discard(column)
         return names
 
     def learn_stems(self, texts: Iterable[str], stems: dict[int, str]) -> None:
         """Add column -> term as it is counted, for the terms of texts."""
         for text in texts:
-            for word in self.terms(text):
-                column = self._column(word)
-                if column is not None and column not in stems:
-                    with self._lock:
-                        stems[column] = self._stem(word)
+            for words in self._words.values():
+                for column, _, stem in words.stems(text):
+                    stems.setdefault(column, stem)
 
     def overlooks(self, texts: Iterable[str]) -> bool:
         """Tell whether today's rules see terms in texts that those of this encoder do not."""
-        if self._analysis == ANALYSIS:
+        if self._analysis > 1:
             return False
         today = BM25Encoder(self._language, self._stop_words)
         return any(not set(self.terms(text)).issuperset(today.terms(text)) for text in texts)
 
     def terms(self, text: str) -> Iterator[str]:
         """Yield the words of a text before they are stemmed, stop words among them, in order."""
-        if self._language == WHITESPACE:
-            yield from text.split()
-            return
-        text = self._normalised(text)
-        for word in find_words(text) if self._analysis == 1 else words_and_emoji(text):
-            if word.isascii():
-                yield word
-            elif self._analysis == 1:
-                yield from _pairs(word) if is_unspaced(word) else (word,)
-            elif is_emoji(word):
-                yield from emoji_terms(word)
-            elif has_hangul(word):
-                yield from hangul_terms(without_selectors(word))
-            else:
-                bare = without_selectors(word)
-                yield from _pairs(bare) if is_unspaced(bare) else (bare,)
+        for words in self._words.values():
+            yield from words.words(text)
 
-    def _normalised(self, text: str) -> str:
-        if self._language == "turkish":  # I is the capital of dotless i
-            text = text.replace("I", "\N{LATIN SMALL LETTER DOTLESS I}")
-            text = text.replace("\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}", "i")
-        if text.isascii():
-            return text.lower()
-        folded = unicodedata.normalize("NFKC", text).casefold()
-        return folded.replace("\N{SOFT HYPHEN}", "").replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    def _represent(self, rows: csr_matrix) -> Representation:
+        self.note_encoded(rows)
+        return Representation(None, rows, np.arange(rows.shape[0]))
 
-    def _columns_of(self, piece: str) -> tuple[int, ...]:
-        columns = map(self._column, self.terms(piece))
-        return tuple(column for column in columns if column is not None)
+    def _columns_in(self, languages: Sequence[str], texts: Sequence[str]) -> list[list[int]]:
+        """Return the columns of each text as its language has them."""
+        pairs = zip(languages, texts, strict=True)
+        return [self._words[language].columns([text])[0] for language, text in pairs]
 
-    def _column(self, word: str) -> int | None:
-        """Return the column of a normalised word, None for a stop word."""
-        if word in self._stops:
-            return None
-        with self._lock:
-            return hashed_column(self._stem(word))
+    def _languages_of(self, passages: Sequence[FieldedText]) -> list[str]:
+        """Return the language of each passage's document, and count them."""
+        if self._detector is None:
+            return [self._language] * len(passages)
+        detected: dict[str, str] = {}
+        languages = []
+        for passage in passages:
+            language = self._named(passage)
+            if not language:
+                if passage.opening not in detected:
+                    detected[passage.opening] = self._detect(passage.opening)
+                language = detected[passage.opening]
+            self._counts[f"in_{language}"] += 1
+            languages.append(language)
+        return languages
 
+    def _named(self, passage: FieldedText) -> str:
+        """Return the language that the document names, "" where it is none of these."""
+        if not self._language_field:
+            return ""
+        code = _SUBTAG.split(passage.read(self._language_field).strip().lower())[0]
+        name = language_name(code)
+        self._counts["other_language"] += name not in self._words
+        return name if name in self._words else ""
 
-class _PieceColumns(dict[str, tuple[int, ...]]):
-    """What stands between white space -> columns of its terms; punctuation is cut off but once."""
-
-    def __init__(self, compute: Callable[[str], tuple[int, ...]]) -> None:
-        super().__init__()
-        self._compute = compute
-
-    def __missing__(self, piece: str) -> tuple[int, ...]:
-        columns = self._compute(piece)
-        if len(piece) <= _LONGEST:
-            if len(self) >= _REMEMBERED:
-                self.clear()
-            self[piece] = columns
-        return columns
-
-
-def _pairs(run: str) -> Iterator[str]:
-    """Yield the characters of a run without spaces, and the pairs of neighbours."""
-    characters = _CLUSTER.findall(run)
-    yield from characters
-    yield from map("".join, pairwise(characters))
-
-
-def _stemmer(language: str) -> Callable[[str], str]:
-    if language in ("none", WHITESPACE):
-        return str
-    known = snowballstemmer.algorithms()
-    if language not in known:
-        hint = suggest_names(language, known, f"there is {', '.join(known)}")
-        raise ValueError(f'no stemmer is called {language!r} ("none" does not stem); {hint}')
-    stem: Callable[[str], str] = snowballstemmer.stemmer(language).stemWord
-    return stem
-
-
-def _own_list(language: str) -> str:
-    """Name the stop-word list of a language, "" where there is none."""
-    name = "english" if language == "porter" else language
-    return name if (STOP_WORDS / f"{name}.txt").is_file() else ""
-
-
-def _snowball_version() -> str:
-    """Name the release of Snowball in use: stems change between minor releases."""
-    try:
-        release = version("PyStemmer")  # snowballstemmer hands over to it where it is installed
-    except PackageNotFoundError:
-        release = version("snowballstemmer")
-    return "snowball " + ".".join(release.split(".")[:2])
+    def _detect(self, text: str) -> str:
+        """Return the language that a text is in, the first where nothing tells it."""
+        assert self._detector is not None
+        language = self._detector.detect(text)
+        self._counts["undetected"] += language is None
+        return language or next(iter(self._words))

@@ -43,8 +43,9 @@ def load_encoder(
     Args:
         model: a causal LM by hub name or folder, or "bundled"; "sbert:NAME", a
             sentence-transformers model; "tei:URL" or "openai:MODEL@URL", a model that a server
-            has; "bm25" or "bm25:LANGUAGE"; "lucene" or "lucene:LANGUAGE", Anserini's analysis.
-            A language is a name or an ISO code.
+            has; "bm25" or "bm25:LANGUAGE", perhaps several, "bm25:de,en" (see `BM25Encoder`);
+            "lucene" or "lucene:LANGUAGE", Anserini's analysis. A language is a name or an ISO
+            code.
         prompt: a value, a library name or a .toml file. None takes the model folder's own
             prompt.toml, else "promptreps"; for a sentence-transformers model, its own prompts;
             for a server's, none.
@@ -74,14 +75,14 @@ def load_encoder(
     name, options = str(model), options or LLMOptions()
     if prompt is not None and not isinstance(prompt, Prompt):
         prompt = load_prompt(prompt)
-    spec: EncoderSpec
     if name == BM25 or name.startswith(f"{BM25}:"):
-        from embedder.encoders.bm25 import ANALYSIS
+        from embedder.encoders.bm25 import BM25Encoder
 
         _refuse_prompt(name, prompt)
         options.variant.check(BM25, ())
-        spec = BM25Spec(language_name(name[len(BM25) + 1 :] or "english"), ANALYSIS)
-    elif name == LUCENE or name.startswith(f"{LUCENE}:"):
+        return BM25Encoder(name[len(BM25) + 1 :] or "english")
+    spec: EncoderSpec
+    if name == LUCENE or name.startswith(f"{LUCENE}:"):
         _refuse_prompt(name, prompt)
         options.variant.check(LUCENE, ())
         spec = LuceneSpec(language_name(name[len(LUCENE) + 1 :] or "english"))
@@ -123,7 +124,9 @@ def load_from_spec(
     if isinstance(spec, BM25Spec):
         from embedder.encoders.bm25 import BM25Encoder
 
-        return BM25Encoder(spec.language, analysis=spec.analysis)
+        return BM25Encoder(
+            spec.language, spec.stop_words, spec.analysis, spec.fields, spec.language_field
+        )
     if isinstance(spec, LuceneSpec):
         from embedder.lucene.analysis import LuceneEncoder
 

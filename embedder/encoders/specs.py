@@ -62,16 +62,23 @@ class SbertSpec:
 
 @dataclass(frozen=True, slots=True)
 class BM25Spec:
-    """BM25 text analysis in a language.
+    """BM25 text analysis in one language or several, as in BM25Encoder.
 
     Attributes:
         language: as in BM25Encoder.
         analysis: rules by which words are cut; 1 where an index does not say, since it is old.
+        stop_words: the words themselves, so that an index outlives a file; None is the lists of
+            the languages.
+        fields: as in BM25Encoder.
+        language_field: as in BM25Encoder.
     """
 
     language: str = "english"
     analysis: int = 1
     kind: str = "bm25"
+    stop_words: tuple[str, ...] | None = None
+    fields: str = ""
+    language_field: str = ""
 
 
 EncoderSpec = LLMSpec | SbertSpec | RemoteSpec | BM25Spec | LuceneSpec
@@ -87,8 +94,13 @@ _KINDS: Mapping[str, type[EncoderSpec]] = {
 
 
 def to_json(spec: EncoderSpec) -> str:
-    """Write a spec as canonical JSON, its prompt as TOML; a variant only where there is one."""
+    """Write a spec as canonical JSON, its prompt as TOML.
+
+    A variant, and what BM25 was told beyond a language, are written only where there is some.
+    """
     stored: dict[str, Any] = {field.name: getattr(spec, field.name) for field in fields(spec)}
+    if isinstance(spec, BM25Spec):
+        stored = {key: value for key, value in stored.items() if value is not None and value != ""}
     if "prompt" in stored:
         stored["prompt"] = format_prompt(stored["prompt"]) if stored["prompt"] else ""
     variant = stored.pop("variant", DEFAULT_VARIANT)

@@ -1,5 +1,7 @@
 """Languages by their ISO 639-1 codes, as people type them."""
 
+from embedder.files.name_lists import first_repeated
+
 LANGUAGES = {
     **{"ar": "arabic", "bg": "bulgarian", "bn": "bengali", "ca": "catalan", "ckb": "sorani"},
     **{"cs": "czech", "da": "danish", "de": "german", "el": "greek", "en": "english"},
@@ -17,3 +19,23 @@ LANGUAGES = {
 def language_name(language: str) -> str:
     """Return the name of a language that is given by its code; names are returned as they are."""
     return LANGUAGES.get(language.lower(), language)
+
+
+def split_languages(text: str) -> list[str]:
+    """Read one language, or several with commas between; return their names.
+
+    Raises:
+        ValueError: one of several is missing, comes twice, or has no code to be told by.
+    """
+    names = [language_name(part.strip()) for part in text.split(",")]
+    if len(names) == 1:
+        return names
+    known = LANGUAGES.values()
+    if (odd := next((name for name in names if name not in known), None)) is not None:
+        raise ValueError(
+            f"several languages are given by their ISO codes or names, as in 'de,en,fr'; "
+            f"got {odd!r} in {text!r}"
+        )
+    if (twice := first_repeated(names)) is not None:
+        raise ValueError(f"languages {text!r}: {twice} comes twice; give each once")
+    return names

@@ -120,7 +120,10 @@ def bm25_encoder(fingerprint: str) -> BM25Encoder | None:
         return None
     if not isinstance(analysis, int) or not 1 <= analysis <= ANALYSIS:
         return None
-    encoder = BM25Encoder(language, stop_words, analysis)
+    try:
+        encoder = BM25Encoder(language, stop_words, analysis)
+    except ValueError:  # several languages, or stop words of one's own
+        return None
     return encoder if json.loads(encoder.fingerprint) == facts else None
 
 
