@@ -3,19 +3,22 @@
 import random
 import warnings
 from collections.abc import Iterable
+from copy import copy
+from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 from embedder.prompts.method_rules import PostRules
 from embedder.text.reservoir import Reservoir
 from embedder.types import Encoder, Role, before_map
 from index.channels.post_fit import PostFit
+from index.folder import Index
 from index.manifest import ChannelSpec
 from retrieval.named_texts import encode_named
 
 SHORTEST, LONGEST = 5, 16  # words
 _CHARACTERS = 3  # a word's, in scripts without spaces
 _MOST_CHARACTERS = 1000  # of a query, whatever its words are: an index keeps it
-_READ: WeakKeyDictionary[PostFit, dict[str, PostFit]] = WeakKeyDictionary()  # by fingerprint
+_READ: WeakKeyDictionary[PostFit, dict[tuple[str, tuple[str, ...]], PostFit]] = WeakKeyDictionary()
 
 
 class TextSample:
@@ -83,16 +86,29 @@ def read_query_fit(spec: ChannelSpec, encoder: Encoder) -> PostFit | None:
     if fit is None or not needs_query_mean(spec, encoder):
         return fit
     encoder = before_map(encoder)
-    known = _READ.setdefault(fit, {})
-    if encoder.fingerprint not in known and queries:
+    known, key = _READ.setdefault(fit, {}), (encoder.fingerprint, queries)
+    if key not in known and queries:
         names = [f"pseudo-query {number}" for number in range(1, len(queries) + 1)]
         rows = encode_named(encoder, queries, Role.QUERY, names).dense
         assert rows is not None, spec.name  # its documents have dense rows
-        known[encoder.fingerprint] = fit.with_query_mean(rows)
-    elif encoder.fingerprint not in known:
+        known[key] = fit.with_query_mean(rows)
+    elif key not in known:
         warnings.warn(lacking_text(spec), stacklevel=2)
-        known[encoder.fingerprint] = fit
-    return known[encoder.fingerprint]
+        known[key] = fit
+    return known[key]
+
+
+def with_pseudo_queries(index: Index, most: int) -> Index:
+    """Return an index of the same open files whose channels name at most so many pseudo-queries.
+
+    They are spread evenly over those that the channel keeps.
+    """
+    other, channels = copy(index), index.channels
+    for name, spec in channels.items():
+        kept = spec.pseudo_queries[:: -(-len(spec.pseudo_queries) // most) or 1]
+        channels[name] = replace(spec, pseudo_queries=kept)
+    other.manifest = replace(index.manifest, channels=channels)
+    return other
 
 
 def lacking_text(spec: ChannelSpec) -> str:

@@ -172,6 +172,7 @@ def prepare_tuning(
         choose_proposers(material, options.proposer, options.writer),
         Rules(seed=options.seed, alpha=options.alpha, min_effect=options.min_effect),
         texts=data.queries,
+        quick=None if Role.DOCUMENT in space.roles else objective.quick,
     )
     if Role.DOCUMENT in space.roles:
         pooled = PooledObjective(objective, pool_documents(objective, space.default, options.seed))

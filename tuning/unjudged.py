@@ -132,7 +132,9 @@ def prepare_unjudged(
         judge=judged(objective) if judged else None,
         rules=task.rules,
     )
-    task = replace(task, signal=check, objective=check.judge or task.objective)
+    task = replace(task, signal=check)
+    if check.judge:
+        task = replace(task, objective=check.judge, quick=None)
     labelled = unjudged.labelled
     known = content_hash([dict(labelled.queries), labelled.qrels]) if labelled else ""
     return replace(setup, task=task, heading={**setup.heading, "signal": [check.name, known]})

@@ -20,6 +20,7 @@ from index.folder import Index
 from index.manifest import Passages
 from retrieval.build import build_index
 from retrieval.options import BuildOptions
+from retrieval.pseudo_queries import read_query_fit
 from retrieval.retriever import Retriever
 from tests.models import load_llm
 from tests.synthetic import SignEncoder, documents, queries
@@ -151,6 +152,34 @@ def test_a_candidate_is_centred_by_its_own_pseudo_queries(tmp_path: Path) -> Non
             for document, score in scores.items():
                 [held] = index.vectors("dense", document)
                 assert score == pytest.approx(float(row @ held), abs=1e-5)
+
+
+def test_a_wording_that_is_searched_among_reads_few_pseudo_queries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was dropped after 25 queries had read 256 others first."""
+    monkeypatch.setattr("tuning.objectives.index_objective.FEW", 9)
+    encoder = read_prompt(f"{PLAIN}[post]\n")
+    other = read_prompt(f"{PLAIN}[post]\n".replace("Query: {text} Word:", "{text} asks for"))
+    encoders = build(encoder, tmp_path / "i", None)
+    with Index.open(tmp_path / "i") as index:
+        objective = objective_of(index, encoders, encoder, depth=40)
+        quick, ids = objective.quick, list(queries(4))
+        assert quick is not None and quick.quick is None
+        kept = index.channels["dense"].pseudo_queries
+        assert quick.index.channels["dense"].pseudo_queries == kept[::5] and len(kept) == 40
+        less, more = (each.preparation(other.prompt)[1].tokens for each in (quick, objective))
+        assert 0 < less < more / 3
+        scorer = Scorer(objective, Journal(None, {}), Meter(Budget()))
+        scorer.scores(encoder.prompt, ids)
+        searcher = scorer.for_search(quick, encoder.prompt)
+        assert not searcher.cost(encoder.prompt, ids).evaluations  # the same mean: known
+        assert searcher.cost(other.prompt, ids).tokens < scorer.cost(other.prompt, ids).tokens
+        for each in (quick, objective):  # neither takes the other's mean
+            fit = read_query_fit(each.index.channels["dense"], other)
+            drawn = other.encode(list(each.index.channels["dense"].pseudo_queries), Role.QUERY)
+            assert fit is not None and drawn.dense is not None
+            np.testing.assert_allclose(fit.means[1], drawn.dense.mean(axis=0), atol=1e-6)
 
 
 def test_documents_encoded_anew_are_post_processed(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ def tune_in_folds(task: TuningTask, scorer: Scorer, report: ReportRound) -> Tuni
     judge = Scorer(task.final, scorer.journal, scorer.meter) if task.final else scorer
     ids = [query for part in parts for query in part]
     base = judge.scores(default.prompt, ids)
+    searcher = scorer.for_search(task.quick, default.prompt)
     winners, rows = list[Proposal](), list[Scores]()
     everything, remarks = list[Scored](), list[str]()
     for at in range(1, len(parts)):
@@ -45,7 +46,8 @@ def tune_in_folds(task: TuningTask, scorer: Scorer, report: ReportRound) -> Tuni
         inner = replace(task, rules=replace(rules, seed=rules.seed + at - 1))
         scorer.meter.reserved = _later(task, judge, ids, (len(parts) - at, len(parts) - 1))
         scorer.meter.until = scorer.meter.moment(SEARCH_TIME / (len(parts) - at))
-        state = search(inner, [query for query in task.relevant if query in known], scorer, report)
+        inside = [query for query in task.relevant if query in known]
+        state = search(inner, inside, searcher, report)
         scorer.meter.reserved, scorer.meter.until = Cost(), None
         everything += state.scored
         remarks += state.remarks

@@ -117,10 +117,11 @@ def _in_parts(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOu
     # What the end takes; longer prompts than any first prompt may leave finalists out.
     wordy = longest(task, scorer)
     ending = [*sealed.cost([wordy, default])]
-    ending += [task.objective.cost(wordy, parts.select)] * (rules.finalists + 1)
+    judging = scorer if task.quick else task.objective  # what SEARCH has not prepared counts too
+    ending += [judging.cost(wordy, parts.select)] * (rules.finalists + 1)
     scorer.meter.reserved = sum(ending, Cost())
     scorer.meter.until = scorer.meter.moment(SEARCH_TIME)
-    state = search(task, parts.search, scorer, report)
+    state = search(task, parts.search, scorer.for_search(task.quick, default), report)
     scorer.meter.reserved, scorer.meter.until = Cost(), None
     chosen = finalists(state.finished, state.scored[0], rules)
     chosen = _affordable(chosen, parts.select, sealed, scorer, default)

@@ -165,6 +165,20 @@ class Scorer:
             return False
         return bool(self.journal.note("late", lambda: self.meter.seconds + more >= moment))
 
+    def for_search(self, quick: Objective | None, default: Prompt) -> "Scorer":
+        """Return what scores SEARCH by an objective that takes less; itself where there is none.
+
+        Scores of the default are known to both where nothing must be encoded for it.
+        """
+        if quick is None:
+            return self
+        other = Scorer(quick, self.journal, self.meter)
+        if not self._preparing(default)[0]:
+            key, read = key_of(default), self._reading_key(default)
+            other._scores[key] = self._scores.setdefault(key, {})
+            other._read[read] = self._read[read]
+        return other
+
     def known(self, prompt: Prompt, query_ids: Sequence[str]) -> dict[str, float]:
         """Return the scores of these queries that are known; others, of a fold, are not told."""
         scores = self._scores.get(key_of(prompt), {})

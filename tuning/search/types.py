@@ -268,6 +268,7 @@ class TuningTask:
         final: judges on CONFIRM; None is the objective itself. Another where that ranks only.
         texts: query id -> text, so that queries of the same text stay together; may be empty.
         signal: tried before the search, where there are no judgements.
+        quick: scores on SEARCH nearly as the objective does, for less; None is the objective.
     """
 
     objective: Objective
@@ -279,3 +280,4 @@ class TuningTask:
     final: Objective | None = None
     texts: Mapping[str, str] = field(default_factory=dict)
     signal: Signal | None = None
+    quick: Objective | None = None
