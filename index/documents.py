@@ -1,9 +1,9 @@
-"""Documents: what an index is made of, and what a search returns."""
+"""Documents: what an index is made of and a search returns, and how long ones are cut."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from embedder.files.config_file import parse_json
 
@@ -70,3 +70,50 @@ class Document:
     def content(self) -> str:
         """The text that is encoded: title and text with a space between."""
         return (self.title + " " + self.text).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Passages:
+    """How long documents are cut.
+
+    Attributes:
+        words: most words of a passage; 0 where its tokens are counted.
+        overlap: words or tokens that neighbours share; at most so many where sentences are kept.
+        tokens: most tokens of a passage with its title, as every model of the index counts them.
+        at: where a passage ends: after any word, so that all but the last are of one length; where
+            a sentence ends, if one does; or so, and before every heading.
+    """
+
+    words: int = 0
+    overlap: int = 0
+    tokens: int = 0
+    at: Literal["words", "sentences", "headings"] = "words"
+
+    def __post_init__(self) -> None:
+        both = self.words and self.tokens
+        if both or self.size < 1 or not 0 <= self.overlap < self.size:
+            raise ValueError(
+                "passages need at least one word and an overlap smaller than that, or tokens; "
+                f"got {self.words} words, {self.tokens} tokens, overlap {self.overlap}"
+            )
+        if self.at not in ("words", "sentences", "headings") or (
+            self.tokens and self.at == "words"
+        ):
+            raise ValueError(f"passages of tokens end at sentences or headings; got {self.at!r}")
+
+    @property
+    def size(self) -> int:
+        """Most words or tokens of a passage."""
+        return self.words or self.tokens
+
+    def describe(self) -> str:
+        """Say it in words: "passages of at most 512 tokens, which share at most 64"."""
+        unit = "words" if self.words else "tokens"
+        before = " that end at headings" if self.at == "headings" else ""
+        most = f"at most {self.size:,} {unit}"
+        return f"passages{before} of {most}, which share at most {self.overlap:,}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data, as it was before there was more than words."""
+        data = asdict(self)
+        return {key: data[key] for key in ("words", "overlap")} if self.at == "words" else data

@@ -9,6 +9,7 @@ from embedder.files.config_file import fill, parse_json
 from embedder.types import fingerprint_differences
 from index.channels.post_fit import PostFit
 from index.channels.weighting import Weighting
+from index.documents import Passages as Passages
 from index.segment_record import SegmentRecord
 from index.storage.layout import CHANNEL, SEGMENT, Form, segment_name
 
@@ -119,21 +120,6 @@ class ChannelSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Passages:
-    """How long documents are cut: `words` words each, neighbours sharing `overlap` of them."""
-
-    words: int
-    overlap: int = 0
-
-    def __post_init__(self) -> None:
-        if self.words < 1 or not 0 <= self.overlap < self.words:
-            raise ValueError(
-                "passages need at least one word and an overlap smaller than that; "
-                f"got {self.words} words, overlap {self.overlap}"
-            )
-
-
-@dataclass(frozen=True, slots=True)
 class Ingest:
     """What a build or an addition has committed; held by the manifest until it is complete.
 
@@ -146,6 +132,7 @@ class Ingest:
         passages: texts that were encoded.
         rows: channel -> rows committed.
         counts: channel -> what its encoder counted so far, e.g. texts truncated.
+        cut: documents of several passages.
     """
 
     kind: Literal["build", "add"]
@@ -156,10 +143,18 @@ class Ingest:
     passages: int = 0
     rows: Mapping[str, int] = field(default_factory=dict)
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    cut: int = 0
 
     def __post_init__(self) -> None:
         counts = [count for counted in self.counts.values() for count in counted.values()]
-        numbers = [self.documents, self.skipped, self.passages, *self.rows.values(), *counts]
+        numbers = [
+            self.documents,
+            self.skipped,
+            self.passages,
+            self.cut,
+            *self.rows.values(),
+            *counts,
+        ]
         if any(number < 0 for number in numbers):
             raise ValueError(f"work in progress cannot have counts below 0; got {numbers}")
 
@@ -237,6 +232,7 @@ class Manifest:
         """Return plain data."""
         data = asdict(self)
         data["channels"] = list(data["channels"].values())
+        data["passages"] = self.passages and self.passages.to_json()
         for channel, spec in zip(data["channels"], self.channels.values(), strict=True):
             for name in ("post", "pseudo_queries"):
                 if not channel[name]:  # as it was before there was such a thing

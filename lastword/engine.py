@@ -145,7 +145,7 @@ class SearchEngine:
             again = self._rerankers.choose(rerank, rerank_depth, retriever.encoders)
             learning = retriever.with_feedback(feedback)
             result = answer_reranked(learning, {_ONLY: query}, check_count(k, "k"), again)
-            return list_hits(result, _ONLY, query, retriever.index)
+            return list_hits(result, _ONLY, query, retriever)
 
     def search_many(
         self,

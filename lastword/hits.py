@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, SupportsIndex, overload
 from embedder.text.layout import align_columns, cut_line
 from embedder.text.printable import printable
 from index.documents import Document
-from index.folder import Index
+from lastword.hit_passages import HitPassage, PassageFinder, show_passage
 from retrieval.rerank.reranking import RerankedResult
+from retrieval.retriever import Retriever
 from retrieval.run import SearchResult, ranked
 
 SNIPPET = 160  # characters
@@ -32,6 +33,7 @@ class Hit:
         document: all of it.
         channels: channel -> rank and score there, of the channels that returned it.
         first: rank and fused score before it was reranked; None where nothing was.
+        passage: the part of its text by which it was found.
 
     >>> hit = index.search("how do I rotate a key")[0]
     >>> hit.rank, hit.id, hit.channels["bm25"].rank
@@ -44,6 +46,7 @@ class Hit:
     score: float
     document: Document
     channels: Mapping[str, ChannelRank]
+    passage: HitPassage
     first: ChannelRank | None = None
 
     def __repr__(self) -> str:
@@ -88,12 +91,12 @@ class Hit:
 
     @property
     def snippet(self) -> str:
-        """The beginning of title and text in one line.
+        """The beginning of title and text, or of the passage of a text that was cut, in one line.
 
         >>> index.search("tea")[0].snippet
         'green tea is steeped for three minutes'
         """
-        return cut_line(self.document.content, SNIPPET)
+        return cut_line(show_passage(self.document, self.passage), SNIPPET)
 
 
 class SearchHits(list[Hit]):
@@ -162,24 +165,17 @@ class SearchHits(list[Hit]):
         return [str(hit.rank), f"{hit.score:.4f}", *ranks, *texts]
 
 
-def list_hits(result: SearchResult, query_id: str, query: str, index: Index) -> SearchHits:
-    """List the hits of one query, with the rank that each channel gave."""
+def list_hits(result: SearchResult, query_id: str, query: str, retriever: Retriever) -> SearchHits:
+    """List the hits of one query, with the rank that each channel gave, and the passage."""
+    finder = PassageFinder(retriever, result, query_id, query)
     ranks = {channel: _ranks(run[query_id]) for channel, run in result.channels.items()}
     first = _ranks(result.first[query_id]) if isinstance(result, RerankedResult) else {}
-    hits = (
-        Hit(
-            rank,
-            score,
-            index.document(document_id),
-            {
-                channel: by_id[document_id]
-                for channel, by_id in ranks.items()
-                if document_id in by_id
-            },
-            first.get(document_id),
-        )
-        for rank, (document_id, score) in enumerate(ranked(result.run[query_id]), start=1)
-    )
+    hits = []
+    for rank, (document_id, score) in enumerate(ranked(result.run[query_id]), start=1):
+        document = retriever.index.document(document_id)
+        places = {name: by_id[document_id] for name, by_id in ranks.items() if document_id in by_id}
+        passage, before = finder.find(document), first.get(document_id)
+        hits.append(Hit(rank, score, document, places, passage, before))
     return SearchHits(hits, query, result.channels, result.seconds)
 
 

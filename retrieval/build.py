@@ -19,7 +19,8 @@ from index.manifest_file import MANIFEST, read_manifest
 from index.writer import CACHE, IndexWriter
 from retrieval.ingestion import Ingestion
 from retrieval.options import BuildOptions, BuildReport, ChannelOptions
-from retrieval.passages import passage_text, spans
+from retrieval.passages.held import held_texts
+from retrieval.passages.rule import AUTO, choose_passages
 from retrieval.source import EMPTY_DIGEST, DocumentReader
 
 
@@ -90,9 +91,10 @@ def _build(
         complete = not new and (ingest is None or ingest.kind != "build")
         if complete and not options.overwrite:
             refuse_complete(path)
-        done = Ingest("build", options.settings(options.passages), EMPTY_DIGEST)
+        passages = choose_passages(options.passages, options.overlap, encoders)
+        done = Ingest("build", options.settings(passages), EMPTY_DIGEST)
         if complete or ingest is None or ingest.consumed == 0 or not options.resume:
-            writer.start_over(specs, options.passages)
+            writer.start_over(specs, passages)
             writer.record(done)
             if not complete:  # else the old index answers until the new one is whole
                 writer.commit()
@@ -101,9 +103,9 @@ def _build(
             _check_engines(writer, options)
             done = _continued(ingest, done)
         ingestion = Ingestion(writer, encoders, options, progress, at_once=complete)
-        total = ingestion.run(source, done, options.passages)
+        total = ingestion.run(source, done, passages)
         writer.compact()
-    return BuildReport.of(total, done.consumed, time.perf_counter() - started)
+    return BuildReport.of(total, passages, done.consumed, time.perf_counter() - started)
 
 
 def remove_unbegun(folders: Sequence[Path]) -> None:
@@ -149,14 +151,14 @@ def add_documents(
             )
         _check_encoders(writer, encoders)
         passages = writer.manifest.passages
-        if options.passages not in (None, passages):
+        if options.passages not in (AUTO, None, passages) or options.overlap is not None:
             raise ValueError(f"{path} has {passages or 'whole documents'}; got {options.passages}")
         done = Ingest("add", options.settings(passages), EMPTY_DIGEST)
         if ingest is not None and options.resume:
             done = _continued(ingest, done)
         total = Ingestion(writer, encoders, options, progress).run(source, done, passages)
         writer.compact()
-    return BuildReport.of(total, done.consumed, time.perf_counter() - started)
+    return BuildReport.of(total, passages, done.consumed, time.perf_counter() - started)
 
 
 def refit_index(
@@ -197,17 +199,12 @@ def refit_index(
         ingestion = Ingestion(writer, encoders, options, progress, at_once=True)
         total = ingestion.run(source, done, index.passages)
         writer.compact()
-    return BuildReport.of(total, 0, time.perf_counter() - started)
+    return BuildReport.of(total, index.passages, 0, time.perf_counter() - started)
 
 
 def _count_texts(index: Index, most: int) -> int:
     """Count the texts of an index that are not blank, as far as `most`."""
-    texts = (
-        passage_text(document, span)
-        for document in index.stream()
-        for span in spans(document.text, index.passages)
-    )
-    return sum(1 for _ in islice(filter(str.strip, texts), most))
+    return sum(1 for _ in islice(filter(str.strip, held_texts(index)), most))
 
 
 def _continued(interrupted: Ingest, begun: Ingest) -> Ingest:

@@ -12,15 +12,16 @@ from embedder.progress import Progress, watching
 from embedder.text.fields import EncodesFields
 from embedder.types import Counted, Encoder, Representation, Role
 from index.channels.inverted import cores
-from index.documents import Document
+from index.documents import Document, Passages
 from index.garbage import remove_cache
-from index.manifest import Ingest, Passages
+from index.manifest import Ingest
 from index.segment_builder import SegmentBuilder
 from index.writer import CACHE, IndexWriter
 from retrieval.counting.windows import CountedWindows
 from retrieval.named_texts import encode_named
 from retrieval.options import BuildOptions
-from retrieval.passages import fielded_text, passage_text, spans
+from retrieval.passages.cutting import Cutter, fielded_text, passage_text
+from retrieval.passages.rule import measures_of
 from retrieval.post_fitting import UnfitSampleError
 from retrieval.post_processing import PostProcessing
 from retrieval.source import DocumentReader
@@ -81,6 +82,7 @@ class Ingestion:
         self._cache = writer.path / CACHE
         self._feeds = self._shared(encoders)
         self._counted = _counted_windows(self._feeds)
+        self._measures = measures_of(encoders)
         self._post = {
             channel: PostProcessing(writer, channel, feed.encoder, post_rules_of(encoders[channel]))
             for feed in self._feeds
@@ -92,8 +94,10 @@ class Ingestion:
         """Take the source to its end, going on behind `done`; return the totals.
 
         Raises:
-            ValueError: the source does not begin with the documents of `done`.
+            ValueError: the source does not begin with the documents of `done`, or there are no
+                such passages for these encoders.
         """
+        cutter = Cutter(passages, self._measures)
         source.skip(done.consumed, done.digest)
         self._report(source.consumed)
         base = done.counts
@@ -101,7 +105,7 @@ class Ingestion:
         with closing(self._counted) if self._counted else nullcontext():
             while not source.exhausted:
                 before = done.documents
-                done = self._segment(source, done, passages)
+                done = self._segment(source, done, cutter)
                 done = replace(done, counts=self._added(base))
                 finished = done.documents - before < self._options.segment_documents
                 if finished or not self._at_once:
@@ -110,18 +114,19 @@ class Ingestion:
             self._commit(None)  # the last segment was just full
         return done
 
-    def _segment(self, source: DocumentReader, done: Ingest, passages: Passages | None) -> Ingest:
+    def _segment(self, source: DocumentReader, done: Ingest, cutter: Cutter) -> Ingest:
         """Fill and stage one segment; return the totals with it."""
         replacing = self._options.on_known == "replace"
         builder = self._writer.new_segment(replacing)
-        skipped = 0
+        skipped = several = 0
         waiting: list[DocumentPassage] = []
         try:
             for document in source:
                 if not document.content and self._leaves_out(document, source.consumed):
                     skipped += 1
                     continue
-                cut = spans(document.text, passages)
+                cut = cutter.spans(document)
+                several += len(cut) > 1
                 builder.add(document, cut, source.consumed)
                 waiting += [(document, span) for span in cut]
                 while len(waiting) >= self._options.window:
@@ -151,6 +156,7 @@ class Ingestion:
             documents=done.documents + builder.documents,
             skipped=done.skipped + skipped,
             passages=done.passages + builder.passages,
+            cut=done.cut + several,
             rows=dict(Counter(done.rows) + Counter(rows)),
         )
 

@@ -9,7 +9,9 @@ from embedder.arguments import check_fields
 from embedder.encoders.specs import stored_spec
 from embedder.types import Encoder, fingerprint_of
 from index.channels.weighting import Weighting
-from index.manifest import ChannelSpec, Engine, Ingest, Passages
+from index.documents import Passages
+from index.manifest import ChannelSpec, Engine, Ingest
+from retrieval.passages.rule import AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,10 @@ class BuildOptions:
         on_empty: a document without title and text is an error, left out, or kept.
         on_known: a document whose id the index has is an error, or takes the place of that one;
             the last commit before stays searchable until its segment is committed.
-        passages: how long documents are cut; None encodes each whole. `add_documents` cuts as
-            the index does.
+        passages: how long documents are cut, see `choose_passages`: "auto" cuts what is longer
+            than the models read, "words:N", "tokens:N" and "headings" cut otherwise; "off" or None
+            encodes each whole. `add_documents` cuts as the index does.
+        overlap: words or tokens that neighbouring passages share at most; None is an eighth.
         cache: keep encoded rows in INDEX/cache until their segment is committed, so that an
             interrupted build encodes nothing twice; BM25 is not worth it and never kept.
         overwrite: replace a complete index, instead of refusing that; nothing of its content
@@ -82,7 +86,8 @@ class BuildOptions:
     window: int = 256
     on_empty: Literal["error", "skip", "keep"] = "error"
     on_known: Literal["error", "replace"] = "error"
-    passages: Passages | None = None
+    passages: Passages | str | None = AUTO
+    overlap: int | None = None
     cache: bool = False
     resume: bool = True
     overwrite: bool = False
@@ -120,9 +125,15 @@ class BuildOptions:
             segment_documents=self.segment_documents,
             window=self.window,
             on_empty=self.on_empty,
-            passages=None if passages is None else [passages.words, passages.overlap],
+            passages=_settings_of(passages),
             **replacing,
         )
+
+
+def _settings_of(passages: Passages | None) -> object:
+    if passages is None or passages.at == "words":  # written so from the first
+        return passages and [passages.words, passages.overlap]
+    return passages.to_json()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +143,8 @@ class BuildReport:
     Attributes:
         documents: documents indexed.
         passages: texts that were encoded for them.
+        cut: documents that became several passages.
+        rule: how the index cuts them, None where it does not.
         rows: channel -> rows that they became.
         skipped_empty: documents left out because they had no text.
         counts: channel -> counts of its encoder, e.g. of "truncated" texts; channels that share
@@ -142,6 +155,8 @@ class BuildReport:
 
     documents: int
     passages: int
+    cut: int
+    rule: Passages | None
     rows: Mapping[str, int]
     skipped_empty: int
     counts: Mapping[str, Mapping[str, int]]
@@ -149,11 +164,13 @@ class BuildReport:
     seconds: float
 
     @staticmethod
-    def of(done: Ingest, resumed: int, seconds: float) -> "BuildReport":
+    def of(done: Ingest, rule: Passages | None, resumed: int, seconds: float) -> "BuildReport":
         """Report a build or addition that has come to its end."""
         return BuildReport(
             documents=done.documents,
             passages=done.passages,
+            cut=done.cut,
+            rule=rule,
             rows=done.rows,
             skipped_empty=done.skipped,
             counts=done.counts,

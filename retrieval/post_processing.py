@@ -4,7 +4,6 @@ Rows that are held as they were read can be changed where they lie: no document 
 """
 
 from collections import Counter
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from index.folder import Index
 from index.segment_builder import SegmentBuilder
 from index.writer import IndexWriter
 from retrieval.named_texts import encode_named
-from retrieval.passages import passage_text, spans
+from retrieval.passages.held import held_texts
 from retrieval.post_fitting import RowSample, check_components, check_count, fit_post
 from retrieval.pseudo_queries import TextSample
 
@@ -120,7 +119,7 @@ class HeldSample:
                 "known; `lastword merge --refit` reads the documents again"
             )
         sample = TextSample(rules)
-        sample.add(_texts(index))
+        sample.add(held_texts(index))
         rows = index.channel_rows(channel).live_rows()
         if len(rows) != sample.seen:
             raise ValueError(
@@ -160,9 +159,3 @@ def change_held_rows(writer: IndexWriter, channel: str, encoder: Encoder) -> Non
     with Index.open(writer.path) as index:
         sample = HeldSample(index, channel, rules)
     writer.merge({channel: (fit_post(sample.read(encoder), rules), sample.queries)})
-
-
-def _texts(index: Index) -> Iterator[str]:
-    for document in index.stream():
-        for span in spans(document.text, index.passages):
-            yield passage_text(document, span)

@@ -1,7 +1,7 @@
 """Retriever: queries are encoded, every channel is searched, and the runs become one."""
 
 import warnings
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from copy import copy
@@ -12,6 +12,7 @@ import numpy as np
 
 from embedder.arguments import check_count, check_kind, check_text
 from embedder.types import Encoder, Representation, before_map, map_rows
+from index.base import Hits
 from index.filters.expression import Filter
 from index.filters.kept import KeptDocuments
 from index.folder import Index
@@ -24,13 +25,13 @@ from retrieval.named_texts import check_queries, encode_queries
 from retrieval.outside import joined
 from retrieval.outside.channel import OutsideChannel
 from retrieval.pseudo_queries import read_query_fit
-from retrieval.run import Run, SearchResult, cut, sum_rows, timed, to_run
+from retrieval.run import Run, SearchResult, SearchTrace, cut, sum_rows, timed, to_run
 
 DEPTH = 1000  # documents that each channel contributes to the fusion, as in TREC
 _BATCH = 256  # queries at a time: bounds the hits in memory, and is plenty for any encoder
 _ONLY = "query"  # id of the one query that is explained
 
-Seconds = defaultdict[str, float]
+Found = tuple[Run, Hits]
 Queries = Mapping[str, str]
 RowsByChannel = Mapping[str, Representation]
 
@@ -164,17 +165,17 @@ class Retriever:
 
     def channel_runs(self, queries: Mapping[str, str], k: int) -> dict[str, Run]:
         """Return the k best documents of every query, per channel."""
-        return self._channel_runs(queries, k, Seconds(float))
+        return self._channel_runs(queries, k, SearchTrace())
 
     def answer(self, queries: Mapping[str, str], k: int) -> SearchResult:
         """Search, and keep the run and the time of each channel."""
         if k < 1:
             raise ValueError(f"a search is for at least 1 document; got k={k}")
-        seconds = Seconds(float)
-        runs = self._channel_runs(queries, max(k, self.depth), seconds)
-        with timed(seconds, "fuse"):
+        trace = SearchTrace()
+        runs = self._channel_runs(queries, max(k, self.depth), trace)
+        with timed(trace.seconds, "fuse"):
             fused = self.fuse(list(runs.values()))
-        return SearchResult(cut(fused, k), runs, dict(seconds))
+        return SearchResult(cut(fused, k), runs, trace.seconds, hits=trace.hits)
 
     def fuse(self, runs: Sequence[Run]) -> Run:
         """Fuse the runs of all channels, given in their order; one channel stays as it is."""
@@ -197,7 +198,7 @@ class Retriever:
         """
         asked = {_ONLY: query}
         check_queries(asked)
-        plain = self._encoded(asked, Seconds(float))
+        plain = self._encoded(asked, SearchTrace())
         rows, found = self._expanded(asked, plain)
         searched = SearchedQuery(
             text=query,
@@ -207,7 +208,7 @@ class Retriever:
             asked=plain,
             rows=rows,
             taught={name: list(run[_ONLY]) for name, run in found.items()},
-            runs=self._search_batch(asked, rows, max(k, self.depth), Seconds(float)),
+            runs=self._search_batch(asked, rows, max(k, self.depth), SearchTrace()),
             fuse=self.fuse,
         )
         return searched.explain(document_id, words, pieces)
@@ -225,37 +226,38 @@ class Retriever:
         """The index, which takes prepared queries as they are."""
         return self.index.with_fits(dict.fromkeys(self.index.channels))
 
-    def _channel_runs(self, queries: Mapping[str, str], k: int, seconds: Seconds) -> dict[str, Run]:
+    def _channel_runs(self, queries: Queries, k: int, trace: SearchTrace) -> dict[str, Run]:
         check_queries(queries)
         ids = list(queries)
         runs: dict[str, Run] = {name: {} for name in self.channels}
         for start in range(0, len(ids), _BATCH):
             batch = {name: queries[name] for name in ids[start : start + _BATCH]}
-            plain = self._encoded(batch, seconds)
-            with timed(seconds, "feedback") if self.feedback else nullcontext():
+            plain = self._encoded(batch, trace)
+            with timed(trace.seconds, "feedback") if self.feedback else nullcontext():
                 encoded, _ = self._expanded(batch, plain)
-            for name, run in self._search_batch(batch, encoded, k, seconds).items():
+            for name, run in self._search_batch(batch, encoded, k, trace).items():
                 runs[name] |= run
         return runs
 
     def _search_batch(
-        self, queries: Queries, encoded: RowsByChannel, k: int, seconds: Seconds
+        self, queries: Queries, encoded: RowsByChannel, k: int, trace: SearchTrace
     ) -> dict[str, Run]:
         """Search all channels for the k best documents of each query, in their order."""
         runs: dict[str, Run] = {}
         for name in self.channels:
-            with timed(seconds, f"search {name}"):
+            with timed(trace.seconds, f"search {name}"):
                 if name in self.outside:
                     runs[name] = self.outside[name].search(queries, encoded.get(name), k)
                 else:
-                    runs[name] = self._searched(name, encoded[name], list(queries), k)
+                    found = self._searched(name, encoded[name], list(queries), k)
+                    runs[name], trace.hits[name] = found
         return runs
 
-    def _encoded(self, queries: Mapping[str, str], seconds: Seconds) -> dict[str, Representation]:
+    def _encoded(self, queries: Queries, trace: SearchTrace) -> dict[str, Representation]:
         """Encode queries once per encoder; return the rows that channels are searched by."""
         readers = {name: before_map(encoder) for name, encoder in self.encoders.items()}
         readers |= joined.encoders_of(self.outside)
-        encoded = encode_queries(readers, queries, partial(timed, seconds))
+        encoded = encode_queries(readers, queries, partial(timed, trace.seconds))
         index = self._preparing_index
         for name, encoder in self.encoders.items():
             rows = index.channel_rows(name).prepare(encoded[name])
@@ -272,18 +274,18 @@ class Retriever:
         ids, own = list(queries), {name: encoded[name] for name in self.encoders}
         if feedback.fused:
             depth = max(feedback.documents, self.depth)
-            runs = self._search_batch(queries, encoded, depth, Seconds(float))
+            runs = self._search_batch(queries, encoded, depth, SearchTrace())
             runs = dict.fromkeys(own, cut(self.fuse([*runs.values()]), feedback.documents))
         else:
             depth = feedback.documents
-            runs = {name: self._searched(name, rows, ids, depth) for name, rows in own.items()}
+            runs = {name: self._searched(name, rows, ids, depth)[0] for name, rows in own.items()}
         found = {name: [run.get(query_id, {}) for query_id in ids] for name, run in runs.items()}
         index = self._plain_index
         expanded, unchanged = expand_channels(index, self.encoders, feedback, own, found)
         self.unexpanded.update(unchanged)
         return {**encoded, **expanded}, runs
 
-    def _searched(self, channel: str, rows: Representation, ids: Sequence[str], k: int) -> Run:
+    def _searched(self, channel: str, rows: Representation, ids: Sequence[str], k: int) -> Found:
         """Search one channel for the k best documents of each query.
 
         Where a query has several rows, a document gets the sum of its scores for each row, none
@@ -292,7 +294,7 @@ class Retriever:
         hits = self._plain_index.search(channel, rows, k)
         if np.array_equal(rows.owner, np.arange(len(ids))):
             run = to_run(hits, ids, self._row_ids[channel])
-            return run if hits.rows.shape[1] == k else cut(run, k)
+            return (run if hits.rows.shape[1] == k else cut(run, k)), hits
         by_row = to_run(hits, [str(at) for at in range(len(rows))], self._row_ids[channel])
         added = sum_rows(by_row, [ids[at] for at in rows.owner])
-        return cut({query_id: added.get(query_id, {}) for query_id in ids}, k)
+        return cut({query_id: added.get(query_id, {}) for query_id in ids}, k), hits

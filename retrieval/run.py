@@ -1,9 +1,9 @@
 """Runs: hits become runs, runs are ordered and cut, and go to TREC files and back."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from embedder.files.durable import replace_file
@@ -23,11 +23,21 @@ class SearchResult:
         run: fused, cut to k.
         channels: run of each channel, as it was fused.
         seconds: step -> wall time: "encode dense+sparse", "search dense", ..., "fuse".
+        hits: rows that each channel of the index found; of very many queries those of the last.
     """
 
     run: Run
     channels: Mapping[str, Run]
     seconds: Mapping[str, float]
+    hits: Mapping[str, Hits] = field(default_factory=dict, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchTrace:
+    """What a search notes on its way; fields as of `SearchResult`."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    hits: dict[str, Hits] = field(default_factory=dict)
 
 
 @contextmanager
@@ -109,6 +119,21 @@ def to_run(hits: Hits, query_ids: Sequence[str], row_ids: Sequence[str]) -> Run:
             if row != NO_ROW:
                 documents.setdefault(row_ids[row], score)  # hits do not increase: the first is best
     return run
+
+
+def best_rows(hits: Hits, row_ids: Sequence[str], wanted: Collection[str]) -> dict[str, int]:
+    """Return the best row of each wanted document that one query found, of equals the first."""
+    best: dict[str, tuple[float, int]] = {}
+    for rows, scores in zip(hits.rows.tolist(), hits.scores.tolist(), strict=True):
+        left = set(wanted)  # a query may have several rows, each with hits of its own
+        for row, score in zip(rows, scores, strict=True):
+            if not left or row == NO_ROW:
+                break
+            document = row_ids[row]
+            if document in left:  # hits do not increase
+                left.discard(document)
+                best[document] = max(best.get(document, (score, -row)), (score, -row))
+    return {document: -row for document, (_, row) in best.items()}
 
 
 def write_trec(run: Run, path: str | Path, tag: str = "lastword") -> int:

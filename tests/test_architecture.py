@@ -30,6 +30,7 @@ ORDER: dict[str, list[str | set[str]]] = {
     "index": ["storage", "filters", "base", "topk", "channels", "lucene"],
     "retrieval": [
         {"run", "sources"},
+        "passages",
         "counting",
         "feedback",
         "outside",

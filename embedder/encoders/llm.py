@@ -18,6 +18,7 @@ from embedder.encoders.batch_output import (
 )
 from embedder.files.content_hash import content_hash
 from embedder.inputs.render import text_ids
+from embedder.inputs.text_measure import TextMeasure
 from embedder.inputs.tokenized import ModelInput
 from embedder.locks import lock_of
 from embedder.models import sparse as sparsify
@@ -112,6 +113,15 @@ class LLMEncoder(TextEncoder):
     def fed(self, text: str, role: Role) -> ModelInput:
         """Return the tokens that a text is fed as, cut at the limit, with their marks."""
         return self.reader.feed([text], role, self.options.max_text_tokens)[0]
+
+    @property
+    def measure(self) -> TextMeasure:
+        """How long documents are for it, before they are read."""
+
+        def count_long(texts: Sequence[str], limit: int) -> list[bool]:
+            return [text.truncated for text in self.reader.feed(texts, Role.DOCUMENT, limit)]
+
+        return TextMeasure(self.backbone.tokenizer, self.options.max_text_tokens, count_long)
 
     def _windows(self, texts: Sequence[str], role: Role) -> Iterator[list[BatchOutput]]:
         role, listed = Role(role), list_texts(texts)

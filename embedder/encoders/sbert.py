@@ -15,6 +15,7 @@ from embedder.checkpoints.sentence_model import load_sentence_model
 from embedder.encoders.sbert_prompt import SbertWording, own_wordings, sbert_wordings, token_counts
 from embedder.encoders.sbert_texts import texts_as_text
 from embedder.encoders.specs import SbertSpec, full_place, with_full_paths
+from embedder.inputs.text_measure import TextMeasure
 from embedder.locks import lock_of
 from embedder.models.batching import plan
 from embedder.models.digests import backend_digest, tokenizer_digest, weights_digest
@@ -157,6 +158,21 @@ class SbertEncoder(MappingEncoder):
         """Count the tokens that each text is fed as, its prompt and special tokens included."""
         with lock_of(self.model):
             return self._cut_lengths([self.wordings[role].whole(text) for text in texts], role)
+
+    @property
+    def measure(self) -> TextMeasure | None:
+        """How long documents are for it, before they are read; None where there is no limit."""
+        if not self._limit(Role.DOCUMENT):
+            return None
+        wording, tokenizer = self.wordings[Role.DOCUMENT], self.model.tokenizer
+        around = token_counts([wording.whole("")], tokenizer)[0]
+
+        def count_long(texts: Sequence[str], limit: int) -> list[bool]:
+            with lock_of(self.model):
+                counts = token_counts([wording.whole(text) for text in texts], tokenizer)
+            return [count > limit + around for count in counts]
+
+        return TextMeasure(tokenizer, max(0, self._limit(Role.DOCUMENT) - around), count_long)
 
     def _cut_lengths(self, strings: Sequence[str], role: Role) -> list[int]:
         limit = self._limit(role)

@@ -1,6 +1,6 @@
 """Cut text into words by Unicode character classes; no data files, case kept."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 import regex  # type: ignore[import-untyped]
@@ -9,16 +9,17 @@ from embedder.text.emoji import SEQUENCE
 
 # Han, kana and the scripts of South-East Asia are written without spaces between words. The
 # prolonged sound marks belong to both kana scripts, so that Unicode gives them to neither.
-_UNSPACED = (
+UNSPACED = (
     r"\p{Han}\p{Hiragana}\p{Katakana}\N{KATAKANA-HIRAGANA PROLONGED SOUND MARK}"
     r"\N{HALFWIDTH KATAKANA-HIRAGANA PROLONGED SOUND MARK}"
     r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 )
-_RUN = rf"[[\p{{L}}\p{{N}}]&&[{_UNSPACED}]][[\p{{L}}\p{{N}}\p{{M}}]&&[{_UNSPACED}\p{{M}}]]*"
-_START = rf"[[\p{{L}}\p{{N}}]--[{_UNSPACED}]]"
-_LETTER = rf"[\p{{L}}--[{_UNSPACED}]]\p{{M}}*"
+"""Inside of a character class of the module `regex`, version 1."""
+_RUN = rf"[[\p{{L}}\p{{N}}]&&[{UNSPACED}]][[\p{{L}}\p{{N}}\p{{M}}]&&[{UNSPACED}\p{{M}}]]*"
+_START = rf"[[\p{{L}}\p{{N}}]--[{UNSPACED}]]"
+_LETTER = rf"[\p{{L}}--[{UNSPACED}]]\p{{M}}*"
 # Joiners and the soft hyphen are invisible and stand inside words (Persian, Indic, hyphenation).
-_REST = rf"[[\p{{L}}\p{{N}}\p{{M}}\N{{SOFT HYPHEN}}\u200c\u200d]--[{_UNSPACED}]]*"
+_REST = rf"[[\p{{L}}\p{{N}}\p{{M}}\N{{SOFT HYPHEN}}\u200c\u200d]--[{UNSPACED}]]*"
 _WORD = (
     rf"{_RUN}"
     rf"|{_LETTER}(?:\.{_LETTER})+(?![\p{{L}}\p{{N}}])"
@@ -28,7 +29,7 @@ _WORDS = regex.compile(rf"(?V1){_WORD}")
 _PICTURED = regex.compile(rf"(?V1){SEQUENCE}|{_WORD}")
 _HANGUL = regex.compile(r"\p{Hangul}+")
 _CLUSTER = regex.compile(r"\X")
-_UNSPACED_START = regex.compile(rf"(?V1)[{_UNSPACED}]")
+_UNSPACED_START = regex.compile(rf"(?V1)[{UNSPACED}]")
 
 
 def find_words(text: str) -> list[str]:
@@ -53,6 +54,17 @@ def words_and_emoji(text: str) -> list[str]:
         return find_words(text)
     words: list[str] = _PICTURED.findall(text)
     return words
+
+
+def placed_words(text: str) -> Iterator[tuple[str, int]]:
+    """Yield words with where they begin; scripts without spaces give single characters."""
+    at = 0
+    for word in words_and_emoji(text):
+        at = text.index(word, at)
+        parts: Iterable[str] = word if is_unspaced(word) else (word,)
+        for part in parts:
+            yield part, at
+            at += len(part)
 
 
 def is_unspaced(word: str) -> bool:

@@ -2,12 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from embedder.encoders.bm25 import ANALYSIS, BM25Encoder
 from embedder.inspect.word_columns import WordColumns, piece_words, whole_words
-from embedder.text.words import is_unspaced, words_and_emoji
+from embedder.text.words import placed_words
 from embedder.types import Encoder, Representation, Role
 from index.folder import Index
 from retrieval.explain import match_document
@@ -103,7 +103,7 @@ class Marker:
 
 def word_weights(columns: WordColumns, terms: Mapping[int, float], text: str) -> dict[str, float]:
     """Return the words of a text with the sum of their columns; the others are left out."""
-    words = list(dict.fromkeys(word for word, _ in _placed(text)))
+    words = list(dict.fromkeys(word for word, _ in placed_words(text)))
     added = {
         word: sum(terms.get(at, 0.0) for at in columns_of_word)
         for word, columns_of_word in zip(words, columns.of(words), strict=True)
@@ -135,7 +135,7 @@ def pieces(text: str, weights: Weights, limit: int) -> tuple[Piece, ...]:
         weights: of its words; each counts once in every channel, in its share of the channel.
         limit: most words of the excerpt; "…" stands where the text goes on.
     """
-    placed = list(_placed(text))
+    placed = list(placed_words(text))
     shares: Counter[str] = Counter()
     for by_word in weights.values():
         whole = sum(by_word.values())
@@ -189,17 +189,6 @@ def _best_window(words: Sequence[str], shares: Mapping[str, float], limit: int) 
     first = next((at for at, value in enumerate(totals) if value >= best), 0)
     last = next((at for at in range(first, len(totals)) if totals[at] < best), len(totals))
     return (first + max(first, last - 1)) // 2 if best > 0 else 0
-
-
-def _placed(text: str) -> Iterator[tuple[str, int]]:
-    """Yield words with where they begin; scripts without spaces give single characters."""
-    at = 0
-    for word in words_and_emoji(text):
-        at = text.index(word, at)
-        parts: Iterable[str] = word if is_unspaced(word) else (word,)
-        for part in parts:
-            yield part, at
-            at += len(part)
 
 
 def _summed(rows: Representation) -> dict[int, float]:

@@ -140,7 +140,9 @@ class CorpusSearch:
     indexes: Path
     fusion: str = AUTO
     depth: int = 1000
-    build: BuildOptions = field(default_factory=lambda: BuildOptions(on_empty="keep"))
+    build: BuildOptions = field(
+        default_factory=lambda: BuildOptions(on_empty="keep", passages=None)
+    )
 
 
 class HybridModel(DenseModel):

@@ -63,7 +63,9 @@ class JudgeOptions:
     depth: int = 1000
     measures: tuple[str, ...] = STANDARD
     out: Path | None = None
-    build: BuildOptions = field(default_factory=lambda: BuildOptions(on_empty="keep"))
+    build: BuildOptions = field(
+        default_factory=lambda: BuildOptions(on_empty="keep", passages=None)
+    )
     latencies: int = 100
     feedback: str = ""
     also: tuple[str, ...] = ()

@@ -34,6 +34,7 @@ class Table:
         texts: names of columns that are cut where a terminal has no room for them.
         spare: names of columns that are left out where even that is not enough.
         strong: whether a cell is printed bold.
+        marked: (start, end) of what is printed bold within a text, as it is shown.
         below: it stands right below another table, whose empty line parts them.
     """
 
@@ -43,6 +44,7 @@ class Table:
     spare: Collection[str] = ()
     strong: Callable[[str], bool] = lambda cell: False
     below: bool = False
+    marked: Callable[[str], Sequence[tuple[int, int]]] = lambda text: ()
 
     def __post_init__(self) -> None:
         """Check the shape."""
@@ -147,9 +149,26 @@ class Table:
                 pad = " " * (widths[at] - _width(texts[at]))
                 right = self.columns[at].startswith(NUMBER)
                 yield Segment(" " * (_GAP if at else 1) + (pad if right else ""))
-                yield Segment(texts[at], style(cells[at]))
+                own = style(cells[at])
+                plain = own or self.columns[at] not in self.texts or not on_terminal()
+                yield from _with_marks(texts[at], () if plain else self.marked(texts[at]), own)
                 yield Segment("" if right or at == last else pad)
             yield Segment("\n")
+
+
+def _with_marks(
+    text: str, marked: Sequence[tuple[int, int]], style: "Style | None"
+) -> "RenderResult":
+    """Yield a text in a style, with some of it in bold."""
+    from rich.segment import Segment
+    from rich.style import Style
+
+    last = 0
+    for start, end in marked:
+        yield Segment(text[last:start])
+        yield Segment(text[start:end], Style(bold=True))
+        last = end
+    yield Segment(text[last:], style)
 
 
 def table(
@@ -158,9 +177,11 @@ def table(
     texts: Collection[str] = (),
     spare: Collection[str] = (),
     strong: Callable[[str], bool] = lambda cell: False,
+    marked: Callable[[str], Sequence[tuple[int, int]]] = lambda text: (),
 ) -> Table:
     """Lay out rows of text of any origin; see `Table`."""
-    return Table(columns, [[visible(cell) for cell in row] for row in rows], texts, spare, strong)
+    shown = [[visible(cell) for cell in row] for row in rows]
+    return Table(columns, shown, texts, spare, strong, marked=marked)
 
 
 def on_terminal() -> bool:

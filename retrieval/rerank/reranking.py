@@ -133,7 +133,7 @@ def answer_reranked(
     seconds = dict(found.seconds)
     with timed(seconds, "rerank"):
         run = reranking.apply(found.run, queries, retriever.index)
-    return RerankedResult(cut(run, k), found.channels, seconds, found.run)
+    return RerankedResult(cut(run, k), found.channels, seconds, found.run, hits=found.hits)
 
 
 def explain_reranked(

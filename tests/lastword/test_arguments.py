@@ -109,7 +109,7 @@ CALLS: list[tuple[Callable[[Path], object], type[Exception], str]] = [
     (
         lambda p: lw.BuildOptions(passages=WRONG),
         TypeError,
-        "passages must be Passages(...) or None",
+        "passages must be Passages(...) or a str or None",
     ),
     (
         lambda p: lw.BuildOptions(channels=NO_SUCH_KIND),

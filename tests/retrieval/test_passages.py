@@ -13,7 +13,7 @@ from index.folder import Index
 from index.manifest import Passages
 from retrieval.build import add_documents, build_index
 from retrieval.options import BuildOptions
-from retrieval.passages import passage_text, spans
+from retrieval.passages.cutting import passage_text, spans
 from retrieval.source import DocumentReader
 from tests.synthetic import SignEncoder, documents
 

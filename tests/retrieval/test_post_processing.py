@@ -20,7 +20,7 @@ from index.manifest_file import MANIFEST
 from index.writer import IndexWriter
 from retrieval.build import add_documents, build_index, refit_index
 from retrieval.options import BuildOptions, ChannelOptions
-from retrieval.passages import passage_text, spans
+from retrieval.passages.cutting import passage_text, spans
 from retrieval.post_fitting import RowSample, fit_post
 from retrieval.pseudo_queries import TextSample
 from retrieval.retriever import Retriever

@@ -12,14 +12,15 @@ from pathlib import Path
 from embedder.encoders.cached import CachedEncoder
 from embedder.encoders.llm import LLMEncoder
 from embedder.encoders.shared_prefix import group_prompts, role_fingerprint
+from embedder.inputs.text_measure import TextMeasure
 from embedder.prompts.prompt import Prompt
-from embedder.types import Representation, Role
+from embedder.types import Representation, Role, inner_encoder
 from eval.matrix.shared_encoder import SharedRows, digest
 from index.documents import Document
 from index.folder import Index
 from retrieval.build import build_index
 from retrieval.options import BuildOptions, ChannelOptions
-from retrieval.passages import passage_text, spans
+from retrieval.passages.held import held_texts
 from tuning.objectives.index_objective import IndexObjective
 from tuning.objectives.prompt_encoder import PromptEncoder
 
@@ -59,6 +60,12 @@ class ShortDocumentEncoder:
         return self.queries.fingerprint
 
     @property
+    def measure(self) -> TextMeasure | None:
+        """How long documents are, which are cut as those of the index were."""
+        measure: TextMeasure | None = getattr(inner_encoder(self.queries), "measure", None)
+        return measure
+
+    @property
     def prompt(self) -> Prompt | None:
         """That of the queries' encoder."""
         return self.queries.prompt
@@ -84,12 +91,7 @@ class DocumentIndexes:
     @cached_property
     def passages(self) -> list[str]:
         """The texts that are encoded."""
-        cut = self._objective.index.passages
-        return [
-            passage_text(document, span)
-            for document in self._documents()
-            for span in spans(document.text, cut)
-        ]
+        return list(held_texts(self._objective.index, self._pool.ids))
 
     def read_together(self, encoders: Sequence[LLMEncoder]) -> None:
         """Let encoders share what they read alike, once the documents of one are asked for."""

@@ -215,7 +215,7 @@ class OpenCollection:
         chat = MeteredChat(self.chat) if self.chat is not None else None
         documents = open_collection(OPEN / self.name, "dev").documents()
         with tempfile.TemporaryDirectory() as folder:
-            build_index(documents, {"bm25": BM25Encoder()}, folder, BuildOptions())
+            build_index(documents, {"bm25": BM25Encoder()}, folder, BuildOptions(passages=None))
             with Index.open(folder) as index:
                 maker = Maker(index, DevsetOptions(MOST_QUERIES, self.style), chat)
                 try:
@@ -267,7 +267,12 @@ class OpenCollection:
             for name in self.encoders
         }
         with tempfile.TemporaryDirectory() as folder:
-            build_index(documents, self.encoders, folder, BuildOptions(channels, on_empty="keep"))
+            build_index(
+                documents,
+                self.encoders,
+                folder,
+                BuildOptions(channels, on_empty="keep", passages=None),
+            )
             with Index.open(folder) as index:
                 truth, signals = (
                     IndexObjective(index, self.encoders, each, self.tuned.encoder)

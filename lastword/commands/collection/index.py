@@ -16,6 +16,7 @@ from lastword.cli.screen import Screen, counted, duration, shell
 from lastword.cli.sources import look_through
 
 if TYPE_CHECKING:
+    from index.documents import Passages
     from retrieval.options import BuildOptions, BuildReport, ChannelOptions
 
 app = Typer()
@@ -41,11 +42,22 @@ class StorageOptions(IntakeOptions):
     factory: Annotated[
         str, Option(help='FAISS factory of the dense channel: "Flat" is exact; or "HNSW32", ...')
     ] = "Flat"
-    passage_words: Annotated[
-        int,
-        Option(min=0, help="Cut documents into passages of so many words; the best one counts."),
-    ] = 0
-    overlap_words: Annotated[int, Option(min=0, help="Words that neighbouring passages share.")] = 0
+    passages: Annotated[
+        str,
+        Option(
+            help="How long documents are cut into passages, of which the best one counts: auto "
+            "(what is longer than the model reads), off, headings, words:N or tokens:N.",
+        ),
+    ] = "auto"
+    overlap: Annotated[
+        int | None,
+        Option(
+            min=0,
+            help="Words or tokens that neighbouring passages share at most; by default an eighth.",
+        ),
+    ] = None
+    passage_words: Annotated[int, Option(min=0, hidden=True)] = 0  # how passages were once cut
+    overlap_words: Annotated[int, Option(min=0, hidden=True)] = 0
     free_query_prompt: Annotated[
         bool,
         Option("--free-query-prompt", help="Let `lastword tune --apply` change the query prompt."),
@@ -139,7 +151,6 @@ def add(
 def _build_options(
     storing: StorageOptions, channels: "dict[str, ChannelOptions]"
 ) -> "BuildOptions":
-    from index.manifest import Passages
     from retrieval.options import BuildOptions
 
     if "dense" in channels:
@@ -148,16 +159,25 @@ def _build_options(
         channels = {
             name: replace(options, query_prompt_free=True) for name, options in channels.items()
         }
-    if storing.overlap_words and not storing.passage_words:
-        raise ValueError("--overlap-words needs --passage-words: it is shared by passages")
-    words = storing.passage_words
     return BuildOptions(
         channels=channels,
         on_empty=storing.on_empty,
-        passages=Passages(words, storing.overlap_words) if words else None,
+        passages=_asked_passages(storing),
+        overlap=storing.overlap,
         cache=True,
         resume=not storing.restart,
     )
+
+
+def _asked_passages(storing: StorageOptions) -> "Passages | str":
+    from index.documents import Passages
+
+    words, overlap = storing.passage_words, storing.overlap_words
+    if overlap and not words:
+        raise ValueError("--overlap-words needs --passage-words: it is shared by passages")
+    if words and (storing.passages != "auto" or storing.overlap is not None):
+        raise ValueError("--passage-words is an older --passages words:N; give one of them")
+    return Passages(words, overlap) if words else storing.passages
 
 
 def _tell(
@@ -172,6 +192,8 @@ def _tell(
         f"{path}: {counted(report.documents, 'document')}, "
         f"{counted(report.passages, 'passage')}, in {duration(report.seconds)}."
     )
+    if report.cut:
+        screen.remark(_cut_text(report))
     if report.resumed:
         screen.remark(f"{counted(report.resumed, 'document')} were there from before.")
     if report.skipped_empty:
@@ -193,6 +215,10 @@ def _tell(
                 f"few texts to fit post-processing to; with {MIN_SAMPLE} texts or more, "
                 f"`lastword merge {path} --refit` fits it."
             )
+    _tell_truncated(screen, report)
+
+
+def _tell_truncated(screen: Screen, report: "BuildReport") -> None:
     cut: dict[int, list[str]] = {}  # channels that one model reads have cut the same texts
     for channel, counts in report.counts.items():
         cut.setdefault(counts.get("truncated", 0), []).append(channel)
@@ -200,5 +226,21 @@ def _tell(
         if number:
             screen.remark(
                 f"{', '.join(channels)}: {counted(number, 'text')} longer than the model reads "
-                "were cut; --passage-words cuts them into passages instead."
+                "were cut; --passages words:N cuts them into passages instead."
             )
+
+
+def _cut_text(report: "BuildReport") -> str:
+    """Say which documents became several passages: how many, why, and of which length."""
+    rule, few = report.rule, report.documents - report.cut
+    assert rule is not None
+    several = f"{report.cut:,} of {counted(report.documents, 'document')}"
+    reason = {
+        "headings": "had headings or were too long",
+        "sentences": "were longer than the model reads" if rule.tokens else "were long",
+        "words": "were long",
+    }[rule.at]
+    return (
+        f"{several} {reason}; cut into {counted(report.passages - few, 'passage')} of at most "
+        f"{rule.size:,} {'tokens' if rule.tokens else 'words'} (--passages off leaves them whole)."
+    )

@@ -99,7 +99,7 @@ def info(path: IndexPath, output: Output) -> None:
 
     with Index.open(path) as index:
         facts = _facts(index)
-        unfinished = unfinished_text(index)
+        unfinished, rule = unfinished_text(index), index.passages
         rows = [
             (name, _kept_as(spec, facts["channels"][name]), _encoder(spec))
             for name, spec in index.channels.items()
@@ -115,6 +115,8 @@ def info(path: IndexPath, output: Output) -> None:
     ]
     prompts = {name: each["query_prompt"] for name, each in facts["channels"].items()}
     pieces += query_prompt_lines({name: each for name, each in prompts.items() if each})
+    if rule:
+        pieces.append(f"Documents are cut into {rule.describe()}.")
     if facts["fusion"]:
         pieces.append(f"Searches fuse the channels by {facts['fusion']}, chosen by lastword fuse.")
     if unfinished:
@@ -170,9 +172,7 @@ def _facts(index: "Index") -> dict[str, Any]:
         "generation": index.generation,
         "unfinished": index.unfinished.kind if index.unfinished else None,
         "fusion": index.manifest.fusion or None,
-        "passages": {"words": index.passages.words, "overlap": index.passages.overlap}
-        if index.passages
-        else None,
+        "passages": index.passages and index.passages.to_json(),
         "channels": {
             name: {
                 "kind": spec.kind,

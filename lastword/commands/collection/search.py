@@ -194,6 +194,13 @@ def _hit_facts(hit: "Hit") -> dict[str, Any]:
         "channels": {name: place._asdict() for name, place in hit.channels.items()},
         "title": hit.title,
         "text": hit.text,
+        "passage": {
+            "start": hit.passage.start,
+            "end": hit.passage.end,
+            "page": hit.passage.page,
+            "text": hit.passage.text,
+            "matches": hit.passage.matches,
+        },
         "metadata": hit.metadata,
         **({"first": hit.first._asdict()} if hit.first else {}),
     }
@@ -201,16 +208,21 @@ def _hit_facts(hit: "Hit") -> dict[str, Any]:
 
 def _hits_table(hits: "SearchHits") -> "Table":
     """Lay out what one query found, with the rank that each channel gave."""
+    from lastword.hit_passages import show_passage
+
     channels = hits.channels if len(hits.channels) > 1 else ()
     rows = []
     for hit in hits:
         places = (hit.channels.get(name) for name in channels)
         ranks = ["-" if place is None else str(place.rank) for place in places]
         ranks = [str(hit.first.rank), *ranks] if hit.first else ranks
-        text = one_line(hit.document.content)
+        text = one_line(show_passage(hit.document, hit.passage))
         rows.append((str(hit.rank), f"{hit.score:.4f}", *ranks, hit.id, text))
+    marked = hits[0].passage.find_matches
     ranks = [f">{name}" for name in (*(["first"] if hits[0].first else []), *channels)]
-    return table(">#", ">score", *ranks, "id", "text", rows=rows, texts=["text"], spare=ranks)
+    return table(
+        ">#", ">score", *ranks, "id", "text", rows=rows, texts=["text"], spare=ranks, marked=marked
+    )
 
 
 def _search_file(path: Path, asking: QueryOptions, again: RerankOptions, screen: Screen) -> None:

@@ -1,0 +1,172 @@
+"""The passage by which a document was found: where it stands, on which page, and what matches."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+
+from embedder.encoders.bm25 import BM25Encoder
+from embedder.inspect.word_columns import WordColumns
+from embedder.text.words import placed_words
+from embedder.types import Encoder
+from index.documents import Document
+from retrieval.passages.cutting import Span
+from retrieval.retriever import Retriever
+from retrieval.run import SearchResult, best_rows, only_channel
+
+SEEN = 80  # characters of a text that a terminal has room for, about
+_LEADING = 4  # words shown before the first match
+PAGES = "pages"
+"""The key of a document's metadata under which the offsets lie at which its pages begin."""
+
+
+class WordMatcher:
+    """Finds the words of a query in texts, as BM25 compares words.
+
+    Args:
+        query: text.
+        encoders: of the index, whose BM25 is asked; where it has none, that of English.
+    """
+
+    def __init__(self, query: str, encoders: Mapping[str, Encoder]) -> None:
+        own = (each for each in encoders.values() if isinstance(each, BM25Encoder))
+        self._encoder, self._query = next(own, None) or BM25Encoder(), query
+
+    def find(self, text: str) -> list[tuple[int, int]]:
+        """Return (start, end) of each place in a text with words of the query, in order."""
+        placed = list(placed_words(text))
+        words = list(dict.fromkeys(word for word, _ in placed))
+        columns = dict(zip(words, self._columns.of(words), strict=True))
+        found: list[tuple[int, int]] = []
+        for word, at in placed:
+            if columns[word].isdisjoint(self._asked):
+                continue
+            if found and found[-1][1] == at:  # characters of a script without spaces
+                found[-1] = (found[-1][0], at + len(word))
+            else:
+                found.append((at, at + len(word)))
+        return found
+
+    @cached_property
+    def _columns(self) -> WordColumns:
+        return WordColumns(self._encoder)
+
+    @cached_property
+    def _asked(self) -> frozenset[int]:
+        (columns,) = self._encoder.columns([self._query])
+        return frozenset(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class HitPassage:
+    """The part of a document by which it was found; all of its text where it was not cut.
+
+    Attributes:
+        start: its first character in `Document.text`.
+        end: one past its last.
+        page: on which it begins, from 1; None where the document has no "pages" in its metadata.
+        text: what stands there.
+        whole: whether it is all of the text.
+
+    >>> passage = index.search("tea")[0].passage
+    >>> passage.text[:9], passage.start, passage.end, passage.page, passage.matches
+    ('green tea', 0, 38, None, [(6, 9)])
+    """
+
+    start: int
+    end: int
+    page: int | None
+    text: str
+    whole: bool = True
+    _matcher: WordMatcher | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def matches(self) -> list[tuple[int, int]]:
+        """Where words of the query stand in it, as (start, end) in the text of the document.
+
+        >>> index.search("key")[0].passage.matches
+        [(11, 14)]
+        """
+        return [
+            (self.start + first, self.start + end) for first, end in self.find_matches(self.text)
+        ]
+
+    def find_matches(self, text: str) -> list[tuple[int, int]]:
+        """Return where words of the query stand in any text.
+
+        >>> index.search("key")[0].passage.find_matches("a box of keys")
+        [(9, 13)]
+        """
+        return self._matcher.find(text) if self._matcher else []
+
+
+class PassageFinder:
+    """Finds the passages of what one query found.
+
+    Args:
+        retriever: that answered.
+        result: its answer to the query.
+        query_id: of it.
+        query: its text.
+    """
+
+    def __init__(
+        self, retriever: Retriever, result: SearchResult, query_id: str, query: str
+    ) -> None:
+        self._retriever, self._matcher = retriever, WordMatcher(query, retriever.encoders)
+        segments = retriever.index.manifest.segments
+        self._spans: dict[str, Span] = {}
+        if any(segment.passages > segment.documents for segment in segments):
+            self._spans = self._winners(result, query_id, result.run[query_id])
+
+    def find(self, document: Document) -> HitPassage:
+        """Return the passage of a document."""
+        length = len(document.text)
+        start, end = self._spans.get(document.id, (0, length))
+        text, whole = document.text[start:end], end - start == length
+        return HitPassage(start, end, find_page(document, start), text, whole, self._matcher)
+
+    def _winners(
+        self, result: SearchResult, query_id: str, wanted: Collection[str]
+    ) -> dict[str, Span]:
+        """Return for each document the passage to which most of its fused score is due."""
+        index, shares = self._retriever.index, dict[str, defaultdict[Span, float]]()
+        for channel, hits in result.hits.items():
+            parts = self._retriever.fuse(only_channel(channel, result.channels))[query_id]
+            for document, row in best_rows(hits, index.row_ids(channel), wanted).items():
+                part = parts.get(document, 0.0)
+                shares.setdefault(document, defaultdict(float))[index.passage(channel, row)] += part
+        return {
+            document: max(by_span, key=lambda span: (by_span[span], -span[0]))
+            for document, by_span in shares.items()
+        }
+
+
+def show_passage(document: Document, passage: HitPassage) -> str:
+    """Return title and text; of a text that was cut its page, and its passage about the matches.
+
+    Where most matches stand together within SEEN characters, there it begins; "…" is what goes
+    before.
+    """
+    if passage.whole:
+        return document.content
+    first = 0
+    starts = [start - passage.start for start, _ in passage.matches]
+    counts = [bisect_right(starts, start + SEEN) - at for at, start in enumerate(starts)]
+    if starts and starts[-1] >= SEEN and counts[0] < max(counts):
+        best = starts[counts.index(max(counts))]
+        first = best - len(" ".join(passage.text[:best].split(" ")[-_LEADING:]))
+    page = "" if passage.page is None else f"p. {passage.page}: "
+    return page + "… " * (passage.start + first > 0) + passage.text[first:]
+
+
+def find_page(document: Document, place: int) -> int | None:
+    """Return the page of a character, from 1; None where the metadata has no rising offsets."""
+    pages = document.metadata.get(PAGES)
+    if not isinstance(pages, list) or not pages or not all(type(at) is int for at in pages):
+        return None
+    if any(after < before for before, after in pairwise(pages)):
+        return None
+    return max(1, bisect_right(pages, place))
