@@ -26,6 +26,7 @@ from embedder.checkpoints.trust import ModelAccess
 from embedder.files.json_file import write_json
 from lastword import open_retriever
 from tuning.options import TuningOptions
+from tuning.run import scores_file
 
 DATA = Path("../shared/data/retrieval")
 RUNS = Path("runs/tuning")
@@ -75,6 +76,7 @@ def _run(given: argparse.Namespace, row: dict[str, str]) -> None:
     access = ModelAccess(allow_model=str(MINILM) if row["model"] == "minilm" else "")
     data = judged(given.data, row["collection"])
     options = TuningOptions(budget=given.budget)
+    scores_file(index).unlink(missing_ok=True)  # every row pays for all that it scores
     with open_retriever(index, CHANNELS[row["channels"]], access=access) as retriever:
         figures = tune_row(retriever, data, options, folder)
     record: dict[str, Any] = {"name": "tuning", **row, "budget": given.budget, **figures}

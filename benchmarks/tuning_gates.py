@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.statistics.bounds import betting_bound, mcallester_bound
 from eval.statistics.one_sided import one_sided_test
 from eval.statistics.significance import holm, mean_interval, sign_flip_test
-from tuning.search.bounds import betting_bound, mcallester_bound
 from tuning.search.choice import joined_p
 
 ALPHA = 0.05

@@ -10,7 +10,8 @@ from embedder.encoders.llm import LLMEncoder
 from embedder.types import Role
 from tuning.objectives.pooled_objective import SHORT, PooledObjective
 from tuning.objectives.prompt_encoder import fed_tokens
-from tuning.search.budget import Cost
+from tuning.search.budget import Cost, Meter
+from tuning.search.refresh import Refreshes, room_for_finalists
 from tuning.search.split import plan_split
 from tuning.setup import TuningSetup
 
@@ -35,8 +36,11 @@ def estimate_cost(setup: TuningSetup) -> dict[str, Any]:
         searching = sum(sum(costs[: at + 1]) for at in range(searches))
         ending, last = (1 + searches) * sum(costs), searches * whole
     else:
-        searching, last = costs[0], whole
-        ending = (task.rules.finalists + 1) * costs[1] + 2 * costs[2]
+        searching = costs[0]
+        count = task.rules.finalists + 1
+        room = room_for_finalists(task.objective, default, count, Meter(setup.budget))
+        ending, last = count * costs[1] + 2 * costs[2], whole + room.tokens
+    filling = task.objective.filling().tokens if isinstance(task.objective, Refreshes) else 0
     limit = setup.budget.tokens
     trying = task.signal.most() if task.signal else Cost()
     rate, document_rate = _seconds_a_token(setup)
@@ -47,12 +51,13 @@ def estimate_cost(setup: TuningSetup) -> dict[str, Any]:
         "gain_accepted_in_four_of_five_runs": plan.detectable,
         "tokens_of_one_prompt": dict(zip(plan.parts, costs, strict=True)),
         "tokens_of_its_documents": pool,
+        "tokens_of_choosing_them": filling,
         "tokens_at_the_end": ending + last,
         **_trying_facts(trying if task.signal else None),
         "budget": str(setup.budget),
         "prompts_raced_to_the_end": None
         if limit is None
-        else max(0, limit - ending - last - trying.tokens) // max(1, searching + pool),
+        else max(0, limit - filling - ending - last - trying.tokens) // max(1, searching + pool),
         "seconds_of_one_prompt": seconds,
         "seconds_at_the_end": rate * ending + document_rate * last,
         "seconds_of_all_tokens": None

@@ -288,6 +288,7 @@ def _costs(facts: TuningFacts) -> Listing:
         ("tokens of the chat model", f"{outcome.spent.chat_tokens:,}"),
         ("prompts times queries", f"{outcome.spent.evaluations:,}"),
         ("scores known before, free", f"{outcome.hits:,}"),
+        ("of these from an earlier run", f"{outcome.earlier:,}"),
         ("wall time", f"{facts.seconds:,.0f} s"),
         ("prompts proposed", f"{len(outcome.scored):,}"),
         ("races lost early", f"{lost:,}"),

@@ -2,11 +2,14 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from embedder.files.durable import replace_file
+from embedder.files.kept_scores import EarlierScores, read_scores
 from index.storage.lock import only_writer
 from retrieval.retriever import Retriever
 from tuning.objectives.judged_queries import JudgedQueries
@@ -20,7 +23,9 @@ from tuning.search.rounds import ReportRound, SearchState
 from tuning.search.signal import RefusedSignalError
 from tuning.setup import OF_INDEX, TuningSetup, check_request, prepare_tuning
 
-CLOCK, LOCK = "seconds.txt", "lock"
+CLOCK, LOCK, EARLIER = "seconds.txt", "lock", "earlier.scores"
+NOT_EVEN = "the budget does not even pay for the default prompt"
+ASK = "`lastword tune --dry-run` says what is needed"
 CLOCK_EVERY = 1.0  # seconds between two times of writing down how many were spent
 
 
@@ -86,6 +91,7 @@ def run_search(
     """
     clock = folder / CLOCK
     before = read_seconds(clock)
+    earlier, doubt = _begin_with(setup.objective.index.path, folder)
     began = time.monotonic()
 
     def seconds() -> float:
@@ -100,21 +106,68 @@ def run_search(
             replace_file(clock, f"{saved:.1f}".encode())
         report(state)
 
-    with _open_journal(setup, folder) as journal:
+    known = {"earlier": earlier.digest} if earlier.digest else {}
+    heading = {**setup.heading, **known}
+    with _open_journal(setup, folder, heading) as journal:
         try:
-            outcome = tune(setup.task, setup.budget, journal, report_and_save, before)
+            outcome = tune(setup.task, setup.budget, journal, report_and_save, before, earlier)
         except SpentError as error:
             if "scores" not in journal.kinds:
                 _forget(folder)
-            raise ValueError(
-                f"the budget does not even pay for the default prompt: {error}; "
-                "`lastword tune --dry-run` says what is needed"
-            ) from error
+            raise ValueError(f"{NOT_EVEN}: {error}; {ASK}") from error
         except RefusedSignalError:
             _forget(folder)
             raise
+        finally:
+            doubt += _leave(earlier, setup.objective.index.path)
     replace_file(clock, f"{seconds():.1f}".encode())
-    return outcome, seconds()
+    return replace(outcome, remarks=(*outcome.remarks, *doubt)), seconds()
+
+
+def scores_file(index: Path) -> Path:
+    """Return where the scores of an index's tuning runs are kept, beside the index."""
+    return index.with_name(f"{index.name}.scores")
+
+
+def _begin_with(index: Path, folder: Path) -> tuple[EarlierScores, list[str]]:
+    """Return the scores that a run begins with, and what there is to say.
+
+    They are copied into its folder, so that it is taken up with the same ones.
+
+    Raises:
+        ValueError: those of a run that is taken up are damaged.
+    """
+    copy = folder / EARLIER
+    if (folder / JOURNAL).exists():
+        try:
+            return read_scores(copy), []
+        except ValueError as error:
+            raise ValueError(f"{error}; another folder, --out, takes another run") from error
+    try:
+        scores, doubt = read_scores(scores_file(index)), list[str]()
+    except (ValueError, OSError) as error:
+        scores, doubt = EarlierScores(), [f"scores of earlier runs: {error}"]
+    if scores.digest:
+        scores.write(copy)
+    else:
+        copy.unlink(missing_ok=True)
+    return scores, doubt
+
+
+def _leave(scores: EarlierScores, index: Path) -> list[str]:
+    """Add the scores of a run to those beside its index; say why if that cannot be."""
+    if not scores.added:
+        return []
+    place = scores_file(index)
+    try:
+        try:
+            known = read_scores(place)  # another run may have ended meanwhile
+        except ValueError:
+            known = EarlierScores()
+        known.joined(scores.added).write(place)
+    except OSError as error:
+        return [f"scores are not kept for later runs: {error}"]
+    return []
 
 
 def _forget(folder: Path) -> None:
@@ -123,9 +176,9 @@ def _forget(folder: Path) -> None:
     (folder / CLOCK).unlink(missing_ok=True)
 
 
-def _open_journal(setup: TuningSetup, folder: Path) -> Journal:
+def _open_journal(setup: TuningSetup, folder: Path, heading: Mapping[str, Any]) -> Journal:
     try:
-        return Journal(folder / JOURNAL, setup.heading)
+        return Journal(folder / JOURNAL, heading)
     except OtherRunError as error:
         if not error.keys & OF_INDEX:
             raise

@@ -175,9 +175,10 @@ def prepare_tuning(
         quick=None if Role.DOCUMENT in space.roles else objective.quick,
     )
     if Role.DOCUMENT in space.roles:
-        pooled = PooledObjective(objective, pool_documents(objective, space.default, options.seed))
         assert model is not None, encoder  # see `space_of`
-        whole = all_documents(objective, model.options.max_text_tokens)
+        full = model.options.max_text_tokens
+        pool = pool_documents(objective, space.default, options.seed)
+        pooled, whole = PooledObjective(objective, pool, full), all_documents(objective, full)
         task = replace(task, objective=pooled, final=PooledObjective(objective, whole))
     budget = Budget.parse(options.budget)
     heading = _heading(index, data, options, task)

@@ -23,8 +23,13 @@ def describe_environment() -> dict[str, Any]:
         "accelerator": _accelerator(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "versions": {name: number for name in LIBRARIES if (number := _version(name))},
+        "versions": library_versions(),
     }
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of lastword and of the libraries that change what it computes."""
+    return {name: number for name in LIBRARIES if (number := _version(name))}
 
 
 def processor() -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from tuning.search.bounds import betting_bound, mcallester_bound
+from eval.statistics.bounds import betting_bound, mcallester_bound
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 LAWS: dict[str, tuple[Draw, float]] = {

@@ -211,7 +211,7 @@ def test_endings_of_documents_are_read_after_one_reading_of_the_text(tmp_path: P
         pool = pool_documents(inner, encoder.prompt, seed=0)
         alone = PooledObjective(inner, pool)
         together = Scorer(PooledObjective(inner, pool), Journal(None, {}), Meter(Budget()))
-        together.prepare_together(prompts)
+        together.prepare_together(prompts, ids)
         spent = together.meter.spent.tokens
         apart = sum(alone.preparation(prompt)[1].tokens for prompt in prompts)
         assert spent < 0.7 * apart

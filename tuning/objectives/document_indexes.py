@@ -23,6 +23,7 @@ from retrieval.options import BuildOptions, ChannelOptions
 from retrieval.passages.held import held_texts
 from tuning.objectives.index_objective import IndexObjective
 from tuning.objectives.prompt_encoder import PromptEncoder
+from tuning.search.budget import NOTHING, Cost
 
 KEPT = 16  # indexes that lie on disk and are open; rows of all prompts are kept
 
@@ -35,11 +36,13 @@ class PooledDocuments:
         ids: of the documents.
         whole: whether these are all that the index has; else scores rank and are not reported.
         tokens: of a document that are read.
+        filling: what choosing them took.
     """
 
     ids: frozenset[str]
     whole: bool
     tokens: int
+    filling: Cost = NOTHING
 
 
 @dataclass(frozen=True, slots=True)

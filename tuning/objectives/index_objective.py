@@ -10,9 +10,12 @@ from itertools import islice
 import numpy as np
 
 from embedder.encoders.specs import post_rules_of
+from embedder.files.content_hash import content_hash
 from embedder.prompts.prompt import Prompt
 from embedder.types import Encoder
 from eval.fusion.sweep import Setting
+from eval.runs.collection_index import manifest_digest
+from eval.runs.environment import library_versions
 from index.folder import Index
 from retrieval.fusion_choice import AUTO, choose_fusion
 from retrieval.pseudo_queries import needs_query_mean, with_pseudo_queries
@@ -74,6 +77,7 @@ class IndexObjective:
         self.depth = depth
         self.settings = dict(settings or {})
         self._encoders = dict(encoders)
+        self._query_key = lru_cache(maxsize=None)(data.key_of)
         self._swept = SweptScores(self.settings, data, self.fuse)
         dense = [name for name in self.tuned if index.channels[name].kind == "dense"]
         self.dense = dense[0] if dense else None
@@ -106,6 +110,23 @@ class IndexObjective:
     def reading_key(self, prompt: Prompt) -> str:
         """Return what a query is read by: prompts that differ in fusion alone read it alike."""
         return prompt.hash if prompt in self._swept else key_of(prompt)
+
+    def score_key(self, prompt: Prompt, query_id: str) -> str:
+        """Return what stands for a score: prompt and model, index, channels, query, judgements."""
+        facts = [key_of(prompt), self.encoder(prompt).fingerprint, self._facts]
+        return content_hash(facts) + self._query_key(query_id)
+
+    @cached_property
+    def _facts(self) -> str:
+        """A digest of what scores hang on beside prompts and queries."""
+        fingerprints = {
+            name: [encoder.fingerprint, spec.fingerprint, [*spec.pseudo_queries]]
+            for name, encoder in self._encoders.items()
+            for spec in [self.index.channels[name]]
+        }
+        holds = manifest_digest(self.index.manifest)
+        facts = [self.channels, self.tuned, self.depth, holds, self.index.generation]
+        return content_hash([fingerprints, facts, library_versions()])
 
     def cost(self, prompt: Prompt, query_ids: Sequence[str]) -> Cost:
         """Count the tokens of queries in their prompt.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.files.content_hash import content_hash
 from eval.data.qrels import Qrels
 from eval.measures.measures import check_measure, evaluate
 from index.folder import Index
@@ -76,6 +77,11 @@ class JudgedQueries:
                 f"{scores.min():g} to {scores.max():g}"
             )
         return scores
+
+    def key_of(self, query_id: str) -> str:
+        """Return 16 hex digits that stand for a query, its judgements and the measure."""
+        gains = dict(sorted(self.qrels[query_id].items()))
+        return content_hash([query_id, self.queries[query_id], gains, self.measure])
 
     @property
     def relevant(self) -> dict[str, frozenset[str]]:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from embedder.prompts.prompt import Prompt
+from eval.statistics.bounds import betting_bound, mcallester_bound
 from eval.statistics.one_sided import one_sided_test, sums_of_clusters
 from eval.statistics.significance import Interval, Outcomes, mean_interval, outcomes
-from tuning.search.bounds import betting_bound, mcallester_bound
 from tuning.search.split import detectable_gain
 from tuning.search.types import Proposal, Rules, Scored, Scores
 

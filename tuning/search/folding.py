@@ -35,7 +35,7 @@ def tune_in_folds(task: TuningTask, scorer: Scorer, report: ReportRound) -> Tuni
     """
     default, rules = task.first_prompts[0], task.rules
     parts = folds(task.relevant, rules.seed, task.texts)
-    judge = Scorer(task.final, scorer.journal, scorer.meter) if task.final else scorer
+    judge = scorer.judging(task.final) if task.final else scorer
     ids = [query for part in parts for query in part]
     base = judge.scores(default.prompt, ids)
     searcher = scorer.for_search(task.quick, default.prompt)
@@ -175,6 +175,8 @@ def outcome_of(
         queries=queries,
         spent=state.meter.spent,
         hits=state.scorer.hits,
+        earlier=state.scorer.earlier.given,
+        refresh=state.refresh,
         decision=decision,
         remarks=tuple(dict.fromkeys(state.remarks)),
         sensitivity=measure_sensitivity(state.scored, state.ids[: state.rules.block], default),

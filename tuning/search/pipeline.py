@@ -3,13 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
+from embedder.files.kept_scores import EarlierScores
 from embedder.prompts.prompt import Prompt
 from tuning.search.budget import Budget, Cost, Meter
 from tuning.search.choice import PromptGain, Sample, decide, finalists, measure_gain, select
 from tuning.search.folding import SEARCH_TIME, longest, outcome_of, tune_in_folds
 from tuning.search.journal import Journal
+from tuning.search.refresh import (
+    NOT_PAID,
+    Refresh,
+    Refreshes,
+    rank_agreement,
+    refresh,
+    room_for_finalists,
+)
 from tuning.search.result import CHANGE, KEEP, TuningOutcome
-from tuning.search.rounds import ReportRound, search
+from tuning.search.rounds import ReportRound, SearchState, search
 from tuning.search.scorer import Scorer
 from tuning.search.signal import Signal
 from tuning.search.space import key_of
@@ -46,6 +55,7 @@ class Sealed:
         if self.openings:
             raise ValueError("CONFIRM was read once, and is read only once")
         self.openings += 1
+        self._scorer.sealed = frozenset()
         base = self._scorer.scores(default, self._ids)
         scores = self._scorer.scores(candidate.prompt, self._ids)
         return measure_gain(candidate, self._ids, (scores, base), task.rules, self._units)
@@ -57,6 +67,7 @@ def tune(
     journal: Journal,
     report: ReportRound = lambda state: None,
     seconds: float = 0.0,
+    earlier: EarlierScores | None = None,
 ) -> TuningOutcome:
     """Run a search to its verdict.
 
@@ -66,15 +77,19 @@ def tune(
         journal: new, or of the same task and budget: then the run is taken up.
         report: called with the state after every block of queries that is scored.
         seconds: wall time of earlier sittings.
+        earlier: scores of earlier runs, which cost nothing; takes those of this one. A run that
+            is taken up must have begun with the same.
 
     Raises:
         SpentError: the budget does not even score the default.
         ValueError: there are too few queries; nothing was done.
     """
     plan = plan_split(task.relevant, task.rules.seed, task.rules.alpha, task.texts)
-    scorer = Scorer(task.objective, journal, Meter(budget, before=seconds))
+    scorer = Scorer(task.objective, journal, Meter(budget, before=seconds), earlier)
     if task.signal is not None:
         task.signal.check(scorer.once, scorer.meter)
+    if isinstance(task.objective, Refreshes):
+        scorer.once("pool", "documents", task.objective.filling(), lambda: None)
     if plan.folded:
         outcome = tune_in_folds(task, scorer, report)
     else:
@@ -112,14 +127,16 @@ def _in_parts(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOu
         unit_numbers(task.relevant, part, task.texts) for part in (parts.select, parts.confirm)
     )
     default, rules = task.first_prompts[0].prompt, task.rules
-    judge = Scorer(task.final, scorer.journal, scorer.meter) if task.final else scorer
+    scorer.sealed = frozenset(parts.confirm)
+    judge = scorer.judging(task.final) if task.final else scorer
     sealed = Sealed(parts.confirm, judge, confirm_units)
     # What the end takes; longer prompts than any first prompt may leave finalists out.
     wordy = longest(task, scorer)
     ending = [*sealed.cost([wordy, default])]
     judging = scorer if task.quick else task.objective  # what SEARCH has not prepared counts too
     ending += [judging.cost(wordy, parts.select)] * (rules.finalists + 1)
-    scorer.meter.reserved = sum(ending, Cost())
+    room = room_for_finalists(task.objective, wordy, rules.finalists + 1, scorer.meter)
+    scorer.meter.reserved = sum(ending, room)
     scorer.meter.until = scorer.meter.moment(SEARCH_TIME)
     state = search(task, parts.search, scorer.for_search(task.quick, default), report)
     scorer.meter.reserved, scorer.meter.until = Cost(), None
@@ -130,8 +147,10 @@ def _in_parts(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOu
         reason = f"nothing was better on SEARCH; {state.ended}"
         return outcome_of(reason, default, state, ([], None), queries)
     sample = Sample(parts.select, tuple(select_units))
+    prompts = [default, *(each.prompt for each in chosen)]
+    ranking = _ranking(state, scorer, prompts, parts.select, sealed)
     gains, candidate = select(
-        chosen, sample, lambda prompt: scorer.scores(prompt, parts.select), default, rules
+        chosen, sample, lambda prompt: ranking.scores(prompt, parts.select), default, rules
     )
     if candidate is None:
         reason = f"no finalist was better on SELECT; {state.ended}"
@@ -145,6 +164,28 @@ def _in_parts(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOu
         reason = f"what SELECT chose was not surely better: {reason}"
     prompt = candidate.prompt if decision.accepted else default
     return outcome_of(reason, prompt, state, (gains, confirmed), queries, decision)
+
+
+def _ranking(
+    state: SearchState,
+    scorer: Scorer,
+    prompts: Sequence[Prompt],
+    select_ids: Sequence[str],
+    sealed: Sealed,
+) -> Scorer:
+    """Return what ranks finalists on SELECT: with what they find themselves, where it is paid."""
+    objective = scorer.objective
+    if not isinstance(objective, Refreshes) or objective.full_cost(prompts[0]) == Cost():
+        return scorer
+    last = sealed.cost(prompts)
+    kept = last[0] + max(last[1:], key=lambda cost: cost.tokens)
+    found = refresh(scorer, prompts, select_ids, kept)
+    if found is None:
+        state.remarks.append(NOT_PAID)
+        return scorer
+    tau = rank_agreement((scorer, found[0]), prompts, select_ids)
+    state.refresh = Refresh(found[1], len(prompts), tau)
+    return found[0]
 
 
 def _affordable(

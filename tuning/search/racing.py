@@ -54,7 +54,7 @@ def race(
     everything = [query for block in blocks for query in block]
     seen: list[str] = []
     spent = False
-    scorer.prepare_together([proposal.prompt for proposal in candidates])
+    scorer.prepare_together([proposal.prompt for proposal in candidates], everything)
     blocks = _fit_first_block(scorer, runners, blocks, everything)
     for number, block in enumerate(blocks):
         seen += block

@@ -9,13 +9,14 @@ from embedder.prompts.files import format_prompt
 from embedder.prompts.prompt import Prompt
 from embedder.text.layout import align_columns, cut_line
 from embedder.text.printable import printable
-from eval.statistics.significance import Interval
 from tuning.search.budget import Cost
 from tuning.search.choice import Judgement, PromptGain
+from tuning.search.refresh import Refresh
 from tuning.search.sensitivity import Sensitivity
 from tuning.search.split import SplitPlan
 from tuning.search.types import Proposal, Scored
 from tuning.search.wording import (
+    BestWording,
     cautions,
     describe_change,
     describe_detectable,
@@ -27,34 +28,6 @@ from tuning.search.wording import (
 KEEP, CHANGE = "keep the default", "take the new prompt"
 _BEST = 10  # prompts of a table
 _WORDING = 80  # characters of a prompt in a text
-
-
-@dataclass(frozen=True, slots=True)
-class BestWording:
-    """The best of what differs from the default in words, whatever was taken.
-
-    Attributes:
-        proposal: the wording.
-        part: which queries the means are of: SELECT, or SEARCH where it was tested on no others.
-        default: mean of the default.
-        mean: of the wording.
-        interval: of the difference at 95 %; None on SEARCH, which it was chosen by.
-        instead: what was tested in its place; "" for nothing.
-    """
-
-    proposal: Proposal
-    part: str
-    default: float
-    mean: float
-    interval: Interval | None = None
-    instead: str = ""
-
-    def __str__(self) -> str:
-        gain = f"{self.mean - self.default:+.4f} on {self.part}"
-        if self.interval:
-            return f"{gain} (95 %: {self.interval.low:+.4f}..{self.interval.high:+.4f})"
-        others = f": {self.instead}" if self.instead else ""
-        return f"{gain}, by which it was chosen, and not tested{others}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +53,8 @@ class TuningOutcome:
         query_tokens: mean tokens of a query by the name of its prompt, "default" and "chosen";
             empty where tokens are not what an objective costs.
         signal: what stood in for judgements, and how it was tried; "" where there were some.
+        earlier: scores of earlier runs, which cost nothing.
+        refresh: how finalists were ranked where a search reads some documents only.
 
     >>> words = ["tea", "key", "sea", "bee", "oak", "rye"]
     >>> index = lw.build("words.index", words, encoder)
@@ -104,6 +79,8 @@ class TuningOutcome:
     sensitivity: Sensitivity | None = None
     query_tokens: Mapping[str, float] = field(default_factory=dict)
     signal: str = ""
+    earlier: int = 0
+    refresh: Refresh | None = None
 
     def __str__(self) -> str:
         best = self.best_prompts()
@@ -224,11 +201,15 @@ class TuningOutcome:
         if any(self.query_tokens.values()):
             texts = (f"{tokens:.1f} ({name})" for name, tokens in self.query_tokens.items())
             yield "tokens of a query", ", ".join(texts)
+        if self.refresh:
+            yield "finalists", str(self.refresh)
         for remark in self.remarks:
             yield "left out", remark
         for caution in cautions(tested) if tested else ():
             yield "mind", caution
         yield "spent", str(self.spent)
+        if self.earlier:
+            yield "free", f"{self.earlier:,} scores from an earlier run"
 
     def tested_prompts(self) -> list[tuple[str, ...]]:
         """Return the rows of a table of tests, the headings first; none without tests."""
@@ -276,6 +257,8 @@ class TuningOutcome:
             "queries": self.queries,
             "spent": asdict(self.spent),
             "cache_hits": self.hits,
+            "scores_from_earlier_runs": self.earlier,
+            "refresh": asdict(self.refresh) if self.refresh else None,
         }
 
     def _detectable(self) -> float | None:

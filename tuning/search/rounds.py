@@ -12,6 +12,7 @@ from embedder.prompts.files import format_prompt
 from embedder.prompts.prompt import Prompt
 from tuning.search.budget import Meter, SpentError
 from tuning.search.racing import BUDGET_ENDED, TIME_OVER, race
+from tuning.search.refresh import Refresh
 from tuning.search.scorer import Scorer
 from tuning.search.space import key_of
 from tuning.search.types import (
@@ -45,6 +46,7 @@ class SearchState:
         making: name of the proposer at work.
         ended: why it ended.
         remarks: what could not be tried, and why.
+        refresh: how finalists were ranked, where the objective has some of the documents only.
     """
 
     task: TuningTask
@@ -54,6 +56,7 @@ class SearchState:
     making: str = FIRST_PROMPTS
     ended: str = ""
     remarks: list[str] = field(default_factory=list)
+    refresh: Refresh | None = None
 
     @property
     def rules(self) -> Rules:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from embedder.files.kept_scores import EarlierScores
 from embedder.prompts.prompt import Prompt
 from tuning.search.budget import NOTHING, Cost, Meter
 from tuning.search.journal import DamagedJournalError, Journal, Settled
@@ -18,6 +19,7 @@ from tuning.search.types import (
     Prepares,
     PreparesTogether,
     ReadsAlike,
+    Repeatable,
     Scores,
     Settles,
 )
@@ -31,11 +33,20 @@ class Scorer:
 
     Attributes:
         hits: scores that were known already.
+        sealed: queries whose scores of earlier runs are not given: CONFIRM, until it is opened.
         after_scores: called after every piece of new scores, e.g. to show how far a search is.
     """
 
-    def __init__(self, objective: Objective, journal: Journal, meter: Meter) -> None:
+    def __init__(
+        self,
+        objective: Objective,
+        journal: Journal,
+        meter: Meter,
+        earlier: EarlierScores | None = None,
+    ) -> None:
         self.objective, self.journal, self.meter = objective, journal, meter
+        self.earlier = earlier or EarlierScores()
+        self.sealed: frozenset[str] = frozenset()
         self.hits = 0
         self.after_scores: Callable[[], None] = lambda: None
         self._scores: dict[str, dict[str, float]] = {}
@@ -50,19 +61,39 @@ class Scorer:
             SpentError: they do not fit into the budget.
             ValueError: the prompt cannot be used.
         """
-        known = self._scores.setdefault(key_of(prompt), {})
-        missing = [query for query in query_ids if query not in known]
+        missing = self._missing(prompt, query_ids)
+        known = self._scores[key_of(prompt)]
         self.hits += len(query_ids) - len(missing)
         if missing:
-            self._prepare(prompt)
+            self.prepare(prompt)
             key = [key_of(prompt), _digest(missing)]
             work = lambda: self._scored(prompt, missing)  # noqa: E731
             values = self.once("scores", key, self._scoring(prompt, missing), work)
             values = _checked(values, len(missing))
             known.update(zip(missing, values, strict=True))
+            self._keep(prompt, missing)
             self._read[self._reading_key(prompt)].update(missing)
             self.after_scores()
         return np.array([known[query] for query in query_ids], dtype=np.float64)
+
+    def _missing(self, prompt: Prompt, query_ids: Sequence[str]) -> list[str]:
+        """Return the queries without a score, after what earlier runs know was taken in."""
+        known = self._scores.setdefault(key_of(prompt), {})
+        missing = [query for query in query_ids if query not in known]
+        if isinstance(self.objective, Repeatable):
+            for query in missing:
+                if query not in self.sealed:
+                    score = self.earlier.take(self.objective.score_key(prompt, query))
+                    if score is not None:
+                        known[query] = score
+        return [query for query in missing if query not in known]
+
+    def _keep(self, prompt: Prompt, query_ids: Sequence[str]) -> None:
+        """Keep new scores for later runs."""
+        if isinstance(self.objective, Repeatable):
+            known = self._scores[key_of(prompt)]
+            for query in query_ids:
+                self.earlier.add(self.objective.score_key(prompt, query), known[query])
 
     def _scored(self, prompt: Prompt, query_ids: Sequence[str]) -> list[float] | Settled:
         values: list[float] = self.objective([prompt], query_ids)[0].tolist()
@@ -87,6 +118,7 @@ class Scorer:
             return []
         key = key_of(prompt), _digest(worst)
         if key not in self._failures:
+            self.prepare(prompt)  # its scores may be of an earlier run
             work = lambda: [asdict(each) for each in self.objective.failures(prompt, worst)]  # noqa: E731
             records = self.once("failures", [*key], self.objective.cost(prompt, worst), work)
             self._failures[key] = [Failure(**record) for record in records]
@@ -94,11 +126,10 @@ class Scorer:
 
     def cost(self, prompt: Prompt, query_ids: Sequence[str]) -> Cost:
         """Return the cost of the scores that are not known yet."""
-        known = self._scores.get(key_of(prompt), {})
-        missing = [query for query in query_ids if query not in known]
+        missing = self._missing(prompt, query_ids)
         if not missing:
             return NOTHING
-        return self._scoring(prompt, missing) + self._preparing(prompt)[1]
+        return self._scoring(prompt, missing) + self.preparing(prompt)[1]
 
     def joint_cost(self, prompts: Sequence[Prompt], query_ids: Sequence[str]) -> Cost:
         """Return the cost of the scores of several prompts; what they share is counted once."""
@@ -118,21 +149,22 @@ class Scorer:
             return self.objective.reading_key(prompt)
         return key_of(prompt)
 
-    def _preparing(self, prompt: Prompt) -> tuple[str, Cost]:
+    def preparing(self, prompt: Prompt) -> tuple[str, Cost]:
         """Return the key of the documents that a prompt needs encoded, and what is still to pay."""
         if not isinstance(self.objective, Prepares):
             return "", NOTHING
         key, cost = self.objective.preparation(prompt)
         return key, NOTHING if key in self._prepared else cost
 
-    def _prepare(self, prompt: Prompt) -> None:
-        key, cost = self._preparing(prompt)
+    def prepare(self, prompt: Prompt) -> None:
+        """Charge what a prompt needs encoded before it is scored, once."""
+        key, cost = self.preparing(prompt)
         if key and key not in self._prepared:
             self.once("documents", key_of(prompt), cost, lambda: None)
             self._prepared.add(key)
 
-    def prepare_together(self, prompts: Sequence[Prompt]) -> None:
-        """Charge what prompts need encoded before they are scored, where that is less together.
+    def prepare_together(self, prompts: Sequence[Prompt], query_ids: Sequence[str]) -> None:
+        """Charge what prompts need encoded to be scored on queries, where it is less together.
 
         If not all of it fits, each prompt is left to pay for itself.
         """
@@ -142,7 +174,9 @@ class Scorer:
         usable = [
             prompt
             for prompt in prompts
-            if self.is_usable(prompt) and self._preparing(prompt)[1] != NOTHING
+            if self.is_usable(prompt)
+            and self.preparing(prompt)[1] != NOTHING
+            and self._missing(prompt, query_ids)
         ]
         keys, cost = objective.joint_preparation(usable)
         if len(keys) > 1 and self.meter.fits(cost):
@@ -154,7 +188,7 @@ class Scorer:
         """Tell whether the model can be read with a prompt; scoring says why it cannot."""
         try:
             self.objective.cost(prompt, ())
-            self._preparing(prompt)
+            self.preparing(prompt)
         except ValueError:
             return False
         return True
@@ -172,8 +206,8 @@ class Scorer:
         """
         if quick is None:
             return self
-        other = Scorer(quick, self.journal, self.meter)
-        if not self._preparing(default)[0]:
+        other = self.judging(quick)
+        if not self.preparing(default)[0]:
             key, read = key_of(default), self._reading_key(default)
             other._scores[key] = self._scores.setdefault(key, {})
             other._read[read] = self._read[read]
@@ -183,6 +217,12 @@ class Scorer:
         """Return the scores of these queries that are known; others, of a fold, are not told."""
         scores = self._scores.get(key_of(prompt), {})
         return {query: scores[query] for query in query_ids if query in scores}
+
+    def judging(self, objective: Objective) -> "Scorer":
+        """Return what scores by another objective, at the cost of the same budget."""
+        other = Scorer(objective, self.journal, self.meter, self.earlier)
+        other.sealed = self.sealed
+        return other
 
     def once(self, kind: str, key: Any, cost: Cost, work: Any) -> Any:  # noqa: ANN401
         """Charge work and do it once."""

@@ -165,6 +165,15 @@ class Settles(Protocol):
         ...
 
 
+@runtime_checkable
+class Repeatable(Protocol):
+    """An objective whose scores other runs may use, as long as all is what they hang on."""
+
+    def score_key(self, prompt: Prompt, query_id: str) -> str:
+        """Return 32 hex digits that stand for a score and all that it hangs on."""
+        ...
+
+
 Once = Callable[[str, Any, Cost, Callable[[], Any]], Any]
 """Charges work and does it once, however often a run is taken up (see `Journal.once`)."""
 

@@ -1,9 +1,10 @@
 """Say in words what a search changed, and what its figures do not show."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from embedder.prompts.prompt import Prompt
+from eval.statistics.significance import Interval
 from tuning.search.choice import PromptGain
 from tuning.search.split import POWER, SplitPlan
 from tuning.search.types import Proposal
@@ -11,6 +12,34 @@ from tuning.search.types import Proposal
 FEW_UNITS = 20  # below these the test errs more often than it says where differences are skewed
 AS_DEFAULT = "(as the default)"
 RARE = 10  # queries that differ; of fewer, an interval knows too little
+
+
+@dataclass(frozen=True, slots=True)
+class BestWording:
+    """The best of what differs from the default in words, whatever was taken.
+
+    Attributes:
+        proposal: the wording.
+        part: which queries the means are of: SELECT, or SEARCH where it was tested on no others.
+        default: mean of the default.
+        mean: of the wording.
+        interval: of the difference at 95 %; None on SEARCH, which it was chosen by.
+        instead: what was tested in its place; "" for nothing.
+    """
+
+    proposal: Proposal
+    part: str
+    default: float
+    mean: float
+    interval: Interval | None = None
+    instead: str = ""
+
+    def __str__(self) -> str:
+        gain = f"{self.mean - self.default:+.4f} on {self.part}"
+        if self.interval:
+            return f"{gain} (95 %: {self.interval.low:+.4f}..{self.interval.high:+.4f})"
+        others = f": {self.instead}" if self.instead else ""
+        return f"{gain}, by which it was chosen, and not tested{others}"
 
 
 def wording_of(prompt: Prompt, default: Prompt) -> str:

@@ -22,7 +22,7 @@ from tuning.choose_proposers import NAMES
 from tuning.objectives.pooled_objective import PooledObjective, all_documents
 from tuning.options import TuningOptions
 from tuning.outcome import apply_prompt
-from tuning.run import read_seconds, tune_index
+from tuning.run import read_seconds, scores_file, tune_index
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +53,24 @@ def test_a_run_leaves_prompt_report_and_journal(
 def test_python_tunes_as_the_command_does(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The journals of both are the same, byte for byte."""
+    """The journals of both are the same, byte for byte; a third run is given their scores."""
     command = tune_command(
-        place, "--budget", "20k-tokens", "--out", str(tmp_path / "command"), "--json"
+        place, "--budget", "8k-tokens", "--out", str(tmp_path / "command"), "--json"
     )
+    scores = scores_file(place / "some.index")
+    scores.unlink(missing_ok=True)
     assert main(command) == 0
+    scores.write_bytes(scores.read_bytes()[:-9])  # then they are not trusted
     with Index.open(place / "some.index") as index:
         inner = objective(index, place)
-        retriever = Retriever(index, inner._encoders)
-        outcome = tune_index(
-            retriever, inner.data, TuningOptions("20k-tokens"), tmp_path / "python"
-        )
+        retriever, options = Retriever(index, inner._encoders), TuningOptions("8k-tokens")
+        outcome = tune_index(retriever, inner.data, options, tmp_path / "python")
+        third = [tune_index(retriever, inner.data, options, tmp_path / "3") for _ in range(2)]
     assert outcome.to_json()["spent"] == json.loads(capsys.readouterr().out)["spent"]
+    assert outcome.earlier == 0 and "does not hold the scores" in outcome.remarks[-1]
+    assert third[0].to_json() == third[1].to_json() and third[0].earlier > 50
+    assert third[0].scored[0].scores == outcome.scored[0].scores
+    assert "scores" not in " ".join(third[0].remarks)
     journals = [(tmp_path / name / "journal.jsonl").read_bytes() for name in ("command", "python")]
     assert journals[0] == journals[1]
 

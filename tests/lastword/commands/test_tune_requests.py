@@ -49,8 +49,10 @@ def test_a_dry_run_counts_the_documents_that_prompts_read(
     assert estimate["tokens_of_its_documents"] == estimate["tokens_of_all_documents"] == whole
     search, select, confirm = estimate["tokens_of_one_prompt"].values()
     ending = 5 * select + 2 * confirm + whole
+    assert estimate["tokens_of_choosing_them"] == search + select + confirm
     assert estimate["tokens_at_the_end"] == ending
-    assert estimate["prompts_raced_to_the_end"] == (2_000_000 - ending) // (search + whole)
+    left = 2_000_000 - ending - (search + select + confirm)
+    assert estimate["prompts_raced_to_the_end"] == left // (search + whole)
     assert main(tune_command(place, *more, "--out", str(tmp_path / "run"))) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert f"tokens of its documents {whole:,}" in shown and "time of one prompt" in shown
