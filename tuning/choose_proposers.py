@@ -97,12 +97,13 @@ class ProposerMaterial:
         return GradientModel(self.language_model, IndexRows(self.index, self.data))
 
     @property
-    def has_gradients(self) -> bool:
-        """Whether gradients can be had, for queries alone."""
+    def lacks_gradients(self) -> str:
+        """Why no gradients can be had, for queries alone; "" where they can."""
         try:
-            return self.space.roles == (Role.QUERY,) and self.gradients is not None
-        except ValueError:
-            return False
+            assert self.gradients is not None
+        except ValueError as error:
+            return " ".join(str(error).split())
+        return ""
 
 
 def read_names(text: str) -> list[str]:
@@ -132,16 +133,21 @@ def choose_proposers(
     Raises:
         ValueError: an unknown name, or one that cannot be used here.
     """
-    names = read_names(proposer)
+    names, untried = read_names(proposer), tuple[str, ...]()
     if names == [AUTO]:
         names = ["evolve"]
         names += ["llm"] if chat_model else []
         names += ["prune"] if material.space.roles else []
-        names += ["grad", "soft"] if material.has_gradients else []
+        if material.space.roles == (Role.QUERY,):
+            lacking = material.lacks_gradients
+            names += [] if lacking else ["grad", "soft"]
+            untried = (f"grad and soft: {lacking}",) if lacking else ()
     if names != ["evolve"] and not material.space.roles:
         raise ValueError("only evolve tunes rules of reading alone: proposer evolve")
     makers: dict[str, MakeProposer] = {
-        "baselines": partial(Baselines, source=material.query_rows, folder=material.folder)
+        "baselines": partial(
+            Baselines, source=material.query_rows, folder=material.folder, untried=untried
+        )
     }
     return makers | {name: _maker(name, material, chat_model) for name in names}
 

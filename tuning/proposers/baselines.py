@@ -79,6 +79,7 @@ class Baselines:
         folder: where files of vectors go.
         name: "baselines".
         remarks: what was not proposed, and why.
+        untried: what else is not proposed in this search, and why, for the remarks.
     """
 
     context: ProposerContext
@@ -86,6 +87,7 @@ class Baselines:
     folder: Path
     name: str = "baselines"
     remarks: list[str] = field(default_factory=list)
+    untried: tuple[str, ...] = ()
     _done: bool = False
 
     def ask(self, n: int) -> list[Proposal]:
@@ -93,6 +95,7 @@ class Baselines:
         if self._done:
             return []
         self._done = True
+        self.remarks += self.untried
         if self.source is None:
             self.remarks.append(f"{SKIPPED} no dense rows are searched")
             return []

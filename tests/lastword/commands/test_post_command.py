@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from embedder.checkpoints.bundled import BUNDLED_MODEL
 from embedder.encoders.llm import LLMEncoder
 from index.manifest_file import read_manifest, write_manifest
 from lastword.main import main
-from tuning.choose_proposers import ProposerMaterial
+from tuning.choose_proposers import ProposerMaterial, choose_proposers
 from tuning.first_prompts import space_of
 from tuning.objectives.judged_queries import JudgedQueries
 
@@ -93,6 +94,12 @@ def test_gradients_do_not_go_through_it(prompt: Path, source: Path) -> None:
         material = ProposerMaterial(held, encoder, data, space, source.parent)
         with pytest.raises(ValueError, match="post-processes its dense rows"):
             _ = material.gradients
+        makers = choose_proposers(material, "auto", "")
+        assert not {"grad", "soft"} & makers.keys()
+        baselines = makers["baselines"]
+        assert isinstance(baselines, partial)
+        (untried,) = baselines.keywords["untried"]
+        assert untried.startswith("grad and soft: ") and "do not go" in untried
 
 
 def test_tuning_says_what_an_older_index_lacks(
