@@ -12,6 +12,7 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
@@ -33,6 +34,8 @@ from retrieval.sources.zipped import open_zip, read_member
 DEEPEST = 3  # archives within each other
 _PART = 1 << 20
 _IN_MEMORY = 1 << 24  # bytes of an unpacked file that stay in memory
+_SLICE = 1 << 10  # packed bytes of .zst that are unpacked at once: to 32,000 times as many at most
+_WINDOW = 1 << 27  # bytes of memory that a .zst file may ask for
 _DAMAGED = (EOFError, OSError, lzma.LZMAError, zlib.error, tarfile.TarError)
 
 
@@ -43,7 +46,7 @@ def read_zip(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:
         UnreadableError: it is no zip file, or lies too deep in others.
     """
     _check_depth(blob)
-    wanted = _Wanted(options)
+    wanted = _Wanted(blob.id, options)
     with open_zip(blob) as archive:
         for info in sorted(archive.infolist(), key=lambda info: info.filename):
             blob.budget.spend(0, members=1)
@@ -72,7 +75,7 @@ def read_tar(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:
         UnreadableError: it is no tar file, is damaged, or lies too deep in others.
     """
     _check_depth(blob)
-    wanted = _Wanted(options)
+    wanted = _Wanted(blob.id, options)
     try:
         with tarfile.open(fileobj=blob.stream, mode="r:") as archive:
             while (member := archive.next()) is not None:
@@ -136,7 +139,8 @@ def read_packed(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:
 class _Wanted:
     """Which members are read, as files of a folder are."""
 
-    def __init__(self, options: SourceOptions) -> None:
+    def __init__(self, archive: str, options: SourceOptions) -> None:
+        self._archive = archive
         self._hidden = options.hidden
         self._patterns = Patterns(options)
 
@@ -156,10 +160,9 @@ class _Wanted:
             return "hidden"
         if not self._hidden and any(part.startswith(".") for part in parts):
             return "hidden"
-        folders = ["/".join(parts[:end]) for end in range(1, len(parts))]
-        if any(self._patterns.leave_out(folder, folder=True) for folder in folders):
-            return "patterns"
-        return "patterns" if self._patterns.leave_out("/".join(parts)) else None
+        inside = "/".join((self._archive, *parts))
+        wanted = not self._patterns.leave_out_file(inside)
+        return None if wanted else "patterns"
 
 
 def _legal(name: str) -> bool:
@@ -181,34 +184,46 @@ def _check_depth(blob: Blob) -> None:
         raise UnreadableError(f"it is an archive within more than {DEEPEST} others")
 
 
-def _open_zst(stream: BinaryIO) -> Any:  # noqa: ANN401  (a file)
+def _open_zst(stream: BinaryIO) -> Any:  # noqa: ANN401  (a context)
     try:
-        from zstandard import ZstdDecompressor, ZstdError
+        import zstandard
     except ImportError as error:
         raise UnreadableError(".zst needs a package: pip install zstandard") from error
+    return nullcontext(_ZstFrames(stream, zstandard))
 
-    class Frames:
-        """The frames of a file, one behind another, with errors as of a file."""
 
-        def __init__(self) -> None:
-            window = 1 << 27  # bytes of memory that a file may ask for
-            self._inner = ZstdDecompressor(max_window_size=window).stream_reader(
-                stream, read_across_frames=True, closefd=False
-            )
+class _ZstFrames:
+    """The frames of a .zst file, one behind another, with errors as of a file."""
 
-        def __enter__(self) -> "Frames":
-            return self
+    def __init__(self, stream: BinaryIO, zstandard: Any) -> None:  # noqa: ANN401  (a module)
+        self._stream = stream
+        self._library = zstandard
+        self._frame: Any = None
+        self._left = b""
 
-        def __exit__(self, *_: object) -> None:
-            """Leave the packed file open."""
+    def read(self, size: int) -> bytes:
+        """Return the next bytes, perhaps more or fewer than asked for; none at the end.
 
-        def read(self, size: int) -> bytes:
+        Raises:
+            OSError: the file is damaged, or ends within a frame.
+        """
+        while True:
+            packed = self._left or self._stream.read(_SLICE)
+            if not packed:
+                if self._frame is not None and not self._frame.eof:
+                    raise OSError("it ends within a frame")
+                return b""
+            if self._frame is None or self._frame.eof:
+                self._frame = self._library.ZstdDecompressor(
+                    max_window_size=_WINDOW
+                ).decompressobj()
             try:
-                return self._inner.read(size)
-            except ZstdError as error:
+                part: bytes = self._frame.decompress(packed)
+            except self._library.ZstdError as error:
                 raise OSError(str(error)) from error
-
-    return Frames()
+            self._left = self._frame.unused_data if self._frame.eof else b""
+            if part:
+                return part
 
 
 _UNPACK: Mapping[str, Callable[[BinaryIO], Any]] = {

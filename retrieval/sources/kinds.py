@@ -1,5 +1,6 @@
 """What kind a file is of: by how it begins, then by its suffix, then by whether it is text."""
 
+import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
@@ -85,6 +86,8 @@ _BINARY_SUFFIXES = tuple(
     ".npz .pt .pth .onnx .safetensors .gguf .dat .db .sqlite .doc .xls .ppt .odt .7z .rar".split()
 )
 PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".tgz", ".tbz2", ".txz")
+_OBJECT = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{[ \t]*"[^"\n]+"[ \t]*:')
+_MAILBOX = re.compile(rb"From [^\n]*\n(?:>?[A-Za-z-]+:|[ \t])[^\n]*\n")
 _TAR_AT = 257  # where a tar file has its mark
 _ENTRIES = {b"word/": "docx", b"xl/": "a workbook of Excel", b"ppt/": "slides of PowerPoint"}
 
@@ -107,6 +110,10 @@ def kind_of(name: str, head: bytes) -> str:
         return "tar"
     if suffix in _SUFFIXES:
         return _SUFFIXES[suffix]
+    if not suffix and _OBJECT.match(head):  # as standard input often is
+        return "jsonl"
+    if not suffix and _MAILBOX.match(head):  # as mail programs call them
+        return "mbox"
     if suffix not in _TEXTS and not _is_text(head, suffix not in _BINARY_SUFFIXES):
         return "a file that is no text"
     return "html" if _looks_like_html(head) else "text"
@@ -127,6 +134,11 @@ def is_plain(name: str) -> bool:
     """Tell by its name alone whether a file is cheap to read, as far as its name says so."""
     suffix = _suffix(name)
     return suffix not in PACKED_SUFFIXES and _SUFFIXES.get(suffix, "text") in PLAIN
+
+
+def is_archive(name: str) -> bool:
+    """Tell by its name whether a file holds files."""
+    return without_packing(name).lower().endswith((".zip", ".tar"))
 
 
 def has_known_suffix(name: str) -> bool:

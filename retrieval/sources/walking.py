@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retrieval.sources.items import SkipKind, Skipped
+from retrieval.sources.kinds import is_archive
 from retrieval.sources.options import SourceOptions
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Walk:
                         (links if path.is_symlink() else folders).append(path)
                 elif not path.is_file():
                     self._skip(path, "ignored" if path.exists() else "broken")
-                elif wanted.leave_out(self._name(path)):
+                elif wanted.leave_out_file(self._name(path)):
                     self._skip(path, "patterns")
                 else:
                     self.files.append(path)
@@ -131,10 +132,19 @@ class Patterns:
         self._exclude = _spec("exclude", options.exclude)
 
     def leave_out(self, name: str, folder: bool = False) -> bool:
-        """Tell whether a file, by its path below the source, or a folder is not wanted."""
+        """Tell whether a file, by its path below the source, or a folder is not wanted.
+
+        A pattern that matches a folder, or an archive, matches all that is in it.
+        """
         if self._exclude and self._exclude.match_file(f"{name}/" if folder else name):
             return True
         return bool(self._include and not folder and not self._include.match_file(name))
+
+    def leave_out_file(self, name: str) -> bool:
+        """Tell whether a file is not wanted; of an archive, its members are asked for."""
+        if is_archive(name) and not (self._exclude and self._exclude.match_file(name)):
+            return False
+        return self.leave_out(name)
 
 
 REASONS: dict[SkipKind, str] = {

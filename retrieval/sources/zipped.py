@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 from retrieval.sources.items import Blob, UnreadableError
 from retrieval.sources.options import SourceOptions
 
+_SMALL = 10_000_000  # bytes that a member may unpack to from however few
 ZIP_ERRORS = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError),
     *(NotImplementedError, RuntimeError, ValueError, OverflowError),
@@ -50,6 +51,8 @@ def read_member(
         raise UnreadableError(
             f"it is longer than {options.max_megabytes} MB (--max-file-mb allows more)"
         )
+    if info.file_size > _SMALL and info.file_size > 100 * info.compress_size:
+        raise UnreadableError("it unpacks to more than 100 times its size")
     try:
         with archive.open(info) as member:
             data = member.read(options.max_bytes + 1)

@@ -51,13 +51,17 @@ def parse_html(
     Raises:
         UnreadableError: it is no text.
     """
-    from selectolax.lexbor import LexborHTMLParser
+    from selectolax.lexbor import LexborHTMLParser, SelectolaxError
 
     declared = _CHARSET.search(raw[:4096])
     charset = charset or (declared[1].decode("ascii") if declared else "")
     if charset.lower().startswith(("utf-16", "utf16", "utf-32", "utf-7")):
         charset = ""  # it could not have been read, if that were true
-    tree = LexborHTMLParser(decode(raw, name, notes, charset))
+    page = decode(raw, name, notes, charset)
+    try:
+        tree = LexborHTMLParser(page)
+    except SelectolaxError as error:  # any text is a page, unless memory ends
+        raise MemoryError from error
     title = tree.css_first("title") or tree.css_first("h1")
     text = visible_text(tree.root) if tree.root is not None else ""
     heading = _SPACE.sub(" ", title.text(deep=True)).strip() if title is not None else ""
