@@ -166,6 +166,8 @@ def test_a_wording_that_is_searched_among_reads_few_pseudo_queries(
         objective = objective_of(index, encoders, encoder, depth=40)
         quick, ids = objective.quick, list(queries(4))
         assert quick is not None and quick.quick is None
+        kinds = {each.score_key(other.prompt, ids[0]) for each in (quick, objective)}
+        assert len(kinds) == 2  # nor are scores of one kept as the other's
         kept = index.channels["dense"].pseudo_queries
         assert quick.index.channels["dense"].pseudo_queries == kept[::5] and len(kept) == 40
         less, more = (each.preparation(other.prompt)[1].tokens for each in (quick, objective))
