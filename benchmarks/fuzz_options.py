@@ -32,6 +32,8 @@ CALLS: dict[str, Call] = {
     "index": ("set", "-o", "new", *WORDS),
     "add": ("words.index", "more.jsonl"),
     "delete": ("words.index", "a"),
+    "list": ("words.index",),
+    "get": ("words.index", "a"),
     "merge": ("words.index",),
     "check": ("words.index",),
     "info": ("all.index",),

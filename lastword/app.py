@@ -8,6 +8,7 @@ import typer
 
 from lastword.commands.collection import demo
 from lastword.commands.collection import devset as devset_command
+from lastword.commands.collection import documents as document_commands
 from lastword.commands.collection import embed as embed_commands
 from lastword.commands.collection import exchange as exchange_commands
 from lastword.commands.collection import explain as explain_command
@@ -43,6 +44,7 @@ for commands in (
     upkeep_commands,
     search_commands,
     explain_command,
+    document_commands,
     embed_commands,
     exchange_commands,
     models_command,

@@ -1,15 +1,18 @@
 """Texts in JSON lines, one object a line: the fields that documents and queries are read from."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from embedder.files.config_file import parse_json
 from embedder.files.lines import read_lines, shorten
 from index.documents import Document
+from retrieval.sources.fields import as_json
 
 _IDS = ("_id", "id", "docid")
 _TEXTS = ("text", "contents")
+_NOT_METADATA = {*_IDS, "title", *_TEXTS}
 
 
 def read_objects(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -43,7 +46,8 @@ def read_texts(path: Path, kind: str = "document") -> Iterator[tuple[str, Docume
     """Yield (place, document) of every line: an id, perhaps a title, and a text.
 
     An id is text or a whole number, and white space around it does not count. A title or a text
-    that is null or missing is "".
+    that is null or missing is "". Other fields of a document, and those within "metadata", are its
+    metadata.
 
     Args:
         path: JSON lines with _id (or id, docid), title, text (or contents).
@@ -56,7 +60,8 @@ def read_texts(path: Path, kind: str = "document") -> Iterator[tuple[str, Docume
     """
     for place, record in read_objects(path):
         title, text = (_text(record, names, place) for names in (("title",), _TEXTS))
-        yield place, make_document(_id(record, place), title, text, kind, place)
+        document = make_document(_id(record, place), title, text, kind, place)
+        yield place, document if kind == "query" else _with_metadata(document, record, place)
 
 
 def unique(texts: Iterable[tuple[str, Document]], kind: str) -> Iterator[tuple[str, Document]]:
@@ -84,6 +89,16 @@ def make_document(doc_id: str, title: str, text: str, kind: str, place: str) -> 
     except ValueError as error:
         reason = str(error).replace("document ", f"{kind} ", 1)
         raise ValueError(f"{place}: {reason}") from error
+
+
+def _with_metadata(document: Document, record: Mapping[str, Any], place: str) -> Document:
+    fields = {name: record[name] for name in record if name not in _NOT_METADATA}
+    if isinstance(fields.get("metadata"), Mapping):
+        fields |= fields.pop("metadata")
+    try:
+        return replace(document, metadata=as_json(fields)) if fields else document
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{place}: {error}") from error
 
 
 def _id(record: Mapping[str, Any], place: str) -> str:

@@ -24,6 +24,7 @@ from eval.runs.collection_index import (
 )
 from eval.runs.record import FUSED, RERANKED, Record, RunCost, peak_bytes
 from eval.runs.run_folder import RetrievalRecordFiles
+from index.filters.parse import parse_filter
 from index.folder import Index
 from retrieval.feedback.read import check_served, read_feedback
 from retrieval.fusion import fusion_by_name
@@ -54,6 +55,8 @@ class JudgeOptions:
             collection is judged whole.
         latencies: queries that are timed one at a time afterwards, for 5 seconds at most.
         feedback: how queries learn from what they find first, as `read_feedback` reads it.
+        filter: only documents are found whose metadata meet it, see `index.filters.parse`; all
+            judgements count.
         also: channels outside of the index, see `retrieval.outside.specs.read_spec`.
         rerank: what reads the best documents of each query again, or None; its run counts then,
             beside the one that it was made of.
@@ -68,6 +71,7 @@ class JudgeOptions:
     )
     latencies: int = 100
     feedback: str = ""
+    filter: str = ""
     also: tuple[str, ...] = ()
     rerank: Reranking | None = None
 
@@ -154,10 +158,14 @@ def judge(
             fusion = options.fusion if len(encoders) + len(channels) > 1 else AUTO
             retriever = Retriever(built.index, encoders, fusion, options.depth, outside=channels)
         try:
-            search = _search(retriever.with_feedback(options.feedback), queries, options, seconds)
+            narrowed = retriever.with_feedback(options.feedback).with_filter(options.filter)
+            search = _search(narrowed, queries, options, seconds)
         finally:
             close_channels(retriever.outside)
         details = _details(built, queries, search) | search.feedback
+        if (kept := narrowed.kept) is not None:
+            facts = {"text": options.filter, "documents": len(kept), "remarks": kept.remarks()}
+            details["filter"] = facts
         own = holds_queries(collection.name)
         runs = {name: drop_self(run) if own else run for name, run in search.runs.items()}
         counts = dict(search.counts)
@@ -180,6 +188,8 @@ def _check_options(
 ) -> None:
     """Refuse misspelt options before hours of encoding."""
     evaluate({}, qrels, options.measures)
+    if options.filter:
+        parse_filter(options.filter)
     if feedback := read_feedback(options.feedback):
         kinds = {name: options.build.channel(name).kind for name in channels}
         check_served(feedback, kinds, outside)

@@ -109,13 +109,18 @@ class Column:
         return mask
 
     def count(self, mask: Mask) -> Counter[Key]:
-        """Count the documents of a mask by value; one with a list counts for each of its items."""
-        scalars = np.bincount(self.codes[mask], minlength=len(self.keys))
-        owners = np.repeat(np.arange(len(self.item_keys)), np.diff(self.item_starts))
-        items = np.bincount(owners[mask[self.item_holders]], minlength=len(self.item_keys))
-        counted = Counter({key: int(scalars[at]) for at, key in enumerate(self.keys)})
-        for at, key in enumerate(self.item_keys):
-            counted[key] += int(items[at])
+        """Count the documents of a mask by value.
+
+        One with a list counts for each of its items, with an empty one as if it had none.
+        """
+        codes = np.bincount(self.codes[mask], minlength=len(self.keys))
+        counted = Counter(dict(zip(self.keys, codes.tolist(), strict=True)))
+        held = mask[self.item_holders]
+        starts = np.concatenate([[0], np.cumsum(held)])[self.item_starts]
+        lists = counted.pop((LIST, 0), 0)
+        for key, count in zip(self.item_keys, np.diff(starts).tolist(), strict=True):
+            counted[key] += count
+        counted[(NULL, 0)] += lists - len(np.unique(self.item_holders[held]))
         return +counted
 
 
@@ -150,6 +155,7 @@ class Columns(Mapping[FieldPath, Column]):
         self._read = read
         self._columns: dict[FieldPath, Column] = {}
         self._kinds: dict[FieldPath, frozenset[int]] = {}
+        self._names: frozenset[FieldPath] | None = None
 
     def __getitem__(self, field: FieldPath) -> Column:
         if field not in self._columns:
@@ -182,13 +188,12 @@ class Columns(Mapping[FieldPath, Column]):
             self._kinds[field] = frozenset(column.keys[at][0] for at in there)
         return self._kinds[field]
 
-    def names(self) -> set[FieldPath]:
-        """Return every field of live documents, also those that objects hold; reads all."""
-        found: set[FieldPath] = set()
-        for document, metadata in self._read():
-            if self.live[document]:
-                found.update(_fields(metadata))
-        return found
+    def names(self) -> frozenset[FieldPath]:
+        """Return every field of live documents, also those that objects hold; reads all, once."""
+        if self._names is None:
+            live = (metadata for document, metadata in self._read() if self.live[document])
+            self._names = frozenset(field for metadata in live for field in _fields(metadata))
+        return self._names
 
 
 def _fields(metadata: Mapping[str, Any]) -> Iterable[FieldPath]:

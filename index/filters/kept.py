@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 
 import numpy as np
 
@@ -36,7 +37,7 @@ class KeptDocuments:
         Raises:
             ValueError: the filter cannot be read, or a file is damaged.
         """
-        if isinstance(chosen, str):
+        if not isinstance(chosen, Filter | None):
             chosen = parse_filter(chosen)
         masks = []
         for segment in index.opened:
@@ -49,6 +50,14 @@ class KeptDocuments:
 
     def __len__(self) -> int:
         return sum(int(mask.sum()) for mask in self.masks)
+
+    def __contains__(self, document_id: str) -> bool:
+        pairs = zip(self.index.opened, self.masks, strict=True)
+        return any(
+            mask[at]
+            for segment, mask in pairs
+            for at in segment.documents.find([document_id]).values()
+        )
 
     def __iter__(self) -> Iterator[Document]:
         """Yield them in order; memory does not grow with their number."""
@@ -118,3 +127,9 @@ def suggestion(index: Index, field: FieldPath) -> str:
     chosen: Sequence[str] = list(dict.fromkeys(close))[:_CLOSE] or list(names)[:_CLOSE]
     some = "; there is " if close else "; there are others, such as "
     return some + ", ".join(chosen)
+
+
+def matching_ids(path: Path, text: str) -> list[str]:
+    """Return the ids of the documents of an index, as it is now, that meet a filter."""
+    with Index.open(path) as index:
+        return KeptDocuments.of(index, text).ids()

@@ -37,7 +37,7 @@ _RELATIONS = ("==", "!=", "<", "<=", ">", ">=")
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}  # 2020 < year is year > 2020
 _NAMED = {"true": True, "false": False, "null": None}
 _HINTS = {
-    "=": 'write "==" for equal',
+    "=": 'write "==" for equal, ">=" for at least',
     "!": 'write "!=" for unequal, "not" for the opposite',
     "&": 'write "and"',
     "|": 'write "or"',
@@ -75,6 +75,15 @@ def parse_filter(text: str) -> Filter:
     return Filter(text.strip(), _Parser(text).read())
 
 
+def parse_field(text: str) -> FieldPath:
+    """Read the name of a field as filters have it: author.name, `publication date`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return _Parser(text).read_field()
+
+
 class _Parser:
     """Goes through the tokens of a filter once, from left to right."""
 
@@ -92,6 +101,15 @@ class _Parser:
         if self._now.kind != "end":
             self._refuse('expected "and", "or" or the end', self._now)
         return expression
+
+    def read_field(self) -> FieldPath:
+        """Read a field that stands alone."""
+        if self._now.kind != "name":
+            self._refuse("expected the name of a field", self._now)
+        field = self._field()
+        if self._now.kind != "end":
+            self._refuse("expected one name, in back quotes where it is no word", self._now)
+        return field
 
     def _split(self) -> Iterator[_Token]:
         at = 0

@@ -67,6 +67,11 @@ class Screen:
             _print(console, piece)
             before = piece
 
+    def line(self, data: object) -> None:
+        """Write a part of a result as a line of JSON, at once: for --json of what may be long."""
+        text = json.dumps(data, ensure_ascii=not writes_unicode(), allow_nan=False)
+        sys.stdout.write(escape_json(text) + "\n")
+
     def remark(self, text: str) -> None:
         """Say something that is no result; what was said already is not said again."""
         if self.speaks and text not in self._remarks:

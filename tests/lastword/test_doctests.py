@@ -11,11 +11,12 @@ import pytest
 import lastword as lw
 from embedder.text_encoder import TextEncoder
 from eval.statistics.comparison import Comparison
+from lastword.open_documents import OpenDocuments
 from retrieval.explain import Explanation
 from tests.eval.tasks.test_beir import write_collection
 from tuning.search.result import TuningOutcome
 
-CLASSES = (lw.SearchEngine, lw.SearchHits, lw.Hit, lw.Evaluation, TextEncoder)
+CLASSES = (lw.SearchEngine, OpenDocuments, lw.SearchHits, lw.Hit, lw.Evaluation, TextEncoder)
 RESULTS = (Comparison, Explanation, TuningOutcome)
 TEXTS = ["green tea is steeped for three minutes", "rotate the key at night"]
 PAIRS = "score\tsentence1\tsentence2\n5\ta cat\tthe cat\n1\ta cat\tthe sea\n3\ttea\thot tea\n"

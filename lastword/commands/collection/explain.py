@@ -7,12 +7,13 @@ from typer import Argument, Typer
 
 from lastword.cli.command import command
 from lastword.cli.feedback import tell_unexpanded
+from lastword.cli.filters import filter_facts
 from lastword.cli.options import IndexPath, Output, Pieces
 from lastword.cli.outside import outside_facts, tell_unlearnt
 from lastword.cli.parse import typed_text
 from lastword.cli.reranking import RerankOptions, check_reranking, load_reranking
 from lastword.cli.screen import Screen, one_line, table, visible
-from lastword.commands.collection.search import SearchOptions, check_asked, open_searched
+from lastword.commands.collection.searching import SearchOptions, check_asked, open_searched
 
 if TYPE_CHECKING:
     from lastword.cli.tables import Table
@@ -27,6 +28,7 @@ app = Typer()
         'lastword explain my.index "rotate a key" manual/keys.md',
         'lastword explain my.index "rotate a key" manual/keys.md --feedback rm3',
         'lastword explain my.index "rotate a key" manual/keys.md --rerank maxsim',
+        "lastword explain my.index \"rotate a key\" manual/keys.md --filter 'year >= 2020'",
     ],
 )
 def explain(
@@ -55,7 +57,8 @@ def explain(
     screen = Screen(output)
     with open_searched(path, fusing, screen) as engine:
         # A retriever can name pieces, too.
-        retriever = engine.retriever.with_feedback(fusing.feedback)
+        retriever = engine.retriever.with_feedback(fusing.feedback).with_filter(fusing.filter)
+        kept = retriever.kept is None or document_id in retriever.kept
         reranking = load_reranking(again, engine.encoders, fusing, screen)
         explanation = explain_reranked(retriever, query, document_id, reranking, pieces)
         specs = retriever.index.channels
@@ -68,6 +71,7 @@ def explain(
         "channels": [asdict(part) for part in explanation.channels],
         "post": post,
         **also,
+        **({**filter_facts(retriever.kept), "meets_filter": kept} if fusing.filter else {}),
     }
     if explanation.reranked is not None:
         data["reranked"] = asdict(explanation.reranked)
@@ -76,6 +80,8 @@ def explain(
     text = one_line(explanation.document.content, 300)
     reranked = [f"Reranked by {explanation.reranked}."] if explanation.reranked else []
     screen.result(data, heading, text, *_explained(explanation, dense), *reranked)
+    if not kept:
+        screen.remark(f"{document_id} does not meet the filter, and is not found.")
     tell_unexpanded(retriever.unexpanded, screen)
     tell_unlearnt(fusing.feedback, also, screen)
     for part in explanation.channels:

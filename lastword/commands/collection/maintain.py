@@ -10,11 +10,12 @@ from typer import Argument, Option, Typer
 
 from lastword.cli.command import command
 from lastword.cli.encoders import describe_spec
+from lastword.cli.filters import FilterText
 from lastword.cli.options import DeviceOptions, IndexPath, Output
 from lastword.cli.parse import typed_text
 from lastword.cli.screen import Screen, counted, size, table
 from lastword.commands.collection.query_prompt import query_prompt_facts, query_prompt_lines
-from lastword.commands.collection.search import unfinished_text
+from lastword.commands.collection.searching import unfinished_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,23 +26,41 @@ if TYPE_CHECKING:
 app = Typer()
 
 
-@command(app, ["lastword delete my.index report-2019 report-2020"])
+@command(
+    app,
+    [
+        "lastword delete my.index report-2019 report-2020",
+        "lastword delete my.index --filter 'year < 2020' --dry-run",
+    ],
+)
 def delete(
     path: IndexPath,
-    ids: Annotated[
-        list[str],
-        Argument(metavar="ID...", help="Ids of documents.", callback=typed_text("an id")),
-    ],
     output: Output,
+    ids: Annotated[
+        list[str] | None,
+        Argument(metavar="ID...", help="Ids of documents.", callback=typed_text("an id")),
+    ] = None,
+    filter: FilterText = "",  # noqa: A002  (the word of the option)
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Say which documents would be deleted; delete none.")
+    ] = False,
 ) -> None:
-    """Delete documents; merge gives their space back."""
+    """Delete documents by their ids, or those that meet a filter; merge gives their space back."""
+    from index.filters.kept import matching_ids
     from index.writer import IndexWriter
 
+    if bool(ids) == bool(filter):
+        raise ValueError("delete takes either ids of documents or --filter EXPR")
+    screen = Screen(output)
     with IndexWriter(path) as writer:
-        writer.delete(ids)
-        writer.commit()
-        writer.compact()
-    Screen(output).result({"deleted": ids}, f"Deleted {counted(len(ids), 'document')}.")
+        gone = ids or matching_ids(path, filter)
+        writer.delete(gone)
+        if not dry_run:
+            writer.commit()
+            writer.compact()
+    done = "Would delete" if dry_run else "Deleted"
+    data = {"deleted": [] if dry_run else gone, **({"would_delete": gone} if dry_run else {})}
+    screen.result(data, f"{done} {counted(len(gone), 'document')}.")
 
 
 @command(app, ["lastword merge my.index", "lastword merge my.index --refit"])

@@ -1,9 +1,6 @@
 """The command that searches an index."""
 
-import shlex
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,17 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option, Typer
 
-from embedder.files.name_lists import split_names
 from lastword.cli.command import command
-from lastword.cli.feedback import FeedbackText, tell_unexpanded
-from lastword.cli.options import AUTO, FUSION_HELP, DeviceOptions, IndexPath, Output
-from lastword.cli.outside import (
-    Also,
-    outside_facts,
-    tell_equal_weights,
-    tell_joined,
-    tell_unlearnt,
+from lastword.cli.feedback import tell_unexpanded
+from lastword.cli.filters import (
+    FacetNames,
+    FieldNames,
+    facet_facts,
+    facet_tables,
+    field_cells,
+    filter_facts,
+    named_fields,
+    tell_facets,
 )
+from lastword.cli.options import IndexPath, Output
+from lastword.cli.outside import outside_facts, tell_unlearnt
 from lastword.cli.parse import typed_text
 from lastword.cli.reranking import (
     RerankOptions,
@@ -32,9 +32,15 @@ from lastword.cli.reranking import (
 )
 from lastword.cli.screen import Screen, counted, duration, one_line, table
 from lastword.cli.sources import check_folder_of, tell_escaped
+from lastword.commands.collection.searching import (
+    RUN_DEPTH,
+    SearchOptions,
+    check_asked,
+    open_searched,
+    unfinished_text,
+)
 
 if TYPE_CHECKING:
-    from index.folder import Index
     from lastword.cli.tables import Table
     from lastword.engine import SearchEngine
     from lastword.hits import Hit, SearchHits
@@ -43,26 +49,7 @@ if TYPE_CHECKING:
 app = Typer()
 
 SHOWN = 10  # documents on the screen
-RUN_DEPTH = 1000  # documents per query in a run file, as in TREC
 TOGETHER = 256  # queries of a file that are answered at a time
-
-
-@dataclass(frozen=True, slots=True)
-class SearchOptions(DeviceOptions):
-    """Which channels answer, where their models run, and how their answers become one."""
-
-    channels: Annotated[
-        str, Option(help="Some of the index's channels, e.g. dense,bm25. By default all.")
-    ] = ""
-    also: Also = None
-    fusion: Annotated[
-        str,
-        Option(help=f"{FUSION_HELP} What `lastword fuse --into` chose for the index comes first."),
-    ] = AUTO
-    depth: Annotated[
-        int, Option(min=1, help="Documents that each channel contributes to the fusion.")
-    ] = RUN_DEPTH
-    feedback: FeedbackText = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +67,8 @@ class QueryOptions(SearchOptions):
     run: Annotated[
         Path | None, Option(metavar="OUT.trec", help="Where the TREC run of --queries goes.")
     ] = None
+    facet: FacetNames = None
+    fields: FieldNames = None
 
 
 @command(
@@ -88,6 +77,8 @@ class QueryOptions(SearchOptions):
         'lastword search my.index "how do I rotate a key"',
         'lastword search my.index "rotate a key" -k 3 --channels bm25 --json',
         'lastword search my.index "rotate a key" --feedback rm3',
+        'lastword search my.index "rotate a key" --filter \'year >= 2020 and "it" in tags\'',
+        'lastword search my.index "rotate a key" --facet lang --fields year,lang',
         'lastword search my.index "rotate a key" --also lucene:path/to/lucene-index',
         "lastword search my.index --queries queries.jsonl --run out.trec",
         'lastword search my.index "rotate a key" --rerank prompt --rerank-depth 20',
@@ -113,49 +104,16 @@ def search(
         raise ValueError('search takes either "a query" or both of --queries FILE --run OUT.trec')
 
 
-@contextmanager
-def open_searched(path: Path, fusing: SearchOptions, screen: Screen) -> "Iterator[SearchEngine]":
-    """Open an index with the encoders of the channels that are searched."""
-    from lastword.opening import open_engine
-    from retrieval.feedback.read import read_feedback
-
-    read_feedback(fusing.feedback)  # a wrong one is told before models are loaded
-    names = split_names(fusing.channels)
-    with screen.loading(fusing.channels), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".* is not finished")  # it is said below
-        also = fusing.also or ()
-        engine = open_engine(path, names, fusing.fusion, fusing.depth, fusing, also=also)
-    with engine:
-        retriever = engine.retriever
-        tell_joined(outside_facts(retriever.outside), screen)
-        chosen = retriever.index.manifest.fusion
-        tell_equal_weights(fusing.fusion, retriever.encoders, retriever.outside, screen, chosen)
-        if remark := unfinished_text(engine.retriever.index):
-            screen.remark(f"{remark}.")
-        yield engine
-
-
-def unfinished_text(index: "Index") -> str:
-    """Say what was interrupted, with the command that finishes it; "" where nothing was."""
-    work = index.unfinished
-    if work is None:
-        return ""
-    path = shlex.quote(str(index.path))
-    again = f"index SOURCE -o {path}" if work.kind == "build" else f"add {path} SOURCE"
-    documents = counted(index.documents, "document")
-    return (
-        f"{index.path} is not finished: {documents} can be found so far; give the command of the "
-        f"interrupted {work.kind} again, lastword {again}"
-    )
-
-
 def _search_one(
     path: Path, query: str, asking: QueryOptions, again: RerankOptions, screen: Screen
 ) -> None:
     check_asked(query)
+    fields, counted_fields = named_fields(asking.fields), named_fields(asking.facet)
     with open_searched(path, asking, screen) as engine:
         reranking = load_reranking(again, engine.encoders, asking, screen)
-        hits = engine.search(query, asking.k or SHOWN, asking.feedback, rerank=reranking)
+        k, narrow = asking.k or SHOWN, asking.filter or None
+        hits = engine.search(query, k, asking.feedback, rerank=reranking, filter=narrow)
+        facets = engine.facets(counted_fields, narrow, hits) if counted_fields else []
         chosen = _chosen_facts(engine, asking)
         tell_unexpanded(engine.retriever.unexpanded, screen)
         tell_unlearnt(asking.feedback, chosen, screen)
@@ -168,14 +126,18 @@ def _search_one(
         "fusion": engine.fusion if len(hits.channels) > 1 else None,
         "unfinished": bool(unfinished),
         "hits": [_hit_facts(hit) for hit in hits],
+        **facet_facts(facets),
         "seconds": hits.seconds,
         **chosen,
         **rerank_facts(reranking),
     }
     if not hits:
-        screen.result(data, f"Nothing found: {reason}." if reason else "Nothing found.")
+        nothing = f"Nothing found: {reason}." if reason else "Nothing found."
+        screen.result(data, nothing, *facet_tables(facets, hits=True))
+        tell_facets(facets, screen)
         return
-    screen.result(data, _hits_table(hits))
+    screen.result(data, _hits_table(hits, fields), *facet_tables(facets, hits=True))
+    tell_facets(facets, screen)
     screen.remark(", ".join(f"{step} {duration(spent)}" for step, spent in hits.seconds.items()))
     tell_reranked(reranking, screen)
 
@@ -183,7 +145,13 @@ def _search_one(
 def _chosen_facts(engine: "SearchEngine", asking: QueryOptions) -> dict[str, Any]:
     also = outside_facts(engine.retriever.outside)
     learnt = {"feedback": asking.feedback, "unexpanded": dict(engine.retriever.unexpanded)}
-    return also | (learnt if asking.feedback else {})
+    return also | (learnt if asking.feedback else {}) | _filter_facts(engine, asking.filter)
+
+
+def _filter_facts(engine: "SearchEngine", text: str) -> dict[str, Any]:
+    from index.filters.kept import KeptDocuments
+
+    return filter_facts(KeptDocuments.of(engine.retriever.index, text) if text else None)
 
 
 def _hit_facts(hit: "Hit") -> dict[str, Any]:
@@ -206,8 +174,8 @@ def _hit_facts(hit: "Hit") -> dict[str, Any]:
     }
 
 
-def _hits_table(hits: "SearchHits") -> "Table":
-    """Lay out what one query found, with the rank that each channel gave."""
+def _hits_table(hits: "SearchHits", fields: Sequence[str]) -> "Table":
+    """Lay out what one query found, with the rank that each channel gave, and some metadata."""
     from lastword.hit_passages import show_passage
 
     channels = hits.channels if len(hits.channels) > 1 else ()
@@ -217,12 +185,12 @@ def _hits_table(hits: "SearchHits") -> "Table":
         ranks = ["-" if place is None else str(place.rank) for place in places]
         ranks = [str(hit.first.rank), *ranks] if hit.first else ranks
         text = one_line(show_passage(hit.document, hit.passage))
-        rows.append((str(hit.rank), f"{hit.score:.4f}", *ranks, hit.id, text))
+        cells = (hit.id, *field_cells(hit.metadata, fields), text)
+        rows.append((str(hit.rank), f"{hit.score:.4f}", *ranks, *cells))
     marked = hits[0].passage.find_matches
     ranks = [f">{name}" for name in (*(["first"] if hits[0].first else []), *channels)]
-    return table(
-        ">#", ">score", *ranks, "id", "text", rows=rows, texts=["text"], spare=ranks, marked=marked
-    )
+    columns = (">#", ">score", *ranks, "id", *fields, "text")
+    return table(*columns, rows=rows, texts=["text"], spare=ranks, marked=marked)
 
 
 def _search_file(path: Path, asking: QueryOptions, again: RerankOptions, screen: Screen) -> None:
@@ -231,13 +199,20 @@ def _search_file(path: Path, asking: QueryOptions, again: RerankOptions, screen:
     from retrieval.run import write_trec
 
     assert asking.queries is not None and asking.run is not None
+    if asking.facet or asking.fields:
+        raise ValueError("--facet and --fields go with one query; lastword list counts without one")
     check_folder_of(asking.run)
     queries = read_queries(asking.queries)
     pairs = list(queries.items())
     run: Run = {}
     with open_searched(path, asking, screen) as engine:
         reranking = load_reranking(again, engine.encoders, asking, screen)
-        ask = partial(engine.search_many, feedback=asking.feedback, rerank=reranking)
+        ask = partial(
+            engine.search_many,
+            feedback=asking.feedback,
+            rerank=reranking,
+            filter=asking.filter or None,
+        )
         # Of a query that is reranked documents are read too, which takes most of the time.
         each, unit = (1 + reranking.depth, "texts") if reranking else (1, "queries")
         with screen.progress("Searching", len(pairs) * each, unit) as advance:
@@ -284,13 +259,3 @@ def _terms_text(engine: "SearchEngine") -> str:
         f"{' and '.join(of_terms)} is searched by terms as they were imported, with spaces "
         "between; lastword import with --model or --language makes an index of texts"
     )
-
-
-def check_asked(query: str) -> None:
-    """Refuse a query without words.
-
-    Raises:
-        ValueError: it is empty.
-    """
-    if not query.strip():
-        raise ValueError('the query is empty; give some words, e.g. "how do I rotate a key"')

@@ -16,6 +16,7 @@ from lastword.cli.command import command
 from lastword.cli.encoders import describe_encoders, make_encoders
 from lastword.cli.engines import EngineOptions
 from lastword.cli.feedback import FeedbackText, tell_unexpanded
+from lastword.cli.filters import FilterText
 from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output
 from lastword.cli.outside import (
     Also,
@@ -61,6 +62,7 @@ class RetrievalOptions:
     also: Also = None
     depth: Annotated[int, Option(min=1, help="Documents per channel and query.")] = 1000
     feedback: FeedbackText = ""
+    filter: FilterText = ""
     measures: Annotated[
         str, Option(help="Measures of ir_measures, with commas; by default BEIR's.")
     ] = ""
@@ -111,12 +113,15 @@ def retrieval(
     """
     from eval.data.collections import open_collections
     from eval.tasks.retrieval import judge_collections
+    from index.filters.parse import parse_filter
     from retrieval.feedback.read import read_feedback
     from retrieval.outside.specs import read_specs
 
     screen = Screen(output)
     check_reranking(again)
     read_feedback(judging.feedback)
+    if judging.filter:
+        parse_filter(judging.filter)
     collections = open_collections(datasets, judging.split or None)
     surveyed = SurveyedCollections.read(collections, screen)
     outside = read_specs(judging.also or ())
@@ -140,6 +145,7 @@ def retrieval(
     options = judge_options({**encoders, **outside}, judging.fusion, _measures(judging), out)
     build = replace(options.build, channels=channels)
     options = replace(options, depth=judging.depth, feedback=judging.feedback, build=build)
+    options = replace(options, filter=judging.filter)
     options = replace(options, also=tuple(judging.also or ()))
     options = replace(options, rerank=reranking)
     judged = judge_collections(indexed, encoders, options, waiting.watch)
@@ -201,6 +207,7 @@ def _settings(
         "measures": list(_measures(judging)),
         "split": judging.split or None,
         **({"feedback": str(feedback)} if feedback else {}),
+        **({"filter": judging.filter} if judging.filter else {}),
         **({"also": also} if also else {}),
     }
 
@@ -264,6 +271,13 @@ def _tell_losses(record: "Record", screen: Screen) -> None:
         )
     tell_unexpanded(record.details.get("unexpanded", {}), screen, f"{record.dataset}: ")
     tell_unlearnt(record.details.get("feedback", ""), record.details, screen)
+    if chosen := record.details.get("filter"):
+        told = "".join(f"; {remark}" for remark in chosen["remarks"])
+        of = counted(record.details["documents"], "document")
+        screen.remark(
+            f"{record.dataset}: {chosen['documents']:,} of {of} meet the filter, all judgements "
+            f"count{told}."
+        )
     built = (record.details["build"] or {}).get("counts", {})
     searched = dict(record.cost.counts)
     if (reread := searched.pop(RERANKED, None)) and "pairs" in reread:
