@@ -15,6 +15,7 @@ load_own_packages()
 
 if TYPE_CHECKING:
     from embedder.checkpoints.variant import ModelVariant
+    from embedder.encoders.bm25 import BM25Encoder
     from embedder.encoders.load import load_encoder
     from embedder.models.loading import LLMOptions
     from embedder.prompts.files import load_prompt
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     __version__: str
 
 _PLACES = {
+    "BM25Encoder": "embedder.encoders.bm25:BM25Encoder",
     "BuildOptions": "retrieval.options:BuildOptions",
     "DevsetOptions": "eval.synthesis.devset:DevsetOptions",
     "Document": "index.documents:Document",
@@ -67,6 +69,7 @@ _PLACES = {
 }
 
 __all__ = [
+    "BM25Encoder",
     "BuildOptions",
     "DevsetOptions",
     "Document",

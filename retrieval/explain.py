@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from embedder.encoders.bm25 import BM25Encoder
 from embedder.inspect.word_columns import heaviest, piece_words, whole_words
 from embedder.text.layout import align_columns, cut_line
 from embedder.text.printable import printable
@@ -14,6 +15,7 @@ from index.channel import Match
 from index.documents import Document
 from index.folder import Index
 from retrieval.outside.channel import OutsideChannel
+from retrieval.passages.cutting import fielded_text
 from retrieval.run import Run, only_channel, ranked
 
 _TEXT = 160  # characters
@@ -40,6 +42,7 @@ class ChannelPart:
             without feedback, and for dense rows.
         added: those of `query` that feedback brought.
         unit: what the score and its parts are of, where that is not plain; else "".
+        fields: field of the document -> its part of `score`, where fields are weighted.
     """
 
     name: str
@@ -51,6 +54,7 @@ class ChannelPart:
     query: tuple[tuple[str, float], ...] = ()
     added: tuple[str, ...] = ()
     unit: str = ""
+    fields: tuple[tuple[str, float], ...] = ()
 
     @property
     def learnt(self) -> tuple[tuple[tuple[str, float], ...], tuple[tuple[str, float], ...]]:
@@ -147,8 +151,11 @@ class Explanation:
         ]
         reranked = [] if self.reranked is None else [f"rerank by {self.reranked}"]
         units = [f"{part.name}: scores are of {part.unit}" for part in self.channels if part.unit]
+        fields = [
+            f"{part.name}: {_shown(part.fields, '.2f')}" for part in self.channels if part.fields
+        ]
         table = align_columns(rows, left=(0, 4))
-        return "\n".join([heading, text, table, *units, *searched, *reranked])
+        return "\n".join([heading, text, table, *units, *fields, *searched, *reranked])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,7 +216,10 @@ class SearchedQuery:
         impacts = spec.weighting is not None and spec.weighting.kind == "impacts"
         unit = _HUNDREDTHS if impacts and spec.engine == "lucene" else ""
         passage = match.passage
-        return ChannelPart(name, match.score, rank, share, heavy, passage, learnt, added, unit)
+        fields = _field_parts(self.encoders[name], document, match)
+        return ChannelPart(
+            name, match.score, rank, share, heavy, passage, learnt, added, unit, fields
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +256,17 @@ def match_document(
         terms=terms,
         passage=index.passage(channel, strongest.row),
     )
+
+
+def _field_parts(
+    encoder: Encoder, document: Document, match: DocumentMatch
+) -> tuple[tuple[str, float], ...]:
+    """Share a score among the fields of a document; nothing where they are not weighted."""
+    if not isinstance(encoder, BM25Encoder) or not encoder.fields or match.passage is None:
+        return ()
+    passage = fielded_text(document, match.passage)
+    parts = encoder.weigh_fields(passage, match.terms)
+    return tuple(heaviest((name, part) for name, part in parts.items() if part))
 
 
 def sum_terms(rows: Representation) -> dict[int, float]:

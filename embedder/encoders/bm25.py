@@ -1,6 +1,7 @@
 """BM25 text analysis: a text becomes the counts of its stemmed words; weighing is the index's."""
 
 import hashlib
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -156,6 +157,31 @@ class BM25Encoder(TextEncoder):
             self._counts[f"without_{name}"] += sum(not text for text in texts)
             parts.append(count_columns(self._columns_in(languages, texts)) * np.float32(weight))
         return self._represent(sum(parts[1:], start=parts[0]))
+
+    def weigh_fields(self, passage: FieldedText, parts: Mapping[int, float]) -> dict[str, float]:
+        """Share parts of a score among the fields that brought them, by their weighted counts.
+
+        Args:
+            passage: that was scored.
+            parts: column -> part of the score.
+        """
+        (language,) = self._languages_of([passage])
+        weighted = {
+            name: Counter(self._words[language].columns([passage.read(name)])[0])
+            for name in self._fields
+        }
+        totals = {
+            column: sum(self._fields[name] * counts[column] for name, counts in weighted.items())
+            for column in parts
+        }
+        return {
+            name: math.fsum(
+                part * self._fields[name] * counts[column] / totals[column]
+                for column, part in parts.items()
+                if counts[column]
+            )
+            for name, counts in weighted.items()
+        }
 
     def columns(self, texts: Iterable[str]) -> list[list[int]]:
         """Return the columns that the terms of each text stand in, of all languages united."""

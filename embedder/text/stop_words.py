@@ -5,11 +5,13 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from embedder.files.config_file import decode
 from embedder.text.words import find_words
 
 Segmentation = Literal["unicode", "nltk"]
 STOP_WORDS = Path(__file__).parent / "stop_words"
 
+_LONGEST = 1 << 20  # bytes of a file of somebody's own
 _PUNCTUATION = frozenset(string.punctuation)
 
 
@@ -21,8 +23,31 @@ def stop_words(name: str) -> frozenset[str]:
     known = sorted(path.stem for path in STOP_WORDS.glob("*.txt"))
     if name not in known:
         raise ValueError(f"no stop-word list is called {name!r}; there is {', '.join(known)}")
-    lines = (STOP_WORDS / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-    return frozenset(line for line in lines if line and not line.startswith("# "))
+    return frozenset(_words_of((STOP_WORDS / f"{name}.txt").read_text(encoding="utf-8")))
+
+
+def read_word_list(path: Path) -> tuple[str, ...]:
+    """Read a file of stop words, one on each line; lines that start with "# " are comments.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no text in UTF-8, holds no words, or more than a MiB.
+    """
+    if path.exists() and not path.is_file():  # a pipe would be waited for, a device never ends
+        raise ValueError(f"{path}: expected a file of stop words, one on each line")
+    with path.open("rb") as file:
+        data = file.read(_LONGEST + 1)
+    if len(data) > _LONGEST:
+        raise ValueError(f"{path}: longer than {_LONGEST >> 20} MiB, too long for stop words")
+    words = tuple(dict.fromkeys(_words_of(decode(data, str(path)))))
+    if not words:
+        raise ValueError(f"{path} holds no words; to leave out none, say --stop-words none")
+    return words
+
+
+def _words_of(text: str) -> list[str]:
+    lines = (line.strip() for line in text.splitlines() if not line.startswith("# "))
+    return [line for line in lines if line]
 
 
 def content_words(text: str, segmentation: Segmentation, stops: frozenset[str]) -> list[str]:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from embedder.checkpoints.addresses import is_remote
 from embedder.checkpoints.bundled import BUNDLED_NAME
+from lastword.cli.engines import EngineOptions
 from lastword.cli.options import EncoderOptions
 from lastword.cli.parse import choose_names
+from lastword.cli.screen import counted
 
 if TYPE_CHECKING:
-    from embedder.encoders.specs import EncoderSpec
+    from embedder.encoders.specs import BM25Spec, EncoderSpec
     from embedder.prompts.prompt import Prompt
     from embedder.types import Encoder
     from lastword.cli.screen import Screen
@@ -19,19 +21,18 @@ _SBERT = "sbert:"
 
 
 def make_encoders(
-    reading: EncoderOptions, texts: Iterable[str] | None = None, analysis: str = "bm25"
+    reading: EncoderOptions, texts: Iterable[str] | None = None, words: EngineOptions | None = None
 ) -> "dict[str, Encoder]":
     """Load the encoders that the options name, by channel; channels may share one.
 
     Args:
         reading: the options.
         texts: the collection, from which some prompts draw examples; read only for these.
-        analysis: of words, "bm25" or "lucene".
+        words: how words are read; as by default where there are no such options.
 
     Raises:
         ValueError: the options contradict each other, or a model cannot be loaded.
     """
-    from embedder.encoders.load import load_encoder
     from embedder.encoders.specs import CHANNELS
 
     channels = channel_names(reading.channels)
@@ -39,7 +40,7 @@ def make_encoders(
     if not channels or {"dense", "sparse"} & set(channels):
         encoders |= model_channels(reading, texts)
     if not channels or "bm25" in channels:
-        encoders["bm25"] = load_encoder(f"{analysis}:{reading.language}")
+        encoders["bm25"] = (words or EngineOptions()).word_encoder(reading.language)
     order = channels or [name for name in CHANNELS if name in encoders]
     return {name: encoders[name] for name in order}
 
@@ -141,14 +142,50 @@ def describe_spec(spec: "EncoderSpec") -> str:
     if isinstance(spec, BM25Spec):
         if spec.language == "whitespace":
             return "none: terms between spaces"
-        rules = " by the first rules" if spec.analysis == 1 else ""
-        return f"{spec.language} words{rules}"
+        return _described_words(spec)
     model = "the bundled model" if spec.model == BUNDLED_NAME else spec.model
     if isinstance(spec, SbertSpec):
         model = f"sbert:{spec.model}"
     facts = [f"{name} {_listed(value)}" for name, value in spec.variant.facts.items()]
     facts += [f"prompt {spec.prompt.name}"] if spec.prompt else []
     return ", ".join([model, *facts])
+
+
+def _described_words(spec: "BM25Spec") -> str:
+    """Describe how BM25 reads words: languages, and what differs from the defaults."""
+    names = spec.language.split(",")
+    facts = [f"{' and '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)} words"]
+    if spec.analysis == 1:
+        facts[0] += " by the first rules"
+    if spec.language_field:
+        facts.append(f"told by the field {spec.language_field}")
+    if spec.stop_words is not None:
+        number = counted(len(spec.stop_words), "stop word") if spec.stop_words else "no stop words"
+        facts.append(f"{number} of your own" if spec.stop_words else number)
+    if spec.fields:
+        facts.append(f"fields {spec.fields.replace(',', ' + ')}")
+    return ", ".join(facts)
+
+
+def word_remarks(counts: Mapping[str, int]) -> list[str]:
+    """Say what BM25 found out about the documents that it read, from its counts."""
+    texts = counts.get("texts", 0)
+    remarks = [
+        f"no document has the field {name.removeprefix('without_')!r}."
+        for name, count in counts.items()
+        if name.startswith("without_") and name != "without_words" and 0 < texts == count
+    ]
+    languages = {name[3:]: count for name, count in counts.items() if name.startswith("in_")}
+    if languages:
+        listed = ", ".join(f"{count:,} in {name}" for name, count in languages.items())
+        remarks.append(f"of {counted(texts, 'text')}, {listed}.")
+    if other := counts.get("other_language", 0):
+        remarks.append(
+            f"{counted(other, 'text')} had no language of the index in its field; the text told it."
+        )
+    if undetected := counts.get("undetected", 0):
+        remarks.append(f"nothing told the language of {counted(undetected, 'text')}.")
+    return remarks
 
 
 def _listed(value: object) -> str:

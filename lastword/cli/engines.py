@@ -1,19 +1,72 @@
-"""The options of what holds and searches the channels of words: our own postings, or Lucene."""
+"""The options of the channels of words: how they read texts, and what holds and searches them."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Option
 
 if TYPE_CHECKING:
+    from embedder.encoders.bm25 import BM25Encoder
+    from embedder.lucene.analysis import LuceneEncoder
     from retrieval.options import ChannelOptions
 
 _PANEL = "Search engines"
 
 
 @dataclass(frozen=True, slots=True)
-class EngineOptions:
+class WordOptions:
+    """How bm25 reads documents, beside the language; an index keeps it in the encoder's spec."""
+
+    language_field: Annotated[
+        str,
+        Option(
+            metavar="FIELD",
+            help="Of several languages: a field of documents that names theirs, as a code or a "
+            "name. Without it, or where it names another, the text tells.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = ""
+    fields: Annotated[
+        str,
+        Option(
+            metavar="FIELDS",
+            help="Fields that bm25 reads, with weights: 'title^2,text', also other fields of "
+            "documents by name. By default title and text together.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = ""
+    stop_words: Annotated[
+        str,
+        Option(
+            metavar="default|none|FILE",
+            help="Words that bm25 leaves out: the language's own list, none, or those of a file "
+            "with a word on each line.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = "default"
+
+    def bm25_encoder(self, language: str) -> "BM25Encoder":
+        """Return the native reader of words in a language, or in several.
+
+        Raises:
+            ValueError: the options do not go together, or a file holds no words.
+        """
+        from embedder.encoders.bm25 import BM25Encoder
+        from embedder.text.stop_words import read_word_list
+
+        listed: str | tuple[str, ...] | None = {"default": None, "none": ""}.get(self.stop_words)
+        if self.stop_words not in ("default", "none"):
+            listed = read_word_list(Path(self.stop_words))
+        return BM25Encoder(language, listed, fields=self.fields, language_field=self.language_field)
+
+
+WORD_OPTIONS = tuple(field.name for field in fields(WordOptions))
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions(WordOptions):
     """Which engine reads and searches bm25, which one sparse rows, and how BM25 weighs."""
 
     bm25: Annotated[
@@ -45,10 +98,18 @@ class EngineOptions:
         ),
     ] = 0.4
 
-    @property
-    def analysis(self) -> str:
-        """What `load_encoder` calls the analysis of words."""
-        return "lucene" if self.bm25 == "lucene" else "bm25"
+    def word_encoder(self, language: str) -> "BM25Encoder | LuceneEncoder":
+        """Return what reads words for the engine; see `bm25_encoder`."""
+        if self.bm25 == "native":
+            return self.bm25_encoder(language)
+        from embedder.lucene.analysis import LuceneEncoder
+
+        if given := [name for name in self.changes if name in WORD_OPTIONS]:
+            raise ValueError(
+                f"--{_spelt(given[0])} is of the native engine, and Lucene reads title and text by "
+                "its own analyzer of one language; leave out --bm25 lucene"
+            )
+        return LuceneEncoder(language)
 
     @property
     def changes(self) -> dict[str, Any]:
@@ -68,7 +129,9 @@ class EngineOptions:
         for option in self.changes:
             channel = "sparse" if option == "sparse" else "bm25"
             if channel not in names:
-                raise ValueError(f"--{option} belongs to channel {channel}, and it is not made")
+                raise ValueError(
+                    f"--{_spelt(option)} belongs to channel {channel}, and it is not made"
+                )
         channels = {name: DEFAULT_CHANNELS[name] for name in names}
         if "sparse" in channels:
             channels["sparse"] = replace(channels["sparse"], engine=self.sparse)
@@ -76,3 +139,7 @@ class EngineOptions:
             weighting = Weighting("bm25", self.k1, self.b)
             channels["bm25"] = replace(channels["bm25"], engine=self.bm25, weighting=weighting)
         return channels
+
+
+def _spelt(name: str) -> str:
+    return name.replace("_", "-")

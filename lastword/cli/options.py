@@ -164,7 +164,8 @@ class EncoderOptions(ModelChoice):
     language: Annotated[
         str,
         model_option(
-            'Stemming and stop words of bm25: a language or its ISO code (de), or "none".'
+            "Stemming and stop words of bm25: a language or its ISO code (de); several (de,en), "
+            'of which each document is in one; or "none".'
         ),
     ] = "english"
 

@@ -35,7 +35,7 @@ def write(outgoing: Outgoing, folder: Path) -> None:
     (folder / CORPUS).parent.mkdir()
     with open_new(folder / CORPUS) as file:
         for block in outgoing.blocks([channel]):
-            names.learn(document.content for document in block.documents)
+            names.learn_documents(block.documents)
             rows = block.rows[channel]
             vectors = _vectors(outgoing, rows, channel, names)
             ids = outgoing.row_ids(ids_of(block.documents), rows)

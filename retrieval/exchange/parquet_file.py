@@ -32,7 +32,7 @@ def write(outgoing: Outgoing, folder: Path) -> None:
     with open_new(folder / DOCUMENTS) as file, pq.ParquetWriter(file, table.schema) as writer:
         for block in outgoing.blocks(channels):
             if names:
-                names.learn(document.content for document in block.documents)
+                names.learn_documents(block.documents)
             documents = block.documents
             texts = {
                 "id": [document.id for document in documents],

@@ -10,8 +10,10 @@ from embedder.encoders.bm25 import BM25Encoder
 from embedder.encoders.specs import WordSpec, spec_of
 from embedder.files.lines import shorten
 from embedder.inputs.vocabulary import TermVocabulary
+from embedder.text.fields import TEXT, TITLE, FieldedText
 from embedder.text.term_counts import VOCABULARY, hashed_column
 from embedder.types import Encoder, NamesTerms, inner_encoder
+from index.documents import Document
 from retrieval.trec_ids import EscapedIds, unescape_id
 
 
@@ -47,6 +49,15 @@ class TermNames:
             for text in texts:
                 for term in self._encoder.terms(text):
                     self._stems.setdefault(hashed_column(term), term)
+
+    def learn_documents(self, documents: Iterable[Document]) -> None:
+        """Take in documents, with the other fields that the encoder reads."""
+        others = [
+            name for name in getattr(self._encoder, "fields", ()) if name not in (TITLE, TEXT)
+        ]
+        for document in documents:
+            fielded = FieldedText("", metadata=document.metadata)
+            self.learn([document.content, *map(fielded.read, others)])
 
     def of(self, columns: Sequence[int]) -> list[str]:
         """Return the names of columns.

@@ -85,6 +85,9 @@ def explain(
     tell_unexpanded(retriever.unexpanded, screen)
     tell_unlearnt(fusing.feedback, also, screen)
     for part in explanation.channels:
+        if part.fields:
+            listed = ", ".join(f"{field} {score:.2f}" for field, score in part.fields)
+            screen.remark(f"{part.name}, by field: {listed}.")
         if part.unit:
             screen.remark(f"{part.name}: scores are of {part.unit}.")
     for name, digest in post.items():

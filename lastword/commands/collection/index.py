@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from typer import Option, Typer
 
 from lastword.cli.command import command
-from lastword.cli.encoders import describe_encoders, make_encoders
+from lastword.cli.encoders import describe_encoders, make_encoders, word_remarks
 from lastword.cli.engines import EngineOptions
 from lastword.cli.options import DeviceOptions, EncoderOptions, IndexPath, Output
 from lastword.cli.reading import FileOptions, SourceArguments, skipped_facts, tell_skipped
@@ -75,6 +75,7 @@ class StorageOptions(IntakeOptions):
         "lastword index docs/ -o my.index --embedder sbert:all-MiniLM-L6-v2",
         "lastword index docs/ -o my.index --embedder tei:http://127.0.0.1:8080",
         "lastword index docs/ -o my.index --channels bm25 --bm25 lucene --language de",
+        "lastword index docs/ -o my.index --language de,en --fields 'title^2,text'",
     ],
 )
 def index(
@@ -103,7 +104,7 @@ def index(
     survey = look_through(collection, screen, storing.on_empty)
     with screen.loading(reading.channels):
         texts = (document.content for document in collection.documents())
-        encoders = make_encoders(reading, texts, engines.analysis)
+        encoders = make_encoders(reading, texts, engines)
     options = _build_options(storing, engines.channels(list(encoders)))
     with screen.progress("Indexing", survey.documents, "documents") as advance:
         report = build_index(collection.documents(), encoders, out, options, advance)
@@ -215,10 +216,13 @@ def _tell(
                 f"few texts to fit post-processing to; with {MIN_SAMPLE} texts or more, "
                 f"`lastword merge {path} --refit` fits it."
             )
+    for remark in word_remarks(report.counts.get("bm25", {})):
+        screen.remark(f"bm25: {remark}")
     _tell_truncated(screen, report)
 
 
 def _tell_truncated(screen: Screen, report: "BuildReport") -> None:
+    """Say which channels read texts that are longer than their model reads."""
     cut: dict[int, list[str]] = {}  # channels that one model reads have cut the same texts
     for channel, counts in report.counts.items():
         cut.setdefault(counts.get("truncated", 0), []).append(channel)

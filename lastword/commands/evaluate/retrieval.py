@@ -14,7 +14,7 @@ from typer import Argument, Option, Typer
 from embedder.files.name_lists import split_names
 from lastword.cli.command import command
 from lastword.cli.encoders import describe_encoders, make_encoders
-from lastword.cli.engines import EngineOptions
+from lastword.cli.engines import WORD_OPTIONS, EngineOptions
 from lastword.cli.feedback import FeedbackText, tell_unexpanded
 from lastword.cli.filters import FilterText
 from lastword.cli.options import AUTO, FUSION_HELP, EncoderOptions, Output
@@ -128,7 +128,7 @@ def retrieval(
     reading = without_channels(reading, outside)
     with screen.loading(reading.channels):
         texts = (document.content for document in collections[0].documents())
-        encoders = make_encoders(reading, texts, engines.analysis)
+        encoders = make_encoders(reading, texts, engines)
     _refuse_foreign_examples(encoders, collections)
     also = look_outside(outside, encoders, len(collections))
     tell_equal_weights(judging.fusion, encoders, outside, screen)
@@ -255,7 +255,8 @@ def _label(encoders: "Mapping[str, Encoder]", settings: Mapping[str, Any] | None
 
 def _index_label(encoders: "Mapping[str, Encoder]", engines: EngineOptions) -> str:
     """Name the folder of indexes that are read and kept alike."""
-    kept = (f"{name}-{value}" for name, value in engines.changes.items())
+    changes = engines.changes.items()  # those of words are facts of the encoders
+    kept = (f"{name}-{value}" for name, value in changes if name not in WORD_OPTIONS)
     return "-".join([_label(encoders), *kept])
 
 

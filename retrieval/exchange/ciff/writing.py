@@ -54,7 +54,7 @@ def _gather_ids(outgoing: Outgoing, channel: str, names: TermNames, path: Path) 
     """Go through the documents once: their terms get names, and their ids go to a file."""
     with open_new(path) as file:
         for block in outgoing.blocks([channel]):
-            names.learn(document.content for document in block.documents)
+            names.learn_documents(block.documents)
             for name in outgoing.row_ids(ids_of(block.documents), block.rows[channel]):
                 data = name.encode()
                 file.write(len(data).to_bytes(4, "little") + data)
