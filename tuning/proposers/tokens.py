@@ -16,7 +16,7 @@ from tuning.proposers.vocabulary import SLOTS, Vocabulary, in_front, influential
 from tuning.search.space import key_of
 from tuning.search.types import Proposal, ProposerContext, Scored
 
-CLUSTERS = 400  # of the vocabulary, whose words are tried for their influence
+CLUSTERS = 2000  # of the vocabulary, whose words are tried for their influence
 POPULATION, OFFSPRING = 16, 24
 GENERATIONS = 6
 MUTATED = 0.5  # probability that a child has a word changed

@@ -219,6 +219,7 @@ def _context(state: SearchState, place: int) -> ProposerContext:
         of_search(scorer.failures),
         learnable_answers(state.task.relevant, state.ids),
         *_texts(objective, state.ids, seed),
+        scorer.affords,
     )
 
 

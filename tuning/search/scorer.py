@@ -1,9 +1,10 @@
 """Scores of prompts: charged, journaled, and never computed twice."""
 
 import hashlib
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from typing import Any
 
 import numpy as np
@@ -137,6 +138,11 @@ class Scorer:
         cost = sum((self.cost(prompt, query_ids) for prompt in first), NOTHING)
         missing = (len({*query_ids} - self.known(prompt, query_ids).keys()) for prompt in prompts)
         return replace(cost, evaluations=sum(missing))
+
+    def affords(self, prompt: Prompt, query_ids: Sequence[str], times: float) -> bool:
+        """Tell whether the budget pays for scoring prompts like this one so many times."""
+        cost = self.objective.cost(prompt, query_ids)
+        return self.meter.fits(Cost(*(math.ceil(times * amount) for amount in astuple(cost))))
 
     def _scoring(self, prompt: Prompt, query_ids: Sequence[str]) -> Cost:
         """Return the cost of scores; queries that were read for another prompt cost no tokens."""

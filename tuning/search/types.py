@@ -195,6 +195,7 @@ class ProposerContext:
             as much where queries are split by chance as where documents are).
         texts: gives the queries of `search` and their answers, which no wording may repeat.
         card: gives some documents that show what the collection is about.
+        affords: tells whether the budget pays for scoring a prompt on queries so many times.
     """
 
     space: Space
@@ -206,6 +207,7 @@ class ProposerContext:
     answers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     texts: Callable[[], Sequence[str]] = tuple
     card: Callable[[], Sequence[str]] = tuple
+    affords: Callable[[Prompt, Sequence[str], float], bool] = lambda prompt, query_ids, times: True
 
 
 class Proposer(Protocol):
