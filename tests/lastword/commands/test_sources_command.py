@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import lastword as lw
-from benchmarks.sources_folder import pdf, zipped
+from benchmarks.sources_files import pdf, zipped
 from lastword.main import main
 from tests.eval.tasks.test_beir import write_collection
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.sources_folder import locked, pdf, zipped
+from benchmarks.sources_files import locked, pdf, zipped
 from index.documents import Document
 from retrieval.sources.items import Blob, Notes, Skipped, UnpackBudget
 from retrieval.sources.options import SourceOptions

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.sources import WANTED, in_order, words
-from benchmarks.sources_folder import FIXTURES, docx, epub, mail, pdf, zipped
+from benchmarks.sources_files import docx, epub, mail, pdf, zipped
+from benchmarks.sources_folder import FIXTURES
 from index.documents import Document
 from retrieval.sources.items import Notes
 from tests.retrieval.sources.reads import read

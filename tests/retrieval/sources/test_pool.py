@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.sources_folder import pdf
+from benchmarks.sources_files import pdf
 from retrieval.sources.collection import FileSource
 from retrieval.sources.items import Notes, Skipped
 from retrieval.sources.listing import SourceFile, list_files
