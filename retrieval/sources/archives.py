@@ -7,6 +7,7 @@ all the same, since it is no id either.
 import bz2
 import gzip
 import lzma
+import re
 import stat
 import tarfile
 import tempfile
@@ -34,6 +35,7 @@ from retrieval.sources.zipped import open_zip, read_member
 DEEPEST = 3  # archives within each other
 _PART = 1 << 20
 _IN_MEMORY = 1 << 24  # bytes of an unpacked file that stay in memory
+_ABSOLUTE = re.compile(r"/|[A-Za-z]:")
 _SLICE = 1 << 10  # packed bytes of .zst that are unpacked at once: to 32,000 times as many at most
 _WINDOW = 1 << 27  # bytes of memory that a .zst file may ask for
 _DAMAGED = (EOFError, OSError, lzma.LZMAError, zlib.error, tarfile.TarError)
@@ -52,20 +54,20 @@ def read_zip(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:
             blob.budget.spend(0, members=1)
             if info.is_dir():
                 continue
-            kind = (
-                "links" if stat.S_ISLNK(info.external_attr >> 16) else wanted.fault(info.filename)
-            )
+            name = _with_slashes(info.filename)
+            link = stat.S_ISLNK(info.external_attr >> 16)
+            kind = "links" if link else wanted.fault(name)
             if kind:
-                yield _skipped(blob, info.filename, kind)
+                yield _skipped(blob, name, kind)
                 continue
             try:
                 data = read_member(archive, info, blob, options)
             except BombError:
                 raise
             except UnreadableError as error:
-                yield Skipped(f"{blob.place}/{info.filename}", str(error), inner=True)
+                yield Skipped(f"{blob.place}/{name}", str(error), inner=True)
                 continue
-            yield from read_blob(blob.inside(info.filename, data), options, notes)
+            yield from read_blob(blob.inside(name, data), options, notes)
 
 
 def read_tar(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:
@@ -147,13 +149,7 @@ class _Wanted:
     def fault(self, name: str) -> SkipKind | None:
         """Return why a member is not read; None where it is."""
         parts = name.split("/")
-        if (
-            name.startswith("/")
-            or ".." in parts
-            or "\\" in name
-            or "\0" in name
-            or not _legal(name)
-        ):
+        if ".." in parts or _ABSOLUTE.match(name) or "\0" in name or not _legal(name):
             return "unreadable"
         parts = [part for part in parts if part != "."]
         if any(part in (*NEVER, "__MACOSX") for part in parts):
@@ -163,6 +159,11 @@ class _Wanted:
         inside = "/".join((self._archive, *parts))
         wanted = not self._patterns.leave_out_file(inside)
         return None if wanted else "patterns"
+
+
+def _with_slashes(name: str) -> str:
+    """Return a name as the format has it; some programs of Windows write backslashes."""
+    return name.replace("\\", "/")
 
 
 def _legal(name: str) -> bool:

@@ -128,6 +128,7 @@ class FileSource:
     def _nothing(self) -> ValueError:
         places = ", ".join(map(str, self._sources)) or "the list of sources"
         passed_over = "; ".join(self.summary()) or "there are no files"
-        first = next((each for each in self._skipped if each.kind in FAULTS), None)
+        faults = [each for each in self._skipped if each.kind in FAULTS]
+        first = next(iter((*faults, *self._skipped)), None)
         example = f", e.g. {first.name}: {first.reason}" if first else ""
         return ValueError(f"{places} holds no documents that can be read: {passed_over}{example}")

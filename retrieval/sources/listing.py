@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,11 +28,18 @@ class SourceFile:
         id: its path relative to the source, "/" between folders; the name of a file given alone.
         path: where it lies, beginning as the source was given.
         named: it was given by name, and not found in a folder or by a pattern.
+        place: what errors call it, if not the path.
     """
 
     id: str
     path: Path
     named: bool = False
+    place: str = ""
+
+    @property
+    def called(self) -> str:
+        """What errors call it."""
+        return self.place or str(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,7 @@ def list_files(sources: Iterable[str | Path], options: SourceOptions | None = No
             if file.id in files:
                 if os.path.realpath(files[file.id].path) == real:
                     continue
-                file = SourceFile(file.path.as_posix().lstrip("/"), file.path, file.named)
+                file = replace(file, id=file.path.as_posix().lstrip("/"))
                 if file.id in files:
                     skipped.append(Skipped(str(file.path), "another file has its id"))
                     continue
@@ -120,7 +127,7 @@ def _list_one(
     source: str | Path, options: SourceOptions
 ) -> tuple[Sequence[SourceFile], Sequence[Skipped]]:
     if str(source) == STDIN:
-        return [SourceFile("stdin", _standard_input(), True)], []
+        return [SourceFile("stdin", _standard_input(), True, "standard input")], []
     path = Path(source)
     if is_pattern(str(source)):
         return _list_pattern(str(source), options)

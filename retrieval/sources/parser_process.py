@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from index.documents import Document
@@ -18,6 +19,8 @@ from retrieval.sources.items import Item, Notes, Skipped
 from retrieval.sources.listing import SourceFile
 from retrieval.sources.options import SourceOptions
 
+_ROOT = Path(__file__).resolve().parent.parent.parent  # the folder that holds our packages
+_OURS = ("embedder", "index", "retrieval")
 _PART = 1 << 20
 _TIMED_OUT = {getattr(signal, name) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
 
@@ -35,6 +38,7 @@ class ParserProcess:
         request = {
             "id": file.id,
             "path": str(file.path),
+            "place": file.place,
             "named": file.named,
             "options": asdict(self._options),
         }
@@ -55,9 +59,9 @@ class ParserProcess:
         except TimeoutError:
             self.stop()
             reason = f"it takes longer than {self._options.seconds} seconds to parse"
-            yield Skipped(str(file.path), reason)
+            yield Skipped(file.called, reason)
         except (OSError, EOFError):
-            yield Skipped(str(file.path), self._end())
+            yield Skipped(file.called, self._end())
 
     def kill(self) -> None:
         """End the process from another thread; the one that reads finds it ended."""
@@ -78,14 +82,12 @@ class ParserProcess:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         if self._running is None:
-            # The modules that this process would import, and none from the working directory.
-            modules = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)  # noqa: PTH100
             self._running = subprocess.Popen(
                 [sys.executable, "-P", worker.__file__],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": modules},
+                env={**os.environ, "PYTHONPATH": _module_path()},
                 start_new_session=True,  # Ctrl-C is ours
                 bufsize=0,
             )
@@ -129,3 +131,20 @@ class ParserProcess:
             f"the process that parsed it ended (with {code}): it may take more than "
             f"{self._options.memory_megabytes} MB of memory"
         )
+
+
+def _module_path() -> str:
+    """Return where the process finds modules: where this one does, with our packages first.
+
+    A user's own index.py, beside a script or in the working directory, would hide ours.
+    """
+    paths = [Path(path).absolute() for path in sys.path if path]
+    if _ROOT not in paths:
+        paths.append(_ROOT)
+    return os.pathsep.join(str(path) for path in sorted(paths, key=_hides_ours))
+
+
+def _hides_ours(path: Path) -> bool:
+    return path != _ROOT and any(
+        (path / name).is_dir() or (path / f"{name}.py").is_file() for name in _OURS
+    )

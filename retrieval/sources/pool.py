@@ -87,7 +87,7 @@ class _Task:
                     return
         except Exception as error:  # else the taking side would wait for ever
             with self._changed:
-                self._items.append((Skipped(str(self.file.path), f"{error}"), 0))
+                self._items.append((Skipped(self.file.called, f"{error}"), 0))
             process.stop()
         finally:
             with self._changed:

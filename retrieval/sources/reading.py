@@ -28,7 +28,7 @@ def opened(file: SourceFile, alive: Callable[[], None] = lambda: None) -> Iterat
     """
     with file.path.open("rb") as stream:
         size = file.path.stat().st_size
-        yield Blob(file.id, str(file.path), stream, size, UnpackBudget.of(size, alive))
+        yield Blob(file.id, file.called, stream, size, UnpackBudget.of(size, alive))
 
 
 def is_plain_file(file: SourceFile) -> bool:
@@ -51,7 +51,7 @@ def read_file(
         with opened(file, alive) as blob:
             yield from read_blob(blob, options, notes)
     except OSError as error:
-        yield Skipped(str(file.path), error.strerror or str(error))
+        yield Skipped(file.called, error.strerror or str(error))
 
 
 def read_blob(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:

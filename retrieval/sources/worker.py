@@ -33,7 +33,8 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         options = SourceOptions(**request["options"])
-        file = SourceFile(request["id"], Path(request["path"]), request["named"])
+        path = Path(request["path"])
+        file = SourceFile(request["id"], path, request["named"], request["place"])
         _limit_memory(options.memory_megabytes << 20)
         request["seconds"] = options.seconds
         _limit_time(options.seconds)

@@ -28,7 +28,7 @@ def read_markdown(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems
         try:
             metadata = _parse_front(front[1], front[2], blob.place)
             text, kept = text[kept:], 0
-        except ValueError:
+        except (ValueError, TypeError):
             notes.add("header", blob.id)
     heading, body = _split_heading(text, kept)
     title = metadata.pop("title", None)
@@ -55,6 +55,7 @@ def _parse_front(mark: str, text: str, place: str) -> dict[str, Any]:
     """Return front matter of YAML or TOML as JSON has it.
 
     Raises:
+        TypeError: it cannot be kept as JSON.
         ValueError: it is neither, no mapping, too long, or refers to itself.
     """
     if len(text) > _LONGEST:

@@ -36,7 +36,7 @@ def _rows(
     blob: Blob, encoding: str, sample: bytes, options: SourceOptions, notes: Notes
 ) -> Iterator[tuple[str, Mapping[str, Any]] | Skipped]:
     csv.field_size_limit(LONGEST_LINE)
-    lines = _lines(blob, encoding, options)
+    lines = _lines(blob, encoding, options, notes)
     start = without_mark(sample).decode(encoding, "replace")
     separator = _separator(start.split("\n", 1)[0], blob.suffix)
     quoted = separator != "\t" or start.startswith('"')  # quotation marks are text between tabs
@@ -61,7 +61,7 @@ def _rows(
         yield Skipped(f"{blob.place}:{rows.line_num}", f"no row of a table: {error}")
 
 
-def _lines(blob: Blob, encoding: str, options: SourceOptions) -> Iterator[str]:
+def _lines(blob: Blob, encoding: str, options: SourceOptions, notes: Notes) -> Iterator[str]:
     """Yield decoded lines; one that the encoding of the beginning does not fit is Windows-1252."""
     if encoding.startswith(("utf-16", "utf-32")):
         text = without_mark(read_bytes(blob, options)).decode(encoding, "replace")
@@ -74,6 +74,7 @@ def _lines(blob: Blob, encoding: str, options: SourceOptions) -> Iterator[str]:
             line = raw.decode(encoding)
         except UnicodeDecodeError:
             line = raw.decode("cp1252", "replace")
+            notes.add("encoding", f"{blob.place}:{number + 1} (cp1252)")
         yield line.replace("\0", "")
 
 

@@ -62,6 +62,13 @@ def test_members_are_files_by_their_path(
     }
 
 
+def test_backslashes_of_windows_are_slashes_and_drives_lead_out(tmp_path: Path) -> None:
+    members = {"a\\b.txt": b"kept", "..\\c.txt": b"no", "C:\\d.txt": b"no"}
+    documents, skipped = read(tmp_path / "w.zip", zipped(members))
+    assert [one.id for one in documents] == ["w.zip/a/b.txt"]
+    assert [one.name[-9:] for one in skipped] == ["/../c.txt", "/C:/d.txt"]
+
+
 def test_a_locked_member_and_a_damaged_one_lose_no_other(tmp_path: Path) -> None:
     _, skipped = read(tmp_path / "a.zip", locked(zipped({"s.txt": b"secret"})))
     assert "password" in skipped[0].reason

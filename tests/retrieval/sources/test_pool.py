@@ -72,3 +72,13 @@ def test_a_file_that_goes_away_is_named(tmp_path: Path) -> None:
     gone = SourceFile("a.pdf", tmp_path / "a.pdf")
     (items,) = read_files([gone], SourceOptions(), Notes())
     assert isinstance(items[1], Skipped) and "No such file" in items[1].reason
+
+
+def test_a_users_own_modules_do_not_hide_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index.py in the working directory ended every process that parsed."""
+    (tmp_path / "index.py").write_text("raise SystemExit('not ours')")
+    (tmp_path / "a.pdf").write_bytes(pdf("hello"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert [document.text for document in FileSource([tmp_path / "a.pdf"])] == ["hello"]
