@@ -145,7 +145,10 @@ class Prune:
     def _harm(self, words: PromptWords) -> float:
         """Return how far a child fell behind its parent; one that was not scored, out of sight."""
         result = self._results.get(key_of(self._worded(words)))
-        return _losses(result, self._parent).mean() if result and self._parent else np.inf
+        if result is None or self._parent is None:
+            return np.inf
+        losses = _losses(result, self._parent)
+        return float(losses.mean()) if len(losses) else np.inf  # none: the budget ended
 
     def _offspring(self) -> list[PromptWords]:
         """Drop one to four words of members that win a tournament among the best so far."""
