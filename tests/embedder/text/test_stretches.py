@@ -4,11 +4,14 @@ import itertools
 import time
 
 import pytest
+import regex  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embedder.text import stretches
 from embedder.text.headings import find_headings
 from embedder.text.stretches import LONGEST, TextUnits, cut_stretches, find_units, has_few_units
+from embedder.text.words import UNSPACED
 
 PIECES = st.sampled_from(
     [
@@ -135,3 +138,13 @@ def test_a_run_without_spaces_is_cut_within() -> None:
     assert len(find_units("x" * 1000)) == -(-1000 // LONGEST)
     assert find_units("e\u0301" * 3).tolist() == [[0, 6]]
     assert find_units("東京 ab").tolist() == [[0, 1], [1, 2], [3, 5]]
+
+
+def test_the_quick_ways_to_find_units_are_those_of_the_plain_pattern() -> None:
+    unspaced = regex.compile(rf"(?V1)[{UNSPACED}]")
+    every = (chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000)
+    quick = [one for one in every if stretches._MAYBE_UNSPACED.match(one) is None]
+    assert not [one for one in quick if unspaced.match(one)]
+    text = "Käse \u2013 a\u0301 " + "x" * 130 + " e\u0301" * 3 + "y" * 63 + "e\u0301\u0301z"
+    plain = find_units(text + " 東")[:-1]  # which is found by the pattern alone
+    assert find_units(text).tolist() == plain.tolist()
