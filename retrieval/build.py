@@ -12,7 +12,7 @@ from embedder.encoders.specs import post_rules_of
 from embedder.progress import Progress
 from embedder.prompts.method_rules import MIN_SAMPLE
 from embedder.types import Encoder, fingerprint_differences
-from index.documents import Document
+from index.documents import Document, Passages
 from index.folder import Index
 from index.manifest import Ingest
 from index.manifest_file import MANIFEST, read_manifest
@@ -151,8 +151,7 @@ def add_documents(
             )
         _check_encoders(writer, encoders)
         passages = writer.manifest.passages
-        if options.passages not in (AUTO, None, passages) or options.overlap is not None:
-            raise ValueError(f"{path} has {passages or 'whole documents'}; got {options.passages}")
+        _check_passages(path, passages, options, encoders)
         done = Ingest("add", options.settings(passages), EMPTY_DIGEST)
         if ingest is not None and options.resume:
             done = _continued(ingest, done)
@@ -227,6 +226,18 @@ def _check_encoders(writer: IndexWriter, encoders: Mapping[str, Encoder]) -> Non
         )
     for name, encoder in encoders.items():
         channels[name].check_encoder(encoder.fingerprint, querying=False)
+
+
+def _check_passages(
+    path: str | Path, rule: Passages | None, options: BuildOptions, encoders: Mapping[str, Encoder]
+) -> None:
+    """Refuse to add documents by another rule than the index has; "auto" is its own."""
+    if options.passages in (AUTO, None) and options.overlap is None:
+        return
+    asked = choose_passages(options.passages, options.overlap, encoders)
+    if asked != rule:
+        has, got = (each.describe() if each else "whole documents" for each in (rule, asked))
+        raise ValueError(f"{path} has {has}, and documents are added alike; got {got}")
 
 
 def _check_engines(writer: IndexWriter, options: BuildOptions) -> None:

@@ -110,8 +110,11 @@ def test_what_is_added_is_cut_by_the_same_rule(encoders: Encoders, tmp_path: Pat
     with Index.open(tmp_path / "i") as index, Index.open(tmp_path / "at once") as other:
         assert list(held_texts(index)) == list(held_texts(other))
     assert report.cut == 1
-    with pytest.raises(ValueError, match="got words:9"):
+    with pytest.raises(ValueError, match="got passages of at most 9 words, which share at most 1"):
         add_documents([LONG], encoders, tmp_path / "i", BuildOptions(passages="words:9"))
+    more = [Document("more", "", LONG.text)]
+    same = BuildOptions(passages=f"tokens:{LIMIT}")
+    assert add_documents(more, encoders, tmp_path / "i", same).cut == 1
 
 
 @pytest.mark.parametrize("asked", ["auto", "headings", "words:6", "tokens:10"])

@@ -33,7 +33,7 @@ def test_long_documents_are_cut_and_keep_their_title(tmp_path: Path) -> None:
     ]
     more = [Document("more", "", text)]
     assert add_documents(more, {"dense": SignEncoder()}, tmp_path / "i").passages == 3
-    with pytest.raises(ValueError, match="got Passages"):
+    with pytest.raises(ValueError, match="got passages of at most 5 words"):
         other = BuildOptions(passages=Passages(5))
         add_documents(documents(1), {"dense": SignEncoder()}, tmp_path / "i", other)
     with Index.open(tmp_path / "i") as index:
