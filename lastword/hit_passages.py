@@ -155,7 +155,7 @@ def show_passage(document: Document, passage: HitPassage) -> str:
     first = 0
     starts = [start - passage.start for start, _ in passage.matches]
     counts = [bisect_right(starts, start + SEEN) - at for at, start in enumerate(starts)]
-    if starts and starts[-1] >= SEEN and counts[0] < max(counts):
+    if bisect_right(starts, SEEN) < max(counts, default=0):
         best = starts[counts.index(max(counts))]
         first = best - len(" ".join(passage.text[:best].split(" ")[-_LEADING:]))
     page = "" if passage.page is None else f"p. {passage.page}: "
