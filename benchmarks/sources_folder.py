@@ -126,7 +126,7 @@ def _records(folder: Folder) -> None:
     folder.faults["a.jsonl:2"] = "expected one JSON object"
     records = [{"title": "T", "contents": folder.word(f"a.json#{at}")} for at in (1, 2)]
     folder.write("a.json", json.dumps(records).encode())
-    folder.good("package.json", '{"name": "WORD"}')
+    folder.good("package.json", '{"name": ["x\\nWORD"]}')
     folder.bad("broken.json", b'{"a": [', "not JSON")
 
 
@@ -176,7 +176,8 @@ def _broken(folder: Folder) -> None:
     folder.bad("scan.pdf", (FIXTURES / "scan.pdf").read_bytes(), "images")
     folder.bad("round.pdf", pdf("x").replace(b"/Kids [3 0 R]", b"/Kids [2 0 R]"), "")
     folder.bad("broken.docx", b"PK\x03\x04 no more", "damaged")
-    folder.bad("other.docx", zipped({"x.txt": b"x"}), "lacks word/document.xml")
+    folder.bad("other.docx", zipped({"[Content_Types].xml": b""}), "lacks word/document.xml")
+    folder.write("zip.docx", zipped({"x.txt": folder.word("zip.docx/x.txt").encode()}))
     office = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)
     folder.bad("locked.docx", office + "EncryptedPackage".encode("utf-16-le"), "password")
     folder.bad("old.doc", office, "old Office")

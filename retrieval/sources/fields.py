@@ -50,9 +50,7 @@ class RecordReader:
         title_name, title = self._take(fields, self._options.title_field, TITLES)
         text_name, text = self._take(fields, self._options.text_field, TEXTS)
         if not title_name and not text_name and self._options.text_field == "":
-            text = "\n".join(
-                f"{name}: {value}" for name, value in fields.items() if isinstance(value, str)
-            )
+            text = flat_text(fields)
             if text:
                 self._notes.add("fields", self._name)
         inner = fields.pop("metadata", None)
@@ -122,6 +120,22 @@ def as_json(value: Any) -> Any:  # noqa: ANN401  (JSON)
     if isinstance(value, list | tuple | set | frozenset):
         return [as_json(each) for each in value]
     return str(value)
+
+
+def flat_text(value: Any) -> str:  # noqa: ANN401  (JSON)
+    """Return all texts in a JSON value, a line each, with the names of their fields."""
+
+    def lines(value: Any, name: str) -> Iterator[str]:  # noqa: ANN401
+        if isinstance(value, str):
+            yield f"{name}: {value}" if name else value
+        elif isinstance(value, Mapping):
+            for key, inner in value.items():
+                yield from lines(inner, str(key))
+        elif isinstance(value, list):
+            for inner in value:
+                yield from lines(inner, name)
+
+    return "\n".join(lines(value, ""))
 
 
 def read_records(

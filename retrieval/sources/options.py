@@ -26,7 +26,8 @@ class SourceOptions:
             and archives, and stops where the file was given by name.
         keep_empty: a file without text is a document, instead of being skipped or refused.
         max_megabytes: of one file that is one document, and of a member of an archive.
-        seconds: that one document may take to be parsed.
+        seconds: of processor time that one document may take to be parsed; five times as long
+            by the clock.
         memory_megabytes: that the process which parses may take.
         workers: processes that parse; 0 takes one for every core, 8 at most.
 

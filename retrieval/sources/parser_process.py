@@ -21,6 +21,7 @@ from retrieval.sources.options import SourceOptions
 
 _ROOT = Path(__file__).resolve().parent.parent.parent  # the folder that holds our packages
 _OURS = ("embedder", "index", "retrieval")
+_PATIENCE = 5  # times the processor's time that is allowed, by the clock: machines are shared
 _PART = 1 << 20
 _TIMED_OUT = {getattr(signal, name) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
 
@@ -102,7 +103,7 @@ class ParserProcess:
         """
         assert self._running is not None and self._running.stdout is not None
         pipe = self._running.stdout.fileno()
-        deadline = time.monotonic() + self._options.seconds
+        deadline = time.monotonic() + _PATIENCE * self._options.seconds
         searched = 0
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)

@@ -68,10 +68,10 @@ def _limit_memory(size: int) -> None:
 
 
 def _limit_time(seconds: int) -> None:
-    """End this process once it has worked so long: the asking side may be gone by then."""
+    """End this process once it has worked so long, by the processor's time."""
     timer = getattr(signal, "ITIMER_PROF", None)
     if timer is not None:
-        signal.setitimer(timer, 2 * seconds)  # its signal is not caught
+        signal.setitimer(timer, seconds)  # its signal is not caught
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from xml.etree.ElementTree import Element
 from zipfile import ZipFile
 
 from index.documents import Document
+from retrieval.sources.archives import read_zip
 from retrieval.sources.decoding import clean
 from retrieval.sources.items import Blob, Notes, ReadItems, Skipped, UnreadableError
 from retrieval.sources.options import SourceOptions
@@ -29,6 +30,9 @@ def read_docx(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:
         UnreadableError: it is damaged, or no Word document.
     """
     with open_zip(blob) as archive:
+        if not {_BODY, "[Content_Types].xml"} & set(archive.namelist()):
+            yield from read_zip(blob, options, notes)  # which was only called a document
+            return
         body = parse_xml(read_member(archive, _BODY, blob, options), _BODY)
         parts = [body]
         for name in _NOTES:

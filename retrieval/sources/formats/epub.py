@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element
 from zipfile import ZipFile
 
 from index.documents import Document
+from retrieval.sources.archives import read_zip
 from retrieval.sources.formats.html import parse_html
 from retrieval.sources.items import Blob, Notes, ReadItems, UnreadableError
 from retrieval.sources.options import SourceOptions
@@ -25,6 +26,9 @@ def read_epub(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:
         UnreadableError: it is damaged, no EPUB, or its chapters are encrypted.
     """
     with open_zip(blob) as archive:
+        if not {_CONTAINER, "mimetype"} & set(archive.namelist()):
+            yield from read_zip(blob, options, notes)  # which was only called a book
+            return
         root = parse_xml(read_member(archive, _CONTAINER, blob, options), _CONTAINER)
         path = next((e.get("full-path", "") for e in root.iter() if _local(e) == "rootfile"), "")
         package = parse_xml(read_member(archive, path, blob, options), path)

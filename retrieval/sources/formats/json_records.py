@@ -1,4 +1,4 @@
-"""JSON: a record a line, a list of records, one record, or any other value as its text."""
+"""JSON: a record a line, a list of records, one record, or the texts in any other value."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import Any
 from embedder.files.config_file import parse_json
 from embedder.files.lines import decode_line, raw_lines
 from index.documents import Document
-from retrieval.sources.fields import TEXTS, RecordReader
+from retrieval.sources.decoding import clean
+from retrieval.sources.fields import TEXTS, RecordReader, flat_text
 from retrieval.sources.formats.plain import read_text
 from retrieval.sources.items import Blob, Notes, ReadItems, Skipped
 from retrieval.sources.options import SourceOptions
@@ -43,7 +44,7 @@ def read_json_file(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItem
         return
     records = list(_records(value, options))
     if not records:
-        yield blob.place, Document(blob.id, "", text)
+        yield blob.place, Document(blob.id, "", clean(flat_text(value) or text, blob.id, notes))
         return
     reader = RecordReader(blob.id, options, notes)
     for number, record in enumerate(records, start=1):

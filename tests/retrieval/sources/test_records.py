@@ -74,8 +74,10 @@ def test_a_broken_line_is_skipped_and_the_others_are_read(tmp_path: Path) -> Non
 
 
 def test_json_that_holds_no_records_is_a_text(tmp_path: Path) -> None:
-    documents, _ = read(tmp_path / "a.json", '{"name": "x", "version": 1}')
-    assert documents == [Document("a.json", "", '{"name": "x", "version": 1}')]
+    data = '{"name": "x\\ny", "version": 1, "parts": [{"by": "caf\\u00e9"}, "z"]}'
+    documents, _ = read(tmp_path / "a.json", data)
+    assert documents == [Document("a.json", "", "name: x\ny\nby: café\nparts: z")]
+    assert read(tmp_path / "n.json", "[1, 2]")[0] == [Document("n.json", "", "[1, 2]")]
     lines = '{"id": "1", "text": "a"}\n{"id": "2", "text": "b"}\n'  # as data sets often are called
     assert [one.id for one in read(tmp_path / "b.json", lines)[0]] == ["1", "2"]
 
