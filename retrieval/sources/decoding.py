@@ -14,6 +14,10 @@ MARKS = {
 }
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _CONTROL_BYTES = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_HIGH = re.compile(rb"[\x80-\xff]")
+_CHARACTERS = re.compile(
+    rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+)
 _SAMPLE = 1 << 16  # bytes by which an encoding is guessed
 _WESTERN = "cp1252"
 
@@ -59,7 +63,7 @@ def find_encoding(sample: bytes) -> str:
     most = 0.1 if utf8 else 0.01  # of control characters, which a text holds by mistake only
     if len(_CONTROL_BYTES.findall(sample[:_SAMPLE])) > most * min(len(sample), _SAMPLE) + utf8:
         raise UnreadableError("it is no text: it holds bytes as binary files do")
-    if utf8:
+    if utf8 or _is_damaged_utf8(sample):
         return "utf-8"
     return _guess(sample)
 
@@ -84,7 +88,9 @@ def _decode(raw: bytes, name: str, notes: Notes, declared: str) -> str:
     try:
         return body.decode(encoding).lstrip("\ufeff")
     except (UnicodeError, LookupError):
-        return body.decode(encoding if marked else "utf-8", errors="replace")
+        encoding = encoding if marked else "utf-8"
+        notes.add("encoding", f"{name} ({encoding}, with bytes that are none)")
+        return body.decode(encoding, errors="replace").lstrip("\ufeff")
 
 
 def _is_utf8(sample: bytes) -> bool:
@@ -93,6 +99,12 @@ def _is_utf8(sample: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _is_damaged_utf8(sample: bytes) -> bool:
+    """Tell whether most bytes above 127 are in characters of UTF-8, which is no accident."""
+    high = len(_HIGH.findall(sample))
+    return 5 * sum(map(len, _CHARACTERS.findall(sample))) > 4 * high
 
 
 def _wide(sample: bytes) -> str:

@@ -62,7 +62,7 @@ def parse_html(
         tree = LexborHTMLParser(page)
     except SelectolaxError as error:  # any text is a page, unless memory ends
         raise MemoryError from error
-    title = tree.css_first("title") or tree.css_first("h1")
+    title = tree.css_first("head > title") or tree.css_first("h1")
     text = visible_text(tree.root) if tree.root is not None else ""
     heading = _SPACE.sub(" ", title.text(deep=True)).strip() if title is not None else ""
     return clean(heading, name, notes), clean(text, name, notes), _facts(tree)

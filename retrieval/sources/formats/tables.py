@@ -50,6 +50,7 @@ def _rows(
             if header is None:
                 header = [name.strip() for name in row]
                 if _names_columns(header):
+                    header = _distinct(header)
                     continue
                 header = [str(number + 1) for number in range(len(row))]
             if len(row) != len(header):
@@ -92,6 +93,15 @@ def _names_columns(header: Sequence[str]) -> bool:
     return len(set(folded)) == len(folded) and all(
         0 < len(name) <= 40 and not _is_number(name) for name in folded
     )
+
+
+def _distinct(header: Sequence[str]) -> list[str]:
+    """Number the names that come again, so that no column hides another."""
+    names: list[str] = []
+    for name in header:
+        again = sum(each == name or each.startswith(f"{name} (") for each in names)
+        names.append(f"{name} ({again + 1})" if again else name)
+    return names
 
 
 def _is_number(cell: str) -> bool:

@@ -41,6 +41,15 @@ def test_a_declared_encoding_comes_before_guesses_and_a_wrong_one_does_no_harm()
     assert not notes.counts
 
 
+def test_damaged_utf8_stays_utf8_and_is_told() -> None:
+    """One bad byte made a guess of all others: every umlaut was another letter."""
+    notes = Notes()
+    raw = GERMAN.encode()
+    assert decode(raw + b" \xff x", "x", notes) == f"{GERMAN} \ufffd x"
+    assert decode((GERMAN + "ü").encode()[:-1], "x", notes) == f"{GERMAN}\ufffd"
+    assert notes.counts == {"encoding": 2}
+
+
 def test_control_characters_are_dropped_and_counted() -> None:
     notes = Notes()
     text = "a\0b\x07c\tand quite a lot of other text\r\n\x0c\x85"

@@ -55,6 +55,11 @@ def test_a_table_without_names_of_columns_keeps_its_first_row(tmp_path: Path) ->
     assert [document.text for document in documents] == ['2: green "tea', "2: hot lava"]
 
 
+def test_columns_of_one_name_hide_no_other(tmp_path: Path) -> None:
+    documents, _ = read(tmp_path / "a.csv", "id,text,tag,tag\n1,a,b,c\n")
+    assert documents == [Document("1", "", "a", {"tag": "b", "tag (2)": "c"})]
+
+
 def test_rows_of_other_lengths_lose_nothing_and_are_counted(tmp_path: Path) -> None:
     notes = Notes()
     documents, _ = read(tmp_path / "a.csv", "id,text\n1,a,b,c\n2\n\n3,d\n", notes=notes)
