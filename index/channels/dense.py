@@ -16,6 +16,8 @@ from index.topk import BestRows, check_k, check_live, near_best, rounding_slack
 
 FLAT = "Flat"
 _SCORES = 1 << 25  # scores held at a time: 128 MiB
+_FEW = 16  # rows for each that is wanted, of which a graph would look at as many
+_THIN = 4  # copying some rows pays where they are less than this part of all
 
 
 def dense_queries(queries: Representation, dim: int) -> NDArray[np.float32]:
@@ -139,8 +141,9 @@ class DenseChannel:
 
     Whatever chooses the rows, matrix product or FAISS, their scores are computed from the vectors
     in float64 and rounded to float32: equal vectors score equal, a query alone scores as among
-    others, and quantised storage costs recall but never the truth of a score. A query for which
-    FAISS finds fewer than k rows, though there are more, is answered by brute force.
+    others, and quantised storage costs recall but never the truth of a score. Where few rows are
+    live, and for a query for which FAISS finds fewer than k rows, though there are more, brute
+    force answers.
 
     Attributes:
         vectors: (n, dim) float32, usually memory-mapped.
@@ -191,7 +194,9 @@ class DenseChannel:
             return collected.hits()
         dense = dense_queries(queries, self.dim)
         open_queries = np.arange(len(dense))
-        if self._approximate is not None:
+        left = self.rows if live is None else int(live.sum())
+        exactly = 2 * left < self.rows and left <= _FEW * k
+        if self._approximate is not None and not exactly:
             open_queries = self._search_approximately(dense, collected, live)
         block = max(1, _SCORES // self.rows)
         for start in range(0, len(open_queries), block):
@@ -206,11 +211,16 @@ class DenseChannel:
         live: NDArray[np.bool_] | None,
     ) -> None:
         k, slack = collected.rows.shape[1], rounding_slack(self.dim)
+        vectors, numbers = self.vectors, None
+        if live is not None and _THIN * int(live.sum()) < self.rows:  # fewer are read, if copied
+            numbers = np.flatnonzero(live)
+            vectors, live = vectors[numbers], None
         with np.errstate(all="ignore"):
-            products = dense[chosen] @ self.vectors.T
+            products = dense[chosen] @ vectors.T
         for query, scores in zip(chosen, products, strict=True):
             self._check_finite(scores)
             rows = near_best(scores, k, slack, live)
+            rows = rows if numbers is None else numbers[rows]
             collected.fill(query, rows, self._score(rows, dense[query]))
 
     def _search_approximately(

@@ -130,6 +130,14 @@ def suggestion(index: Index, field: FieldPath) -> str:
 
 
 def matching_ids(path: Path, text: str) -> list[str]:
-    """Return the ids of the documents of an index, as it is now, that meet a filter."""
+    """Return the ids of the documents of an index, as it is now, that meet a filter: to delete.
+
+    Raises:
+        ValueError: the filter cannot be read; or a condition is met by no document, since a
+            misspelt field with != would mean all.
+    """
     with Index.open(path) as index:
-        return KeptDocuments.of(index, text).ids()
+        kept = KeptDocuments.of(index, text)
+        for remark in kept.remarks():
+            raise ValueError(f"filter: {remark}; nothing was deleted")
+        return kept.ids()
