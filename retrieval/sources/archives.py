@@ -65,7 +65,7 @@ def read_zip(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:
             except BombError:
                 raise
             except UnreadableError as error:
-                yield Skipped(f"{blob.place}/{name}", str(error), inner=True)
+                yield Skipped(f"{blob.place}/{name}", str(error))
                 continue
             yield from read_blob(blob.inside(name, data), options, notes)
 
@@ -90,7 +90,7 @@ def read_tar(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:
                     yield _skipped(blob, member.name, kind)
                 elif member.size > options.max_bytes:
                     reason = f"it is longer than {options.max_megabytes} MB"
-                    yield Skipped(f"{blob.place}/{member.name}", reason, inner=True)
+                    yield Skipped(f"{blob.place}/{member.name}", reason)
                 else:
                     blob.budget.spend(member.size)
                     file = archive.extractfile(member)
@@ -132,10 +132,7 @@ def read_packed(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:
             name=without_packing(blob.called),
             depth=blob.depth + 1,
         )
-        for item in read_blob(inner, options, notes):
-            # What is in it is the file, unless that is an archive.
-            whole = isinstance(item, Skipped) and item.name == blob.place and not blob.depth
-            yield replace(item, inner=False) if whole and isinstance(item, Skipped) else item
+        yield from read_blob(inner, options, notes)
 
 
 class _Wanted:
@@ -177,7 +174,7 @@ def _skipped(blob: Blob, name: str, kind: SkipKind) -> Skipped:
     reason = "its path leads out of the archive, or is no text"
     reason = reason if kind == "unreadable" else REASONS[kind]
     shown = name.encode("utf-8", "backslashreplace").decode()
-    return Skipped(f"{blob.place}/{shown}", reason, kind, inner=True)
+    return Skipped(f"{blob.place}/{shown}", reason, kind)
 
 
 def _check_depth(blob: Blob) -> None:

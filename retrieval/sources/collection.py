@@ -89,10 +89,11 @@ class FileSource:
                 self._pass_over(item, file)
                 continue
             place, document = item
-            if document.id in seen and self._skips(file):
+            skips = self._skips(file, place)
+            if document.id in seen and skips:
                 document = replace(document, id=f"{file.id}#{document.id}")
                 self.notes.add("renamed", file.id)
-            if not document.content and self._skips(file) and not self.options.keep_empty:
+            if not document.content and skips and not self.options.keep_empty:
                 self._pass_over(Skipped(place, "it holds no words", "empty"), file)
             elif document.id in seen:
                 reason = f"document {shorten(document.id)} comes twice"
@@ -112,14 +113,13 @@ class FileSource:
         ]
         return lines + self.notes.sentences()
 
-    def _skips(self, file: SourceFile) -> bool:
-        """Tell whether what cannot be read of a file is skipped."""
-        rule = self.options.on_error
-        return rule == "skip" or (rule == "auto" and not file.named)
+    def _skips(self, file: SourceFile, place: str) -> bool:
+        """Tell whether a fault is skipped: in folders, and inside of archives and mailboxes."""
+        inside = not file.named or place.startswith(f"{file.called}/")
+        return self.options.on_error == "skip" or (self.options.on_error == "auto" and inside)
 
     def _pass_over(self, skipped: Skipped, file: SourceFile) -> None:
-        allowed = self._skips(file) or (skipped.inner and self.options.on_error == "auto")
-        if skipped.kind in FAULTS and not allowed:
+        if skipped.kind in FAULTS and not self._skips(file, skipped.name):
             raise ValueError(f"{skipped.name}: {skipped.reason}")
         self._counts[skipped.kind] += 1
         if len(self._skipped) < _MOST_NAMES:

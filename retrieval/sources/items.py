@@ -47,13 +47,11 @@ class Skipped:
         name: the id that it would have, or the path; with a line where it is a record.
         reason: in a few words.
         kind: see SKIPPED.
-        inner: it is in an archive, whose other members are read.
     """
 
     name: str
     reason: str
     kind: SkipKind = "unreadable"
-    inner: bool = False
 
 
 class UnreadableError(ValueError):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from index.documents import Document
 from retrieval.sources.items import (
@@ -70,26 +69,21 @@ def read_blob(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:
     if reader is None:
         reason = f"{kind}, which is not read"
         skipped = Skipped(blob.place, reason, "ignored")
-        yield _inner(blob, skipped if head else Skipped(blob.place, "it is empty", "empty"))
+        yield skipped if head else Skipped(blob.place, "it is empty", "empty")
         return
     try:
-        for item in reader(blob, options, notes):
-            yield _inner(blob, item) if isinstance(item, Skipped) else item
+        yield from reader(blob, options, notes)
     except BombError as error:
         if blob.depth:
             raise
         yield Skipped(blob.place, str(error))
     except MemoryError:
-        yield _inner(blob, Skipped(blob.place, "it takes too much memory"))
+        yield Skipped(blob.place, "it takes too much memory")
     except (UnreadableError, OSError) as error:
-        yield _inner(blob, Skipped(blob.place, _reason(error, blob)))
+        yield Skipped(blob.place, _reason(error, blob))
     except Exception as error:  # whatever a damaged file provokes in a library: others are read
         reason = f"damaged: {type(error).__name__}: {_reason(error, blob)}"
-        yield _inner(blob, Skipped(blob.place, reason))
-
-
-def _inner(blob: Blob, skipped: Skipped) -> Skipped:
-    return replace(skipped, inner=True) if blob.depth else skipped
+        yield Skipped(blob.place, reason)
 
 
 def _reason(error: Exception, blob: Blob) -> str:

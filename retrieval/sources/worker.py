@@ -41,7 +41,7 @@ def main() -> None:
         notes = Notes()
         for item in read_file(file, options, notes, lambda: answer({})):
             if isinstance(item, Skipped):
-                answer({"skipped": [item.name, item.reason, item.kind, item.inner]})
+                answer({"skipped": [item.name, item.reason, item.kind]})
             else:
                 place, document = item
                 fields = [document.id, document.title, document.text, dict(document.metadata)]

@@ -52,7 +52,7 @@ def read_mail(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:
 def read_mbox(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:
     """Read a mailbox, a message a document, numbered from 1."""
     for number, raw in enumerate(_messages(blob, options), start=1):
-        place = f"{blob.place}#{number}"
+        place = f"{blob.place}/message {number}"
         if raw is None:
             yield Skipped(place, f"the message is longer than {options.max_megabytes} MB")
             continue

@@ -50,6 +50,20 @@ def test_one_bad_file_of_a_folder_loses_no_other(
     assert "bad.jsonl:2: expected one JSON object a line" in capsys.readouterr().err
 
 
+def test_an_archive_that_is_named_loses_no_member_to_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty member stopped the command, since the archive was given by name."""
+    members = {"a.txt": b"green tea", "b.txt": b"", "c.pdf": b"%PDF", "d.jsonl": b"{broken"}
+    (tmp_path / "a.zip").write_bytes(zipped(members))
+    asked = ["index", str(tmp_path / "a.zip"), "--channels", "bm25", "--json", "-o"]
+    assert main([*asked, str(tmp_path / "x.index")]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["documents"], facts["passed_over"]) == (1, {"empty": 1, "unreadable": 2})
+    assert main([*asked, str(tmp_path / "y.index"), "--on-error", "stop"]) == 2
+    assert "a.zip/b.txt" in capsys.readouterr().err
+
+
 def test_several_sources_in_one_command(
     notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
