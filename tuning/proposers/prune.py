@@ -199,7 +199,9 @@ def _losses(child: Scored, parent: Scored) -> Float64Array:
 
 
 def _worse(child: Scored, parent: Scored) -> bool:
-    """Tell whether a child falls behind by more than is tolerated."""
+    """Tell whether a child falls behind by more than is tolerated, or was not scored."""
     losses = _losses(child, parent)
+    if not len(losses):
+        return True
     error = float(losses.std(ddof=1)) / np.sqrt(len(losses)) if len(losses) > 1 else 0.0
     return bool(losses.mean() > TOLERATED * error)
