@@ -35,6 +35,7 @@ def open_engine(
     access: ModelAccess | None = None,
     *,
     also: Sequence[str] = (),
+    query_language: str = "",
 ) -> SearchEngine:
     """Open an index, with the encoders, prompts and fusion that it names itself.
 
@@ -46,6 +47,7 @@ def open_engine(
         access: where models run, where they lie now, and which are allowed.
         also: channels outside of the index, that rank its documents by their ids: "lucene:PATH"
             is an index of Anserini or pyserini, "NAME=lucene:PATH?language=de" calls it NAME.
+        query_language: of an index whose bm25 has several: that of the queries; all by default.
 
     Raises:
         TypeError: an argument is of another type.
@@ -57,7 +59,12 @@ def open_engine(
     'green tea'
     """
     check_text(fusion, "fusion")  # not a function, which adding documents could not keep
-    return SearchEngine(open_retriever(path, channels, fusion, depth, access, also=also))
+    check_text(query_language, "query_language")
+    return SearchEngine(
+        open_retriever(
+            path, channels, fusion, depth, access, also=also, query_language=query_language
+        )
+    )
 
 
 def build_engine(

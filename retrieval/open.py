@@ -37,6 +37,7 @@ def open_retriever(
     access: ModelAccess | None = None,
     *,
     also: Sequence[str] = (),
+    query_language: str = "",
 ) -> Retriever:
     """Open an index and load the encoders that it names; `lastword search` does the same.
 
@@ -48,6 +49,7 @@ def open_retriever(
         access: where models run, and which are allowed.
         also: channels outside of the index, e.g. "lucene:PATH", which all take part; see
             `retrieval.outside.specs.read_spec`. Where `channels` names them alone, no other does.
+        query_language: of an index whose bm25 has several: that of the queries; all by default.
 
     Returns:
         A retriever to be closed, as by `with`, which closes the index.
@@ -73,12 +75,28 @@ def open_retriever(
             isinstance(fusion, str) and fusion != AUTO
         ):  # a wrong one is told before models are loaded
             fusion_by_name(fusion, [*names, *outside])
-        encoders = load_encoders(index, names, access)
+        encoders = _asked_in(query_language, load_encoders(index, names, access))
         with outside_channels(outside, encoders, index.channels) as opened:
             return Retriever(index, encoders, fusion, depth, outside=opened)
     except BaseException:
         index.close()
         raise
+
+
+def _asked_in(language: str, encoders: dict[str, Encoder]) -> dict[str, Encoder]:
+    """Return encoders of which bm25's reads queries in one of its languages."""
+    if not language:
+        return encoders
+    words = {
+        name: encoder.asked_in(language)
+        for name, encoder in encoders.items()
+        if isinstance(encoder, BM25Encoder)
+    }
+    if not words:
+        raise ValueError(
+            f"the query language {language!r} is of bm25's words, which is not searched"
+        )
+    return encoders | words
 
 
 def load_encoders(

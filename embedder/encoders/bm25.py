@@ -5,6 +5,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -76,7 +77,24 @@ class BM25Encoder(TextEncoder):
             )
         self._fields = parse_fields(fields) if fields else {}
         self._language_field = language_field
+        self._asked = names
         self._counts = Counter(texts=0, without_words=0)
+
+    def asked_in(self, language: str) -> "BM25Encoder":
+        """Return an encoder that reads queries in one of the languages, and documents alike.
+
+        Raises:
+            ValueError: it is none of them.
+        """
+        name = language_name(language)
+        if name not in self._words:
+            raise ValueError(
+                f"bm25 of this index reads {', '.join(self._words)}; got the query language "
+                f"{language!r}"
+            )
+        other = copy(self)
+        other._asked = [name]
+        return other
 
     @property
     def spec(self) -> BM25Spec | None:
@@ -137,7 +155,7 @@ class BM25Encoder(TextEncoder):
         if role is Role.DOCUMENT and self._detector is not None:
             columns = self._columns_in([self._detect(text) for text in texts], texts)
         else:
-            columns = self.columns(texts)
+            columns = self._united(texts, self._asked)
         return self._represent(count_columns(columns))
 
     def note_encoded(self, rows: csr_matrix) -> None:
@@ -185,8 +203,10 @@ class BM25Encoder(TextEncoder):
 
     def columns(self, texts: Iterable[str]) -> list[list[int]]:
         """Return the columns that the terms of each text stand in, of all languages united."""
-        listed = list(texts)
-        united, *others = (words.columns(listed) for words in self._words.values())
+        return self._united(list(texts), list(self._words))
+
+    def _united(self, texts: Sequence[str], languages: Sequence[str]) -> list[list[int]]:
+        united, *others = (self._words[language].columns(texts) for language in languages)
         for columns in others:
             pairs = zip(map(Counter, united), map(Counter, columns), strict=True)
             united = [[*(one | other).elements()] for one, other in pairs]

@@ -39,6 +39,13 @@ class SearchOptions(DeviceOptions):
     depth: Annotated[
         int, Option(min=1, help="Documents that each channel contributes to the fusion.")
     ] = RUN_DEPTH
+    query_language: Annotated[
+        str,
+        Option(
+            metavar="LANGUAGE",
+            help="Of an index whose bm25 has several: that of the query (de). By default all.",
+        ),
+    ] = ""
     feedback: FeedbackText = ""
     filter: FilterText = ""
 
@@ -56,8 +63,15 @@ def open_searched(path: Path, fusing: SearchOptions, screen: Screen) -> "Iterato
     names = split_names(fusing.channels)
     with screen.loading(fusing.channels), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* is not finished")  # it is said below
-        also = fusing.also or ()
-        engine = open_engine(path, names, fusing.fusion, fusing.depth, fusing, also=also)
+        engine = open_engine(
+            path,
+            names,
+            fusing.fusion,
+            fusing.depth,
+            fusing,
+            also=fusing.also or (),
+            query_language=fusing.query_language,
+        )
     with engine:
         retriever = engine.retriever
         tell_joined(outside_facts(retriever.outside), screen)

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embedder.encoders.bm25 import BM25Encoder
@@ -164,3 +164,34 @@ def test_plain_encoders_need_no_fields() -> None:
     encoder = BM25Encoder()
     assert isinstance(encoder, EncodesFields) and not encoder.reads_fields
     assert BM25Encoder("en,de").reads_fields and BM25Encoder(fields="text").reads_fields
+
+
+def test_a_query_may_be_read_in_one_of_the_languages() -> None:
+    encoder = BM25Encoder("en,de")
+    asked = encoder.asked_in("de")
+    assert asked.fingerprint == encoder.fingerprint
+    query = ["die houses of rotation"]
+    for one, other in ((asked, BM25Encoder("de")), (encoder.asked_in("english"), BM25Encoder())):
+        rows, alone = (each.encode(query, Role.QUERY).sparse for each in (one, other))
+        assert rows is not None and alone is not None
+        assert np.array_equal(rows.indices, alone.indices)
+    text = DOCUMENTS[1][0]  # documents are read as they were
+    assert asked.encode([text], Role.DOCUMENT).sparse is not None
+    assert asked.columns([text]) == encoder.columns([text])
+    with pytest.raises(ValueError, match="reads english, german; got the query language 'fr'"):
+        encoder.asked_in("fr")
+
+
+MIXED = BM25Encoder("en,de", fields="title^1.7,text^0.3")
+
+
+@settings(deadline=None)  # the first one loads the model of languages
+@given(st.lists(st.tuples(WORDS.map(" ".join), WORDS.map(" ".join)), min_size=1, max_size=4))
+def test_a_passage_alone_has_the_row_that_it_has_among_others(parts: list[tuple[str, str]]) -> None:
+    encoder = MIXED
+    passages = [FieldedText(text, title, f"{title} {text}") for title, text in parts]
+    together = encoder.encode_fields(passages).sparse
+    assert together is not None
+    for at, passage in enumerate(passages):
+        alone = encoder.encode_fields([passage]).sparse
+        assert alone is not None and (alone != together[at]).nnz == 0

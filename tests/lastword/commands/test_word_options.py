@@ -39,6 +39,11 @@ def test_languages_and_fields_are_told_kept_and_explained(
     assert described in " ".join(capsys.readouterr().out.split())
     assert main(["search", "i", "Hunde", "--json"]) == 0
     assert [hit["id"] for hit in json.loads(capsys.readouterr().out)["hits"]] == ["en"]
+    for language, found in (("en", []), ("de", ["de"])):
+        assert main(["search", "i", "Häusern", "--query-language", language, "--json"]) == 0
+        assert [hit["id"] for hit in json.loads(capsys.readouterr().out)["hits"]] == found
+    assert main(["search", "i", "Hunde", "--query-language", "fr"]) == 2
+    assert "reads german, english; got the query language 'fr'" in capsys.readouterr().err
     assert main(["explain", "i", "Haus Hund", "en", "--json"]) == 0
     (channel,) = json.loads(capsys.readouterr().out)["channels"]
     assert channel["fields"] == [["tags", pytest.approx(channel["score"])]]
