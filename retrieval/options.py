@@ -11,7 +11,7 @@ from embedder.types import Encoder, fingerprint_of
 from index.channels.weighting import Weighting
 from index.documents import Passages
 from index.manifest import ChannelSpec, Engine, Ingest
-from retrieval.passages.rule import AUTO
+from retrieval.passages.rule import AUTO, parse_passages
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,8 @@ class BuildOptions:
                 "segments and windows hold at least 1; got "
                 f"segment_documents={self.segment_documents}, window={self.window}"
             )
+        if isinstance(self.passages, str):
+            parse_passages(self.passages)
         if self.on_empty not in ("error", "skip", "keep"):
             raise ValueError(f"on_empty is error, skip or keep; got {self.on_empty!r}")
         if self.on_known not in ("error", "replace"):

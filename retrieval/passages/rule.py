@@ -1,5 +1,6 @@
 """Which rule a new index cuts its documents by: what was asked for, and what its models read."""
 
+import re
 from collections.abc import Mapping
 from typing import Literal
 
@@ -38,17 +39,12 @@ def choose_passages(
         if overlap is not None:
             raise ValueError("an overlap goes with passages that are cut by --passages")
         return asked if isinstance(asked, Passages) else None
-    kind, _, number = asked.partition(":")
+    kind, size = parse_passages(asked)
     limit = min((each.limit for each in measures_of(encoders) if each.limit), default=0)
-    if kind in ("words", "tokens") and number.isascii() and number.isdecimal() and len(number) < 10:
-        size = int(number)
-        if size < 1:
-            raise ValueError(f"a passage has at least 1 of its {kind}; got {asked}")
+    if size:
         if kind == "tokens" and 0 < limit < size:
             raise ValueError(f"the model reads {limit} tokens of a document; got {asked}")
         return _rule(kind, size, overlap, "sentences")
-    if asked not in (AUTO, "headings"):
-        raise ValueError(f"passages are {_EXPECTED}; got {asked!r:.60}")
     at: Literal["sentences", "headings"] = "headings" if asked == "headings" else "sentences"
     if limit:
         return _rule("tokens", limit, overlap, at)
@@ -60,6 +56,22 @@ def choose_passages(
             )
         return None
     return _rule("words", WORDS, overlap, at)
+
+
+def parse_passages(asked: str) -> tuple[str, int]:
+    """Return the kind of passages that a text asks for, and their size; 0 where it has none.
+
+    Raises:
+        ValueError: it asks for none that there are.
+    """
+    kind, _, number = asked.partition(":")
+    if asked in (AUTO, "off", "headings"):
+        return asked, 0
+    if kind not in ("words", "tokens") or not re.fullmatch("[0-9]{1,9}", number):
+        raise ValueError(f"passages are {_EXPECTED}; got {asked!r:.60}")
+    if int(number) < 1:
+        raise ValueError(f"a passage has at least 1 of its {kind}; got {asked}")
+    return kind, int(number)
 
 
 def measures_of(encoders: Mapping[str, Encoder]) -> list[TextMeasure]:

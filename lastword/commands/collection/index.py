@@ -99,6 +99,7 @@ def index(
     from retrieval.build import build_index, refuse_complete
 
     refuse_complete(out)
+    _asked_passages(storing)  # a wrong one is told before a model is loaded
     screen = Screen(output)
     collection = open_sources(sources, files.source_options(storing.on_empty))
     survey = look_through(collection, screen, storing.on_empty)
@@ -172,7 +173,9 @@ def _build_options(
 
 def _asked_passages(storing: StorageOptions) -> "Passages | str":
     from index.documents import Passages
+    from retrieval.passages.rule import parse_passages
 
+    parse_passages(storing.passages)
     words, overlap = storing.passage_words, storing.overlap_words
     if overlap and not words:
         raise ValueError("--overlap-words needs --passage-words: it is shared by passages")
@@ -238,11 +241,12 @@ def _cut_text(report: "BuildReport") -> str:
     """Say which documents became several passages: how many, why, and of which length."""
     rule, few = report.rule, report.documents - report.cut
     assert rule is not None
+    verb = "was" if report.cut == 1 else "were"
     several = f"{report.cut:,} of {counted(report.documents, 'document')}"
     reason = {
-        "headings": "had headings or were too long",
-        "sentences": "were longer than the model reads" if rule.tokens else "were long",
-        "words": "were long",
+        "headings": f"had headings or {verb} too long",
+        "sentences": f"{verb} longer than the model reads" if rule.tokens else f"{verb} long",
+        "words": f"{verb} long",
     }[rule.at]
     return (
         f"{several} {reason}; cut into {counted(report.passages - few, 'passage')} of at most "

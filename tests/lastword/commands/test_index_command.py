@@ -64,3 +64,27 @@ def test_a_build_that_fails_on_its_first_documents_leaves_no_folder(
     out = tmp_path / "new.index"
     assert "comes twice" in failure(capsys, twice, out, "--channels", "bm25")
     assert not out.exists()
+
+
+def test_passages_are_said_in_a_line_and_refused_before_a_model_is_loaded(
+    corpus: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    corpus.write_text(json.dumps({"_id": "long", "text": "Tea is steeped. " * 40}) + "\n")
+    out, words = tmp_path / "i", ("--channels", "bm25")
+    for options, said in (
+        (("--passages", "pages", "--model", "no/such"), "passages are auto, off, headings"),
+        (("--passages", "words:0", "--model", "no/such"), "at least 1 of its words"),
+        (("--passages", "off", "--passage-words", "9", *words), "an older --passages words:N"),
+        (("--overlap-words", "9", *words), "--overlap-words needs --passage-words"),
+        (("--passages", "tokens:9", *words), "need a model whose tokenizer is at hand"),
+        (("--passages", "off", "--overlap", "9", *words), "an overlap goes with passages"),
+    ):
+        assert said in failure(capsys, corpus, out, *options)
+        assert not out.exists()
+    cut = ["index", str(corpus), "-o", str(out), *words, "--passages", "words:30"]
+    assert main([*cut, "--overlap", "3"]) == 0
+    said = capsys.readouterr().err
+    assert "1 of 1 document was long; cut into 5 passages of at most 30 words" in said
+    assert main(["info", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert "Documents are cut into passages of at most 30 words, which share at most 3." in shown
