@@ -121,8 +121,8 @@ def evaluate(
     """Evaluate an encoder on a collection, or on pairs of sentences.
 
     Args:
-        source: a BEIR folder or name for retrieval; a .tsv file of scored pairs, or MTEB's name
-            of such a set (STS12, ...), for similarity.
+        source: a BEIR folder, BEIR name or ir:ID for retrieval; a .tsv file of scored pairs, or
+            MTEB's name of such a set (STS12, ...), for similarity.
         model: as for `lastword.build`; for pairs an encoder, not one for each channel.
         prompt: as for `lastword.build`.
         indexes: folder where the index is kept and found again; None keeps none.

@@ -145,6 +145,7 @@ def split_name(name: str, split: str) -> str:
 
 def holds_queries(name: str) -> bool:
     """Tell whether self matches are dropped for results of this name; False if it is unknown."""
+    name = name.removeprefix("nano-beir/")  # which holds parts of the same sets
     beir_set = BEIR.get(name) or BEIR.get(name.rpartition("/")[0])
     return beir_set is not None and beir_set.holds_queries
 

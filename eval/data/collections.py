@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from embedder.files.name_lists import first_repeated, suggest_names
-from eval.data.beir import BEIR, CQADUPSTACK, CQADUPSTACK_PARTS, BeirSet, split_name
+from eval.data.beir import BEIR, CQADUPSTACK, CQADUPSTACK_PARTS
+from eval.data.downloads import NANO, BeirDownload, is_download, nano_names, open_download
 from eval.data.local import BeirFolder, TextFolder, is_beir_folder
 from eval.data.qrels import Qrels
 from index.documents import Document
@@ -35,67 +35,10 @@ class Collection(Protocol):
         ...
 
 
-class BeirDownload:
-    """A BEIR collection through ir_datasets, which fetches it on first use and keeps it.
-
-    Set IR_DATASETS_HOME to choose where it is kept.
-    """
-
-    def __init__(self, beir_set: BeirSet, split: str | None = None) -> None:
-        if beir_set.megabytes is None:
-            raise ValueError(
-                f"{beir_set.name} cannot be downloaded ({beir_set.licence}); make a BEIR folder "
-                "of it as BEIR's examples/dataset/README.md says, and give its path"
-            )
-        split = split or beir_set.reported
-        self.beir_set = beir_set
-        self.name = split_name(beir_set.name, split)
-        self.ir_dataset = beir_set.ir_dataset(split)
-
-    def documents(self) -> Iterator[Document]:
-        """Stream the documents; a collection without titles has empty ones."""
-        for doc in self._records("docs_iter"):
-            yield Document(doc.doc_id, getattr(doc, "title", None) or "", doc.text or "")
-
-    def queries(self) -> dict[str, str]:
-        """Read the judged queries."""
-        qrels = self.qrels()
-        return {
-            query.query_id: query.text
-            for query in self._records("queries_iter")
-            if query.query_id in qrels
-        }
-
-    def qrels(self) -> Qrels:
-        """Read the judgements of the split."""
-        qrels: Qrels = {}
-        for judgement in self._records("qrels_iter"):
-            qrels.setdefault(judgement.query_id, {})[judgement.doc_id] = int(judgement.relevance)
-        return qrels
-
-    @cached_property
-    def _dataset(self) -> Any:  # noqa: ANN401  (ir_datasets carries no types)
-        try:
-            import ir_datasets
-        except ImportError as error:
-            raise ValueError(
-                "BEIR by name needs ir_datasets: pip install ir_datasets; or give the path of "
-                "a BEIR folder"
-            ) from error
-        return ir_datasets.load(self.ir_dataset)
-
-    def _records(self, method: str) -> Iterator[Any]:
-        try:
-            yield from getattr(self._dataset, method)()
-        except (RuntimeError, OSError) as error:  # what ir_datasets raises where a download fails
-            raise OSError(
-                f"{self.ir_dataset} could not be fetched: {error}; with a copy of BEIR's folder "
-                "on this disk, give its path instead of the name"
-            ) from error
-
-
 def open_collections(sources: Iterable[str | Path], split: str | None = None) -> list[Collection]:
     """Open sources in their order; CQADupStack, by name or as a folder, becomes its twelve parts.
+
+    NanoBEIR by name becomes its thirteen collections.
 
     Raises:
         ValueError: as `open_collection`, a local CQADupStack lacks a part, or two collections
@@ -109,24 +52,29 @@ def open_collections(sources: Iterable[str | Path], split: str | None = None) ->
 
 
 def open_collection(source: str | Path, split: str | None = None) -> Collection:
-    """Find a collection by path or by BEIR name; a path that exists comes first.
+    """Find a collection by path or by name; a path that exists comes first.
 
     Args:
-        source: a BEIR folder, another folder, a file, or a name like "scifact",
-            "cqadupstack/tex" or "beir/scifact".
+        source: a BEIR folder, another folder, a file, a BEIR name like "scifact",
+            "cqadupstack/tex" or "beir/scifact", an id of ir_datasets like
+            "ir:msmarco-passage/trec-dl-2019/judged", or "nanobeir/scifact".
         split: which judgements; by default "test", or for a BEIR set the split whose figures
-            are published.
+            are published, or what an id names.
 
     Raises:
         OSError: a path that leads nowhere, or cannot be read.
-        ValueError: neither a path nor a BEIR name, a set without download, or a split that the
-            named set lacks.
+        ValueError: neither a path nor a name, a set without download, or a split that the named
+            set lacks.
     """
     path = Path(source)
     if is_beir_folder(path):
         return _open_folder(path, split)
     if os.path.lexists(path) or is_written_as_path(str(source)):
         return TextFolder(path)
+    if nano_names(str(source)):
+        raise ValueError(f"{NANO} is thirteen collections; name one, e.g. nanobeir/scifact")
+    if is_download(str(source)):
+        return open_download(str(source), split)
     name = _beir_name(source)
     if name in BEIR:
         return BeirDownload(BEIR[name], split)
@@ -141,6 +89,8 @@ def open_collection(source: str | Path, split: str | None = None) -> Collection:
 
 def is_written_as_path(source: str) -> bool:
     """Tell whether something that is not there was meant as a file or folder, not as a name."""
+    if is_download(source):
+        return False
     first, slash, _ = source.partition("/")
     return has_known_suffix(source) or bool(slash and first not in ("beir", CQADUPSTACK))
 
@@ -152,11 +102,12 @@ def _beir_name(source: str | Path) -> str:
 def _open_parts(source: str | Path, split: str | None) -> list[Collection]:
     path = Path(source)
     if not path.exists():
-        names = CQADUPSTACK_PARTS if _beir_name(source) == CQADUPSTACK else (source,)
+        parts = CQADUPSTACK_PARTS if _beir_name(source) == CQADUPSTACK else nano_names(str(source))
+        names = parts or (source,)
         return [open_collection(name, split) for name in names]
     if path.resolve().name != CQADUPSTACK or not path.is_dir():
         return [open_collection(path, split)]
-    parts: list[Collection] = []
+    opened: list[Collection] = []
     for name in CQADUPSTACK_PARTS:
         folder = path / name.rpartition("/")[2]
         if not is_beir_folder(folder):
@@ -164,8 +115,8 @@ def _open_parts(source: str | Path, split: str | None) -> list[Collection]:
                 f"{path} lacks {folder.name}/corpus.jsonl: its figure is the mean of twelve "
                 "parts; give the folders of single parts to judge those alone"
             )
-        parts.append(_open_folder(folder, split))
-    return parts
+        opened.append(_open_folder(folder, split))
+    return opened
 
 
 def _open_folder(path: Path, split: str | None) -> BeirFolder:

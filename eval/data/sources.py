@@ -65,14 +65,14 @@ class JoinedSources:
 def open_sources(
     sources: str | Path | Iterable[str | Path], options: SourceOptions | None = None
 ) -> JoinedSources:
-    """Open files, folders, patterns, "-" for standard input, BEIR folders and BEIR names.
+    """Open files, folders, patterns, "-" for standard input, BEIR folders and data sets by name.
 
     People's files are read together, in the order in which they are given, at the place of the
     first of them. What this returns can be given to `lastword.build` as documents.
 
     Raises:
         OSError: a path that leads nowhere, or cannot be read.
-        ValueError: neither a path nor a BEIR name, or nothing is left to read.
+        ValueError: neither a path nor a name, or nothing is left to read.
 
     >>> source = lw.read_sources("notes", lw.SourceOptions(exclude=("*.pdf",)))
     >>> [document.id for document in source], source.files.summary()

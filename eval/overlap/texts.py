@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple
 from embedder.files.lines import read_lines
 from embedder.files.name_lists import first_repeated
 from embedder.progress import Progress, added
-from eval.data.collections import BeirDownload, Collection, open_collection, open_collections
+from eval.data.collections import Collection, open_collection, open_collections
+from eval.data.downloads import BeirDownload, IrDataset
 from eval.data.json_texts import parse_object
 from eval.data.labelled import read_labelled
 from eval.data.local import is_beir_folder
@@ -187,6 +188,8 @@ def _named(collection: Collection) -> EvaluationSet:
     if isinstance(collection, BeirDownload):
         beir_set = collection.beir_set
         judged = [BeirDownload(beir_set, split) for split in beir_set.splits]
+    elif isinstance(collection, IrDataset) and collection.is_judged:
+        judged = [collection]
     return EvaluationSet(collection.name, lambda: _collection_texts(collection, judged))
 
 

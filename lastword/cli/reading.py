@@ -17,7 +17,8 @@ SourceArguments = Annotated[
     Argument(
         metavar="SOURCE",
         help="Files, folders, archives, patterns such as 'notes/**/*.md', or - for standard "
-        "input; a BEIR folder; or a BEIR name like scifact.",
+        "input; a BEIR folder; or a data set by name: scifact, nanobeir/scifact, ir:ID of "
+        "ir_datasets.",
     ),
 ]
 

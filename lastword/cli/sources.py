@@ -44,8 +44,9 @@ def look_through(
 ) -> Survey:
     """Count the documents of a source: a broken line is better found now than hours later.
 
-    A BEIR set that is fetched by name is not read twice; its number is known. Nor are files that
-    take long to read, such as PDFs: they are parsed beside the encoding.
+    A data set that is fetched by name is not read twice: that its first document is there shows
+    that it can be fetched. Nor are files that take long to read, such as PDFs: they are parsed
+    beside the encoding.
 
     Args:
         collection: to be indexed.
@@ -56,8 +57,7 @@ def look_through(
     Raises:
         ValueError: there are no documents, or one is empty and may not be; names file and line.
     """
-    from eval.data.beir import BEIR
-    from eval.data.collections import BeirDownload
+    from eval.data.downloads import IrDataset
     from eval.data.local import CORPUS, BeirFolder
     from eval.data.sources import JoinedSources
     from retrieval.sources.collection import FileSource
@@ -65,8 +65,9 @@ def look_through(
     if isinstance(collection, JoinedSources) and len(collection.parts) == 1:
         only = collection.parts[0]
         collection = collection if isinstance(only, FileSource) else only
-    if isinstance(collection, BeirDownload):
-        return Survey(BEIR[collection.name].documents)
+    if isinstance(collection, IrDataset):
+        next(collection.documents(), None)
+        return Survey(collection.documents_count)
     assert isinstance(collection, BeirFolder | JoinedSources)
     if isinstance(collection, JoinedSources) and not collection.plain:
         return Survey(None)

@@ -98,7 +98,7 @@ class RetrievalOptions:
 )
 def retrieval(
     datasets: Annotated[
-        list[str], Argument(metavar="DATASET...", help="BEIR folders or BEIR names.")
+        list[str], Argument(metavar="DATASET...", help="BEIR folders, BEIR names, or ir:ID.")
     ],
     judging: RetrievalOptions,
     reading: EncoderOptions,
@@ -215,9 +215,12 @@ def _settings(
 def _index_name(collection: "Collection") -> str:
     """Name an index after the documents, which are the same in all splits."""
     from eval.data.beir import BEIR
+    from eval.data.downloads import IrDataset
     from eval.runs.record import file_stem
 
     name = collection.name
+    if isinstance(collection, IrDataset):
+        return file_stem(collection.documents_name)
     return file_stem(name if name in BEIR else name.partition("/")[0])
 
 

@@ -47,7 +47,9 @@ class MineOptions:
     ],
 )
 def mine(
-    dataset: Annotated[str, Argument(metavar="DATASET", help="A BEIR folder or a BEIR name.")],
+    dataset: Annotated[
+        str, Argument(metavar="DATASET", help="A BEIR folder, a BEIR name, or ir:ID.")
+    ],
     mined: MineOptions,
     reading: EncoderOptions,
     output: Output,

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from eval.data.beir import BEIR, BEIR13, CQADUPSTACK_PARTS, holds_queries, whole_sets
-from eval.data.collections import BeirDownload, Collection, open_collection, open_collections
+from eval.data.collections import Collection, open_collection, open_collections
+from eval.data.downloads import BeirDownload
 from eval.data.local import TextFolder
 from index.documents import Document
 from tests.folders import DATA
