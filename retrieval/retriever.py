@@ -149,7 +149,7 @@ class Retriever:
         if not chosen and self.kept is None:
             return self
         other, kept = copy(self), KeptDocuments.of(self.index, chosen or None)
-        other.index, other.kept = kept.narrow(), kept if chosen else None
+        other.index, other.kept = kept.narrow(self.encoders), kept if chosen else None
         other.outside = joined.narrow_channels(self.outside, kept)
         vars(other).pop("_preparing_index", None)
         vars(other).pop("_plain_index", None)

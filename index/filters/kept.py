@@ -1,6 +1,6 @@
 """Which documents of an index a filter keeps, and the index of which only those are found."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -82,14 +82,14 @@ class KeptDocuments:
         parts = [mask[segment.columns.live] for segment, mask in pairs]
         return np.concatenate([np.zeros(0, np.bool_), *parts])
 
-    def narrow(self) -> Index:
-        """Return the same open index, whose searches find these documents alone.
+    def narrow(self, channels: Iterable[str]) -> Index:
+        """Return the same open index, whose searches of some channels find these documents alone.
 
         Counts of documents and statistics of words stay those of all live documents, so that a
         document scores what it scores without the filter.
         """
         narrowed = self.index
-        for name in self.index.channels:
+        for name in channels:
             narrowed = narrowed.with_channel(narrowed.channel_rows(name).among(self.masks))
         return narrowed
 
