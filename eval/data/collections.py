@@ -10,6 +10,7 @@ from eval.data.beir import BEIR, CQADUPSTACK, CQADUPSTACK_PARTS
 from eval.data.downloads import NANO, BeirDownload, is_download, nano_names, open_download
 from eval.data.local import BeirFolder, TextFolder, is_beir_folder
 from eval.data.qrels import Qrels
+from eval.data.zips import BeirZip, is_beir_zip
 from index.documents import Document
 from retrieval.sources.kinds import has_known_suffix
 
@@ -55,7 +56,7 @@ def open_collection(source: str | Path, split: str | None = None) -> Collection:
     """Find a collection by path or by name; a path that exists comes first.
 
     Args:
-        source: a BEIR folder, another folder, a file, a BEIR name like "scifact",
+        source: a BEIR folder, or .zip of one, another folder, a file, a BEIR name like "scifact",
             "cqadupstack/tex" or "beir/scifact", an id of ir_datasets like
             "ir:msmarco-passage/trec-dl-2019/judged", or "nanobeir/scifact".
         split: which judgements; by default "test", or for a BEIR set the split whose figures
@@ -69,6 +70,8 @@ def open_collection(source: str | Path, split: str | None = None) -> Collection:
     path = Path(source)
     if is_beir_folder(path):
         return _open_folder(path, split)
+    if is_beir_zip(path):
+        return BeirZip(path, split)
     if os.path.lexists(path) or is_written_as_path(str(source)):
         return TextFolder(path)
     if nano_names(str(source)):

@@ -58,7 +58,15 @@ def read_texts(path: Path, kind: str = "document") -> Iterator[tuple[str, Docume
         ValueError: a line has no id, or a field is no text or no legal Unicode; names file and
             line.
     """
-    for place, record in read_objects(path):
+    return parse_texts(read_lines(path), kind)
+
+
+def parse_texts(
+    lines: Iterable[tuple[str, str]], kind: str = "document"
+) -> Iterator[tuple[str, Document]]:
+    """Yield (place, document) of every (place, line); see `read_texts`."""
+    for place, line in lines:
+        record = parse_object(line, place)
         title, text = (_text(record, names, place) for names in (("title",), _TEXTS))
         document = make_document(_id(record, place), title, text, kind, place)
         yield place, document if kind == "query" else _with_metadata(document, record, place)

@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from embedder.files.lines import shorten
+from embedder.files.lines import read_lines, shorten
 from eval.data.beir import reported_split, split_name
-from eval.data.json_texts import read_texts, unique
-from eval.data.qrels import Qrels, read_qrels
-from eval.data.queries import read_placed_queries
+from eval.data.json_texts import parse_texts, unique
+from eval.data.qrels import Qrels, parse_qrels
+from eval.data.queries import parse_queries
 from index.documents import Document
 from retrieval.sources.collection import FileSource
 from retrieval.sources.options import SourceOptions
@@ -39,7 +39,7 @@ class BeirFolder:
 
     def placed_documents(self) -> Iterator[tuple[str, Document]]:
         """Stream the documents with their places, "FILE:LINE", for error messages."""
-        return unique(read_texts(self.path / CORPUS), "document")
+        return unique(parse_texts(self._lines(CORPUS)), "document")
 
     def queries(self) -> dict[str, str]:
         """Read the judged queries of the split; queries.jsonl may hold those of other splits.
@@ -48,7 +48,8 @@ class BeirFolder:
         """
         path = self.path / "queries.jsonl"
         qrels = self.qrels()
-        queries = {name: text for _, name, text in read_placed_queries(path) if name in qrels}
+        placed = parse_queries(self._lines("queries.jsonl"))
+        queries = {name: text for _, name, text in placed if name in qrels}
         missing = qrels.keys() - queries.keys()
         if missing:
             raise ValueError(
@@ -61,14 +62,23 @@ class BeirFolder:
 
     def qrels(self) -> Qrels:
         """Read qrels/SPLIT.tsv."""
-        path = self.path / "qrels" / f"{self._split}.tsv"
-        if not os.path.lexists(path):
-            splits = sorted(file.stem for file in path.parent.glob("*.tsv"))
+        name = f"qrels/{self._split}.tsv"
+        if not self._has(name):
             raise ValueError(
-                f"{self.path} has no split {self._split!r}; "
-                f"there is {', '.join(splits) or 'none: qrels/SPLIT.tsv files are expected'}"
+                f"{self.path} has no split {self._split!r}; there is "
+                f"{', '.join(self.splits()) or 'none: qrels/SPLIT.tsv files are expected'}"
             )
-        return read_qrels(path)
+        return parse_qrels(self._lines(name), str(self.path / name))
+
+    def splits(self) -> list[str]:
+        """Return the splits that have judgements."""
+        return sorted(file.stem for file in (self.path / "qrels").glob("*.tsv"))
+
+    def _has(self, name: str) -> bool:
+        return os.path.lexists(self.path / name)
+
+    def _lines(self, name: str) -> Iterator[tuple[str, str]]:
+        return read_lines(self.path / name)
 
 
 class TextFolder(FileSource):

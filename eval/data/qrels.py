@@ -1,6 +1,7 @@
 """Judgements in files: TREC's four fields, or BEIR's table of three; one reader for both."""
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 from embedder.files.durable import replace_file
@@ -29,9 +30,14 @@ def read_qrels(path: Path) -> Qrels:
             larger than `LARGEST_GAIN`, a document was judged twice with different gains, or there
             are no judgements; the message names file and line.
     """
+    return parse_qrels(read_lines(path), str(path))
+
+
+def parse_qrels(lines: Iterable[tuple[str, str]], name: str) -> Qrels:
+    """Read judgements from (place, line) of a file of that name; see `read_qrels`."""
     qrels: Qrels = {}
     count = 0
-    for place, line in read_lines(path):
+    for place, line in lines:
         count = count or (_TABLE if len(line.split("\t")) == _TABLE else _TREC)
         fields = split_fields(line, count)
         if count == _TABLE:
@@ -51,7 +57,7 @@ def read_qrels(path: Path) -> Qrels:
                 f"{gains[doc_id]}, here {number}"
             )
     if not qrels:
-        raise ValueError(f"{path} holds no judgements; expected {_layout(_TABLE)}")
+        raise ValueError(f"{name} holds no judgements; expected {_layout(_TABLE)}")
     return qrels
 
 

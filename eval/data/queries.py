@@ -1,10 +1,10 @@
 """Queries from a file: JSON lines or tab-separated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from embedder.files.lines import read_lines, shorten
-from eval.data.json_texts import make_document, read_texts, unique
+from eval.data.json_texts import make_document, parse_texts, unique
 from index.documents import Document
 from retrieval.trec_ids import is_header
 
@@ -37,13 +37,28 @@ def read_placed_queries(path: Path) -> Iterator[tuple[str, str, str]]:
     Raises:
         OSError, ValueError: as `read_queries`.
     """
-    texts = _read_tsv(path) if path.suffix.lower() == ".tsv" else read_texts(path, "query")
+    if path.suffix.lower() == ".tsv":
+        yield from _each_once(_parse_tsv(read_lines(path)))
+    else:
+        yield from parse_queries(read_lines(path))
+
+
+def parse_queries(lines: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
+    """Yield (place, id, text) of every (place, line of JSON); a text may be empty.
+
+    Raises:
+        ValueError: as `read_queries`.
+    """
+    yield from _each_once(parse_texts(lines, "query"))
+
+
+def _each_once(texts: Iterable[tuple[str, Document]]) -> Iterator[tuple[str, str, str]]:
     for place, query in unique(texts, "query"):
         yield place, query.id, query.content
 
 
-def _read_tsv(path: Path) -> Iterator[tuple[str, Document]]:
-    for place, line in read_lines(path):
+def _parse_tsv(lines: Iterable[tuple[str, str]]) -> Iterator[tuple[str, Document]]:
+    for place, line in lines:
         name, tab, text = line.partition("\t")
         if not tab or not name.strip():
             raise ValueError(f"{place}: expected id, tab, text; got {shorten(line)}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from embedder.files.lines import shorten
 from eval.data.collections import Collection, is_written_as_path, open_collection
 from eval.data.local import BeirFolder, is_beir_folder
+from eval.data.zips import is_beir_zip
 from index.documents import Document
 from retrieval.sources.collection import FileSource
 from retrieval.sources.items import Placed
@@ -92,7 +93,7 @@ def open_sources(
 
 def _is_files(source: str | Path) -> bool:
     """Tell whether a source is people's files, and no collection with judgements."""
-    if is_beir_folder(Path(source)):
+    if is_beir_folder(Path(source)) or is_beir_zip(Path(source)):
         return False
     name = str(source)
     there = os.path.lexists(source) or is_written_as_path(name)

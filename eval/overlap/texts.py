@@ -17,6 +17,7 @@ from eval.data.local import is_beir_folder
 from eval.data.mteb_pairs import NAMES, open_pairs
 from eval.data.pairs import PairSet, read_pairs
 from eval.data.tables import SUFFIX, column_names
+from eval.data.zips import BeirZip
 
 TextKind = Literal["query", "document", "sentence"]
 
@@ -188,6 +189,8 @@ def _named(collection: Collection) -> EvaluationSet:
     if isinstance(collection, BeirDownload):
         beir_set = collection.beir_set
         judged = [BeirDownload(beir_set, split) for split in beir_set.splits]
+    elif isinstance(collection, BeirZip):
+        judged = [BeirZip(collection.file, split) for split in collection.splits()]
     elif isinstance(collection, IrDataset) and collection.is_judged:
         judged = [collection]
     return EvaluationSet(collection.name, lambda: _collection_texts(collection, judged))
