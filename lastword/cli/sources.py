@@ -60,11 +60,8 @@ def look_through(
     from eval.data.downloads import IrDataset
     from eval.data.local import CORPUS, BeirFolder
     from eval.data.sources import JoinedSources
-    from retrieval.sources.collection import FileSource
 
-    if isinstance(collection, JoinedSources) and len(collection.parts) == 1:
-        only = collection.parts[0]
-        collection = collection if isinstance(only, FileSource) else only
+    collection = _only_part(collection)
     if isinstance(collection, IrDataset):
         next(collection.documents(), None)
         return Survey(collection.documents_count)
@@ -91,10 +88,7 @@ def look_through(
     if empty and on_empty == "keep":
         remarks.append(f"{name}: {counted(empty, 'document')} without title and text.")
     if answers:
-        remarks.append(
-            f"{name}: {len(answers):,} of {sought:,} documents that are judged relevant "
-            f"are not among the documents, e.g. {shorten(min(answers))}; nothing can find them."
-        )
+        remarks.append(_missing(name, answers, sought))
     return Survey(total, tuple(remarks))
 
 
@@ -148,6 +142,24 @@ def keep_unchanged(
                 "before; it is judged again."
             )
     return records
+
+
+def _only_part(collection: "Collection | JoinedSources") -> "Collection | JoinedSources":
+    """Return the one data set that sources are; files stay as they are."""
+    from eval.data.sources import JoinedSources
+    from retrieval.sources.collection import FileSource
+
+    if not isinstance(collection, JoinedSources) or len(collection.parts) > 1:
+        return collection
+    only = collection.parts[0]
+    return collection if isinstance(only, FileSource) else only
+
+
+def _missing(name: str, answers: set[str], sought: int) -> str:
+    return (
+        f"{name}: {len(answers):,} of {sought:,} documents that are judged relevant "
+        f"are not among the documents, e.g. {shorten(min(answers))}; nothing can find them."
+    )
 
 
 def _relevant(judged: "Qrels") -> set[str]:
