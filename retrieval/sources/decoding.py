@@ -19,7 +19,12 @@ _CHARACTERS = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 )
 _SAMPLE = 1 << 16  # bytes by which an encoding is guessed
-_WESTERN = "cp1252"
+_WESTERN, _TURKISH = "cp1252", "cp1254"
+_ONLY_TURKISH = re.compile(rb"[\xd0\xdd\xde\xf0\xfd\xfe]")  # else letters of Icelandic
+_LIKELY = (
+    *(_WESTERN, _TURKISH, "cp1250", "cp1251", "cp1253", "cp1255", "cp1256", "cp1257", "koi8_r"),
+    *("cp932", "euc_jp", "iso2022_jp", "gb18030", "big5", "cp949", "cp866", "mac_roman"),
+)
 
 
 def decode(raw: bytes, name: str, notes: Notes, declared: str = "") -> str:
@@ -118,16 +123,19 @@ def _wide(sample: bytes) -> str:
 
 
 def _guess(sample: bytes) -> str:
-    """Guess an encoding of one or more bytes a character; Western ones where all fit alike."""
+    """Guess an encoding of one or more bytes a character; Western ones where they fit as well."""
     from charset_normalizer import from_bytes
 
-    matches = from_bytes(sample[:_SAMPLE], cp_exclusion=["utf_16", "utf_32", "utf_7"])
+    matches = from_bytes(sample[:_SAMPLE], cp_isolation=list(_LIKELY))
     best = matches.best()
     if best is None:
         return _WESTERN
-    alike = [
-        one.encoding
+    alike = {
+        name
         for one in matches
         if one.chaos <= best.chaos + 0.02 and one.coherence >= best.coherence - 0.05
-    ]
+        for name in one.could_be_from_charset
+    }
+    if _TURKISH in alike and _WESTERN in alike and _ONLY_TURKISH.search(sample):
+        return _TURKISH
     return _WESTERN if _WESTERN in alike else best.encoding

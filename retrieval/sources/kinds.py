@@ -65,12 +65,12 @@ _BINARY: Mapping[bytes, str] = {
     b"%!PS": "a PostScript document",
 }
 _SUFFIXES: Mapping[str, str] = {
-    **dict.fromkeys((".md", ".markdown", ".mdx"), "markdown"),
+    **dict.fromkeys((".md", ".markdown", ".mdx", ".qmd", ".rmd"), "markdown"),
     **dict.fromkeys((".rst", ".rest"), "rst"),
     **dict.fromkeys((".html", ".htm", ".xhtml"), "html"),
     **dict.fromkeys((".csv", ".tsv", ".tab"), "table"),
     **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),
-    ".json": "json",
+    **dict.fromkeys((".json", ".ipynb", ".geojson"), "json"),
     ".eml": "mail",
     ".mbox": "mbox",
     ".pdf": "pdf",
@@ -101,10 +101,10 @@ def kind_of(name: str, head: bytes) -> str:
     """
     suffix = _suffix(name)
     for mark, kind in _MAGIC.items():
-        if head.startswith(mark):
+        if head.startswith(mark) and not _is_word(mark, head):
             return _kind_of_zip(suffix, head) if kind == "zip" else kind
     for mark, description in _BINARY.items():
-        if head.startswith(mark):
+        if head.startswith(mark) and not _is_word(mark, head):
             return description
     if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
         return "tar"
@@ -168,6 +168,11 @@ def _kind_of_zip(suffix: str, head: bytes) -> str:
     if b"mimetypeapplication/vnd.oasis.opendocument" in head:
         return "an OpenDocument file"
     return "zip"
+
+
+def _is_word(mark: bytes, head: bytes) -> bool:
+    """Tell whether letters that binary files begin with are the beginning of a text."""
+    return mark.isalnum() and _is_text(head, guess=False)
 
 
 def _is_text(head: bytes, guess: bool) -> bool:

@@ -1,15 +1,13 @@
 """JSON: a record a line, a list of records, one record, or the texts in any other value."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from embedder.files.config_file import parse_json
-from embedder.files.lines import decode_line, raw_lines
 from index.documents import Document
 from retrieval.sources.decoding import clean
 from retrieval.sources.fields import TEXTS, RecordReader, flat_text
-from retrieval.sources.formats.plain import read_text
+from retrieval.sources.formats.plain import look_ahead, read_text, text_lines
 from retrieval.sources.items import Blob, Notes, ReadItems, Skipped
 from retrieval.sources.options import SourceOptions
 
@@ -17,12 +15,12 @@ from retrieval.sources.options import SourceOptions
 def read_json_lines(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:
     """Read JSON lines, an object a line; a line that is none is skipped."""
     reader = RecordReader(blob.id, options, notes)
-    for number, raw in enumerate(raw_lines(blob.stream, Path(blob.place)), start=1):
+    _, encoding = look_ahead(blob, notes)
+    for number, line in text_lines(blob, encoding, options, notes):
         place = f"{blob.place}:{number}"
+        if not line.strip():
+            continue
         try:
-            line = decode_line(raw, place)
-            if not line.strip():
-                continue
             record = _parse_record(line, place)
         except ValueError as error:
             yield Skipped(place, str(error).removeprefix(f"{place}: "))

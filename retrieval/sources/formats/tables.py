@@ -3,17 +3,15 @@
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
-from embedder.files.lines import LONGEST_LINE, raw_lines
-from retrieval.sources.decoding import find_encoding, without_mark
+from embedder.files.lines import LONGEST_LINE
+from retrieval.sources.decoding import without_mark
 from retrieval.sources.fields import IDS, TEXTS, TITLES, RecordReader, read_records
-from retrieval.sources.formats.plain import read_bytes
+from retrieval.sources.formats.plain import look_ahead, text_lines
 from retrieval.sources.items import Blob, Notes, ReadItems, Skipped, UnreadableError
 from retrieval.sources.options import SourceOptions
 
-_SAMPLE = 1 << 20
 _SEPARATORS = ",\t;|"
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,14})\.[0-9]{1,15}")
@@ -23,11 +21,7 @@ _ROWS = 1000  # of Parquet at a time
 
 def read_table(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:
     """Read a table whose first line names the columns; one without is numbered from 1."""
-    sample = blob.stream.read(_SAMPLE)
-    blob.stream.seek(0)
-    encoding = find_encoding(sample)
-    if encoding != "utf-8" and sample == without_mark(sample):
-        notes.add("encoding", f"{blob.id} ({encoding})")
+    sample, encoding = look_ahead(blob, notes)
     reader = RecordReader(blob.id, options, notes)
     yield from read_records(_rows(blob, encoding, sample, options, notes), reader)
 
@@ -36,9 +30,9 @@ def _rows(
     blob: Blob, encoding: str, sample: bytes, options: SourceOptions, notes: Notes
 ) -> Iterator[tuple[str, Mapping[str, Any]] | Skipped]:
     csv.field_size_limit(LONGEST_LINE)
-    lines = _lines(blob, encoding, options, notes)
+    lines = (line for _, line in text_lines(blob, encoding, options, notes))
     start = without_mark(sample).decode(encoding, "replace")
-    separator = _separator(start.split("\n", 1)[0], blob.suffix)
+    separator = _separator((start.splitlines() or [""])[0], blob.suffix)
     quoted = separator != "\t" or start.startswith('"')  # quotation marks are text between tabs
     rows = csv.reader(lines, delimiter=separator, quoting=QUOTING[quoted])
     header: Sequence[str] | None = None
@@ -60,23 +54,6 @@ def _rows(
             yield place, {name: _value(name, cell) for name, cell in cells if cell.strip()}
     except csv.Error as error:
         yield Skipped(f"{blob.place}:{rows.line_num}", f"no row of a table: {error}")
-
-
-def _lines(blob: Blob, encoding: str, options: SourceOptions, notes: Notes) -> Iterator[str]:
-    """Yield decoded lines; one that the encoding of the beginning does not fit is Windows-1252."""
-    if encoding.startswith(("utf-16", "utf-32")):
-        text = without_mark(read_bytes(blob, options)).decode(encoding, "replace")
-        yield from text.replace("\0", "").splitlines(keepends=True)
-        return
-    for number, raw in enumerate(raw_lines(blob.stream, Path(blob.place))):
-        if number == 0:
-            raw = without_mark(raw)
-        try:
-            line = raw.decode(encoding)
-        except UnicodeDecodeError:
-            line = raw.decode("cp1252", "replace")
-            notes.add("encoding", f"{blob.place}:{number + 1} (cp1252)")
-        yield line.replace("\0", "")
 
 
 def _separator(line: str, suffix: str) -> str:

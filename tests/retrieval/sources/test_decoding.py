@@ -25,6 +25,12 @@ def test_a_mark_decides(encoding: str) -> None:
         *((RUSSIAN, name) for name in ("cp1251", "koi8-r")),
         *((JAPANESE, name) for name in ("shift_jis", "euc-jp")),
         (GREEK, "cp1253"),
+        ("Le café près de la fenêtre, où l'on se retrouve l'été.", "cp1252"),
+        ("El niño español comió una piña mañana.", "latin-1"),
+        ("İstanbul'da güneşli bir gün, çocuklar bahçede oynuyor.", "cp1254"),
+        ("Zażółć gęślą jaźń, proszę państwa, to jest tekst po polsku.", "cp1250"),
+        ("这是一个中文文本用来测试编码检测是否正确。" * 2, "gb18030"),
+        ("이것은 한국어 문장입니다. 인코딩을 확인합니다.", "cp949"),
     ],
 )
 def test_what_is_guessed_is_told(text: str, encoding: str) -> None:

@@ -138,3 +138,5 @@ def test_a_page_without_a_suffix_is_known_by_its_beginning(tmp_path: Path) -> No
     notes = Notes()
     assert read(tmp_path / "a", "<!DOCTYPE html><p>x", notes=notes)[0] == [Document("a", "", "x")]
     assert read(tmp_path / "b.txt", pdf("hello"))[0][0].text == "hello"
+    for text in ("BZhang wrote", "PAR1 is a mark", "GIF89a, a format", "ID3 tags"):
+        assert read(tmp_path / "c.txt", text)[0][0].text == text

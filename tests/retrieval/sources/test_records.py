@@ -55,6 +55,29 @@ def test_a_table_without_names_of_columns_keeps_its_first_row(tmp_path: Path) ->
     assert [document.text for document in documents] == ['2: green "tea', "2: hot lava"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_of_any_encoding_and_end(tmp_path: Path, encoding: str, end: str) -> None:
+    texts = ["Größe und Übermut", "schöne Grüße aus der Küche"]
+    rows = ["id,text", *(f"{at},{text}" for at, text in enumerate(texts))]
+    lines = [json.dumps({"id": at, "text": t}, ensure_ascii=False) for at, t in enumerate(texts)]
+    for name, parts in (("a.csv", rows), ("a.jsonl", lines)):
+        data = "".join(part + end for part in parts).encode(encoding)
+        documents, skipped = read(tmp_path / name, data)
+        assert [document.text for document in documents] == texts
+        assert not skipped
+
+
+def test_a_line_of_another_encoding_is_read_and_told(tmp_path: Path) -> None:
+    notes = Notes()
+    data = '{"id": 1, "text": "Größe"}\n'.encode() * 3 + '{"id": 2, "text": "Größe"}'.encode(
+        "cp1252"
+    )
+    documents, _ = read(tmp_path / "a.jsonl", data, notes=notes)
+    assert {document.text for document in documents} == {"Größe"}
+    assert notes.names["encoding"] == [f"{tmp_path}/a.jsonl:4 (cp1252)"]
+
+
 def test_columns_of_one_name_hide_no_other(tmp_path: Path) -> None:
     documents, _ = read(tmp_path / "a.csv", "id,text,tag,tag\n1,a,b,c\n")
     assert documents == [Document("1", "", "a", {"tag": "b", "tag (2)": "c"})]
