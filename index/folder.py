@@ -1,6 +1,7 @@
 """An index folder: its manifest, and Index, which reads one generation of it.
 
 manifest.json     the last commit; replaced in one step, so it is always a whole generation
+sources-*.json    where documents came from, where that is remembered; see retrieval/sources
 lock              held by the one writer
 segments/NNNNNN/  immutable; documents.sqlite, passages.npy, a folder per channel,
                   and deleted-GENERATION.npy once documents were deleted
@@ -13,7 +14,6 @@ from copy import copy
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,8 @@ from index.manifest import ChannelSpec, Ingest, Manifest, Passages
 from index.manifest_file import read_manifest
 from index.segment import Segment, damaged_files, open_segments
 from index.storage.checksums import check_folder
-
-SEGMENTS = "segments"
+from index.storage.layout import SEGMENTS
+from index.storage.remembered import damaged_sources
 
 
 class UnknownDocumentError(ValueError):
@@ -80,12 +80,7 @@ class Index:
     def __enter__(self) -> "Index":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -253,7 +248,8 @@ class Index:
 
     def check(self) -> list[str]:
         """Compare the files of this generation with their checksums; see `check`."""
-        return damaged_files(self.path / SEGMENTS, self.manifest.segments, anew=True)
+        sources = damaged_sources(self.path, self.manifest.sources)
+        return damaged_files(self.path / SEGMENTS, self.manifest.segments, anew=True) + sources
 
     def channel_rows(self, channel: str) -> ChannelRows:
         """Return a channel.
@@ -292,6 +288,7 @@ def check(path: str | Path) -> list[str]:
     except ValueError as error:
         return [str(error)]
     problems = damaged_files(folder / SEGMENTS, manifest.segments, anew=True)
+    problems += damaged_sources(folder, manifest.sources)
     if not problems:
         try:
             Index.open(folder).close()

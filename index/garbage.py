@@ -11,11 +11,35 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from embedder.files.durable import remove_leftovers
+from embedder.files.durable import is_partial, remove_leftovers
+from index.manifest_file import MANIFEST
 from index.segment_record import SegmentRecord
 from index.storage.layout import CACHED, CHANNEL, OF_SEGMENT, SEGMENT, TOMBSTONE, is_of_channel
+from index.storage.remembered import is_sources_name
 
 _OLD_PARTIAL = re.compile(r"tmp[a-z0-9_]{8}\.part")  # of encodings, by versions before
+
+
+def make_folder(path: Path, ours: Iterable[str]) -> None:
+    """Make the folder of a new index, unless something else lies there.
+
+    Args:
+        path: of it.
+        ours: names that an index may have there before its first commit.
+
+    Raises:
+        ValueError: there is an index already, or something that is not ours.
+        OSError: it cannot be made.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    there = {entry.name for entry in path.iterdir()}
+    if MANIFEST in there:
+        raise ValueError(f"there is an index at {path} already; give another folder")
+    foreign = sorted(
+        name for name in there - {*ours} if not (is_partial(name) or is_sources_name(name))
+    )
+    if foreign:
+        raise ValueError(f"{path} is not empty: it holds {foreign[0]!r}; give a folder of its own")
 
 
 def remove_unnamed(

@@ -11,7 +11,9 @@ from index.channels.post_fit import PostFit
 from index.channels.weighting import Weighting
 from index.documents import Passages as Passages
 from index.segment_record import SegmentRecord
+from index.storage.checksums import FileRecord
 from index.storage.layout import CHANNEL, SEGMENT, Form, segment_name
+from index.storage.remembered import sources_name
 
 Engine = Literal["native", "lucene"]
 """What holds and searches the rows of an inverted channel."""
@@ -177,6 +179,7 @@ class Manifest:
         ingest: a build or addition that is not finished.
         fusion: how searches fuse the channels by default, as the front door writes it; not read
             here. "" leaves it to the front door.
+        sources: the file that remembers where documents came from; None where nothing does.
     """
 
     generation: int
@@ -186,6 +189,7 @@ class Manifest:
     passages: Passages | None = None
     ingest: Ingest | None = None
     fusion: str = ""
+    sources: FileRecord | None = None
 
     def __post_init__(self) -> None:
         if not self.channels or any(name != spec.name for name, spec in self.channels.items()):
@@ -218,6 +222,8 @@ class Manifest:
         forms = {name: spec.form for name, spec in self.channels.items()}
         for segment in self.segments:
             segment.check_files(forms)
+        if self.sources is not None:
+            sources_name(self.sources)
 
     @property
     def documents(self) -> int:
@@ -241,6 +247,8 @@ class Manifest:
                 del channel["engine"]
             if spec.post is not None:
                 channel["post"] = spec.post.to_text()
+        if self.sources is None:
+            del data["sources"]
         return data
 
     @staticmethod
@@ -274,3 +282,4 @@ class _Written:
     passages: Passages | None
     ingest: Ingest | None
     fusion: str = ""  # manifests from before it could be chosen lack it
+    sources: FileRecord | None = None

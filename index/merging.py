@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 from embedder.types import Representation
 from index.channels.dense import DenseChannel
 from index.channels.post_fit import PostFit
+from index.documents import Document
 from index.manifest import ChannelSpec, Manifest
 from index.segment import Segment, SegmentRows
 from index.segment_builder import SegmentBuilder
@@ -51,14 +52,66 @@ def append_live(
 ) -> None:
     """Append everything that is not deleted, in order."""
     live = segment.documents.live
+    kept = np.ones(segment.record.documents, np.bool_) if live is None else live
+    stream = segment.documents.store.stream()
+    _append(segment, into, channels, kept, (each for each in stream if kept[each[0]]))
+
+
+def append_renamed(
+    segment: Segment,
+    into: SegmentBuilder,
+    channels: Mapping[str, ChannelSpec],
+    renamed: Mapping[int, Document],
+) -> None:
+    """Append some documents under other ids or with other metadata, with the rows that they have.
+
+    Args:
+        segment: that holds the documents.
+        into: a segment of the same channels.
+        channels: of both.
+        renamed: ordinal -> document as it is written; its title and text are as they were.
+    """
+    kept = np.zeros(segment.record.documents, np.bool_)
+    kept[list(renamed)] = True
+    _append(segment, into, channels, kept, iter(sorted(renamed.items(), key=lambda one: one[0])))
+
+
+def count_settled(records: Sequence[SegmentRecord], full: int) -> int:
+    """Return how many segments stay as they are when small ones behind them become one.
+
+    Segments are left whose size falls by half or more from one to the next, so that their number
+    grows with the logarithm of what is added, and every document is copied as rarely.
+
+    Args:
+        records: of the segments, in order.
+        full: documents of a segment that is never copied to save segments.
+    """
+    settled, behind = len(records), 0
+    for at in reversed(range(len(records))):
+        record = records[at]
+        if record.documents >= full:
+            break
+        if record.live < 2 * behind or record.deleted > record.live:
+            settled = at
+        behind += record.live
+    return settled
+
+
+def _append(
+    segment: Segment,
+    into: SegmentBuilder,
+    channels: Mapping[str, ChannelSpec],
+    kept: NDArray[np.bool_],
+    documents: Iterator[tuple[int, Document]],
+) -> None:
+    """Append documents by their ordinals, and the rows of those that are True in `kept`."""
     ordinals = segment.passages[:, 0]
     spans = segment.passages[:, 1:]
     starts = np.searchsorted(ordinals, np.arange(segment.record.documents + 1))
-    for ordinal, document in segment.documents.store.stream():
-        if live is None or live[ordinal]:
-            own = spans[starts[ordinal] : starts[ordinal + 1]].tolist()
-            into.add(document, [(start, end) for start, end in own], number=into.documents + 1)
-    mask = np.ones(len(ordinals), np.bool_) if live is None else live[ordinals]  # (passages,)
+    for ordinal, document in documents:
+        own = spans[starts[ordinal] : starts[ordinal + 1]].tolist()
+        into.add(document, [(start, end) for start, end in own], number=into.documents + 1)
+    mask = kept[ordinals]  # (passages,)
     for name, rows in segment.channels.items():
         for representation, texts in _copied(rows, mask, channels[name].dim or 1):
             into.add_rows(name, representation, texts)
@@ -77,6 +130,8 @@ def _copied(
         return
     for first in range(0, len(live), _BLOCK):
         block = live[first : first + _BLOCK]
+        if not block.any():
+            continue
         start, end = np.searchsorted(rows.owner, [first, first + len(block)])
         owner = rows.owner[start:end] - first
         live_rows = block[owner]

@@ -105,7 +105,7 @@ class SegmentBuilder:
             if name in live_ids:
                 raise ValueError(
                     f"document {name!r} (number {self._numbers[name]} of the source) is in the "
-                    "index already; delete it first to replace it"
+                    "index already; delete it first, or replace it: add --replace"
                 )
         self._unchecked = []
 

@@ -8,11 +8,10 @@ from types import TracebackType
 
 import numpy as np
 
-from embedder.files.durable import flush, is_partial, remove_leftovers, replacing
+from embedder.files.durable import flush, remove_leftovers, replacing
 from embedder.files.name_lists import first_repeated
 from index.channels.post_fit import PostFit
-from index.folder import SEGMENTS
-from index.garbage import remove_cache, remove_unnamed
+from index.garbage import make_folder, remove_cache, remove_unnamed
 from index.manifest import ChannelSpec, Ingest, Manifest, Passages
 from index.manifest_file import MANIFEST, read_manifest, write_manifest
 from index.merging import merge_segments
@@ -20,8 +19,9 @@ from index.segment import LiveDocuments, refuse_damage
 from index.segment_builder import SegmentBuilder
 from index.segment_record import SegmentRecord
 from index.storage.checksums import FileRecord, check_folder
-from index.storage.layout import DOCUMENTS, segment_name, tombstone_name
+from index.storage.layout import DOCUMENTS, SEGMENTS, segment_name, tombstone_name
 from index.storage.lock import only_writer
+from index.storage.remembered import remove_other_sources, write_sources
 
 LOCK = "lock"
 CACHE = "cache"
@@ -58,7 +58,7 @@ class IndexWriter:
             if self._new is None:
                 read_manifest(self.path)  # before a lock file is put into somebody's folder
             else:
-                self._make_folder()
+                make_folder(self.path, (LOCK, CACHE, SEGMENTS, MANIFEST + ".partial"))
             for name in (SEGMENTS, CACHE):
                 check_folder(self.path / name)
             self._lock.enter_context(only_writer(self.path / LOCK))
@@ -135,7 +135,9 @@ class IndexWriter:
             if ordinals:
                 self._documents[name] = documents.without(ordinals)
 
-    def merge(self, fits: Mapping[str, tuple[PostFit, Sequence[str]]] | None = None) -> None:
+    def merge(
+        self, fits: Mapping[str, tuple[PostFit, Sequence[str]]] | None = None, first: int = 0
+    ) -> None:
         """Stage one segment of all live documents in place of all segments.
 
         Searching it gives what a new index of those documents would give. The old segments stay
@@ -144,6 +146,7 @@ class IndexWriter:
         Args:
             fits: dense channel whose rows are as they were read -> how they are changed on the
                 way, and by which pseudo-queries.
+            first: so many segments stay as they are; the others become one.
 
         Raises:
             OSError: the disk is full or cannot be read.
@@ -151,11 +154,13 @@ class IndexWriter:
         """
         with self._nothing_lost():
             self._stage_tombstones()
-            refuse_damage(self.path / SEGMENTS, self._staged.segments)
-            builder = SegmentBuilder(self._segment_folder(), self._staged.channels, lambda ids: ())
-            record = merge_segments(self.path / SEGMENTS, self._staged, builder, fits or {})
+            merged = replace(self._staged, segments=self._staged.segments[first:])
+            refuse_damage(self.path / SEGMENTS, merged.segments)
+            builder = SegmentBuilder(self._segment_folder(), merged.channels, lambda ids: ())
+            record = merge_segments(self.path / SEGMENTS, merged, builder, fits or {})
             self._forget_documents()
-            emptied = replace(self._staged, segments=(), channels=builder.channels)
+            kept = self._staged.segments[:first]
+            emptied = replace(self._staged, segments=kept, channels=builder.channels)
             self._staged = emptied.with_segment(record) if record.documents else emptied
 
     def record(self, ingest: Ingest | None) -> None:
@@ -165,6 +170,12 @@ class IndexWriter:
     def fuse_by(self, fusion: str) -> None:
         """Stage how searches fuse the channels by default; "" forgets what was chosen."""
         self._staged = replace(self._staged, fusion=fusion)
+
+    def remember_sources(self, data: bytes | None) -> None:
+        """Stage what is remembered of where documents came from; None forgets it."""
+        with self._nothing_lost():
+            sources = None if data is None else write_sources(self.path, data)
+        self._staged = replace(self._staged, sources=sources)
 
     def free_query_prompt(self) -> None:
         """Stage that query encoders may differ in the facts that start with "query_"."""
@@ -230,20 +241,9 @@ class IndexWriter:
 
     def _remove_uncommitted(self) -> int:
         segments = self.path / SEGMENTS, self._committed.segments, self._staged.segments
-        return remove_leftovers(self.path) + remove_unnamed(*segments)
-
-    def _make_folder(self) -> None:
-        """Make the folder of a new index, unless something else lies there."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        there = {entry.name for entry in self.path.iterdir()}
-        if MANIFEST in there:
-            raise ValueError(f"there is an index at {self.path} already; give another folder")
-        ours = {LOCK, CACHE, SEGMENTS, MANIFEST + ".partial"}
-        foreign = sorted(name for name in there - ours if not is_partial(name))
-        if foreign:
-            raise ValueError(
-                f"{self.path} is not empty: it holds {foreign[0]!r}; give a folder of its own"
-            )
+        freed = remove_leftovers(self.path) + remove_unnamed(*segments)
+        sources = self._committed.sources, self._staged.sources
+        return freed + remove_other_sources(self.path, sources)
 
     def _segment_folder(self) -> Path:
         return self.path / SEGMENTS / segment_name(self._staged.next_segment)

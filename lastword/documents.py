@@ -4,12 +4,16 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from embedder.arguments import check_path, check_query
 from embedder.files.name_lists import first_repeated
 from index.documents import Document
+from retrieval.source import RemembersSources
 from retrieval.sources.items import FAULTS
+
+if TYPE_CHECKING:
+    from eval.data.sources import JoinedSources
 
 Source = str | Path | Iterable[str | Mapping[str, Any] | Document]
 """A path or name of a collection; or documents, also as a generator."""
@@ -17,8 +21,8 @@ Source = str | Path | Iterable[str | Mapping[str, Any] | Document]
 _IDS, _TEXTS = ("id", "_id"), ("text", "contents")
 
 
-def read_documents(source: Source, number: Callable[[], int] = lambda: 0) -> Iterator[Document]:
-    """Yield the documents of a source.
+def read_documents(source: Source, number: Callable[[], int] = lambda: 0) -> Iterable[Document]:
+    """Return the documents of a source, which are read when they are asked for.
 
     A string is a text, a dict has "text" and perhaps "id" (or "_id") and "title"; its other keys
     become metadata. What has no id gets a number.
@@ -34,31 +38,43 @@ def read_documents(source: Source, number: Callable[[], int] = lambda: 0) -> Ite
         ValueError: an item has no text, or there is no such file or collection.
     """
     if isinstance(source, str | Path):
+        from eval.data.sources import open_sources
+
         check_path(source, "documents", "a path or a name, or a list")
-        yield from _read_files(str(source))
-        return
+        return _Files(str(source), open_sources(str(source)))
     if isinstance(source, Mapping | bytes) or not isinstance(source, Iterable):
         raise TypeError(
             "documents must be a path, or a list of strings, dicts or Documents; "
             f"got {type(source).__name__}"
         )
+    return source if isinstance(source, RemembersSources) else _read_items(source, number)
+
+
+class _Files:
+    """The documents of a path or name, with a warning of files that could not be read."""
+
+    def __init__(self, name: str, opened: "JoinedSources") -> None:
+        self._name = name
+        self._opened = opened
+        self.remember, self.ledger = opened.remember, opened.ledger
+
+    def __iter__(self) -> Iterator[Document]:
+        yield from self._opened
+        files = self._opened.files
+        if files is not None and any(kind in files.counts for kind in FAULTS):
+            lines = "; ".join(files.summary())
+            advice = "lastword.read_sources names each of them"
+            warnings.warn(f"{self._name}: {lines}; {advice}", stacklevel=2)
+
+
+def _read_items(
+    source: Iterable[str | Mapping[str, Any] | Document], number: Callable[[], int]
+) -> Iterator[Document]:
     first: int | None = None
     for at, item in enumerate(source):
         if first is None and not _has_id(item):
             first = number()
         yield _read_item(item, at, str((first or 0) + at))
-
-
-def _read_files(source: str) -> Iterator[Document]:
-    """Yield the documents of a path or name, and warn of files that could not be read."""
-    from eval.data.sources import open_sources
-
-    opened = open_sources(source)
-    yield from opened
-    files = opened.files
-    if files is not None and any(kind in files.counts for kind in FAULTS):
-        lines = "; ".join(files.summary())
-        warnings.warn(f"{source}: {lines}; lastword.read_sources names each of them", stacklevel=2)
 
 
 def _has_id(item: object) -> bool:

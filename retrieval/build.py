@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from retrieval.ingestion import Ingestion
 from retrieval.options import BuildOptions, BuildReport, ChannelOptions
 from retrieval.passages.held import held_texts
 from retrieval.passages.rule import AUTO, choose_passages
-from retrieval.source import EMPTY_DIGEST, DocumentReader
+from retrieval.source import EMPTY_DIGEST, DocumentReader, RemembersSources
 
 
 def build_index(
@@ -84,6 +85,8 @@ def _build(
 ) -> BuildReport:
     started = time.perf_counter()
     specs = [options.channel(name).spec(name, encoder) for name, encoder in encoders.items()]
+    if isinstance(documents, RemembersSources):
+        documents.remember()
     source = DocumentReader.begun(documents)  # before there is a folder
     new = not (path / MANIFEST).exists()
     with IndexWriter(path, specs if new else None) as writer:
@@ -99,13 +102,20 @@ def _build(
             if not complete:  # else the old index answers until the new one is whole
                 writer.commit()
         else:
-            _check_encoders(writer, encoders)
+            check_encoders(writer, encoders)
             _check_engines(writer, options)
             done = _continued(ingest, done)
         ingestion = Ingestion(writer, encoders, options, progress, at_once=complete)
-        total = ingestion.run(source, done, passages)
+        remember = partial(_stage_sources, writer, documents)
+        total = ingestion.run(source, done, passages, remember)
         writer.compact()
     return BuildReport.of(total, passages, done.consumed, time.perf_counter() - started)
+
+
+def _stage_sources(writer: IndexWriter, documents: Iterable[Document]) -> None:
+    """Stage where documents came from, where they say so."""
+    ledger = documents.ledger() if isinstance(documents, RemembersSources) else None
+    writer.remember_sources(None if ledger is None else ledger.to_bytes())
 
 
 def remove_unbegun(folders: Sequence[Path]) -> None:
@@ -149,7 +159,7 @@ def add_documents(
                 f"building {path} was interrupted after {ingest.consumed} documents; "
                 "finish that before adding to it"
             )
-        _check_encoders(writer, encoders)
+        check_encoders(writer, encoders)
         passages = writer.manifest.passages
         _check_passages(path, passages, options, encoders)
         done = Ingest("add", options.settings(passages), EMPTY_DIGEST)
@@ -182,7 +192,7 @@ def refit_index(
     with IndexWriter(path) as writer, Index.open(path) as index:  # nobody changes it meanwhile
         if index.unfinished is not None:
             raise ValueError(f"{path} is not finished; finish it before fitting it anew")
-        _check_encoders(writer, encoders)
+        check_encoders(writer, encoders)
         if (count := _count_texts(index, MIN_SAMPLE)) < MIN_SAMPLE:
             raise ValueError(
                 f"{path} has {count} texts, and [post] is fitted to at least {MIN_SAMPLE}; "
@@ -217,7 +227,12 @@ def _continued(interrupted: Ingest, begun: Ingest) -> Ingest:
     return interrupted
 
 
-def _check_encoders(writer: IndexWriter, encoders: Mapping[str, Encoder]) -> None:
+def check_encoders(writer: IndexWriter, encoders: Mapping[str, Encoder]) -> None:
+    """Refuse encoders that are not those of an index, all of them.
+
+    Raises:
+        ValueError: names the channel and what differs.
+    """
     channels = writer.manifest.channels
     if encoders.keys() != channels.keys():
         raise ValueError(

@@ -1,7 +1,7 @@
 """From documents to committed segments: windows, encoders, and how far it has come."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 
@@ -90,8 +90,20 @@ class Ingestion:
             if writer.staged.channels[channel].kind == "dense"
         }
 
-    def run(self, source: DocumentReader, done: Ingest, passages: Passages | None) -> Ingest:
+    def run(
+        self,
+        source: DocumentReader,
+        done: Ingest,
+        passages: Passages | None,
+        finish: Callable[[], object] = lambda: None,
+    ) -> Ingest:
         """Take the source to its end, going on behind `done`; return the totals.
+
+        Args:
+            source: from its beginning.
+            done: what was committed of it before.
+            passages: how documents are cut.
+            finish: called before the last commit, to stage what goes with it.
 
         Raises:
             ValueError: the source does not begin with the documents of `done`, or there are no
@@ -101,17 +113,16 @@ class Ingestion:
         source.skip(done.consumed, done.digest)
         self._report(source.consumed)
         base = done.counts
-        finished = False
         with closing(self._counted) if self._counted else nullcontext():
             while not source.exhausted:
                 before = done.documents
                 done = self._segment(source, done, cutter)
                 done = replace(done, counts=self._added(base))
                 finished = done.documents - before < self._options.segment_documents
-                if finished or not self._at_once:
-                    self._commit(None if finished else done)
-        if not finished:
-            self._commit(None)  # the last segment was just full
+                if not finished and not self._at_once:
+                    self._commit(done)
+        finish()
+        self._commit(None)
         return done
 
     def _segment(self, source: DocumentReader, done: Ingest, cutter: Cutter) -> Ingest:

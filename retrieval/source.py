@@ -2,8 +2,10 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol, runtime_checkable
 
 from index.documents import Document
+from retrieval.sources.ledger import SourceLedger
 
 EMPTY_DIGEST = hashlib.blake2b(digest_size=16).hexdigest()
 """Digest of no documents at all."""
@@ -11,6 +13,19 @@ EMPTY_DIGEST = hashlib.blake2b(digest_size=16).hexdigest()
 
 class SourceChangedError(ValueError):
     """A source does not begin with the documents that were read of it before."""
+
+
+@runtime_checkable
+class RemembersSources(Iterable[Document], Protocol):
+    """Documents of files, which know when they were read what each file gave."""
+
+    def remember(self) -> None:
+        """Begin to note it."""
+        ...
+
+    def ledger(self) -> SourceLedger | None:
+        """Return what an index of the documents remembers; None where it is nothing."""
+        ...
 
 
 class DocumentsDigest:

@@ -11,6 +11,7 @@ from eval.data.zips import is_beir_zip
 from index.documents import Document
 from retrieval.sources.collection import FileSource
 from retrieval.sources.items import Placed
+from retrieval.sources.ledger import SourceLedger
 from retrieval.sources.listing import STDIN, is_pattern
 from retrieval.sources.options import SourceOptions
 
@@ -42,6 +43,15 @@ class JoinedSources:
 
     def __iter__(self) -> Iterator[Document]:
         return self.documents()
+
+    def remember(self) -> None:
+        """Note what each file gives, so that an index made of this can be kept in step."""
+        if self.files is not None:
+            self.files.remember()
+
+    def ledger(self) -> SourceLedger | None:
+        """Return what is to be remembered of the files that were read; None where nothing is."""
+        return None if self.files is None else self.files.ledger()
 
     def documents(self) -> Iterator[Document]:
         """Stream the documents."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Literal
 
+SEGMENTS = "segments"
 DOCUMENTS = "documents.sqlite"
 PASSAGES = "passages.npy"
 OWNER = "owner.npy"

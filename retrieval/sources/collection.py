@@ -9,9 +9,11 @@ from embedder.files.lines import shorten
 from index.documents import Document
 from retrieval.sources.items import FAULTS, SKIPPED, Notes, Placed, Skipped
 from retrieval.sources.kinds import is_plain
+from retrieval.sources.ledger import SourceLedger
 from retrieval.sources.listing import SourceFile, list_files
 from retrieval.sources.options import SourceOptions
 from retrieval.sources.pool import read_files
+from retrieval.sources.remembering import GivenIds, Remembered, refuse_fault, skips_faults
 
 _MOST_NAMES = 100_000  # of what is skipped; all of it is counted
 
@@ -39,6 +41,7 @@ class FileSource:
     def __init__(self, sources: Sequence[str | Path], options: SourceOptions | None = None) -> None:
         self.options = options or SourceOptions()
         self._sources = list(sources)
+        self._remembered: Remembered | None = None
         listed = list_files(sources, self.options)
         self.name = Path(sources[0]).resolve().name if sources else ""
         self.files = listed.files
@@ -83,26 +86,42 @@ class FileSource:
         """
         self._skipped, self.notes = list(self._listed), Notes()
         self._counts = Counter(each.kind for each in self._listed)
-        seen: set[str] = set()
+        given, remembered, keep = GivenIds(), self._remembered, self.options.keep_empty
+        if remembered is not None:
+            remembered.begin(self.files)
         for file, item in read_files(self.files, self.options, self.notes):
             if isinstance(item, Skipped):
                 self._pass_over(item, file)
+                if remembered is not None and item.kind == "unreadable":
+                    remembered.add_fault(file)
                 continue
             place, document = item
-            skips = self._skips(file, place)
-            if document.id in seen and skips:
-                document = replace(document, id=f"{file.id}#{document.id}")
-                self.notes.add("renamed", file.id)
-            if not document.content and skips and not self.options.keep_empty:
+            skips = skips_faults(file, self.options, place)
+            if not document.content and skips and not keep:
                 self._pass_over(Skipped(place, "it holds no words", "empty"), file)
-            elif document.id in seen:
-                reason = f"document {shorten(document.id)} comes twice"
+                continue
+            own = document.id
+            name = given.give(own, file, skips)
+            if remembered is not None:
+                remembered.add(file, own, name if document.content or keep else "")
+            if not name:
+                reason = f"document {shorten(own)} comes twice"
                 self._pass_over(Skipped(place, reason), file)
-            else:
-                seen.add(document.id)
-                yield place, document
-        if not seen:
+                continue
+            if name != own:
+                document = replace(document, id=name)
+                self.notes.add("renamed", file.id)
+            yield place, document
+        if not given:
             raise self._nothing()
+
+    def remember(self) -> None:
+        """From the next reading on, note what each file gives, for `ledger`."""
+        self._remembered = Remembered(self._sources, self.options)
+
+    def ledger(self) -> SourceLedger | None:
+        """Return what is remembered of the last reading; None where that was not asked for."""
+        return None if self._remembered is None else self._remembered.ledger()
 
     def summary(self) -> list[str]:
         """Write lines on what was passed over and noted: how many of each kind."""
@@ -113,14 +132,8 @@ class FileSource:
         ]
         return lines + self.notes.sentences()
 
-    def _skips(self, file: SourceFile, place: str) -> bool:
-        """Tell whether a fault is skipped: in folders, and inside of archives and mailboxes."""
-        inside = not file.named or place.startswith(f"{file.called}/")
-        return self.options.on_error == "skip" or (self.options.on_error == "auto" and inside)
-
     def _pass_over(self, skipped: Skipped, file: SourceFile) -> None:
-        if skipped.kind in FAULTS and not self._skips(file, skipped.name):
-            raise ValueError(f"{skipped.name}: {skipped.reason}")
+        refuse_fault(skipped, file, self.options)
         self._counts[skipped.kind] += 1
         if len(self._skipped) < _MOST_NAMES:
             self._skipped.append(skipped)

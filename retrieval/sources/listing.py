@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from embedder.files.lines import refuse_special
 from retrieval.sources.items import Skipped
+from retrieval.sources.ledger import KnownSource
 from retrieval.sources.options import SourceOptions
 from retrieval.sources.walking import Walk
 
@@ -29,12 +30,14 @@ class SourceFile:
         path: where it lies, beginning as the source was given.
         named: it was given by name, and not found in a folder or by a pattern.
         place: what errors call it, if not the path.
+        source: number of the source that it is of.
     """
 
     id: str
     path: Path
     named: bool = False
     place: str = ""
+    source: int = 0
 
     @property
     def called(self) -> str:
@@ -48,6 +51,10 @@ class FileList:
 
     files: tuple[SourceFile, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+
+
+ListedFiles = tuple[Sequence[SourceFile], Sequence[Skipped]]
+"""The files of one source, and what is passed over there."""
 
 
 def list_files(sources: Iterable[str | Path], options: SourceOptions | None = None) -> FileList:
@@ -65,11 +72,21 @@ def list_files(sources: Iterable[str | Path], options: SourceOptions | None = No
         ValueError: a pattern that matches nothing, or a device, pipe or socket.
     """
     options = options or SourceOptions()
+    known = [KnownSource(str(source), str(source), options) for source in sources]
+    return join_lists(known, [list_one(source, options) for source in sources])
+
+
+def join_lists(sources: Sequence[KnownSource], lists: Sequence[ListedFiles]) -> FileList:
+    """Join what sources have, in their order; see `list_files`.
+
+    Args:
+        sources: to make ids of where two files have one.
+        lists: what `list_one` gave for each.
+    """
     files: dict[str, SourceFile] = {}
     skipped: list[Skipped] = []
     seen: set[str] = set()
-    for source in sources:
-        found, passed_over = _list_one(source, options)
+    for number, (source, (found, passed_over)) in enumerate(zip(sources, lists, strict=True)):
         skipped += passed_over
         for file in found:
             real = os.path.realpath(file.path)
@@ -79,16 +96,27 @@ def list_files(sources: Iterable[str | Path], options: SourceOptions | None = No
                 reason = "its name, the document's id, is no UTF-8; rename the file"
                 skipped.append(Skipped(str(file.path), reason))
                 continue
+            file = replace(file, source=number)
             if file.id in files:
                 if os.path.realpath(files[file.id].path) == real:
                     continue
-                file = replace(file, id=file.path.as_posix().lstrip("/"))
+                file = replace(file, id=_as_given(file.path, source))
                 if file.id in files:
                     skipped.append(Skipped(str(file.path), "another file has its id"))
                     continue
             files[file.id] = file
             seen.add(real)
     return FileList(tuple(files.values()), tuple(skipped))
+
+
+def _as_given(path: Path, source: KnownSource) -> str:
+    """Return the path of a file as it begins where its source was given."""
+    if source.given != source.path and not is_pattern(source.path):
+        path = Path(source.given) / path.relative_to(source.path)
+    elif source.given != source.path:
+        given, full = (Path(*_fixed_parts(Path(one))) for one in (source.given, source.path))
+        path = given / path.relative_to(full)
+    return path.as_posix().lstrip("/")
 
 
 def digest_files(
@@ -123,9 +151,8 @@ def is_pattern(source: str) -> bool:
     return glob.has_magic(source) and not os.path.lexists(source)
 
 
-def _list_one(
-    source: str | Path, options: SourceOptions
-) -> tuple[Sequence[SourceFile], Sequence[Skipped]]:
+def list_one(source: str | Path, options: SourceOptions) -> ListedFiles:
+    """List the files of one source, and what is passed over; see `list_files`."""
     if str(source) == STDIN:
         return [SourceFile("stdin", _standard_input(), True, "standard input")], []
     path = Path(source)
@@ -141,9 +168,7 @@ def _list_one(
     )
 
 
-def _list_pattern(
-    pattern: str, options: SourceOptions
-) -> tuple[Sequence[SourceFile], Sequence[Skipped]]:
+def _list_pattern(pattern: str, options: SourceOptions) -> ListedFiles:
     """List what a pattern matches; ids are relative to the part of it before the first sign."""
     root = Path(*_fixed_parts(Path(pattern)))
     files: list[SourceFile] = []

@@ -108,7 +108,7 @@ def index(
         encoders = make_encoders(reading, texts, engines)
     options = _build_options(storing, engines.channels(list(encoders)))
     with screen.progress("Indexing", survey.documents, "documents") as advance:
-        report = build_index(collection.documents(), encoders, out, options, advance)
+        report = build_index(collection, encoders, out, options, advance)
     _tell(screen, out, report, skipped_facts(collection))
     tell_skipped(collection, screen, files.verbose)
     survey.tell(screen)
@@ -118,7 +118,11 @@ def index(
 
 @command(
     app,
-    ["lastword add my.index more-docs/", "lastword add my.index new.jsonl --on-empty skip"],
+    [
+        "lastword add my.index more-docs/",
+        "lastword add my.index new.jsonl --on-empty skip",
+        "lastword add my.index changed.jsonl --replace",
+    ],
 )
 def add(
     path: IndexPath,
@@ -127,8 +131,15 @@ def add(
     files: FileOptions,
     running: DeviceOptions,
     output: Output,
+    replace_known: Annotated[
+        bool,
+        Option("--replace", help="Replace documents whose ids the index has, instead of refusing."),
+    ] = False,
 ) -> None:
-    """Add documents to an index, with the encoders that made it."""
+    """Add documents to an index, with the encoders that made it.
+
+    To keep an index in step with files that change, see `lastword sync`.
+    """
     from eval.data.sources import open_sources
     from index.folder import Index
     from retrieval.build import add_documents
@@ -142,7 +153,12 @@ def add(
     survey = look_through(collection, screen, intake.on_empty)
     with screen.loading(",".join(specs)):
         encoders = load_specs(specs, running)
-    options = BuildOptions(on_empty=intake.on_empty, resume=not intake.restart, cache=True)
+    options = BuildOptions(
+        on_empty=intake.on_empty,
+        on_known="replace" if replace_known else "error",
+        resume=not intake.restart,
+        cache=True,
+    )
     with screen.progress("Adding", survey.documents, "documents") as advance:
         report = add_documents(collection.documents(), encoders, path, options, advance)
     _tell(screen, path, report, skipped_facts(collection))

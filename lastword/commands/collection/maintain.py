@@ -1,7 +1,7 @@
 """The commands that look after an index: delete, merge, check, info."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +13,7 @@ from lastword.cli.encoders import describe_spec
 from lastword.cli.filters import FilterText
 from lastword.cli.options import DeviceOptions, IndexPath, Output
 from lastword.cli.parse import typed_text
-from lastword.cli.screen import Screen, counted, size, table
+from lastword.cli.screen import Screen, clipped, counted, size, table
 from lastword.commands.collection.query_prompt import query_prompt_facts, query_prompt_lines
 from lastword.commands.collection.searching import unfinished_text
 
@@ -134,6 +134,8 @@ def info(path: IndexPath, output: Output) -> None:
     ]
     prompts = {name: each["query_prompt"] for name, each in facts["channels"].items()}
     pieces += query_prompt_lines({name: each for name, each in prompts.items() if each})
+    if facts["sources"]:
+        pieces.append(source_table(facts["sources"]))
     if rule:
         pieces.append(f"Documents are cut into {rule.describe()}.")
     if facts["fusion"]:
@@ -141,6 +143,24 @@ def info(path: IndexPath, output: Output) -> None:
     if unfinished:
         pieces.append(f"{unfinished}.")
     Screen(output).result(facts, *pieces)
+
+
+def source_table(sources: Sequence[Mapping[str, Any]]) -> "RenderableType":
+    """Show the sources that an index remembers, as `Ledger.to_facts` gives them."""
+    rows = [
+        (
+            clipped(each["source"], 60),
+            f"{each['files']:,}",
+            f"{each['documents']:,}",
+            ", ".join(f"{name} {_plainly(value)}" for name, value in each["options"].items()),
+        )
+        for each in sources
+    ]
+    return table("source", "files", "documents", "read with", rows=rows)
+
+
+def _plainly(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _kept_as(spec: "ChannelSpec", facts: Mapping[str, Any]) -> str:
@@ -182,6 +202,7 @@ def post_facts(spec: "ChannelSpec") -> dict[str, Any] | None:
 
 def _facts(index: "Index") -> dict[str, Any]:
     from index.channels.dense import FLAT
+    from retrieval.sources.ledger import read_ledger
 
     return {
         "documents": index.documents,
@@ -191,6 +212,7 @@ def _facts(index: "Index") -> dict[str, Any]:
         "generation": index.generation,
         "unfinished": index.unfinished.kind if index.unfinished else None,
         "fusion": index.manifest.fusion or None,
+        "sources": read_ledger(index.path, index.manifest.sources).to_facts(),
         "passages": index.passages and index.passages.to_json(),
         "channels": {
             name: {
