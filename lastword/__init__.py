@@ -29,12 +29,15 @@ if TYPE_CHECKING:
     from lastword.judging import Evaluation, compare, evaluate, tune
     from lastword.opening import build_engine as build
     from lastword.opening import open_engine as open  # noqa: A004  (as lastword.open)
+    from lastword.syncing import sync_folder as sync
     from retrieval.exchange.formats import export_index, import_index
     from retrieval.exchange.options import ExportOptions, ImportOptions
     from retrieval.open import open_retriever
     from retrieval.options import BuildOptions
     from retrieval.rerank.reranking import Reranking
     from retrieval.sources.options import SourceOptions
+    from retrieval.sync.report import SyncReport
+    from retrieval.sync.synchronise import SyncOptions
 
     __version__: str
 
@@ -53,6 +56,8 @@ _PLACES = {
     "SearchHits": "lastword.hits:SearchHits",
     "SearchEngine": "lastword.engine:SearchEngine",
     "SourceOptions": "retrieval.sources.options:SourceOptions",
+    "SyncOptions": "retrieval.sync.synchronise:SyncOptions",
+    "SyncReport": "retrieval.sync.report:SyncReport",
     "build": "lastword.opening:build_engine",
     "compare": "lastword.judging:compare",
     "evaluate": "lastword.judging:evaluate",
@@ -65,6 +70,7 @@ _PLACES = {
     "open": "lastword.opening:open_engine",
     "open_retriever": "retrieval.open:open_retriever",
     "read_sources": "eval.data.sources:open_sources",
+    "sync": "lastword.syncing:sync_folder",
     "tune": "lastword.judging:tune",
 }
 
@@ -83,6 +89,8 @@ __all__ = [
     "SearchEngine",
     "SearchHits",
     "SourceOptions",
+    "SyncOptions",
+    "SyncReport",
     "build",
     "compare",
     "evaluate",
@@ -95,6 +103,7 @@ __all__ = [
     "open",
     "open_retriever",
     "read_sources",
+    "sync",
     "tune",
 ]
 

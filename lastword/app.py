@@ -16,6 +16,7 @@ from lastword.commands.collection import index as index_commands
 from lastword.commands.collection import maintain as upkeep_commands
 from lastword.commands.collection import models as models_command
 from lastword.commands.collection import search as search_commands
+from lastword.commands.collection import sync as sync_command
 from lastword.commands.evaluate import reproduce as reproduce_command
 from lastword.commands.evaluate import retrieval as eval_commands
 from lastword.commands.prompts import prompts as prompt_commands
@@ -41,6 +42,7 @@ app = typer.Typer(
 for commands in (
     demo,
     index_commands,
+    sync_command,
     upkeep_commands,
     search_commands,
     explain_command,

@@ -14,9 +14,13 @@ from lastword.documents import Source, read_documents
 from lastword.hits import Hit
 from lastword.reranking import NamedRerankers
 from lastword.shared_retriever import SharedRetriever
+from lastword.syncing import Sources, sync_known
 from retrieval.build import add_documents
 from retrieval.options import BuildOptions, BuildReport
 from retrieval.retriever import Retriever
+from retrieval.sources.options import SourceOptions
+from retrieval.sync.report import SyncReport
+from retrieval.sync.synchronise import SyncOptions
 
 
 class OpenDocuments:
@@ -102,6 +106,23 @@ class OpenDocuments:
         ('keep the key', 2)
         """
         return self._add_source(documents, BuildOptions(on_known="replace"))
+
+    def sync(
+        self,
+        sources: Sources = (),
+        files: SourceOptions | None = None,
+        options: SyncOptions | None = None,
+    ) -> SyncReport:
+        """Bring the index in step with files that have changed; see `lastword.sync`.
+
+        >>> index.sync("notes").new
+        ('keys.md', 'tea.txt')
+        """
+        with self._shared.reading() as retriever:
+            encoders = retriever.encoders
+            report = sync_known(self.path, sources, files, lambda: encoders, options)
+        self._shared.reopen()
+        return report
 
     def documents(self, filter: str | None = None) -> Iterator[Document]:  # noqa: A002
         """Yield the documents that meet a filter, or all, in the order in which they were added.

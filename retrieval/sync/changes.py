@@ -140,9 +140,9 @@ class Changes:
         for name in reversed(list(removed)) if self._found.new else ():
             wording = self._held.wording(name)
             if wording is not None:
-                places[wording.text].append(name)
+                places[wording.encoded].append(name)
         for name, wording in self._found.new.items():
-            if before := places.get(wording.text):
+            if before := places.get(wording.encoded):
                 yield before.pop(), name
 
     def _keep(self, file: SourceFile, known: KnownFile) -> None:
@@ -204,7 +204,7 @@ class Changes:
 
     def _compare(self, document: Document) -> Iterator[Document]:
         """Compare a document with the index; yield it if it is to be encoded."""
-        before, now = self._held.wording(document.id), Wording.of(document)
+        before, now = self._held.wording(document.id), self._held.digest(document)
         if before == now:
             self._found.unchanged += 1
             return
@@ -212,8 +212,8 @@ class Changes:
             self._found.new[document.id] = now
         else:
             self._found.changed.append(document.id)
-        same_text = before is not None and before.text == now.text
-        rows = document.id if same_text else self._held.with_text(now)
+        same_text = before is not None and before.encoded == now.encoded
+        rows = document.id if same_text else self._held.with_rows_of(now)
         if rows is None:
             yield document
         else:

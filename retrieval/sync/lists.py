@@ -15,17 +15,19 @@ from retrieval.sources.listing import (
     join_lists,
     list_one,
 )
+from retrieval.sources.options import OnError, SourceOptions
 
 
 def join_sources(
-    ledger: SourceLedger, given: Sequence[KnownSource]
+    ledger: SourceLedger, given: Sequence[KnownSource], on_error: OnError | None = None
 ) -> tuple[tuple[KnownSource, ...], frozenset[int]]:
     """Return the sources from now on, and the numbers of those that are looked at.
 
     Args:
         ledger: what is remembered.
-        given: those that are looked at; remembered ones keep their names and get the options that
-            are given, others are new. None of them is all that is remembered.
+        given: those that are looked at; remembered ones keep their names, and get the options that
+            are given where these are not the usual ones. None of them is all that is remembered.
+        on_error: the rule for those that are looked at; None leaves them theirs.
 
     Raises:
         ValueError: there is no source at all, or one that can be read only once.
@@ -38,14 +40,19 @@ def join_sources(
         if number is None:
             number = len(sources)
             sources.append(source)
-        else:
+        elif source.options != SourceOptions():
             sources[number] = replace(sources[number], options=source.options)
         looked_at.add(number)
     if not sources:
         raise ValueError(
             "the index remembers no sources; name the files or folders that it is of, once"
         )
-    return tuple(sources), frozenset(looked_at or range(len(sources)))
+    seen = frozenset(looked_at or range(len(sources)))
+    if on_error is not None:
+        for number in seen:
+            options = replace(sources[number].options, on_error=on_error)
+            sources[number] = replace(sources[number], options=options)
+    return tuple(sources), seen
 
 
 def list_sources(

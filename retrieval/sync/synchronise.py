@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+from embedder.arguments import check_fields
 from embedder.progress import Progress
 from embedder.types import Encoder
 from index.documents import Document
@@ -19,6 +20,7 @@ from retrieval.ingestion import Ingestion
 from retrieval.options import BuildOptions
 from retrieval.source import EMPTY_DIGEST, DocumentReader
 from retrieval.sources.ledger import KnownSource, read_ledger
+from retrieval.sources.options import OnError
 from retrieval.sync.changes import Changes, RowsCopy
 from retrieval.sync.files import plan_files, take_digests
 from retrieval.sync.held import HeldDocuments
@@ -37,6 +39,8 @@ class SyncOptions:
     Attributes:
         allow_empty: a source that is not there, or holds nothing, has its documents removed.
         dry_run: change nothing, and read no text with a model.
+        on_error: what becomes of what cannot be read, for the sources that are looked at from now
+            on, as `SourceOptions` has it; None leaves it to what is remembered.
 
     >>> lw.SyncOptions(dry_run=True).allow_empty
     False
@@ -44,6 +48,10 @@ class SyncOptions:
 
     allow_empty: bool = False
     dry_run: bool = False
+    on_error: OnError | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 def sync_index(
@@ -104,7 +112,7 @@ def _find_changes(
     index: Index, given: Sequence[KnownSource], options: SyncOptions
 ) -> tuple[Changes, FileLooks]:
     ledger = read_ledger(index.path, index.manifest.sources)
-    sources, looked_at = join_sources(ledger, given)
+    sources, looked_at = join_sources(ledger, given, options.on_error)
     listing = list_sources(sources, looked_at, ledger, options.allow_empty)
     looks, held = FileLooks(index.path), HeldDocuments(index)
     unseen = {name: file for name, file in ledger.files.items() if file.source not in looked_at}
