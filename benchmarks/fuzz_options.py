@@ -31,6 +31,7 @@ CALLS: dict[str, Call] = {
     "demo": ("--out", "new", *WORDS, "--ask", "tea"),
     "index": ("set", "-o", "new", *WORDS),
     "add": ("words.index", "more.jsonl"),
+    "sync": ("words.index", "more.jsonl"),
     "delete": ("words.index", "a"),
     "list": ("words.index",),
     "get": ("words.index", "a"),

@@ -38,6 +38,7 @@ ORDER: dict[str, list[str | set[str]]] = {
         "retriever",
         "rerank",
         "exchange",
+        "sync",
     ],
     "eval": [
         *("data", "measures", "statistics", "runs", "tasks"),

@@ -36,7 +36,7 @@ class RowsCopy:
 
 
 @dataclass(slots=True)
-class _Found:
+class _Tally:
     """What was found so far."""
 
     new: dict[str, Wording] = field(default_factory=dict)
@@ -76,10 +76,10 @@ class Changes:
         self._sources = tuple(sources)
         self._plan = plan
         self._ids = GivenIds()
-        self._found = _Found(passed_over=Counter(each.kind for each in skipped))
+        self._tally = _Tally(passed_over=Counter(each.kind for each in skipped))
         for each in skipped:
             if each.kind == "unreadable":
-                self._found.failed.append((each.name, each.reason))
+                self._tally.failed.append((each.name, each.reason))
         held.learn(plan.suspects)
 
     def documents(self) -> Iterator[Document]:
@@ -102,7 +102,7 @@ class Changes:
     @property
     def copies(self) -> Sequence[RowsCopy]:
         """Documents that are written with rows that are there."""
-        return self._found.copies
+        return self._tally.copies
 
     @property
     def removed(self) -> list[str]:
@@ -114,40 +114,40 @@ class Changes:
 
     def ledger(self) -> SourceLedger:
         """Return what is remembered from now on."""
-        return SourceLedger(self._sources, self._found.files)
+        return SourceLedger(self._sources, self._tally.files)
 
     def report(self) -> SyncReport:
         """Return what was found."""
-        found, removed = self._found, dict.fromkeys(self.removed)
-        moved = [*found.renamed, *self._moved(removed)]
+        tally, removed = self._tally, dict.fromkeys(self.removed)
+        moved = [*tally.renamed, *self._moved(removed)]
         for old, _ in moved:
             removed.pop(old, None)
         names = {name for _, name in moved}
         return SyncReport(
-            new=tuple(name for name in found.new if name not in names),
-            changed=tuple(found.changed),
+            new=tuple(name for name in tally.new if name not in names),
+            changed=tuple(tally.changed),
             moved=tuple(moved),
             removed=tuple(removed),
-            unchanged=found.unchanged,
-            failed=tuple(found.failed),
-            copied=len(found.copies),
-            passed_over=dict(found.passed_over),
+            unchanged=tally.unchanged,
+            failed=tuple(tally.failed),
+            copied=len(tally.copies),
+            passed_over=dict(tally.passed_over),
         )
 
     def _moved(self, removed: Mapping[str, None]) -> Iterator[tuple[str, str]]:
         """Yield (old id, new id): a document is gone, and one of the same text has come."""
         places: defaultdict[bytes, list[str]] = defaultdict(list)
-        for name in reversed(list(removed)) if self._found.new else ():
+        for name in reversed(list(removed)) if self._tally.new else ():
             wording = self._held.wording(name)
             if wording is not None:
                 places[wording.encoded].append(name)
-        for name, wording in self._found.new.items():
+        for name, wording in self._tally.new.items():
             if before := places.get(wording.encoded):
                 yield before.pop(), name
 
     def _keep(self, file: SourceFile, known: KnownFile) -> None:
         """Take over the documents of a file that is as it was, or cannot be read."""
-        self._found.files[file.id] = self._still(file, known, known.documents)
+        self._tally.files[file.id] = self._still(file, known, known.documents)
 
     def _still(
         self, file: SourceFile, known: KnownFile, documents: Sequence[tuple[str, str]]
@@ -160,10 +160,10 @@ class Changes:
                 continue
             pairs.append((own, name))
             if name == before:
-                self._found.unchanged += 1
+                self._tally.unchanged += 1
             else:
-                self._found.renamed.append((before, name))
-                self._found.copies.append(RowsCopy(before, name, None))
+                self._tally.renamed.append((before, name))
+                self._tally.copies.append(RowsCopy(before, name, None))
         return replace(known, documents=tuple(pairs), source=file.source)
 
     def _take(self, file: SourceFile, items: Iterator[Item]) -> Iterator[Document]:
@@ -189,7 +189,7 @@ class Changes:
         read = KnownFile(file.id, str(file.path), file.source, digest, tuple(pairs), faults)
         if known is not None and lost and (not pairs or faults > known.faults):
             read = self._keep_lost(file, known, read, lost)
-        self._found.files[file.id] = read
+        self._tally.files[file.id] = read
 
     def _keep_lost(
         self, file: SourceFile, known: KnownFile, read: KnownFile, reason: str
@@ -206,28 +206,28 @@ class Changes:
         """Compare a document with the index; yield it if it is to be encoded."""
         before, now = self._held.wording(document.id), self._held.digest(document)
         if before == now:
-            self._found.unchanged += 1
+            self._tally.unchanged += 1
             return
         if before is None:
-            self._found.new[document.id] = now
+            self._tally.new[document.id] = now
         else:
-            self._found.changed.append(document.id)
+            self._tally.changed.append(document.id)
         same_text = before is not None and before.encoded == now.encoded
         rows = document.id if same_text else self._held.with_rows_of(now)
         if rows is None:
             yield document
         else:
-            self._found.copies.append(RowsCopy(rows, document.id, document.metadata))
+            self._tally.copies.append(RowsCopy(rows, document.id, document.metadata))
 
     def _pass_over(self, skipped: Skipped, file: SourceFile) -> None:
         refuse_fault(skipped, file, self._sources[file.source].options)
-        self._found.passed_over[skipped.kind] += 1
+        self._tally.passed_over[skipped.kind] += 1
         if skipped.kind == "unreadable":
-            self._found.failed.append((skipped.name, skipped.reason))
+            self._tally.failed.append((skipped.name, skipped.reason))
 
     def _fail(self, name: str, reason: str, kept: int) -> None:
         several = "its document stays" if kept == 1 else f"{kept:,} of its documents stay"
-        self._found.failed.append((name, f"{reason}; {several} as before"))
+        self._tally.failed.append((name, f"{reason}; {several} as before"))
 
 
 class _Reading:

@@ -29,7 +29,7 @@ from retrieval.sync.looks import FileLooks
 from retrieval.sync.report import SyncReport
 
 _OPTIONS = BuildOptions(on_empty="keep", on_known="replace", cache=True)
-Encoders = Callable[[], Mapping[str, Encoder]]
+EncoderSource = Callable[[], Mapping[str, Encoder]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class SyncOptions:
 def sync_index(
     path: str | Path,
     sources: Sequence[KnownSource],
-    encoders: Encoders,
+    encoders: EncoderSource,
     options: SyncOptions | None = None,
     progress: Progress | None = None,
 ) -> SyncReport:
@@ -135,7 +135,7 @@ class _Application:
     index: Index
     changes: Changes
 
-    def run(self, encoders: Encoders, progress: Progress | None) -> SyncReport:
+    def run(self, encoders: EncoderSource, progress: Progress | None) -> SyncReport:
         """Encode what is to be encoded, and commit all that has changed."""
         documents = self.changes.documents()
         first = next(documents, None)
