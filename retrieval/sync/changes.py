@@ -174,7 +174,7 @@ class Changes:
         for item in items:
             if isinstance(item, tuple) and (item[1].content or options.keep_empty):
                 document = item[1]
-                name = self._ids.give(document.id, file, skips_faults(file, options))
+                name = self._ids.give(document.id, file, skips_faults(file, options, item[0]))
                 if name:
                     pairs.append((document.id, name))
                     yield from self._compare(replace(document, id=name))
