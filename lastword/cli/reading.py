@@ -87,7 +87,7 @@ class FileOptions:
         int, _option("Skip longer files and members of archives; tables may be longer.", min=1)
     ] = 100
     max_file_seconds: Annotated[
-        int, _option("Skip a document that takes longer to parse.", min=1)
+        int, _option("Skip a document that takes more time of the processor to parse.", min=1)
     ] = 60
     verbose: Annotated[
         bool, _option("Name everything that was skipped, with the reason.", "--verbose", "-v")

@@ -15,6 +15,7 @@ PAGES = "pages"
 """The metadata that holds the offset in the text at which each page begins, the first at 0."""
 
 _BETWEEN = "\n\n"  # pages
+_MANY = 1000  # pages, for which there is as much time as for a short document
 _GAP = 0.2  # of the height of a line, between words that no space divides
 _DIVIDED = re.compile(r"\b([^\W\d_]+)(?:-|\ufffe|\x02)[ \t]*\r?\n?[ \t]*([^\W\d_]+)")
 _JOINED = re.compile(r"\b[^\W\d_]+-[^\W\d_]+")
@@ -39,7 +40,11 @@ def read_pdf(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:
         raise UnreadableError("PDF needs a package: pip install pypdfium2") from error
     try:
         with pdfium.PdfDocument(raw) as document:
-            pages = list(_texts(document, pdfium.raw, options))
+            pages = []
+            for text in _texts(document, pdfium.raw, options):
+                pages.append(text)
+                if len(pages) % _MANY == 0 and len(pages) <= 10 * _MANY:
+                    blob.budget.alive()  # a book may take longer than a letter, but not for ever
             facts = _facts(document)
     except pdfium.PdfiumError as error:
         locked = "password" in str(error).lower() or "security" in str(error).lower()
