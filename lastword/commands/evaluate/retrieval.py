@@ -13,7 +13,7 @@ from typer import Argument, Option, Typer
 
 from embedder.files.name_lists import split_names
 from lastword.cli.command import command
-from lastword.cli.encoders import describe_encoders, make_encoders
+from lastword.cli.encoders import describe_encoders, make_encoders, word_remarks
 from lastword.cli.engines import WORD_OPTIONS, EngineOptions
 from lastword.cli.feedback import FeedbackText, tell_unexpanded
 from lastword.cli.filters import FilterText
@@ -283,6 +283,8 @@ def _tell_losses(record: "Record", screen: Screen) -> None:
             f"count{told}."
         )
     built = (record.details["build"] or {}).get("counts", {})
+    for remark in word_remarks(built.get("bm25", {})):
+        screen.remark(f"{record.dataset}: bm25: {remark}")
     searched = dict(record.cost.counts)
     if (reread := searched.pop(RERANKED, None)) and "pairs" in reread:
         spent = duration(record.cost.seconds["rerank"])

@@ -62,6 +62,21 @@ def test_stop_words_of_a_file_go_into_the_index(
     assert "german words, 2 stop words of your own" in " ".join(capsys.readouterr().out.split())
 
 
+def test_an_evaluation_tells_what_was_read(
+    corpus: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "queries.jsonl").write_text('{"_id": "q", "text": "river"}\n', encoding="utf-8")
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "qrels" / "test.tsv").write_text(
+        "query-id\tcorpus-id\tscore\nq\ten\t1\n", encoding="utf-8"
+    )
+    reading = ("--language", "de,en", "--fields", "text,tgas")
+    assert main(["eval", "retrieval", str(tmp_path), *WORDS, *reading]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "bm25: of 2 texts, 1 in german, 1 in english." in told
+    assert "bm25: no document has the field 'tgas'." in told
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
