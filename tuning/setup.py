@@ -146,7 +146,8 @@ def prepare_tuning(
         ValueError: no channel is read by a model with a prompt, options do not go together, or
             there are too few queries.
     """
-    check_decidable(data.relevant, options.alpha, data.queries)
+    relevant = data.relevant_in(index)
+    check_decidable(relevant, options.alpha, data.queries)
     reader = next(iter(tuned_channels(encoders).values()))
     encoder = reader.inner if isinstance(reader, AdaptedEncoder) else reader
     model = encoder if isinstance(encoder, LLMEncoder) else None
@@ -166,7 +167,7 @@ def prepare_tuning(
     material = ProposerMaterial(index, model, data, space, folder / "vectors", objective, soft)
     task = TuningTask(
         objective,
-        data.relevant,
+        relevant,
         space,
         first_proposals(space, list(other_prompts(encoders, options.prompt))),
         choose_proposers(material, options.proposer, options.writer),

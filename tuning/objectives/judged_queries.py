@@ -88,6 +88,11 @@ class JudgedQueries:
         """Query id -> its relevant documents."""
         return {query: self.relevant_of(query) for query in self.qrels}
 
+    def relevant_in(self, index: Index) -> dict[str, frozenset[str]]:
+        """Query id -> its relevant documents that an index holds; judgements may know others."""
+        known = frozenset(index.ids())
+        return {query: answers & known for query, answers in self.relevant.items()}
+
     def relevant_of(self, query_id: str) -> frozenset[str]:
         """Return the relevant documents of a query."""
         gains = self.qrels[query_id].items()
