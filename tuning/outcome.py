@@ -1,5 +1,6 @@
 """What a search for prompts leaves: a prompt file, a report, and perhaps a changed index."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from embedder.files.json_file import write_json
 from embedder.prompts.files import format_prompt
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.query_adapter import QueryAdapter
+from index.manifest import ChannelSpec
 from index.writer import IndexWriter
 from retrieval.post_processing import change_held_rows
 from retrieval.pseudo_queries import read_query_fit
@@ -79,6 +81,21 @@ def describe_rebuild(setup: TuningSetup, prompt: Prompt) -> str:
     return "nothing: only queries are read differently"
 
 
+def check_query_prompt_free(path: Path, channels: Mapping[str, ChannelSpec]) -> None:
+    """Refuse to change the query prompt of an index that was made to keep it.
+
+    Raises:
+        ValueError: a channel's queries are worded, and the index does not allow other words.
+    """
+    for name, spec in channels.items():
+        stored = from_json(spec.recipe, name) if spec.recipe != NO_SPEC else None
+        if isinstance(stored, LLMSpec | SbertSpec | RemoteSpec) and not spec.query_prompt_free:
+            raise ValueError(
+                f"{path} was made without --free-query-prompt, so its query prompt stays; "
+                "give --free-query-prompt beside --apply to allow it from now on"
+            )
+
+
 def apply_prompt(path: Path, setup: TuningSetup, prompt: Prompt, free: bool) -> None:
     """Make a prompt the query prompt of an index, in one commit.
 
@@ -104,11 +121,8 @@ def apply_prompt(path: Path, setup: TuningSetup, prompt: Prompt, free: bool) -> 
                 name in setup.objective.tuned or model in (None, stored.model)
             ):
                 alike = changes_rows and spec.words_queries_as(encoder.fingerprint)
-                if not (allowed or alike):
-                    raise ValueError(
-                        f"{path} was made without --free-query-prompt, so its query prompt stays; "
-                        "give --free-query-prompt beside --apply to allow it from now on"
-                    )
+                if not (allowed or alike or encoder.fingerprint == spec.fingerprint):
+                    check_query_prompt_free(path, {name: spec})
                 fusion = stored.prompt.fusion if stored.prompt else ""  # a change of it is apart
                 recipe = to_json(replace(stored, prompt=replace(prompt, fusion=fusion)))
                 post = spec.post if changes_rows else read_query_fit(spec, encoder)

@@ -79,7 +79,7 @@ def test_folds_say_what_was_tested_in_place_of_the_best_wording() -> None:
     plain = Proposal(outcome.default, "baselines", "whitened", prompted=False)
     (gain,) = outcome.selected
     won = replace(outcome, selected=(replace(gain, proposal=plain),))
-    assert "out of fold a baseline was" in str(won.best_wording)
+    assert "out of fold, what searches found better was" in str(won.best_wording)
 
 
 def test_post_processing_is_named_as_what_is_taken() -> None:

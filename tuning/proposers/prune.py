@@ -73,7 +73,8 @@ class Prune:
         for words in batch:
             prompt = self._worded(words)
             self._children[key_of(prompt)] = words
-            method = f"{len(self._words) - len(words)} words dropped"
+            dropped = len(self._words) - len(words)
+            method = f"{dropped} word{'s' * (dropped > 1)} dropped"
             parent = key_of(self._parent.proposal.prompt) if self._parent else ""
             proposals.append(Proposal(prompt, self.name, method, (parent,)))
         return proposals

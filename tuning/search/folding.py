@@ -18,6 +18,7 @@ from tuning.search.split import folds, unit_numbers
 from tuning.search.types import Proposal, Rules, Scored, Scores, TuningTask
 
 SEARCH_TIME = 0.8  # of the seconds; the rest is for judging what was found
+ALONE = "all but the default: no other prompt was scored to the end; --dry-run tells what one takes"
 
 
 def tune_in_folds(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOutcome:
@@ -165,6 +166,9 @@ def outcome_of(
 ) -> TuningOutcome:
     """Put together what a run says; the verdict follows from the prompt."""
     default = state.task.first_prompts[0].prompt
+    finished = (each.proposal.prompt for each in state.scored if each.finished)
+    if all(each == default for each in finished):
+        state.remarks.insert(0, ALONE)
     return TuningOutcome(
         verdict=KEEP if prompt == default else CHANGE,
         reason=reason,

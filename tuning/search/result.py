@@ -145,9 +145,7 @@ class TuningOutcome:
             return ""
         if self._reworded(self.selected[0].proposal):
             return "out of fold, what each search found was"
-        return (
-            "out of fold a baseline was, which searches found better, so its gain is no wording's"
-        )
+        return "out of fold, what searches found better was, which is no single wording"
 
     def _reworded(self, proposal: Proposal) -> bool:
         default, prompt = self.default, proposal.prompt

@@ -83,18 +83,18 @@ def describe_split(plan: SplitPlan) -> str:
 
 def describe_detectable(plan: SplitPlan, tested: PromptGain | None) -> str:
     """Say how small a gain this split can tell from chance."""
-    text = f"{plan.detectable:.3f}: so large a true gain is accepted with probability {POWER:g}"
+    text = f"{plan.detectable:.3f}: a true gain so large is accepted with probability {POWER:g}"
     if tested is None or not tested.units or tested.detectable > 1:
         return text
     judged = "all that were judged" if plan.folded else "CONFIRM alone"
-    return f"{text}; {tested.detectable:.3f} by {judged} and the differences seen there"
+    return f"{text}; {tested.detectable:.3f} by the differences seen on {judged}"
 
 
 def cautions(tested: PromptGain) -> Iterator[str]:
     """Yield what p, interval and bound of a test take for granted, where it matters."""
     yield (
-        "p and the lower bound hold for units drawn independently: of queries about the same "
-        "topics they claim too much"
+        "p (one-sided) and the lower bound of the gain on further queries hold for queries drawn "
+        "independently: of queries about the same topics they claim too much"
     )
     if 0 < tested.units < FEW_UNITS:
         yield (
@@ -102,7 +102,7 @@ def cautions(tested: PromptGain) -> Iterator[str]:
             "exact only if gains and losses are alike in size; of skewed ones p is too small"
         )
     differing = tested.outcomes.wins + tested.outcomes.losses
-    if differing < RARE:
+    if 0 < differing < RARE:
         yield (
             f"only {differing} queries differ: an interval that is drawn from so few "
             "does not know of rare losses"

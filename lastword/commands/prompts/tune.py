@@ -111,7 +111,8 @@ class TuneOutput:
     [
         "lastword tune my.index --queries q.jsonl --qrels dev.tsv --dry-run",
         "lastword tune my.index --queries q.jsonl --qrels dev.tsv --budget 2M-tokens",
-        "lastword tune my.index --queries q.jsonl --qrels dev.tsv --tune query,reading --apply",
+        "lastword tune my.index --queries q.jsonl --qrels dev.tsv --tune query,reading "
+        "--apply --free-query-prompt",
         "lastword tune my.index --queries q.jsonl --qrels dev.tsv --proposer llm "
         "--writer http://localhost:8000/v1 --budget 1M-tokens,60-calls",
         "lastword tune my.index --no-qrels",
@@ -155,10 +156,10 @@ def tune(
     judged = read_judged(judging, tuning, screen)
     with Index.open(path) as index:
         check_request(index, choose_channels(index, tuning.channels), tuning)
-        _check_apply(tuning, ending)
+        _check_apply(path, index, tuning, ending)
         data = _answered(index, judged, screen)
         if data is not None and not judging.no_qrels:
-            check_decidable(data.relevant, tuning.alpha, data.queries)
+            check_decidable(data.relevant_in(index), tuning.alpha, data.queries)
         source = partial(choose_source, index, judging, tuning, data)
         if ending.dry_run:
             made = source(None, screen)
@@ -185,10 +186,15 @@ def tune(
         )
 
 
-def _check_apply(tuning: TuneOptions, ending: TuneOutput) -> None:
-    from tuning.first_prompts import BOTH, DOCUMENT, read_kinds
+def _check_apply(path: Path, index: "Index", tuning: TuneOptions, ending: TuneOutput) -> None:
+    """Refuse before any work what would be refused at the end of it."""
+    from tuning.first_prompts import BOTH, DOCUMENT, QUERY, read_kinds
+    from tuning.outcome import check_query_prompt_free
 
-    if ending.apply and {DOCUMENT, BOTH} & set(read_kinds(tuning.tune)):
+    kinds = set(read_kinds(tuning.tune)) if ending.apply else set[str]()
+    if QUERY in kinds and not ending.free_query_prompt:
+        check_query_prompt_free(path, index.channels)
+    if {DOCUMENT, BOTH} & kinds:
         raise ValueError(
             "--apply writes a query prompt into the index, and --tune document or both needs a "
             "new one: leave out --apply"
@@ -203,7 +209,9 @@ def _answered(
 
     data = judged.answered_in(index) if judged else None
     if judged and data and (unanswered := len(judged.queries) - len(data.queries)):
-        screen.remark(f"{counted(unanswered, 'judged query')} without an answer in the index.")
+        screen.remark(
+            f"Left out {counted(unanswered, 'judged query')} without an answer in the index."
+        )
     for spec in index.channels.values():
         if lacking := lacking_text(spec):
             screen.remark(f"{lacking}.")

@@ -11,6 +11,16 @@ if TYPE_CHECKING:
     from tuning.search.rounds import SearchState
 
 
+_OF_DOCUMENTS = ("tokens_of_its_documents", "tokens_of_choosing_them")  # 0 for queries alone
+_LABELS = {
+    "gain_accepted_in_four_of_five_runs": "smallest gain to detect",
+    "tokens_at_the_end": "tokens of judging at the end",
+    "prompts_raced_to_the_end": "prompts that it pays for",
+    "seconds_at_the_end": "time of judging at the end",
+    "too_few_queries_to_certify": "too few to certify one prompt",
+}
+
+
 def describe_progress(state: "SearchState") -> str:
     """Describe in a line how a search stands."""
     from tuning.search.types import proposer_title
@@ -27,9 +37,9 @@ def describe_progress(state: "SearchState") -> str:
 def estimate_table(estimate: Mapping[str, Any]) -> "Table":
     """Lay out what a search would take."""
     rows = [
-        [name.replace("seconds", "time").replace("_", " "), _shown(name, value)]
+        [_LABELS.get(name, name.replace("seconds", "time").replace("_", " ")), _shown(name, value)]
         for name, value in estimate.items()
-        if value is not None
+        if value is not None and (value or name not in _OF_DOCUMENTS)
     ]
     return table("", "", rows=rows)
 
@@ -40,6 +50,8 @@ def _shown(name: str, value: Any) -> str:  # noqa: ANN401
         return f"about {duration(value)}"
     if isinstance(value, Mapping):
         return ", ".join(f"{part} {number:,}" for part, number in value.items())
+    if name == "prompts_raced_to_the_end" and not value:
+        return "none: give a larger --budget"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float) and value < 1:

@@ -19,6 +19,7 @@ from retrieval.fusion import fusion_by_name
 from retrieval.retriever import Retriever
 from tests.tuned import make_place, objective, setup_of, tune_command
 from tuning.choose_proposers import NAMES
+from tuning.objectives.judged_queries import JudgedQueries
 from tuning.objectives.pooled_objective import PooledObjective, all_documents
 from tuning.options import TuningOptions
 from tuning.outcome import apply_prompt
@@ -115,6 +116,8 @@ def test_a_prompt_is_applied_where_the_index_allows_it(
         prompt = setup.task.first_prompts[1].prompt
         with pytest.raises(ValueError, match="--free-query-prompt"):
             apply_prompt(path, setup, prompt, free=False)
+        fused = replace(setup.space.default, fusion="minmax:dense=0.4,sparse=0.6")
+        apply_prompt(path, setup, fused, free=False)  # its words stay: this was refused as well
         apply_prompt(path, setup, prompt, free=True)
         other = replace(prompt, reading=replace(prompt.reading, layer=-2))
         with pytest.raises(ValueError, match="it needs a new index"):
@@ -127,6 +130,15 @@ def test_a_prompt_is_applied_where_the_index_allows_it(
     with Index.open(path) as index:
         assert index.documents == 101
         assert parse_prompt(json.loads(index.channels["dense"].recipe)["prompt"]) == prompt
+
+
+def test_answers_that_the_index_lacks_are_not_learned_from(place: Path, tmp_path: Path) -> None:
+    """A run ended where the only answer that a query shared with no other was not in the index."""
+    with Index.open(place / "some.index") as index:
+        data = setup_of(index, place, tmp_path).objective.data
+        more = {query: {**gains, f"gone {query}": 1} for query, gains in data.qrels.items()}
+        partly = JudgedQueries(data.queries, more, data.measure)
+        assert partly.relevant != data.relevant == partly.relevant_in(index)
 
 
 def test_soft_tokens_are_applied_and_go_with_the_index(
@@ -178,4 +190,4 @@ def test_an_estimate_says_yes_and_no(capsys: pytest.CaptureFixture[str]) -> None
     rows = {"too_few_queries_to_certify": True, "budget": 2000000, "warm": False}
     Screen(Output()).result(rows, estimate_table(rows))
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert {"too few queries to certify yes", "budget 2,000,000", "warm no"} <= set(lines)
+    assert {"too few to certify one prompt yes", "budget 2,000,000", "warm no"} <= set(lines)

@@ -82,6 +82,7 @@ def test_queries_of_one_answer_are_refused_before_the_model_is_loaded(
         (["--tune", "everything"], "what is tuned is some of"),
         (["--tune", "reading", "--channels", "dense"], "leave reading out, or tune document"),
         (["--tune", "both", "--apply"], "leave out --apply"),
+        (["--apply"], "give --free-query-prompt beside --apply"),  # it was refused after the search
         (["--prompt", "none/of/that.toml"], "that.toml"),
         (["--writer", "none/of/that"], "none/of/that: there is no such folder"),
         (["--qrels", "none.tsv"], "none.tsv"),
