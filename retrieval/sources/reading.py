@@ -72,7 +72,12 @@ def read_blob(blob: Blob, options: SourceOptions, notes: Notes) -> ReadItems:
         yield skipped if head else Skipped(blob.place, "it is empty", "empty")
         return
     try:
-        yield from reader(blob, options, notes)
+        something = False
+        for item in reader(blob, options, notes):
+            something = True
+            yield item
+        if not something:
+            yield Skipped(blob.place, "it holds no documents", "empty")
     except BombError as error:
         if blob.depth:
             raise
