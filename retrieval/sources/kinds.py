@@ -29,6 +29,8 @@ _BESIDE: Mapping[str, str] = {
     "epub": f"{_HERE}.formats.epub:read_epub",
     "mail": f"{_HERE}.formats.mail:read_mail",
     "mbox": f"{_HERE}.formats.mail:read_mbox",
+    "trec": f"{_HERE}.formats.trec:read_trec",
+    "smart": f"{_HERE}.formats.smart:read_smart",
     "zip": f"{_HERE}.archives:read_zip",
     "tar": f"{_HERE}.archives:read_tar",
     **dict.fromkeys(("gz", "bz2", "xz", "zst"), f"{_HERE}.archives:read_packed"),
@@ -38,7 +40,7 @@ PLAIN = tuple(_READERS)
 BESIDE = tuple(_BESIDE)
 """Kinds that are parsed by processes beside this one, which can be stopped."""
 PACKED_MARKS = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zst"}
-LONG = ("jsonl", "table", "mbox", "tar", "zip", "parquet")
+LONG = ("jsonl", "table", "mbox", "tar", "zip", "parquet", "trec", "smart")
 """Kinds of which a file holds many documents, and may be longer than one document."""
 _MAGIC: Mapping[bytes, str] = {
     b"%PDF-": "pdf",
@@ -88,6 +90,11 @@ _BINARY_SUFFIXES = tuple(
 PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".tgz", ".tbz2", ".txz")
 _OBJECT = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{[ \t]*"[^"\n]+"[ \t]*:')
 _MAILBOX = re.compile(rb"From [^\n]*\n(?:>?[A-Za-z-]+:|[ \t])[^\n]*\n")
+_TREC = re.compile(
+    rb"\s*(?:<[?!][^>]*>\s*)*(?:<[a-z]\w*>\s*)?<doc(?:\s[^<>]*)?>\s*(?:<[?!][^>]*>\s*)*<doc(?:no|id)>",
+    re.I,
+)
+_SMART = re.compile(rb"\s*\.I +\S+ *\r?\n\.[A-Z] *\r?\n")
 _TAR_AT = 257  # where a tar file has its mark
 _ENTRIES = {b"word/": "docx", b"xl/": "a workbook of Excel", b"ppt/": "slides of PowerPoint"}
 
@@ -106,8 +113,9 @@ def kind_of(name: str, head: bytes) -> str:
     for mark, description in _BINARY.items():
         if head.startswith(mark) and not _is_word(mark, head):
             return description
-    if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
-        return "tar"
+    is_tar = head[_TAR_AT : _TAR_AT + 5] == b"ustar"
+    if many := "tar" if is_tar else collection_kind(head):
+        return many
     if suffix in _SUFFIXES:
         return _SUFFIXES[suffix]
     if not suffix and _OBJECT.match(head):  # as standard input often is
@@ -117,6 +125,14 @@ def kind_of(name: str, head: bytes) -> str:
     if suffix not in _TEXTS and not _is_text(head, suffix not in _BINARY_SUFFIXES):
         return "a file that is no text"
     return "html" if _looks_like_html(head) else "text"
+
+
+def collection_kind(head: bytes) -> str:
+    """Return "trec" or "smart" where a file begins as such collections do, whatever its name."""
+    start = head.removeprefix(b"\xef\xbb\xbf")
+    if _TREC.match(start):
+        return "trec"
+    return "smart" if _SMART.match(start) else ""
 
 
 def reader_of(kind: str) -> FormatReader | None:

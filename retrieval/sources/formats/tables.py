@@ -16,6 +16,13 @@ _SEPARATORS = ",\t;|"
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,14})\.[0-9]{1,15}")
 QUOTING: Mapping[bool, Literal[0, 3]] = {True: csv.QUOTE_MINIMAL, False: csv.QUOTE_NONE}
+_UNNAMED: Mapping[int, Sequence[str]] = {
+    2: ("id", "text"),
+    4: ("id", "url", "title", "text"),  # MS MARCO's documents
+}
+_DIGITS = re.compile("[0-9]+")
+_LETTER = re.compile(r"[^\W\d_]")
+_LOOKED_AT = 50  # lines by which ids are known
 _ROWS = 1000  # of Parquet at a time
 
 
@@ -43,10 +50,11 @@ def _rows(
             place = f"{blob.place}:{rows.line_num}"
             if header is None:
                 header = [name.strip() for name in row]
-                if _names_columns(header):
+                unnamed = _unnamed_columns(start, separator, len(row))
+                if not unnamed and _names_columns(header):
                     header = _distinct(header)
                     continue
-                header = [str(number + 1) for number in range(len(row))]
+                header = unnamed or [str(number + 1) for number in range(len(row))]
             if len(row) != len(header):
                 notes.add("cells", place)
                 row[len(header) :] = [" ".join(row[len(header) :])]
@@ -79,6 +87,24 @@ def _distinct(header: Sequence[str]) -> list[str]:
         again = sum(each == name or each.startswith(f"{name} (") for each in names)
         names.append(f"{name} ({again + 1})" if again else name)
     return names
+
+
+def _unnamed_columns(start: str, separator: str, count: int) -> Sequence[str]:
+    """Name the columns of a table of texts without a header, as MS MARCO's collection.tsv is.
+
+    It is one where ids of one form, digits among them, stand first in all lines, each once, and
+    most lines end in words.
+    """
+    lines = start.split("\n")[: _LOOKED_AT + 1]
+    lines = lines[:-1] if len(lines) > 1 else lines  # the last may be cut
+    ids = [line.partition(separator)[0].strip() for line in lines if line.strip()]
+    forms = {_DIGITS.sub("9", each) for each in ids}
+    if count not in _UNNAMED or separator != "\t" or len(set(ids)) < len(ids):
+        return ()
+    if len(forms) != 1 or not re.fullmatch(r"\S*9\S*", forms.pop()):
+        return ()
+    worded = sum(bool(_LETTER.search(line.rpartition(separator)[2])) for line in lines)
+    return _UNNAMED[count] if 2 * worded > len(ids) else ()
 
 
 def _is_number(cell: str) -> bool:

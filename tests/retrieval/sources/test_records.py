@@ -52,7 +52,7 @@ def test_without_a_text_all_text_fields_are_taken_and_told(tmp_path: Path) -> No
 
 def test_a_table_without_names_of_columns_keeps_its_first_row(tmp_path: Path) -> None:
     documents, _ = read(tmp_path / "a.tsv", '1\tgreen "tea\n2\thot lava\n')
-    assert [document.text for document in documents] == ['2: green "tea', "2: hot lava"]
+    assert [document.text for document in documents] == ['green "tea', "hot lava"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
