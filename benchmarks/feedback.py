@@ -83,9 +83,12 @@ def search_words(collection: Collection) -> Systems:
             runs[f"Anserini {method}"] = anserini.search(queries, DEPTH, read_feedback(method))
         lucene = ChannelOptions("inverted", weighting=Weighting("bm25"), engine="lucene")
         ways: dict[str, tuple[Encoder, BuildOptions]] = {
-            "bm25 by Lucene": (load_encoder("lucene"), BuildOptions(channels={"bm25": lucene})),
-            "ours, its tokens": (AnseriniTokens(texts), BuildOptions()),
-            "ours": (load_encoder("bm25"), BuildOptions()),
+            "bm25 by Lucene": (
+                load_encoder("lucene"),
+                BuildOptions(channels={"bm25": lucene}, passages=None),
+            ),
+            "ours, its tokens": (AnseriniTokens(texts), BuildOptions(passages=None)),
+            "ours": (load_encoder("bm25"), BuildOptions(passages=None)),
         }
         for way, (encoder, options) in ways.items():
             place = Path(folder) / way
@@ -102,7 +105,9 @@ def search_channels(collection: Collection, place: Path) -> Systems:
     encoders = make_encoders(EncoderOptions())
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
-        build_index(collection.documents(), encoders, place, BuildOptions(on_empty="skip"))
+        build_index(
+            collection.documents(), encoders, place, BuildOptions(on_empty="skip", passages=None)
+        )
     runs: dict[str, Run] = {}
     with Index.open(place) as index:
         retriever = Retriever(index, encoders, depth=DEPTH)

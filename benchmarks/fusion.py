@@ -90,7 +90,7 @@ def searched(source: Path, place: Path, reading: EncoderOptions) -> Searched:
     encoders = make_encoders(reading)
     paths = {name: place.with_name(f"{place.name}.{name}.trec") for name in encoders}
     if not all(path.exists() for path in paths.values()):
-        options = BuildOptions(on_empty="skip")
+        options = BuildOptions(on_empty="skip", passages=None)
         place.parent.mkdir(parents=True, exist_ok=True)
         if not place.exists():
             build_index(collection.documents(), encoders, place, options)

@@ -66,7 +66,12 @@ def test_files_and_runs_of_promptreps(
     settings = read(case)
     using, index = encoder(settings), tmp_path / "index"
     documents = [Document(name, "", text) for name, text in texts(settings, "docs").items()]
-    build_index(documents, {"sparse": using}, index, BuildOptions(channels=LUCENE, on_empty="keep"))
+    build_index(
+        documents,
+        {"sparse": using},
+        index,
+        BuildOptions(channels=LUCENE, on_empty="keep", passages=None),
+    )
     queries = texts(settings, "queries")
     options = ExportOptions(queries=queries, encoders={"sparse": using})
     export_index(index, "jsonvector", tmp_path / "out", options)
