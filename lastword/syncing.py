@@ -38,7 +38,7 @@ def sync_folder(
 
     >>> _ = lw.build("notes.index", "notes", model="bm25")
     >>> lw.sync("notes.index").unchanged
-    3
+    2
     """
     check_path(path, "path")
 

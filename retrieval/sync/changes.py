@@ -227,7 +227,8 @@ class Changes:
 
     def _fail(self, name: str, reason: str, kept: int) -> None:
         several = "its document stays" if kept == 1 else f"{kept:,} of its documents stay"
-        self._tally.failed.append((name, f"{reason}; {several} as before"))
+        told = [each for each in self._tally.failed if each[0] != name]
+        self._tally.failed = [*told, (name, f"{reason.rstrip('.')}; {several} as before")]
 
 
 class _Reading:

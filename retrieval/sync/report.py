@@ -22,6 +22,10 @@ class SyncReport:
         counts: channel -> counts of its encoder, as `BuildReport` has them.
         dry_run: nothing was changed.
         seconds: wall time.
+
+    >>> report = index.sync("notes", options=lw.SyncOptions(dry_run=True))
+    >>> report.new, report.differs, report.encoded
+    (('keys.md', 'tea.txt'), True, 0)
     """
 
     new: tuple[str, ...] = ()

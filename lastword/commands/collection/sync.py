@@ -141,7 +141,7 @@ class _Work:
             one, several, rest = next(SKIPPED[each] for each in SKIPPED if each == kind)
             self.screen.remark(f"Skipped {count:,} {one if count == 1 else several} {rest}.")
         for name, reason in report.failed if verbose else report.failed[:_SHOWN]:
-            self.screen.remark(f"Could not be read: {name}: {reason}.")
+            self.screen.remark(f"Could not be read: {name}: {reason.rstrip('.')}.")
         if len(report.failed) > _SHOWN and not verbose:
             self.screen.remark(f"{len(report.failed) - _SHOWN:,} more: --verbose names them all.")
         for channel, counts in report.counts.items():

@@ -1,0 +1,159 @@
+"""What a sync does with single files, and what it refuses."""
+
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from embedder.encoders.bm25 import BM25Encoder
+from embedder.types import Encoder
+from index.documents import Document
+from index.folder import Index, check
+from index.writer import IndexWriter
+from retrieval.build import add_documents, build_index
+from retrieval.sources.collection import FileSource
+from retrieval.sources.ledger import KnownSource, SourceLedger, read_ledger
+from retrieval.sync.looks import LOOKS
+from retrieval.sync.report import SyncReport
+from retrieval.sync.synchronise import SyncOptions, sync_index
+from retrieval.sync.watching import wait_for_change
+
+
+def encoders() -> Mapping[str, Encoder]:
+    return {"bm25": BM25Encoder()}
+
+
+def no_encoders() -> Mapping[str, Encoder]:
+    raise AssertionError("nothing is to be encoded")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """Return a folder of three documents, of which tmp_path/index is made."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "tea.txt").write_text("green tea")
+    (folder / "keys.md").write_text("---\nyear: 1999\n---\nrotate the key")
+    (folder / "rocks.jsonl").write_text('{"id": "lava", "text": "lava cools"}\n')
+    build_index(FileSource([folder]), encoders(), tmp_path / "index")
+    return folder
+
+
+def sync(
+    files: Path, *sources: Path, allow_empty: bool = False, dry_run: bool = False
+) -> SyncReport:
+    given = [KnownSource.of(source) for source in sources]
+    options = SyncOptions(allow_empty, dry_run)
+    return sync_index(files.parent / "index", given, encoders, options)
+
+
+def ids(files: Path) -> set[str]:
+    with Index.open(files.parent / "index") as index:
+        return set(index.ids())
+
+
+def test_a_move_and_other_metadata_need_no_encoder(files: Path) -> None:
+    (files / "tea.txt").rename(files / "cup.txt")
+    (files / "keys.md").write_text("---\nyear: 2020\n---\nrotate the key")
+    report = sync_index(files.parent / "index", (), no_encoders)
+    assert (report.moved, report.changed) == ((("tea.txt", "cup.txt"),), ("keys.md",))
+    with Index.open(files.parent / "index") as index:
+        assert index.document("keys.md").metadata == {"year": 2020}
+        assert index.document("cup.txt").text == "green tea"
+    assert check(files.parent / "index") == []
+
+
+def test_a_dry_run_says_what_a_run_does_and_changes_nothing(files: Path) -> None:
+    (files / "new.txt").write_text("a stone")
+    (files / "tea.txt").unlink()
+    dry = sync(files, dry_run=True)
+    assert ids(files) == {"tea.txt", "keys.md", "lava"}
+    done = sync(files)
+    assert dry.new == done.new == ("new.txt",)
+    assert dry.removed == done.removed == ("tea.txt",)
+    assert ids(files) == {"new.txt", "keys.md", "lava"}
+
+
+def test_a_source_that_is_away_or_empty_is_refused(files: Path) -> None:
+    away = files.with_name("away")
+    files.rename(away)
+    with pytest.raises(ValueError, match=r"is not there.*--allow-empty"):
+        sync(files)
+    files.mkdir()
+    with pytest.raises(ValueError, match=r"holds no files.*--allow-empty"):
+        sync(files)
+    assert len(ids(files)) == 3
+    assert len(sync(files, allow_empty=True).removed) == 3
+    assert ids(files) == set()
+
+
+def test_what_cannot_be_read_any_more_keeps_its_document_and_is_told(files: Path) -> None:
+    (files / "tea.txt").write_bytes(bytes(range(256)) * 9)
+    for _ in range(2):
+        report = sync(files)
+        assert not report.differs
+        ((name, reason),) = report.failed
+        assert name == str(files / "tea.txt") and "stays as before" in reason
+    (files / "tea.txt").write_text("black tea")
+    assert sync(files).changed == ("tea.txt",)
+
+
+def test_documents_that_came_another_way_stay(files: Path) -> None:
+    add_documents([Document("own", "", "my own words")], encoders(), files.parent / "index")
+    (files / "tea.txt").unlink()
+    assert sync(files).removed == ("tea.txt",)
+    assert ids(files) == {"keys.md", "lava", "own"}
+
+
+def test_a_deleted_document_comes_back_while_its_file_is_there(files: Path) -> None:
+    with IndexWriter(files.parent / "index") as writer:
+        writer.delete(["tea.txt"])
+        writer.commit()
+    assert sync(files).new == ("tea.txt",)
+
+
+def test_another_source_is_remembered_and_its_like_names_are_told_apart(files: Path) -> None:
+    other = files.with_name("other")
+    shutil.copytree(files, other)
+    (other / "tea.txt").write_text("black tea")
+    report = sync(files, other)
+    assert report.encoded == 1 and report.removed == ()
+    ledger = read_ledger(
+        files.parent / "index", Index.open(files.parent / "index").manifest.sources
+    )
+    assert [source.path for source in ledger.sources] == [str(files), str(other)]
+    assert not sync(files).differs
+
+
+def test_an_edit_that_keeps_size_and_time_is_seen(files: Path) -> None:
+    tea = files / "tea.txt"
+    old = time.time() - 100
+    os.utime(tea, (old, old))
+    time.sleep(2.1)  # a look at a file that has just changed is not trusted
+    assert not sync(files).differs
+    assert str(tea) in (files.parent / "index" / LOOKS).read_text()
+    tea.write_text("black te")
+    os.utime(tea, (old, old))
+    assert sync(files).changed == ("tea.txt",)
+
+
+def test_two_at_once_are_refused_in_a_line(files: Path) -> None:
+    with IndexWriter(files.parent / "index"), pytest.raises(BlockingIOError, match="one writer"):
+        sync(files)
+
+
+@pytest.mark.parametrize(
+    "written", ["[]", "{}", '{"sources": 1, "files": []}', '{"sources": [], "files": [[1]]}']
+)
+def test_a_damaged_memory_is_one_line(written: str) -> None:
+    with pytest.raises(ValueError, match=r"^sources: "):
+        SourceLedger.from_bytes(written.encode(), "sources")
+
+
+def test_a_burst_of_edits_is_waited_for() -> None:
+    looks, pauses = iter("aabcdd"), list[float]()
+    assert wait_for_change(lambda: next(looks), "a", 0.5, pauses.append) == "d"
+    assert pauses == [0.5] * 5
