@@ -8,6 +8,7 @@ from typing import Any
 from embedder.encoders.adapted import AdaptedEncoder
 from embedder.encoders.llm import LLMEncoder
 from embedder.types import Role
+from tuning.objectives.judge import Judge
 from tuning.objectives.pooled_objective import SHORT, PooledObjective
 from tuning.objectives.prompt_encoder import fed_tokens
 from tuning.search.budget import Cost, Meter
@@ -28,7 +29,12 @@ def estimate_cost(setup: TuningSetup) -> dict[str, Any]:
     """
     task, default = setup.task, setup.space.default
     plan = plan_split(task.relevant, task.rules.seed, task.rules.alpha, task.texts)
-    costs = [task.objective.cost(default, part).tokens for part in plan.parts.values()]
+    others = (each.prompt for each in task.first_prompts if each.prompt != default)
+    judged = isinstance(task.objective, Judge)  # nobody is asked about the default
+    prompt = next(others, default) if judged else default
+    each = [task.objective.cost(prompt, part) for part in plan.parts.values()]
+    costs = [cost.tokens for cost in each]
+    calls = {name: cost.calls for name, cost in zip(plan.parts, each, strict=True)}
     documents = _document_tokens(setup)
     pool, whole = _pool_tokens(setup), documents if task.final else 0
     if plan.folded:  # a search on the first fold, on the first two, and so on; each has a winner
@@ -50,18 +56,19 @@ def estimate_cost(setup: TuningSetup) -> dict[str, Any]:
         "queries_that_differ": plan.units,
         "gain_accepted_in_four_of_five_runs": plan.detectable,
         "tokens_of_one_prompt": dict(zip(plan.parts, costs, strict=True)),
+        "calls_of_one_prompt": calls if judged else None,
         "tokens_of_its_documents": pool,
         "tokens_of_choosing_them": filling,
         "tokens_at_the_end": ending + last,
         **_trying_facts(trying if task.signal else None),
         "budget": str(setup.budget),
         "prompts_raced_to_the_end": None
-        if limit is None
+        if limit is None or judged
         else max(0, limit - filling - ending - last - trying.tokens) // max(1, searching + pool),
-        "seconds_of_one_prompt": seconds,
-        "seconds_at_the_end": rate * ending + document_rate * last,
+        "seconds_of_one_prompt": None if judged else seconds,  # calls are not timed
+        "seconds_at_the_end": None if judged else rate * ending + document_rate * last,
         "seconds_of_all_tokens": None
-        if limit is None
+        if limit is None or judged
         else limit * seconds / max(1, searching + pool),
         "tokens_of_all_documents": documents,
         "times_fewer_than_reading_documents_again": (documents + searching)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _OF_DOCUMENTS = ("tokens_of_its_documents", "tokens_of_choosing_them")  # 0 for queries alone
 _LABELS = {
     "gain_accepted_in_four_of_five_runs": "smallest gain to detect",
+    "calls_of_trying_the_signal": "calls of trying the signal, at most",
+    "chat_tokens_of_trying_the_signal": "chat tokens of trying it, at most",
     "tokens_at_the_end": "tokens of judging at the end",
     "prompts_raced_to_the_end": "prompts that it pays for",
     "seconds_at_the_end": "time of judging at the end",
