@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from retrieval.sources.options import SourceOptions
     from retrieval.sync.report import SyncReport
     from retrieval.sync.synchronise import SyncOptions
+    from tuning.options import TuningOptions
 
     __version__: str
 
@@ -58,6 +59,7 @@ _PLACES = {
     "SourceOptions": "retrieval.sources.options:SourceOptions",
     "SyncOptions": "retrieval.sync.synchronise:SyncOptions",
     "SyncReport": "retrieval.sync.report:SyncReport",
+    "TuningOptions": "tuning.options:TuningOptions",
     "build": "lastword.opening:build_engine",
     "compare": "lastword.judging:compare",
     "evaluate": "lastword.judging:evaluate",
@@ -91,6 +93,7 @@ __all__ = [
     "SourceOptions",
     "SyncOptions",
     "SyncReport",
+    "TuningOptions",
     "build",
     "compare",
     "evaluate",

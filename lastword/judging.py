@@ -212,11 +212,11 @@ def tune(
     options: TuningOptions | None = None,
     *,
     devset: DevsetOptions | None = None,
+    out: str | Path | None = None,
 ) -> TuningOutcome:
     """Search for a better prompt of an index, and say whether it is one.
 
-    The index stays as it is; journal, prompt and report go into the folder INDEX.tuned, and the
-    same call again continues an interrupted search.
+    The index stays as it is. The same call again continues an interrupted search.
 
     Without judgements, queries are made of the documents, and it is tried whether they order
     prompts as judgements do: those of a few judged queries, given beside `devset`, or those of two
@@ -230,6 +230,8 @@ def tune(
         options: what is tuned and how; its budget counts where it is given.
         devset: which queries are made, to be tuned on; by default 200, and only where there are
             no judgements.
+        out: folder of journal, prompt and report, by default INDEX.tuned; other options need
+            another.
 
     Raises:
         TypeError: an argument is of another type.
@@ -253,11 +255,14 @@ def tune(
         texts = _query_texts(queries)
         beside = None if isinstance(queries, Mapping) else Path(queries)
         data = JudgedQueries.of(texts, _judgements(qrels, beside))
+    if out is not None:
+        check_path(out, "out", "a folder")
+    folder = Path(out) if out is not None else None
     if isinstance(index, SearchEngine):
-        return _tune(index, data, chosen, devset)
+        return _tune(index, data, chosen, devset, folder)
     check_path(index, "index", "an open index, or its folder")
     with open_engine(index) as engine:
-        return _tune(engine, data, chosen, devset)
+        return _tune(engine, data, chosen, devset, folder)
 
 
 def _tune(
@@ -265,12 +270,13 @@ def _tune(
     data: JudgedQueries | None,
     options: TuningOptions,
     devset: DevsetOptions | None,
+    folder: Path | None,
 ) -> TuningOutcome:
     if data is not None and devset is None:
         if options.judge:
             raise ValueError("a judge goes with made queries: give devset, or no judged queries")
-        return tune_index(engine.retriever, data, options)
-    return tune_unjudged(engine.retriever, options, devset, data)
+        return tune_index(engine.retriever, data, options, folder)
+    return tune_unjudged(engine.retriever, options, devset, data, folder)
 
 
 def _query_texts(queries: QueryTexts) -> Mapping[str, str]:

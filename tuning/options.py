@@ -27,6 +27,9 @@ class TuningOptions:
         soft_epochs: most passes of its training over the queries.
         judge: without judgements, name, folder or address of a chat model that compares what
             queries find; "" goes by the documents that queries were made of.
+
+    >>> lw.TuningOptions(budget="300k-tokens,60-calls", tune="query,reading").alpha
+    0.05
     """
 
     budget: str = "2M-tokens"

@@ -209,6 +209,7 @@ CALLS: list[tuple[Callable[[Path], object], type[Exception], str]] = [
         "the gain of document '0' of query 'q' must be a whole number; got ''",
     ),
     (lambda p: lw.tune(p, QUERIES, QRELS, WRONG), TypeError, "budget must be a str; got 3"),
+    (lambda p: lw.tune(p, QUERIES, QRELS, out=WRONG), TypeError, "out must be a folder"),
     (
         lambda p: lw.tune(p, QUERIES, QRELS, options=WRONG),
         TypeError,
