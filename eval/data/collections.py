@@ -8,6 +8,7 @@ from typing import Protocol
 from embedder.files.name_lists import first_repeated, suggest_names
 from eval.data.beir import BEIR, CQADUPSTACK, CQADUPSTACK_PARTS
 from eval.data.downloads import NANO, BeirDownload, is_download, nano_names, open_download
+from eval.data.judged import FolderParts, JudgedFolder, find_parts
 from eval.data.local import BeirFolder, TextFolder, is_beir_folder
 from eval.data.qrels import Qrels
 from eval.data.zips import BeirZip, is_beir_zip
@@ -68,6 +69,8 @@ def open_collection(source: str | Path, split: str | None = None) -> Collection:
             set lacks.
     """
     path = Path(source)
+    if parts := judged_parts(path):
+        return JudgedFolder(path, parts, split)
     if is_beir_folder(path):
         return _open_folder(path, split)
     if is_beir_zip(path):
@@ -88,6 +91,13 @@ def open_collection(source: str | Path, split: str | None = None) -> Collection:
         )
     hint = suggest_names(name, list(BEIR), f"the names are {', '.join(BEIR)}")
     raise ValueError(f"{str(source)!r} is neither a path here nor a BEIR name; {hint}")
+
+
+def judged_parts(path: Path) -> FolderParts | None:
+    """Find queries and judgements of a folder that has another layout than BEIR's."""
+    if not path.is_dir() or (is_beir_folder(path) and os.path.lexists(path / "qrels")):
+        return None
+    return find_parts(path)
 
 
 def is_written_as_path(source: str) -> bool:

@@ -38,7 +38,7 @@ def read_placed_queries(path: Path) -> Iterator[tuple[str, str, str]]:
         OSError, ValueError: as `read_queries`.
     """
     if path.suffix.lower() == ".tsv":
-        yield from _each_once(_parse_tsv(read_lines(path)))
+        yield from parse_table(read_lines(path))
     else:
         yield from parse_queries(read_lines(path))
 
@@ -50,6 +50,15 @@ def parse_queries(lines: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, 
         ValueError: as `read_queries`.
     """
     yield from _each_once(parse_texts(lines, "query"))
+
+
+def parse_table(lines: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
+    """Yield (place, id, text) of every (place, line of id, tab, text).
+
+    Raises:
+        ValueError: as `read_queries`.
+    """
+    yield from _each_once(_parse_tsv(lines))
 
 
 def _each_once(texts: Iterable[tuple[str, Document]]) -> Iterator[tuple[str, str, str]]:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from embedder.files.lines import shorten
-from eval.data.collections import Collection, is_written_as_path, open_collection
+from eval.data.collections import Collection, is_written_as_path, judged_parts, open_collection
+from eval.data.judged import JudgedFolder
 from eval.data.local import BeirFolder, is_beir_folder
 from eval.data.zips import is_beir_zip
 from index.documents import Document
@@ -92,7 +93,9 @@ def open_sources(
     parts: list[Part | None] = []
     files: list[str | Path] = []
     for source in [sources] if isinstance(sources, str | Path) else sources:
-        if not _is_files(source):
+        if judged := judged_parts(Path(source)):
+            parts.append(JudgedFolder(Path(source), judged, options=options or SourceOptions()))
+        elif not _is_files(source):
             parts.append(open_collection(source))
         else:
             if not files:

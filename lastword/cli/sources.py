@@ -60,12 +60,13 @@ def look_through(
     from eval.data.downloads import IrDataset
     from eval.data.local import CORPUS, BeirFolder
     from eval.data.sources import JoinedSources
+    from retrieval.sources.collection import FileSource
 
     collection = _only_part(collection)
     if isinstance(collection, IrDataset):
         next(collection.documents(), None)
         return Survey(collection.documents_count)
-    assert isinstance(collection, BeirFolder | JoinedSources)
+    assert isinstance(collection, BeirFolder | JoinedSources | FileSource)
     if isinstance(collection, JoinedSources) and not collection.plain:
         return Survey(None)
     name = "The source" if isinstance(collection, JoinedSources) else collection.name
