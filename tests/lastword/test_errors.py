@@ -110,11 +110,11 @@ def test_an_id_that_the_index_holds_is_not_added_again(
     assert_untouched(held)
 
 
-def test_text_that_is_no_utf8_is_named(held: Path, tmp_path: Path, fails: Fails) -> None:
-    bad = tmp_path / "latin.jsonl"
+def test_a_judged_folder_that_is_no_utf8_is_named(tmp_path: Path, fails: Fails) -> None:
+    """Files of people are decoded by a guess that is told; data that is measured on is not."""
+    bad = tmp_path / "corpus.jsonl"
     bad.write_bytes(b'{"_id": "d", "text": "caf\xe9"}\n')
-    assert f"{bad}:1" in fails("add", held, bad)
-    assert_untouched(held)
+    assert f"{bad}:1" in fails("index", tmp_path, "-o", tmp_path / "new.index")
 
 
 def test_a_source_that_is_nowhere(tmp_path: Path, fails: Fails) -> None:
