@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Option
 
+from lastword.cli.options import WORDS_PANEL
+
 if TYPE_CHECKING:
     from embedder.encoders.bm25 import BM25Encoder
     from embedder.lucene.analysis import LuceneEncoder
     from retrieval.options import ChannelOptions
-
-_PANEL = "Search engines"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class WordOptions:
             metavar="FIELD",
             help="Of several languages: a field of documents that names theirs, as a code or a "
             "name. Without it, or where it names another, the text tells.",
-            rich_help_panel=_PANEL,
+            rich_help_panel=WORDS_PANEL,
         ),
     ] = ""
     fields: Annotated[
@@ -34,7 +34,7 @@ class WordOptions:
             metavar="FIELDS",
             help="Fields that bm25 reads, with weights: 'title^2,text', also other fields of "
             "documents by name. By default title and text together.",
-            rich_help_panel=_PANEL,
+            rich_help_panel=WORDS_PANEL,
         ),
     ] = ""
     stop_words: Annotated[
@@ -43,7 +43,7 @@ class WordOptions:
             metavar="default|none|FILE",
             help="Words that bm25 leaves out: the language's own list, none, or those of a file "
             "with a word on each line.",
-            rich_help_panel=_PANEL,
+            rich_help_panel=WORDS_PANEL,
         ),
     ] = "default"
 
@@ -74,7 +74,7 @@ class EngineOptions(WordOptions):
         Option(
             help="Who reads and searches words: lucene cuts them by Anserini's analyzer of the "
             "language and keeps a Lucene index.",
-            rich_help_panel=_PANEL,
+            rich_help_panel=WORDS_PANEL,
         ),
     ] = "native"
     sparse: Annotated[
@@ -82,19 +82,28 @@ class EngineOptions(WordOptions):
         Option(
             help="Who searches a model's sparse rows: lucene keeps whole hundredths, as "
             "PromptReps does.",
-            rich_help_panel=_PANEL,
+            rich_help_panel=WORDS_PANEL,
         ),
     ] = "native"
     k1: Annotated[
         float,
         Option(
-            "--k1", "--bm25-k1", min=0, help="BM25's saturation of counts.", rich_help_panel=_PANEL
+            "--k1",
+            "--bm25-k1",
+            min=0,
+            help="BM25's saturation of counts.",
+            rich_help_panel=WORDS_PANEL,
         ),
     ] = 0.9
     b: Annotated[
         float,
         Option(
-            "--b", "--bm25-b", min=0, max=1, help="BM25's share of length.", rich_help_panel=_PANEL
+            "--b",
+            "--bm25-b",
+            min=0,
+            max=1,
+            help="BM25's share of length.",
+            rich_help_panel=WORDS_PANEL,
         ),
     ] = 0.4
 

@@ -1,4 +1,4 @@
-"""The options --filter, --facet and --fields, and what is said and shown of them."""
+"""The options --filter, --facet and --show, and what is said and shown of them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -31,17 +31,17 @@ FacetNames = Annotated[
     list[str] | None,
     Option(
         metavar="FIELD",
-        help="Count the values of a field over all documents that meet --filter, whatever the "
-        "query finds, and over the hits. Several with commas, or repeated.",
+        help="Count the values of a field over all documents that meet --filter; a search counts "
+        "them over its hits, too. Several with commas, or repeated.",
         callback=typed_text("the name of a field"),
     ),
 ]
 
-FieldNames = Annotated[
+ShownFields = Annotated[
     list[str] | None,
     Option(
         metavar="FIELD",
-        help="Show these fields of the metadata, e.g. year,lang. --json always holds all.",
+        help="Fields of the metadata to show, e.g. year,lang. --json always holds all.",
         callback=typed_text("the name of a field"),
     ),
 ]

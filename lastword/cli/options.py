@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 AUTO = "auto"
 """Fusion that the prompt was measured with, where it weighs just the channels at hand."""
 
+WORDS_PANEL = "Words and search engines"
+
 FUSION_HELP = (
     'minmax, rrf, zscore, dbsf or promptreps; with weights: "minmax:dense=0.7,bm25=0.3". auto '
     "takes what the prompt was measured with, else minmax."
@@ -163,9 +165,10 @@ class EncoderOptions(ModelChoice):
     ] = ""
     language: Annotated[
         str,
-        model_option(
-            "Stemming and stop words of bm25: a language or its ISO code (de); several (de,en), "
-            'of which each document is in one; or "none".'
+        Option(
+            help="Stemming and stop words of bm25: a language or its ISO code (de); several "
+            '(de,en), of which each document is in one; or "none".',
+            rich_help_panel=WORDS_PANEL,
         ),
     ] = "english"
 

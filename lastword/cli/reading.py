@@ -129,6 +129,8 @@ def skipped_facts(source: "JoinedSources") -> dict[str, Any]:
 
 def tell_skipped(source: "JoinedSources", screen: Screen, verbose: bool) -> None:
     """Say what was passed over: how many of a kind, and each by name where that is asked for."""
+    from retrieval.sources.items import NOTES
+
     files = source.files
     if files is None:
         return
@@ -139,6 +141,6 @@ def tell_skipped(source: "JoinedSources", screen: Screen, verbose: bool) -> None
             screen.remark(f"  {each.name}: {each.reason}")
         for kind, names in files.notes.names.items():
             for name in names:
-                screen.remark(f"  {name}: {kind}")
+                screen.remark(f"  {name}: {NOTES[kind]}")
     elif files.skipped:
         screen.remark("--verbose names each of them, with the reason.")

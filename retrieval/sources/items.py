@@ -28,13 +28,13 @@ FAULTS = ("empty", "unreadable")
 """Kinds that are faults of the file, and stop the work where that is asked for."""
 
 NoteKind = Literal["encoding", "controls", "fields", "numbered", "renamed", "header", "cells"]
-_NOTES: Mapping[NoteKind, str] = {
-    "encoding": "not UTF-8: the encoding was guessed",
+NOTES: Mapping[str, str] = {
+    "encoding": "not in UTF-8, the encoding guessed",
     "controls": "control characters dropped",
-    "fields": "no field is called text: all text fields were taken (--text names one)",
-    "numbered": "records without an id were numbered",
-    "renamed": "ids that came before are written FILE#ID",
-    "header": "a header that could not be read was left in the text",
+    "fields": "records without a field called text, all that hold text taken (--text names one)",
+    "numbered": "records without an id, numbered",
+    "renamed": "ids that came before, written FILE#ID",
+    "header": "headers that could not be read, left in the text",
     "cells": "rows with too many or too few cells",
 }
 
@@ -90,10 +90,10 @@ class Notes:
             mine.extend(name for name in names[: 1000 - len(mine)] if name not in mine)
 
     def sentences(self) -> list[str]:
-        """Write a line a kind: how many, what, and an example."""
+        """Write a line a kind: what, how many, and an example."""
         return [
-            f"{count:,}: {_NOTES[kind]}, e.g. in {self.names[kind][0]}"
-            for kind in _NOTES
+            f"{NOTES[kind]}: {count:,}, e.g. in {self.names[kind][0]}"
+            for kind in NOTES
             if (count := self.counts[kind])
         ]
 

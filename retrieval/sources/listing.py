@@ -101,6 +101,8 @@ def join_lists(sources: Sequence[KnownSource], lists: Sequence[ListedFiles]) -> 
                 if os.path.realpath(files[file.id].path) == real:
                     continue
                 file = replace(file, id=_as_given(file.path, source))
+                if file.id in files:  # docs/a.md and ./a.md, for one
+                    file = replace(file, id=file.path.absolute().as_posix().lstrip("/"))
                 if file.id in files:
                     skipped.append(Skipped(str(file.path), "another file has its id"))
                     continue

@@ -104,7 +104,7 @@ def test_facets_count_what_the_filter_keeps_and_beside_it_the_hits(
         (author,) = index.facets("author")
         assert author.nested == 1 and author.values == (FacetValue(None, 3),)
         assert index.facets("lnag")[0].remark == "no document has a field lnag; there is lang"
-    out, err = run(capsys, "search", path, "rotate", "--facet", "lang,author", "--fields", "year")
+    out, err = run(capsys, "search", path, "rotate", "--facet", "lang,author", "--show", "year")
     assert "documents  hits" in out and "2020" in out
     assert "author: 1 object or lists in lists not counted." in err
     said = answer(capsys, "list", path, "--facet", "lang", "--filter", "year == 2024")
@@ -114,7 +114,7 @@ def test_facets_count_what_the_filter_keeps_and_beside_it_the_hits(
 
 
 def test_documents_are_listed_and_got(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out, err = run(capsys, "list", path, "--fields", "year,author.name,tags", "--limit", "2")
+    out, err = run(capsys, "list", path, "--show", "year,author.name,tags", "--limit", "2")
     assert "tax, law" in out and "Keys" in out and "2 more documents" in err
     lines = run(capsys, "list", path, "--json", "--filter", 'lang == "de"')[0].splitlines()
     assert [json.loads(line)["id"] for line in lines] == ["a", "c"]

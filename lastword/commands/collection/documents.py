@@ -9,8 +9,8 @@ from typer import Argument, Option, Typer
 from lastword.cli.command import command
 from lastword.cli.filters import (
     FacetNames,
-    FieldNames,
     FilterText,
+    ShownFields,
     facet_facts,
     facet_tables,
     field_cells,
@@ -38,7 +38,7 @@ _SHOWN = 20  # documents on the screen
     app,
     [
         "lastword list my.index",
-        "lastword list my.index --filter 'lang == \"de\"' --fields year,lang --limit 0",
+        "lastword list my.index --filter 'lang == \"de\"' --show year,lang --limit 0",
         "lastword list my.index --facet lang,year",
         "lastword list my.index --json | head",
     ],
@@ -48,7 +48,7 @@ def list_documents(
     path: IndexPath,
     output: Output,
     filter: FilterText = "",  # noqa: A002  (the word of the option)
-    fields: FieldNames = None,
+    show: ShownFields = None,
     facet: FacetNames = None,
     limit: Annotated[
         int | None,
@@ -63,7 +63,7 @@ def list_documents(
     from index.folder import Index
 
     screen = Screen(output)
-    shown, counted_fields = named_fields(fields), named_fields(facet)
+    shown, counted_fields = named_fields(show), named_fields(facet)
     most = limit if limit is not None else 0 if output.json else _SHOWN
     with Index.open(path) as index:
         kept = KeptDocuments.of(index, filter or None)

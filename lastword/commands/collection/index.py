@@ -28,7 +28,10 @@ class IntakeOptions:
 
     on_empty: Annotated[
         Literal["error", "skip", "keep"],
-        Option(help="A document without text is refused (error), left out or kept."),
+        Option(
+            help="A file that was named, or a record of one, without text is refused (error), "
+            "left out or kept. In folders and archives error leaves it out, too."
+        ),
     ] = "error"
     restart: Annotated[
         bool, Option("--restart", help="Forget an interrupted run instead of going on with it.")

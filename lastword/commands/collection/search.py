@@ -12,7 +12,7 @@ from lastword.cli.command import command
 from lastword.cli.feedback import tell_unexpanded
 from lastword.cli.filters import (
     FacetNames,
-    FieldNames,
+    ShownFields,
     facet_facts,
     facet_tables,
     field_cells,
@@ -68,7 +68,7 @@ class QueryOptions(SearchOptions):
         Path | None, Option(metavar="OUT.trec", help="Where the TREC run of --queries goes.")
     ] = None
     facet: FacetNames = None
-    fields: FieldNames = None
+    show: ShownFields = None
 
 
 @command(
@@ -78,7 +78,7 @@ class QueryOptions(SearchOptions):
         'lastword search my.index "rotate a key" -k 3 --channels bm25 --json',
         'lastword search my.index "rotate a key" --feedback rm3',
         'lastword search my.index "rotate a key" --filter \'year >= 2020 and "it" in tags\'',
-        'lastword search my.index "rotate a key" --facet lang --fields year,lang',
+        'lastword search my.index "rotate a key" --facet lang --show year,lang',
         'lastword search my.index "rotate a key" --also lucene:path/to/lucene-index',
         "lastword search my.index --queries queries.jsonl --run out.trec",
         'lastword search my.index "rotate a key" --rerank prompt --rerank-depth 20',
@@ -108,7 +108,7 @@ def _search_one(
     path: Path, query: str, asking: QueryOptions, again: RerankOptions, screen: Screen
 ) -> None:
     check_asked(query)
-    fields, counted_fields = named_fields(asking.fields), named_fields(asking.facet)
+    fields, counted_fields = named_fields(asking.show), named_fields(asking.facet)
     with open_searched(path, asking, screen) as engine:
         reranking = load_reranking(again, engine.encoders, asking, screen)
         k, narrow = asking.k or SHOWN, asking.filter or None
@@ -199,8 +199,8 @@ def _search_file(path: Path, asking: QueryOptions, again: RerankOptions, screen:
     from retrieval.run import write_trec
 
     assert asking.queries is not None and asking.run is not None
-    if asking.facet or asking.fields:
-        raise ValueError("--facet and --fields go with one query; lastword list counts without one")
+    if asking.facet or asking.show:
+        raise ValueError("--facet and --show go with one query; lastword list counts without one")
     check_folder_of(asking.run)
     queries = read_queries(asking.queries)
     pairs = list(queries.items())

@@ -42,7 +42,8 @@ class StepOptions:
         ),
     ] = False
     on_empty: Annotated[
-        Literal["skip", "keep"], Option(help="Of new sources, files without text are left out.")
+        Literal["skip", "keep"],
+        Option(help="Of sources that are given: documents without text are left out or kept."),
     ] = "skip"
     watch: Annotated[
         bool,

@@ -66,6 +66,16 @@ def test_several_sources_and_patterns(tmp_path: Path) -> None:
         ids(root / "pipe")
 
 
+def test_a_file_whose_name_as_given_is_taken_is_called_in_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where docs/a.md was a.md already, the named ./a.md was left out."""
+    make(tmp_path, "docs/a.md", "a.md")
+    monkeypatch.chdir(tmp_path)
+    full = (tmp_path / "a.md").as_posix().lstrip("/")
+    assert ids("docs", "a.md") == ["a.md", full]
+
+
 def test_a_folder_that_cannot_be_read_loses_no_other(tmp_path: Path) -> None:
     make(tmp_path, "a/x.txt", "b/y.txt")
     (tmp_path / "a").chmod(0)
