@@ -49,7 +49,8 @@ def parsers() -> list[str]:
     for place in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             parent = (place / "stat").read_text().rpartition(")")[2].split()[1]
-            if parent == str(os.getpid()) and b"sources/worker.py" in (place / "cmdline").read_bytes():
+            command = (place / "cmdline").read_bytes()
+            if parent == str(os.getpid()) and b"sources/worker.py" in command:
                 found.append(place.name)
     return found
 
