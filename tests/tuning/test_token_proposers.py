@@ -124,21 +124,21 @@ def many_words(count: int) -> Vocabulary:
 
 
 def test_the_worse_half_of_words_is_left_before_queries_are_doubled() -> None:
-    """512 words by 4 queries, 256 by 4 more, 128 by 8, 64 by 16; and 32 of the default."""
+    """512 words by 8 queries, 256 by 8 more, 128 by 16; and 32 of the default."""
     counted = Counted()
     words = influential_words(counted.context(), many_words(512), 512)
     assert set(words[:3]) == set(PLANTED) and len(words) == 40
-    asked_again = 512 * 4 + 256 * 8 + 128 * 16 + 64 * 32  # a scorer charges what is new
+    asked_again = 512 * 8 + 256 * 16 + 128 * 32  # a scorer charges what is new
     assert counted.asked == asked_again + 32
 
 
 def test_as_many_words_are_tried_as_half_of_the_budget_pays_for() -> None:
-    """A cluster takes 10 scores: 4 + 4 / 2 + 8 / 4 + 16 / 8; 2,600 pay for 130, twice over."""
-    counted = Counted(room=2_600)
+    """A cluster takes 16 scores: 8 + 8 / 2 + 16 / 4; 4,160 pay for 130, twice over."""
+    counted = Counted(room=4_160)
     vocabulary = many_words(512)
     influential_words(counted.context(), vocabulary, 512)
     assert len(vocabulary.representatives(128, 0).words) == 128
-    assert counted.asked == 128 * 4 + 64 * 8 + 32 * 16 + 16 * 32 + 32
+    assert counted.asked == 128 * 8 + 64 * 16 + 32 * 32 + 32
 
 
 def test_what_did_least_harm_alone_is_dropped_together() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LEAD = "a"  # stands before a word, so that it is cut as inside a sentence
 ROUNDS = 8  # of k-means
 PART = 1024  # rows that are compared with all centres at once
-QUERIES = (4, 8, 16, 32)  # that influence is measured on, by half as many words each time
+QUERIES = (8, 16, 32)  # that influence is measured on, by half as many words each time
 SHARE, LEAST, MOST = 0.1, 8, 40  # of the words that are tried, how many may fill slots
 SLOTS = 5  # words in front of the prompt
 
@@ -123,7 +123,7 @@ def influential_words(
 
     Zhou et al., Survival of the Most Influential Prompts, Findings of EMNLP 2023. Words that move
     them up count, since there is no use for the others here. The worse half of the words goes
-    before the queries are doubled (successive halving), which takes a third of scoring all.
+    before the queries are doubled (successive halving), which takes half of scoring all.
 
     Args:
         context: scores on the first queries of SEARCH are charged.
