@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,17 @@ FORMAT = 1
 """Version of everything in the folder; raise it when a reader would misread older files."""
 
 MANIFEST = "manifest.json"
+_BEGINNING = re.compile(rb'\{\s*"format": \d+,\s*"checksum": "')
 _LONGEST = 1 << 28  # bytes; 1,000 segments take one million
+
+
+def is_index(folder: Path) -> bool:
+    """Tell whether a folder holds an index, by the beginning of its manifest."""
+    try:
+        with (folder / MANIFEST).open("rb") as file:
+            return bool(_BEGINNING.match(file.read(100)))
+    except OSError:
+        return False
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -1,15 +1,25 @@
-"""The file in which an index remembers where its documents came from; who reads it writes it."""
+"""The file in which an index remembers where its documents came from; who reads it writes it.
+
+Beside it stands which such files were written in this place: inode, size and times, which a copy
+does not have and whoever makes an archive cannot choose. So an index that somebody else made
+cannot name files of its new owner for reading.
+"""
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from embedder.files.durable import replace_file
+from embedder.files.identity import identity_of
 from index.storage.checksums import CURE, FileRecord, open_own
 
 _NAME = re.compile(r"sources-[0-9a-f]{32}\.json")
+_HERE = "sources-here.json"
+_LONGEST = 1 << 20  # bytes of that
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -31,8 +41,37 @@ def write_sources(folder: Path, data: bytes) -> FileRecord:
         OSError: it cannot be written.
     """
     record = FileRecord(len(data), hashlib.blake2b(data, digest_size=32).hexdigest())
-    replace_file(folder / sources_name(record), data)
+    name = sources_name(record)
+    replace_file(folder / name, data)
+    here = {each: facts for each, facts in _written_here(folder).items() if each != name}
+    here = {each: facts for each, facts in here.items() if facts == _facts(folder / each)}
+    rows = json.dumps({**here, name: _facts(folder / name)})
+    replace_file(folder / _HERE, f"{rows}\n".encode())
     return record
+
+
+def are_of_here(folder: Path, record: FileRecord) -> bool:
+    """Tell whether the file was written in this folder, and not copied or unpacked into it."""
+    name = sources_name(record)
+    return bool(_written_here(folder).get(name, []) == _facts(folder / name))
+
+
+def _written_here(folder: Path) -> dict[str, Any]:
+    try:
+        with open_own(folder / _HERE) as file:
+            rows = json.loads(file.read(_LONGEST))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    known = rows.items() if isinstance(rows, dict) else ()
+    return {name: facts for name, facts in known if _NAME.fullmatch(name)}
+
+
+def _facts(path: Path) -> list[int] | None:
+    """Return what tells a file from its copies; devices are numbered anew at each start."""
+    try:
+        return list(identity_of(path.lstat())[1:])
+    except OSError:
+        return None
 
 
 def read_sources(folder: Path, record: FileRecord) -> bytes:
@@ -63,7 +102,7 @@ def damaged_sources(folder: Path, record: FileRecord | None) -> list[str]:
 
 def is_sources_name(name: str) -> bool:
     """Tell whether a file has a name that is given here."""
-    return bool(_NAME.fullmatch(name))
+    return name == _HERE or bool(_NAME.fullmatch(name))
 
 
 def remove_other_sources(folder: Path, kept: Iterable[FileRecord | None]) -> int:
@@ -71,7 +110,7 @@ def remove_other_sources(folder: Path, kept: Iterable[FileRecord | None]) -> int
     names = {sources_name(record) for record in kept if record is not None}
     freed = 0
     for entry in os.scandir(folder):
-        ours = is_sources_name(entry.name) and entry.name not in names
+        ours = _NAME.fullmatch(entry.name) and entry.name not in names
         if ours and not entry.is_dir(follow_symlinks=False):
             freed += entry.stat(follow_symlinks=False).st_size
             (folder / entry.name).unlink()

@@ -10,7 +10,16 @@ from typing import BinaryIO, Literal
 from index.documents import Document
 
 SkipKind = Literal[
-    "ignored", "broken", "repeated", "links", "hidden", "rules", "patterns", "empty", "unreadable"
+    "ignored",
+    "broken",
+    "repeated",
+    "links",
+    "hidden",
+    "rules",
+    "patterns",
+    "index",
+    "empty",
+    "unreadable",
 ]
 SKIPPED: Mapping[SkipKind, tuple[str, str, str]] = {
     "ignored": ("file", "files", "of other kinds"),
@@ -20,6 +29,7 @@ SKIPPED: Mapping[SkipKind, tuple[str, str, str]] = {
     "hidden": ("hidden name", "hidden names", "(--hidden reads them)"),
     "rules": ("name", "names", "that ignore files list (--no-ignore reads them)"),
     "patterns": ("name", "names", "by --include or --exclude"),
+    "index": ("folder", "folders", "that are indexes of lastword"),
     "empty": ("text", "texts", "without words"),
     "unreadable": ("text", "texts", "that could not be read"),
 }

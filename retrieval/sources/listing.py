@@ -8,14 +8,16 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
 from embedder.files.lines import refuse_special
+from index.manifest_file import is_index
 from retrieval.sources.items import Skipped
 from retrieval.sources.ledger import KnownSource
 from retrieval.sources.options import SourceOptions
-from retrieval.sources.walking import Walk
+from retrieval.sources.walking import REASONS, Walk
 
 STDIN = "-"
 """The source that is standard input."""
@@ -175,9 +177,13 @@ def _list_pattern(pattern: str, options: SourceOptions) -> ListedFiles:
     root = Path(*_fixed_parts(Path(pattern)))
     files: list[SourceFile] = []
     skipped: list[Skipped] = []
+    among = cache(is_index)
     for name in sorted(glob.glob(pattern, recursive=True, include_hidden=options.hidden)):  # noqa: PTH207
         path = Path(name)
-        if path.is_dir():
+        if any(among(each) for each in (path, *path.parents) if root in each.parents):
+            if among(path):
+                skipped.append(Skipped(name, REASONS["index"], "index"))
+        elif path.is_dir():
             if "**" in Path(pattern).parts:
                 continue  # whose files the pattern names, or does not
             walk = Walk(path, options).run()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from index.manifest_file import is_index
 from retrieval.sources.items import SkipKind, Skipped
 from retrieval.sources.kinds import is_archive
 from retrieval.sources.options import SourceOptions
@@ -57,7 +58,9 @@ class Walk:
             searched.add(real)
             for path in self._visible(here):
                 if path.is_dir():
-                    if wanted.leave_out(self._name(path), folder=True):
+                    if is_index(path):  # often that of this very folder, which never comes to rest
+                        self._skip(path, "index")
+                    elif wanted.leave_out(self._name(path), folder=True):
                         self._skip(path, "patterns")
                     else:
                         (links if path.is_symlink() else folders).append(path)
@@ -155,6 +158,7 @@ REASONS: dict[SkipKind, str] = {
     "hidden": "hidden",
     "rules": "named by .gitignore or .lastwordignore",
     "patterns": "left out by --include or --exclude",
+    "index": "an index of lastword",
     "empty": "it holds no words",
     "unreadable": "cannot be read",
 }

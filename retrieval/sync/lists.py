@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from embedder.files.lines import shorten
-from retrieval.sources.ledger import KnownSource, SourceLedger
+from index.storage.checksums import FileRecord
+from index.storage.remembered import are_of_here
+from retrieval.sources.ledger import KnownSource, SourceLedger, read_ledger
 from retrieval.sources.listing import (
     STDIN,
     FileList,
@@ -16,6 +18,30 @@ from retrieval.sources.listing import (
     list_one,
 )
 from retrieval.sources.options import OnError, SourceOptions
+
+
+def read_trusted(
+    index: Path, record: FileRecord | None, given: Sequence[KnownSource]
+) -> SourceLedger:
+    """Return what an index remembers, if it may be followed.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is damaged; or the index came from elsewhere, and one of its sources is not
+            given: a stranger's index would say which files of this machine are read.
+    """
+    ledger = read_ledger(index, record)
+    if record is None or are_of_here(index, record):
+        return ledger
+    unnamed = [one.path for one in ledger.sources if not any(map(one.is_same, given))]
+    if unnamed:
+        more = f" and {len(unnamed) - 1:,} more" if len(unnamed) > 1 else ""
+        raise ValueError(
+            f"{index} was copied or made elsewhere, and remembers sources that were not named in "
+            f"this place ({shorten(unnamed[0])}{more}): nothing was read; name all of them once, "
+            "where they may be read (lastword info shows them)"
+        )
+    return ledger
 
 
 def join_sources(

@@ -19,12 +19,12 @@ from retrieval.build import check_encoders
 from retrieval.ingestion import Ingestion
 from retrieval.options import BuildOptions
 from retrieval.source import EMPTY_DIGEST, DocumentReader
-from retrieval.sources.ledger import KnownSource, read_ledger
+from retrieval.sources.ledger import KnownSource
 from retrieval.sources.options import OnError
 from retrieval.sync.changes import Changes, RowsCopy
 from retrieval.sync.files import plan_files, take_digests
 from retrieval.sync.held import HeldDocuments
-from retrieval.sync.lists import join_sources, list_sources
+from retrieval.sync.lists import join_sources, list_sources, read_trusted
 from retrieval.sync.looks import FileLooks
 from retrieval.sync.report import SyncReport
 
@@ -76,8 +76,8 @@ def sync_index(
         progress: called with the number of documents that were encoded so far.
 
     Raises:
-        ValueError: no sources are known; one that had documents is not there or empty; a file
-            cannot be read and may not be skipped; or the index is not finished.
+        ValueError: no sources are known, or not in this place; one that had documents is not there
+            or empty; a file cannot be read and may not be skipped; or the index is not finished.
         BlockingIOError: another writer is at work.
         OSError: a source cannot be read, or the disk is full; the last commit stands.
     """
@@ -111,7 +111,7 @@ def _check_finished(index: Index) -> None:
 def _find_changes(
     index: Index, given: Sequence[KnownSource], options: SyncOptions
 ) -> tuple[Changes, FileLooks]:
-    ledger = read_ledger(index.path, index.manifest.sources)
+    ledger = read_trusted(index.path, index.manifest.sources, given)
     sources, looked_at = join_sources(ledger, given, options.on_error)
     listing = list_sources(sources, looked_at, ledger, options.allow_empty)
     looks, held = FileLooks(index.path), HeldDocuments(index)

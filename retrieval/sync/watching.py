@@ -8,9 +8,9 @@ from pathlib import Path
 
 from embedder.files.identity import identity_of
 from index.manifest_file import read_manifest
-from retrieval.sources.ledger import KnownSource, read_ledger
+from retrieval.sources.ledger import KnownSource
 from retrieval.sources.listing import list_one
-from retrieval.sync.lists import join_sources
+from retrieval.sync.lists import join_sources, read_trusted
 
 _BURST = 15  # looks after which edits that do not end are taken as they are
 _SHARE = 10  # of the time that a look takes, so often is the pause until the next
@@ -23,7 +23,8 @@ def look_at(path: Path, given: Sequence[KnownSource]) -> str:
         path: folder of the index.
         given: sources, as for `sync_index`.
     """
-    sources, looked_at = join_sources(read_ledger(path, read_manifest(path).sources), given)
+    ledger = read_trusted(path, read_manifest(path).sources, given)
+    sources, looked_at = join_sources(ledger, given)
     digest = hashlib.blake2b(digest_size=16)
     for number in sorted(looked_at):
         try:

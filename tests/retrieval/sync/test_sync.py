@@ -16,10 +16,11 @@ from index.writer import IndexWriter
 from retrieval.build import add_documents, build_index
 from retrieval.sources.collection import FileSource
 from retrieval.sources.ledger import KnownSource, SourceLedger, read_ledger
+from retrieval.sources.listing import list_files
 from retrieval.sync.looks import LOOKS
 from retrieval.sync.report import SyncReport
 from retrieval.sync.synchronise import SyncOptions, sync_index
-from retrieval.sync.watching import wait_for_change
+from retrieval.sync.watching import look_at, wait_for_change
 
 
 def encoders() -> Mapping[str, Encoder]:
@@ -157,3 +158,37 @@ def test_a_burst_of_edits_is_waited_for() -> None:
     looks, pauses = iter("aabcdd"), list[float]()
     assert wait_for_change(lambda: next(looks), "a", 0.5, pauses.append) == "d"
     assert pauses == [0.5] * 5
+
+
+def test_the_index_of_a_stranger_names_no_files_for_reading(files: Path, tmp_path: Path) -> None:
+    """The ledger of an index that came in an archive named a folder of its new owner."""
+    shutil.copytree(tmp_path / "index", tmp_path / "copy")
+    (files / "secret.txt").write_text("a secret")
+    before = sorted(Index.open(tmp_path / "copy").ids())
+    for dry_run in (False, True):
+        with pytest.raises(ValueError, match=r"copied or made elsewhere.*files.*nothing was read"):
+            sync_index(tmp_path / "copy", (), no_encoders, SyncOptions(dry_run=dry_run))
+    other = KnownSource.of(tmp_path / "other")  # naming another does not make the rest trusted
+    with pytest.raises(ValueError, match="made elsewhere"):
+        sync_index(tmp_path / "copy", [other], no_encoders)
+    with pytest.raises(ValueError, match="made elsewhere"):
+        look_at(tmp_path / "copy", ())
+    assert sorted(Index.open(tmp_path / "copy").ids()) == before
+    assert sync_index(tmp_path / "copy", [KnownSource.of(files)], encoders).new == ("secret.txt",)
+    assert sync_index(tmp_path / "copy", (), no_encoders).unchanged == 4
+    (tmp_path / "copy").rename(tmp_path / "moved")
+    assert sync_index(tmp_path / "moved", (), no_encoders).unchanged == 4
+
+
+def test_a_folder_that_holds_its_own_index_comes_to_rest(files: Path) -> None:
+    """Each sync took the files of the index before for documents, and changed them by that."""
+    index = files / "my.index"
+    (files / "sub").mkdir()
+    build_index(FileSource([files]), encoders(), index)
+    (files / "sub" / "new.txt").write_text("new")
+    assert sync_index(index, (), encoders).new == ("sub/new.txt",)
+    again = sync_index(index, (), no_encoders)
+    assert (again.unchanged, again.differs, again.passed_over["index"]) == (4, False, 1)
+    for pattern in ("*", "**", "**/*", "*/*"):
+        listed = list_files([files / pattern]).files
+        assert not [one for one in listed if "my.index" in one.path.parts]
