@@ -69,6 +69,22 @@ def parse_json(
     return value
 
 
+def parse_object(line: str, place: str) -> dict[str, Any]:
+    """Read the JSON object of a line; numbers in fields that nobody reads may be NaN.
+
+    Raises:
+        ValueError: it is none, or is nested too deeply.
+    """
+    try:
+        record = parse_json(line, place, finite=False)
+    except ValueError as error:
+        reason = str(error).removeprefix(f"{place}: ")
+        raise ValueError(f"{place}: expected one JSON object a line; {reason}") from error
+    if not isinstance(record, dict):
+        raise ValueError(f"{place}: expected a JSON object; got {type(record).__name__}")
+    return record
+
+
 def parse_toml(data: bytes | str, place: str) -> dict[str, Any]:
     """Parse TOML; see `parse_json` for the arguments and errors."""
     if len(data) > MAX_TOML_BYTES:
@@ -89,12 +105,12 @@ def parse_toml(data: bytes | str, place: str) -> dict[str, Any]:
 
 def read_json(path: Path, *, finite: bool = True) -> Any:  # noqa: ANN401
     """Read a file that holds one JSON value; errors as of `parse_json`, and OSError."""
-    return parse_json(_read_bytes(path, MAX_JSON_BYTES), str(path), finite=finite)
+    return parse_json(read_small_file(path, MAX_JSON_BYTES), str(path), finite=finite)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file; errors as of `parse_toml`, and OSError."""
-    return parse_toml(_read_bytes(path, MAX_TOML_BYTES), str(path))
+    return parse_toml(read_small_file(path, MAX_TOML_BYTES), str(path))
 
 
 def read_config(path: Path, kind: type[Kind]) -> Kind:
@@ -143,7 +159,13 @@ def check_encodable(text: str, place: str) -> None:
         raise ValueError(f"{place}: {code} is half a character (a lone surrogate)") from None
 
 
-def _read_bytes(path: Path, limit: int) -> bytes:
+def read_small_file(path: Path, limit: int) -> bytes:
+    """Read a file whole.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no regular file, or longer than so many bytes.
+    """
     if path.exists() and not path.is_file():  # a pipe would be waited for, a device never ends
         raise ValueError(f"{path}: not a regular file")
     with path.open("rb") as file:

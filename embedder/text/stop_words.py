@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from embedder.files.config_file import decode
+from embedder.files.config_file import decode, read_small_file
 from embedder.text.words import find_words
 
 Segmentation = Literal["unicode", "nltk"]
@@ -33,12 +33,7 @@ def read_word_list(path: Path) -> tuple[str, ...]:
         OSError: it cannot be read.
         ValueError: it is no text in UTF-8, holds no words, or more than a MiB.
     """
-    if path.exists() and not path.is_file():  # a pipe would be waited for, a device never ends
-        raise ValueError(f"{path}: expected a file of stop words, one on each line")
-    with path.open("rb") as file:
-        data = file.read(_LONGEST + 1)
-    if len(data) > _LONGEST:
-        raise ValueError(f"{path}: longer than {_LONGEST >> 20} MiB, too long for stop words")
+    data = read_small_file(path, _LONGEST)
     words = tuple(dict.fromkeys(_words_of(decode(data, str(path)))))
     if not words:
         raise ValueError(f"{path} holds no words; to leave out none, say --stop-words none")

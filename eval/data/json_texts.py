@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from embedder.files.config_file import parse_json
+from embedder.files.config_file import parse_object
 from embedder.files.lines import read_lines, shorten
 from index.documents import Document
 from retrieval.sources.fields import as_json
@@ -24,22 +24,6 @@ def read_objects(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """
     for place, line in read_lines(path):
         yield place, parse_object(line, place)
-
-
-def parse_object(line: str, place: str) -> Mapping[str, Any]:
-    """Read the JSON object of a line; numbers in fields that nobody reads may be NaN.
-
-    Raises:
-        ValueError: it is none, or is nested too deeply.
-    """
-    try:
-        record = parse_json(line, place, finite=False)
-    except ValueError as error:
-        reason = str(error).removeprefix(f"{place}: ")
-        raise ValueError(f"{place}: expected one JSON object a line; {reason}") from error
-    if not isinstance(record, dict):
-        raise ValueError(f"{place}: expected a JSON object; got {type(record).__name__}")
-    return record
 
 
 def read_texts(path: Path, kind: str = "document") -> Iterator[tuple[str, Document]]:

@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from embedder.files.config_file import parse_object
 from embedder.files.lines import open_binary, read_lines, shorten
-from eval.data.json_texts import parse_object
 from eval.data.local import TextFolder
 from eval.data.qrels import Qrels, read_qrels
 from eval.data.queries import parse_table

@@ -6,12 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from embedder.files.config_file import parse_object
 from embedder.files.lines import read_lines
 from embedder.files.name_lists import first_repeated
 from embedder.progress import Progress, added
 from eval.data.collections import Collection, open_collection, open_collections
 from eval.data.downloads import BeirDownload, IrDataset
-from eval.data.json_texts import parse_object
 from eval.data.labelled import read_labelled
 from eval.data.local import is_beir_folder
 from eval.data.mteb_pairs import NAMES, open_pairs

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from embedder.files.config_file import parse_json
+from embedder.files.config_file import parse_json, parse_object
 from index.documents import Document
 from retrieval.sources.decoding import clean
 from retrieval.sources.fields import TEXTS, RecordReader, flat_text
@@ -21,7 +21,7 @@ def read_json_lines(blob: Blob, options: SourceOptions, notes: Notes) -> ReadIte
         if not line.strip():
             continue
         try:
-            record = _parse_record(line, place)
+            record = parse_object(line, place)
         except ValueError as error:
             yield Skipped(place, str(error).removeprefix(f"{place}: "))
             continue
@@ -65,14 +65,3 @@ def _is_lines(text: str) -> bool:
         return len(lines) > 1 and all(isinstance(parse_json(line, ""), dict) for line in lines)
     except ValueError:
         return False
-
-
-def _parse_record(line: str, place: str) -> Mapping[str, Any]:
-    try:
-        record = parse_json(line, place, finite=False)
-    except ValueError as error:
-        reason = str(error).removeprefix(f"{place}: ")
-        raise ValueError(f"{place}: expected one JSON object a line; {reason}") from error
-    if not isinstance(record, dict):
-        raise ValueError(f"{place}: expected a JSON object; got {type(record).__name__}")
-    return record

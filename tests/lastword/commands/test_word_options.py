@@ -85,7 +85,7 @@ def test_an_evaluation_tells_what_was_read(
         (("--bm25", "lucene", "--language", "de,en"), "no analyzer for 'de,en'"),
         (("--language-field", "lang"), "chooses among several languages; got 'english'"),
         (("--stop-words", "nothing.txt"), "nothing.txt"),
-        (("--stop-words", "."), "expected a file of stop words"),
+        (("--stop-words", "."), "not a regular file"),
         (("--fields", "title^"), "got 'title^' in 'title^'"),
     ],
 )
