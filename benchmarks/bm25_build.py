@@ -3,8 +3,8 @@
 python -m benchmarks.bm25_build [--corpus ../shared/data/retrieval/scifact/corpus.jsonl]
                                 [--copies 10] [--rounds 3] [--dry]
 
-Every program starts, reads the same JSON lines, builds an index on disk and ends. lastword stems,
-and keeps the texts; bm25s does neither; Lucene, by Anserini with two threads, stems. The floor is
+Every program starts, reads the same JSON lines, builds an index on disk and ends. Documents stay
+whole, as they do in the others. lastword stems, and keeps the texts; bm25s does neither; Lucene, by Anserini with two threads, stems. The floor is
 reading the lines with json.loads and writing the texts anew.
 """
 
@@ -42,7 +42,8 @@ import os; os.mkdir(sys.argv[2])
 open(sys.argv[2] + "/texts", "w").writelines(doc["contents"] for doc in docs)"""
 _OURS = """import sys
 from lastword.main import main
-sys.argv[1:] = ["index", sys.argv[1] + "/docs.jsonl", "-o", sys.argv[2], "--channels", "bm25", "-q"]
+arguments = ["index", sys.argv[1] + "/docs.jsonl", "-o", sys.argv[2], "--channels", "bm25", "-q"]
+sys.argv[1:] = [*arguments, "--passages", "off"]
 main()"""
 PROGRAMS = {"lastword": _OURS, "bm25s": _BM25S, "lucene": _LUCENE, "floor": _FLOOR}
 
