@@ -4,8 +4,9 @@ python -m benchmarks.bm25_build [--corpus ../shared/data/retrieval/scifact/corpu
                                 [--copies 10] [--rounds 3] [--dry]
 
 Every program starts, reads the same JSON lines, builds an index on disk and ends. Documents stay
-whole, as they do in the others. lastword stems, and keeps the texts; bm25s does neither; Lucene, by Anserini with two threads, stems. The floor is
-reading the lines with json.loads and writing the texts anew.
+whole, as they do in the others. lastword stems, and keeps the texts; bm25s does neither; Lucene,
+by Anserini with two threads, stems. The floor is reading the lines with json.loads and writing the
+texts anew.
 """
 
 import argparse
