@@ -23,7 +23,7 @@ MOST = 16  # modules of a folder
 # Lowest first: a module may import its own part and lower ones; parts of one set are independent.
 ORDER: dict[str, list[str | set[str]]] = {
     "embedder": [
-        *({"arguments", "files", "locks", "progress", "role"}, "types"),
+        *({"arguments", "files", "locks", "module_path", "progress", "role"}, "types"),
         *("text", "prompts", "inputs", "checkpoints", "remote", "models", "methods", "lucene"),
         *("encoders", "rerank", "inspect", "train"),
     ],

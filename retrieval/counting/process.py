@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.encoders.load import load_from_spec
 from embedder.encoders.specs import from_json, to_json
+from embedder.module_path import module_path
 from embedder.text.term_counts import VOCABULARY
 from embedder.types import Representation, Role
 
@@ -39,15 +40,13 @@ class CountingProcess:
         if encoder.spec is None:
             raise ValueError("an encoder with stop words of its own is made in one process only")
         self._encoder = encoder
-        # The modules that this process would import, and none from the working directory.
-        modules = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)  # noqa: PTH100
         self._process = subprocess.Popen(
             [sys.executable, "-P", __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
             pipesize=_PIPE,
-            env={**os.environ, "PYTHONPATH": modules},
+            env={**os.environ, "PYTHONPATH": module_path()},
             process_group=0,  # Ctrl-C is ours
         )
         assert self._process.stdin is not None and self._process.stdout is not None

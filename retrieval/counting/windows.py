@@ -26,9 +26,8 @@ class CountedWindows:
         self._channel = channel
         self._process: CountingProcess | None = None
         self._texts = 0
-        self._windows: deque[tuple[Representation | None, int]] = (
-            deque()
-        )  # None: the process has it
+        # Rows, or None where the process has the window; and how many texts it has.
+        self._windows: deque[tuple[Representation | None, int]] = deque()
 
     def add(self, builder: SegmentBuilder, texts: Sequence[str]) -> None:
         """Count a window, now or later, and add those that are counted and next in turn."""

@@ -10,17 +10,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
+from embedder.module_path import module_path
 from index.documents import Document
 from retrieval.sources import worker
 from retrieval.sources.items import Item, Notes, Skipped
 from retrieval.sources.listing import SourceFile
 from retrieval.sources.options import SourceOptions
 
-_ROOT = Path(__file__).resolve().parent.parent.parent  # the folder that holds our packages
-_OURS = ("embedder", "index", "retrieval")
 _PATIENCE = 5  # times the processor's time that is allowed, by the clock: machines are shared
 _PART = 1 << 20
 _TIMED_OUT = {getattr(signal, name) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
@@ -88,7 +86,7 @@ class ParserProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": _module_path()},
+                env={**os.environ, "PYTHONPATH": module_path()},
                 start_new_session=True,  # Ctrl-C is ours
                 bufsize=0,
             )
@@ -132,20 +130,3 @@ class ParserProcess:
             f"the process that parsed it ended (with {code}): it may take more than "
             f"{self._options.memory_megabytes} MB of memory"
         )
-
-
-def _module_path() -> str:
-    """Return where the process finds modules: where this one does, with our packages first.
-
-    A user's own index.py, beside a script or in the working directory, would hide ours.
-    """
-    paths = [Path(path).absolute() for path in sys.path if path]
-    if _ROOT not in paths:
-        paths.append(_ROOT)
-    return os.pathsep.join(str(path) for path in sorted(paths, key=_hides_ours))
-
-
-def _hides_ours(path: Path) -> bool:
-    return path != _ROOT and any(
-        (path / name).is_dir() or (path / f"{name}.py").is_file() for name in _OURS
-    )

@@ -47,6 +47,22 @@ def test_rows_and_counts_are_those_of_one_process() -> None:
     assert beside.counts == ours.counts == {"texts": 4, "without_words": 2}
 
 
+def test_a_users_own_modules_do_not_hide_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of a user's script comes first where Python looks, and may hold an index.py."""
+    (tmp_path / "embedder.py").write_text("raise SystemExit(3)")
+    monkeypatch.syspath_prepend(tmp_path)
+    process = CountingProcess(BM25Encoder())
+    try:
+        process.ask(TEXTS)
+        while (answer := process.next_answer()) is None:
+            process.wait()
+    finally:
+        process.close()
+    assert len(answer) == len(TEXTS)
+
+
 def test_an_index_has_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = BuildOptions(segment_documents=700, window=64)
     monkeypatch.setattr(retrieval.ingestion, "cores", lambda: 1)
