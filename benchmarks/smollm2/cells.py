@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks.record import surroundings
@@ -51,7 +51,8 @@ def record_cells(part: str, out: Path) -> None:
     """Put the run folders of a part into the file.
 
     Each cell takes the place of the one of its part, prompt and data set, and no other's: those
-    that were read elsewhere stay. Differences are to the baseline of the same run.
+    that were read elsewhere stay. One with the figures of before keeps the commit that gave them.
+    Differences are to the baseline of the same run.
 
     Args:
         part: of the study.
@@ -60,8 +61,8 @@ def record_cells(part: str, out: Path) -> None:
     fresh = {(cell.prompt, cell.dataset): cell for cell in _judge(part, out)}
     cells = []
     for cell in read_cells():
-        own = cell.part == part
-        cells.append(fresh.pop((cell.prompt, cell.dataset), cell) if own else cell)
+        new = fresh.pop((cell.prompt, cell.dataset), cell) if cell.part == part else cell
+        cells.append(cell if replace(new, commit=cell.commit) == cell else new)
     cells += fresh.values()
     lines = [json.dumps(asdict(cell), ensure_ascii=False) for cell in cells]
     FILE.write_text("\n".join(lines) + "\n", encoding="utf-8")
