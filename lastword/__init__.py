@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from retrieval.options import BuildOptions
     from retrieval.rerank.reranking import Reranking
     from retrieval.sources.options import SourceOptions
+    from retrieval.sync.options import SyncOptions
     from retrieval.sync.report import SyncReport
-    from retrieval.sync.synchronise import SyncOptions
     from tuning.options import TuningOptions
 
     __version__: str
@@ -57,7 +57,7 @@ _PLACES = {
     "SearchHits": "lastword.hits:SearchHits",
     "SearchEngine": "lastword.engine:SearchEngine",
     "SourceOptions": "retrieval.sources.options:SourceOptions",
-    "SyncOptions": "retrieval.sync.synchronise:SyncOptions",
+    "SyncOptions": "retrieval.sync.options:SyncOptions",
     "SyncReport": "retrieval.sync.report:SyncReport",
     "TuningOptions": "tuning.options:TuningOptions",
     "build": "lastword.opening:build_engine",

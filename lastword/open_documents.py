@@ -19,8 +19,8 @@ from retrieval.build import add_documents
 from retrieval.options import BuildOptions, BuildReport
 from retrieval.retriever import Retriever
 from retrieval.sources.options import SourceOptions
+from retrieval.sync.options import SyncOptions
 from retrieval.sync.report import SyncReport
-from retrieval.sync.synchronise import SyncOptions
 
 
 class OpenDocuments:

@@ -9,8 +9,9 @@ from embedder.types import Encoder
 from index.folder import Index
 from retrieval.sources.ledger import KnownSource
 from retrieval.sources.options import SourceOptions
+from retrieval.sync.options import SyncOptions
 from retrieval.sync.report import SyncReport
-from retrieval.sync.synchronise import SyncOptions, sync_index
+from retrieval.sync.synchronise import sync_index
 
 Sources = str | Path | Iterable[str | Path]
 

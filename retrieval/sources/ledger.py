@@ -8,8 +8,8 @@ import glob
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,17 @@ class SourceLedger:
         """Return the number of a source that is remembered; None where it is not."""
         same = (at for at, known in enumerate(self.sources) if known.is_same(source))
         return next(same, None)
+
+    def without(self, numbers: Collection[int]) -> "SourceLedger":
+        """Return it without some sources and what is known of their files."""
+        kept = [number for number in range(len(self.sources)) if number not in numbers]
+        places = {number: place for place, number in enumerate(kept)}
+        files = {
+            name: replace(file, source=places[file.source])
+            for name, file in self.files.items()
+            if file.source in places
+        }
+        return SourceLedger(tuple(self.sources[number] for number in kept), files)
 
     def to_bytes(self) -> bytes:
         """Write it."""

@@ -15,6 +15,7 @@ from retrieval.sources.pool import read_files
 from retrieval.sources.remembering import GivenIds, refuse_fault, skips_faults
 from retrieval.sync.files import FilePlan
 from retrieval.sync.held import HeldDocuments, Wording
+from retrieval.sync.lists import ChosenSources
 from retrieval.sync.report import SyncReport
 
 _LOST = ("unreadable", "ignored")  # of a file that was read: nobody can tell what it holds now
@@ -57,8 +58,7 @@ class Changes:
 
     Args:
         held: documents of the index.
-        ledger: what the index remembers.
-        sources: from now on.
+        chosen: what the index follows, and what it remembers of that.
         plan: their files.
         skipped: what was passed over when they were listed.
     """
@@ -66,21 +66,21 @@ class Changes:
     def __init__(
         self,
         held: HeldDocuments,
-        ledger: SourceLedger,
-        sources: Sequence[KnownSource],
+        chosen: ChosenSources,
         plan: FilePlan,
         skipped: Sequence[Skipped],
     ) -> None:
         self._held = held
-        self._ledger = ledger
-        self._sources = tuple(sources)
+        self._chosen = chosen
+        self._ledger = chosen.ledger
+        self._sources = chosen.sources
         self._plan = plan
         self._ids = GivenIds()
         self._tally = _Tally(passed_over=Counter(each.kind for each in skipped))
         for each in skipped:
             if each.kind == "unreadable":
                 self._tally.failed.append((each.name, each.reason))
-        held.learn(plan.suspects)
+        held.learn([*plan.suspects, *chosen.dropped])
 
     def documents(self) -> Iterator[Document]:
         """Read the files that have changed; yield the documents that are to be encoded.
@@ -108,7 +108,8 @@ class Changes:
     def removed(self) -> list[str]:
         """Ids of documents that go."""
         owned = (name for file in self._ledger.files.values() for name in file.ids)
-        left = [name for name in dict.fromkeys(owned) if name not in self._ids]
+        all_names = dict.fromkeys([*owned, *self._chosen.dropped])
+        left = [name for name in all_names if name not in self._ids]
         missing = self._held.missing(left)
         return [name for name in left if name not in missing]
 
@@ -132,6 +133,7 @@ class Changes:
             failed=tuple(tally.failed),
             copied=len(tally.copies),
             passed_over=dict(tally.passed_over),
+            forgotten=self._chosen.forgotten,
         )
 
     def _moved(self, removed: Mapping[str, None]) -> Iterator[tuple[str, str]]:

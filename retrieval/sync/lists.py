@@ -1,8 +1,8 @@
 """What the sources of an index have now, and a refusal where one of them seems to be away."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from embedder.files.lines import shorten
@@ -18,22 +18,80 @@ from retrieval.sources.listing import (
     list_one,
 )
 from retrieval.sources.options import OnError, SourceOptions
+from retrieval.sync.options import SyncOptions
 
 
-def read_trusted(
-    index: Path, record: FileRecord | None, given: Sequence[KnownSource]
-) -> SourceLedger:
-    """Return what an index remembers, if it may be followed.
+@dataclass(frozen=True, slots=True)
+class ChosenSources:
+    """Which sources an index follows from now on.
+
+    Attributes:
+        ledger: what it remembers of them.
+        sources: those of the ledger, and new ones behind them.
+        looked_at: numbers of those whose files are looked at now.
+        forgotten: sources that it does not follow any more, each with the number of its documents.
+        dropped: ids of documents that go with those.
+    """
+
+    ledger: SourceLedger
+    sources: tuple[KnownSource, ...]
+    looked_at: frozenset[int]
+    forgotten: tuple[tuple[str, int], ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+def choose_sources(
+    index: Path, record: FileRecord | None, given: Sequence[KnownSource], options: SyncOptions
+) -> ChosenSources:
+    """Return the sources from now on, and which of them are looked at.
+
+    Args:
+        index: folder of the index.
+        record: of what it remembers.
+        given: those that are looked at; remembered ones keep their names, and get the options that
+            are given where these are not the usual ones. None of them is all that is remembered,
+            or nothing where a source is forgotten.
+        options: of the sync.
 
     Raises:
-        OSError: the file cannot be read.
-        ValueError: it is damaged; or the index came from elsewhere, and one of its sources is not
-            given: a stranger's index would say which files of this machine are read.
+        OSError: what is remembered cannot be read.
+        ValueError: it is damaged; there is no source at all, one that can be read only once, or
+            one to be forgotten that is not remembered; or the index came from elsewhere, and one
+            of its sources is not named: a stranger's index would say which files of this machine
+            are read.
     """
     ledger = read_ledger(index, record)
-    if record is None or are_of_here(index, record):
-        return ledger
-    unnamed = [one.path for one in ledger.sources if not any(map(one.is_same, given))]
+    forgotten = _numbers_of(ledger, options.forget)
+    if record is not None and not are_of_here(index, record):
+        kept = (one for number, one in enumerate(ledger.sources) if number not in forgotten)
+        _refuse_unnamed([one.path for one in kept if not any(map(one.is_same, given))], index)
+    counts = Counter[int]()
+    for file in ledger.files.values():
+        counts[file.source] += len(file.documents)
+    gone = (file for file in ledger.files.values() if file.source in forgotten)
+    chosen = ChosenSources(
+        ledger.without(forgotten),
+        (),
+        frozenset(),
+        tuple((ledger.sources[number].path, counts[number]) for number in forgotten),
+        tuple(name for file in gone for name in file.ids) if options.remove else (),
+    )
+    return _join_sources(chosen, given, options.on_error)
+
+
+def _numbers_of(ledger: SourceLedger, forget: Sequence[str]) -> list[int]:
+    """Return the numbers of sources that are to be forgotten."""
+    numbers = {source: ledger.number_of(KnownSource.of(source)) for source in forget}
+    unknown = next((source for source, number in numbers.items() if number is None), None)
+    if unknown is not None:
+        known = ", ".join(shorten(one.path) for one in ledger.sources[:5])
+        raise ValueError(
+            f"{shorten(unknown)} is no source of the index; it remembers {known or 'none'}"
+        )
+    return sorted({number for number in numbers.values() if number is not None})
+
+
+def _refuse_unnamed(unnamed: Sequence[str], index: Path) -> None:
     if unnamed:
         more = f" and {len(unnamed) - 1:,} more" if len(unnamed) > 1 else ""
         raise ValueError(
@@ -41,24 +99,14 @@ def read_trusted(
             f"this place ({shorten(unnamed[0])}{more}): nothing was read; name all of them once, "
             "where they may be read (lastword info shows them)"
         )
-    return ledger
 
 
-def join_sources(
-    ledger: SourceLedger, given: Sequence[KnownSource], on_error: OnError | None = None
-) -> tuple[tuple[KnownSource, ...], frozenset[int]]:
-    """Return the sources from now on, and the numbers of those that are looked at.
-
-    Args:
-        ledger: what is remembered.
-        given: those that are looked at; remembered ones keep their names, and get the options that
-            are given where these are not the usual ones. None of them is all that is remembered.
-        on_error: the rule for those that are looked at; None leaves them theirs.
-
-    Raises:
-        ValueError: there is no source at all, or one that can be read only once.
-    """
-    sources, looked_at = list(ledger.sources), set[int]()
+def _join_sources(
+    chosen: ChosenSources, given: Sequence[KnownSource], on_error: OnError | None
+) -> ChosenSources:
+    """Put the sources that are given to those that are remembered; see `choose_sources`."""
+    ledger, looked_at = chosen.ledger, set[int]()
+    sources = list(ledger.sources)
     for source in given:
         if source.given == STDIN:
             raise ValueError("standard input cannot be looked at again; give a file or folder")
@@ -69,24 +117,20 @@ def join_sources(
         elif source.options != SourceOptions():
             sources[number] = replace(sources[number], options=source.options)
         looked_at.add(number)
-    if not sources:
+    if not sources and not chosen.forgotten:
         raise ValueError(
             "the index remembers no sources; name the files or folders that it is of, once"
         )
-    seen = frozenset(looked_at or range(len(sources)))
+    if not given and not chosen.forgotten:
+        looked_at.update(range(len(sources)))
     if on_error is not None:
-        for number in seen:
+        for number in looked_at:
             options = replace(sources[number].options, on_error=on_error)
             sources[number] = replace(sources[number], options=options)
-    return tuple(sources), seen
+    return replace(chosen, sources=tuple(sources), looked_at=frozenset(looked_at))
 
 
-def list_sources(
-    sources: Sequence[KnownSource],
-    looked_at: Collection[int],
-    ledger: SourceLedger,
-    allow_empty: bool,
-) -> FileList:
+def list_sources(chosen: ChosenSources, allow_empty: bool) -> FileList:
     """List the files of sources; those that are not looked at have the files that are known.
 
     Raises:
@@ -94,6 +138,7 @@ def list_sources(
         ValueError: a source that had documents is not there or holds nothing, as a disk that is
             not mounted does, and `allow_empty` is not set.
     """
+    ledger, sources = chosen.ledger, chosen.sources
     documents = Counter[int]()
     known: dict[int, list[SourceFile]] = {}
     for file in ledger.files.values():
@@ -103,7 +148,7 @@ def list_sources(
         )
     lists: list[ListedFiles] = []
     for number, source in enumerate(sources):
-        if number not in looked_at:
+        if number not in chosen.looked_at:
             lists.append((known.get(number, []), []))
             continue
         try:

@@ -19,6 +19,7 @@ class SyncReport:
         reused: how many of them an interrupted run had encoded before.
         copied: documents whose rows were copied, since their texts were there already.
         passed_over: kind -> number of what is not read, see `retrieval.sources.items.SKIPPED`.
+        forgotten: (path, number of its documents) of sources that are followed no longer.
         counts: channel -> counts of its encoder, as `BuildReport` has them.
         dry_run: nothing was changed.
         seconds: wall time.
@@ -38,6 +39,7 @@ class SyncReport:
     reused: int = 0
     copied: int = 0
     passed_over: Mapping[str, int] = field(default_factory=dict)
+    forgotten: tuple[tuple[str, int], ...] = ()
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     dry_run: bool = False
     seconds: float = 0.0

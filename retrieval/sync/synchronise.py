@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
-from embedder.arguments import check_fields
 from embedder.progress import Progress
 from embedder.types import Encoder
 from index.documents import Document
@@ -20,38 +19,16 @@ from retrieval.ingestion import Ingestion
 from retrieval.options import BuildOptions
 from retrieval.source import EMPTY_DIGEST, DocumentReader
 from retrieval.sources.ledger import KnownSource
-from retrieval.sources.options import OnError
 from retrieval.sync.changes import Changes, RowsCopy
 from retrieval.sync.files import plan_files, take_digests
 from retrieval.sync.held import HeldDocuments
-from retrieval.sync.lists import join_sources, list_sources, read_trusted
+from retrieval.sync.lists import choose_sources, list_sources
 from retrieval.sync.looks import FileLooks
+from retrieval.sync.options import SyncOptions
 from retrieval.sync.report import SyncReport
 
 _OPTIONS = BuildOptions(on_empty="keep", on_known="replace", cache=True)
 EncoderSource = Callable[[], Mapping[str, Encoder]]
-
-
-@dataclass(frozen=True, slots=True)
-class SyncOptions:
-    """How an index is brought in step.
-
-    Attributes:
-        allow_empty: a source that is not there, or holds nothing, has its documents removed.
-        dry_run: change nothing, and read no text with a model.
-        on_error: what becomes of what cannot be read, for the sources that are looked at from now
-            on, as `SourceOptions` has it; None leaves it to what is remembered.
-
-    >>> lw.SyncOptions(dry_run=True).allow_empty
-    False
-    """
-
-    allow_empty: bool = False
-    dry_run: bool = False
-    on_error: OnError | None = None
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 def sync_index(
@@ -70,7 +47,8 @@ def sync_index(
 
     Args:
         path: folder of an index.
-        sources: those that are looked at, and remembered; none of them is all that is remembered.
+        sources: those that are looked at, and remembered; none of them is all that is remembered,
+            or nothing where `options` forget a source.
         encoders: gives the encoders of the index; called where there is something to encode.
         options: see `SyncOptions`.
         progress: called with the number of documents that were encoded so far.
@@ -111,14 +89,14 @@ def _check_finished(index: Index) -> None:
 def _find_changes(
     index: Index, given: Sequence[KnownSource], options: SyncOptions
 ) -> tuple[Changes, FileLooks]:
-    ledger = read_trusted(index.path, index.manifest.sources, given)
-    sources, looked_at = join_sources(ledger, given, options.on_error)
-    listing = list_sources(sources, looked_at, ledger, options.allow_empty)
+    chosen = choose_sources(index.path, index.manifest.sources, given, options)
+    ledger, looked_at = chosen.ledger, chosen.looked_at
+    listing = list_sources(chosen, options.allow_empty)
     looks, held = FileLooks(index.path), HeldDocuments(index)
     unseen = {name: file for name, file in ledger.files.items() if file.source not in looked_at}
     digests = take_digests(listing, unseen, looks)
-    plan = plan_files(ledger, sources, listing, held, digests)
-    return Changes(held, ledger, sources, plan, listing.skipped), looks
+    plan = plan_files(ledger, chosen.sources, listing, held, digests)
+    return Changes(held, chosen, plan, listing.skipped), looks
 
 
 @dataclass(frozen=True, slots=True)

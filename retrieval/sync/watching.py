@@ -10,7 +10,8 @@ from embedder.files.identity import identity_of
 from index.manifest_file import read_manifest
 from retrieval.sources.ledger import KnownSource
 from retrieval.sources.listing import list_one
-from retrieval.sync.lists import join_sources, read_trusted
+from retrieval.sync.lists import choose_sources
+from retrieval.sync.options import SyncOptions
 
 _BURST = 15  # looks after which edits that do not end are taken as they are
 _SHARE = 10  # of the time that a look takes, so often is the pause until the next
@@ -23,12 +24,11 @@ def look_at(path: Path, given: Sequence[KnownSource]) -> str:
         path: folder of the index.
         given: sources, as for `sync_index`.
     """
-    ledger = read_trusted(path, read_manifest(path).sources, given)
-    sources, looked_at = join_sources(ledger, given)
+    chosen = choose_sources(path, read_manifest(path).sources, given, SyncOptions())
     digest = hashlib.blake2b(digest_size=16)
-    for number in sorted(looked_at):
+    for source in (chosen.sources[number] for number in sorted(chosen.looked_at)):
         try:
-            files, _ = list_one(sources[number].path, sources[number].options)
+            files, _ = list_one(source.path, source.options)
         except (OSError, ValueError) as error:  # it is away, and may come back
             digest.update(str(error).encode("utf-8", "replace"))
             continue

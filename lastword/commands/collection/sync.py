@@ -10,6 +10,7 @@ from typer import Argument, Option, Typer
 
 from lastword.cli.command import command
 from lastword.cli.options import DeviceOptions, IndexPath, Output
+from lastword.cli.parse import typed_text
 from lastword.cli.reading import FileOptions
 from lastword.cli.screen import Screen, counted, duration, one_line, table
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
     from embedder.types import Encoder
     from retrieval.sources.ledger import KnownSource
+    from retrieval.sync.options import SyncOptions
     from retrieval.sync.report import SyncReport
-    from retrieval.sync.synchronise import SyncOptions
 
 app = Typer()
 
@@ -41,6 +42,18 @@ class StepOptions:
             "refused otherwise: a disk may not be mounted.",
         ),
     ] = False
+    forget: Annotated[
+        list[str] | None,
+        Option(
+            metavar="SOURCE",
+            help="Follow a source no longer; its documents stay. Other sources are looked at "
+            "only where they are named.",
+            callback=typed_text("a source"),
+        ),
+    ] = None
+    remove: Annotated[
+        bool, Option("--remove", help="Of --forget: the documents of the source go, too.")
+    ] = False
     on_empty: Annotated[
         Literal["skip", "keep"],
         Option(help="Of sources that are given: documents without text are left out or kept."),
@@ -61,6 +74,7 @@ class StepOptions:
         "lastword sync my.index notes/ 'papers/*.pdf' --exclude drafts/",
         "lastword sync my.index --dry-run --json",
         "lastword sync my.index --watch",
+        "lastword sync my.index --forget drafts/ --remove",
     ],
 )
 def sync(
@@ -84,15 +98,15 @@ def sync(
     All is one commit, and an interrupted run goes on when the same command is given again.
     """
     from lastword.syncing import name_sources
-    from retrieval.sync.synchronise import SyncOptions
+    from retrieval.sync.options import SyncOptions
 
     _check_options(sources, step, files)
     screen = Screen(output)
     known = name_sources(sources or (), files.source_options(step.on_empty))
     on_error = None if files.on_error == "auto" else files.on_error
-    work = _Work(
-        path, known, SyncOptions(step.allow_empty, step.dry_run, on_error), running, screen
-    )
+    forget = tuple(step.forget or ())
+    options = SyncOptions(step.allow_empty, step.dry_run, on_error, forget, step.remove)
+    work = _Work(path, known, options, running, screen)
     if step.watch:
         _watch(work, step.interval, files.verbose)
     else:
@@ -102,6 +116,10 @@ def sync(
 def _check_options(sources: list[str] | None, step: StepOptions, files: FileOptions) -> None:
     if step.watch and step.dry_run:
         raise ValueError("--dry-run shows what would be done now; leave --watch out")
+    if step.watch and step.forget:
+        raise ValueError("--forget is done once; leave --watch out")
+    if step.remove and not step.forget:
+        raise ValueError("--remove is for sources that are forgotten; name them by --forget")
     plain = FileOptions(verbose=files.verbose, on_error=files.on_error)
     if not sources and (files != plain or step.on_empty != "skip"):
         raise ValueError(
@@ -137,7 +155,7 @@ class _Work:
         from retrieval.sources.items import SKIPPED
 
         facts = {"index": str(self.path), **_facts(report)}
-        self.screen.result(facts, *_pieces(report, verbose))
+        self.screen.result(facts, *_forgotten(report, self.options), *_pieces(report, verbose))
         for kind, count in report.passed_over.items():
             one, several, rest = next(SKIPPED[each] for each in SKIPPED if each == kind)
             self.screen.remark(f"Skipped {count:,} {one if count == 1 else several} {rest}.")
@@ -155,8 +173,18 @@ class _Work:
 def _facts(report: "SyncReport") -> dict[str, Any]:
     facts = asdict(report)
     facts["moved"] = [{"from": old, "to": new} for old, new in report.moved]
+    facts["forgotten"] = [{"source": name, "documents": of} for name, of in report.forgotten]
     facts["failed"] = [{"name": name, "reason": reason} for name, reason in report.failed]
     return facts
+
+
+def _forgotten(report: "SyncReport", options: "SyncOptions") -> "list[RenderableType]":
+    began = "Would forget" if report.dry_run else "Forgot"
+    end = "go" if options.remove else "stay"
+    return [
+        f"{began} {one_line(source)}; documents of it, which {end}: {documents:,}."
+        for source, documents in report.forgotten
+    ]
 
 
 def _pieces(report: "SyncReport", verbose: bool) -> "list[RenderableType]":
@@ -173,6 +201,8 @@ def _pieces(report: "SyncReport", verbose: bool) -> "list[RenderableType]":
         if names
     ]
     would = "would be " if report.dry_run else ""
+    if not rows and report.forgotten:
+        return []
     if not rows:
         return [f"In step: {counted(report.unchanged, 'document')} unchanged."]
     done = f"{counted(report.unchanged, 'document')} unchanged"

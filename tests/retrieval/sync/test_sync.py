@@ -18,8 +18,9 @@ from retrieval.sources.collection import FileSource
 from retrieval.sources.ledger import KnownSource, SourceLedger, read_ledger
 from retrieval.sources.listing import list_files
 from retrieval.sync.looks import LOOKS
+from retrieval.sync.options import SyncOptions
 from retrieval.sync.report import SyncReport
-from retrieval.sync.synchronise import SyncOptions, sync_index
+from retrieval.sync.synchronise import sync_index
 from retrieval.sync.watching import look_at, wait_for_change
 
 
@@ -139,6 +140,43 @@ def test_an_edit_that_keeps_size_and_time_is_seen(files: Path) -> None:
     tea.write_text("black te")
     os.utime(tea, (old, old))
     assert sync(files).changed == ("tea.txt",)
+
+
+def test_a_source_is_forgotten_and_its_documents_stay_or_go(files: Path) -> None:
+    index, other = files.parent / "index", files.with_name("other")
+    other.mkdir()
+    for name in ("a.txt", "b.txt"):
+        (other / name).write_text(name)
+    sync(files, other)
+    shutil.rmtree(other)  # it need not be there
+    (files / "new.txt").write_text("new")
+    dry = sync_index(index, (), no_encoders, SyncOptions(dry_run=True, forget=(str(other),)))
+    assert (dry.forgotten, dry.new, dry.removed) == (((str(other), 2),), (), ())
+    assert sync_index(index, (), encoders, SyncOptions(True)).removed == ("a.txt", "b.txt")
+    other.mkdir()
+    (other / "a.txt").write_text("a.txt")
+    sync(files, other)
+    done = sync_index(index, (), no_encoders, SyncOptions(forget=(str(other),)))
+    assert not done.differs and done.forgotten == ((str(other), 1),)
+    assert sync(files).unchanged == 4 and "a.txt" in ids(files)  # followed no longer
+    with pytest.raises(ValueError, match=r"other' is no source of the index.*files"):
+        sync_index(index, (), no_encoders, SyncOptions(forget=(str(other),)))
+    gone = sync_index(index, (), no_encoders, SyncOptions(forget=(str(files),), remove=True))
+    assert set(gone.removed) == {"tea.txt", "keys.md", "lava", "new.txt"}
+    assert ids(files) == {"a.txt"} and check(index) == []
+    with pytest.raises(ValueError, match="remembers no sources"):
+        sync(files)
+
+
+def test_what_moved_from_a_forgotten_source_is_not_encoded(files: Path) -> None:
+    other = files.with_name("other")
+    shutil.copytree(files, other)
+    (other / "tea.txt").rename(other / "cup.txt")
+    options = SyncOptions(forget=(str(files),), remove=True)
+    index, given = files.parent / "index", [KnownSource.of(other)]
+    report = sync_index(index, given, no_encoders, options)
+    assert (report.moved, report.unchanged) == ((("tea.txt", "cup.txt"),), 2)
+    assert ids(files) == {"cup.txt", "keys.md", "lava"}
 
 
 def test_two_at_once_are_refused_in_a_line(files: Path) -> None:
