@@ -92,7 +92,7 @@ class Changes:
         items = reading.items(self._sources)
         for file in self._plan.files:
             if file.id in self._plan.same:
-                self._keep(file, self._ledger.files[file.id])
+                self._keep(file, self._plan.same[file.id])
             else:
                 yield from self._take(file, reading.of(file, items))
         for known in self._plan.away:
@@ -154,6 +154,8 @@ class Changes:
     def _still(
         self, file: SourceFile, known: KnownFile, documents: Sequence[tuple[str, str]]
     ) -> KnownFile:
+        if file.id != known.id:  # who looks at it finds the ids that it gives now
+            known = replace(known, id=file.id, digest="")
         pairs = []
         for own, before in documents:
             name = self._ids.give(own, file, skips=True)
@@ -161,6 +163,8 @@ class Changes:
                 known = replace(known, digest="")
                 continue
             pairs.append((own, name))
+            if before in self._plan.missing:
+                continue
             if name == before:
                 self._tally.unchanged += 1
             else:

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
-from retrieval.sources.ledger import KnownFile, KnownSource, SourceLedger
+from retrieval.sources.ledger import KnownFile, KnownSource
 from retrieval.sources.listing import FileList, SourceFile
 from retrieval.sync.held import HeldDocuments
+from retrieval.sync.lists import ChosenSources
 from retrieval.sync.looks import FileLooks
 
 
@@ -17,44 +18,46 @@ class FilePlan:
     Attributes:
         files: that are there, in their order.
         digests: id of a file -> digest, taken before it is read.
-        same: ids of files whose documents are in the index as they would be read.
+        same: id of a file -> what is known of it, where its documents stay as they are.
         away: files that are known and cannot be seen: under a folder that cannot be read, or
             under a link to nothing.
         suspects: ids of documents that are perhaps to be found under another id.
+        missing: ids of documents of files that are known, which somebody deleted.
     """
 
     files: tuple[SourceFile, ...]
     digests: Mapping[str, str]
-    same: frozenset[str]
+    same: Mapping[str, KnownFile]
     away: tuple[KnownFile, ...]
     suspects: tuple[str, ...]
+    missing: frozenset[str]
 
 
 def plan_files(
-    ledger: SourceLedger,
-    sources: Sequence[KnownSource],
-    listing: FileList,
-    held: HeldDocuments,
-    digests: Mapping[str, str],
+    chosen: ChosenSources, listing: FileList, held: HeldDocuments, digests: Mapping[str, str]
 ) -> FilePlan:
-    """Sort the files of a listing by what is known of them."""
-    known, there = ledger.files, {file.id for file in listing.files}
+    """Sort the files of a listing by what is known of them; those not looked at stay."""
+    known, there = chosen.ledger.files, {file.id for file in listing.files}
     as_before = {
         number
-        for number, source in enumerate(sources[: len(ledger.sources)])
-        if _reads_alike(source, ledger.sources[number])
+        for number, before in enumerate(chosen.ledger.sources)
+        if _reads_alike(chosen.sources[number], before)
     }
+    unseen = _unseen(chosen, listing)
     same = {
-        file.id: known[file.id].ids
+        file.id: known[file.id]
         for file in listing.files
         if file.id in known
         and file.source == known[file.id].source
-        and file.source in as_before
+        and file.source in as_before & chosen.looked_at
         and digests[file.id] == known[file.id].digest != ""
     }
-    missing = held.missing([name for names in same.values() for name in names])
+    missing = held.missing(
+        [name for file in (*same.values(), *unseen.values()) for name in file.ids]
+    )
     if missing:  # somebody deleted documents; their files give them again
-        same = {name: ids for name, ids in same.items() if missing.isdisjoint(ids)}
+        same = {name: file for name, file in same.items() if missing.isdisjoint(file.ids)}
+    same |= unseen
     hidden = tuple(each.name for each in listing.skipped if each.kind in ("unreadable", "broken"))
     gone = [file for file in known.values() if file.id not in there]
     by_digest = {file.digest: file for file in known.values() if file.digest}
@@ -65,19 +68,32 @@ def plan_files(
     return FilePlan(
         listing.files,
         digests,
-        frozenset(same),
+        same,
         tuple(file for file in gone if _is_below(file.path, hidden)),
         tuple(dict.fromkeys(suspects)),
+        frozenset(missing),
     )
 
 
-def take_digests(
-    listing: FileList, seen: Mapping[str, KnownFile], looks: FileLooks
-) -> dict[str, str]:
-    """Return the digest of every file; of those in `seen` the one that is known."""
+def take_digests(chosen: ChosenSources, listing: FileList, looks: FileLooks) -> Mapping[str, str]:
+    """Return the digest of every file; of those that are not looked at the one that is known."""
+    unseen = _unseen(chosen, listing)
     return {
-        file.id: seen[file.id].digest if file.id in seen else looks.digest(file)
+        file.id: unseen[file.id].digest if file.id in unseen else looks.digest(file)
         for file in listing.files
+    }
+
+
+def _unseen(chosen: ChosenSources, listing: FileList) -> Mapping[str, KnownFile]:
+    """Return what is known of files whose sources are not looked at, by their ids now.
+
+    The id of such a file changes where a source before its own has a new file of that id.
+    """
+    known = {(file.source, file.path): file for file in chosen.ledger.files.values()}
+    return {
+        file.id: known[file.source, str(file.path)]
+        for file in listing.files
+        if file.source not in chosen.looked_at
     }
 
 

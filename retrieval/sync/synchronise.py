@@ -90,12 +90,9 @@ def _find_changes(
     index: Index, given: Sequence[KnownSource], options: SyncOptions
 ) -> tuple[Changes, FileLooks]:
     chosen = choose_sources(index.path, index.manifest.sources, given, options)
-    ledger, looked_at = chosen.ledger, chosen.looked_at
     listing = list_sources(chosen, options.allow_empty)
     looks, held = FileLooks(index.path), HeldDocuments(index)
-    unseen = {name: file for name, file in ledger.files.items() if file.source not in looked_at}
-    digests = take_digests(listing, unseen, looks)
-    plan = plan_files(ledger, chosen.sources, listing, held, digests)
+    plan = plan_files(chosen, listing, held, take_digests(chosen, listing, looks))
     return Changes(held, chosen, plan, listing.skipped), looks
 
 

@@ -142,6 +142,45 @@ def test_an_edit_that_keeps_size_and_time_is_seen(files: Path) -> None:
     assert sync(files).changed == ("tea.txt",)
 
 
+def test_only_sources_that_are_named_are_touched(files: Path) -> None:
+    """Files of others were read where somebody had deleted their documents, or they had faults."""
+    index, other = files.parent / "index", files.with_name("other")
+    (files / "rocks.jsonl").write_text('{"id": "lava", "text": "lava cools"}\n{"id": "lava"')
+    assert len(sync(files).failed) == 1
+    with IndexWriter(index) as writer:
+        writer.delete(["tea.txt"])
+        writer.commit()
+    (files / "keys.md").write_text("changed")
+    other.mkdir()
+    (other / "a.txt").write_text("a")
+    files.rename(files.with_name("away"))  # whatever were read of it would be missed
+    report = sync(files, other)
+    assert (report.new, report.removed, report.failed) == (("a.txt",), (), ())
+    assert report.unchanged == 2 and ids(files) == {"a.txt", "keys.md", "lava"}
+    files.with_name("away").rename(files)
+    assert sync(files).new == ("tea.txt",)
+
+
+def test_an_id_that_a_source_before_takes_moves_a_file_that_is_not_looked_at(files: Path) -> None:
+    index, other = files.parent / "index", files.with_name("other")
+    other.mkdir()
+    (other / "a.txt").write_text("the other a")
+    sync(files, other)
+    (files / "a.txt").write_text("the first a")
+    (other / "a.txt").rename(files.with_name("away.txt"))
+    report = sync_index(index, [KnownSource.of(files)], encoders)
+    assert report.encoded == 1 and not report.failed and not report.removed
+    with Index.open(index) as opened:
+        texts = {one.text for one in opened.stream()}
+    assert texts >= {"the first a", "the other a"}
+    files.with_name("away.txt").rename(other / "a.txt")
+    assert sync_index(index, (), no_encoders).encoded == 0
+    build_index(FileSource([files, other]), encoders(), files.parent / "fresh")
+    with Index.open(index) as opened, Index.open(files.parent / "fresh") as fresh:
+        assert sorted(opened.stream(), key=str) == sorted(fresh.stream(), key=str)
+    assert not sync(files).differs
+
+
 def test_a_source_is_forgotten_and_its_documents_stay_or_go(files: Path) -> None:
     index, other = files.parent / "index", files.with_name("other")
     other.mkdir()
