@@ -49,8 +49,8 @@ def choose_sources(
         index: folder of the index.
         record: of what it remembers.
         given: those that are looked at; remembered ones keep their names, and get the options that
-            are given where these are not the usual ones. None of them is all that is remembered,
-            or nothing where a source is forgotten.
+            are given where these are not the usual ones, or where the index came from elsewhere.
+            None of them is all that is remembered, or nothing where a source is forgotten.
         options: of the sync.
 
     Raises:
@@ -62,21 +62,22 @@ def choose_sources(
     """
     ledger = read_ledger(index, record)
     forgotten = _numbers_of(ledger, options.forget)
-    if record is not None and not are_of_here(index, record):
-        kept = (one for number, one in enumerate(ledger.sources) if number not in forgotten)
-        _refuse_unnamed([one.path for one in kept if not any(map(one.is_same, given))], index)
+    kept = ledger.without(forgotten)
+    own = record is None or are_of_here(index, record)
+    if not own:
+        _refuse_unnamed(kept.sources, given, index)
     counts = Counter[int]()
     for file in ledger.files.values():
         counts[file.source] += len(file.documents)
     gone = (file for file in ledger.files.values() if file.source in forgotten)
     chosen = ChosenSources(
-        ledger.without(forgotten),
-        (),
+        kept,
+        kept.sources,
         frozenset(),
         tuple((ledger.sources[number].path, counts[number]) for number in forgotten),
         tuple(name for file in gone for name in file.ids) if options.remove else (),
     )
-    return _join_sources(chosen, given, options.on_error)
+    return _join_sources(chosen, given, options.on_error, own)
 
 
 def _numbers_of(ledger: SourceLedger, forget: Sequence[str]) -> list[int]:
@@ -91,7 +92,10 @@ def _numbers_of(ledger: SourceLedger, forget: Sequence[str]) -> list[int]:
     return sorted({number for number in numbers.values() if number is not None})
 
 
-def _refuse_unnamed(unnamed: Sequence[str], index: Path) -> None:
+def _refuse_unnamed(
+    sources: Sequence[KnownSource], given: Sequence[KnownSource], index: Path
+) -> None:
+    unnamed = [one.path for one in sources if not any(map(one.is_same, given))]
     if unnamed:
         more = f" and {len(unnamed) - 1:,} more" if len(unnamed) > 1 else ""
         raise ValueError(
@@ -102,18 +106,19 @@ def _refuse_unnamed(unnamed: Sequence[str], index: Path) -> None:
 
 
 def _join_sources(
-    chosen: ChosenSources, given: Sequence[KnownSource], on_error: OnError | None
+    chosen: ChosenSources, given: Sequence[KnownSource], on_error: OnError | None, own: bool
 ) -> ChosenSources:
     """Put the sources that are given to those that are remembered; see `choose_sources`."""
-    ledger, looked_at = chosen.ledger, set[int]()
-    sources = list(ledger.sources)
+    looked_at, sources = set[int](), list(chosen.sources)
     for source in given:
         if source.given == STDIN:
             raise ValueError("standard input cannot be looked at again; give a file or folder")
-        number = ledger.number_of(source)
+        number = chosen.ledger.number_of(source)
         if number is None:
             number = len(sources)
             sources.append(source)
+        elif not own:  # what a stranger chose, as hidden files, is not taken over
+            sources[number] = replace(source, given=sources[number].given)
         elif source.options != SourceOptions():
             sources[number] = replace(sources[number], options=source.options)
         looked_at.add(number)

@@ -17,6 +17,7 @@ from retrieval.build import add_documents, build_index
 from retrieval.sources.collection import FileSource
 from retrieval.sources.ledger import KnownSource, SourceLedger, read_ledger
 from retrieval.sources.listing import list_files
+from retrieval.sources.options import SourceOptions
 from retrieval.sync.looks import LOOKS
 from retrieval.sync.options import SyncOptions
 from retrieval.sync.report import SyncReport
@@ -255,6 +256,19 @@ def test_the_index_of_a_stranger_names_no_files_for_reading(files: Path, tmp_pat
     assert sync_index(tmp_path / "copy", (), no_encoders).unchanged == 4
     (tmp_path / "copy").rename(tmp_path / "moved")
     assert sync_index(tmp_path / "moved", (), no_encoders).unchanged == 4
+
+
+def test_options_of_a_stranger_are_not_taken_over(files: Path, tmp_path: Path) -> None:
+    """Who named a source of an index from elsewhere had its hidden files read, if that said so."""
+    (files / ".secret.txt").write_text("a secret")
+    (files / "rocks.jsonl").write_text('{"id": "lava", "text": "lava cools", "note": "hot"}\n')
+    options = SourceOptions(hidden=True, text_field="note")
+    build_index(FileSource([files], options), encoders(), tmp_path / "theirs")
+    shutil.copytree(tmp_path / "theirs", tmp_path / "copy")
+    report = sync_index(tmp_path / "copy", [KnownSource.of(files)], encoders)
+    assert (report.removed, report.changed) == ((".secret.txt",), ("lava",))
+    assert not sync_index(tmp_path / "copy", (), no_encoders).differs
+    assert not sync_index(tmp_path / "theirs", [KnownSource.of(files)], no_encoders).differs
 
 
 def test_a_folder_that_holds_its_own_index_comes_to_rest(files: Path) -> None:
