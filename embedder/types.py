@@ -96,18 +96,22 @@ class Representation:
 
     def of_text(self, text: int) -> "Representation":
         """Return the rows of the text at a position, as those of a single text."""
-        start, stop = np.searchsorted(self.owner, [text, text + 1])
-        return self._slice(int(start), int(stop))
+        return self.of_texts(text, text + 1)
+
+    def of_texts(self, first: int, last: int) -> "Representation":
+        """Return the rows of the texts from one position up to another, as of those alone."""
+        start, stop = np.searchsorted(self.owner, [first, last])
+        return self._slice(int(start), int(stop), self.owner[start:stop] - first)
 
     def of_row(self, row: int) -> "Representation":
         """Return one row, as that of a single text."""
-        return self._slice(row, row + 1)
+        return self._slice(row, row + 1, np.zeros(1, np.int64))
 
-    def _slice(self, start: int, stop: int) -> "Representation":
+    def _slice(self, start: int, stop: int, owner: NDArray[np.int64]) -> "Representation":
         return Representation(
             dense=None if self.dense is None else self.dense[start:stop],
             sparse=None if self.sparse is None else self.sparse[start:stop],
-            owner=np.zeros(stop - start, np.int64),
+            owner=owner,
         )
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:

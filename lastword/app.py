@@ -16,6 +16,7 @@ from lastword.commands.collection import index as index_commands
 from lastword.commands.collection import maintain as upkeep_commands
 from lastword.commands.collection import models as models_command
 from lastword.commands.collection import search as search_commands
+from lastword.commands.collection import serve as serve_command
 from lastword.commands.collection import sync as sync_command
 from lastword.commands.evaluate import reproduce as reproduce_command
 from lastword.commands.evaluate import retrieval as eval_commands
@@ -46,6 +47,7 @@ for commands in (
     upkeep_commands,
     search_commands,
     explain_command,
+    serve_command,
     document_commands,
     embed_commands,
     exchange_commands,

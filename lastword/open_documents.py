@@ -1,6 +1,7 @@
 """The documents of an open index: read, listed, counted, added and deleted."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Self
 
 from embedder.arguments import check_text
@@ -9,6 +10,7 @@ from index.filters.facets import Facet, count_facets
 from index.filters.kept import KeptDocuments, matching_ids
 from index.filters.parse import parse_filter
 from index.folder import UnknownDocumentError
+from index.manifest_file import read_manifest
 from index.writer import IndexWriter
 from lastword.documents import Source, read_documents
 from lastword.hits import Hit
@@ -58,6 +60,32 @@ class OpenDocuments:
         """
         self._shared.close()
         self._on_close()
+
+    def refresh(self) -> bool:
+        """Take the index as other programs have left it; tell whether it has changed.
+
+        Raises:
+            ValueError: it is damaged, or made by other encoders; what was open stays so.
+            OSError: it cannot be read; the same.
+
+        >>> with lw.open(index.path) as other:
+        ...     _ = other.add(["a stone in the garden"])
+        >>> index.refresh(), index.refresh(), len(index)
+        (True, False, 3)
+        """
+        if read_manifest(self.path) == self._shared.now.index.manifest:
+            return False
+        self._shared.reopen()
+        return True
+
+    def reading(self) -> AbstractContextManager[Retriever]:
+        """Give the retriever of now, whose files stay open within the `with` block.
+
+        >>> with index.reading() as retriever:
+        ...     retriever.index.documents
+        2
+        """
+        return self._shared.reading()
 
     def get(self, id: str) -> Document:  # noqa: A002
         """Return a document.

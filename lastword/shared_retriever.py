@@ -19,7 +19,7 @@ class SharedRetriever:
 
     def __init__(self, retriever: Retriever) -> None:
         self.now = retriever
-        self._lock, self._closed = Lock(), False
+        self._lock, self._reopening, self._closed = Lock(), Lock(), False
         self._readers: Counter[Retriever] = Counter()  # number of calls that read by each
 
     def close(self) -> None:
@@ -29,13 +29,19 @@ class SharedRetriever:
             self._close_unread(self.now)
 
     def reopen(self) -> None:
-        """Take the index as it is now."""
-        old = self.now
-        index = Index.open(old.index.path)
-        new = Retriever(index, old.encoders, old.fusion or AUTO, old.depth, outside=old.outside)
-        with self._lock:
-            self.now = new
-            self._close_unread(old)
+        """Take the index as it is now; where that fails, the old one stays."""
+        with self._reopening:  # else of two threads one would leave files open
+            old = self.now
+            index = Index.open(old.index.path)
+            fusion = old.fusion or AUTO
+            try:
+                new = Retriever(index, old.encoders, fusion, old.depth, outside=old.outside)
+            except BaseException:
+                index.close()
+                raise
+            with self._lock:
+                self.now = new
+                self._close_unread(old)
 
     @contextmanager
     def reading(self) -> Iterator[Retriever]:

@@ -8,8 +8,6 @@ from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
 
-import numpy as np
-
 from embedder.arguments import check_count, check_kind, check_text
 from embedder.types import Encoder, Representation, before_map, map_rows
 from index.base import Hits
@@ -25,7 +23,7 @@ from retrieval.named_texts import check_queries, encode_queries
 from retrieval.outside import joined
 from retrieval.outside.channel import OutsideChannel
 from retrieval.pseudo_queries import read_query_fit
-from retrieval.run import Run, SearchResult, SearchTrace, cut, sum_rows, timed, to_run
+from retrieval.run import Run, SearchResult, SearchTrace, cut, run_of_texts, timed
 
 DEPTH = 1000  # documents that each channel contributes to the fusion, as in TREC
 _BATCH = 256  # queries at a time: bounds the hits in memory, and is plenty for any encoder
@@ -165,17 +163,27 @@ class Retriever:
 
     def channel_runs(self, queries: Mapping[str, str], k: int) -> dict[str, Run]:
         """Return the k best documents of every query, per channel."""
-        return self._channel_runs(queries, k, SearchTrace())
+        return self._channel_runs(queries, k, SearchTrace(), {})
 
-    def answer(self, queries: Mapping[str, str], k: int) -> SearchResult:
-        """Search, and keep the run and the time of each channel."""
+    def answer(
+        self, queries: Mapping[str, str], k: int, encoded: RowsByChannel | None = None
+    ) -> SearchResult:
+        """Search, perhaps by what `encode` returned; keep the run and the time of each channel."""
         if k < 1:
             raise ValueError(f"a search is for at least 1 document; got k={k}")
         trace = SearchTrace()
-        runs = self._channel_runs(queries, max(k, self.depth), trace)
+        runs = self._channel_runs(queries, max(k, self.depth), trace, encoded or {})
         with timed(trace.seconds, "fuse"):
             fused = self.fuse(list(runs.values()))
         return SearchResult(cut(fused, k), runs, trace.seconds, hits=trace.hits)
+
+    def encode(
+        self, queries: Queries, seconds: dict[str, float] | None = None
+    ) -> dict[str, Representation]:
+        """Encode queries once per encoder; add its time to `seconds`; return rows by channel."""
+        readers = {name: before_map(encoder) for name, encoder in self.encoders.items()}
+        readers |= joined.encoders_of(self.outside)
+        return encode_queries(readers, queries, partial(timed, {} if seconds is None else seconds))
 
     def fuse(self, runs: Sequence[Run]) -> Run:
         """Fuse the runs of all channels, given in their order; one channel stays as it is."""
@@ -198,7 +206,7 @@ class Retriever:
         """
         asked = {_ONLY: query}
         check_queries(asked)
-        plain = self._encoded(asked, SearchTrace())
+        plain = self._prepared(self.encode(asked))
         rows, found = self._expanded(asked, plain)
         searched = SearchedQuery(
             text=query,
@@ -226,13 +234,16 @@ class Retriever:
         """The index, which takes prepared queries as they are."""
         return self.index.with_fits(dict.fromkeys(self.index.channels))
 
-    def _channel_runs(self, queries: Queries, k: int, trace: SearchTrace) -> dict[str, Run]:
+    def _channel_runs(
+        self, queries: Queries, k: int, trace: SearchTrace, given: RowsByChannel
+    ) -> dict[str, Run]:
         check_queries(queries)
         ids = list(queries)
         runs: dict[str, Run] = {name: {} for name in self.channels}
         for start in range(0, len(ids), _BATCH):
             batch = {name: queries[name] for name in ids[start : start + _BATCH]}
-            plain = self._encoded(batch, trace)
+            rows = {at: each.of_texts(start, start + len(batch)) for at, each in given.items()}
+            plain = self._prepared(rows or self.encode(batch, trace.seconds))
             with timed(trace.seconds, "feedback") if self.feedback else nullcontext():
                 encoded, _ = self._expanded(batch, plain)
             for name, run in self._search_batch(batch, encoded, k, trace).items():
@@ -253,16 +264,13 @@ class Retriever:
                     runs[name], trace.hits[name] = found
         return runs
 
-    def _encoded(self, queries: Queries, trace: SearchTrace) -> dict[str, Representation]:
-        """Encode queries once per encoder; return the rows that channels are searched by."""
-        readers = {name: before_map(encoder) for name, encoder in self.encoders.items()}
-        readers |= joined.encoders_of(self.outside)
-        encoded = encode_queries(readers, queries, partial(timed, trace.seconds))
-        index = self._preparing_index
+    def _prepared(self, encoded: RowsByChannel) -> dict[str, Representation]:
+        """Return the rows that channels are searched by for those of `encode`."""
+        index, prepared = self._preparing_index, dict(encoded)
         for name, encoder in self.encoders.items():
             rows = index.channel_rows(name).prepare(encoded[name])
-            encoded[name] = map_rows(encoder, rows, index.channels[name].kind)
-        return encoded
+            prepared[name] = map_rows(encoder, rows, index.channels[name].kind)
+        return prepared
 
     def _expanded(
         self, queries: Queries, encoded: RowsByChannel
@@ -286,15 +294,6 @@ class Retriever:
         return {**encoded, **expanded}, runs
 
     def _searched(self, channel: str, rows: Representation, ids: Sequence[str], k: int) -> Found:
-        """Search one channel for the k best documents of each query.
-
-        Where a query has several rows, a document gets the sum of its scores for each row, none
-        less than 0 (PromptReps, Zhuang et al., EMNLP 2024).
-        """
+        """Search one channel for the k best documents of each query."""
         hits = self._plain_index.search(channel, rows, k)
-        if np.array_equal(rows.owner, np.arange(len(ids))):
-            run = to_run(hits, ids, self._row_ids[channel])
-            return (run if hits.rows.shape[1] == k else cut(run, k)), hits
-        by_row = to_run(hits, [str(at) for at in range(len(rows))], self._row_ids[channel])
-        added = sum_rows(by_row, [ids[at] for at in rows.owner])
-        return cut({query_id: added.get(query_id, {}) for query_id in ids}, k), hits
+        return run_of_texts(hits, rows.owner, ids, self._row_ids[channel], k), hits

@@ -6,6 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from embedder.files.durable import replace_file
 from embedder.files.lines import read_lines, read_number, shorten
 from index.base import NO_ROW, Hits
@@ -119,6 +122,29 @@ def to_run(hits: Hits, query_ids: Sequence[str], row_ids: Sequence[str]) -> Run:
             if row != NO_ROW:
                 documents.setdefault(row_ids[row], score)  # hits do not increase: the first is best
     return run
+
+
+def run_of_texts(
+    hits: Hits, owner: NDArray[np.int64], query_ids: Sequence[str], row_ids: Sequence[str], k: int
+) -> Run:
+    """Translate the hits of queries' rows to their runs, cut to k documents.
+
+    Where a query has several rows, a document gets the sum of its scores for each row, none less
+    than 0 (PromptReps, Zhuang et al., EMNLP 2024).
+
+    Args:
+        hits: one row per row of the queries.
+        owner: position of the query that each stands for, see `Representation`.
+        query_ids: distinct; each is in the run, perhaps with nothing.
+        row_ids: as `to_run` takes them.
+        k: at least 1.
+    """
+    if np.array_equal(owner, np.arange(len(query_ids))):
+        run = to_run(hits, query_ids, row_ids)
+        return run if hits.rows.shape[1] == k else cut(run, k)
+    by_row = to_run(hits, [str(at) for at in range(len(owner))], row_ids)
+    added = sum_rows(by_row, [query_ids[at] for at in owner])
+    return cut({query_id: added.get(query_id, {}) for query_id in query_ids}, k)
 
 
 def best_rows(hits: Hits, row_ids: Sequence[str], wanted: Collection[str]) -> dict[str, int]:

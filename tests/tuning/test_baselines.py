@@ -21,7 +21,6 @@ from eval.data.queries import read_queries
 from index.folder import Index
 from lastword.main import main
 from retrieval.open import load_encoders, open_retriever
-from retrieval.run import SearchTrace
 from tests.tuned import TOPICS
 from tuning.objectives.document_vectors import IndexRows
 from tuning.objectives.judged_queries import JudgedQueries
@@ -201,7 +200,7 @@ def test_a_map_acts_on_rows_as_they_are_compared(place: Path, tmp_path: Path) ->
         for each in (prompt, setup.space.default)
     ]
     asked = {"q0": "lava number0"}
-    mapped, plain = (each._encoded(asked, SearchTrace())["dense"].dense for each in retrievers)
+    mapped, plain = (each._prepared(each.encode(asked))["dense"].dense for each in retrievers)
     assert mapped is not None and plain is not None
     np.testing.assert_allclose(mapped, plain[:, ::-1], atol=1e-6)
     assert setup.objective.preparation(prompt)[0] == ""

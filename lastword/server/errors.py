@@ -1,0 +1,108 @@
+"""Errors as a server tells them: a status, and {"error": one sentence, "error_type": its kind}."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from embedder.files.config_file import parse_json
+from embedder.text.printable import printable
+
+_LONGEST = 400  # characters of a sentence
+KINDS = {
+    400: ("Validation", "The request cannot be read."),
+    401: ("Unauthorized", "The key is missing or wrong."),
+    403: ("Forbidden", "The server was not started for this."),
+    404: ("NotFound", "There is no such index, document or path."),
+    405: ("MethodNotAllowed", "The path does not take this method."),
+    408: ("Timeout", "The body did not come in time."),
+    409: ("Conflict", "The index has such a document, or another program writes to it."),
+    413: ("Validation", "The request is too large."),
+    415: ("Validation", "The body is not application/json."),
+    421: ("Misdirected", "The Host header names another server."),
+    422: ("Validation", "A value of the request is not legal."),
+    424: ("Backend", "The model or the index cannot answer."),
+    429: ("Overloaded", "All places are taken; Retry-After says when to try again."),
+    499: ("ClientGone", "The client has left."),
+    500: ("Backend", "A fault of the server."),
+    503: ("Unhealthy", "The server is stopping."),
+    504: ("Timeout", "The answer was not ready in time."),
+}
+"""Status -> its kind, and what it means."""
+
+
+class ErrorBody(BaseModel):
+    """What every error answers."""
+
+    error: str
+    error_type: str
+
+
+class ServedError(HTTPException):
+    """An error with a status and one sentence for the client."""
+
+    def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(status, text, headers)
+
+
+def error_response(status: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Return the answer for an error."""
+    sentence = printable(" ".join(text.split()))
+    short = sentence if len(sentence) <= _LONGEST else f"{sentence[: _LONGEST - 1]}…"
+    kind = KINDS[status][0] if status in KINDS else "Validation"
+    return JSONResponse(ErrorBody(error=short, error_type=kind).model_dump(), status, headers)
+
+
+def error_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe errors of a route, for its OpenAPI document."""
+    return {one: {"model": ErrorBody, "description": KINDS[one][1]} for one in statuses}
+
+
+class _JSONRoute(APIRoute):
+    """A route whose body is read by `parse_json`, which bounds depth and refuses NaN."""
+
+    def get_route_handler(self) -> Any:  # noqa: ANN401  (fastapi's type)
+        handle = super().get_route_handler()
+
+        async def handle_strictly(request: Request) -> Response:
+            return await handle(_JSONRequest(request.scope, request.receive))
+
+        return handle_strictly
+
+
+class _JSONRequest(Request):
+    async def json(self) -> Any:  # noqa: ANN401
+        try:
+            return parse_json(await self.body(), "the body", encodable=True)
+        except ValueError as error:
+            raise ServedError(400, str(error)) from None
+
+
+def new_router(*statuses: int) -> APIRouter:
+    """Return a router for paths that may answer these errors beside those of every path."""
+    usual = (400, 401, 408, 413, 415, 421, 422, 429, 500, 503, 504)
+    return APIRouter(route_class=_JSONRoute, responses=error_answers(*sorted({*usual, *statuses})))
+
+
+async def tell_http_error(request: Request, error: Exception) -> Response:
+    """Answer an HTTPException."""
+    assert isinstance(error, HTTPException)
+    text = str(error.detail)
+    if not isinstance(error, ServedError):
+        text = {404: "there is no such path", 405: "this path does not take that method"}.get(
+            error.status_code, text
+        )
+    return error_response(error.status_code, text, dict(error.headers or {}))
+
+
+async def tell_invalid(request: Request, error: Exception) -> Response:
+    """Answer a request whose values are not of the right types: the first of them is named."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
+    text = str(first["msg"]).removeprefix("Value error, ")
+    return error_response(422, f"{place}: {text[:1].lower()}{text[1:]}")

@@ -1,0 +1,152 @@
+"""What every request meets first, and every answer last; plain ASGI, so that nothing is buffered.
+
+The body is read here as a whole, bounded in size and time, before a request takes any place.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lastword.server.errors import ServedError, error_response
+from lastword.server.settings import BODY_BYTES, BODY_SECONDS, ServerSettings, is_loopback
+
+if TYPE_CHECKING:
+    from lastword.server.state import ServerState
+
+OPEN_PATHS = ("/", "/health")
+"""Answered without a key; so are files below `OPEN_FOLDER`, which say nothing of an index."""
+OPEN_FOLDER = "/page/"
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+
+
+class Guard:
+    """Checks requests before the app sees them, adds headers, measures and logs."""
+
+    def __init__(self, app: ASGIApp, state: "ServerState") -> None:
+        self._app, self._state = app, state
+        self._digests = [_digest(key.encode()) for key in state.settings.keys]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; other kinds of connections are the app's."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start, status, begun = time.perf_counter(), 500, False
+
+        async def send_guarded(message: Message) -> None:
+            nonlocal status, begun
+            if message["type"] == "http.response.start":
+                status, begun = message["status"], True
+                headers = MutableHeaders(raw=message["headers"])
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                message["headers"] = headers.raw
+            await send(message)
+
+        try:
+            headers = Headers(scope=scope)
+            self._check(scope, headers)
+            body = await _read_body(headers, receive)
+            await self._app(scope, _replayed(body, receive), send_guarded)
+        except ServedError as error:
+            refusal = error_response(error.status_code, error.detail, dict(error.headers or {}))
+            await refusal(scope, receive, send_guarded)
+        except Exception as error:
+            self._state.log.fault(error)
+            if not begun:
+                fault = error_response(500, "a fault of the server, which its log tells")
+                await fault(scope, receive, send_guarded)
+        finally:
+            self._state.note_request(scope, status, time.perf_counter() - start)
+
+    def _check(self, scope: Scope, headers: Headers) -> None:
+        if self._state.stopping:
+            raise ServedError(503, "the server is stopping", {"Connection": "close"})
+        settings = self._state.settings
+        if not _is_served(headers.get("host", ""), settings):
+            raise ServedError(421, "the Host header names another server than this")
+        path = scope["path"]
+        if self._digests and path not in OPEN_PATHS and not path.startswith(OPEN_FOLDER):
+            self._check_key(headers)
+        media = headers.get("content-type", "").split(";")[0].strip().lower()
+        if scope["method"] in ("POST", "PUT", "PATCH") and media != "application/json":
+            raise ServedError(415, "a body must have the header Content-Type: application/json")
+
+    def _check_key(self, headers: Headers) -> None:
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        given = _digest(key.strip().encode("latin-1"))
+        # All are compared, each in the same time whatever was given.
+        known = [hmac.compare_digest(given, digest) for digest in self._digests]
+        if scheme.lower() != "bearer" or not any(known):
+            text = "a key is needed: give the header Authorization: Bearer KEY"
+            raise ServedError(401, text, {"WWW-Authenticate": "Bearer"})
+
+
+def _digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()
+
+
+def _is_served(host: str, settings: ServerSettings) -> bool:
+    """Tell whether a Host header is for this server: pages elsewhere can make names of theirs ours.
+
+    Beyond this machine a key is needed, which such a page does not have: any name is right there.
+    """
+    if not is_loopback(settings.host) and not settings.hosts:
+        return True
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return name.lower() in {*_LOOPBACK, settings.host, *settings.hosts}
+
+
+async def _read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
+    """Read the body of a request.
+
+    Raises:
+        ServedError: 413 it is too long, 408 it does not come in time, 499 the client has left.
+    """
+    too_long = ServedError(
+        413, f"the body is longer than {BODY_BYTES} bytes", {"Connection": "close"}
+    )
+    if headers.get("content-length", "0").isdecimal():
+        if int(headers.get("content-length", "0")) > BODY_BYTES:
+            raise too_long
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ServedError(499, "the client has left")
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > BODY_BYTES:
+                    raise too_long
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+    except TimeoutError:
+        text = f"the body did not come in {BODY_SECONDS:g} seconds"
+        raise ServedError(408, text, {"Connection": "close"}) from None
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives the body once, then what really comes: that the client left."""
+    messages: list[dict[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replay

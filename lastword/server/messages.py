@@ -1,0 +1,228 @@
+"""Requests and answers of the search API, with the limits on them."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MOST_HITS, MOST_QUERIES, MOST_DOCUMENTS, MOST_CHANNELS = 1000, 100, 1000, 32
+LONGEST_QUERY, LONGEST_NAME, LONGEST_TEXT = 10_000, 1000, 1_000_000  # characters
+
+_QueryText = Annotated[str, Field(min_length=1, max_length=LONGEST_QUERY, pattern=r"\S")]
+_ShortText = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+_FusionWeight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class Choice(_Request):
+    """What is searched: an index, some of its channels, their fusion, and some documents."""
+
+    index: _ShortText | None = Field(None, description="By its name; the first by default.")
+    channels: list[_ShortText] | None = Field(
+        None, min_length=1, max_length=MOST_CHANNELS, description="Some of the index's channels."
+    )
+    fusion: _ShortText | None = Field(
+        None, description='"rrf", "minmax", or with weights: "minmax:dense=0.7,bm25=0.3".'
+    )
+    weights: dict[_ShortText, _FusionWeight] | None = Field(
+        None,
+        min_length=1,
+        max_length=MOST_CHANNELS,
+        description="Of the fusion: channel -> weight.",
+    )
+    filter: Annotated[str, Field(min_length=1, max_length=LONGEST_QUERY)] | None = Field(
+        None, description="A condition on metadata: 'year >= 2020 and \"tax\" in tags'."
+    )
+
+
+class SearchRequest(Choice):
+    """One query, or several."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["query"]}, {"required": ["queries"]}]}
+    )
+
+    query: _QueryText = Field("", validate_default=False, description="Instead of `queries`.")
+    queries: list[_QueryText] = Field(
+        [], min_length=1, max_length=MOST_QUERIES, description="Instead of `query`."
+    )
+    k: int = Field(10, ge=1, le=MOST_HITS, description="Most hits of a query.")
+    passages: bool = Field(True, description="Give the passage by which a hit was found.")
+    highlight: bool = Field(True, description="Give where words of the query stand.")
+    texts: bool = Field(False, description="Give the whole text of each hit.")
+    shares: bool = Field(False, description="Give each channel's part of the fused score.")
+    words: bool = Field(False, description="Give the model's own words for the query.")
+
+    @model_validator(mode="after")
+    def _check_queries(self) -> "SearchRequest":
+        if bool(self.query) == bool(self.queries):
+            raise ValueError('give either "query", a text, or "queries", a list of texts')
+        return self
+
+
+class ExplainRequest(Choice):
+    """A query, and the document whose score is explained."""
+
+    query: _QueryText
+    id: _ShortText
+    pieces: bool = Field(False, description="Name the pieces of words that the model knows.")
+
+
+class NewDocument(_Request):
+    """A document that is added."""
+
+    id: _ShortText
+    text: Annotated[str, Field(max_length=LONGEST_TEXT)]
+    title: Annotated[str, Field(max_length=LONGEST_TEXT)] = ""
+    metadata: dict[str, Any] = {}
+
+
+class AddRequest(_Request):
+    """Documents, each of which is added, or takes the place of the one with its id."""
+
+    index: _ShortText | None = Field(None, description="By its name; the first by default.")
+    documents: list[NewDocument] = Field(min_length=1, max_length=MOST_DOCUMENTS)
+    replace: bool = Field(True, description="False refuses ids that the index has.")
+
+
+class ChannelHit(BaseModel):
+    """Where a channel ranked a hit, from 1, with which score, and its part of the fused score."""
+
+    rank: int
+    score: float
+    share: float | None = None
+
+
+class PassageHit(BaseModel):
+    """A part of a document's text; matches are (start, end) in the text of the document."""
+
+    start: int
+    end: int
+    page: int | None
+    text: str
+    matches: list[tuple[int, int]]
+
+
+class HitMessage(BaseModel):
+    """A document that was found."""
+
+    rank: int
+    id: str
+    score: float
+    channels: dict[str, ChannelHit]
+    title: str
+    title_matches: list[tuple[int, int]]
+    text: str | None = Field(None, description="Where it was asked for.")
+    passage: PassageHit | None = None
+    metadata: dict[str, Any]
+
+
+class WordWeight(BaseModel):
+    """A word with its weight or its part of a score."""
+
+    word: str
+    weight: float
+
+
+class SearchAnswer(BaseModel):
+    """The hits of one query, best first."""
+
+    index: str
+    generation: int
+    query: str
+    channels: list[str]
+    fusion: str | None = Field(description="Null where one channel was searched.")
+    hits: list[HitMessage]
+    words: dict[str, list[WordWeight]] = Field(description="Sparse channel -> the model's words.")
+    remarks: list[str] = Field(description="What the client should know of its search.")
+    seconds: dict[str, float] = Field(description="Step of the batch -> wall time.")
+
+
+class SearchAnswers(BaseModel):
+    """An answer for each of several queries, in their order."""
+
+    results: list[SearchAnswer]
+
+
+class ExplainedChannel(BaseModel):
+    """The score of a document in one channel."""
+
+    name: str
+    score: float
+    rank: int | None
+    share: float
+    words: list[WordWeight]
+    passage: tuple[int, int] | None
+
+
+class ExplainAnswer(BaseModel):
+    """Why a document has its score."""
+
+    index: str
+    generation: int
+    query: str
+    id: str
+    title: str
+    score: float
+    found: bool = Field(description="Whether the search finds it.")
+    channels: list[ExplainedChannel]
+    words: dict[str, list[WordWeight]] = Field(description="As of a search.")
+
+
+class DocumentMessage(BaseModel):
+    """A document."""
+
+    id: str
+    title: str
+    text: str
+    metadata: dict[str, Any]
+
+
+class IndexMessage(BaseModel):
+    """An index that is served."""
+
+    name: str
+    generation: int
+    documents: int
+    channels: list[str]
+    sparse: list[str] = Field(description="Channels of a model's words.")
+    fusion: str | None
+    models: dict[str, str] = Field(description="Channel -> the name of its model.")
+    unfinished: bool
+    damaged: str | None = Field(description="Why a newer generation is not served.")
+
+
+class IndexesAnswer(BaseModel):
+    """The indexes of a server; a request that names none is for the first."""
+
+    indexes: list[IndexMessage]
+    writable: bool
+    version: str
+
+
+class AddAnswer(BaseModel):
+    """What was added."""
+
+    index: str
+    added: int
+    generation: int
+    documents: int = Field(description="In the index now.")
+
+
+class DeleteAnswer(BaseModel):
+    """What was deleted."""
+
+    index: str
+    deleted: int
+    generation: int
+    documents: int = Field(description="In the index now.")
+
+
+class HealthAnswer(BaseModel):
+    """That the server answers."""
+
+    status: str
+    indexes: int
+    damaged: list[str]

@@ -1,0 +1,95 @@
+"""Documents: one is read; in a server that is writable, some are added or deleted."""
+
+from typing import Annotated
+
+from fastapi import Path, Query, Request
+from fastapi.responses import Response
+
+from index.documents import Document
+from index.folder import UnknownDocumentError
+from lastword.engine import SearchEngine
+from lastword.server.errors import ServedError, new_router
+from lastword.server.messages import (
+    LONGEST_NAME,
+    AddAnswer,
+    AddRequest,
+    DeleteAnswer,
+    DocumentMessage,
+)
+from lastword.server.state import ServerState, state_of
+from lastword.server.turns import in_turn
+
+router = new_router(404)
+writing = new_router(403, 404, 409)
+_DocumentName = Annotated[str, Path(min_length=1, max_length=LONGEST_NAME)]
+_IndexName = Annotated[
+    str | None, Query(min_length=1, max_length=LONGEST_NAME, description="The first by default.")
+]
+
+
+@router.get("/v1/documents/{id:path}", response_model=DocumentMessage, tags=["documents"])
+async def get_document(request: Request, id: _DocumentName, index: _IndexName = None) -> Response:  # noqa: A002
+    """Return a document by its id, which may hold slashes."""
+    state = state_of(request)
+    name, engine = state.engine(index)
+    try:
+        document = await in_turn(request, state.run(engine.get, id))
+    except KeyError as error:
+        raise ServedError(404, f"index {name!r} has no document {id!r}") from error
+    message = DocumentMessage(
+        id=document.id,
+        title=document.title,
+        text=document.text,
+        metadata=dict(document.metadata),
+    )
+    return Response(message.model_dump_json(), media_type="application/json")
+
+
+@writing.post("/v1/documents", response_model=AddAnswer, tags=["documents"])
+async def add_documents(request: Request, asked: AddRequest) -> Response:
+    """Add documents; one whose id is known takes the place of the old one."""
+    state = _writable(request)
+    name, engine = state.engine(asked.index)
+    documents = [
+        Document(each.id, each.title, each.text, each.metadata) for each in asked.documents
+    ]
+    change = engine.upsert if asked.replace else engine.add
+    try:
+        report = await in_turn(request, state.run(change, documents))
+    except ValueError as error:
+        raise ServedError(409, str(error)) from error
+    generation, count = _now(engine)
+    message = AddAnswer(index=name, added=report.documents, generation=generation, documents=count)
+    return Response(message.model_dump_json(), media_type="application/json")
+
+
+@writing.delete("/v1/documents/{id:path}", response_model=DeleteAnswer, tags=["documents"])
+async def delete_document(
+    request: Request,
+    id: _DocumentName,  # noqa: A002
+    index: _IndexName = None,
+) -> Response:
+    """Delete a document."""
+    state = _writable(request)
+    name, engine = state.engine(index)
+    try:
+        deleted = await in_turn(request, state.run(engine.delete, id))
+    except (KeyError, UnknownDocumentError) as error:
+        raise ServedError(404, f"index {name!r} has no document {id!r}") from error
+    except ValueError as error:
+        raise ServedError(409, str(error)) from error
+    generation, count = _now(engine)
+    message = DeleteAnswer(index=name, deleted=deleted, generation=generation, documents=count)
+    return Response(message.model_dump_json(), media_type="application/json")
+
+
+def _writable(request: Request) -> ServerState:
+    state = state_of(request)
+    if not state.settings.writable:
+        raise ServedError(403, "this server only reads; start it with --writable")
+    return state
+
+
+def _now(engine: SearchEngine) -> tuple[int, int]:
+    with engine.reading() as retriever:
+        return retriever.index.generation, retriever.index.documents

@@ -1,0 +1,74 @@
+"""A server is started, and stopped by a signal: what runs is finished, what comes is refused."""
+
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from lastword.engine import SearchEngine
+from lastword.server.app import make_app
+from lastword.server.settings import ServerSettings
+
+CONNECTIONS = 1000  # at a time; more get 503
+STOP_SECONDS = 30  # for what runs when the server is stopped
+
+
+class _Server(uvicorn.Server):
+    """Refuses requests from the signal on, and does not raise it again at the end."""
+
+    def __init__(self, app: FastAPI, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._app, self._started = app, started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._started()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._app.state.server.stopping = True
+        self.force_exit = self.should_exit  # the second signal waits for nothing
+        self.should_exit = True
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """Listen at an address; port 0 is a free one.
+
+    Raises:
+        OSError: it is not an address of this machine, or in use.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        raise OSError(f"cannot listen at {host}, port {port}: {error.strerror or error}") from None
+
+
+def run_server(
+    engines: Mapping[str, SearchEngine],
+    settings: ServerSettings,
+    listener: socket.socket,
+    started: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until SIGTERM or SIGINT; what runs then is finished.
+
+    Args:
+        engines: see `make_app`.
+        settings: the same.
+        listener: of `open_socket`; closed at the end.
+        started: called when requests are answered.
+    """
+    app = make_app(engines, settings)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    _Server(app, config, started).run(sockets=[listener])

@@ -1,0 +1,211 @@
+"""What a batch of searches computes: one encoding for all, one search for each choice."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from embedder.encoders.bm25 import BM25Encoder
+from embedder.inspect.word_columns import whole_words
+from embedder.types import Representation
+from lastword.engine import SearchEngine
+from lastword.hits import Hit, list_hits
+from lastword.server.messages import (
+    ChannelHit,
+    Choice,
+    HitMessage,
+    PassageHit,
+    SearchAnswer,
+    SearchRequest,
+    WordWeight,
+)
+from retrieval.explain import sum_terms
+from retrieval.fusion_choice import AUTO
+from retrieval.retriever import Retriever
+from retrieval.run import SearchResult, only_channel
+
+SHOWN_WORDS = 20  # of the model, for a query
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What is searched, so that searches of the same can go together.
+
+    Attributes:
+        channels: () is all.
+        fusion: as a `Retriever` takes it.
+        filter: "" is none.
+    """
+
+    channels: tuple[str, ...]
+    fusion: str
+    filter: str
+
+    @staticmethod
+    def of(choice: Choice) -> "Chosen":
+        """Read a request."""
+        fusion = choice.fusion or AUTO
+        if choice.weights:
+            if ":" in fusion:
+                raise ValueError('"weights" go with a fusion without any, such as "minmax"')
+            weights = ",".join(f"{name}={weight!r}" for name, weight in choice.weights.items())
+            fusion = f"{'minmax' if fusion == AUTO else fusion}:{weights}"
+        return Chosen(tuple(choice.channels or ()), fusion, choice.filter or "")
+
+    def apply(self, retriever: Retriever) -> Retriever:
+        """Return a retriever of the same open index, narrowed.
+
+        Raises:
+            ValueError: there is no such channel or fusion, or the filter cannot be read.
+        """
+        if self.channels or self.fusion != AUTO:
+            names = self.channels or retriever.channels
+            unknown = [name for name in names if name not in retriever.encoders]
+            if unknown or len(set(names)) != len(names):
+                raise ValueError(
+                    f"channels takes some of {', '.join(retriever.channels)}, each once; "
+                    f"got {', '.join(names)}"
+                )
+            encoders = {name: each for name, each in retriever.encoders.items() if name in names}
+            retriever = Retriever(retriever.index, encoders, self.fusion, retriever.depth)
+        return retriever.with_filter(self.filter or None)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One query of a request, in a batch with those of others."""
+
+    text: str
+    chosen: Chosen
+    request: SearchRequest
+
+
+@dataclass(frozen=True)
+class IndexSearch:
+    """Answers batches of questions to one index; equal ones go together in a `BatchQueue`."""
+
+    name: str
+    engine: SearchEngine
+
+    def __call__(self, questions: list[Question]) -> list[SearchAnswer]:
+        """Answer questions in order.
+
+        Raises:
+            ValueError: of one of them.
+        """
+        groups: dict[tuple[Chosen, int], list[int]] = {}
+        for at, question in enumerate(questions):
+            groups.setdefault((question.chosen, question.request.k), []).append(at)
+        answers: dict[int, SearchAnswer] = {}
+        with self.engine.reading() as retriever:
+            narrowed = {chosen: chosen.apply(retriever) for chosen, _ in groups}
+            needed = {name for each in narrowed.values() for name in each.encoders}
+            encoders = {name: retriever.encoders[name] for name in retriever.encoders}
+            reader = _reader(retriever, needed & encoders.keys())
+            texts = {str(at): question.text for at, question in enumerate(questions)}
+            seconds: dict[str, float] = {}
+            rows = reader.encode(texts, seconds)
+            for (chosen, k), places in groups.items():
+                searcher = narrowed[chosen]
+                own = {name: _rows_of(rows[name], places, len(texts)) for name in searcher.encoders}
+                queries = {str(at): texts[str(at)] for at in places}
+                result = searcher.answer(queries, k, own)
+                for place, at in enumerate(places):
+                    asked = {name: each.of_texts(place, place + 1) for name, each in own.items()}
+                    answers[at] = self._message(searcher, result, questions[at], str(at), asked)
+                    answers[at].seconds |= seconds
+        return [answers[at] for at in range(len(questions))]
+
+    def _message(
+        self,
+        retriever: Retriever,
+        result: SearchResult,
+        question: Question,
+        query_id: str,
+        asked: Mapping[str, Representation],
+    ) -> SearchAnswer:
+        request = question.request
+        hits = list_hits(result, query_id, question.text, retriever)
+        shares = _shares(retriever, result, query_id) if request.shares else {}
+        return SearchAnswer(
+            index=self.name,
+            generation=retriever.index.generation,
+            query=question.text,
+            channels=list(hits.channels),
+            fusion=retriever.fusion if len(hits.channels) > 1 else None,
+            hits=[_hit_message(hit, request, shares) for hit in hits],
+            words=name_query_words(retriever, question.text, asked) if request.words else {},
+            remarks=[] if retriever.kept is None else list(retriever.kept.remarks()),
+            seconds=dict(hits.seconds),
+        )
+
+
+def name_query_words(
+    retriever: Retriever, query: str, asked: Mapping[str, Representation]
+) -> dict[str, list[WordWeight]]:
+    """Name the words that models read a query as, heaviest first, by sparse channel."""
+    words = {}
+    for name in sparse_channels(retriever):
+        named = whole_words(retriever.encoders[name], sum_terms(asked[name]), [query])
+        words[name] = [WordWeight(word=word, weight=part) for word, part in named[:SHOWN_WORDS]]
+    return words
+
+
+def sparse_channels(retriever: Retriever) -> list[str]:
+    """Return the channels of words that a model chooses."""
+    specs = retriever.index.channels
+    return [
+        name
+        for name, encoder in retriever.encoders.items()
+        if specs[name].kind != "dense" and not isinstance(encoder, BM25Encoder)
+    ]
+
+
+def _reader(retriever: Retriever, channels: set[str]) -> Retriever:
+    if len(channels) == len(retriever.encoders):
+        return retriever
+    return Chosen(tuple(sorted(channels)), AUTO, "").apply(retriever)
+
+
+def _rows_of(rows: Representation, places: Sequence[int], texts: int) -> Representation:
+    if len(places) == texts:
+        return rows
+    return Representation.concatenate([rows.of_text(at) for at in places], 1)
+
+
+def _shares(
+    retriever: Retriever, result: SearchResult, query_id: str
+) -> dict[str, Mapping[str, float]]:
+    """Return channel -> document -> its part of the fused score."""
+    runs = {name: {query_id: run[query_id]} for name, run in result.channels.items()}
+    return {name: retriever.fuse(only_channel(name, runs))[query_id] for name in runs}
+
+
+def _hit_message(
+    hit: Hit, request: SearchRequest, shares: Mapping[str, Mapping[str, float]]
+) -> HitMessage:
+    passage = hit.passage
+    return HitMessage(
+        rank=hit.rank,
+        id=hit.id,
+        score=hit.score,
+        channels={
+            name: ChannelHit(
+                rank=place.rank,
+                score=place.score,
+                share=shares[name].get(hit.id, 0.0) if shares else None,
+            )
+            for name, place in hit.channels.items()
+        },
+        title=hit.title,
+        title_matches=passage.find_matches(hit.title) if request.highlight else [],
+        text=hit.text if request.texts else None,
+        passage=PassageHit(
+            start=passage.start,
+            end=passage.end,
+            page=passage.page,
+            text=passage.text,
+            matches=passage.matches if request.highlight else [],
+        )
+        if request.passages
+        else None,
+        metadata=dict(hit.metadata),
+    )

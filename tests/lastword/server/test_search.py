@@ -1,0 +1,105 @@
+"""What the search API answers is what the library finds."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+import lastword as lw
+
+QUERIES = ["rotate a key", "black tea", "lava on the shore", "month"]
+
+
+def search(client: TestClient, **request: object) -> dict[str, Any]:
+    answer = client.post("/v1/search", json=request)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_a_search_is_that_of_the_library(client: TestClient, engine: lw.SearchEngine) -> None:
+    for query in QUERIES:
+        answer, hits = search(client, query=query, k=3, texts=True), engine.search(query, k=3)
+        assert answer["channels"] == list(hits.channels)
+        assert answer["fusion"] == engine.fusion
+        for found, hit in zip(answer["hits"], hits, strict=True):
+            assert (found["rank"], found["id"]) == (hit.rank, hit.id)
+            assert found["score"] == pytest.approx(hit.score, abs=1e-6)
+            assert (found["title"], found["text"]) == (hit.title, hit.text)
+            assert found["metadata"] == hit.metadata
+            assert {name: place["rank"] for name, place in found["channels"].items()} == {
+                name: place.rank for name, place in hit.channels.items()
+            }
+            assert found["passage"]["matches"] == [list(span) for span in hit.passage.matches]
+
+
+def test_several_queries_are_answered_in_their_order(client: TestClient) -> None:
+    results = search(client, queries=QUERIES, k=2)["results"]
+    assert [one["query"] for one in results] == QUERIES
+    for one, query in zip(results, QUERIES, strict=True):
+        alone = search(client, query=query, k=2)
+        assert [hit["id"] for hit in one["hits"]] == [hit["id"] for hit in alone["hits"]]
+
+
+def test_channels_fusion_weights_and_filter_are_chosen(
+    client: TestClient, engine: lw.SearchEngine
+) -> None:
+    only = search(client, query="black tea", channels=["bm25"])
+    assert (only["channels"], only["fusion"]) == (["bm25"], None)
+    with lw.open(engine.path, channels=["dense", "bm25"], fusion="rrf") as other:
+        expected = [(hit.id, hit.score) for hit in other.search("black tea")]
+    fused = search(client, query="black tea", channels=["bm25", "dense"], fusion="rrf")
+    assert [(hit["id"], hit["score"]) for hit in fused["hits"]] == expected
+    weighed = search(
+        client, query="black tea", channels=["dense", "bm25"], weights={"dense": 0.3, "bm25": 0.7}
+    )
+    assert weighed["fusion"] == "minmax:dense=0.3,bm25=0.7"
+    young = search(client, query="black tea", filter="year >= 2022")
+    assert {hit["id"] for hit in young["hits"]} == {"lava", "<b>bold</b>"}
+    vain = search(client, query="black tea", filter="colour == 'red'")
+    assert vain["hits"] == [] and "colour" in vain["remarks"][0]
+
+
+def test_shares_add_up_to_the_score(client: TestClient) -> None:
+    for hit in search(client, query="black tea", shares=True)["hits"]:
+        shares = [place["share"] for place in hit["channels"].values()]
+        assert sum(shares) == pytest.approx(hit["score"], abs=1e-9)
+
+
+def test_the_words_of_the_model_are_told(client: TestClient) -> None:
+    words = search(client, query="rotate a key", words=True)["words"]["sparse"]
+    assert {"rotate", "key"} <= {one["word"] for one in words}
+    assert search(client, query="rotate a key")["words"] == {}
+
+
+def test_matches_stand_where_they_are_said_to(client: TestClient) -> None:
+    hit = search(client, query="rotate keys", texts=True)["hits"][0]
+    words = [hit["text"][start:end] for start, end in hit["passage"]["matches"]]
+    assert words == ["Rotate", "key", "keys"]
+    assert hit["title_matches"] == [[0, 4]]
+
+
+def test_an_explanation_is_that_of_the_library(client: TestClient, engine: lw.SearchEngine) -> None:
+    answer = client.post("/v1/explain", json={"query": "rotate a key", "id": "keys"}).json()
+    expected = engine.explain("rotate a key", "keys")
+    assert answer["score"] == pytest.approx(expected.score)
+    assert [part["name"] for part in answer["channels"]] == list(engine.channels)
+    for part, own in zip(answer["channels"], expected.channels, strict=True):
+        assert [word["word"] for word in part["words"]] == [word for word, _ in own.words]
+    missing = client.post("/v1/explain", json={"query": "rotate a key", "id": "nothing"})
+    assert missing.status_code == 404
+    assert missing.json() == {
+        "error": "index 'notes' has no document 'nothing'",
+        "error_type": "NotFound",
+    }
+
+
+def test_documents_are_read_by_ids_of_any_kind(client: TestClient) -> None:
+    for name in ("keys", "a/tea.md", "%3Cb%3Ebold%3C%2Fb%3E"):
+        assert client.get(f"/v1/documents/{name}").status_code == 200
+    assert client.get("/v1/documents/a/tea.md").json()["title"] == "Tea"
+
+
+def test_indexes_are_listed(client: TestClient) -> None:
+    (index,) = client.get("/v1/indexes").json()["indexes"]
+    assert (index["name"], index["documents"], index["sparse"]) == ("notes", 4, ["sparse"])
