@@ -16,12 +16,13 @@ from lastword.commands.collection import index as index_commands
 from lastword.commands.collection import maintain as upkeep_commands
 from lastword.commands.collection import models as models_command
 from lastword.commands.collection import search as search_commands
-from lastword.commands.collection import serve as serve_command
 from lastword.commands.collection import sync as sync_command
 from lastword.commands.evaluate import reproduce as reproduce_command
 from lastword.commands.evaluate import retrieval as eval_commands
 from lastword.commands.prompts import prompts as prompt_commands
 from lastword.commands.prompts import tune as tune_command
+from lastword.commands.serving import mcp as mcp_command
+from lastword.commands.serving import serve as serve_command
 from lastword.commands.study import bench as bench_command
 from lastword.commands.study import compare as compare_command
 from lastword.commands.study import fuse as fuse_command
@@ -58,6 +59,7 @@ for commands in (
     reproduce_command,
     tune_command,
     devset_command,
+    mcp_command,
 ):
     app.add_typer(commands.app)
 app.add_typer(eval_commands.app, name="eval")

@@ -50,7 +50,7 @@ ORDER: dict[str, list[str | set[str]]] = {
         *({"options", "first_prompts"}, "choose_proposers", "setup", "report", "outcome", "run"),
         "unjudged",
     ],
-    "lastword": ["engine", "adapters", "server", "cli", "commands", "app", "main"],
+    "lastword": ["engine", "adapters", "server", "agents", "cli", "commands", "app", "main"],
 }
 
 
