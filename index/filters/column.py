@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -25,6 +26,8 @@ _KIND_OF: Mapping[type, int] = MappingProxyType(
     {type(None): NULL, bool: BOOLEAN, int: NUMBER, float: NUMBER, str: TEXT}
     | {list: LIST, dict: OBJECT}
 )
+_SEARCH = 16  # values that are looked at in the time of a binary search
+_FEW = 8  # comparisons of all numbers that take as long as a look at a table for each
 
 
 def key_of(value: object) -> Key:
@@ -81,8 +84,7 @@ class Column:
         """Return which documents have a value of the same kind that stands so to another."""
         key = key_of(value)
         first, end = bisect_left(self.keys, (key[0],)), bisect_left(self.keys, (key[0] + 1,))
-        low = bisect_left(self.keys, key)
-        high = low + (low < end and self.keys[low] == key)
+        low, high = self._place(key)
         bounds = {"==": (low, high), "<": (first, low), "<=": (first, high), ">": (high, end)}
         start, stop = bounds.get(relation, (low, end))
         if start == stop:
@@ -91,14 +93,24 @@ class Column:
             return np.equal(self.codes, start)
         return (self.codes >= start) & (self.codes < stop)
 
+    def _place(self, key: Key) -> tuple[int, int]:
+        """Return where a key stands among the distinct ones, and the end: the same if nowhere."""
+        low = bisect_left(self.keys, key)
+        return low, low + (low < len(self.keys) and self.keys[low] == key)
+
     def is_one_of(self, values: Iterable[Scalar]) -> Mask:
         """Return which documents have one of some values."""
+        wanted = set(map(key_of, values))
+        if len(wanted) * _SEARCH < len(self.keys):
+            places = [at for key in wanted for at in range(*self._place(key))]
+        else:
+            places = [at for at, key in enumerate(self.keys) if key in wanted]
+        if len(places) <= _FEW:
+            nothing = np.zeros(len(self.codes), np.bool_)
+            return reduce(np.logical_or, (self.codes == at for at in places), nothing)
         chosen = np.zeros(len(self.keys), np.bool_)
-        for key in map(key_of, values):
-            at = bisect_left(self.keys, key)
-            if at < len(self.keys) and self.keys[at] == key:
-                chosen[at] = True
-        return chosen[self.codes]
+        chosen[places] = True
+        return chosen.take(self.codes)
 
     def holds(self, value: Scalar) -> Mask:
         """Return which documents have a list with a value in it."""

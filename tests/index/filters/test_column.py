@@ -48,6 +48,16 @@ def test_equality_and_membership_are_those_of_json(values: list[Any], value: Any
     assert column.holds(value).tolist() == held
 
 
+@given(st.lists(VALUES, max_size=60), st.lists(SCALARS, max_size=30))
+def test_one_of_several_is_equal_to_any(values: list[Any], several: list[Any]) -> None:
+    """Few and many values, in columns of few and many, are looked up in different ways."""
+    column = Column.of([*values, *map(float, range(10, 50))])
+    wanted = [*several, *range(20, 20 + len(several))]
+    equal = [column.compare("==", each) for each in wanted]
+    expected = np.any(equal, axis=0) if equal else np.zeros(len(column.codes), np.bool_)
+    assert column.is_one_of(wanted).tolist() == expected.tolist()
+
+
 def test_a_column_counts_documents_by_value_and_lists_by_item() -> None:
     column = Column.of(["de", None, ["de", "en", "de"], 1, True, 1.0, [], {"a": 2}])
     everything = np.ones(8, np.bool_)
