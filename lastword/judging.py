@@ -16,10 +16,10 @@ from embedder.arguments import (
 )
 from embedder.prompts.prompt import Prompt
 from embedder.text.layout import align_columns
+from eval.data.asked import load_qrels, load_queries
 from eval.data.collections import open_collection
 from eval.data.mteb_pairs import NAMES, open_pairs
-from eval.data.qrels import Qrels, read_qrels
-from eval.data.queries import read_queries
+from eval.data.qrels import Qrels
 from eval.measures.measures import Values, check_judged, means
 from eval.runs.record import Record, file_stem
 from eval.runs.reported_splits import check_judgements
@@ -224,8 +224,8 @@ def tune(
 
     Args:
         index: open, or its folder.
-        queries: id -> text, or a file of them.
-        qrels: query id -> document id -> gain, or a file of judgements.
+        queries: id -> text, a file of them, or a data set by name, e.g. "ir:ID".
+        qrels: query id -> document id -> gain, or a file of judgements or name of a data set.
         budget: limits that are never exceeded, e.g. "300k-tokens" or "2M-tokens,600-seconds".
         options: what is tuned and how; its budget counts where it is given.
         devset: which queries are made, to be tuned on; by default 200, and only where there are
@@ -282,7 +282,7 @@ def _tune(
 def _query_texts(queries: QueryTexts) -> Mapping[str, str]:
     if not isinstance(queries, Mapping):
         check_path(queries, "queries", "a dict of id -> text, or a file")
-        return read_queries(Path(queries))
+        return load_queries(queries)
     for query_id, text in queries.items():
         check_text(query_id, "the id of a query")
         check_query(text, f"query {query_id!r}")
@@ -296,4 +296,4 @@ def _judgements(qrels: Judgements, queries: Path | None = None) -> Qrels:
     check_path(qrels, "qrels", "a dict of query -> document -> gain, or a file")
     if warning := check_judgements(Path(qrels), queries):
         warnings.warn(f"{warning}.", stacklevel=3)
-    return read_qrels(Path(qrels))
+    return load_qrels(qrels)

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from eval.data.asked import load_qrels, qrels_name
 from eval.data.beir import holds_queries
 from eval.data.collections import open_collection
-from eval.data.qrels import Qrels, read_qrels
+from eval.data.qrels import Qrels
 from eval.runs.record import FUSED, RERANKED
 from eval.runs.reported_splits import check_development, check_judgements
 from eval.runs.run_folder import RunFolder
@@ -81,13 +82,13 @@ def from_folder(folder: RunFolder, dataset: str) -> Development:
 
 
 def judged_by_file(runs: Mapping[str, Run], path: Path) -> Development:
-    """Judge runs by a file of judgements.
+    """Judge runs by a file of judgements, or those of a data set by name.
 
     Raises:
         ValueError: as `check_judgements`.
     """
     check_judgements(path)
-    return Development(path.stem, runs, read_qrels(path))
+    return Development(qrels_name(path), runs, load_qrels(path))
 
 
 def judged_by_dataset(runs: Mapping[str, Run], source: str, split: str) -> Development:

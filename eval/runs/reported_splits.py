@@ -4,7 +4,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from eval.data.asked import names_dataset, qrels_name
 from eval.data.beir import BEIR, WHOLE, reported_split
+from eval.data.downloads import NANO
 from eval.data.qrels import Qrels, read_qrels
 from eval.runs.record import SUFFIX, Record, file_stem, is_record
 
@@ -12,10 +14,11 @@ TABLE = ".tsv"  # as BEIR keeps judgements
 
 
 def check_judgements(path: Path, queries: Path | None = None) -> str:
-    """Refuse a file of judgements whose figures are the reported ones.
+    """Refuse judgements whose figures are the reported ones.
 
     Args:
-        path: of judgements, perhaps a link; nothing is said of one that is not there.
+        path: of judgements, perhaps a link, or a data set by name; nothing is said of a file that
+            is not there.
         queries: file of the queries, where it is known: judgements are looked for beside it too.
 
     Returns:
@@ -25,6 +28,9 @@ def check_judgements(path: Path, queries: Path | None = None) -> str:
         ValueError: its name, what it links to, or the record beside it says that it is of such a
             split; or it judges queries of one that lies beside it or beside the queries.
     """
+    if names_dataset(path):
+        check_development(qrels_name(path))
+        return ""
     for place in dict.fromkeys((path, path.resolve())):
         _check_name(place)
     return _check_content(path, queries)
@@ -104,13 +110,15 @@ def check_development(dataset: str) -> None:
         ValueError: it is, e.g. "scifact" and not "scifact/train".
     """
     name, _, split = dataset.rpartition("/")
-    if dataset in BEIR or dataset in WHOLE or not name or split == reported_split(name):
+    whole = dataset in BEIR or dataset in WHOLE or not name
+    if whole or name == NANO or split == reported_split(name):
         raise ValueError(_refusal(f"{dataset} is the split that figures are reported on", dataset))
 
 
 def _refusal(fault: str, dataset: str) -> str:
     beir_set = BEIR.get(dataset) or WHOLE.get(dataset)
-    splits, reported = (beir_set.splits, beir_set.reported) if beir_set else (("train",), "test")
+    usual = () if dataset.startswith(f"{NANO}/") else ("train",)
+    splits, reported = (beir_set.splits, beir_set.reported) if beir_set else (usual, "test")
     others = [split for split in splits if split != reported]
     advice = (
         f"take judgements of another split, e.g. lastword eval retrieval --split {others[0]}"

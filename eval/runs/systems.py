@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from eval.data.qrels import Qrels, read_qrels
+from eval.data.asked import load_qrels, qrels_name
+from eval.data.qrels import Qrels
 from eval.measures.measures import Values, evaluate
 from eval.measures.ranking import DEPTH, cut_run
 from eval.runs.run_folder import RunFolder
@@ -124,7 +125,7 @@ class FileSystem:
         Raises:
             ValueError: a file is damaged, or the run answers no judged query.
         """
-        run, judgements = read_trec(path), read_qrels(qrels)
+        run, judgements = read_trec(path), load_qrels(qrels)
         if not run.keys() & judgements.keys():
             raise ValueError(
                 f"{path} answers no query that {qrels} judges: its first query is "
@@ -132,7 +133,7 @@ class FileSystem:
             )
         answers = cut_run({query_id: run.get(query_id, {}) for query_id in judgements})
         values = evaluate(run, judgements, measures)
-        return FileSystem(name, qrels.stem, answers, judgements, values)
+        return FileSystem(name, qrels_name(qrels), answers, judgements, values)
 
     @property
     def values(self) -> Mapping[str, Values]:

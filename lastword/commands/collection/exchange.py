@@ -57,9 +57,14 @@ class ExportFiles:
     ] = ""
     queries: Annotated[
         Path | None,
-        Option(help="Queries to write too, encoded as a search does: .jsonl or .tsv."),
+        Option(
+            help="Queries to write too, encoded as a search does: .jsonl or .tsv, or the judged "
+            "ones of a data set by name, e.g. ir:ID."
+        ),
     ] = None
-    qrels: Annotated[Path | None, Option(help="Judgements to write too; beir only.")] = None
+    qrels: Annotated[
+        Path | None, Option(help="Judgements to write too, a file or a name; beir only.")
+    ] = None
     scale: Annotated[
         int, Option(min=1, help="jsonvector, ciff: weights are multiplied by it and rounded.")
     ] = 100
@@ -84,8 +89,7 @@ def export(path: Exported, files: ExportFiles, running: DeviceOptions, output: O
 
     docs/exchange.md says what each format carries, which program reads it, and what is lost.
     """
-    from eval.data.qrels import read_qrels
-    from eval.data.queries import read_queries
+    from eval.data.asked import load_qrels, load_queries
     from index.manifest_file import read_manifest
     from retrieval.exchange.formats import export_index
     from retrieval.exchange.options import ExportOptions
@@ -96,8 +100,8 @@ def export(path: Exported, files: ExportFiles, running: DeviceOptions, output: O
         return
     options = ExportOptions(
         channels=tuple(split_names(files.channels)),
-        queries=read_queries(files.queries) if files.queries else {},
-        qrels=read_qrels(files.qrels) if files.qrels else {},
+        queries=load_queries(files.queries) if files.queries else {},
+        qrels=load_qrels(files.qrels) if files.qrels else {},
         scale=files.scale,
         overwrite=files.overwrite,
         access=running,

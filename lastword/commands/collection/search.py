@@ -62,7 +62,10 @@ class QueryOptions(SearchOptions):
     ] = 0
     queries: Annotated[
         Path | None,
-        Option(help="Instead of one query: a .jsonl (_id, text) or .tsv (id, tab, text) file."),
+        Option(
+            help="Instead of one query: a .jsonl (_id, text) or .tsv (id, tab, text) file, or the "
+            "judged queries of a data set by name, e.g. ir:ID."
+        ),
     ] = None
     run: Annotated[
         Path | None, Option(metavar="OUT.trec", help="Where the TREC run of --queries goes.")
@@ -81,6 +84,7 @@ class QueryOptions(SearchOptions):
         'lastword search my.index "rotate a key" --facet lang --show year,lang',
         'lastword search my.index "rotate a key" --also lucene:path/to/lucene-index',
         "lastword search my.index --queries queries.jsonl --run out.trec",
+        "lastword search my.index --queries nanobeir/scifact --run out.trec",
         'lastword search my.index "rotate a key" --rerank prompt --rerank-depth 20',
     ],
 )
@@ -195,14 +199,14 @@ def _hits_table(hits: "SearchHits", fields: Sequence[str]) -> "Table":
 
 def _search_file(path: Path, asking: QueryOptions, again: RerankOptions, screen: Screen) -> None:
     from embedder.progress import windows
-    from eval.data.queries import read_queries
+    from eval.data.asked import load_queries
     from retrieval.run import write_trec
 
     assert asking.queries is not None and asking.run is not None
     if asking.facet or asking.show:
         raise ValueError("--facet and --show go with one query; lastword list counts without one")
     check_folder_of(asking.run)
-    queries = read_queries(asking.queries)
+    queries = load_queries(asking.queries)
     pairs = list(queries.items())
     run: Run = {}
     with open_searched(path, asking, screen) as engine:

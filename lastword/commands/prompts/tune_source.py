@@ -22,11 +22,18 @@ class JudgingOptions:
     """What prompts are judged by: judged queries, or queries made of the index's documents."""
 
     queries: Annotated[
-        Path | None, Option(help="A .jsonl (_id, text) or .tsv (id, tab, text) file of queries.")
+        Path | None,
+        Option(
+            help="Queries: a .jsonl (_id, text) or .tsv (id, tab, text) file, or the judged ones "
+            "of a data set by name, e.g. ir:ID."
+        ),
     ] = None
     qrels: Annotated[
         Path | None,
-        Option(help="Their judgements: TREC, or BEIR .tsv. Those of a test split are refused."),
+        Option(
+            help="Their judgements: TREC, BEIR .tsv or a data set by name. Those of a test split "
+            "are refused."
+        ),
     ] = None
     no_qrels: Annotated[
         bool,
@@ -45,8 +52,7 @@ def read_judged(
     judging: JudgingOptions, tuning: TuningOptions, screen: Screen
 ) -> "JudgedQueries | None":
     """Read what is judged; None where nothing is, which --no-qrels allows."""
-    from eval.data.qrels import read_qrels
-    from eval.data.queries import read_queries
+    from eval.data.asked import load_qrels, load_queries
     from eval.runs.reported_splits import check_judgements
     from tuning.objectives.judged_queries import JudgedQueries
 
@@ -60,8 +66,8 @@ def read_judged(
         )
     if warning := check_judgements(judging.qrels, judging.queries):
         screen.remark(f"{warning}.")
-    qrels = read_qrels(judging.qrels)
-    return JudgedQueries.of(read_queries(judging.queries), qrels, judging.measure)
+    qrels = load_qrels(judging.qrels)
+    return JudgedQueries.of(load_queries(judging.queries), qrels, judging.measure)
 
 
 def choose_source(

@@ -51,7 +51,10 @@ class ComparisonOptions:
     ] = 10
     qrels: Annotated[
         Path | None,
-        Option(help="Judgements: the systems are then TREC run files, judged by these."),
+        Option(
+            help="Judgements, a file or a data set by name, e.g. ir:ID: the systems are then TREC "
+            "run files, judged by these."
+        ),
     ] = None
     latex: Annotated[
         Path | None,

@@ -67,9 +67,10 @@ class SweepOptions:
     sweep: Annotated[
         bool, Option("--sweep", help="Find the method and weights on development queries.")
     ] = False
-    qrels: Annotated[Path | None, Option(help="Judgements for --sweep; not those of a test.")] = (
-        None
-    )
+    qrels: Annotated[
+        Path | None,
+        Option(help="Judgements for --sweep, a file or a data set by name; not those of a test."),
+    ] = None
     split: Annotated[str, Option(help="Split of --dataset; not the one that is reported.")] = (
         "train"
     )

@@ -8,10 +8,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from eval.data.asked import load_qrels, load_queries, qrels_name
 from eval.data.beir import holds_queries
 from eval.data.collections import open_collection, open_collections
 from eval.data.downloads import BeirDownload, IrDataset
 from eval.data.sources import open_sources
+from eval.runs.reported_splits import check_judgements
+from eval.runs.systems import FileSystem
 from index.documents import Document
 
 ir_datasets: Any = pytest.importorskip("ir_datasets")
@@ -100,6 +103,22 @@ def test_fields_are_joined_as_stated(held: None) -> None:
     assert open_collection("ir:own", "judged").name == "own/judged"
 
 
+def test_queries_and_judgements_are_taken_of_a_name(held: None, tmp_path: Path) -> None:
+    assert load_queries("ir:own/judged") == {"1": "rotate"}
+    assert load_qrels(Path("ir:own/judged")) == {"1": {"a1": 2, "a2": 0}}
+    assert qrels_name("ir:own/judged") == "own/judged"
+    (tmp_path / "scifact").write_text("1 0 d 1")
+    assert load_qrels(tmp_path / "scifact") == {"1": {"d": 1}}
+    run = tmp_path / "run.trec"
+    run.write_text("1 Q0 a1 1 2.0 x\n1 Q0 a2 2 1.0 x\n")
+    system = FileSystem.read("run", run, Path("ir:own/judged"), ["RR@10"])
+    assert (system.dataset, system.judged["RR@10"]) == ("own/judged", {"1": 1.0})
+    for name in ("nanobeir/scifact", "ir:beir/scifact/test", "scifact"):
+        with pytest.raises(ValueError, match="figures are reported on"):
+            check_judgements(Path(name))
+    assert check_judgements(Path("ir:own/judged")) == ""
+
+
 def test_a_data_set_without_judgements_names_those_below(held: None) -> None:
     with pytest.raises(ValueError, match=r"ir:own has no judgements; .* below it: ir:own/judged$"):
         open_collection("ir:own").qrels()
@@ -149,12 +168,17 @@ def test_a_path_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 _ASK = """
+from eval.data.asked import load_queries
 from eval.data.collections import open_collection
 for name in {names}:
     try:
         next(open_collection(name).documents())
     except OSError as error:
         print(error)
+try:
+    load_queries("ir:trec-robust04")
+except OSError as error:
+    print(error)
 """
 
 
@@ -168,8 +192,8 @@ def test_without_a_network_one_line_says_so(tmp_path: Path) -> None:
         command, env=environment, capture_output=True, text=True, timeout=60, check=True
     )
     lines = done.stdout.splitlines()
-    assert len(lines) == len(names)
-    for line in lines[:3]:
+    assert len(lines) == len(names) + 1
+    for line in (*lines[:3], lines[4]):
         assert "could not be fetched: " in line and " cannot be reached; with a copy" in line
     assert "WashingtonPost.v2.tar.gz is not there; such files are given out by" in lines[3]
     assert "ir-datasets.com/wapo.html" in lines[3]

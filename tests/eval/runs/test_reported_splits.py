@@ -26,6 +26,7 @@ def test_development_splits_pass(dataset: str) -> None:
         ("mine", "--split train"),
         ("mine/test", "--split train"),
         ("msmarco/dev", "--split train"),
+        ("nano-beir/scifact", "it has no other split"),
     ],
 )
 def test_reported_splits_are_refused(dataset: str, advice: str) -> None:
