@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from index.filters.column import LIST, NULL, OBJECT, Key, Scalar
+from index.filters.column import LIST, OBJECT, Key, Scalar
 from index.filters.expression import write_field
-from index.filters.kept import KeptDocuments, suggestion
+from index.filters.kept import KeptDocuments, missing_field
 from index.filters.parse import parse_field
 
 
@@ -70,9 +70,7 @@ def count_facets(
             among[name].update(segment.columns[field].count(mask & shown))
     facets = []
     for name, field in fields.items():
-        there = any(segment.columns.kinds(field) - {NULL} for segment in kept.index.opened)
-        missing = "" if there else f"no document has a field {write_field(field)}"
-        remark = missing and missing + suggestion(kept.index, field)
+        remark = missing_field(kept.index, field)
         facets.append(_facet(write_field(field), totals[name], among[name], remark))
     return facets
 

@@ -102,10 +102,10 @@ class KeptDocuments:
 
 
 def _remark(index: Index, condition: Condition) -> str:
+    if remark := missing_field(index, condition.field):
+        return remark
     name = write_field(condition.field)
     kinds = {kind for segment in index.opened for kind in segment.columns.kinds(condition.field)}
-    if kinds <= {NULL}:
-        return f"no document has a field {name}{suggestion(index, condition.field)}"
     wanted = {LIST} if isinstance(condition, HasItem) else {key_of(v)[0] for v in condition.values}
     if wanted & kinds or not wanted:
         return ""
@@ -116,8 +116,14 @@ def _named(kinds: set[int]) -> str:
     return " or ".join(KINDS[kind] for kind in sorted(kinds))
 
 
-def suggestion(index: Index, field: FieldPath) -> str:
-    """Name fields that are written nearly as one that is not there; "" where none is."""
+def missing_field(index: Index, field: FieldPath) -> str:
+    """Say that no live document has a field, and which are written nearly so; "" where one has."""
+    if any(segment.columns.kinds(field) - {NULL} for segment in index.opened):
+        return ""
+    return f"no document has a field {write_field(field)}{_suggestion(index, field)}"
+
+
+def _suggestion(index: Index, field: FieldPath) -> str:
     found = {name for segment in index.opened for name in segment.columns.names()}
     if not found:
         return "; none has metadata"

@@ -13,6 +13,7 @@ from lastword.cli.screen import Screen, counted, table
 if TYPE_CHECKING:
     from index.filters.facets import Facet
     from index.filters.kept import KeptDocuments
+    from index.folder import Index
     from lastword.cli.tables import Table
 
 _SHOWN = 20  # values of a facet on the screen
@@ -104,6 +105,20 @@ def field_cells(metadata: Mapping[str, Any], fields: Sequence[str]) -> list[str]
     from index.filters.parse import parse_field
 
     return [written(value_at(metadata, parse_field(name))) for name in fields]
+
+
+def tell_missing(
+    index: "Index", fields: Sequence[str], shown: Sequence[Mapping[str, Any]], screen: Screen
+) -> None:
+    """Say which fields that are shown no document has, where those on the screen have none."""
+    from index.filters.column import value_at
+    from index.filters.kept import missing_field
+    from index.filters.parse import parse_field
+
+    for field in map(parse_field, fields) if shown and screen.speaks else ():
+        absent = all(value_at(metadata, field) is None for metadata in shown)
+        if absent and (remark := missing_field(index, field)):
+            screen.remark(f"Show: {remark}.")
 
 
 def named_fields(names: Sequence[str] | None) -> list[str]:

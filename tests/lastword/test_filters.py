@@ -116,6 +116,10 @@ def test_facets_count_what_the_filter_keeps_and_beside_it_the_hits(
 def test_documents_are_listed_and_got(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, err = run(capsys, "list", path, "--show", "year,author.name,tags", "--limit", "2")
     assert "tax, law" in out and "Keys" in out and "2 more documents" in err
+    for command in (["list", path], ["search", path, "rotate"]):
+        err = run(capsys, *command, "--show", "year,lnag")[1]
+        assert err.count("Show: ") == 1
+        assert "Show: no document has a field lnag; there is lang." in err
     lines = run(capsys, "list", path, "--json", "--filter", 'lang == "de"')[0].splitlines()
     assert [json.loads(line)["id"] for line in lines] == ["a", "c"]
     assert json.loads(lines[0])["metadata"] == {"lang": "de", "year": 2020}

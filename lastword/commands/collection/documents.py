@@ -18,6 +18,7 @@ from lastword.cli.filters import (
     named_fields,
     tell_facets,
     tell_filter,
+    tell_missing,
 )
 from lastword.cli.options import IndexPath, Output
 from lastword.cli.parse import typed_text
@@ -74,10 +75,9 @@ def list_documents(
             for document in _first(kept, most):
                 screen.line({"id": document.id, "title": document.title} | _metadata(document))
         else:
-            rows = [
-                (document.id, document.title, *field_cells(document.metadata, shown))
-                for document in _first(kept, most)
-            ]
+            listed = [(each.id, each.title, each.metadata) for each in _first(kept, most)]
+            tell_missing(index, shown, [metadata for *_, metadata in listed], screen)
+            rows = [(*names, *field_cells(metadata, shown)) for *names, metadata in listed]
             screen.result(None, table("id", "title", *shown, rows=rows, texts=["title"]))
             if left := len(kept) - len(rows):
                 screen.remark(f"{counted(left, 'more document')}; --limit 0 lists all.")

@@ -19,6 +19,7 @@ from lastword.cli.filters import (
     filter_facts,
     named_fields,
     tell_facets,
+    tell_missing,
 )
 from lastword.cli.options import IndexPath, Output
 from lastword.cli.outside import outside_facts, tell_unlearnt
@@ -122,6 +123,7 @@ def _search_one(
         tell_unexpanded(engine.retriever.unexpanded, screen)
         tell_unlearnt(asking.feedback, chosen, screen)
         _say_what_is_overlooked(engine, [query], screen)
+        tell_missing(engine.retriever.index, fields, [hit.metadata for hit in hits], screen)
         unfinished = unfinished_text(engine.retriever.index)
         reason = unfinished or _terms_text(engine)
     data = {
