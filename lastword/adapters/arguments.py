@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from embedder.arguments import check_kind
 from embedder.text_encoder import TextEncoder
+from index.filters.parse import parse_filter
 from lastword.engine import SearchEngine
 from lastword.hits import Hit
 
@@ -30,6 +32,19 @@ def check_encoder(encoder: object) -> TextEncoder:
     if isinstance(encoder, TextEncoder):
         return encoder
     raise TypeError(f"expected an encoder of lastword.load_encoder; got {type(encoder).__name__}")
+
+
+def check_filter(filter: str | None) -> str | None:  # noqa: A002  (the word of the command)
+    """Return a filter as it is, "" as None.
+
+    Raises:
+        TypeError: it is no str.
+        ValueError: it cannot be read.
+    """
+    check_kind(filter, str | None, "filter", "a condition such as 'year >= 2020'")
+    if filter:
+        parse_filter(filter)
+    return filter or None
 
 
 def metadata_of(hit: Hit) -> dict[str, Any]:

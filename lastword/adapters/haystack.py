@@ -7,7 +7,7 @@ from typing import Any
 from embedder.arguments import check_count, check_text
 from embedder.encoders.load import load_encoder
 from embedder.text_encoder import TextEncoder
-from lastword.adapters.arguments import check_encoder, check_engine, metadata_of
+from lastword.adapters.arguments import check_encoder, check_engine, check_filter, metadata_of
 from lastword.engine import SearchEngine
 from lastword.opening import open_engine
 
@@ -29,17 +29,25 @@ class HaystackRetriever:
         index: folder of an index, which is opened when the pipeline warms up; or an index of
             `lastword.open` or `lastword.build`, with which a pipeline cannot be written to YAML.
         top_k: most documents of a query.
+        filter: a condition on metadata, as `SearchEngine.search` takes it.
     """
 
-    def __init__(self, index: SearchEngine | str | Path, top_k: int = 10) -> None:
+    def __init__(
+        self,
+        index: SearchEngine | str | Path,
+        top_k: int = 10,
+        filter: str | None = None,  # noqa: A002  (the word of the command)
+    ) -> None:
         self.index: Any = index
+        self.filter = check_filter(filter)
         self.top_k = check_count(top_k, "top_k", least=1)
         self._engine = None if isinstance(index, str | Path) else check_engine(index)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a pipeline's YAML keeps."""
+        index = _name(self.index, "the path of its index")
         facts: dict[str, Any] = default_to_dict(
-            self, index=_name(self.index, "the path of its index"), top_k=self.top_k
+            self, index=index, top_k=self.top_k, filter=self.filter
         )
         return facts
 
@@ -54,12 +62,21 @@ class HaystackRetriever:
 
     @component.output_types(documents=list[Document])
     def run(
-        self, query: str, filters: dict[str, Any] | None = None, top_k: int | None = None
+        self,
+        query: str,
+        filters: dict[str, Any] | None = None,
+        top_k: int | None = None,
+        filter: str | None = None,  # noqa: A002
     ) -> dict[str, list[Document]]:
-        """Search for one query; an index of lastword has no filters."""
+        """Search for one query; `filter` takes the place of the retriever's own.
+
+        Raises:
+            ValueError: there are `filters` in Haystack's form.
+        """
         if filters:
-            raise ValueError(f"an index of lastword takes no filters; got {filters}")
-        hits = self._open().search(query, self.top_k if top_k is None else top_k)
+            raise ValueError(f"filters are written as text, filter='year > 2020'; got {filters}")
+        chosen = self.filter if filter is None else filter
+        hits = self._open().search(query, self.top_k if top_k is None else top_k, filter=chosen)
         documents = [
             Document(id=hit.id, content=hit.text, meta=metadata_of(hit), score=hit.score)
             for hit in hits

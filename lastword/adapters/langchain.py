@@ -6,7 +6,7 @@ from typing import Any
 from embedder.arguments import check_count, check_text
 from embedder.text_encoder import TextEncoder
 from embedder.types import list_texts
-from lastword.adapters.arguments import check_encoder, check_engine
+from lastword.adapters.arguments import check_encoder, check_engine, check_filter
 from lastword.engine import SearchEngine
 
 try:
@@ -33,13 +33,26 @@ class LangChainRetriever(BaseRetriever):
     Attributes:
         engine: of `lastword.open` or `lastword.build`.
         k: most documents of a query; `invoke(query, k=3)` takes another number once.
+        filter: a condition on metadata, as `SearchEngine.search` takes it; `invoke` another, once.
     """
 
     engine: SearchEngine
     k: int = 10
+    filter: str | None = None
 
-    def __init__(self, engine: SearchEngine, k: int = 10, **options: Any) -> None:  # noqa: ANN401
-        super().__init__(engine=check_engine(engine), k=check_count(k, "k", least=1), **options)
+    def __init__(
+        self,
+        engine: SearchEngine,
+        k: int = 10,
+        filter: str | None = None,  # noqa: A002  (the word of the command)
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(
+            engine=check_engine(engine),
+            k=check_count(k, "k", least=1),
+            filter=check_filter(filter),
+            **options,
+        )
 
     def _get_relevant_documents(
         self,
@@ -47,8 +60,10 @@ class LangChainRetriever(BaseRetriever):
         *,
         run_manager: CallbackManagerForRetrieverRun,
         k: int | None = None,
+        filter: str | None = None,  # noqa: A002
     ) -> list[Document]:
-        hits = self.engine.search(query, self.k if k is None else k)
+        k, chosen = self.k if k is None else k, self.filter if filter is None else filter
+        hits = self.engine.search(query, k, filter=chosen)
         return [
             Document(
                 id=hit.id,
@@ -64,9 +79,12 @@ class LangChainRetriever(BaseRetriever):
         *,
         run_manager: AsyncCallbackManagerForRetrieverRun,
         k: int | None = None,
+        filter: str | None = None,  # noqa: A002
     ) -> list[Document]:
-        search = partial(self._get_relevant_documents, run_manager=run_manager.get_sync(), k=k)
-        documents: list[Document] = await run_in_executor(None, search, query)
+        search = partial(self._get_relevant_documents, run_manager=run_manager.get_sync())
+        documents: list[Document] = await run_in_executor(
+            None, partial(search, k=k, filter=filter), query
+        )
         return documents
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from embedder.arguments import check_count, check_text
 from embedder.text_encoder import TextEncoder
 from embedder.types import list_texts
-from lastword.adapters.arguments import check_encoder, check_engine, metadata_of
+from lastword.adapters.arguments import check_encoder, check_engine, check_filter, metadata_of
 from lastword.engine import SearchEngine
 
 try:
@@ -29,6 +29,7 @@ class LlamaIndexRetriever(BaseRetriever):
     Args:
         engine: of `lastword.open` or `lastword.build`.
         similarity_top_k: most nodes of a query.
+        filter: a condition on metadata, as `SearchEngine.search` takes it.
         options: of LlamaIndex's BaseRetriever.
     """
 
@@ -36,14 +37,17 @@ class LlamaIndexRetriever(BaseRetriever):
         self,
         engine: SearchEngine,
         similarity_top_k: int = 10,
+        filter: str | None = None,  # noqa: A002  (the word of the command)
         **options: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**options)
         self.engine = check_engine(engine)
         self.similarity_top_k = check_count(similarity_top_k, "similarity_top_k", least=1)
+        self.filter = check_filter(filter)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        hits = self.engine.search(query_bundle.query_str, self.similarity_top_k)
+        query = query_bundle.query_str
+        hits = self.engine.search(query, self.similarity_top_k, filter=self.filter)
         return [
             NodeWithScore(
                 node=TextNode(id_=hit.id, text=hit.text, metadata=metadata_of(hit)), score=hit.score

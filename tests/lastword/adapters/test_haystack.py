@@ -55,6 +55,18 @@ def test_documents_are_the_hits_of_a_search(engine: lastword.SearchEngine) -> No
     assert answer == {"retriever": {"documents": expected}}
 
 
+def test_a_filter_narrows_and_is_kept_in_yaml(tmp_path: Path) -> None:
+    with lastword.build(tmp_path / "my.index", [{"text": "a", "n": n} for n in range(3)]) as index:
+        pipeline = pipeline_of(retriever=HaystackRetriever(index.path, filter="n >= 1"))
+    again = Pipeline.loads(pipeline.dumps(), allowed_modules=["lastword.adapters.haystack"])
+    found = again.run({"query": "a"})["retriever"]["documents"]
+    assert {document.meta["n"] for document in found} == {1, 2}
+    found = again.run({"query": "a", "filter": "n == 0"})["retriever"]["documents"]
+    assert [document.meta["n"] for document in found] == [0]
+    with pytest.raises(ValueError, match="filter"):
+        HaystackRetriever(tmp_path / "my.index", filter="n >=")
+
+
 def test_a_pipeline_in_yaml_opens_the_index_again(tmp_path: Path) -> None:
     with lastword.build(tmp_path / "my.index", TEXTS) as index:
         expected = as_documents(index.search(QUERY, k=2))
@@ -96,7 +108,7 @@ WRONG: Any = 3
         (lambda e, c: HaystackRetriever(WRONG), TypeError, "lastword.build; got int"),
         (lambda e, c: HaystackRetriever(e, WRONG / 2), TypeError, "a whole number; got 1.5"),
         (lambda e, c: HaystackRetriever(e).run(WRONG), TypeError, "must be a str; got int"),
-        (lambda e, c: HaystackRetriever(e).run("a", {"x": 1}), ValueError, "takes no filters"),
+        (lambda e, c: HaystackRetriever(e).run("a", {"x": 1}), ValueError, "written as text"),
         (lambda e, c: HaystackRetriever(e).to_dict(), ValueError, "give the path of its index"),
         (lambda e, c: HaystackTextEmbedder(WRONG), TypeError, "lastword.load_encoder; got int"),
         (lambda e, c: HaystackTextEmbedder(c, "promptreps"), ValueError, "this encoder has its"),

@@ -46,6 +46,16 @@ def test_documents_are_the_hits_of_a_search(engine: lastword.SearchEngine) -> No
     assert LangChainRetriever(engine=engine).invoke(QUERY) == as_documents(engine.search(QUERY))
 
 
+def test_a_filter_narrows(engine: lastword.SearchEngine) -> None:
+    retriever = LangChainRetriever(engine, filter="year == 1999")
+    expected = as_documents(engine.search(QUERY, filter="year == 1999"))
+    assert retriever.invoke("tea")[0].id == "keys" and retriever.invoke(QUERY) == expected
+    assert asyncio.run(retriever.ainvoke(QUERY, filter='lang == "en"'))[0].id == "b"
+    assert len(retriever.invoke(QUERY, filter="")) == len(engine.search(QUERY))
+    with pytest.raises(ValueError, match="filter"):
+        LangChainRetriever(engine, filter="year ==")
+
+
 def test_batches_and_tasks_find_the_same(engine: lastword.SearchEngine) -> None:
     retriever = LangChainRetriever(engine, k=2)
     expected = [as_documents(engine.search(query, k=2)) for query in (QUERY, "tea")]

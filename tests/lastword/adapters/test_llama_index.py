@@ -48,6 +48,13 @@ def test_nodes_are_the_hits_of_a_search(engine: lastword.SearchEngine) -> None:
     )
 
 
+def test_a_filter_narrows(engine: lastword.SearchEngine) -> None:
+    nodes = LlamaIndexRetriever(engine, filter="year == 1999").retrieve("tea")
+    assert [node.node_id for node in nodes] == ["keys"]
+    with pytest.raises(TypeError, match="filter"):
+        LlamaIndexRetriever(engine, filter={"year": 1999})  # type: ignore[arg-type]
+
+
 def test_a_query_engine_answers_from_what_was_found(engine: lastword.SearchEngine) -> None:
     answers = RetrieverQueryEngine.from_args(LlamaIndexRetriever(engine, 1), llm=MockLLM())
     answer = answers.query(QUERY)
