@@ -185,6 +185,11 @@ class Retriever:
         readers |= joined.encoders_of(self.outside)
         return encode_queries(readers, queries, partial(timed, {} if seconds is None else seconds))
 
+    def query_rows(self, channel: str, rows: Representation) -> Representation:
+        """Return the rows that a channel is searched by for those read `before_map`."""
+        prepared = self._preparing_index.channel_rows(channel).prepare(rows)
+        return map_rows(self.encoders[channel], prepared, self.index.channels[channel].kind)
+
     def fuse(self, runs: Sequence[Run]) -> Run:
         """Fuse the runs of all channels, given in their order; one channel stays as it is."""
         return self._fuse(runs) if len(runs) > 1 else runs[0]
@@ -266,11 +271,7 @@ class Retriever:
 
     def _prepared(self, encoded: RowsByChannel) -> dict[str, Representation]:
         """Return the rows that channels are searched by for those of `encode`."""
-        index, prepared = self._preparing_index, dict(encoded)
-        for name, encoder in self.encoders.items():
-            rows = index.channel_rows(name).prepare(encoded[name])
-            prepared[name] = map_rows(encoder, rows, index.channels[name].kind)
-        return prepared
+        return {**encoded, **{name: self.query_rows(name, encoded[name]) for name in self.encoders}}
 
     def _expanded(
         self, queries: Queries, encoded: RowsByChannel

@@ -70,7 +70,7 @@ class SbertEncoder(MappingEncoder):
             modules=_modules(model),
             tokenizer=tokenizer_digest(model.tokenizer),
             wordings={role.value: asdict(wording) for role, wording in self.wordings.items()},
-            max_text_tokens=[self._limit(role) for role in Role],
+            max_text_tokens=[self.limit(role) for role in Role],
             text_specials="control" if self._acting else "text",
             **({"post": asdict(prompt.post)} if prompt and prompt.post else {}),
             **variant.changes,
@@ -162,7 +162,7 @@ class SbertEncoder(MappingEncoder):
     @property
     def measure(self) -> TextMeasure | None:
         """How long documents are for it, before they are read; None where there is no limit."""
-        if not self._limit(Role.DOCUMENT):
+        if not self.limit(Role.DOCUMENT):
             return None
         wording, tokenizer = self.wordings[Role.DOCUMENT], self.model.tokenizer
         around = token_counts([wording.whole("")], tokenizer)[0]
@@ -172,10 +172,10 @@ class SbertEncoder(MappingEncoder):
                 counts = token_counts([wording.whole(text) for text in texts], tokenizer)
             return [count > limit + around for count in counts]
 
-        return TextMeasure(tokenizer, max(0, self._limit(Role.DOCUMENT) - around), count_long)
+        return TextMeasure(tokenizer, max(0, self.limit(Role.DOCUMENT) - around), count_long)
 
     def _cut_lengths(self, strings: Sequence[str], role: Role) -> list[int]:
-        limit = self._limit(role)
+        limit = self.limit(role)
         lengths = token_counts(strings, self.model.tokenizer) if strings else []
         return [min(length, limit) if limit else length for length in lengths]
 
@@ -202,7 +202,7 @@ class SbertEncoder(MappingEncoder):
     def _shorten(self, texts: Sequence[str], role: Role, wording: SbertWording) -> list[str]:
         """Count texts, and cut those that would push what the prompt appends out of the limit."""
         self._counts["texts"] += len(texts)
-        shortened, limit = list(texts), self._limit(role)
+        shortened, limit = list(texts), self.limit(role)
         if not limit or not texts:
             return shortened
         tokenizer = self.model.tokenizer
@@ -213,13 +213,13 @@ class SbertEncoder(MappingEncoder):
                 shortened[at] = wording.shortened(shortened[at], limit, tokenizer)
         return shortened
 
-    def _limit(self, role: Role) -> int:
+    def limit(self, role: Role) -> int:
         """Return the tokens that the model reads, prompt included; 0 is no limit."""
         own = getattr(self.model[0], f"{role.value}_length", None)
         return int(own or self.model.max_seq_length or 0)
 
     def _check_room(self, role: Role, wording: SbertWording) -> None:
-        limit = self._limit(role)
+        limit = self.limit(role)
         if limit and token_counts([wording.whole("")], self.model.tokenizer)[0] >= limit:
             raise ValueError(
                 f"the prompt for a {role.value} takes all of the {limit} tokens that the model "

@@ -10,7 +10,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
 
+from embedder.rerank.reranker import PairReranker
 from lastword.engine import SearchEngine
+from lastword.server.embeddings import openai, tei
+from lastword.server.embeddings.reading import EmbeddingModels
 from lastword.server.errors import tell_http_error, tell_invalid
 from lastword.server.guard import Guard
 from lastword.server.routes import documents, search, status
@@ -20,13 +23,16 @@ from lastword.server.watching import watch_indexes
 
 
 def make_app(
-    engines: Mapping[str, SearchEngine], settings: ServerSettings | None = None
+    engines: Mapping[str, SearchEngine],
+    settings: ServerSettings | None = None,
+    reranker: PairReranker | None = None,
 ) -> FastAPI:
     """Return the app that serves open indexes.
 
     Args:
         engines: by name, at least one; closed by the caller, after the app.
         settings: see `ServerSettings`.
+        reranker: what `/rerank` scores by; None is nothing.
     """
     state = ServerState(engines, settings or ServerSettings())
 
@@ -50,7 +56,8 @@ def make_app(
         redirect_slashes=False,
     )
     app.state.server = state
-    routers = [search.router, documents.router, status.router]
+    app.state.embeddings = EmbeddingModels(state, reranker)
+    routers = [search.router, documents.router, status.router, tei.router, openai.router]
     if state.settings.writable:
         routers.append(documents.writing)
     for router in routers:

@@ -1,4 +1,7 @@
-"""Errors as a server tells them: a status, and {"error": one sentence, "error_type": its kind}."""
+"""Errors as a server tells them: a status, and {"error": one sentence, "error_type": its kind}.
+
+On the paths of OpenAI's interface they have its shape: {"error": {"message": one sentence, ...}}.
+"""
 
 from typing import Any
 
@@ -33,6 +36,8 @@ KINDS = {
     504: ("Timeout", "The answer was not ready in time."),
 }
 """Status -> its kind, and what it means."""
+_OPENAI_PATHS = ("/v1/embeddings", "/v1/models")
+_OPENAI_CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 
 
 class ErrorBody(BaseModel):
@@ -42,6 +47,21 @@ class ErrorBody(BaseModel):
     error_type: str
 
 
+class OpenAIError(BaseModel):
+    """An error as OpenAI's clients read it."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAIErrorBody(BaseModel):
+    """What every error on OpenAI's paths answers."""
+
+    error: OpenAIError
+
+
 class ServedError(HTTPException):
     """An error with a status and one sentence for the client."""
 
@@ -49,17 +69,27 @@ class ServedError(HTTPException):
         super().__init__(status, text, headers)
 
 
-def error_response(status: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Return the answer for an error."""
+def error_response(
+    status: int, text: str, headers: dict[str, str] | None = None, path: str = ""
+) -> JSONResponse:
+    """Return the answer for an error, shaped as the clients of a path read it."""
     sentence = printable(" ".join(text.split()))
     short = sentence if len(sentence) <= _LONGEST else f"{sentence[: _LONGEST - 1]}…"
+    if path.startswith(_OPENAI_PATHS):
+        kind = "server_error" if status >= 500 else "invalid_request_error"
+        code = _OPENAI_CODES.get(status)
+        error = OpenAIError(message=short, type=kind, param=None, code=code)
+        status = 400 if status == 422 else status
+        return JSONResponse(OpenAIErrorBody(error=error).model_dump(), status, headers)
     kind = KINDS[status][0] if status in KINDS else "Validation"
     return JSONResponse(ErrorBody(error=short, error_type=kind).model_dump(), status, headers)
 
 
-def error_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def error_answers(
+    *statuses: int, body: type[BaseModel] = ErrorBody
+) -> dict[int | str, dict[str, Any]]:
     """Describe errors of a route, for its OpenAPI document."""
-    return {one: {"model": ErrorBody, "description": KINDS[one][1]} for one in statuses}
+    return {one: {"model": body, "description": KINDS[one][1]} for one in statuses}
 
 
 class _JSONRoute(APIRoute):
@@ -82,10 +112,11 @@ class _JSONRequest(Request):
             raise ServedError(400, str(error)) from None
 
 
-def new_router(*statuses: int) -> APIRouter:
+def new_router(*statuses: int, body: type[BaseModel] = ErrorBody) -> APIRouter:
     """Return a router for paths that may answer these errors beside those of every path."""
     usual = (400, 401, 408, 413, 415, 421, 422, 429, 500, 503, 504)
-    return APIRouter(route_class=_JSONRoute, responses=error_answers(*sorted({*usual, *statuses})))
+    answers = error_answers(*sorted({*usual, *statuses}), body=body)
+    return APIRouter(route_class=_JSONRoute, responses=answers)
 
 
 async def tell_http_error(request: Request, error: Exception) -> Response:
@@ -96,7 +127,7 @@ async def tell_http_error(request: Request, error: Exception) -> Response:
         text = {404: "there is no such path", 405: "this path does not take that method"}.get(
             error.status_code, text
         )
-    return error_response(error.status_code, text, dict(error.headers or {}))
+    return error_response(error.status_code, text, dict(error.headers or {}), request.url.path)
 
 
 async def tell_invalid(request: Request, error: Exception) -> Response:
@@ -105,4 +136,4 @@ async def tell_invalid(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
     text = str(first["msg"]).removeprefix("Value error, ")
-    return error_response(422, f"{place}: {text[:1].lower()}{text[1:]}")
+    return error_response(422, f"{place}: {text[:1].lower()}{text[1:]}", path=request.url.path)

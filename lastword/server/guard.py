@@ -63,12 +63,14 @@ class Guard:
             body = await _read_body(headers, receive)
             await self._app(scope, _replayed(body, receive), send_guarded)
         except ServedError as error:
-            refusal = error_response(error.status_code, error.detail, dict(error.headers or {}))
+            headers_of_it = dict(error.headers or {})
+            refusal = error_response(error.status_code, error.detail, headers_of_it, scope["path"])
             await refusal(scope, receive, send_guarded)
         except Exception as error:
             self._state.log.fault(error)
             if not begun:
-                fault = error_response(500, "a fault of the server, which its log tells")
+                text = "a fault of the server, which its log tells"
+                fault = error_response(500, text, path=scope["path"])
                 await fault(scope, receive, send_guarded)
         finally:
             self._state.note_request(scope, status, time.perf_counter() - start)
@@ -80,7 +82,8 @@ class Guard:
         if not _is_served(headers.get("host", ""), settings):
             raise ServedError(421, "the Host header names another server than this")
         path = scope["path"]
-        if self._digests and path not in OPEN_PATHS and not path.startswith(OPEN_FOLDER):
+        is_open = path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
+        if self._digests and not (is_open and scope["method"] in ("GET", "HEAD")):
             self._check_key(headers)
         media = headers.get("content-type", "").split(";")[0].strip().lower()
         if scope["method"] in ("POST", "PUT", "PATCH") and media != "application/json":

@@ -8,6 +8,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from embedder.rerank.reranker import PairReranker
 from lastword.engine import SearchEngine
 from lastword.server.app import make_app
 from lastword.server.settings import ServerSettings
@@ -51,6 +52,7 @@ def run_server(
     settings: ServerSettings,
     listener: socket.socket,
     started: Callable[[], None] = lambda: None,
+    reranker: PairReranker | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; what runs then is finished.
 
@@ -59,8 +61,9 @@ def run_server(
         settings: the same.
         listener: of `open_socket`; closed at the end.
         started: called when requests are answered.
+        reranker: see `make_app`.
     """
-    app = make_app(engines, settings)
+    app = make_app(engines, settings, reranker)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     config = uvicorn.Config(
         app,

@@ -23,6 +23,7 @@ class ServerSettings:
         places: requests that are computed or wait for it; more are refused with 429.
         batch_wait: seconds that a request waits for others to be encoded with it, at most.
         batch_tokens: tokens that are encoded together, at most, as they are estimated.
+        client_batch: texts of one request to `/embed` and the like; more are refused with 413.
         origins: of web pages elsewhere that may read answers, e.g. "https://example.org".
         hosts: names by which it is reached beside its address, e.g. behind a proxy.
         seconds: longest time for an answer.
@@ -38,6 +39,7 @@ class ServerSettings:
     places: int = 256
     batch_wait: float = 0.005
     batch_tokens: int = 16384
+    client_batch: int = 32
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     seconds: float = ANSWER_SECONDS

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from typer import Argument, Option, Typer
 
 from embedder.files.config_file import read_small_file
 from lastword.cli.command import command
 from lastword.cli.options import DeviceOptions, Output
+from lastword.cli.reranking import RerankOptions, check_reranking
 from lastword.cli.screen import Screen, counted
 
 app = Typer()
@@ -47,6 +48,20 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class RerankerName:
+    """What is loaded beside the models of the indexes."""
+
+    rerank: Annotated[
+        str,
+        Option(
+            metavar="HOW",
+            help="Load what /rerank scores by: cross-encoder:NAME, of sentence-transformers; or, "
+            "by the language model of the first index, prompt, prompt:FILE.toml or maxsim.",
+        ),
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """How much at a time."""
 
@@ -71,6 +86,15 @@ class Limits:
         int,
         Option(min=1, rich_help_panel=_LIMITS, help="Tokens that are encoded together, about."),
     ] = 16384
+    client_batch: Annotated[
+        int,
+        Option(
+            min=1,
+            max=10_000,
+            rich_help_panel=_LIMITS,
+            help="Texts of one request to /embed and its like; more are refused with 413.",
+        ),
+    ] = 32
     timeout: Annotated[
         float,
         Option(min=0.1, rich_help_panel=_LIMITS, help="Seconds until an answer is given up: 504."),
@@ -106,6 +130,7 @@ def serve(
     access: Access,
     limits: Limits,
     logging: Logging,
+    chosen: RerankerName,
     device: DeviceOptions,
 ) -> None:
     """Serve indexes over HTTP: search, documents, embeddings and a web page.
@@ -120,22 +145,14 @@ def serve(
         raise ValueError(
             f"serve needs {error.name or error}: pip install 'lastword[serve]'"
         ) from error
+    from embedder.models.loading import LLMOptions
+    from embedder.rerank.load import load_reranker
     from lastword.server.indexes import open_engines
     from lastword.server.settings import ServerSettings
 
-    settings = ServerSettings(
-        host=access.host,
-        keys=_read_keys(access.api_key_file),
-        writable=access.writable,
-        places=limits.queue,
-        batch_wait=limits.batch_wait_ms / 1000,
-        batch_tokens=limits.batch_tokens,
-        origins=tuple(access.cors or ()),
-        hosts=tuple(access.allow_host or ()),
-        seconds=limits.timeout,
-        log_json=logging.log == "json",
-        log_queries=logging.log_queries,
-    )
+    settings = ServerSettings(**_settings(access, limits, logging))
+    check_reranking(RerankOptions(chosen.rerank))
+    options = LLMOptions(device=device.device, trust_remote_code=device.trust_remote_code)
     screen = Screen(Output())
     with open_socket(access.host, access.port) as listener:
         with screen.loading("models"):
@@ -145,15 +162,36 @@ def serve(
         documents = counted(sum(map(len, engines.values())), "document")
         names = ", ".join(engines)
         try:
+            encoders = next(iter(engines.values())).encoders
+            reranker = load_reranker(chosen.rerank, encoders, options) if chosen.rerank else None
             run_server(
                 engines,
                 settings,
                 listener,
                 lambda: screen.remark(f"{address} serves {names}: {documents}. Ctrl-C stops it."),
+                reranker,
             )
         finally:
             for engine in engines.values():
                 engine.close()
+
+
+def _settings(access: Access, limits: Limits, logging: Logging) -> dict[str, Any]:
+    """Return what the options say, by the names of `ServerSettings`."""
+    return {
+        "host": access.host,
+        "keys": _read_keys(access.api_key_file),
+        "writable": access.writable,
+        "places": limits.queue,
+        "batch_wait": limits.batch_wait_ms / 1000,
+        "batch_tokens": limits.batch_tokens,
+        "client_batch": limits.client_batch,
+        "origins": tuple(access.cors or ()),
+        "hosts": tuple(access.allow_host or ()),
+        "seconds": limits.timeout,
+        "log_json": logging.log == "json",
+        "log_queries": logging.log_queries,
+    }
 
 
 def _read_keys(path: Path | None) -> tuple[str, ...]:

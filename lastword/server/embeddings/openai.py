@@ -1,0 +1,73 @@
+"""The routes of OpenAI's embeddings interface, whose errors `lastword.server.errors` shapes."""
+
+import base64
+import time
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response
+
+from lastword.server.embeddings.encoders import DenseRow, TooLongError
+from lastword.server.embeddings.messages import (
+    OPENAI_TEXTS,
+    EmbeddingsAnswer,
+    EmbeddingsRequest,
+    OpenAIModel,
+    OpenAIModels,
+)
+from lastword.server.embeddings.reading import WantedRows, cut_rows, models_of, read_rows
+from lastword.server.errors import OpenAIErrorBody, ServedError, new_router
+from lastword.server.state import state_of
+
+router = new_router(404, 424, body=OpenAIErrorBody)
+_STARTED = int(time.time())
+_TAGS: list[Any] = ["embeddings"]
+
+
+@router.post("/v1/embeddings", response_model=EmbeddingsAnswer, tags=_TAGS)
+async def embeddings(request: Request, asked: EmbeddingsRequest) -> Response:
+    """Return the dense row of each text; texts are documents unless `prompt_name` is "query"."""
+    served = models_of(request).find(state_of(request), asked.model, "dense")
+    wanted = WantedRows.of(asked.input, asked.prompt_name, False, "right")
+    if len(wanted.inputs) > OPENAI_TEXTS:
+        raise ServedError(
+            400, f"input: at most {OPENAI_TEXTS} texts in one request; got {len(wanted.inputs)}"
+        )
+    try:
+        rows, tokens = await read_rows(request, served, wanted)
+    except TooLongError as error:
+        raise ServedError(400, f"input: {error}") from error
+    kept = cut_rows(rows, asked.dimensions)
+    packed = asked.encoding_format == "base64"
+    data = [
+        {"object": "embedding", "index": at, "embedding": _pack(row) if packed else row.tolist()}
+        for at, row in enumerate(kept)
+    ]
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return JSONResponse(
+        {"object": "list", "data": data, "model": served.index, "usage": usage},
+        headers={"x-compute-tokens": str(tokens)},
+    )
+
+
+@router.get("/v1/models", response_model=OpenAIModels, tags=_TAGS)
+async def list_models(request: Request) -> Response:
+    """List the indexes whose encoders embed texts."""
+    names = models_of(request).names("dense")
+    return JSONResponse(OpenAIModels(data=[_model(name) for name in names]).model_dump())
+
+
+@router.get("/v1/models/{model}", response_model=OpenAIModel, tags=_TAGS)
+async def get_model(request: Request, model: str) -> Response:
+    """Tell of one."""
+    if model not in models_of(request).names("dense"):
+        raise ServedError(404, f"there is no model {model!r}; /v1/models lists them")
+    return JSONResponse(_model(model).model_dump())
+
+
+def _model(name: str) -> OpenAIModel:
+    return OpenAIModel(id=name, created=_STARTED, owned_by="lastword")
+
+
+def _pack(row: DenseRow) -> str:
+    return base64.b64encode(row.astype("<f4").tobytes()).decode()
