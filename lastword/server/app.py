@@ -57,10 +57,8 @@ def make_app(
     )
     app.state.server = state
     app.state.embeddings = EmbeddingModels(state, reranker)
-    routers = [search.router, documents.router, status.router, tei.router, openai.router]
-    if state.settings.writable:
-        routers.append(documents.writing)
-    for router in routers:
+    own = (search.router, documents.router, documents.writing, status.router)
+    for router in (*own, tei.router, openai.router):
         app.include_router(router)
     app.add_exception_handler(HTTPException, tell_http_error)
     app.add_exception_handler(RequestValidationError, tell_invalid)

@@ -20,7 +20,7 @@ KINDS = {
     400: ("Validation", "The request cannot be read."),
     401: ("Unauthorized", "The key is missing or wrong."),
     403: ("Forbidden", "The server was not started for this."),
-    404: ("NotFound", "There is no such index, document or path."),
+    404: ("NotFound", "There is no such index, channel, document or path."),
     405: ("MethodNotAllowed", "The path does not take this method."),
     408: ("Timeout", "The body did not come in time."),
     409: ("Conflict", "The index has such a document, or another program writes to it."),
@@ -99,6 +99,11 @@ class _JSONRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_strictly(request: Request) -> Response:
+            media = request.headers.get("content-type", "").split(";")[0].strip().lower()
+            # A page elsewhere may send other types here without asking the browser for leave.
+            if request.method == "POST" and media != "application/json":
+                text = "a body must have the header Content-Type: application/json"
+                raise ServedError(415, text)
             return await handle(_JSONRequest(request.scope, request.receive))
 
         return handle_strictly

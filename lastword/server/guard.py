@@ -6,6 +6,7 @@ The body is read here as a whole, bounded in size and time, before a request tak
 import asyncio
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 OPEN_PATHS = ("/", "/health")
 """Answered without a key; so are files below `OPEN_FOLDER`, which say nothing of an index."""
 OPEN_FOLDER = "/page/"
+_HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+))(?::[0-9]*)?")
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -85,9 +87,6 @@ class Guard:
         is_open = path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
         if self._digests and not (is_open and scope["method"] in ("GET", "HEAD")):
             self._check_key(headers)
-        media = headers.get("content-type", "").split(";")[0].strip().lower()
-        if scope["method"] in ("POST", "PUT", "PATCH") and media != "application/json":
-            raise ServedError(415, "a body must have the header Content-Type: application/json")
 
     def _check_key(self, headers: Headers) -> None:
         scheme, _, key = headers.get("authorization", "").partition(" ")
@@ -110,8 +109,9 @@ def _is_served(host: str, settings: ServerSettings) -> bool:
     """
     if not is_loopback(settings.host) and not settings.hosts:
         return True
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    return name.lower() in {*_LOOPBACK, settings.host, *settings.hosts}
+    match = _HOST.fullmatch(host)
+    known = {*_LOOPBACK, settings.host, *settings.hosts}
+    return match is not None and (match[1] or match[2]).lower() in known
 
 
 async def _read_body(headers: Mapping[str, str], receive: Receive) -> bytes:

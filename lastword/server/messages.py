@@ -4,11 +4,23 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from retrieval.fusion import FUSIONS
+
 MOST_HITS, MOST_QUERIES, MOST_DOCUMENTS, MOST_CHANNELS = 1000, 100, 1000, 32
 LONGEST_QUERY, LONGEST_NAME, LONGEST_TEXT = 10_000, 1000, 1_000_000  # characters
+FILTER_FORMAT = "lastword-filter"
+"""Format of the text of a filter, in the OpenAPI document."""
 
 _QueryText = Annotated[str, Field(min_length=1, max_length=LONGEST_QUERY, pattern=r"\S")]
 _ShortText = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+_FilterText = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST_QUERY, json_schema_extra={"format": FILTER_FORMAT}),
+]
+_FUSION = (
+    rf"^({'|'.join(FUSIONS)})(:[^:=,\s]+=[0-9]{{1,9}}(\.[0-9]{{1,9}})?"
+    r"(,[^:=,\s]+=[0-9]{1,9}(\.[0-9]{1,9})?)*)?$"
+)
 _FusionWeight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 
 
@@ -23,16 +35,16 @@ class Choice(_Request):
     channels: list[_ShortText] | None = Field(
         None, min_length=1, max_length=MOST_CHANNELS, description="Some of the index's channels."
     )
-    fusion: _ShortText | None = Field(
+    fusion: Annotated[str, Field(max_length=LONGEST_NAME, pattern=_FUSION)] | None = Field(
         None, description='"rrf", "minmax", or with weights: "minmax:dense=0.7,bm25=0.3".'
     )
     weights: dict[_ShortText, _FusionWeight] | None = Field(
         None,
         min_length=1,
         max_length=MOST_CHANNELS,
-        description="Of the fusion: channel -> weight.",
+        description="Of the fusion, instead of its own: channel -> weight; of the others 0.",
     )
-    filter: Annotated[str, Field(min_length=1, max_length=LONGEST_QUERY)] | None = Field(
+    filter: _FilterText | None = Field(
         None, description="A condition on metadata: 'year >= 2020 and \"tax\" in tags'."
     )
 

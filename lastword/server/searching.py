@@ -1,6 +1,6 @@
 """What a batch of searches computes: one encoding for all, one search for each choice."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from embedder.encoders.bm25 import BM25Encoder
@@ -25,6 +25,10 @@ from retrieval.run import SearchResult, only_channel
 SHOWN_WORDS = 20  # of the model, for a query
 
 
+class UnknownChannelError(ValueError):
+    """An index has no channel of a name that a request gives."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """What is searched, so that searches of the same can go together.
@@ -32,41 +36,52 @@ class Chosen:
     Attributes:
         channels: () is all.
         fusion: as a `Retriever` takes it.
+        weights: of the fusion, instead of its own; () is none.
         filter: "" is none.
     """
 
     channels: tuple[str, ...]
-    fusion: str
-    filter: str
+    fusion: str = AUTO
+    weights: tuple[tuple[str, float], ...] = ()
+    filter: str = ""
 
     @staticmethod
     def of(choice: Choice) -> "Chosen":
         """Read a request."""
-        fusion = choice.fusion or AUTO
-        if choice.weights:
-            if ":" in fusion:
-                raise ValueError('"weights" go with a fusion without any, such as "minmax"')
-            weights = ",".join(f"{name}={weight!r}" for name, weight in choice.weights.items())
-            fusion = f"{'minmax' if fusion == AUTO else fusion}:{weights}"
-        return Chosen(tuple(choice.channels or ()), fusion, choice.filter or "")
+        return Chosen(
+            tuple(choice.channels or ()),
+            choice.fusion or AUTO,
+            tuple((choice.weights or {}).items()),
+            choice.filter or "",
+        )
 
     def apply(self, retriever: Retriever) -> Retriever:
         """Return a retriever of the same open index, narrowed.
 
         Raises:
-            ValueError: there is no such channel or fusion, or the filter cannot be read.
+            UnknownChannelError: there is no channel of a name, or the fusion weighs others.
+            ValueError: the filter cannot be read.
         """
-        if self.channels or self.fusion != AUTO:
-            names = self.channels or retriever.channels
-            unknown = [name for name in names if name not in retriever.encoders]
-            if unknown or len(set(names)) != len(names):
-                raise ValueError(
-                    f"channels takes some of {', '.join(retriever.channels)}, each once; "
-                    f"got {', '.join(names)}"
-                )
+        names = self.channels or retriever.channels
+        known = ", ".join(retriever.channels)
+        for name in (*names, *(name for name, _ in self.weights)):
+            if name not in retriever.encoders:
+                raise UnknownChannelError(f"there is no channel {name!r}; there are {known}")
+        if self != Chosen((), filter=self.filter):
             encoders = {name: each for name, each in retriever.encoders.items() if name in names}
-            retriever = Retriever(retriever.index, encoders, self.fusion, retriever.depth)
+            try:
+                fusion = self._fusion(retriever, encoders)
+                retriever = Retriever(retriever.index, encoders, fusion, retriever.depth)
+            except ValueError as error:  # the text of a fusion was checked before
+                raise UnknownChannelError(str(error)) from error
         return retriever.with_filter(self.filter or None)
+
+    def _fusion(self, retriever: Retriever, channels: Collection[str]) -> str:
+        if not self.weights:
+            return self.fusion
+        kind = (retriever.fusion if self.fusion == AUTO else self.fusion).partition(":")[0]
+        weights = dict.fromkeys(channels, 0.0) | dict(self.weights)
+        return f"{kind}:{','.join(f'{name}={weight!r}' for name, weight in weights.items())}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +177,7 @@ def sparse_channels(retriever: Retriever) -> list[str]:
 def _reader(retriever: Retriever, channels: set[str]) -> Retriever:
     if len(channels) == len(retriever.encoders):
         return retriever
-    return Chosen(tuple(sorted(channels)), AUTO, "").apply(retriever)
+    return Chosen(tuple(sorted(channels))).apply(retriever)
 
 
 def _rows_of(rows: Representation, places: Sequence[int], texts: int) -> Representation:

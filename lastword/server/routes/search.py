@@ -18,11 +18,17 @@ from lastword.server.messages import (
     SearchRequest,
     WordWeight,
 )
-from lastword.server.searching import Chosen, IndexSearch, Question, name_query_words
+from lastword.server.searching import (
+    Chosen,
+    IndexSearch,
+    Question,
+    UnknownChannelError,
+    name_query_words,
+)
 from lastword.server.state import QUERY, state_of
 from lastword.server.turns import in_turn
 
-router = new_router(404)
+router = new_router(404, 424)
 
 
 @router.post("/v1/search", response_model=SearchAnswer | SearchAnswers, tags=["search"])
@@ -30,7 +36,7 @@ async def search(request: Request, asked: SearchRequest) -> Response:
     """Search an index for one query, or for several."""
     state = state_of(request)
     name, engine = state.engine(asked.index)
-    run, chosen = IndexSearch(name, engine), _chosen(asked)
+    run, chosen = IndexSearch(name, engine), Chosen.of(asked)
     request.scope[QUERY] = asked.query or asked.queries
 
     async def answer(text: str) -> SearchAnswer:
@@ -60,7 +66,7 @@ async def explain(request: Request, asked: ExplainRequest) -> Response:
     """Say which words, in which channel, brought a document its score."""
     state = state_of(request)
     name, engine = state.engine(asked.index)
-    chosen = _chosen(asked)
+    chosen = Chosen.of(asked)
     try:
         found = await in_turn(request, state.run(_explain, name, engine, asked, chosen))
     except UnknownDocumentError as error:
@@ -100,15 +106,10 @@ def _explain(
         )
 
 
-def _chosen(asked: SearchRequest | ExplainRequest) -> Chosen:
-    try:
-        return Chosen.of(asked)
-    except ValueError as error:
-        raise ServedError(422, str(error)) from error
-
-
 def _refusal(error: BaseException) -> ServedError:
     """Return what a client is told of an error of the library: it names what came, not files."""
     if isinstance(error, ServedError):
         return error
+    if isinstance(error, UnknownChannelError):
+        return ServedError(404, str(error))
     return ServedError(422 if isinstance(error, ValueError) else 424, str(error))

@@ -54,6 +54,8 @@ def test_channels_fusion_weights_and_filter_are_chosen(
         client, query="black tea", channels=["dense", "bm25"], weights={"dense": 0.3, "bm25": 0.7}
     )
     assert weighed["fusion"] == "minmax:dense=0.3,bm25=0.7"
+    tipped = search(client, query="black tea", fusion="rrf:k=20", weights={"bm25": 1.0})
+    assert tipped["fusion"] == "rrf:dense=0.0,sparse=0.0,bm25=1.0"
     young = search(client, query="black tea", filter="year >= 2022")
     assert {hit["id"] for hit in young["hits"]} == {"lava", "<b>bold</b>"}
     vain = search(client, query="black tea", filter="colour == 'red'")

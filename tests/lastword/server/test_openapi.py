@@ -1,0 +1,59 @@
+"""The OpenAPI document is true: schemathesis sends what it allows, and what it does not."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+import schemathesis
+from hypothesis import strategies as st
+
+import lastword as lw
+from lastword.server.app import make_app
+from lastword.server.messages import FILTER_FORMAT
+from lastword.server.settings import ServerSettings
+from tests.lastword.server.live import serving
+
+CASES = int(os.environ.get("LASTWORD_API_CASES", "40"))
+"""Cases in all; a release takes 2,000."""
+POSITIVE = schemathesis.GenerationMode.POSITIVE
+
+_fields = st.sampled_from(["year", "tag", "other.field"])
+_values = st.integers(-5, 3000).map(str) | st.text("ab c", max_size=5).map(lambda text: f'"{text}"')
+_conditions = st.builds("{} {} {}".format, _fields, st.sampled_from(["==", "!=", ">="]), _values)
+schemathesis.openapi.format(
+    FILTER_FORMAT, st.lists(_conditions, min_size=1, max_size=3).map(" and ".join)
+)
+
+
+@pytest.fixture(scope="module")
+def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[schemathesis.BaseSchema]:
+    path: Path = tmp_path_factory.mktemp("api") / "notes"
+    documents = [{"id": str(at), "text": f"black tea {at}", "year": at} for at in range(20)]
+    with lw.build(path, documents, model="bm25") as engine:
+        app = make_app({"notes": engine}, ServerSettings(writable=True))
+        with serving(app) as address:
+            yield schemathesis.openapi.from_url(f"{address}/openapi.json")
+
+
+def test_what_the_document_says_is_so(schema: schemathesis.BaseSchema) -> None:
+    operations = [result.ok() for result in schema.get_all_operations()]
+    assert len(operations) >= 8
+    for operation in operations:
+        takes = bool(operation.body or operation.path_parameters or operation.query)
+        for mode in list(schemathesis.GenerationMode) if takes else [POSITIVE]:
+            cases = operation.as_strategy(generation_mode=mode)
+
+            @hypothesis.given(cases)
+            @hypothesis.settings(
+                max_examples=max(1, CASES // (2 * len(operations))),
+                deadline=None,
+                database=None,
+                derandomize=True,
+                suppress_health_check=list(hypothesis.HealthCheck),
+            )
+            def holds(case: schemathesis.Case) -> None:
+                case.call_and_validate()
+
+            holds()
