@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from retrieval.fusion import FUSIONS
 
@@ -10,6 +10,14 @@ MOST_HITS, MOST_QUERIES, MOST_DOCUMENTS, MOST_CHANNELS = 1000, 100, 1000, 32
 LONGEST_QUERY, LONGEST_NAME, LONGEST_TEXT = 10_000, 1000, 1_000_000  # characters
 FILTER_FORMAT = "lastword-filter"
 """Format of the text of a filter, in the OpenAPI document."""
+
+
+def _read_whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_read_whole)]
+"""An integer as JSON Schema has it: 3.0 is one."""
 
 _QueryText = Annotated[str, Field(min_length=1, max_length=LONGEST_QUERY, pattern=r"\S")]
 _ShortText = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
@@ -60,7 +68,7 @@ class SearchRequest(Choice):
     queries: list[_QueryText] = Field(
         [], min_length=1, max_length=MOST_QUERIES, description="Instead of `query`."
     )
-    k: int = Field(10, ge=1, le=MOST_HITS, description="Most hits of a query.")
+    k: WholeNumber = Field(10, ge=1, le=MOST_HITS, description="Most hits of a query.")
     passages: bool = Field(True, description="Give the passage by which a hit was found.")
     highlight: bool = Field(True, description="Give where words of the query stand.")
     texts: bool = Field(False, description="Give the whole text of each hit.")

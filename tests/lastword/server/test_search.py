@@ -34,7 +34,7 @@ def test_a_search_is_that_of_the_library(client: TestClient, engine: lw.SearchEn
 
 
 def test_several_queries_are_answered_in_their_order(client: TestClient) -> None:
-    results = search(client, queries=QUERIES, k=2)["results"]
+    results = search(client, queries=QUERIES, k=2.0)["results"]  # a whole number in JSON Schema
     assert [one["query"] for one in results] == QUERIES
     for one, query in zip(results, QUERIES, strict=True):
         alone = search(client, query=query, k=2)
