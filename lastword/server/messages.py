@@ -19,9 +19,10 @@ def _read_whole(value: object) -> object:
 WholeNumber = Annotated[int, BeforeValidator(_read_whole)]
 """An integer as JSON Schema has it: 3.0 is one."""
 
-_QueryText = Annotated[str, Field(min_length=1, max_length=LONGEST_QUERY, pattern=r"\S")]
+_WORDED = r"[^\s\x1c-\x1f\x85]"  # something that is no white space, by any program's table
+_QueryText = Annotated[str, Field(min_length=1, max_length=LONGEST_QUERY, pattern=_WORDED)]
 _ShortText = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
-_FilterText = Annotated[
+_FilterFormat = Annotated[
     str,
     Field(min_length=1, max_length=LONGEST_QUERY, json_schema_extra={"format": FILTER_FORMAT}),
 ]
@@ -52,7 +53,7 @@ class Choice(_Request):
         max_length=MOST_CHANNELS,
         description="Of the fusion, instead of its own: channel -> weight; of the others 0.",
     )
-    filter: _FilterText | None = Field(
+    filter: _FilterFormat | None = Field(
         None, description="A condition on metadata: 'year >= 2020 and \"tax\" in tags'."
     )
 

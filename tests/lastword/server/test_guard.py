@@ -56,6 +56,7 @@ def test_a_body_that_is_no_json_is_refused(
         ({}, "either"),
         ({"query": ""}, "query"),
         ({"query": " \n"}, "query"),
+        ({"query": "\x1c\x85\u3000"}, "query"),
         ({"query": "a" * 10_001}, "query"),
         ({"query": "a", "queries": ["b"]}, "either"),
         ({"queries": []}, "queries"),
