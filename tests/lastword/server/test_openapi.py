@@ -14,7 +14,7 @@ import lastword as lw
 from lastword.server.app import make_app
 from lastword.server.messages import FILTER_FORMAT
 from lastword.server.settings import ServerSettings
-from tests.lastword.server.live import serving
+from tests.lastword.server.live import live
 
 CASES = int(os.environ.get("LASTWORD_API_CASES", "40"))
 """Cases in all; a release takes 2,000."""
@@ -35,7 +35,7 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[schemathesis.Ba
     documents = [{"id": str(at), "text": f"black tea {at}", "year": at} for at in range(20)]
     with lw.build(path, documents, model="bm25") as engine:
         app = make_app({"notes": engine}, ServerSettings(writable=True))
-        with serving(app) as address:
+        with live(app) as address:
             yield schemathesis.openapi.from_url(f"{address}/openapi.json")
 
 
