@@ -1,8 +1,7 @@
 """The passage by which a document was found: where it stands, on which page, and what matches."""
 
 from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -12,9 +11,9 @@ from embedder.inspect.word_columns import WordColumns
 from embedder.text.words import placed_words
 from embedder.types import Encoder
 from index.documents import Document
-from retrieval.passages.cutting import Span
+from retrieval.rerank.winners import winning_spans
 from retrieval.retriever import Retriever
-from retrieval.run import SearchResult, best_rows, only_channel
+from retrieval.run import SearchResult
 
 SEEN = 80  # characters of a text that a terminal has room for, about
 _LEADING = 4  # words shown before the first match
@@ -115,11 +114,9 @@ class PassageFinder:
     def __init__(
         self, retriever: Retriever, result: SearchResult, query_id: str, query: str
     ) -> None:
-        self._retriever, self._matcher = retriever, WordMatcher(query, retriever.encoders)
-        segments = retriever.index.manifest.segments
-        self._spans: dict[str, Span] = {}
-        if any(segment.passages > segment.documents for segment in segments):
-            self._spans = self._winners(result, query_id, result.run[query_id])
+        self._matcher = WordMatcher(query, retriever.encoders)
+        wanted = {query_id: result.run[query_id]}
+        self._spans = winning_spans(retriever, result, wanted)[query_id]
 
     def find(self, document: Document) -> HitPassage:
         """Return the passage of a document."""
@@ -127,21 +124,6 @@ class PassageFinder:
         start, end = self._spans.get(document.id, (0, length))
         text, whole = document.text[start:end], end - start == length
         return HitPassage(start, end, find_page(document, start), text, whole, self._matcher)
-
-    def _winners(
-        self, result: SearchResult, query_id: str, wanted: Collection[str]
-    ) -> dict[str, Span]:
-        """Return for each document the passage to which most of its fused score is due."""
-        index, shares = self._retriever.index, dict[str, defaultdict[Span, float]]()
-        for channel, hits in result.hits.items():
-            parts = self._retriever.fuse(only_channel(channel, result.channels))[query_id]
-            for document, row in best_rows(hits, index.row_ids(channel), wanted).items():
-                part = parts.get(document, 0.0)
-                shares.setdefault(document, defaultdict(float))[index.passage(channel, row)] += part
-        return {
-            document: max(by_span, key=lambda span: (by_span[span], -span[0]))
-            for document, by_span in shares.items()
-        }
 
 
 def show_passage(document: Document, passage: HitPassage) -> str:

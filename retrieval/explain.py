@@ -16,7 +16,7 @@ from index.documents import Document
 from index.folder import Index
 from retrieval.outside.channel import OutsideChannel
 from retrieval.passages.cutting import fielded_text
-from retrieval.run import Run, only_channel, ranked
+from retrieval.run import Run, SearchResult, only_channel, ranked
 
 _TEXT = 160  # characters
 _WORDS = 8  # of each channel
@@ -115,6 +115,7 @@ class Explanation:
         channels: in the order in which they are fused.
         reranked: what a reranker made of it; None where none was asked for.
         found: document -> fused score, best first, of all that the search found.
+        result: of that search.
 
     >>> print(index.explain("which key", id="1"))
     1: 1.0000 for 'which key'
@@ -131,6 +132,7 @@ class Explanation:
     channels: tuple[ChannelPart, ...]
     reranked: RerankedPart | None = None
     found: Mapping[str, float] = field(default_factory=dict, repr=False)
+    result: SearchResult | None = field(default=None, repr=False, compare=False)
 
     @property
     def last_score(self) -> float:
@@ -170,7 +172,7 @@ class SearchedQuery:
         asked: channel -> the query's rows, before feedback.
         rows: the same, after it.
         taught: channel -> ids of the documents that the query learnt from.
-        runs: channel -> what it found, the run of this one query.
+        found: the search for this one query.
         fuse: runs of all channels, in their order -> one.
     """
 
@@ -181,21 +183,21 @@ class SearchedQuery:
     asked: Mapping[str, Representation]
     rows: Mapping[str, Representation]
     taught: Mapping[str, Sequence[str]]
-    runs: Mapping[str, Run]
+    found: SearchResult
     fuse: Callable[[Sequence[Run]], Run]
 
     def explain(self, document_id: str, words: int, pieces: bool) -> Explanation:
         """Score a document in every channel; arguments are those of `Retriever.explain`."""
         document = self.index.document(document_id)
-        parts = tuple(self._part(name, document, words, pieces) for name in self.runs)
-        found = dict(ranked(_only(self.fuse(list(self.runs.values())))))
+        parts = tuple(self._part(name, document, words, pieces) for name in self.found.channels)
+        found = dict(ranked(_only(self.found.run)))
         score = found.get(document_id, 0.0)
-        return Explanation(self.text, document, score, parts, found=found)
+        return Explanation(self.text, document, score, parts, found=found, result=self.found)
 
     def _part(self, name: str, document: Document, words: int, pieces: bool) -> ChannelPart:
-        order = [found for found, _ in ranked(_only(self.runs[name]))]
+        order = [found for found, _ in ranked(_only(self.found.channels[name]))]
         rank = order.index(document.id) + 1 if document.id in order else None
-        share = _only(self.fuse(only_channel(name, self.runs))).get(document.id, 0.0)
+        share = _only(self.fuse(only_channel(name, self.found.channels))).get(document.id, 0.0)
         if channel := self.outside.get(name):
             there = channel.match(self.text, self.rows.get(name), document.id)
             heavy = tuple(heaviest(there.words.items())[:words])

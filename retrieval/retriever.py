@@ -10,7 +10,6 @@ from functools import cached_property, partial
 
 from embedder.arguments import check_count, check_kind, check_text
 from embedder.types import Encoder, Representation, before_map, map_rows
-from index.base import Hits
 from index.filters.expression import Filter
 from index.filters.kept import KeptDocuments
 from index.folder import Index
@@ -23,13 +22,13 @@ from retrieval.named_texts import check_queries, encode_queries
 from retrieval.outside import joined
 from retrieval.outside.channel import OutsideChannel
 from retrieval.pseudo_queries import read_query_fit
-from retrieval.run import Run, SearchResult, SearchTrace, cut, run_of_texts, timed
+from retrieval.run import OwnedHits, Run, SearchResult, SearchTrace, cut, run_of_texts, timed
 
 DEPTH = 1000  # documents that each channel contributes to the fusion, as in TREC
-_BATCH = 256  # queries at a time: bounds the hits in memory, and is plenty for any encoder
+BATCH = 256  # queries at a time: bounds the hits in memory, and is plenty for any encoder
 _ONLY = "query"  # id of the one query that is explained
 
-Found = tuple[Run, Hits]
+Found = tuple[Run, OwnedHits]
 Queries = Mapping[str, str]
 RowsByChannel = Mapping[str, Representation]
 
@@ -175,7 +174,7 @@ class Retriever:
         runs = self._channel_runs(queries, max(k, self.depth), trace, encoded or {})
         with timed(trace.seconds, "fuse"):
             fused = self.fuse(list(runs.values()))
-        return SearchResult(cut(fused, k), runs, trace.seconds, hits=trace.hits)
+        return trace.result(cut(fused, k), runs)
 
     def encode(
         self, queries: Queries, seconds: dict[str, float] | None = None
@@ -209,10 +208,11 @@ class Retriever:
         Raises:
             ValueError: the document is unknown, or the query is empty.
         """
-        asked = {_ONLY: query}
-        check_queries(asked)
+        check_queries(asked := {_ONLY: query})
         plain = self._prepared(self.encode(asked))
-        rows, found = self._expanded(asked, plain)
+        rows, taught = self._expanded(asked, plain)
+        trace = SearchTrace()
+        runs = self._search_batch(asked, rows, max(k, self.depth), trace)
         searched = SearchedQuery(
             text=query,
             index=self._plain_index,
@@ -220,8 +220,8 @@ class Retriever:
             outside=self.outside,
             asked=plain,
             rows=rows,
-            taught={name: list(run[_ONLY]) for name, run in found.items()},
-            runs=self._search_batch(asked, rows, max(k, self.depth), SearchTrace()),
+            taught={name: list(run[_ONLY]) for name, run in taught.items()},
+            found=trace.result(self.fuse(list(runs.values())), runs),
             fuse=self.fuse,
         )
         return searched.explain(document_id, words, pieces)
@@ -245,8 +245,8 @@ class Retriever:
         check_queries(queries)
         ids = list(queries)
         runs: dict[str, Run] = {name: {} for name in self.channels}
-        for start in range(0, len(ids), _BATCH):
-            batch = {name: queries[name] for name in ids[start : start + _BATCH]}
+        for start in range(0, len(ids), BATCH):
+            batch = {name: queries[name] for name in ids[start : start + BATCH]}
             rows = {at: each.of_texts(start, start + len(batch)) for at, each in given.items()}
             plain = self._prepared(rows or self.encode(batch, trace.seconds))
             with timed(trace.seconds, "feedback") if self.feedback else nullcontext():
@@ -297,4 +297,5 @@ class Retriever:
     def _searched(self, channel: str, rows: Representation, ids: Sequence[str], k: int) -> Found:
         """Search one channel for the k best documents of each query."""
         hits = self._plain_index.search(channel, rows, k)
-        return run_of_texts(hits, rows.owner, ids, self._row_ids[channel], k), hits
+        run = run_of_texts(hits, rows.owner, ids, self._row_ids[channel], k)
+        return run, OwnedHits(hits, rows.owner)

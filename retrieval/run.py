@@ -19,6 +19,24 @@ Run = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class OwnedHits:
+    """What a channel found for several queries.
+
+    Attributes:
+        hits: a row for each row of the queries.
+        owner: (rows,) position of the query that each is of, see `Representation`.
+    """
+
+    hits: Hits
+    owner: NDArray[np.int64]
+
+    def of(self, position: int) -> Hits:
+        """Return what was found for one query, a row for each of its own."""
+        own = self.owner == position
+        return Hits(self.hits.rows[own], self.hits.scores[own])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class SearchResult:
     """The outcome of a search.
 
@@ -32,7 +50,7 @@ class SearchResult:
     run: Run
     channels: Mapping[str, Run]
     seconds: Mapping[str, float]
-    hits: Mapping[str, Hits] = field(default_factory=dict, kw_only=True)
+    hits: Mapping[str, OwnedHits] = field(default_factory=dict, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +58,11 @@ class SearchTrace:
     """What a search notes on its way; fields as of `SearchResult`."""
 
     seconds: dict[str, float] = field(default_factory=dict)
-    hits: dict[str, Hits] = field(default_factory=dict)
+    hits: dict[str, OwnedHits] = field(default_factory=dict)
+
+    def result(self, run: Run, channels: Mapping[str, Run]) -> SearchResult:
+        """Return the outcome with what was noted."""
+        return SearchResult(run, channels, self.seconds, hits=self.hits)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Laws of reranking: who stands first, ties, depth, own rerankers, and what an explanation says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Float32Array, Representation
 from index.documents import Document
 from index.folder import Index
+from index.manifest import Passages
 from retrieval.build import build_index
+from retrieval.options import BuildOptions
 from retrieval.outside.channel import OutsideMatch
 from retrieval.rerank.reranking import (
     RerankedResult,
@@ -21,6 +23,7 @@ from retrieval.rerank.reranking import (
     answer_reranked,
     explain_reranked,
 )
+from retrieval.rerank.winners import winning_spans
 from retrieval.retriever import Retriever
 from retrieval.run import Run, cut, ranked
 
@@ -129,6 +132,42 @@ def test_an_explanation_searches_once_and_as_deep_as_a_search(retriever: Retriev
             part = explain_reranked(each, "key lock", name, Reranking(Lengths(), 5)).reranked
             assert part is not None and part.after == rank
     assert outside.searches == len(order)
+
+
+class Keeping(Lengths):
+    """Keeps what it reads."""
+
+    def score(self, query: str, texts: Sequence[str]) -> Float32Array:
+        self.read = {**getattr(self, "read", {}), query: list(texts)}
+        return super().score(query, texts)
+
+
+def test_the_passage_that_was_found_is_read(tmp_path: Path) -> None:
+    """A long document was read from its beginning, wherever its answer stood."""
+    parts = [" ".join([word] * 5) for word in ("tea", "key", "lava")]
+    documents = [Document("long", "Notes", ". ".join(parts)), Document("short", "", "a lava key")]
+    encoders = {"bm25": BM25Encoder()}
+    build_index(documents, encoders, tmp_path / "i", BuildOptions(passages=Passages(5, 0)))
+    queries = {str(at): ("lava", "key", "tea")[at % 3] + f" x{at}" for at in range(300)}
+    with Index.open(tmp_path / "i") as index:
+        retriever, keeping = Retriever(index, encoders), Keeping()
+        result = answer_reranked(retriever, queries, 5, Reranking(keeping, 5))
+        for name, query in queries.items():
+            part = parts[("tea", "key", "lava").index(query.split()[0])]
+            assert f"Notes {part}." in [f"{text.rstrip('.')}." for text in keeping.read[query]]
+            assert isinstance(result, RerankedResult)
+            assert result.first[name] == retriever.search({name: query}, 5)[name]
+        some = dict(list(queries.items())[:9])  # a server answers several at once
+        together = winning_spans(retriever, retriever.answer(some, 5), some_ids(some))
+        for name, query in some.items():
+            alone = retriever.answer({name: query}, 5)
+            assert together[name] == winning_spans(retriever, alone, some_ids([name]))[name]
+        explained = explain_reranked(retriever, "lava", "long", Reranking(keeping, 5))
+        assert keeping.read["lava"][0].startswith("Notes lava") and explained.reranked
+
+
+def some_ids(queries: Iterable[str]) -> dict[str, list[str]]:
+    return {query: ["long", "short"] for query in queries}
 
 
 class Counted:
