@@ -45,7 +45,7 @@ def make_app(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            state.threads.shutdown(wait=True, cancel_futures=True)
+            state.close()
 
     app = FastAPI(
         title="lastword",

@@ -7,7 +7,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from retrieval.fusion import FUSIONS
 
 MOST_HITS, MOST_QUERIES, MOST_DOCUMENTS, MOST_CHANNELS = 1000, 100, 1000, 32
-LONGEST_QUERY, LONGEST_NAME, LONGEST_TEXT = 10_000, 1000, 1_000_000  # characters
+LONGEST_QUERY, LONGEST_NAME = 10_000, 1000  # characters
+LONGEST_TITLE, LONGEST_TEXT = 10_000, 150_000  # so that one fits into a body, however escaped
 FILTER_FORMAT = "lastword-filter"
 """Format of the text of a filter, in the OpenAPI document."""
 
@@ -96,7 +97,7 @@ class NewDocument(_Request):
 
     id: _ShortText
     text: Annotated[str, Field(max_length=LONGEST_TEXT)]
-    title: Annotated[str, Field(max_length=LONGEST_TEXT)] = ""
+    title: Annotated[str, Field(max_length=LONGEST_TITLE)] = ""
     metadata: dict[str, Any] = {}
 
 

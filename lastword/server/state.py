@@ -37,6 +37,7 @@ class ServerState:
         self.metrics = ServerMetrics()
         self.queue = BatchQueue(settings.batch_tokens, settings.batch_wait, self.metrics.note_batch)
         self.threads = ThreadPoolExecutor(THREADS, "lastword-serve")
+        self._writer = ThreadPoolExecutor(1, "lastword-write")  # an index has one writer
         self.taken, self.stopping = 0, False
         self.damage: dict[str, str] = {}
 
@@ -72,6 +73,17 @@ class ServerState:
     ) -> Answer:
         """Return what a function returns, called by a thread."""
         return await asyncio.wrap_future(self.threads.submit(function, *args, **kwargs))
+
+    async def write(
+        self, function: Callable[Args, Answer], *args: Args.args, **kwargs: Args.kwargs
+    ) -> Answer:
+        """Return what a function returns that changes an index, one after the other."""
+        return await asyncio.wrap_future(self._writer.submit(function, *args, **kwargs))
+
+    def close(self) -> None:
+        """Wait for what runs in threads."""
+        for threads in (self.threads, self._writer):
+            threads.shutdown(wait=True, cancel_futures=True)
 
 
 def state_of(request: Request) -> ServerState:

@@ -1,12 +1,12 @@
 """Documents: one is read; in a server that is writable, some are added or deleted."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Path, Query, Request
 from fastapi.responses import Response
 
 from index.documents import Document
-from index.folder import UnknownDocumentError
 from lastword.engine import SearchEngine
 from lastword.server.errors import ServedError, new_router
 from lastword.server.messages import (
@@ -20,7 +20,7 @@ from lastword.server.state import ServerState, state_of
 from lastword.server.turns import in_turn
 
 router = new_router(404)
-writing = new_router(403, 404, 409)
+writing = new_router(403, 404, 409, 424)
 _DocumentName = Annotated[str, Path(min_length=1, max_length=LONGEST_NAME)]
 _IndexName = Annotated[
     str | None, Query(min_length=1, max_length=LONGEST_NAME, description="The first by default.")
@@ -50,17 +50,14 @@ async def add_documents(request: Request, asked: AddRequest) -> Response:
     """Add documents; one whose id is known takes the place of the old one."""
     state = _writable(request)
     name, engine = state.engine(asked.index)
-    documents = [
-        Document(each.id, each.title, each.text, each.metadata) for each in asked.documents
-    ]
     change = engine.upsert if asked.replace else engine.add
-    try:
-        report = await in_turn(request, state.run(change, documents))
-    except ValueError as error:
-        raise ServedError(409, str(error)) from error
-    generation, count = _now(engine)
-    message = AddAnswer(index=name, added=report.documents, generation=generation, documents=count)
-    return Response(message.model_dump_json(), media_type="application/json")
+
+    def add() -> AddAnswer:
+        documents = [Document(**each.model_dump()) for each in asked.documents]
+        report, (generation, count) = change(documents), _now(engine)
+        return AddAnswer(index=name, added=report.documents, generation=generation, documents=count)
+
+    return await _written(request, state, add)
 
 
 @writing.delete("/v1/documents/{id:path}", response_model=DeleteAnswer, tags=["documents"])
@@ -72,14 +69,27 @@ async def delete_document(
     """Delete a document."""
     state = _writable(request)
     name, engine = state.engine(index)
+
+    def delete() -> DeleteAnswer:
+        try:
+            deleted, (generation, count) = engine.delete(id), _now(engine)
+        except KeyError as error:
+            raise ServedError(404, f"index {name!r} has no document {id!r}") from error
+        return DeleteAnswer(index=name, deleted=deleted, generation=generation, documents=count)
+
+    return await _written(request, state, delete)
+
+
+async def _written(
+    request: Request, state: ServerState, change: Callable[[], AddAnswer | DeleteAnswer]
+) -> Response:
+    """Change an index in the request's turn."""
     try:
-        deleted = await in_turn(request, state.run(engine.delete, id))
-    except (KeyError, UnknownDocumentError) as error:
-        raise ServedError(404, f"index {name!r} has no document {id!r}") from error
-    except ValueError as error:
+        message = await in_turn(request, state.write(change))
+    except (ValueError, TypeError, BlockingIOError) as error:
         raise ServedError(409, str(error)) from error
-    generation, count = _now(engine)
-    message = DeleteAnswer(index=name, deleted=deleted, generation=generation, documents=count)
+    except OSError as error:
+        raise ServedError(424, str(error)) from error
     return Response(message.model_dump_json(), media_type="application/json")
 
 

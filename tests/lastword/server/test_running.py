@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 import lastword as lw
+from index.writer import IndexWriter
 from tests.folders import ROOT
 
 SERVE = (sys.executable, "-m", "lastword", "serve")
@@ -21,20 +22,11 @@ SERVE = (sys.executable, "-m", "lastword", "serve")
 class Served:
     """A running server and its index."""
 
-    def __init__(self, path: Path, log: Path) -> None:
-        self.path, self.log = path, log
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-        with log.open("wb") as file:
-            self.process = subprocess.Popen(
-                [*SERVE, str(path), "--port", "0", "--writable", "--log", "json"],
-                stderr=file,
-                env=environment,
-            )
-        address = self.wait(lambda: self.log.read_text().partition(" serves ")[1] or None)
-        assert address
-        self.client = httpx.Client(
-            base_url=self.log.read_text().partition(" serves ")[0].split()[-1], timeout=30
-        )
+    def __init__(self, process: "subprocess.Popen[bytes]", path: Path, log: Path) -> None:
+        self.process, self.path, self.log = process, path, log
+        self.wait(lambda: " serves " in log.read_text(), 200)
+        address = log.read_text().partition(" serves ")[0].split()[-1]
+        self.client = httpx.Client(base_url=address, timeout=30)
 
     def wait(self, ready: Callable[[], Any], seconds: float = 60) -> Any:  # noqa: ANN401
         """Return what `ready` gives once it is something."""
@@ -56,11 +48,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("running")
     documents = [{"id": "tea", "text": "green tea"}, {"id": "rock", "text": "black rock"}]
     lw.build(folder / "notes", documents, model="bm25").close()
-    server = Served(folder / "notes", folder / "log")
-    yield server
-    server.client.close()
-    server.process.kill()
-    server.process.wait()
+    log = folder / "log"
+    command = [*SERVE, str(folder / "notes"), "--port", "0", "--writable", "--log", "json"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    with log.open("wb") as file, subprocess.Popen(command, stderr=file, env=environment) as process:
+        try:
+            yield Served(process, folder / "notes", log)
+        finally:
+            process.kill()
 
 
 def test_what_another_process_writes_is_found(served: Served) -> None:
@@ -84,6 +79,9 @@ def test_what_a_client_writes_is_found_at_once(served: Served) -> None:
     assert served.client.delete("/v1/documents/a/b%20c").json()["deleted"] == 1
     assert served.client.delete("/v1/documents/a/b%20c").status_code == 404
     assert served.found("stone") == []
+    with IndexWriter(served.path):
+        busy = served.client.post("/v1/documents", json={"documents": [document]})
+    assert (busy.status_code, busy.json()["error_type"]) == (409, "Conflict")
 
 
 def test_a_damaged_generation_is_refused_and_the_old_one_served(served: Served) -> None:
