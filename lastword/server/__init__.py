@@ -2,10 +2,11 @@
 
 Nothing here is imported before a server is started. From a request to its answer:
 
-guard.py       every request first: Host, key, media type, size and time of the body; headers of
-               every answer; metrics and the line of the log
+guard.py       every request first: Host, key, size and time of the body; headers of every answer;
+               metrics and the line of the log
 app.py         `make_app`: the routers below, the error bodies, the OpenAPI document, start and stop
 routes/        one module a group of paths; each has a `router`, made by `errors.new_router`
+embeddings/    the paths of text-embeddings-inference and of OpenAI
 messages.py    pydantic models of requests and answers; the limits on k, texts and lists are there
 turns.py       `in_turn`: a place for the request (else 429), its time limit (504), and its end when
                the client goes away; every route that computes anything runs within it

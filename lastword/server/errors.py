@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from embedder.files.config_file import parse_json
 from embedder.text.printable import printable
@@ -127,12 +128,20 @@ def new_router(*statuses: int, body: type[BaseModel] = ErrorBody) -> APIRouter:
 async def tell_http_error(request: Request, error: Exception) -> Response:
     """Answer an HTTPException."""
     assert isinstance(error, HTTPException)
-    text = str(error.detail)
+    text, headers = str(error.detail), dict(error.headers or {})
+    if error.status_code == 405:  # starlette names those of the first route of the path
+        headers["Allow"] = ", ".join(sorted(_methods_at(request)))
     if not isinstance(error, ServedError):
         text = {404: "there is no such path", 405: "this path does not take that method"}.get(
             error.status_code, text
         )
-    return error_response(error.status_code, text, dict(error.headers or {}), request.url.path)
+    return error_response(error.status_code, text, headers, request.url.path)
+
+
+def _methods_at(request: Request) -> set[str]:
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    here = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return {method for route in here for method in route.methods or ()}
 
 
 async def tell_invalid(request: Request, error: Exception) -> Response:

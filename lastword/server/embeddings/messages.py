@@ -5,12 +5,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidator
 from pydantic_core import PydanticCustomError
 
+from lastword.server.messages import WholeNumber
+
 LONGEST_NAME, MOST_IDS, LARGEST_ID = 1000, 100_000, 2**31 - 1
 OPENAI_TEXTS = 2048  # of one request, as OpenAI takes
 
 _ServedName = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 _GivenText = Annotated[str, Field(min_length=1)]
-_TokenNumber = Annotated[int, Field(ge=0, le=LARGEST_ID)]
+_TokenNumber = Annotated[WholeNumber, Field(ge=0, le=LARGEST_ID)]
 _IdList = Annotated[list[_TokenNumber], Field(min_length=1, max_length=MOST_IDS)]
 
 
@@ -68,7 +70,9 @@ class EmbedRequest(_ShortenedInput):
 
     inputs: Inputs
     normalize: bool | None = Field(True, description="Rows have unit length all the same.")
-    dimensions: int | None = Field(None, ge=1, description="Numbers of a row that are kept.")
+    dimensions: WholeNumber | None = Field(
+        None, ge=1, description="Numbers of a row that are kept."
+    )
 
 
 class EmbedSparseRequest(_ShortenedInput):
@@ -127,7 +131,9 @@ class EmbeddingsRequest(_StrictBody):
         None, description="An index by its name; the first by default."
     )
     encoding_format: Literal["float", "base64"] | None = "float"
-    dimensions: int | None = Field(None, ge=1, description="Numbers of a row that are kept.")
+    dimensions: WholeNumber | None = Field(
+        None, ge=1, description="Numbers of a row that are kept."
+    )
     user: str | None = None
     prompt_name: Literal["query", "document", "passage"] | None = Field(
         None, description="The wording, which OpenAI does not have; document by default."

@@ -108,7 +108,8 @@ def test_a_text_that_is_too_long_is_refused_or_cut_at_the_side_that_is_named(
 
     def cut(text: str, side: str) -> NDArray[np.float32]:
         answer = ask(client, "/embed", inputs=text, truncate=True, truncation_direction=side)
-        return rows(answer)[0]
+        row: NDArray[np.float32] = rows(answer)[0]
+        return row
 
     plain = cut(LONG, "right")
     assert np.allclose(cut("rock " + LONG, "Left"), plain, atol=1e-6)
@@ -121,7 +122,8 @@ def test_statuses_and_bodies_are_those_of_tei(client: TestClient) -> None:
         "error": "a request has at most 32 texts (max_client_batch_size); got 33",
         "error_type": "Validation",
     }
-    for inputs in ("", [], ["tea", ""], [[]], 5, {"text": "tea"}, [["tea"]], [1.5], [-1]):
+    wrong: list[Any] = ["", [], ["tea", ""], [[]], 5, {"text": "tea"}, [["tea"]], [1.5], [-1]]
+    for inputs in wrong:
         status, error = refused(client, "/embed", inputs=inputs)
         assert status == 422, inputs
         assert error["error"].startswith("inputs: expected a text, a list of texts, or"), inputs
