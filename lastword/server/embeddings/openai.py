@@ -2,13 +2,14 @@
 
 import base64
 import time
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Path, Request
 from fastapi.responses import JSONResponse, Response
 
 from lastword.server.embeddings.encoders import DenseRow, TooLongError
 from lastword.server.embeddings.messages import (
+    LONGEST_NAME,
     OPENAI_TEXTS,
     EmbeddingsAnswer,
     EmbeddingsRequest,
@@ -58,7 +59,9 @@ async def list_models(request: Request) -> Response:
 
 
 @router.get("/v1/models/{model}", response_model=OpenAIModel, tags=_TAGS)
-async def get_model(request: Request, model: str) -> Response:
+async def get_model(
+    request: Request, model: Annotated[str, Path(min_length=1, max_length=LONGEST_NAME)]
+) -> Response:
     """Tell of one."""
     if model not in models_of(request).names("dense"):
         raise ServedError(404, f"there is no model {model!r}; /v1/models lists them")
