@@ -36,6 +36,7 @@ def open_engine(
     *,
     also: Sequence[str] = (),
     query_language: str = "",
+    light: bool = False,
 ) -> SearchEngine:
     """Open an index, with the encoders, prompts and fusion that it names itself.
 
@@ -48,6 +49,8 @@ def open_engine(
         also: channels outside of the index, that rank its documents by their ids: "lucene:PATH"
             is an index of Anserini or pyserini, "NAME=lucene:PATH?language=de" calls it NAME.
         query_language: of an index whose bm25 has several: that of the queries; all by default.
+        light: few queries are asked, one by one: the bundled model reads them without torch, which
+            opens in a fifth of the time. Scores are the same to 1e-6.
 
     Raises:
         TypeError: an argument is of another type.
@@ -62,7 +65,14 @@ def open_engine(
     check_text(query_language, "query_language")
     return SearchEngine(
         open_retriever(
-            path, channels, fusion, depth, access, also=also, query_language=query_language
+            path,
+            channels,
+            fusion,
+            depth,
+            access,
+            also=also,
+            query_language=query_language,
+            light=light,
         )
     )
 

@@ -25,7 +25,7 @@ ORDER: dict[str, list[str | set[str]]] = {
     "embedder": [
         *({"arguments", "files", "locks", "module_path", "progress", "role"}, "types"),
         *("text", "prompts", "inputs", "checkpoints", "remote", "models", "methods", "lucene"),
-        *("encoders", "rerank", "inspect", "train"),
+        *("encoders", "light", "rerank", "inspect", "train"),
     ],
     "index": ["storage", "filters", "base", "topk", "channels", "lucene"],
     "retrieval": [

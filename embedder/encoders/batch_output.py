@@ -54,7 +54,7 @@ def to_host(tensor: "Tensor | None") -> NDArray[np.generic]:
 
 
 def refuse_nan(
-    owner: NDArray[np.int64], rows: NDArray[np.generic] | list[NDArray[np.generic]]
+    owner: NDArray[np.int64], rows: NDArray[np.generic] | Sequence[NDArray[np.generic]]
 ) -> None:
     """Refuse rows that hold NaN or infinity, which would look like absent terms later."""
     for text, row in zip(owner, rows, strict=True):

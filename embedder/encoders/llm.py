@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from embedder.encoders.batch_output import (
     refuse_nan,
     to_host,
 )
-from embedder.files.content_hash import content_hash
+from embedder.inputs.prompt_facts import prompt_facts
 from embedder.inputs.render import text_ids
 from embedder.inputs.text_measure import TextMeasure
 from embedder.inputs.tokenized import ModelInput
@@ -26,9 +26,10 @@ from embedder.models.anatomy import context_length
 from embedder.models.batching import AdaptiveBudget
 from embedder.models.digests import weights_digest
 from embedder.models.loading import LLMOptions
+from embedder.models.sparse_rows import to_rows
 from embedder.models.workers import RunBatch
 from embedder.progress import tell_encoded
-from embedder.prompts.prompt import NOTES, Prompt
+from embedder.prompts.prompt import Prompt
 from embedder.text_encoder import TextEncoder
 from embedder.types import Representation, Role, fingerprint_of, list_texts, unit_rows
 
@@ -198,7 +199,7 @@ class LLMEncoder(TextEncoder):
             ]
             weights = [pairs[i][1] for i in order]
             refuse_nan(owner[order], weights)
-            sparse = sparsify.to_rows(
+            sparse = to_rows(
                 [pairs[i][0] for i in order],
                 weights,
                 self.table.columns,
@@ -215,24 +216,12 @@ class LLMEncoder(TextEncoder):
     def _nothing(self) -> Representation:
         return Representation(
             np.zeros((0, self.width), np.float32) if self.prompt.reading.dense else None,
-            sparsify.to_rows([], [], self.table.columns) if self.table else None,
+            to_rows([], [], self.table.columns) if self.table else None,
             np.zeros(0, np.int64),
         )
 
     def _describe(self) -> str:
-        worded = {
-            f"{role.value}_prompt": content_hash([frame.content for frame in frames])
-            for role, frames in self.reader.frames.items()
-        } | {
-            f"{role.value}_text_read": "every time"
-            for role in Role
-            if self.reader.shares_repeated_text(role)
-        }
-        rules = asdict(replace(self.prompt, name="", forms=self.prompt.forms[:1]))
-        # What `specials` adds is in the prompts' own ids. Without `post` nothing is said of it.
-        unsaid = ("post",) if self.prompt.post is None else ()
-        for known in (*NOTES, "forms", "specials", "adapt", *unsaid):
-            rules.pop(known)
+        repeated = [role for role in Role if self.reader.shares_repeated_text(role)]
         return fingerprint_of(
             kind="llm",
             architecture=type(self.backbone.model).__name__,
@@ -241,9 +230,7 @@ class LLMEncoder(TextEncoder):
             dtype=self.options.dtype,
             max_text_tokens=self.options.max_text_tokens,
             **self.options.variant.changes,
-            **rules.pop("reading"),  # beside the others, so that a difference names one rule
-            **rules,
-            **worded,
+            **prompt_facts(self.prompt, self.reader.frames, repeated),
         )
 
 

@@ -69,6 +69,7 @@ def with_task(encoder: Encoder, task: str, reads: tuple[str, ...] | None = None)
 def language_model_of(encoder: Encoder) -> LLMEncoder | None:
     """Return what reads texts within an encoder, None where no language model does."""
     inner = inner_encoder(encoder)
+    inner = getattr(inner, "full", inner)  # of a light one
     return inner if isinstance(inner, LLMEncoder) else None
 
 

@@ -8,7 +8,6 @@ import regex  # type: ignore[import-untyped]
 
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.inputs.vocabulary import TermVocabulary
-from embedder.locks import lock_of
 from embedder.text.words import is_unspaced, words_and_emoji
 from embedder.types import Encoder, NamesTerms, inner_encoder
 
@@ -92,9 +91,7 @@ class WordColumns:
                 (pair,) = self.of([run[start:end]])
                 yield from ((column, start, end) for column in pair - first - second)
         elif isinstance(getattr(self._inner, "table", None), TermVocabulary):
-            with lock_of(self._inner.backbone.tokenizer):
-                spans = list(self._inner.table.spans(run))
-            yield from spans
+            yield from self._inner.table.spans(run)
 
 
 def whole_words(

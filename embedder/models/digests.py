@@ -1,16 +1,19 @@
 """Digests that tell models and tokenizers apart, wherever they are stored."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 SAMPLES = 64  # values of each weight matrix that enter the digest
+Values = TypeVar("Values", "Tensor", NDArray[Any])
 
 
 def weights_digest(model: "PreTrainedModel", without: Collection[str] = ()) -> str:
@@ -23,18 +26,35 @@ def weights_digest(model: "PreTrainedModel", without: Collection[str] = ()) -> s
         model: as loaded.
         without: names of weights that do not count, since they were not in the checkpoint.
     """
-    digest = hashlib.sha256()
+    import torch
+
     rounded = any(hasattr(own, "quant_state") for own in model.parameters())
     # The state of a layer of 4 bits is written by unpacking it, after which it computes rubbish.
     tensors = dict(model.named_parameters()) if rounded else model.state_dict()
-    for name, tensor in tensors.items():
-        if name in without:
-            continue
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        # As a plain tensor: `to` of one that bitsandbytes keeps would round it once more.
-        flat = tensor.detach().as_subclass(torch.Tensor).reshape(-1)
-        step = max(1, len(flat) // SAMPLES)
-        digest.update(flat[::step][:SAMPLES].to("cpu", torch.float32).numpy().tobytes())
+
+    def samples() -> Iterator[tuple[str, NDArray[np.float32]]]:
+        for name, tensor in tensors.items():
+            if name not in without:
+                # As a plain tensor: `to` of one that bitsandbytes keeps would round it once more.
+                flat = take_samples(tensor.detach().as_subclass(torch.Tensor).reshape(-1))
+                described = f"{name} {tuple(tensor.shape)} {tensor.dtype}"
+                yield described, flat.to("cpu", torch.float32).numpy()
+
+    return samples_digest(samples())
+
+
+def take_samples(flat: Values) -> Values:
+    """Return the values of a tensor of one axis that enter the digest."""
+    sampled: Values = flat[:: max(1, len(flat) // SAMPLES)][:SAMPLES]
+    return sampled
+
+
+def samples_digest(samples: Iterable[tuple[str, NDArray[np.float32]]]) -> str:
+    """Return 16 hex digits of tensors, each described in words and given by its samples."""
+    digest = hashlib.sha256()
+    for described, values in samples:
+        digest.update(described.encode())
+        digest.update(values.tobytes())
     return digest.hexdigest()[:16]
 
 

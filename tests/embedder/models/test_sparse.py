@@ -12,7 +12,8 @@ from tokenizers import Tokenizer, models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from embedder.inputs.vocabulary import TermVocabulary
-from embedder.models.sparse import merge_forms, select, term_weights, to_rows, top_allowed
+from embedder.models.sparse import merge_forms, select, term_weights, top_allowed
+from embedder.models.sparse_rows import to_rows
 from embedder.prompts.readout_rules import SparseRules
 from embedder.text.stop_words import content_words, stop_words
 from tests.models import save_tokenizer

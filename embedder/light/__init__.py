@@ -1,0 +1,1 @@
+"""The bundled model read without torch, for whoever starts, asks little and ends."""
