@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 
-from embedder.arguments import check_count, check_query, check_text
+from embedder.arguments import check_count, check_names, check_query, check_text
 from embedder.types import Encoder
 from lastword.documents import name_queries
 from lastword.hits import SearchHits, list_hits
@@ -11,6 +11,7 @@ from lastword.open_documents import OpenDocuments
 from lastword.reranking import Rerank
 from retrieval.explain import Explanation
 from retrieval.feedback.read import AnyFeedback
+from retrieval.fusion_choice import AUTO
 from retrieval.rerank.reranking import DEPTH, answer_reranked, explain_reranked
 from retrieval.retriever import Retriever
 from retrieval.run import Run
@@ -76,6 +77,33 @@ class SearchEngine(OpenDocuments):
         """
         with self._shared.reading() as retriever:
             return retriever
+
+    def with_channels(self, channels: Sequence[str], fusion: str = AUTO) -> "SearchEngine":
+        """Return an engine of the same open index that searches some of its channels.
+
+        It sees the index as this one does now, and is of use until this one is closed.
+
+        Args:
+            channels: some of `channels`.
+            fusion: as for `lastword.open`.
+
+        Raises:
+            ValueError: it does not search these, channels outside of the index are searched too,
+                or there is no such fusion.
+
+        >>> index.with_channels(["bm25"]).search("tea")[0].channels.keys()
+        dict_keys(['bm25'])
+        """
+        check_names(channels, "channels")
+        with self._shared.reading() as retriever:
+            encoders = retriever.encoders
+            if retriever.outside or set(channels) - encoders.keys() or not channels:
+                raise ValueError(
+                    f"channels takes some of {', '.join(encoders)}, and none where others are "
+                    f"searched along; got {', '.join(channels) or 'none'}"
+                )
+            kept = {name: encoders[name] for name in encoders if name in channels}
+            return SearchEngine(Retriever(retriever.index, kept, fusion, retriever.depth))
 
     def search(
         self,

@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from lastword.cli.streams import TRACEBACK
+
 FINISHED, PIPE_CLOSED, FAILED, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: done; the reader of our output (such as head) has left; an error; Ctrl-C."""
-
-TRACEBACK = "LASTWORD_TRACEBACK"
-"""Environment variable that makes errors show where they arose; it changes no result."""
 
 _INTERRUPTED = (
     "interrupted; what was committed is kept, and the same command again goes on from there"

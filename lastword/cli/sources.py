@@ -1,5 +1,6 @@
-"""A look through a source before a model is loaded."""
+"""A look through a source before a model is loaded, and what was left unread of one."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from eval.data.qrels import Qrels
     from eval.data.sources import JoinedSources
     from eval.runs.record import Record
+    from index.folder import Index
 
 OnEmpty = Literal["error", "skip", "keep"]
 STEP = 1000  # documents between two movements of the bar
@@ -173,3 +175,17 @@ def _check_empty(document_id: str, place: str, on_empty: OnEmpty) -> None:
             f"{place}: document {shorten(document_id)} has neither title nor text; leave such "
             "documents out or keep them: --on-empty skip or keep"
         )
+
+
+def unfinished_text(index: "Index") -> str:
+    """Say what was interrupted, with the command that finishes it; "" where nothing was."""
+    work = index.unfinished
+    if work is None:
+        return ""
+    path = shlex.quote(str(index.path))
+    again = f"index SOURCE -o {path}" if work.kind == "build" else f"add {path} SOURCE"
+    documents = counted(index.documents, "document")
+    return (
+        f"{index.path} is not finished: {documents} can be found so far; give the command of the "
+        f"interrupted {work.kind} again, lastword {again}"
+    )

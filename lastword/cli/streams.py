@@ -7,6 +7,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+TRACEBACK = "LASTWORD_TRACEBACK"
+"""Environment variable that makes errors show where they arose; it changes no result."""
+
 
 class Stdout(io.TextIOWrapper):
     """Standard output, whose errors name it: "No space left on device" alone says little."""

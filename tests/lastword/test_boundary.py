@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from lastword import app
-from lastword.main import FAILED, FINISHED, INTERRUPTED, PIPE_CLOSED, TRACEBACK, main
+from lastword.cli.streams import TRACEBACK
+from lastword.main import FAILED, FINISHED, INTERRUPTED, PIPE_CLOSED, main
 from tests.folders import ROOT
 
 UNEXPECTED = [

@@ -38,14 +38,19 @@ def run_command(*arguments: str) -> Any:  # noqa: ANN401
 
 
 def test_python_ranks_as_the_command(index: lw.SearchEngine) -> None:
-    hits = index.search(QUERY, k=3)
     found = run_command("search", str(index.path), QUERY, "-k", "3")["hits"]
+    with lw.open(index.path, light=True) as quick:  # as the command opens it
+        hits = quick.search(QUERY, k=3)
     assert [(hit.id, hit.score, hit.rank, hit.title) for hit in hits] == [
         (row["id"], row["score"], row["rank"], row["title"]) for row in found
     ]
     assert [{name: place._asdict() for name, place in hit.channels.items()} for hit in hits] == [
         row["channels"] for row in found
     ]
+    light, hits = hits, index.search(QUERY, k=3)
+    assert [hit.id for hit in hits] == [hit.id for hit in light]
+    scores = [hit.score for hit in light]
+    assert [hit.score for hit in hits] == pytest.approx(scores, abs=1e-6)
     with lw.open(index.path) as again:
         assert again.search(QUERY, k=3) == hits
         assert again.search_many({"q": QUERY}, k=3) == {"q": {hit.id: hit.score for hit in hits}}

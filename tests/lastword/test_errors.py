@@ -241,7 +241,7 @@ def test_a_broken_queries_file(held: Path, tmp_path: Path, fails: Fails) -> None
         queries = write_lines(tmp_path / "queries.tsv", line)
         assert f"{queries}:{number}" in fails("search", held, "--queries", queries, "--run", run)
     assert "either" in fails("search", held, "--queries", queries)
-    assert "either" in fails("search", held)
+    assert "either" in fails("search", held, "--run", run)
 
 
 def test_an_unknown_document(held: Path, fails: Fails) -> None:

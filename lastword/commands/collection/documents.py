@@ -1,6 +1,5 @@
 """The commands that show documents of an index: list, get."""
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +22,7 @@ from lastword.cli.filters import (
 from lastword.cli.options import IndexPath, Output
 from lastword.cli.parse import typed_text
 from lastword.cli.screen import Screen, counted, table
+from lastword.cli.whole import document_facts, whole_document
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -97,14 +97,10 @@ def get(
 
     with Index.open(path) as index:
         found = [index.document(name) for name in ids]
-    facts = [
-        {"id": each.id, "title": each.title, "text": each.text} | _metadata(each) for each in found
-    ]
+    facts = [document_facts(document) for document in found]
     pieces: list[RenderableType] = []
     for document in found:
-        heading = f"{document.id}: {document.title}" if document.title else document.id
-        lines = [heading, *_metadata_lines(document), "", document.text]
-        pieces += ["\n".join(lines), *([""] if document is not found[-1] else [])]
+        pieces += [whole_document(document), *([""] if document is not found[-1] else [])]
     Screen(output).result({"documents": facts}, *pieces)
 
 
@@ -127,11 +123,3 @@ def _first(documents: "Iterable[Document]", most: int) -> "Iterator[Document]":
 
 def _metadata(document: "Document") -> dict[str, Any]:
     return {"metadata": dict(document.metadata)}
-
-
-def _metadata_lines(document: "Document") -> list[str]:
-    return [f"{name}: {_shown(value)}" for name, value in document.metadata.items()]
-
-
-def _shown(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -14,8 +14,8 @@ from lastword.cli.filters import FilterText
 from lastword.cli.options import DeviceOptions, IndexPath, Output
 from lastword.cli.parse import typed_text
 from lastword.cli.screen import Screen, clipped, counted, size, table
+from lastword.cli.sources import unfinished_text
 from lastword.commands.collection.query_prompt import query_prompt_facts, query_prompt_lines
-from lastword.commands.collection.searching import unfinished_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

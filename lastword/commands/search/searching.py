@@ -1,6 +1,5 @@
 """How commands open an index for searching: its channels, their fusion, and a filter."""
 
-import shlex
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +14,10 @@ from lastword.cli.feedback import FeedbackText
 from lastword.cli.filters import FilterText, tell_filter
 from lastword.cli.options import AUTO, FUSION_HELP, DeviceOptions
 from lastword.cli.outside import Also, outside_facts, tell_equal_weights, tell_joined
-from lastword.cli.screen import Screen, counted
+from lastword.cli.screen import Screen
+from lastword.cli.sources import unfinished_text
 
 if TYPE_CHECKING:
-    from index.folder import Index
     from lastword.engine import SearchEngine
 
 RUN_DEPTH = 1000  # documents per query in a run file, as in TREC
@@ -51,8 +50,10 @@ class SearchOptions(DeviceOptions):
 
 
 @contextmanager
-def open_searched(path: Path, fusing: SearchOptions, screen: Screen) -> "Iterator[SearchEngine]":
-    """Open an index with the encoders of the channels that are searched."""
+def open_searched(
+    path: Path, fusing: SearchOptions, screen: Screen, light: bool = True
+) -> "Iterator[SearchEngine]":
+    """Open an index with the encoders of the channels that are searched; see `lastword.open`."""
     from index.filters.kept import KeptDocuments
     from index.filters.parse import parse_filter
     from lastword.opening import open_engine
@@ -71,6 +72,7 @@ def open_searched(path: Path, fusing: SearchOptions, screen: Screen) -> "Iterato
             fusing,
             also=fusing.also or (),
             query_language=fusing.query_language,
+            light=light,
         )
     with engine:
         retriever = engine.retriever
@@ -82,20 +84,6 @@ def open_searched(path: Path, fusing: SearchOptions, screen: Screen) -> "Iterato
         if chosen_documents:
             tell_filter(KeptDocuments.of(retriever.index, chosen_documents), screen)
         yield engine
-
-
-def unfinished_text(index: "Index") -> str:
-    """Say what was interrupted, with the command that finishes it; "" where nothing was."""
-    work = index.unfinished
-    if work is None:
-        return ""
-    path = shlex.quote(str(index.path))
-    again = f"index SOURCE -o {path}" if work.kind == "build" else f"add {path} SOURCE"
-    documents = counted(index.documents, "document")
-    return (
-        f"{index.path} is not finished: {documents} can be found so far; give the command of the "
-        f"interrupted {work.kind} again, lastword {again}"
-    )
 
 
 def check_asked(query: str) -> None:

@@ -13,11 +13,12 @@ from lastword.cli.outside import outside_facts, tell_unlearnt
 from lastword.cli.parse import typed_text
 from lastword.cli.reranking import RerankOptions, check_reranking, load_reranking
 from lastword.cli.screen import Screen, one_line, table, visible
-from lastword.commands.collection.searching import SearchOptions, check_asked, open_searched
+from lastword.commands.search.searching import SearchOptions, check_asked, open_searched
 
 if TYPE_CHECKING:
     from lastword.cli.tables import Table
     from retrieval.explain import Explanation
+    from retrieval.retriever import Retriever
 
 app = Typer()
 
@@ -58,11 +59,19 @@ def explain(
     with open_searched(path, fusing, screen) as engine:
         # A retriever can name pieces, too.
         retriever = engine.retriever.with_feedback(fusing.feedback).with_filter(fusing.filter)
-        kept = retriever.kept is None or document_id in retriever.kept
         reranking = load_reranking(again, engine.encoders, fusing, screen)
         explanation = explain_reranked(retriever, query, document_id, reranking, pieces)
-        specs = retriever.index.channels
-        also = outside_facts(retriever.outside)
+        show_explanation(explanation, retriever, fusing, screen)
+
+
+def show_explanation(
+    explanation: "Explanation", retriever: "Retriever", fusing: SearchOptions, screen: Screen
+) -> None:
+    """Give as a result why a retriever found a document."""
+    query, document_id = explanation.query, explanation.document.id
+    kept = retriever.kept is None or document_id in retriever.kept
+    specs = retriever.index.channels
+    also = outside_facts(retriever.outside)
     post = {name: spec.post.digest for name, spec in specs.items() if spec.post}
     data = {
         "query": query,
