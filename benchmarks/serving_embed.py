@@ -4,8 +4,9 @@ python -m benchmarks.serving_embed [--texts 640] [--rounds 5] [--dry]
 
 Texts as long as queries are embedded by the bundled model on one thread: by the library in
 a loop and in batches, by one client that sends a text at a time or 32, and by 32 clients that send
-a text each. Rounds of all of them alternate; figures are medians of texts per second. Every answer
-is compared with the library's row.
+a text each. Rounds of all of them alternate; figures are medians of texts per second, and of CPU
+milliseconds per text, of the library or of the server, which other programs on the machine change
+less. Every answer is compared with the library's row.
 """
 
 import argparse
@@ -51,18 +52,23 @@ def main(arguments: list[str] | None = None) -> None:
             stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
         )  # fmt: skip
         try:
-            speeds, wrong = measure(encoder, texts, expected, port_of(server), options.rounds)
+            figures, wrong = measure(encoder, texts, expected, server, options.rounds)
         finally:
             server.terminate()
             server.wait()
-    report(speeds, wrong, options)
+    report(figures, wrong, options)
     sys.exit(wrong > 0)
 
 
 def measure(
-    encoder: Encoder, texts: Texts, expected: Float32Array, port: int, rounds: int
+    encoder: Encoder,
+    texts: Texts,
+    expected: Float32Array,
+    server: "subprocess.Popen[str]",
+    rounds: int,
 ) -> tuple[dict[str, float], int]:
-    """Return texts per second by way, and how many rows were wrong."""
+    """Return texts per second and CPU of a text by way, and how many rows were wrong."""
+    port = port_of(server)
     ways: dict[str, Callable[[], list[bytes] | Float32Array]] = {
         "library_loop": lambda: np.concatenate([dense(encoder, [text]) for text in texts]),
         "library_batches": lambda: dense(encoder, texts),
@@ -70,16 +76,25 @@ def measure(
         f"client_1_texts_{BATCH}": lambda: asyncio.run(ask_all(port, texts, 1, BATCH)),
         f"clients_{CLIENTS}": lambda: asyncio.run(ask_all(port, texts, CLIENTS, 1)),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    spent: dict[str, list[float]] = {f"{name}_seconds": [] for name in ways}
+    spent |= {f"{name}_cpu": [] for name in ways}
     wrong = 0
     for number in range(rounds + 1):  # the first is to warm up
         for name, embed in ways.items():
-            began = time.perf_counter()
+            pid = os.getpid() if name.startswith("library") else server.pid
+            began, cpu = time.perf_counter(), cpu_seconds(pid)
             found = embed()
             if number:
-                seconds[name].append(time.perf_counter() - began)
+                spent[f"{name}_seconds"].append(time.perf_counter() - began)
+                spent[f"{name}_cpu"].append(cpu_seconds(pid) - cpu)
             wrong += count_wrong(found, expected)
-    return {name: len(texts) / statistics.median(each) for name, each in seconds.items()}, wrong
+    return {name: statistics.median(each) / len(texts) for name, each in spent.items()}, wrong
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU that a process has used, its threads included."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def ask_all(port: int, texts: Texts, clients: int, size: int) -> list[bytes]:
@@ -110,19 +125,26 @@ def count_wrong(found: list[bytes] | Float32Array, expected: Float32Array) -> in
     return int(np.sum(np.abs(np.array(rows, np.float32) - expected).max(axis=1) > NEAR))
 
 
-def report(speeds: dict[str, float], wrong: int, options: argparse.Namespace) -> None:
-    """Print speeds and what they are compared with, and append them."""
-    many = speeds[f"clients_{CLIENTS}"]
-    record = {
+def report(figures: dict[str, float], wrong: int, options: argparse.Namespace) -> None:
+    """Print figures and what they are compared with, and append them."""
+    many, library = f"clients_{CLIENTS}", "library_batches"
+    record: dict[str, object] = {
         "name": "serving_embed",
         "model": "bundled",
         "texts": options.texts,
         "rounds": options.rounds,
-        **{f"{name}_texts_per_s": round(speed, 1) for name, speed in speeds.items()},
-        f"clients_{CLIENTS}_over_library_batches": round(many / speeds["library_batches"], 2),
-        f"clients_{CLIENTS}_over_client_1": round(many / speeds["client_1"], 2),
         "rows_wrong": wrong,
     }
+    for name, value in figures.items():
+        way, _, unit = name.rpartition("_")
+        if unit == "seconds":
+            record[f"{way}_texts_per_s"] = round(1 / value, 1)
+        else:
+            record[f"{way}_cpu_ms_per_text"] = round(1000 * value, 2)
+    for unit in ("seconds", "cpu"):
+        of_many = figures[f"{many}_{unit}"]
+        record[f"{many}_over_{library}_{unit}"] = round(figures[f"{library}_{unit}"] / of_many, 2)
+        record[f"{many}_over_client_1_{unit}"] = round(figures[f"client_1_{unit}"] / of_many, 2)
     sys.stdout.write("\n".join(f"{name}: {value}" for name, value in record.items()) + "\n")
     if not options.dry:
         append(record)
