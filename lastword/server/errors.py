@@ -139,9 +139,12 @@ async def tell_http_error(request: Request, error: Exception) -> Response:
 
 
 def _methods_at(request: Request) -> set[str]:
-    routes = [route for route in request.app.routes if isinstance(route, Route)]
-    here = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
-    return {method for route in here for method in route.methods or ()}
+    methods: set[str] = set()
+    for outer in request.app.routes:  # newer fastapi keeps routers that were included apart
+        for route in getattr(getattr(outer, "original_router", None), "routes", [outer]):
+            if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+                methods |= route.methods or set()
+    return methods
 
 
 async def tell_invalid(request: Request, error: Exception) -> Response:

@@ -15,7 +15,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lastword.server.errors import ServedError, error_response
-from lastword.server.settings import BODY_BYTES, BODY_SECONDS, ServerSettings, is_loopback
+from lastword.server.settings import (
+    BODY_BYTES,
+    BODY_SECONDS,
+    MOST_REQUESTS,
+    ServerSettings,
+    is_loopback,
+)
 
 if TYPE_CHECKING:
     from lastword.server.state import ServerState
@@ -39,7 +45,7 @@ class Guard:
     """Checks requests before the app sees them, adds headers, measures and logs."""
 
     def __init__(self, app: ASGIApp, state: "ServerState") -> None:
-        self._app, self._state = app, state
+        self._app, self._state, self._inside = app, state, 0
         self._digests = [_digest(key.encode()) for key in state.settings.keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,6 +54,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         start, status, begun = time.perf_counter(), 500, False
+        self._inside += 1
 
         async def send_guarded(message: Message) -> None:
             nonlocal status, begun
@@ -75,11 +82,14 @@ class Guard:
                 fault = error_response(500, text, path=scope["path"])
                 await fault(scope, receive, send_guarded)
         finally:
+            self._inside -= 1
             self._state.note_request(scope, status, time.perf_counter() - start)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         if self._state.stopping:
             raise ServedError(503, "the server is stopping", {"Connection": "close"})
+        if self._inside > MOST_REQUESTS:
+            raise ServedError(429, "too many requests at a time", {"Retry-After": "1"})
         settings = self._state.settings
         if not _is_served(headers.get("host", ""), settings):
             raise ServedError(421, "the Host header names another server than this")

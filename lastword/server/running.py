@@ -13,7 +13,6 @@ from lastword.engine import SearchEngine
 from lastword.server.app import make_app
 from lastword.server.settings import ServerSettings
 
-CONNECTIONS = 1000  # at a time; more get 503
 STOP_SECONDS = 30  # for what runs when the server is stopped
 
 
@@ -71,7 +70,6 @@ def run_server(
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     _Server(app, config, started).run(sockets=[listener])

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 BODY_BYTES = 2 << 20
 """Longest body of a request, as of text-embeddings-inference."""
 
-HEADER_SECONDS, BODY_SECONDS, ANSWER_SECONDS = 10.0, 10.0, 30.0
+MOST_REQUESTS = 1000
+"""At a time, those included whose body has not come or whose answer has not gone."""
+
+BODY_SECONDS, ANSWER_SECONDS = 10.0, 30.0
 """Longest time for a request's body to come, and for its answer to be computed."""
 
 THREADS = 4  # for what is not batched: explaining, documents, opening a generation

@@ -98,6 +98,9 @@ def test_a_method_that_a_path_does_not_take_is_refused(client: TestClient) -> No
     answer = client.get("/v1/search")
     refused(answer, 405)
     assert answer.headers["Allow"] == "POST"
+    answer = client.put("/v1/documents/keys")
+    refused(answer, 405)
+    assert answer.headers["Allow"] == "DELETE, GET"
 
 
 def test_documents_are_not_written_unless_the_server_may(client: TestClient) -> None:

@@ -175,3 +175,20 @@ def test_a_fault_of_ours_is_told_without_its_details(app: FastAPI) -> None:
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
     asyncio.run(live())
+
+
+def test_requests_that_only_send_are_bounded_too(
+    engine: lw.SearchEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uvicorn's own bound on connections answers 503 without a sentence; seen under load."""
+    monkeypatch.setattr("lastword.server.guard.MOST_REQUESTS", 2)
+
+    async def steps(client: httpx.AsyncClient, state: ServerState) -> None:
+        with held(state):
+            waiting = [asyncio.create_task(client.post("/v1/search", json=QUERY)) for _ in range(2)]
+            await until(lambda: state.taken == 2)
+            refused = await client.get("/v1/indexes")
+            assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+        assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {200}
+
+    run(engine, ServerSettings(), steps)
