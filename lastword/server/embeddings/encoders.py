@@ -11,6 +11,7 @@ from embedder.encoders.prompted import with_task
 from embedder.encoders.specs import LLMSpec, WordSpec, spec_of
 from embedder.types import Encoder, Representation, Role, before_map
 from lastword.engine import SearchEngine
+from lastword.server.batching import estimate_tokens
 from lastword.server.embeddings.tokens import TextTokens, tokens_of
 
 DenseRow = NDArray[np.float32]
@@ -22,17 +23,25 @@ class TooLongError(ValueError):
     """A text is longer than its model reads, and shall not be cut."""
 
 
+class WrongTokenError(ValueError):
+    """An input cannot be read as tokens, or cut as it is asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadText:
-    """A text of a request, in a batch with those of others.
+    """An input of a request, in a batch with those of others.
 
     Attributes:
-        text: not empty.
+        given: a text, or token ids that stand for one; not empty.
+        number: its place in the request, from 1.
         cut: whether it may be cut where the model reads no more.
+        from_start: cut it at its beginning.
     """
 
-    text: str
-    cut: bool
+    given: str | Sequence[int]
+    number: int = 1
+    cut: bool = False
+    from_start: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,20 +68,73 @@ class ServedEncoder:
     def __post_init__(self) -> None:
         object.__setattr__(self, "batches", {role: _RoleBatch(self, role) for role in Role})
 
-    def read(self, items: Sequence[ReadText], role: Role) -> list[DenseRow] | list[SparseRow]:
-        """Return the row of each text, as its index holds documents or is searched by queries.
+    def read(self, items: Sequence[ReadText], role: Role) -> list[Any]:
+        """Read inputs, each as an index holds documents or is searched by queries.
+
+        Returns:
+            For each its row, a DenseRow or a SparseRow, and how many tokens were read; or a
+            TooLongError or WrongTokenError.
 
         Raises:
             TooLongError: one was cut that must not be.
             ValueError: it reads several rows of a text, or one that is no row.
             OSError: the model is behind an address, and does not answer.
         """
+        answers: list[Any] = self._measured(items, role)
+        ready = [at for at, each in enumerate(answers) if not isinstance(each, Exception)]
+        if ready:
+            texts = [answers[at][0] for at in ready]
+            rows = self._encoded(texts, [items[at] for at in ready], role)
+            for at, row in zip(ready, rows, strict=True):
+                answers[at] = (row, answers[at][1])
+        return answers
+
+    def _measured(
+        self, items: Sequence[ReadText], role: Role
+    ) -> list[tuple[str, int] | ValueError]:
+        """Return each input as the text that is read, with its tokens."""
+        if self.tokens is None:
+            return [_estimated(item) for item in items]
+        answers: list[tuple[str, int] | ValueError] = [self._written(item) for item in items]
+        ready = [(at, each[0]) for at, each in enumerate(answers) if isinstance(each, tuple)]
+        lengths = self.tokens.measure([text for _, text in ready], role) if ready else []
+        for (at, text), length in zip(ready, lengths, strict=True):
+            item = items[at]
+            answers[at] = (text, length.read)
+            if length.over and not item.cut:
+                answers[at] = TooLongError(
+                    f"text {item.number} is too long: it has {length.over} more tokens than the "
+                    f"{self.tokens.limit} that the model reads"
+                )
+            elif length.over and item.from_start:
+                answers[at] = self._cut_start(text, length.read, role)
+        return answers
+
+    def _written(self, item: ReadText) -> tuple[str, int] | ValueError:
+        if isinstance(item.given, str):
+            return item.given, 0
+        assert self.tokens is not None, self.index
+        try:
+            return self.tokens.write(item.given), 0
+        except ValueError as error:
+            return WrongTokenError(str(error))
+
+    def _cut_start(self, text: str, read: int, role: Role) -> tuple[str, int] | ValueError:
+        assert self.tokens is not None, self.index
+        try:
+            return self.tokens.cut_start(text, role), read
+        except ValueError as error:
+            return WrongTokenError(str(error))
+
+    def _encoded(
+        self, texts: list[str], items: Sequence[ReadText], role: Role
+    ) -> list[DenseRow] | list[SparseRow]:
         counts: Mapping[str, int] = getattr(self.encoder, "counts", {})
         before = counts.get("truncated", 0)
         reader = before_map(self.encoder) if role is Role.QUERY else self.encoder
-        rows = reader.encode([item.text for item in items], role)
+        rows = reader.encode(texts, role)
         refuse_cut(items, getattr(self.encoder, "counts", {}).get("truncated", 0) - before)
-        if not np.array_equal(rows.owner, np.arange(len(items))):
+        if not np.array_equal(rows.owner, np.arange(len(texts))):
             raise ValueError(f"index {self.index!r} reads several rows of a text")
         return self._rows(rows, role)
 
@@ -99,6 +161,13 @@ class _RoleBatch:
 
     def __call__(self, items: list[ReadText]) -> Sequence[Any]:
         return self.served.read(items, self.role)
+
+
+def _estimated(item: ReadText) -> tuple[str, int] | ValueError:
+    """Return a text whose tokenizer is elsewhere, with about as many tokens as it has."""
+    if item.from_start or not isinstance(item.given, str):
+        return WrongTokenError("its tokenizer is not here: give texts, which are cut at their end")
+    return item.given, estimate_tokens(item.given)
 
 
 def refuse_cut(items: Sequence[Any], truncated: int) -> None:

@@ -1,4 +1,4 @@
-"""From the inputs of a request to rows: measured by a thread, then batched with other clients'."""
+"""From the inputs of a request to rows, read together with those of other clients."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -15,6 +15,7 @@ from lastword.server.embeddings.encoders import (
     ReadText,
     ServedEncoder,
     TooLongError,
+    WrongTokenError,
     served_encoders,
 )
 from lastword.server.embeddings.reranking import ServedReranker
@@ -102,14 +103,20 @@ async def read_rows(
     state = state_of(request)
 
     async def compute() -> tuple[list[Any], int]:
-        texts, tokens = await state.run(_prepare, served, wanted)
         run = served.batches[wanted.role]
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(state.queue.submit(run, ReadText(text, wanted.cut), count))
-                for text, count in zip(texts, tokens, strict=True)
-            ]
-        return [task.result() for task in tasks], sum(tokens)
+        items = [
+            ReadText(given, number, wanted.cut, wanted.from_start)
+            for number, given in enumerate(wanted.inputs, 1)
+        ]
+        if len(items) == 1:
+            answers = [await state.queue.submit(run, items[0], _size(items[0]))]
+        else:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(state.queue.submit(run, item, _size(item))) for item in items
+                ]
+            answers = [task.result() for task in tasks]
+        return [row for row, _ in answers], sum(tokens for _, tokens in answers)
 
     return await computed(request, compute())
 
@@ -137,34 +144,14 @@ def cut_rows(rows: Sequence[DenseRow], dimensions: int | None) -> Sequence[Dense
     return [unit_rows(row[:dimensions]) for row in rows]
 
 
-def _prepare(served: ServedEncoder, wanted: WantedRows) -> tuple[list[str], list[int]]:
-    """Return inputs as texts of the encoder's, and the tokens of each."""
-    tokens = served.tokens
-    if tokens is None:
-        if wanted.from_start or not all(isinstance(each, str) for each in wanted.inputs):
-            raise ServedError(
-                422, "its tokenizer is not here: give texts, which are cut at their end"
-            )
-        texts = [str(each) for each in wanted.inputs]
-        return texts, [estimate_tokens(text) for text in texts]
-    try:
-        texts = [each if isinstance(each, str) else tokens.write(each) for each in wanted.inputs]
-    except ValueError as error:
-        raise ServedError(422, str(error)) from error
-    lengths = tokens.measure(texts, wanted.role)
-    for at, length in enumerate(lengths):
-        if length.over and not wanted.cut:
-            raise TooLongError(
-                f"text {at + 1} is too long: it has {length.over} more tokens than the "
-                f"{tokens.limit} that the model reads"
-            )
-        if length.over and wanted.from_start:
-            texts[at] = tokens.cut_start(texts[at], wanted.role)
-    return texts, [length.read for length in lengths]
-
-
 def _told(error: BaseException) -> BaseException:
     """Return what a route raises for an error of the library."""
     if isinstance(error, ServedError | TooLongError):
         return error
-    return ServedError(422 if isinstance(error, RefusedTextError) else 424, str(error))
+    of_input = isinstance(error, RefusedTextError | WrongTokenError)
+    return ServedError(422 if of_input else 424, str(error))
+
+
+def _size(item: ReadText) -> int:
+    """Return about how many tokens an input has."""
+    return estimate_tokens(item.given) if isinstance(item.given, str) else len(item.given)
