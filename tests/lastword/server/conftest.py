@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from fastapi import FastAPI
@@ -9,6 +10,11 @@ from fastapi.testclient import TestClient
 
 import lastword as lw
 from lastword.server.app import make_app
+from tests.lastword.server.browsing import ODD, Visit, launch_chromium, opened
+from tests.lastword.server.live import live
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 DOCUMENTS = [
     {
@@ -56,3 +62,31 @@ def client(app: FastAPI) -> Iterator[TestClient]:
 @pytest.fixture
 def index_path(engine: lw.SearchEngine) -> Path:
     return engine.path
+
+
+@pytest.fixture(scope="session")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lw.SearchEngine]:
+    """An index of documents that pages trip over."""
+    with lw.build(tmp_path_factory.mktemp("page") / "odd", ODD) as index:
+        yield index
+
+
+@pytest.fixture(scope="module")
+def address(browser: "Browser", odd: lw.SearchEngine, engine: lw.SearchEngine) -> Iterator[str]:
+    """A server of two indexes."""
+    with live(make_app({"odd": odd, "notes": engine})) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """Not for the session: playwright's event loop would be in the way of other tests."""
+    yield from launch_chromium()
+
+
+@pytest.fixture
+def visit(browser: "Browser", address: str) -> Iterator[Visit]:
+    """A page that must write no line to its console."""
+    with opened(browser, address) as visit:
+        yield visit
+        assert visit.lines == []
