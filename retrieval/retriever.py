@@ -211,8 +211,7 @@ class Retriever:
         check_queries(asked := {_ONLY: query})
         plain = self._prepared(self.encode(asked))
         rows, taught = self._expanded(asked, plain)
-        trace = SearchTrace()
-        runs = self._search_batch(asked, rows, max(k, self.depth), trace)
+        runs = self._search_batch(asked, rows, max(k, self.depth), trace := SearchTrace())
         searched = SearchedQuery(
             text=query,
             index=self._plain_index,

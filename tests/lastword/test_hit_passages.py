@@ -8,6 +8,7 @@ import pytest
 import lastword as lw
 from index.documents import Passages
 from lastword.hit_passages import HitPassage, WordMatcher, find_page, show_passage
+from lastword.main import main
 
 PARTS = [f"Part {name} is about {name}. It goes on." for name in ("tea", "keys", "lava", "stones")]
 TEXT = "\n\n".join(PARTS)
@@ -34,6 +35,16 @@ def test_a_hit_names_its_passage(index: lw.SearchEngine, query: str, part: int) 
     assert {hit.text[start:end] for start, end in passage.matches} == {PARTS[part].split()[1]}
     assert not passage.whole
     assert hit.snippet.startswith(f"p. {part + 1}: {'… ' * (part > 0)}Part ")
+
+
+def test_an_explanation_shows_the_passage(
+    index: lw.SearchEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It showed the beginning of the document, whichever passage the words stood in."""
+    assert main(["explain", str(index.path), "stone", "long"]) == 0
+    assert f"All {PARTS[3]}" in capsys.readouterr().out
+    assert main(["explain", str(index.path), "nothing", "long"]) == 0
+    assert f"All {PARTS[0]}" in capsys.readouterr().out
 
 
 def test_a_document_that_was_not_cut_is_its_own_passage(index: lw.SearchEngine) -> None:
