@@ -1,6 +1,6 @@
 """What a search of one channel gives: rows with their scores, and whose rows they are."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,13 +44,15 @@ class RowIds(Sequence[str]):
     """The document id of every row; read when it is first asked for, then remembered.
 
     Args:
-        documents: (rows,) number of the document of each row.
-        read_id: number of a document -> its id.
+        documents: (rows,) number of the document of each row, ascending.
+        read_ids: numbers of documents, ascending -> their ids.
     """
 
-    def __init__(self, documents: NDArray[np.int64], read_id: Callable[[int], str]) -> None:
+    def __init__(
+        self, documents: NDArray[np.int64], read_ids: Callable[[NDArray[np.int64]], list[str]]
+    ) -> None:
         self._documents = documents
-        self._read_id = read_id
+        self._read_ids = read_ids
         self._known: dict[int, str] = {}
 
     def __len__(self) -> int:
@@ -59,9 +61,15 @@ class RowIds(Sequence[str]):
     def __getitem__(self, row: Any) -> Any:  # noqa: ANN401 - Sequence wants slices as well
         """Return the id of a row, or a list of ids for a slice."""
         if isinstance(row, slice):
-            return [self[i] for i in range(*row.indices(len(self)))]
-        try:
-            return self._known[row]
-        except KeyError:
-            document_id = self._known[row] = self._read_id(int(self._documents[row]))
-            return document_id
+            rows = range(*row.indices(len(self)))
+            self.read(rows)
+            return [self._known[at] for at in rows]
+        if row not in self._known:
+            self.read([row])
+        return self._known[row]
+
+    def read(self, rows: Iterable[int]) -> None:
+        """Read the ids of rows that will be asked for, in one go; NO_ROW is none."""
+        unknown = sorted(row for row in {*rows} - {NO_ROW} if row not in self._known)
+        if unknown:
+            self._known.update(zip(unknown, self._read_ids(self._documents[unknown]), strict=True))

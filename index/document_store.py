@@ -16,7 +16,7 @@ from index.storage.checksums import CURE, open_own
 
 _VARIABLES = 500  # SQLite builds may allow as few as 999 variables in a statement
 _STREAMED = 100
-_HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair
+_HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair, which is in no document
 _INSERTED = 1000  # documents handed to SQLite at a time; fixed, since it shows in the bytes
 
 # Ids lie apart from the texts, so that naming thousands of hits does not page through the texts.
@@ -123,8 +123,7 @@ class DocumentStore:
     SQLite serialises them.
 
     Raises:
-        FileNotFoundError: there is none.
-        OSError: it cannot be read.
+        OSError: it cannot be read; FileNotFoundError where there is none.
         ValueError: the file is not what `DocumentWriter` wrote; reading may say so later too.
     """
 
@@ -148,11 +147,11 @@ class DocumentStore:
     def __len__(self) -> int:
         return self._count
 
-    def id(self, ordinal: int) -> str:
-        """Return the id of the document with this ordinal."""
+    def ids_of(self, ordinals: Sequence[int]) -> list[str]:
+        """Return the ids of some documents; of many in a tenth of the time that each takes."""
+        ids = dict(self._numbered("ordinal", ordinals))
         with self._reading():
-            row = self._connection.execute("SELECT id FROM ids WHERE ordinal = ?", (ordinal,))
-            return _text(row.fetchone()[0])
+            return [ids[at] for at in ordinals]
 
     def ids(self) -> list[str]:
         """Return the ids of all documents by ordinal, without reading texts."""
@@ -165,17 +164,20 @@ class DocumentStore:
 
     def find(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the ordinals of those ids that are here, deleted or not."""
-        ordinals: dict[str, int] = {}
-        ids = [name for name in ids if not _HALF.search(name)]  # no document has half a character
-        for start in range(0, len(ids), _VARIABLES):
-            some = ids[start : start + _VARIABLES]
-            marks = ",".join("?" * len(some))
-            query = f"SELECT id, ordinal FROM ids WHERE id IN ({marks})"
-            with self._reading():
-                ordinals.update(self._connection.execute(query, some))
+        legal = [name for name in ids if not _HALF.search(name)]
+        ordinals = {name: at for at, name in self._numbered("id", legal)}
         if not all(isinstance(at, int) and 0 <= at < self._count for at in ordinals.values()):
             raise self._damage("documents have no numbers")
         return ordinals
+
+    def _numbered(self, column: str, values: Sequence[object]) -> Iterator[tuple[int, str]]:
+        """Yield ordinal and id of the documents that have one of some values in a column."""
+        for start in range(0, len(values), _VARIABLES):
+            some = values[start : start + _VARIABLES]
+            query = f"SELECT ordinal, id FROM ids WHERE {column} IN ({','.join('?' * len(some))})"
+            with self._reading():
+                found = [(at, _text(name)) for at, name in self._connection.execute(query, some)]
+            yield from found
 
     def document(self, ordinal: int) -> Document:
         """Return the document with this ordinal."""
@@ -246,7 +248,7 @@ class DocumentStore:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_DAMAGE:
                 raise OSError(f"cannot read {self._path}: {error}") from error
             raise self._damage(str(error)) from error
-        except (TypeError, OverflowError, UnicodeError) as error:
+        except (TypeError, OverflowError, UnicodeError, KeyError) as error:
             raise self._damage("a value is missing or of another type") from error
 
     def _damage(self, reason: str) -> ValueError:

@@ -170,9 +170,9 @@ class Index:
             raise ValueError(f"a search is for at least 1 document; got k={k}")
         return self.channel_rows(channel).search(queries, min(k, max(1, self.documents)))
 
-    def row_ids(self, channel: str) -> Sequence[str]:
+    def row_ids(self, channel: str) -> RowIds:
         """Return the document id of every row of a channel; ids are read when asked for."""
-        return RowIds(self.channel_rows(channel).documents, self.document_id)
+        return RowIds(self.channel_rows(channel).documents, self.document_ids)
 
     def passage(self, channel: str, row: int) -> tuple[int, int]:
         """Return where the passage that a row stands for starts and ends in `Document.text`."""
@@ -224,10 +224,13 @@ class Index:
         at, ordinal = self._locate(document_id)
         return self._segments[at].documents.store.document(ordinal)
 
-    def document_id(self, number: int) -> str:
-        """Return the id of a document, which are numbered through all segments."""
-        at = bisect_right(self._document_starts, number) - 1
-        return self._segments[at].documents.store.id(number - self._document_starts[at])
+    def document_ids(self, numbers: NDArray[np.int64]) -> list[str]:
+        """Return the ids of documents by their ascending numbers, through all segments."""
+        parts = np.split(numbers, np.searchsorted(numbers, self._document_starts[1:-1]))
+        ids: list[str] = []
+        for segment, part, start in zip(self._segments, parts, self._document_starts, strict=False):
+            ids += segment.documents.store.ids_of((part - start).tolist())
+        return ids
 
     def ids(self) -> list[str]:
         """Return the ids of the live documents in order, as `stream` does, without their texts."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from embedder.files.durable import replace_file
 from embedder.files.lines import read_lines, read_number, shorten
-from index.base import NO_ROW, Hits
+from index.base import NO_ROW, Hits, RowIds
 from retrieval.trec_ids import EscapedIds, is_header, split_fields, unescape_id
 
 Run = dict[str, dict[str, float]]
@@ -137,6 +137,8 @@ def to_run(hits: Hits, query_ids: Sequence[str], row_ids: Sequence[str]) -> Run:
             f"expected {len(hits.rows)} distinct query ids, one per row of hits; "
             f"got {len(query_ids)}, {len(set(query_ids))} of them distinct"
         )
+    if isinstance(row_ids, RowIds):
+        row_ids.read(hits.rows.ravel().tolist())
     run: Run = {}
     for query_id, rows, scores in zip(query_ids, hits.rows, hits.scores, strict=True):
         documents = run[query_id] = {}

@@ -48,7 +48,13 @@ def test_documents_come_back_by_ordinal_and_by_id(tmp_path: Path) -> None:
     assert len(store) == 2500
     assert list(store.stream()) == list(enumerate(documents))
     assert store.document(1234) == documents[1234]
-    assert store.id(2499) == "d2499"
+    assert store.ids_of([2499]) == ["d2499"]
+    assert store.ids_of([*range(2499, 600, -1), 2000]) == [
+        *(f"d{at}" for at in range(2499, 600, -1)),
+        "d2000",
+    ]
+    with pytest.raises(ValueError, match="a value is missing"):
+        store.ids_of([1, 2500])
     ids = [f"d{i}" for i in range(0, 3000, 2)]
     assert store.find(ids) == {f"d{i}": i for i in range(0, 2500, 2)}
 

@@ -108,8 +108,8 @@ def test_a_merge_copies_exactly_what_is_live(
     for name in SPECS:
         before, after = segment.channels[name], copied.channels[name]
         wanted = [row for row, doc in enumerate(before.documents) if live[doc]]
-        ids = [segment.documents.store.id(int(before.documents[row])) for row in wanted]
-        assert [copied.documents.store.id(int(doc)) for doc in after.documents] == ids
+        ids = segment.documents.store.ids_of(before.documents[wanted].tolist())
+        assert copied.documents.store.ids_of(after.documents.tolist()) == ids
         spans = [copied.passages[owner, 1:].tolist() for owner in after.owner]
         assert spans == [segment.passages[before.owner[row], 1:].tolist() for row in wanted]
         assert np.array_equal(matrix(after.content), matrix(before.content)[wanted])
