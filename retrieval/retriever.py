@@ -288,9 +288,8 @@ class Retriever:
             depth = feedback.documents
             runs = {name: self._searched(name, rows, ids, depth)[0] for name, rows in own.items()}
         found = {name: [run.get(query_id, {}) for query_id in ids] for name, run in runs.items()}
-        index = self._plain_index
-        expanded, unchanged = expand_channels(index, self.encoders, feedback, own, found)
-        self.unexpanded.update(unchanged)
+        expanded, same = expand_channels(self._plain_index, self.encoders, feedback, own, found)
+        self.unexpanded.update(same)
         return {**encoded, **expanded}, runs
 
     def _searched(self, channel: str, rows: Representation, ids: Sequence[str], k: int) -> Found:
