@@ -8,6 +8,7 @@ import huggingface_hub
 import numpy as np
 import openai
 import pytest
+from fastapi.testclient import TestClient
 from huggingface_hub.errors import HfHubHTTPError
 
 import lastword as lw
@@ -135,9 +136,18 @@ def test_an_index_that_is_built_through_a_server_ranks_as_its_own(
             for query in ("rotate a key", "black tea", "lava"):
                 found = [(hit.id, round(hit.score, 4)) for hit in copy.search(query)]
                 assert found == [(hit.id, round(hit.score, 4)) for hit in own.search(query)]
+        with TestClient(make_app({"copy": copy}), "http://127.0.0.1") as client:
+            answer = client.post("/embed", json={"inputs": TEXTS})
+            assert np.allclose(np.array(answer.json()), own_rows(engine), atol=1e-6)
+            # Its tokenizer is at the other server, which says nothing of what it cuts until then.
+            for inputs, status in ((["tea", "tea " * 900], 413), ([[5, 6]], 422)):
+                assert client.post("/embed", json={"inputs": inputs}).status_code == status
+            longest = {"inputs": ["tea " * 900], "truncate": True}
+            assert client.post("/embed", json=longest).status_code == 200
     assert remote.counts["tokens"] > 40
+    before = remote.counts["truncated"]
     cut = remote.encode(["tea " * 900], Role.DOCUMENT)
-    assert remote.counts["truncated"] == 1 and cut.dense is not None
+    assert remote.counts["truncated"] == before + 1 and cut.dense is not None
 
 
 def test_our_client_of_openai_reads_the_rows_of_documents(

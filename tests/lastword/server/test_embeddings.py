@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 
@@ -13,6 +14,7 @@ import lastword as lw
 from embedder.types import Float32Array, Role, before_map
 from index.live_rows import live_blocks
 from lastword.server.app import make_app
+from lastword.server.embeddings.encoders import ReadText, TooLongError, WrongTokenError
 from lastword.server.settings import ServerSettings
 from retrieval.retriever import Retriever
 from tests.lastword.server.conftest import DOCUMENTS
@@ -114,6 +116,17 @@ def test_a_text_that_is_too_long_is_refused_or_cut_at_the_side_that_is_named(
     plain = cut(LONG, "right")
     assert np.allclose(cut("rock " + LONG, "Left"), plain, atol=1e-6)
     assert not np.allclose(cut("rock " + LONG, "right"), plain, atol=1e-4)
+
+
+def test_what_is_wrong_with_a_text_is_said_of_it_alone(app: FastAPI) -> None:
+    """Texts of several clients are read together: one that is too long must not stop the others."""
+    served = app.state.embeddings.served["notes", "dense"]
+    items = [ReadText("tea"), ReadText(LONG, 2), ReadText([10**6]), ReadText("a key")]
+    answers = served.read(items, Role.DOCUMENT)
+    assert isinstance(answers[1], TooLongError) and str(answers[1]).startswith("text 2 is too long")
+    assert isinstance(answers[2], WrongTokenError)
+    (plain,) = served.read([ReadText("a key")], Role.DOCUMENT)
+    assert answers[3][1] == plain[1] and np.allclose(answers[3][0], plain[0], atol=1e-6)
 
 
 def test_statuses_and_bodies_are_those_of_tei(client: TestClient) -> None:
