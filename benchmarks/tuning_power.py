@@ -90,12 +90,9 @@ def measure_noise(law: str, copies: int, size: int, seeds: np.ndarray) -> Record
     accepted, gains, folded = 0, [], 0
     for seed in seeds.tolist():
         outcome = tune_noise(Noise(LAWS[law], size, seed, copies))
-        folded += not outcome.queries["confirm"]
-        tested = outcome.confirmed
-        if tested is None and not outcome.queries["confirm"]:
-            tested = outcome.selected[0]
+        folded += outcome.folded
         accepted += outcome.verdict == CHANGE
-        gains.append(tested.gain if tested else 0.0)
+        gains.append(outcome.confirmed.gain if outcome.confirmed else 0.0)
     runs = len(gains)
     return {
         "in folds": folded / runs,

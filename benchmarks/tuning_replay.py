@@ -140,7 +140,7 @@ def replayed(objective: Replay, data: JudgedQueries, share: float, rules: Rules)
     )  # fmt: skip
     plan = plan_split(relevant, rules.seed, ALPHA, data.queries)
     parts = [*plan.parts.values()]
-    held = [query for part in (parts[1:] if plan.folded else parts[-1:]) for query in part]
+    held = parts[-1]
     searched = len(relevant) if plan.folded else len(parts[0])
     ending = (rules.finalists + 1) * (len(relevant) - searched) or 3 * len(relevant)
     budget = Budget(tokens=round(share * (len(objective.prompts) * searched + ending)))

@@ -29,10 +29,10 @@ SPLITS = {"scifact": "train", "cranfield": "test", "cisi": "test", "vaswani": "t
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The queries that a verdict hangs on.
+    """The queries that the one prompt is judged on.
 
     Attributes:
-        ids: of CONFIRM; with folds, of all but the first, which is only searched on.
+        ids: of CONFIRM; with folds, of the last.
         units: of each query.
     """
 
@@ -66,7 +66,7 @@ def tune_row(
     held = held_out(setup)
     scores = sweep_library(setup, held, folder / "library.json")
     best, p = best_of_library(setup, held, scores)
-    tested = tested_gain(outcome)
+    tested = outcome.confirmed
     changed = outcome.verdict == CHANGE
     recovered = (tested.gain if changed and tested else 0.0) / best.gain if p <= 0.05 else None
     return {
@@ -94,8 +94,7 @@ def held_out(setup: TuningSetup) -> Held:
     """Return the queries that judge, as the search splits them."""
     task = setup.task
     plan = plan_split(task.relevant, task.rules.seed, task.rules.alpha, task.texts)
-    parts = [*plan.parts.values()]
-    ids = [query for part in (parts[1:] if plan.folded else parts[-1:]) for query in part]
+    ids = [*plan.parts.values()][-1]
     return Held(tuple(ids), tuple(unit_numbers(task.relevant, ids, task.texts)))
 
 
@@ -145,13 +144,6 @@ def best_of_library(
     at = int(differences.sum(axis=0).argmax())
     pair = rows[at + 1], rows[0]
     return measure_gain(others[at], held.ids, pair, rules, held.units), float(p[at])
-
-
-def tested_gain(outcome: TuningOutcome) -> PromptGain | None:
-    """Return the gain that the verdict is about: on CONFIRM, or out of fold; None without one."""
-    if outcome.queries["confirm"]:
-        return outcome.confirmed
-    return outcome.selected[0] if outcome.selected else None
 
 
 def described(gain: PromptGain) -> dict[str, Any]:

@@ -23,7 +23,7 @@ HEADS = (
     "tokens, s",
 )
 NOTE = """
-nDCG@10 on held-out queries: CONFIRM, or with folds all but the first. "Best of the library"
+nDCG@10 on held-out queries: CONFIRM, or with folds the last. "Best of the library"
 is the best of the wordings that every search tries first, by trying all of them on these very
 queries: too large a gain, with p adjusted for all of them. The share of it that the tuner
 found is told where it is significant (p <= .05), and is 0 where the default was kept. The

@@ -40,7 +40,7 @@ def estimate_cost(setup: TuningSetup) -> dict[str, Any]:
     if plan.folded:  # a search on the first fold, on the first two, and so on; each has a winner
         searches = len(costs) - 1
         searching = sum(sum(costs[: at + 1]) for at in range(searches))
-        ending, last = (1 + searches) * sum(costs), searches * whole
+        ending, last = sum(costs) + sum(costs[1:]), searches * whole
     else:
         searching = costs[0]
         count = task.rules.finalists + 1

@@ -48,8 +48,8 @@ class TuningFacts:
 
     @property
     def tested(self) -> PromptGain | None:
-        """What the verdict hangs on."""
-        return self.outcome.tested
+        """The gain that is reported, query by query."""
+        return self.outcome.confirmed or self.outcome.tested
 
     @property
     def changed(self) -> bool:
@@ -78,8 +78,9 @@ class TuningFacts:
         """How queries were used, in a sentence."""
         if self.outcome.folded:
             return (
-                "used in folds: each is judged by what a search on the folds before it found, and "
-                "no prompt by all of them, so that the gain is that of searching so"
+                "used in folds: each judges what a search on the folds before it found, and the "
+                "last, CONFIRM, the one prompt that may be taken. p is of all folds, and says "
+                "whether searching finds gains; the gain is the prompt's own on CONFIRM"
             )
         return (
             "split into SEARCH, SELECT and CONFIRM; queries that are nearly the same, by their "

@@ -69,17 +69,16 @@ def test_an_outcome_says_what_is_taken() -> None:
     assert wording_of(mapped.prompt, default) == "(as the default)"
 
 
-def test_folds_say_what_was_tested_in_place_of_the_best_wording() -> None:
+def test_the_best_wording_of_folds_has_its_own_gain_or_none() -> None:
     """Where a baseline won the folds, its gain stood beside the best wording as if it were its."""
     objective = Arithmetic({"good": 0.1}, queries=40)
     tuned = task(objective, {"evolve": partial(Evolve, library=LIBRARY)})
-    outcome = tune(tuned, Budget(tokens=20_000), Journal(None, {}))
-    assert outcome.folded and outcome.best_wording is not None
-    assert "not tested: out of fold, what each search found was" in str(outcome.best_wording)
+    outcome = tune(tuned, Budget(evaluations=2_000), Journal(None, {}))
+    assert outcome.folded and outcome.confirmed is not None
+    assert str(outcome.best_wording).startswith(f"{outcome.confirmed.gain:+.4f} on CONFIRM (95 %")
     plain = Proposal(outcome.default, "baselines", "whitened", prompted=False)
-    (gain,) = outcome.selected
-    won = replace(outcome, selected=(replace(gain, proposal=plain),))
-    assert "out of fold, what searches found better was" in str(won.best_wording)
+    won = replace(outcome, confirmed=replace(outcome.confirmed, proposal=plain))
+    assert str(won.best_wording).endswith("on SEARCH, by which it was chosen, and not tested")
 
 
 def test_post_processing_is_named_as_what_is_taken() -> None:

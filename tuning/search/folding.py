@@ -1,13 +1,14 @@
-"""Tune with few queries: each fold judges what searches on the folds before it found."""
+"""Tune with few queries: each fold judges what a search on the folds before it found."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from embedder.prompts.prompt import Prompt
 from eval.statistics.one_sided import one_sided_test, sums_of_clusters
-from tuning.search.budget import Cost, SpentError
+from tuning.search.budget import Cost
 from tuning.search.choice import FLIPS, Judgement, PromptGain, finalists, measure_gain
 from tuning.search.racing import worse_p
 from tuning.search.result import CHANGE, KEEP, TuningOutcome
@@ -15,21 +16,27 @@ from tuning.search.rounds import ReportRound, SearchState, search
 from tuning.search.scorer import Scorer
 from tuning.search.sensitivity import measure_sensitivity
 from tuning.search.split import folds, unit_numbers
-from tuning.search.types import Proposal, Rules, Scored, Scores, TuningTask
+from tuning.search.types import Prepares, Proposal, Rules, Scored, Scores, TuningTask
 
 SEARCH_TIME = 0.8  # of the seconds; the rest is for judging what was found
+OF_FOLDS = "of what searches found in all folds, later ones weighing more"
+UNPAID = "the budget did not pay for judging the best that a search found, but for what is shorter"
 ALONE = "all but the default: no other prompt was scored to the end; --dry-run tells what one takes"
 
 
 def tune_in_folds(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOutcome:
-    """Search on the first fold, judge on the second; search on both, judge on the third; and on.
+    """Search on the first fold, judge on the second; on both, and judge on the third; and on.
 
     Folds that judge each other in a circle, as in cross-validation, depend on each other: what
     wins without a fold wins by the folds that its rivals are judged on, and a test of all
     differences errs in 7 to 11 % of runs on noise (`python -m benchmarks.tuning_power`). Here no
     search has seen what is judged after it, so that under noise each difference has mean 0
-    whatever went before (Dawid, Prequential analysis, JRSS A 1984), and the mean gain is honest.
-    Later folds, whose searches saw more, weigh more in the test.
+    whatever went before (Dawid, Prequential analysis, JRSS A 1984). Later folds, whose searches
+    saw more, weigh more in the test.
+
+    The last search names the one prompt that may be taken, before the last and largest fold,
+    CONFIRM, is read. All folds decide together whether searching finds gains at all; the gain that
+    is reported is the prompt's own, on CONFIRM alone, and must be one.
 
     Raises:
         SpentError: the budget does not even score the default.
@@ -37,51 +44,52 @@ def tune_in_folds(task: TuningTask, scorer: Scorer, report: ReportRound) -> Tuni
     default, rules = task.first_prompts[0], task.rules
     parts = folds(task.relevant, rules.seed, task.texts)
     judge = scorer.judging(task.final) if task.final else scorer
-    ids = [query for part in parts for query in part]
-    base = judge.scores(default.prompt, ids)
+    judge.scores(default.prompt, [query for part in parts for query in part])
     searcher = scorer.for_search(task.quick, default.prompt)
-    winners, rows = list[Proposal](), list[Scores]()
-    everything, remarks = list[Scored](), list[str]()
+    rows, everything, remarks = list[Scores](), list[Scored](), list[str]()
     for at in range(1, len(parts)):
         known = {query for part in parts[:at] for query in part}
         inner = replace(task, rules=replace(rules, seed=rules.seed + at - 1))
-        scorer.meter.reserved = _later(task, judge, ids, (len(parts) - at, len(parts) - 1))
+        scorer.meter.reserved = _later(task, judge, parts[at:])
         scorer.meter.until = scorer.meter.moment(SEARCH_TIME / (len(parts) - at))
         inside = [query for query in task.relevant if query in known]
         state = search(inner, inside, searcher, report)
         scorer.meter.reserved, scorer.meter.until = Cost(), None
         everything += state.scored
+        winner = _winner(state, rules, partial(_is_paid, judge, parts[at]))
         remarks += state.remarks
-        winner = _winner(state, rules)
-        winners.append(winner)
-        rows.append(_judged(winner, default, parts[at], judge))
+        rows.append(judge.scores(winner.prompt, parts[at]))
     state.scored, state.remarks = everything, remarks
-    gain = _measured(task, parts, winners[-1], np.concatenate(rows), base)
-    named = _named(winners, ids, judge) if gain.accepted(rules) else default
-    count = len(gain.differences)
-    queries = {"search": len(ids) - len(parts[-1]), "select": count, "confirm": 0}
-    return _verdict(task, gain, named, state, queries)
+    pooled = _measured(task, parts[1:], winner, rows, judge)
+    return _verdict(task, parts, (pooled, winner), judge, state)
 
 
 def _measured(
     task: TuningTask,
     parts: Sequence[Sequence[str]],
     winner: Proposal,
-    scores: Scores,
-    base: Scores,
+    rows: Sequence[Scores],
+    judge: Scorer,
 ) -> PromptGain:
-    """Compare what the searches found with the default, on all folds but the first."""
-    judged = [query for part in parts[1:] for query in part]
-    pair = scores, base[len(parts[0]) :]
+    """Compare what searches found with the default, on the folds that judged it.
+
+    A fold weighs by the root of how many folds its search saw.
+    """
+    judged = [query for part in parts for query in part]
+    pair = np.concatenate(rows), judge.scores(task.first_prompts[0].prompt, judged)
     numbers = unit_numbers(task.relevant, judged, task.texts)
-    gain = measure_gain(winner, judged, pair, task.rules, numbers)
-    weights = np.repeat(np.sqrt(np.arange(1, len(parts))), [len(part) for part in parts[1:]])
-    return replace(gain, p=_weighted_p(task, gain, weights))
+    weights = np.repeat(np.sqrt(np.arange(1, len(parts) + 1)), [len(part) for part in parts])
+    sums = sums_of_clusters(((pair[0] - pair[1]) * weights)[:, None], numbers)
+    p = one_sided_test(sums, np.random.default_rng([task.rules.seed, 2]), FLIPS)
+    return replace(measure_gain(winner, judged, pair, task.rules, numbers), p=float(p[0]))
 
 
-def _winner(state: SearchState, rules: Rules) -> Proposal:
+def _winner(state: SearchState, rules: Rules, is_paid: Callable[[Prompt], bool]) -> Proposal:
     """Return the best on SEARCH; a baseline only if it is surely better than the best wording."""
-    chosen = finalists(state.finished, state.scored[0], rules)
+    best = finalists(state.finished, state.scored[0], rules)
+    chosen = [each for each in best if is_paid(each.prompt)]
+    if chosen[:1] != best[:1]:
+        state.remarks.append(f"{UNPAID}: {best[0].title}")
     words = next((each for each in chosen if each.prompted), None)
     plain = next((each for each in chosen if not each.prompted), None)
     if words is None or plain is None:
@@ -90,61 +98,48 @@ def _winner(state: SearchState, rules: Rules) -> Proposal:
     return plain if worse_p(rows[0] - rows[1]) <= rules.alpha else words
 
 
-def _judged(winner: Proposal, default: Proposal, part: Sequence[str], judge: Scorer) -> Scores:
-    """Score a winner on its fold; where the budget has ended the default takes its place."""
-    try:
-        return judge.scores(winner.prompt, part)
-    except SpentError:
-        return judge.scores(default.prompt, part)
+def _is_paid(judge: Scorer, part: Sequence[str], prompt: Prompt) -> bool:
+    return judge.meter.fits(judge.cost(prompt, part))
 
 
-def _later(task: TuningTask, judge: Scorer, ids: Sequence[str], counts: tuple[int, int]) -> Cost:
-    """Keep what judging and naming winners takes, and the shares of the searches that are left.
+def _later(task: TuningTask, judge: Scorer, parts: Sequence[Sequence[str]]) -> Cost:
+    """Keep what judging winners takes, and the shares of the searches that are left.
 
     Args:
         task: its longest first prompt stands for any winner.
         judge: counts.
-        ids: all queries.
-        counts: of searches that are left, and of winners in the end.
+        parts: folds that are still to judge, each a winner of its own.
     """
-    searches, winners = counts
-    ending = sum([judge.cost(longest(task, judge), ids)] * winners, Cost())
-    return judge.meter.all_but_share(ending, searches)
-
-
-def _weighted_p(task: TuningTask, gain: PromptGain, weights: Scores) -> float:
-    """Test differences that count by the root of how many folds their search saw."""
-    differences = np.array([*gain.differences.values()]) * weights
-    numbers = unit_numbers(task.relevant, [*gain.differences], task.texts)
-    sums = sums_of_clusters(differences[:, None], numbers)
-    return float(one_sided_test(sums, np.random.default_rng([task.rules.seed, 2]), FLIPS)[0])
-
-
-def _named(winners: Sequence[Proposal], ids: Sequence[str], judge: Scorer) -> Proposal:
-    """Return the winner that is best on all queries; of equal ones that of the last search."""
-    means: dict[int, float] = {}
-    for at, winner in enumerate(winners):
-        try:
-            means[at] = float(judge.scores(winner.prompt, ids).mean())
-        except SpentError:  # it is longer than any of the first prompts
-            continue
-    return winners[max(means, key=lambda at: (means[at], at), default=len(winners) - 1)]
+    wordy, objective = longest(task, judge), judge.objective  # whose scores may all be known
+    ending = sum((objective.cost(wordy, part) for part in parts), Cost())
+    if isinstance(objective, Prepares):
+        ending = sum([objective.preparation(wordy)[1]] * len(parts), ending)
+    return judge.meter.all_but_share(ending, len(parts))
 
 
 def _verdict(
     task: TuningTask,
-    gain: PromptGain,
-    named: Proposal,
+    parts: Sequence[Sequence[str]],
+    found: tuple[PromptGain, Proposal],
+    judge: Scorer,
     state: SearchState,
-    queries: dict[str, int],
 ) -> TuningOutcome:
-    default = task.first_prompts[0].prompt
-    accepted = named.prompt != default
-    reason = f"{gain.gain:+.4f} out of fold, p = {gain.p:.2g}; too few queries to certify"
-    decision = Judgement("of folds, later ones weighing more", gain.p, accepted)
-    prompt = named.prompt if accepted else default
-    tested = [replace(gain, proposal=named)] if accepted else [gain]
-    return outcome_of(reason, prompt, state, (tested, None), queries, decision)
+    """Take the one prompt of the last search if all folds say that searching finds gains."""
+    (pooled, named), default = found, task.first_prompts[0].prompt
+    searched, confirm = sum(map(len, parts[:-1])), parts[-1]
+    queries = {"search": searched, "select": searched - len(parts[0]), "confirm": len(confirm)}
+    if named.prompt == default:
+        reason = f"the last search found nothing better; {state.ended}"
+        return outcome_of(reason, default, state, ([pooled], None), queries)
+    pair = judge.scores(named.prompt, confirm), judge.scores(default, confirm)
+    numbers = unit_numbers(task.relevant, confirm, task.texts)
+    own = measure_gain(named, confirm, pair, task.rules, numbers)
+    decision = Judgement(OF_FOLDS, pooled.p, own.accepted(task.rules, pooled.p))
+    reason = f"{own.gain:+.4f} on CONFIRM, p = {pooled.p:.2g} ({OF_FOLDS})"
+    if not decision.accepted:
+        reason = f"what the last search found was not surely better: {reason}"
+    prompt = named.prompt if decision.accepted else default
+    return outcome_of(reason, prompt, state, ([pooled], own), queries, decision)
 
 
 def longest(task: TuningTask, scorer: Scorer) -> Prompt:

@@ -94,6 +94,7 @@ def tune(
         outcome = tune_in_folds(task, scorer, report)
     else:
         outcome = _in_parts(task, scorer, report)
+    outcome = replace(outcome, plan=plan)
     if task.signal is not None:
         outcome = _settled(outcome, task.signal, task.first_prompts[0].prompt)
     verdict = {"verdict": outcome.verdict, "key": key_of(outcome.prompt)}
@@ -104,18 +105,16 @@ def tune(
         name: task.objective.cost(prompt, ids).tokens / len(ids) for name, prompt in prompts.items()
     }
     signal = task.signal.describe() if task.signal else ""
-    return replace(outcome, plan=plan, query_tokens=tokens, signal=signal)
+    return replace(outcome, query_tokens=tokens, signal=signal)
 
 
 def _settled(outcome: TuningOutcome, signal: Signal, default: Prompt) -> TuningOutcome:
     """Keep the default where the signal that a search went by does not support its claim."""
     if outcome.verdict != CHANGE:
         return outcome
-    tested = [outcome.confirmed] if outcome.confirmed else outcome.selected
-    wins, losses = (
-        sum(gain.outcomes.wins for gain in tested), sum(gain.outcomes.losses for gain in tested)
-    )  # fmt: skip
-    if not (doubt := signal.doubt(wins, losses)):
+    assert outcome.tested is not None  # nothing is taken untested
+    seen = outcome.tested.outcomes
+    if not (doubt := signal.doubt(seen.wins, seen.losses)):
         return outcome
     decision = replace(outcome.decision, accepted=False) if outcome.decision else None
     return replace(outcome, verdict=KEEP, reason=doubt, prompt=default, decision=decision)

@@ -38,12 +38,11 @@ class TuningOutcome:
         verdict: KEEP or CHANGE.
         reason: why, in one sentence.
         prompt: what to use.
-        selected: gains of finalists on SELECT, or of fold winners out of fold.
-        confirmed: of the one candidate on CONFIRM; None where nothing got that far, and with
-            fewer than FEW queries.
+        selected: gains of finalists on SELECT; of folds one, of what each search found.
+        confirmed: of the one candidate on CONFIRM; None where nothing got that far.
         scored: all that was proposed, in order.
-        queries: how many in SEARCH, SELECT and CONFIRM; of folds, how many were searched by and
-            judged by, as "search" and "select".
+        queries: how many in SEARCH, SELECT and CONFIRM; of folds, how many were searched by,
+            judged by before the last fold, and are in that.
         spent: in all.
         hits: scores that cost nothing since they were known.
         decision: what the verdict hangs on; None where nothing got as far as a test.
@@ -112,8 +111,8 @@ class TuningOutcome:
 
     @property
     def tested(self) -> PromptGain | None:
-        """What the verdict hangs on: CONFIRM, else the best on SELECT or out of fold."""
-        if self.confirmed is not None:
+        """What p is of: CONFIRM, else the best on SELECT; with folds all that searches found."""
+        if self.confirmed is not None and not self.folded:
             return self.confirmed
         return max(self.selected, key=lambda gain: gain.gain, default=None)
 
@@ -126,26 +125,17 @@ class TuningOutcome:
     @property
     def best_wording(self) -> BestWording | None:
         """The best wording beside the default, even where a baseline went on; None without any."""
-        if not self.folded:
-            tested = [gain for gain in self.selected if self._reworded(gain.proposal)]
-            if tested:
-                best = min(tested, key=lambda gain: (gain.p, -gain.gain))
-                return BestWording(best.proposal, "SELECT", best.default, best.mean, best.interval)
+        part, gains = ("CONFIRM", [self.confirmed]) if self.folded else ("SELECT", self.selected)
+        tested = [gain for gain in gains if gain is not None and self._reworded(gain.proposal)]
+        if tested:
+            best = min(tested, key=lambda gain: (gain.p, -gain.gain))
+            return BestWording(best.proposal, part, best.default, best.mean, best.interval)
         worded = (each for each in self._ranked() if self._reworded(each.proposal))
         first = next(worded, None)
         if first is None:
             return None
         default = self.last_search[0].mean
-        return BestWording(first.proposal, "SEARCH", default, first.mean, instead=self._instead)
-
-    @property
-    def _instead(self) -> str:
-        """What folds tested rather than the best wording, whose own gain there nobody knows."""
-        if not (self.folded and self.selected):
-            return ""
-        if self._reworded(self.selected[0].proposal):
-            return "out of fold, what each search found was"
-        return "out of fold, what searches found better was, which is no single wording"
+        return BestWording(first.proposal, "SEARCH", default, first.mean)
 
     def _reworded(self, proposal: Proposal) -> bool:
         default, prompt = self.default, proposal.prompt
@@ -162,8 +152,8 @@ class TuningOutcome:
 
     @property
     def selected_on(self) -> str:
-        """Where `selected` was measured: too few queries are used in folds."""
-        return "out of fold" if self.folded else "SELECT"
+        """Where `selected` was measured."""
+        return "all folds" if self.folded else "SELECT"
 
     def best_prompts(self) -> list[tuple[str, ...]]:
         """Return the rows of a table of the best prompts on SEARCH, the headings first."""
@@ -219,11 +209,9 @@ class TuningOutcome:
         return [headings, *rows] if tested else []
 
     def title_of(self, gain: PromptGain) -> str:
-        """Return what a tested gain is of: out of fold it is that of several searches' winners."""
-        title = gain.proposal.title
-        if not self.folded:
-            return title
-        return f"what each search found; {'named' if self.taken else 'the last'}: {title}"
+        """Return what a tested gain is of: in all folds it is that of several searches' winners."""
+        shared = self.folded and gain is not self.confirmed
+        return "what each search found, not one prompt" if shared else gain.proposal.title
 
     def to_json(self) -> dict[str, Any]:
         """Return all figures, unrounded."""

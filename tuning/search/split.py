@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-FEW = 80  # units; fewer cannot confirm anything, and are used in folds
-FOLDS = 4
+FEW = 80  # units; fewer are used in folds
 SHARES = (0.5, 0.25, 0.25)
+FOLD_SHARES = (0.2, 0.2, 0.2, 0.4)  # each is judged after a search on those before it
+FOLDS = len(FOLD_SHARES)
 ALIKE = 0.5  # share of their relevant documents that makes two queries one unit
 POWER = 0.8
 CHOOSING = 0.64  # of its units, as many as a test would need that has no finalists to choose from
@@ -149,12 +150,12 @@ def three_parts(relevant: Relevant, seed: int, texts: Mapping[str, str] = NO_TEX
 def folds(
     relevant: Relevant, seed: int, texts: Mapping[str, str] = NO_TEXTS
 ) -> tuple[tuple[str, ...], ...]:
-    """Split into FOLDS even parts.
+    """Split into folds, the last of which judges one prompt.
 
     Raises:
         ValueError: a part would be empty.
     """
-    parts = split(relevant, seed, (1 / FOLDS,) * FOLDS, texts)
+    parts = split(relevant, seed, FOLD_SHARES, texts)
     if not all(parts):
         _refuse(relevant, texts, FOLDS)
     return parts
@@ -168,7 +169,7 @@ def check_decidable(relevant: Relevant, alpha: float, texts: Mapping[str, str] =
     Raises:
         ValueError: there are too few units.
     """
-    needed = max(FOLDS, math.ceil(math.log2(1 / alpha) * FOLDS / (FOLDS - 1)))
+    needed = max(FOLDS, math.ceil(math.log2(1 / alpha) / (1 - FOLD_SHARES[0])))
     if len(units(relevant, texts)) < needed:
         _refuse(relevant, texts, needed)
 

@@ -20,11 +20,11 @@ class BestWording:
 
     Attributes:
         proposal: the wording.
-        part: which queries the means are of: SELECT, or SEARCH where it was tested on no others.
+        part: which queries the means are of: SELECT, with folds CONFIRM; or SEARCH where it was
+            tested on no others.
         default: mean of the default.
         mean: of the wording.
         interval: of the difference at 95 %; None on SEARCH, which it was chosen by.
-        instead: what was tested in its place; "" for nothing.
     """
 
     proposal: Proposal
@@ -32,14 +32,12 @@ class BestWording:
     default: float
     mean: float
     interval: Interval | None = None
-    instead: str = ""
 
     def __str__(self) -> str:
         gain = f"{self.mean - self.default:+.4f} on {self.part}"
         if self.interval:
             return f"{gain} (95 %: {self.interval.low:+.4f}..{self.interval.high:+.4f})"
-        others = f": {self.instead}" if self.instead else ""
-        return f"{gain}, by which it was chosen, and not tested{others}"
+        return f"{gain}, by which it was chosen, and not tested"
 
 
 def wording_of(prompt: Prompt, default: Prompt) -> str:
@@ -71,7 +69,7 @@ def describe_split(plan: SplitPlan) -> str:
     sizes = [f"{len(part):,}" for part in plan.parts.values()]
     if plan.folded:
         text = f"too few for three parts: folds of {', '.join(sizes)}"
-        text += ", each judged by a search on those before it"
+        text += ", each judging a search on those before it, the last (CONFIRM) the one prompt"
     else:
         named = zip(sizes, plan.parts, strict=True)
         text = ", ".join(f"{size} in {name.upper()}" for size, name in named)

@@ -19,7 +19,7 @@ _LABELS = {
     "tokens_at_the_end": "tokens of judging at the end",
     "prompts_raced_to_the_end": "prompts that it pays for",
     "seconds_at_the_end": "time of judging at the end",
-    "too_few_queries_to_certify": "too few to certify one prompt",
+    "too_few_queries_to_certify": "judged in folds",
 }
 
 
