@@ -19,6 +19,7 @@ from lastword.cli.tables import Table, on_terminal, table, visible
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.progress import Progress, Task, TaskID
+    from rich.text import Text
 
 __all__ = [
     "Screen",
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 LONG = 2.0  # seconds that may pass without a word
+WIDE = 120  # columns of a terminal from which on a bar is 20 wide, else 10
+BESIDE = 10 + 4 + 7 + 4  # columns of a narrow bar, the per cent, the time left and spaces
 LINE_EVERY = 30.0  # seconds between two lines of progress where stderr is no terminal
 Advance = Callable[[int], None]
 """Called with how many items are finished by now."""
@@ -253,13 +256,23 @@ def _bars(transient: bool = False) -> "Progress":
     from rich.table import Column
 
     console = _console(stderr=True)
+    narrow = console.width < WIDE
+
+    class Status(progress.TextColumn):
+        """What there is to say, in one line: parts after commas that have no room are left out."""
+
+        def render(self, task: "Task") -> "Text":
+            text = super().render(task)
+            room = console.width - len(task.description) - (BESIDE if narrow else BESIDE + 10)
+            while len(text) > room and ", " in text.plain:
+                text.truncate(text.plain.rindex(", "))
+            return text
+
     # By default every column is cut where a line is too long.
-    status = progress.TextColumn(
-        "{task.fields[status]}", markup=False, table_column=Column(overflow="fold")
-    )
+    status = Status("{task.fields[status]}", markup=False, table_column=Column(overflow="fold"))
     return progress.Progress(
         progress.TextColumn("{task.description}", markup=False),
-        progress.BarColumn(bar_width=20),
+        progress.BarColumn(bar_width=10 if narrow else 20),
         progress.TaskProgressColumn(),
         status,
         progress.TimeRemainingColumn(),

@@ -1,10 +1,12 @@
 """Progress moves batch by batch: a slow model reads a text a second, and 256 texts are minutes."""
 
+import io
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import lastword as lw
 from embedder.encoders.bm25 import BM25Encoder
@@ -121,3 +123,17 @@ def test_a_file_of_the_log_hears_of_long_work_before_it_is_over(
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(" texts")[0] for line in lines] == ["Reading: 1 of 3", "Reading: 2 of 3"]
     assert "texts/s" in lines[0]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 140])
+def test_a_bar_stays_on_its_line(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 80 columns the bar of a tuning took two lines, whose second one said the speed."""
+    stream = io.StringIO()
+    console = Console(file=stream, width=columns, force_terminal=True)
+    monkeypatch.setattr("lastword.cli.screen._console", lambda stderr: console)
+    status = "evolve: best 0.5584, default 0.5584, 270 prompts, 24 to the end, 1,234 tokens/s"
+    with Screen(Output()).stages() as show:
+        show("Tuning", 0.5, 1.0, status)
+    shown = stream.getvalue()
+    assert "evolve: best 0.5584" in shown and ("tokens/s" in shown) == (columns == 140)
+    assert shown.count("\n") == 1
