@@ -5,16 +5,18 @@ a judge who likes what comes first says nothing.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from embedder.files.config_file import read_toml
 from embedder.inputs.conversation import Turn
-from embedder.models.chat_client import Chat, counted_answer, token_bound
+from embedder.models.chat_client import Chat, byte_bound, counted_answer
 from embedder.prompts.prompt import Prompt
 from index.folder import Index
 from retrieval.run import Run, ranked
@@ -25,6 +27,8 @@ SHOWN = 5  # texts of a list
 WORDS, CHARACTERS = 60, 400  # of a text, at most
 MOST_TOKENS = 4
 TIE = 0.5
+LONGEST = ["\U0001f375" * CHARACTERS] * SHOWN  # of four bytes each: of texts that nobody knows
+_KNOWN: WeakKeyDictionary[Index, list[str]] = WeakKeyDictionary()  # index -> its longest texts
 _ANSWER = re.compile(r"\W*(?:(?:answer|list|is)\W+)*([AB])\W*", re.IGNORECASE)
 _SLOTS = ("{query}", "{first}", "{second}")
 _SLOT = re.compile("|".join(map(re.escape, _SLOTS)))
@@ -109,7 +113,9 @@ class Judge:
 
     def asking(self, query_ids: Sequence[str]) -> Cost:
         """Return what asking about one pair of lists of each query takes at most."""
-        return asking(self.chat, [self._queries[query] for query in query_ids])
+        lists = self._lists
+        longest = longest_of(lists.index) if isinstance(lists, SearchedLists) else LONGEST
+        return asking([self._queries[query] for query in query_ids], longest)
 
     def used(self) -> Cost:
         """Return what the last call took: equal lists are not asked about."""
@@ -155,12 +161,35 @@ class Judge:
         return float(letter[1] in "bB") if letter else TIE
 
 
-def asking(chat: Chat, queries: Sequence[str]) -> Cost:
-    """Return what asking about one pair of lists of each query takes at most, in both orders."""
-    longest = ["\U0001f375" * CHARACTERS] * SHOWN  # of four bytes each
+def asking(queries: Sequence[str], longest: Sequence[str]) -> Cost:
+    """Return what asking about one pair of lists of each query takes at most, in both orders.
+
+    A token for each byte, whichever the model: which texts are shown, nobody knows yet, and one of
+    fewer bytes may be cut into more tokens.
+
+    Args:
+        queries: texts.
+        longest: the SHOWN texts of most bytes that can be shown.
+    """
     questions = [_question(query, longest, longest) for query in queries]
-    tokens = sum(token_bound(chat, turns, MOST_TOKENS) for turns in questions)
+    tokens = sum(byte_bound(turns, MOST_TOKENS) for turns in questions)
     return Cost(calls=2 * len(questions), chat_tokens=2 * tokens)
+
+
+def longest_of(index: Index) -> list[str]:
+    """Return the SHOWN texts of an index that are most bytes as they are shown; read once."""
+    if index not in _KNOWN:
+        _KNOWN[index] = longest_shown(document.content for document in index.stream())
+    return _KNOWN[index]
+
+
+def longest_shown(texts: Iterable[str]) -> list[str]:
+    """Return the SHOWN texts that are most bytes as they are shown."""
+    return nlargest(SHOWN, map(_shown, texts), key=_size)
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
 
 
 def _question(query: str, first: Sequence[str], second: Sequence[str]) -> list[Turn]:

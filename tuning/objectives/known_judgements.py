@@ -26,7 +26,7 @@ from retrieval.build import build_index
 from retrieval.options import BuildOptions, ChannelOptions
 from retrieval.pseudo_queries import TextSample
 from tuning.objectives.index_objective import IndexObjective
-from tuning.objectives.judge import Judge, SearchedLists, asking
+from tuning.objectives.judge import Judge, SearchedLists, asking, longest_shown
 from tuning.objectives.judged_queries import JudgedQueries
 from tuning.objectives.metered_chat import MeteredChat
 from tuning.objectives.prompt_encoder import fed_tokens
@@ -243,7 +243,9 @@ class OpenCollection:
             return Cost()
         compared = list(judged.queries.values())[:JUDGED]
         read = sum(fed_tokens(self.tuned.encoder(one), compared) for one in [prompts[0], *prompts])
-        asked = [asking(self.chat, compared)] * (len(prompts) - 1)
+        documents = open_collection(OPEN / self.name, "dev").documents()
+        longest = longest_shown(document.content for document in documents)
+        asked = [asking(compared, longest)] * (len(prompts) - 1)
         return sum(asked, Cost(tokens=read, evaluations=len(prompts) * len(compared)))
 
     def _pseudo_queries(self, contents: Sequence[str]) -> list[str]:
