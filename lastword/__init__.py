@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from index.documents import Document
     from lastword.engine import SearchEngine
     from lastword.hits import Hit, SearchHits
-    from lastword.judging import Evaluation, compare, evaluate, tune
+    from lastword.judging import Evaluation, compare, evaluate
     from lastword.opening import build_engine as build
     from lastword.opening import open_engine as open  # noqa: A004  (as lastword.open)
+    from lastword.prompt_tuning import estimate_tuning, tune
     from lastword.syncing import sync_folder as sync
     from retrieval.exchange.formats import export_index, import_index
     from retrieval.exchange.options import ExportOptions, ImportOptions
@@ -62,6 +63,7 @@ _PLACES = {
     "TuningOptions": "tuning.options:TuningOptions",
     "build": "lastword.opening:build_engine",
     "compare": "lastword.judging:compare",
+    "estimate_tuning": "lastword.prompt_tuning:estimate_tuning",
     "evaluate": "lastword.judging:evaluate",
     "evaluate_run": "eval.measures.measures:evaluate",
     "export_index": "retrieval.exchange.formats:export_index",
@@ -73,7 +75,7 @@ _PLACES = {
     "open_retriever": "retrieval.open:open_retriever",
     "read_sources": "eval.data.sources:open_sources",
     "sync": "lastword.syncing:sync_folder",
-    "tune": "lastword.judging:tune",
+    "tune": "lastword.prompt_tuning:tune",
 }
 
 __all__ = [
@@ -96,6 +98,7 @@ __all__ = [
     "TuningOptions",
     "build",
     "compare",
+    "estimate_tuning",
     "evaluate",
     "evaluate_run",
     "export_index",

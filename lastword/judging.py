@@ -1,7 +1,6 @@
-"""Evaluate encoders, compare evaluations, and tune the prompt of an index."""
+"""Evaluate encoders, and compare evaluations."""
 
 import tempfile
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -11,35 +10,20 @@ from embedder.arguments import (
     check_kind,
     check_options,
     check_path,
-    check_query,
-    check_text,
 )
 from embedder.prompts.prompt import Prompt
 from embedder.text.layout import align_columns
-from eval.data.asked import load_qrels, load_queries
 from eval.data.collections import open_collection
 from eval.data.mteb_pairs import NAMES, open_pairs
-from eval.data.qrels import Qrels
-from eval.measures.measures import Values, check_judged, means
+from eval.measures.measures import Values, means
 from eval.runs.record import Record, file_stem
-from eval.runs.reported_splits import check_judgements
 from eval.runs.run_folder import RunFolder
 from eval.runs.systems import FolderSystem
 from eval.statistics.compare import compare as compare_systems
 from eval.statistics.comparison import CompareOptions, Comparison
-from eval.synthesis.devset import DevsetOptions
 from eval.tasks.retrieval import JudgeOptions, judge
 from eval.tasks.sts import judge as judge_pairs
-from lastword.engine import SearchEngine
-from lastword.opening import Model, choose_encoders, open_engine
-from tuning.objectives.judged_queries import JudgedQueries
-from tuning.options import TuningOptions
-from tuning.run import tune_index
-from tuning.search.result import TuningOutcome
-from tuning.unjudged import tune_unjudged
-
-QueryTexts = Mapping[str, str] | str | Path
-Judgements = Qrels | str | Path
+from lastword.opening import Model, choose_encoders
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -202,98 +186,3 @@ def _system(system: Evaluation | str | Path) -> tuple[str, Mapping[str, Values]]
         raise TypeError(f"expected an Evaluation or a run folder; got {type(system).__name__}")
     folder = RunFolder.open(Path(system))
     return folder.name, FolderSystem(folder.name, folder).values
-
-
-def tune(
-    index: SearchEngine | str | Path,
-    queries: QueryTexts | None = None,
-    qrels: Judgements | None = None,
-    budget: str = "2M-tokens",
-    options: TuningOptions | None = None,
-    *,
-    devset: DevsetOptions | None = None,
-    out: str | Path | None = None,
-) -> TuningOutcome:
-    """Search for a better prompt of an index, and say whether it is one.
-
-    The index stays as it is. The same call again continues an interrupted search.
-
-    Without judgements, queries are made of the documents, and it is tried whether they order
-    prompts as judgements do: those of a few judged queries, given beside `devset`, or those of two
-    small collections that come along.
-
-    Args:
-        index: open, or its folder.
-        queries: id -> text, a file of them, or a data set by name, e.g. "ir:ID".
-        qrels: query id -> document id -> gain, or a file of judgements or name of a data set.
-        budget: limits that are never exceeded, e.g. "300k-tokens" or "2M-tokens,600-seconds".
-        options: what is tuned and how; its budget counts where it is given.
-        devset: which queries are made, to be tuned on; by default 200, and only where there are
-            no judgements.
-        out: folder of journal, prompt and report, by default INDEX.tuned; other options need
-            another.
-
-    Raises:
-        TypeError: an argument is of another type.
-        ValueError: there are fewer than six queries that differ in text and in relevant documents
-            of the index, made queries do not order prompts as judgements do, or the budget is too
-            small.
-
-    >>> words = ["tea", "key", "sea", "bee", "oak", "rye"]
-    >>> index = lw.build("words.index", words, encoder)
-    >>> qrels = {word: {str(at): 1} for at, word in enumerate(words)}
-    >>> lw.tune(index, {word: word for word in words}, qrels, budget="4k-tokens").verdict
-    'keep the default'
-    """
-    check_options(options, TuningOptions)
-    check_options(devset, DevsetOptions, "devset")
-    chosen = options or TuningOptions(budget=budget)
-    if (queries is None) != (qrels is None):
-        raise ValueError("queries and qrels go together; give both, or none to have queries made")
-    data = None
-    if queries is not None and qrels is not None:
-        texts = _query_texts(queries)
-        beside = None if isinstance(queries, Mapping) else Path(queries)
-        data = JudgedQueries.of(texts, _judgements(qrels, beside))
-    if out is not None:
-        check_path(out, "out", "a folder")
-    folder = Path(out) if out is not None else None
-    if isinstance(index, SearchEngine):
-        return _tune(index, data, chosen, devset, folder)
-    check_path(index, "index", "an open index, or its folder")
-    with open_engine(index) as engine:
-        return _tune(engine, data, chosen, devset, folder)
-
-
-def _tune(
-    engine: SearchEngine,
-    data: JudgedQueries | None,
-    options: TuningOptions,
-    devset: DevsetOptions | None,
-    folder: Path | None,
-) -> TuningOutcome:
-    if data is not None and devset is None:
-        if options.judge:
-            raise ValueError("a judge goes with made queries: give devset, or no judged queries")
-        return tune_index(engine.retriever, data, options, folder)
-    return tune_unjudged(engine.retriever, options, devset, data, folder)
-
-
-def _query_texts(queries: QueryTexts) -> Mapping[str, str]:
-    if not isinstance(queries, Mapping):
-        check_path(queries, "queries", "a dict of id -> text, or a file")
-        return load_queries(queries)
-    for query_id, text in queries.items():
-        check_text(query_id, "the id of a query")
-        check_query(text, f"query {query_id!r}")
-    return queries
-
-
-def _judgements(qrels: Judgements, queries: Path | None = None) -> Qrels:
-    if isinstance(qrels, Mapping):
-        check_judged(qrels)
-        return qrels
-    check_path(qrels, "qrels", "a dict of query -> document -> gain, or a file")
-    if warning := check_judgements(Path(qrels), queries):
-        warnings.warn(f"{warning}.", stacklevel=3)
-    return load_qrels(qrels)

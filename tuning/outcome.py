@@ -11,10 +11,12 @@ from embedder.files.json_file import write_json
 from embedder.prompts.files import format_prompt
 from embedder.prompts.prompt import Prompt
 from embedder.prompts.query_adapter import QueryAdapter
+from index.folder import Index
 from index.manifest import ChannelSpec
 from index.writer import IndexWriter
 from retrieval.post_processing import change_held_rows
 from retrieval.pseudo_queries import read_query_fit
+from tuning.first_prompts import BOTH, DOCUMENT, QUERY, read_kinds
 from tuning.report import TuningFacts, page
 from tuning.search.result import CHANGE, TuningOutcome
 from tuning.setup import TuningSetup
@@ -94,6 +96,27 @@ def check_query_prompt_free(path: Path, channels: Mapping[str, ChannelSpec]) -> 
                 f"{path} was made without --free-query-prompt, so its query prompt stays; "
                 "give --free-query-prompt beside --apply to allow it from now on"
             )
+
+
+def check_applicable(index: Index, tune: str, free: bool) -> None:
+    """Refuse before any work what would be refused at the end of it.
+
+    Args:
+        index: opened.
+        tune: what is tuned, as in `TuningOptions`.
+        free: whether the index is allowed another query prompt.
+
+    Raises:
+        ValueError: what is tuned needs other documents, or the index keeps its query prompt.
+    """
+    kinds = set(read_kinds(tune))
+    if QUERY in kinds and not free:
+        check_query_prompt_free(index.path, index.channels)
+    if {DOCUMENT, BOTH} & kinds:
+        raise ValueError(
+            "--apply writes a query prompt into the index, and --tune document or both needs a "
+            "new one: leave out --apply"
+        )
 
 
 def apply_prompt(path: Path, setup: TuningSetup, prompt: Prompt, free: bool) -> None:

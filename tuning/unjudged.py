@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from embedder.files.content_hash import content_hash
 from embedder.models.chat_client import open_chat
@@ -14,7 +15,6 @@ from eval.synthesis.devset_folder import read_devset, write_devset
 from eval.synthesis.devset_styles import MadeDevset, make_devset
 from index.folder import Index
 from retrieval.open import load_words
-from retrieval.retriever import Retriever
 from tuning.first_prompts import BOTH, DOCUMENT, first_proposals, read_kinds
 from tuning.objectives.index_objective import IndexObjective
 from tuning.objectives.judged_queries import JudgedQueries
@@ -28,14 +28,10 @@ from tuning.objectives.known_judgements import (
 from tuning.objectives.metered_chat import MeteredChat
 from tuning.objectives.signal_check import SignalCheck, usable_prompts
 from tuning.options import AUTO, TuningOptions
-from tuning.outcome import write_outcome
-from tuning.run import default_folder, own_folder, run_search
 from tuning.search.budget import Budget, Meter, SpentError
-from tuning.search.result import TuningOutcome
-from tuning.setup import TuningSetup, check_request, other_prompts, prepare_tuning
+from tuning.setup import TuningSetup, other_prompts, prepare_tuning
 
 DEVSET = "devset"  # folder in that of a run
-ANY_STYLE = DevsetOptions(style="auto")
 PROMPTS = 12  # that a signal must order; the shortest are taken
 
 
@@ -74,8 +70,7 @@ def make_queries(
         ValueError: no style keeps a query.
     """
     writer, budget = (options.writer, options.budget) if options else ("", "")
-    asked = asdict(devset) | {"writer": writer, "holds": manifest_digest(index.manifest)}
-    if folder is not None and (kept := read_devset(folder / DEVSET, asked)) is not None:
+    if (kept := kept_queries(index, devset, writer, folder)) is not None:
         return kept
     if devset.style == "chat" and not writer:
         raise ValueError("style chat needs a writer: a chat model's name, folder or address")
@@ -92,8 +87,24 @@ def make_queries(
     if chat is not None:
         made = replace(made, spent=asdict(chat.used))
     if folder is not None:
-        write_devset(made, folder / DEVSET, asked)
+        write_devset(made, folder / DEVSET, _asked(index, devset, writer))
     return made
+
+
+def kept_queries(
+    index: Index, devset: DevsetOptions, writer: str, folder: Path | None
+) -> MadeDevset | None:
+    """Read the queries that were made so for the folder of a run; None where it has none.
+
+    Raises:
+        ValueError: a file was damaged.
+    """
+    return read_devset(folder / DEVSET, _asked(index, devset, writer)) if folder else None
+
+
+def _asked(index: Index, devset: DevsetOptions, writer: str) -> dict[str, Any]:
+    asks = writer if devset.style in ("chat", AUTO) else ""
+    return asdict(devset) | {"writer": asks, "holds": manifest_digest(index.manifest)}
 
 
 def prepare_unjudged(
@@ -167,38 +178,3 @@ def _places(
     return tuple(
         OpenCollection(name, objective, encoders, style, chat, judge) for name in OPEN_NAMES
     )
-
-
-def tune_unjudged(
-    retriever: Retriever,
-    options: TuningOptions | None = None,
-    devset: DevsetOptions | None = None,
-    labelled: JudgedQueries | None = None,
-    folder: Path | None = None,
-) -> TuningOutcome:
-    """Search for a better prompt of an index without judgements; see `run.tune_index`.
-
-    Queries are made of documents. Before the search, the signal that they are, or the judge, is
-    held against judgements, and refused where it orders prompts otherwise.
-
-    Args:
-        retriever: the index with its encoders, whose channels are tuned together.
-        options: what is tuned, by which judge, and how much it may take.
-        devset: which queries are made; by default 200, in the first style that gives enough.
-        labelled: a few queries that somebody has judged; without them, two open collections that
-            come along are read by the same encoders.
-        folder: of the run; by default `run.default_folder` of the index.
-
-    Raises:
-        ValueError: no queries can be made, the default answers them all, or the signal is refused.
-    """
-    index, options = retriever.index, options or TuningOptions()
-    folder = folder or default_folder(index.path)
-    check_request(index, list(retriever.encoders), options)
-    with own_folder(folder):
-        made = make_queries(index, devset or ANY_STYLE, options, folder)
-        unjudged = Unjudged(made, labelled)
-        setup = prepare_unjudged(index, retriever.encoders, unjudged, options, folder)
-        outcome, seconds = run_search(setup, folder, lambda state: None)
-        write_outcome(setup, outcome, folder, seconds)
-    return outcome

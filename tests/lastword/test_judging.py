@@ -8,8 +8,13 @@ from pathlib import Path
 import pytest
 
 import lastword as lw
+from embedder.prompts.files import parse_prompt
+from embedder.prompts.prompt import Prompt
+from embedder.prompts.readout_rules import ReadoutRules
+from embedder.prompts.template import PromptVariant, Template
 from lastword.main import main
 from tests.eval.tasks.test_beir import write_collection
+from tests.tuned import TOPICS
 
 
 @pytest.fixture
@@ -78,3 +83,37 @@ def test_an_index_of_two_documents_is_not_tuned(tmp_path: Path) -> None:
     queries, qrels = {"q0": "tea", "q1": "key"}, {"q0": {"0": 1}, "q1": {"1": 1}}
     with pytest.raises(ValueError, match=r"needs 6 queries that differ.*; 2 came, 2 of them"):
         lw.tune(index, queries, qrels, budget="5k-tokens")
+
+
+NOISE = "bread yeast oven river stone heart blood planet orbit"
+
+
+def test_python_estimates_and_applies_as_the_command_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """lw.tune had neither: the command alone could say what it takes, and write the prompt."""
+    texts = [f"{' '.join(TOPICS[at % 5].split()[at % 3 :])} number{at}" for at in range(40)]
+    queries = {f"q{at}": f"number{at}" for at in range(40)}
+    qrels = {f"q{at}": {str(at): 1} for at in range(40)}
+    form = PromptVariant("", (Template(f"{NOISE} {{text}} {NOISE}"),), (Template("{text}"),))
+    prompt, path = Prompt("noisy", (form,), ReadoutRules(sparse=None)), tmp_path / "i"
+    lw.build(path, texts, prompt=prompt).close()
+    options = lw.TuningOptions("40k-tokens", proposer="prune", channels="dense")
+    asked = (path, queries, qrels, "", options)
+    estimate = lw.estimate_tuning(*asked)
+    (tmp_path / "q.tsv").write_text("".join(f"{one}\t{text}\n" for one, text in queries.items()))
+    (tmp_path / "j").write_text("".join(f"q{at} 0 {at} 1\n" for at in range(40)))
+    command = ["tune", str(path), "--queries", str(tmp_path / "q.tsv"), "--qrels"]
+    command += [str(tmp_path / "j"), "--budget", "40k-tokens", "--proposer", "prune", "--dry-run"]
+    assert main([*command, "--channels", "dense", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told.keys() == estimate.keys() and not (tmp_path / "i.tuned").exists()
+    assert all(told[key] == estimate[key] for key in told if "seconds" not in key)
+    with pytest.raises(ValueError, match="its query prompt stays; give --free-query-prompt"):
+        lw.tune(*asked, apply=True)
+    assert not (tmp_path / "i.tuned").exists()
+    outcome = lw.tune(*asked, apply=True, free_query_prompt=True)
+    assert outcome.verdict == "take the new prompt" and outcome.taken is not None
+    with lw.open(path) as index:
+        spec = index.retriever.index.channels["dense"]
+        assert parse_prompt(json.loads(spec.recipe)["prompt"]).forms == outcome.prompt.forms

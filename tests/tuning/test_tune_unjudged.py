@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import lastword as lw
 from embedder.inputs.conversation import Turn
+from embedder.models.chat_client import byte_bound
 from eval.synthesis.devset_folder import FACTS, read_devset, write_devset
 from eval.synthesis.devset_styles import make_devset
 from index.folder import Index
@@ -19,10 +22,11 @@ from lastword.main import main
 from retrieval.open import load_encoders, load_words
 from tests.planted import plain_prompt
 from tests.scripted_judge import Scripted
-from tuning.objectives.judge import Judge
+from tuning.objectives.judge import MOST_TOKENS, Judge, SearchedLists, _question
 from tuning.objectives.known_judgements import OPEN, OpenCollection
 from tuning.objectives.signal_check import SignalCheck
 from tuning.options import TuningOptions
+from tuning.request import TuningRequest
 from tuning.search.budget import Cost
 from tuning.unjudged import Unjudged, make_queries, prepare_unjudged
 
@@ -81,6 +85,24 @@ def test_a_devset_comes_back_from_its_folder_or_is_made_anew(place: Path, tmp_pa
         (tmp_path / FACTS).write_text(json.dumps(facts | damage))
         with pytest.raises(ValueError, match="does not say what was made; remove"):
             read_devset(tmp_path, {"queries": 30})
+
+
+def test_a_dry_run_keeps_its_queries_for_the_run(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each dry run made them anew, as the run did after it."""
+    with Index.open(place / "some.index") as index:
+        asked = TuningRequest(
+            index, tmp_path, TuningOptions(), devset=lw.DevsetOptions(20, "cloze")
+        )
+        first = asked.source_of_estimate()
+        monkeypatch.setattr("tuning.unjudged.make_devset", None)
+        assert asked.source_of_estimate() == first == asked.source()
+        # A title or a sentence is the same, whichever chat model the run may ask elsewhere.
+        assert replace(asked, options=TuningOptions(writer="none")).source_of_estimate() == first
+        chat = replace(asked, devset=lw.DevsetOptions(20, "chat"))
+        with pytest.raises(ValueError, match="a dry run asks no chat model"):
+            chat.source_of_estimate()
 
 
 def test_a_signal_that_orders_prompts_otherwise_is_refused_before_the_search(
@@ -175,6 +197,20 @@ def test_open_collections_are_read_by_the_encoders_of_the_index(place: Path) -> 
         assert means is not None and all(0 < mean < 1 for side in means for mean in side)
         assert charged[0] == Cost() and charged[1].evaluations == 2 * (60 + 60)
         assert replace(banking, style="title").measure(check.prompts, once) is None
+
+
+def test_a_judge_is_charged_for_texts_that_there_are(place: Path) -> None:
+    """Ten texts of four bytes a character were charged for each question: 13 times what it took."""
+    with Index.open(place / "some.index") as index:
+        texts = [document.content for document in index.stream()]
+        lists = SearchedLists(Any, index)  # type: ignore[arg-type]
+        judge = Judge(Scripted(), {"q": "which"}, lists, plain_prompt())
+        most = judge.asking(["q"])
+    assert most.calls == 2 and most.chat_tokens < 2 * (10 * 420 + 500)  # letters of one byte
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        pair = rng.choice(np.array(texts, object), (2, 5))
+        assert 2 * byte_bound(_question("which", *pair), MOST_TOKENS) <= most.chat_tokens
 
 
 @contextmanager

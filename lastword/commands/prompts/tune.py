@@ -1,7 +1,6 @@
 """The command that tunes prompts: tune."""
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,12 +14,14 @@ from lastword.commands.prompts.tune_source import (
     choose_source,
     load_setup,
     read_judged,
+    read_request,
 )
 from tuning.options import TuningOptions
 
 if TYPE_CHECKING:
     from index.folder import Index
     from tuning.objectives.judged_queries import JudgedQueries
+    from tuning.request import TuningRequest
     from tuning.search.result import TuningOutcome
     from tuning.search.rounds import SearchState
     from tuning.setup import TuningSetup
@@ -138,67 +139,41 @@ def tune(
     up a run that was interrupted.
     """
     from index.folder import Index
-    from lastword.commands.prompts.tune_view import estimate_table
-    from tuning.estimate import estimate_cost
-    from tuning.outcome import (
-        HELD_ROWS,
-        PROMPT_FILE,
-        apply_prompt,
-        describe_rebuild,
-        named_prompt,
-        unmeasured_text,
-    )
     from tuning.run import default_folder, own_folder
     from tuning.search.split import check_decidable
-    from tuning.setup import check_request, choose_channels
+    from tuning.setup import choose_channels
 
     screen, out = Screen(output), ending.out or default_folder(path)
     judged = read_judged(judging, tuning, screen)
     with Index.open(path) as index:
-        check_request(index, choose_channels(index, tuning.channels), tuning)
-        _check_apply(path, index, tuning, ending)
-        data = _answered(index, judged, screen)
-        if data is not None and not judging.no_qrels:
-            check_decidable(data.relevant_in(index), tuning.alpha, data.queries)
-        source = partial(choose_source, index, judging, tuning, data)
+        request = replace(
+            read_request(index, judging, tuning, judged, out),
+            apply=ending.apply,
+            free=ending.free_query_prompt,
+        )
+        request.check(choose_channels(index, tuning.channels))
+        request = replace(request, data=_answered(index, judged, screen))
+        if request.data is not None and request.devset is None:
+            check_decidable(request.data.relevant_in(index), tuning.alpha, request.data.queries)
         if ending.dry_run:
-            made = source(None, screen)
-            with screen.waiting("Loading the model"):
-                estimate = estimate_cost(load_setup(index, made, tuning, running, out))
-            screen.result(estimate, estimate_table(estimate))
+            source = choose_source(request, screen, dry=True)
+            _show_estimate(load_setup(request, source, running, screen), screen)
             return
         with own_folder(out):
-            made = source(out, screen)
-            with screen.waiting("Loading the model"):
-                setup = load_setup(index, made, tuning, running, out)
-            outcome, changed = _search(setup, out, screen)
-        unmeasured = unmeasured_text(setup)
-    if changed and unmeasured:
-        screen.remark(f"{unmeasured}.")
-    if changed and ending.apply:
-        apply_prompt(path, setup, named_prompt(outcome), ending.free_query_prompt)
-        screen.remark(f"{path} is searched with the new query prompt from now on.")
-    elif changed and (rebuild := describe_rebuild(setup, outcome.prompt)) == HELD_ROWS:
-        screen.remark(f"What must be made again: {rebuild}.")
-    elif changed:
-        screen.remark(
-            f"Use it: the same command with --apply, or {shell('--prompt', out / PROMPT_FILE)}"
-        )
+            source = choose_source(request, screen, dry=False)
+            setup = load_setup(request, source, running, screen)
+            outcome = _search(request, setup, screen)
+    _end(request, setup, outcome, screen)
 
 
-def _check_apply(path: Path, index: "Index", tuning: TuneOptions, ending: TuneOutput) -> None:
-    """Refuse before any work what would be refused at the end of it."""
-    from tuning.first_prompts import BOTH, DOCUMENT, QUERY, read_kinds
-    from tuning.outcome import check_query_prompt_free
+def _show_estimate(setup: "TuningSetup", screen: Screen) -> None:
+    """Show what a search would take."""
+    from lastword.commands.prompts.tune_view import estimate_table
+    from tuning.estimate import estimate_cost
 
-    kinds = set(read_kinds(tuning.tune)) if ending.apply else set[str]()
-    if QUERY in kinds and not ending.free_query_prompt:
-        check_query_prompt_free(path, index.channels)
-    if {DOCUMENT, BOTH} & kinds:
-        raise ValueError(
-            "--apply writes a query prompt into the index, and --tune document or both needs a "
-            "new one: leave out --apply"
-        )
+    with screen.waiting("Reading some queries"):
+        estimate = estimate_cost(setup)
+    screen.result(estimate, estimate_table(estimate))
 
 
 def _answered(
@@ -218,11 +193,10 @@ def _answered(
     return data
 
 
-def _search(setup: "TuningSetup", out: Path, screen: Screen) -> "tuple[TuningOutcome, bool]":
-    """Search, write and show the outcome; return it, and whether it is a change."""
+def _search(request: "TuningRequest", setup: "TuningSetup", screen: Screen) -> "TuningOutcome":
+    """Search, write and show the outcome."""
     from lastword.commands.prompts.tune_view import describe_progress, outcome_tables
-    from tuning.outcome import REPORT, write_outcome
-    from tuning.run import run_search
+    from tuning.outcome import REPORT
 
     with screen.stages() as show:
         show("Tuning", 0.0, 1.0, "scoring the default")
@@ -230,8 +204,28 @@ def _search(setup: "TuningSetup", out: Path, screen: Screen) -> "tuple[TuningOut
         def report(state: "SearchState") -> None:
             show("Tuning", 1 - state.meter.left, 1.0, describe_progress(state))
 
-        outcome, seconds = run_search(setup, out, report)
-    figures = write_outcome(setup, outcome, out, seconds)
+        outcome, figures = request.run(setup, report)
     screen.result(figures, *outcome_tables(outcome))
-    screen.remark(f"{outcome.headline}: {outcome.reason}. Report: {out / REPORT}")
-    return outcome, figures["changed"]
+    screen.remark(f"{outcome.headline}: {outcome.reason}. Report: {request.folder / REPORT}")
+    return outcome
+
+
+def _end(
+    request: "TuningRequest", setup: "TuningSetup", outcome: "TuningOutcome", screen: Screen
+) -> None:
+    """Apply what was taken, where that is asked for, or say how to."""
+    from tuning.outcome import HELD_ROWS, PROMPT_FILE, describe_rebuild, unmeasured_text
+    from tuning.search.result import CHANGE
+
+    if outcome.verdict != CHANGE:
+        return
+    if unmeasured := unmeasured_text(setup):
+        screen.remark(f"{unmeasured}.")
+    if request.finish(setup, outcome):
+        path = request.index.path
+        screen.remark(f"{path} is searched with the new query prompt from now on.")
+    elif (rebuild := describe_rebuild(setup, outcome.prompt)) == HELD_ROWS:
+        screen.remark(f"What must be made again: {rebuild}.")
+    else:
+        place = shell("--prompt", request.folder / PROMPT_FILE)
+        screen.remark(f"Use it: the same command with --apply, or {place}")

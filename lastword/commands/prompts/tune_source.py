@@ -1,6 +1,6 @@
 """What a tuning goes by: judged queries, or queries that are made of the index's documents."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +13,8 @@ from tuning.options import TuningOptions
 if TYPE_CHECKING:
     from index.folder import Index
     from tuning.objectives.judged_queries import JudgedQueries
+    from tuning.request import JudgedOrMade, TuningRequest
     from tuning.setup import TuningSetup
-    from tuning.unjudged import Unjudged
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,44 +70,42 @@ def read_judged(
     return JudgedQueries.of(load_queries(judging.queries), qrels, judging.measure)
 
 
-def choose_source(
+def read_request(
     index: "Index",
     judging: JudgingOptions,
     tuning: TuningOptions,
     data: "JudgedQueries | None",
-    folder: Path | None,
-    screen: Screen,
-) -> "JudgedQueries | Unjudged | None":
-    """Return what is judged, or queries that are made now, which the folder of the run keeps."""
+    out: Path,
+) -> "TuningRequest":
+    """Put together what is asked for, beside what becomes of it."""
     from eval.synthesis.devset import DevsetOptions
-    from tuning.unjudged import Unjudged, make_queries
+    from tuning.request import TuningRequest
 
-    if not judging.no_qrels:
-        return data
-    if folder is None and judging.style == "chat":
-        raise ValueError("a dry run asks no chat model; give another --style, or lastword devset")
-    options = DevsetOptions(judging.made, judging.style, tuning.seed)
-    writing = tuning if folder is not None else replace(tuning, writer="")
-    with screen.progress("Making queries", judging.made, "queries") as advance:
-        made = make_queries(index, options, writing, folder, advance)
-    screen.remark(f"{made.describe()}.")
-    return Unjudged(made, data, judging.measure)
+    devset = DevsetOptions(judging.made, judging.style, tuning.seed) if judging.no_qrels else None
+    return TuningRequest(index, out, tuning, data, devset, judging.measure)
+
+
+def choose_source(request: "TuningRequest", screen: Screen, dry: bool) -> "JudgedOrMade":
+    """Return what is judged, or queries that are made now."""
+    from tuning.unjudged import Unjudged
+
+    choose = request.source_of_estimate if dry else request.source
+    if request.devset is None:
+        return choose()
+    with screen.progress("Making queries", request.devset.queries, "queries") as advance:
+        source = choose(advance)
+    assert isinstance(source, Unjudged)
+    screen.remark(f"{source.made.describe()}.")
+    return source
 
 
 def load_setup(
-    index: "Index",
-    source: "JudgedQueries | Unjudged | None",
-    tuning: TuningOptions,
-    running: DeviceOptions,
-    out: Path,
+    request: "TuningRequest", source: "JudgedOrMade", running: DeviceOptions, screen: Screen
 ) -> "TuningSetup":
     """Load the models of an index, and prepare its tuning."""
     from retrieval.open import load_encoders
-    from tuning.setup import choose_channels, prepare_tuning
-    from tuning.unjudged import Unjudged, prepare_unjudged
+    from tuning.setup import choose_channels
 
-    encoders = load_encoders(index, choose_channels(index, tuning.channels), running)
-    if isinstance(source, Unjudged):
-        return prepare_unjudged(index, encoders, source, tuning, out)
-    assert source is not None  # else there would be made queries
-    return prepare_tuning(index, encoders, source, tuning, out)
+    with screen.waiting("Loading the model"):
+        channels = choose_channels(request.index, request.options.channels)
+        return request.prepare(load_encoders(request.index, channels, running), source)

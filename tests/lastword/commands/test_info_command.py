@@ -8,8 +8,11 @@ import pytest
 
 from index.folder import Index
 from lastword.main import main
+from retrieval.open import load_encoders
 from tests.tuned import make_place, setup_of
+from tuning.options import TuningOptions
 from tuning.outcome import apply_prompt, unmeasured_text
+from tuning.setup import prepare_tuning
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +50,9 @@ def test_info_shows_the_query_prompt_in_force(
 
 def test_channels_that_were_not_measured_are_named(place: Path, tmp_path: Path) -> None:
     """A prompt tuned on dense was written for sparse too, and nothing was said of that."""
-    from lastword.cli.options import DeviceOptions
-    from lastword.commands.prompts.tune import TuneOptions
-    from lastword.commands.prompts.tune_source import load_setup
-
     with Index.open(place / "some.index") as index:
         data = setup_of(index, place, tmp_path).objective.data
-        some = load_setup(index, data, TuneOptions(channels="dense"), DeviceOptions(), tmp_path)
+        dense = load_encoders(index, ["dense"])
+        some = prepare_tuning(index, dense, data, TuningOptions(), tmp_path)
         assert unmeasured_text(some).startswith("Measured on dense alone: what the prompt does to")
         assert unmeasured_text(setup_of(index, place, tmp_path)) == ""
