@@ -190,4 +190,4 @@ def test_an_estimate_says_yes_and_no(capsys: pytest.CaptureFixture[str]) -> None
     rows = {"too_few_queries_to_certify": True, "budget": 2000000, "warm": False}
     Screen(Output()).result(rows, estimate_table(rows))
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert {"too few to certify one prompt yes", "budget 2,000,000", "warm no"} <= set(lines)
+    assert {"judged in folds yes", "budget 2,000,000", "warm no"} <= set(lines)
