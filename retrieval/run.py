@@ -52,6 +52,20 @@ class SearchResult:
     seconds: Mapping[str, float]
     hits: Mapping[str, OwnedHits] = field(default_factory=dict, kw_only=True)
 
+    def of(self, position: int) -> "SearchResult":
+        """Return the outcome of the query at a position, of at most a retriever's `BATCH`."""
+        query_id = list(self.run)[position]
+        found = {name: hits.of(position) for name, hits in self.hits.items()}
+        return SearchResult(
+            {query_id: self.run[query_id]},
+            {name: {query_id: run[query_id]} for name, run in self.channels.items()},
+            self.seconds,
+            hits={
+                name: OwnedHits(hits, np.zeros(len(hits.rows), np.int64))
+                for name, hits in found.items()
+            },
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchTrace:

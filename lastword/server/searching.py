@@ -19,7 +19,7 @@ from lastword.server.messages import (
 )
 from retrieval.explain import sum_terms
 from retrieval.fusion_choice import AUTO
-from retrieval.retriever import Retriever
+from retrieval.retriever import BATCH, Retriever
 from retrieval.run import SearchResult, only_channel
 
 SHOWN_WORDS = 20  # of the model, for a query
@@ -106,6 +106,9 @@ class IndexSearch:
         Raises:
             ValueError: of one of them.
         """
+        if len(questions) > BATCH:  # of more a retriever does not hold the rows that it found
+            parts = (questions[at : at + BATCH] for at in range(0, len(questions), BATCH))
+            return [answer for part in parts for answer in self(part)]
         groups: dict[tuple[Chosen, int], list[int]] = {}
         for at, question in enumerate(questions):
             groups.setdefault((question.chosen, question.request.k), []).append(at)
@@ -113,8 +116,7 @@ class IndexSearch:
         with self.engine.reading() as retriever:
             narrowed = {chosen: chosen.apply(retriever) for chosen, _ in groups}
             needed = {name for each in narrowed.values() for name in each.encoders}
-            encoders = {name: retriever.encoders[name] for name in retriever.encoders}
-            reader = _reader(retriever, needed & encoders.keys())
+            reader = _reader(retriever, needed)
             texts = {str(at): question.text for at, question in enumerate(questions)}
             seconds: dict[str, float] = {}
             rows = reader.encode(texts, seconds)
@@ -125,7 +127,8 @@ class IndexSearch:
                 result = searcher.answer(queries, k, own)
                 for place, at in enumerate(places):
                     asked = {name: each.of_texts(place, place + 1) for name, each in own.items()}
-                    answers[at] = self._message(searcher, result, questions[at], str(at), asked)
+                    found = result.of(place)
+                    answers[at] = self._message(searcher, found, questions[at], str(at), asked)
                     answers[at].seconds |= seconds
         return [answers[at] for at in range(len(questions))]
 
@@ -190,7 +193,7 @@ def _shares(
     retriever: Retriever, result: SearchResult, query_id: str
 ) -> dict[str, Mapping[str, float]]:
     """Return channel -> document -> its part of the fused score."""
-    runs = {name: {query_id: run[query_id]} for name, run in result.channels.items()}
+    runs = result.channels
     return {name: retriever.fuse(only_channel(name, runs))[query_id] for name in runs}
 
 

@@ -1,11 +1,15 @@
 """What the search API answers is what the library finds."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 import lastword as lw
+from index.documents import Passages
+from lastword.server.messages import SearchRequest
+from lastword.server.searching import Chosen, IndexSearch, Question
 
 QUERIES = ["rotate a key", "black tea", "lava on the shore", "month"]
 
@@ -39,6 +43,26 @@ def test_several_queries_are_answered_in_their_order(client: TestClient) -> None
     for one, query in zip(results, QUERIES, strict=True):
         alone = search(client, query=query, k=2)
         assert [hit["id"] for hit in one["hits"]] == [hit["id"] for hit in alone["hits"]]
+
+
+def test_each_query_of_a_batch_has_its_own_passages(tmp_path: Path) -> None:
+    """Passages were looked for among what all queries of the batch had found, by all of them."""
+    places = ("harbour", "mountain", "valley", "desert", "island")
+    documents = [
+        {"id": str(at), "text": " ".join(f"The {place} of town {at} is quiet." for place in places)}
+        for at in range(4)
+    ]
+    options = lw.BuildOptions(passages=Passages(7, at="sentences"))
+    with lw.build(tmp_path / "towns", documents, model="bm25", options=options) as engine:
+        bodies = [{"query": f"quiet {place}", "k": 3} for place in places]
+        requests = [SearchRequest.model_validate(body) for body in bodies]
+        asked = [Question(one.query, Chosen.of(one), one) for one in requests]
+        for question, answer in zip(asked, IndexSearch("towns", engine)(asked), strict=True):
+            hits = engine.search(question.text, k=3)
+            for found, hit in zip(answer.hits, hits, strict=True):
+                assert found.passage is not None
+                assert (found.id, found.passage.text) == (hit.id, hit.passage.text)
+                assert question.text.split()[1] in found.passage.text
 
 
 def test_channels_fusion_weights_and_filter_are_chosen(
