@@ -2,7 +2,7 @@
 
 import { byId, make } from "./elements.js";
 import { shade } from "./hits.js";
-import { isOwnRanking, readFusion } from "./state.js";
+import { OWN, isOwnRanking, readFusion } from "./state.js";
 
 const FUSIONS = {
   "": "Its own",
@@ -35,7 +35,7 @@ export function makeControls(indexes, state, change) {
   byId("filter").onchange = (event) => change({ filter: event.target.value.trim() });
   byId("reset").onclick = () => {
     byId("fusion").focus();
-    change({ channels: null, fusion: "", weights: null, filter: "" });
+    change(OWN);
   };
   byId("tune").onclick = () => {
     const open = byId("tune").getAttribute("aria-expanded") !== "true";

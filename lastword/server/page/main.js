@@ -9,7 +9,7 @@ import { clearHits, showHits } from "./hits.js";
 import { listenToKeys } from "./keys.js";
 import { askForKey, hideNotice, makeButton, showNotice } from "./notices.js";
 import { fillExplanation, listMetadata } from "./panels.js";
-import { FIRST, canShowMore, isOwnRanking, readAddress, toChoice, writeAddress } from "./state.js";
+import { FIRST, OWN, canShowMore, isOwnRanking, readAddress, toChoice, writeAddress } from "./state.js";
 import { showWords } from "./words.js";
 
 const TYPING = 120; // milliseconds of rest before a search
@@ -158,9 +158,10 @@ function showError(error) {
   byId("status").textContent = `${heading}. ${text}`;
   if (heading === BAD_FILTER) byId("filter-error").textContent = text;
   byId("filter").setAttribute("aria-invalid", String(heading === BAD_FILTER));
+  const chosen = !isOwnRanking(state) || state.index !== "";
   const action =
-    error.status === 422 && !isOwnRanking(state)
-      ? makeButton("Reset ranking", () => byId("reset").click())
+    [404, 422].includes(error.status) && chosen
+      ? makeButton("Reset ranking", () => change({ index: "", ...OWN }))
       : makeButton("Try again", () => schedule(0));
   showNotice(heading, text, action);
   if (error.status === 0) timer = setTimeout(waitForServer, AGAIN);

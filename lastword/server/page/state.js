@@ -2,6 +2,8 @@
 
 export const FIRST = 10; // hits
 const MOST = 100;
+/** The index's own ranking of all its documents. */
+export const OWN = { channels: null, fusion: "", weights: null, filter: "" };
 
 /**
  * `channels` null is all; `fusion` "" is the index's own; `weights` null are those of the fusion;

@@ -53,6 +53,11 @@ def test_nothing_found_and_errors_are_said(visit: Visit) -> None:
     assert page.locator("#notice h2").inner_text() == "The filter cannot be read"
     page.get_by_role("button", name="Reset ranking").first.click()
     page.wait_for_selector(".hit")
+    for link in ("?q=month&index=nowhere", "?q=month&channels=smell", "?q=month&fusion=cold"):
+        visit.open(link)
+        page.get_by_role("button", name="Reset ranking").first.click()
+        page.wait_for_selector(".hit")
+        assert page.url.endswith("?q=month")
     page.context.set_offline(True)
     page.fill("#query", "day 3")
     page.wait_for_selector("#notice h2")
