@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from threading import Lock
 
 from index.folder import Index
-from retrieval.fusion_choice import AUTO
+from retrieval.fusion_choice import AUTO, fusion_for
 from retrieval.retriever import Retriever
 
 
@@ -33,7 +33,9 @@ class SharedRetriever:
         with self._reopening:  # else of two threads one would leave files open
             old = self.now
             index = Index.open(old.index.path)
-            fusion = old.fusion or AUTO
+            channels = {**old.encoders, **old.outside}
+            usual = fusion_for(AUTO, channels, old.index.manifest.fusion)
+            fusion = AUTO if old.fusion == usual else old.fusion or AUTO  # as was asked for
             try:
                 new = Retriever(index, old.encoders, fusion, old.depth, outside=old.outside)
             except BaseException:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import lastword as lw
+from index.writer import IndexWriter
 from lastword.main import main
 from tests.one_line import check_one_line
 from tests.synthetic import SignEncoder
@@ -256,6 +257,23 @@ def test_hits_print_as_a_table_of_whole_ids(index: lw.SearchEngine) -> None:
     html = hits._repr_html_()
     assert html.count("<tr>") == 3 and name in html and "<b>" not in html
     assert str(index.search("rotate", k=1)[:0]) == "(nothing found)"
+
+
+def test_what_other_programs_did_is_taken_up_when_asked_for(index: lw.SearchEngine) -> None:
+    """The fusion that `lastword fuse --into` chose as well: it was kept as it had been opened."""
+    with lw.open(index.path, fusion="rrf") as chosen, lw.open(index.path) as other:
+        other.add([{"id": "new", "text": "a new stone"}])
+        with IndexWriter(index.path) as writer:
+            writer.fuse_by("minmax:dense=0.1,sparse=0.2,bm25=0.7")
+            writer.commit()
+        assert len(index) == 4
+        assert (index.refresh(), index.refresh()) == (True, False)
+        assert (len(index), index.fusion) == (5, "minmax:dense=0.1,sparse=0.2,bm25=0.7")
+        assert chosen.refresh() and chosen.fusion == "rrf"
+    manifest = index.path / "manifest.json"
+    manifest.write_text("{")
+    check_one_line(index.refresh, ValueError, "manifest")
+    assert index.search("new stone", k=1)[0].id == "new"
 
 
 def test_every_public_name_is_documented() -> None:
