@@ -1,6 +1,7 @@
 """The routes of OpenAI's embeddings interface, whose errors `lastword.server.errors` shapes."""
 
 import base64
+import json
 import time
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from lastword.server.embeddings.messages import (
     OpenAIModels,
 )
 from lastword.server.embeddings.reading import WantedRows, cut_rows, models_of, read_rows
+from lastword.server.embeddings.writing import write_row
 from lastword.server.errors import OpenAIErrorBody, ServedError, new_router
 from lastword.server.state import state_of
 
@@ -39,14 +41,16 @@ async def embeddings(request: Request, asked: EmbeddingsRequest) -> Response:
     except TooLongError as error:
         raise ServedError(400, f"input: {error}") from error
     kept = cut_rows(rows, asked.dimensions)
-    packed = asked.encoding_format == "base64"
-    data = [
-        {"object": "embedding", "index": at, "embedding": _pack(row) if packed else row.tolist()}
+    write = _pack if asked.encoding_format == "base64" else write_row
+    data = ",".join(
+        f'{{"object":"embedding","index":{at},"embedding":{write(row)}}}'
         for at, row in enumerate(kept)
-    ]
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return JSONResponse(
-        {"object": "list", "data": data, "model": served.index, "usage": usage},
+    )
+    usage = json.dumps({"prompt_tokens": tokens, "total_tokens": tokens})
+    name = json.dumps(served.index)
+    return Response(
+        f'{{"object":"list","data":[{data}],"model":{name},"usage":{usage}}}',
+        media_type="application/json",
         headers={"x-compute-tokens": str(tokens)},
     )
 
@@ -73,4 +77,4 @@ def _model(name: str) -> OpenAIModel:
 
 
 def _pack(row: DenseRow) -> str:
-    return base64.b64encode(row.astype("<f4").tobytes()).decode()
+    return f'"{base64.b64encode(row.astype("<f4").tobytes()).decode()}"'

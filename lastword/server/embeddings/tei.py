@@ -33,6 +33,7 @@ from lastword.server.embeddings.reading import (
 )
 from lastword.server.embeddings.reranking import RerankedTexts
 from lastword.server.embeddings.tokens import TextTokens
+from lastword.server.embeddings.writing import write_rows
 from lastword.server.errors import ServedError, new_router
 from lastword.server.settings import THREADS
 from lastword.server.state import state_of
@@ -65,11 +66,11 @@ async def embed(request: Request, asked: EmbedRequest) -> Response:
     """Return the dense row of each text."""
     served = models_of(request).find(state_of(request), asked.model, "dense")
     rows, tokens = await _read(request, served, asked)
-    kept = cut_rows(rows, asked.dimensions)
-    return _answer([row.tolist() for row in kept], tokens)
+    body = write_rows(cut_rows(rows, asked.dimensions))
+    return Response(body, media_type="application/json", headers=_counted(tokens))
 
 
-@router.post("/", response_model=list[list[float]], tags=_TAGS)
+@router.post("/", include_in_schema=False)  # GET is the page
 async def embed_at_root(request: Request, asked: EmbedRequest) -> Response:
     """Do as `/embed` does, for clients that know the address of a server alone."""
     return await embed(request, asked)
@@ -188,7 +189,11 @@ async def _rows(
 
 
 def _answer(value: Any, tokens: int) -> Response:  # noqa: ANN401
-    return JSONResponse(value, headers={"x-compute-tokens": str(tokens)})
+    return JSONResponse(value, headers=_counted(tokens))
+
+
+def _counted(tokens: int) -> dict[str, str]:
+    return {"x-compute-tokens": str(tokens)}
 
 
 def _text(asked: RerankRequest, at: int) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Rows that a server gives are those of its index, and refusals are those of TEI."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from embedder.types import Float32Array, Role, before_map
 from index.live_rows import live_blocks
 from lastword.server.app import make_app
 from lastword.server.embeddings.encoders import ReadText, TooLongError, WrongTokenError
+from lastword.server.embeddings.writing import write_rows
 from lastword.server.settings import ServerSettings
 from retrieval.retriever import Retriever
 from tests.lastword.server.conftest import DOCUMENTS
@@ -116,6 +118,14 @@ def test_a_text_that_is_too_long_is_refused_or_cut_at_the_side_that_is_named(
     plain = cut(LONG, "right")
     assert np.allclose(cut("rock " + LONG, "Left"), plain, atol=1e-6)
     assert not np.allclose(cut("rock " + LONG, "right"), plain, atol=1e-4)
+
+
+def test_rows_in_json_are_the_same_numbers() -> None:
+    bits = np.random.default_rng(0).integers(0, 2**32, (50, 300), np.uint32).view(np.float32)
+    table = np.where(np.isfinite(bits), bits, np.float32(0))
+    table[0, :4] = 0, -0.0, np.finfo(np.float32).tiny, np.finfo(np.float32).smallest_subnormal
+    read = np.array(json.loads(write_rows(list(table))), np.float64).astype(np.float32)
+    assert np.array_equal(read, table)
 
 
 def test_what_is_wrong_with_a_text_is_said_of_it_alone(app: FastAPI) -> None:
