@@ -49,6 +49,7 @@ for commands in (
     search_commands,
     explain_command,
     serve_command,
+    mcp_command,
     document_commands,
     embed_commands,
     exchange_commands,
@@ -59,7 +60,6 @@ for commands in (
     reproduce_command,
     tune_command,
     devset_command,
-    mcp_command,
 ):
     app.add_typer(commands.app)
 app.add_typer(eval_commands.app, name="eval")

@@ -217,7 +217,7 @@ def test_every_fold_has_its_share_of_the_time() -> None:
     outcome = tune(task(objective, makers), Budget(seconds=1.5), Journal(None, {}))
     third = set(folds(objective.relevant, 0)[2])
     tried = {prompt for prompt, ids in objective.asked if third & set(ids)}
-    assert len(tried) > 5 and outcome.queries["search"] == 24
+    assert len(tried) > 2 and outcome.queries["search"] == 24
 
 
 @pytest.mark.parametrize(("queries", "copies"), [(32, 1), (100, 1), (60, 3)])
