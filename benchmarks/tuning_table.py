@@ -28,7 +28,7 @@ is the best of the wordings that every search tries first, by trying all of them
 queries: too large a gain, with p adjusted for all of them. The share of it that the tuner
 found is told where it is significant (p <= .05), and is 0 where the default was kept. The
 tuner's p is that of its verdict, its bound one of betting. "-": nothing was better on SEARCH
-and SELECT, so CONFIRM stayed sealed.
+and SELECT, or with folds in the last search, so CONFIRM stayed sealed.
 """
 
 Row = Mapping[str, Any]
