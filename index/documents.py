@@ -32,7 +32,7 @@ class Document:
             if not isinstance(value, str):
                 raise TypeError(f"document {self.id!r}: {name} must be a str; got {value!r}")
             try:
-                value.encode()
+                value.isascii() or value.encode()
             except UnicodeEncodeError as error:
                 raise ValueError(
                     f"document {self.id!r}: {name} is not legal Unicode ({error}); "

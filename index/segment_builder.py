@@ -276,10 +276,10 @@ class _SparseRows(_Rows):
     def write(self) -> None:
         empty = csr_matrix(np.zeros((0, 1), np.float32))
         matrix = vstack(self._parts or [empty], format="csr")
+        self._parts = []
         if self.spec.form == "lucene":
             assert self.spec.weighting is not None
             build_lucene(matrix, self.spec.weighting, self.folder)
         else:
             build_inverted(matrix, self.folder)
-        self._parts = []
         super().write()

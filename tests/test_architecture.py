@@ -23,7 +23,7 @@ MOST = 16  # modules of a folder
 # Lowest first: a module may import its own part and lower ones; parts of one set are independent.
 ORDER: dict[str, list[str | set[str]]] = {
     "embedder": [
-        *({"arguments", "files", "locks", "module_path", "progress", "role"}, "types"),
+        *({"arguments", "compiled", "files", "locks", "module_path", "progress", "role"}, "types"),
         *("text", "prompts", "inputs", "checkpoints", "remote", "models", "methods", "lucene"),
         *("encoders", "light", "rerank", "inspect", "train"),
     ],
@@ -108,8 +108,8 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 @pytest.mark.parametrize(
     ("importer", "allowed"),
     [
-        # An index knows only what vectors and files are, and how Java is reached.
-        ("index", ("embedder.types", "embedder.files", "embedder.lucene.jvm")),
+        # An index knows only what vectors and files are, how code is compiled and Java is reached.
+        ("index", ("embedder.types", "embedder.files", "embedder.compiled", "embedder.lucene.jvm")),
         # The search for prompts knows no retrieval.
         ("tuning.search", ("embedder", "eval.statistics", "tuning.search")),
         (

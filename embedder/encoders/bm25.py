@@ -154,6 +154,8 @@ class BM25Encoder(TextEncoder):
         role, texts = Role(role), list_texts(texts)
         if role is Role.DOCUMENT and self._detector is not None:
             columns = self._columns_in([self._detect(text) for text in texts], texts)
+        elif len(self._asked) == 1:
+            return self._represent(self._words[self._asked[0]].count(texts))
         else:
             columns = self._united(texts, self._asked)
         return self._represent(count_columns(columns))

@@ -16,8 +16,7 @@ from embedder.text.words import UNSPACED
 
 LONGEST = 64  # characters of a unit: what has no spaces is cut within
 
-_RUN = re.compile(r"\S+")
-_ASCII_SPACES = "".join(filter(str.isspace, map(chr, range(128))))
+_IS_SPACE = np.array([chr(code).isspace() for code in range(0x3002)])  # there are none above
 # More than UNSPACED, but quick to look for: no quotation marks, dashes and letters of Europe.
 _MAYBE_UNSPACED = re.compile(
     "[\u0e00-\u1fff\u2e80-\uabff\uf900-\ufaff\uff61-\uffdf\U00010000-\U0010ffff]"
@@ -80,13 +79,13 @@ def has_few_units(text: str, most: int) -> bool:
     """Tell whether a text surely has no more than so many units; quicker than to find them."""
     if len(text) <= most:
         return True
-    if text.isascii():
-        spaces = sum(map(text.count, _ASCII_SPACES))
-    elif _MAYBE_UNSPACED.search(text) is None:
-        spaces = len(text.split())
-    else:
+    if not text.isascii() and _MAYBE_UNSPACED.search(text) is not None:
         return False
-    return spaces + 1 + len(text) // LONGEST <= most
+    spaces = text.count(" ") if text.isprintable() else len(text.split())  # nothing else is blank
+    if spaces + 1 + len(text) // LONGEST <= most:
+        return True
+    runs = text.split()
+    return len(runs) <= most and sum(1 + (len(run) - 1) // LONGEST for run in runs) <= most
 
 
 def find_units(text: str, longest: int = LONGEST) -> Bounds:
@@ -97,17 +96,19 @@ def find_units(text: str, longest: int = LONGEST) -> Bounds:
     """
     others = rf"(?:[\S--[{UNSPACED}]]\p{{M}}*+){{1,{longest}}}+"
     unit = regex.compile(rf"(?V1)[{UNSPACED}]\p{{M}}*+|{others}")
-    spans: list[tuple[int, int]] = []
     if _MAYBE_UNSPACED.search(text) is not None:
         spans = [match.span() for match in unit.finditer(text)]
-    else:  # mostly runs that are a unit each, which are found five times as fast
-        for match in _RUN.finditer(text):
-            start, end = match.span()
-            if end - start <= longest:
-                spans.append((start, end))
-            else:
-                spans += [part.span() for part in unit.finditer(text, start, end)]
-    return np.array(spans, np.int64).reshape(-1, 2)
+        return np.array(spans, np.int64).reshape(-1, 2)
+    # Mostly runs that are a unit each, which are found 50 times as fast.
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    edges = np.diff(_IS_SPACE[np.minimum(codes, len(_IS_SPACE) - 1)], prepend=True, append=True)
+    runs = np.flatnonzero(edges).reshape(-1, 2)
+    pieces, done = [], 0
+    for at in np.flatnonzero(runs[:, 1] - runs[:, 0] > longest).tolist():
+        parts = [part.span() for part in unit.finditer(text, *runs[at].tolist())]
+        pieces += [runs[done:at], np.array(parts, np.int64)]
+        done = at + 1
+    return np.concatenate([*pieces, runs[done:]])
 
 
 def cut_stretches(

@@ -5,25 +5,32 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain, pairwise
+from typing import TYPE_CHECKING, TypeVar
 
 import regex  # type: ignore[import-untyped]
 import snowballstemmer
+from scipy.sparse import csr_matrix
 
 from embedder.files.name_lists import suggest_names
 from embedder.text.emoji import emoji_terms, is_emoji, without_selectors
 from embedder.text.stop_words import STOP_WORDS
 from embedder.text.stop_words import stop_words as read_stop_words
-from embedder.text.term_counts import hashed_column
+from embedder.text.term_counts import count_columns, count_listed, hashed_column
 from embedder.text.words import find_words, hangul_terms, has_hangul, is_unspaced, words_and_emoji
+
+if TYPE_CHECKING:
+    from embedder.text.piece_counts import PieceCounts
 
 ANALYSIS = 3  # raise when a rule below or in words.py changes what a text's terms are
 """1: Korean words whole, and no emoji. 2: pairs of syllables beside them, and emoji.
 3: stop words of other languages than English."""
 WHITESPACE = "whitespace"
-_REMEMBERED = 2**20  # pieces whose columns are kept; bounds memory on a large collection
-_LONGEST = 40  # characters of a piece that is worth keeping
+_REMEMBERED = 2**20  # pieces and words whose columns are kept; bounds memory
+_LONGEST = 40  # characters of one that is worth keeping
+_WORTH_COMPILING = 1 << 22  # characters that are counted in the time that numba takes to load
 _CLUSTER = regex.compile(r"\X")
 _LIST_OF = {"porter": "english", "dutch_porter": "dutch"}
+Value = TypeVar("Value")
 # The lists of Greek and Persian are written as Lucene's normalisation leaves words: without
 # accents, and with the Arabic forms of two letters.
 _AS_LISTED = str.maketrans("άέήίόύώϊΐϋΰ\u06cc\u06a9", "αεηιουωιιυυ\u064a\u0643")
@@ -63,13 +70,34 @@ class WordTerms:
         words = read_stop_words(given) if isinstance(given, str) else given
         self.list_name = given if isinstance(given, str) else "own" if given else ""
         self.stops = frozenset(map(self._listed, map(self._normalised, words)))
-        self._pieces = _PieceColumns(self._columns_of)
+        self._pieces = _Computed(self._analyse)
+        self._of_word = _Computed(self._column)  # pieces are many, with its punctuation
         self._lock = threading.Lock()  # a Snowball stemmer keeps the word it works on
+        self._counting = threading.Lock()
+        self._counted = 0  # characters
+        self._compiled: PieceCounts | None = None
 
     def columns(self, texts: Iterable[str]) -> list[list[int]]:
         """Return the columns that the terms of each text stand in; stop words have none."""
         of_piece = self._pieces.__getitem__  # nothing joins over white space
         return [[*chain.from_iterable(map(of_piece, text.split()))] for text in texts]
+
+    def count(self, texts: Sequence[str]) -> csr_matrix:
+        """Count the terms of each text: (len(texts), VOCABULARY) float32."""
+        self._counted += sum(map(len, texts))
+        if self._counted < _WORTH_COMPILING:
+            return count_columns(self.columns(texts))
+        from embedder.text.piece_counts import LONGEST_TEXT, PieceCounts
+
+        if max(map(len, texts), default=0) > LONGEST_TEXT:
+            return count_columns(self.columns(texts))
+        with self._counting:
+            self._compiled = self._compiled or PieceCounts(self.columns_of)
+            return count_listed(*self._compiled.columns(texts))
+
+    def columns_of(self, piece: str) -> tuple[int, ...]:
+        """Return the columns of what stands between white space."""
+        return self._pieces[piece]
 
     def stems(self, text: str) -> Iterator[tuple[int, str, str]]:
         """Yield column, word and stem of the terms of a text; stop words are left out."""
@@ -111,8 +139,8 @@ class WordTerms:
         """Write a word as the lists of stop words have it."""
         return word if word.isascii() else word.translate(_AS_LISTED)
 
-    def _columns_of(self, piece: str) -> tuple[int, ...]:
-        columns = map(self._column, self.words(piece))
+    def _analyse(self, piece: str) -> tuple[int, ...]:
+        columns = map(self._of_word.__getitem__, self.words(piece))
         return tuple(column for column in columns if column is not None)
 
     def _column(self, word: str) -> int | None:
@@ -123,20 +151,20 @@ class WordTerms:
             return hashed_column(self._stem(word))
 
 
-class _PieceColumns(dict[str, tuple[int, ...]]):
-    """What stands between white space -> columns of its terms; punctuation is cut off but once."""
+class _Computed(dict[str, Value]):
+    """Piece or word -> what is computed of it, but once; long ones are not worth keeping."""
 
-    def __init__(self, compute: Callable[[str], tuple[int, ...]]) -> None:
+    def __init__(self, compute: Callable[[str], Value]) -> None:
         super().__init__()
         self._compute = compute
 
-    def __missing__(self, piece: str) -> tuple[int, ...]:
-        columns = self._compute(piece)
-        if len(piece) <= _LONGEST:
+    def __missing__(self, key: str) -> Value:
+        value = self._compute(key)
+        if len(key) <= _LONGEST:
             if len(self) >= _REMEMBERED:
                 self.clear()
-            self[piece] = columns
-        return columns
+            self[key] = value
+        return value
 
 
 def own_list(language: str, analysis: int) -> str:

@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 from index.storage.arrays import ascends, ascends_within, open_array, write_array
 from index.storage.checksums import CURE
 
+_PART = 1 << 15  # entries
 _DTYPES = {
     "terms": np.int64,
     "indptr": np.int64,
@@ -140,8 +141,11 @@ def invert(matrix: csr_matrix) -> Postings:
     data = np.asarray(matrix.data, np.float32)
     if len(data) and not (data.min() > 0 and np.isfinite(data).all()):
         raise ValueError("weights of postings must be positive and finite; drop zeros first")
-    terms = np.unique(matrix.indices)
-    compact = np.searchsorted(terms, matrix.indices)  # a third of the time of np.unique's inverse
+    # The terms of a part at a time, which a cache has room for: half the time of all at once.
+    parts = [_terms_of(matrix.indices[at : at + _PART]) for at in range(0, matrix.nnz, _PART)]
+    terms = np.unique(np.concatenate([np.zeros(0, np.int64), *(part for part, _ in parts)]))
+    places = (np.searchsorted(terms, part).astype(np.int32)[which] for part, which in parts)
+    compact = np.concatenate([np.zeros(0, np.int32), *places])
     shape = (matrix.shape[0], len(terms))
     by_term = csr_matrix((data, compact, matrix.indptr), shape=shape).tocsc()
     by_term.sum_duplicates()
@@ -186,6 +190,12 @@ def open_inverted(folder: Path, sound: bool = False) -> Postings:
             f"{folder} is damaged: its files do not fit together: {error}; {CURE}"
         ) from error
     return postings
+
+
+def _terms_of(columns: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.uint16]]:
+    """Return the different ones of at most _PART columns, ascending, and which of them each is."""
+    terms, which = np.unique(columns, return_inverse=True)
+    return terms, which.astype(np.uint16)
 
 
 def _within(numbers: NDArray[Any], end: int) -> bool:

@@ -1,13 +1,11 @@
 """Compiled search of postings: term at a time into one array, then the best k of it."""
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-Function = TypeVar("Function", bound=Callable[..., object])
+from embedder.compiled import compiled
 
 
 class PlanArrays(NamedTuple):
@@ -55,16 +53,7 @@ _BIN_BITS = 15  # width of a bin: scores in it differ by 0.4 % at most
 _DIGIT_BITS = 11
 
 
-def _compiled(function: Function) -> Function:
-    """Compile, and keep machine code between processes where a folder can be written."""
-    try:
-        compiled: Function = numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # numba found no writable place for its cache
-        compiled = numba.njit(nogil=True)(function)
-    return compiled
-
-
-@_compiled
+@compiled
 def _add(scores: NDArray[np.float32], plan: PlanArrays, query: int, store: Store) -> None:
     """Add up the parts of a query's terms, term after term."""
     for term in range(plan.bounds[query], plan.bounds[query + 1]):
@@ -73,7 +62,7 @@ def _add(scores: NDArray[np.float32], plan: PlanArrays, query: int, store: Store
             scores[store.holders[entry]] += factor * store.weights[entry]
 
 
-@_compiled
+@compiled
 def _bound(keys: NDArray[np.signedinteger], shift: int, k: int) -> int:
     """Return a key that at least k of `keys` >> shift do not exceed, close to the k-th lowest."""
     lowest = int(keys.min()) >> shift
@@ -88,7 +77,7 @@ def _bound(keys: NDArray[np.signedinteger], shift: int, k: int) -> int:
     return _WORST - 1
 
 
-@_compiled
+@compiled
 def _reduce(keys: NDArray[np.int32], lowest: NDArray[np.int32]) -> None:
     """Write the lowest of each run of _RUN keys."""
     for run in range(len(lowest)):
@@ -98,7 +87,7 @@ def _reduce(keys: NDArray[np.int32], lowest: NDArray[np.int32]) -> None:
         lowest[run] = low
 
 
-@_compiled
+@compiled
 def _gather(
     scores: NDArray[np.int32], k: int, keys: NDArray[np.int32], candidates: NDArray[np.int64]
 ) -> int:
@@ -137,7 +126,7 @@ def _gather(
     return last
 
 
-@_compiled
+@compiled
 def _sort(candidates: NDArray[np.int64], spare: NDArray[np.int64], count: int) -> None:
     """Sort by key; rows ascend already, and equal keys keep their order."""
     if count <= _SHORT:
@@ -166,7 +155,7 @@ def _sort(candidates: NDArray[np.int64], spare: NDArray[np.int64], count: int) -
         shift += _DIGIT_BITS
 
 
-@_compiled
+@compiled
 def search_range(
     span: tuple[int, int], plan: PlanArrays, store: Store, live: NDArray[np.bool_], best: Best
 ) -> None:

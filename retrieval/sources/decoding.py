@@ -47,6 +47,8 @@ def decode(raw: bytes, name: str, notes: Notes, declared: str = "") -> str:
 
 def clean(text: str, name: str, notes: Notes) -> str:
     """Drop control characters other than white space, and count them."""
+    if text.isprintable():  # as most are that have one line; twice as fast to tell
+        return text
     kept, dropped = _CONTROLS.subn("", text)
     if dropped:
         notes.add("controls", name, dropped)
@@ -75,8 +77,9 @@ def find_encoding(sample: bytes) -> str:
 
 def without_mark(raw: bytes) -> bytes:
     """Take a byte-order mark off."""
-    mark = next((mark for mark in MARKS if raw.startswith(mark)), b"")
-    return raw[len(mark) :]
+    if not raw.startswith(tuple(MARKS)):
+        return raw
+    return raw[len(next(mark for mark in MARKS if raw.startswith(mark))) :]
 
 
 def _decode(raw: bytes, name: str, notes: Notes, declared: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from typer import Option, Typer
 
 from lastword.cli.command import command
-from lastword.cli.encoders import describe_encoders, make_encoders, word_remarks
+from lastword.cli.encoders import channel_names, describe_encoders, make_encoders, word_remarks
 from lastword.cli.engines import EngineOptions
 from lastword.cli.options import DeviceOptions, EncoderOptions, IndexPath, Output
 from lastword.cli.reading import FileOptions, SourceArguments, skipped_facts, tell_skipped
@@ -105,13 +105,19 @@ def index(
     _asked_passages(storing)  # a wrong one is told before a model is loaded
     screen = Screen(output)
     collection = open_sources(sources, files.source_options(storing.on_empty))
-    survey = look_through(collection, screen, storing.on_empty)
+    quick = channel_names(reading.channels) == ["bm25"] and storing.on_empty != "keep"
+    survey = look_through(collection, screen, storing.on_empty, quick=quick)
     with screen.loading(reading.channels):
         texts = (document.content for document in collection.documents())
         encoders = make_encoders(reading, texts, engines)
     options = _build_options(storing, engines.channels(list(encoders)))
     with screen.progress("Indexing", survey.documents, "documents") as advance:
-        report = build_index(collection, encoders, out, options, advance)
+        try:
+            report = build_index(collection, encoders, out, options, advance)
+        except ValueError:
+            if quick:  # which knows no lines; of an empty document a look through names it
+                look_through(collection, screen, storing.on_empty)
+            raise
     _tell(screen, out, report, skipped_facts(collection))
     tell_skipped(collection, screen, files.verbose)
     survey.tell(screen)

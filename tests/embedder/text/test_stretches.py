@@ -1,6 +1,7 @@
 """Texts are cut where sentences end, and nothing of them is lost; headings begin what follows."""
 
 import itertools
+import re
 import time
 
 import pytest
@@ -66,6 +67,9 @@ def test_a_stretch_ends_with_a_sentence_where_one_ends_in_it(
 @given(TEXTS)
 def test_units_leave_out_white_space_alone(text: str) -> None:
     bounds = find_units(text)
+    spaced = stretches._MAYBE_UNSPACED.search(text) is None
+    if spaced and max(map(len, text.split()), default=0) <= LONGEST:
+        assert bounds.tolist() == [list(match.span()) for match in re.finditer(r"\S+", text)]
     covered = {at for start, end in bounds.tolist() for at in range(start, end)}
     assert all(at in covered for at, character in enumerate(text) if not character.isspace())
     assert not has_few_units(text, 8) or len(bounds) <= 8

@@ -22,6 +22,14 @@ def test_the_matrix_comes_back(tmp_path: Path) -> None:
             np.testing.assert_array_equal(getattr(back, name), getattr(spread(expected), name))
 
 
+def test_more_entries_than_are_ranked_at_a_time_come_back(tmp_path: Path) -> None:
+    many = counts(3000, 300, 0.1, seed=2)
+    assert many.nnz > 2 * 2**15
+    back = stored(many, tmp_path).to_csr()
+    for name in ("data", "indices", "indptr"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(spread(many), name))
+
+
 @pytest.mark.parametrize("name", ["terms", "indptr", "rows", "weights"])
 def test_damaged_files_are_refused(name: str, tmp_path: Path) -> None:
     build_inverted(spread(DOCUMENTS), tmp_path)
