@@ -40,6 +40,8 @@ CALLS: dict[str, Call] = {
     "info": ("all.index",),
     "search": ("all.index", "green tea"),
     "explain": ("all.index", "green tea", "a"),
+    "serve": ("nowhere.index", "--port", "0"),
+    "mcp": ("nowhere.index",),
     "embed": ("--role", "document", "--input", "more.jsonl", "--out", "new.npz"),
     "export": ("words.index", "--to", "jsonvector", "-o", "new"),
     "import": ("jsonvector", "vectors.jsonl", "-o", "new"),
@@ -65,6 +67,9 @@ CALLS: dict[str, Call] = {
     "train mine": ("set", "--out", "new.jsonl"),
     "train overlap": ("pairs.jsonl", "--against", "pairs.tsv"),
 }  # fmt: skip
+
+ENDLESS = ("serve", "mcp")
+"""They answer until they are stopped: no index is there, so that they end when options are read."""
 
 NUMBERS = (
     *("-1", "0", "1", "2", "7", "100", "1e3", "0.5", "-0.0", "1e308", "1e400", "nan", "inf"),
@@ -120,7 +125,8 @@ def campaign(seed: int, count: int) -> Iterator[Trial]:
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         command = names[int(rng.integers(len(names)))]
-        arguments, changed = _changed(rng, command, slots[command])
+        tried = [slot for slot in slots[command] if slot.position is None or command not in ENDLESS]
+        arguments, changed = _changed(rng, command, tried)
         yield Trial(
             name=f"{command}: {', '.join(changed)}"[:200],
             commands=((*command.split(), *arguments),),
