@@ -1,6 +1,6 @@
 """Hits of a search: a list that prints as a table."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any, NamedTuple, SupportsIndex, overload
@@ -168,10 +168,11 @@ class SearchHits(list[Hit]):
 def list_hits(result: SearchResult, query_id: str, query: str, retriever: Retriever) -> SearchHits:
     """List the hits of one query, with the rank that each channel gave, and the passage."""
     finder = PassageFinder(retriever, result, query_id, query)
-    ranks = {channel: _ranks(run[query_id]) for channel, run in result.channels.items()}
-    first = _ranks(result.first[query_id]) if isinstance(result, RerankedResult) else {}
+    found = result.run[query_id]
+    ranks = {channel: _ranks(run[query_id], found) for channel, run in result.channels.items()}
+    first = _ranks(result.first[query_id], found) if isinstance(result, RerankedResult) else {}
     hits = []
-    for rank, (document_id, score) in enumerate(ranked(result.run[query_id]), start=1):
+    for rank, (document_id, score) in enumerate(ranked(found), start=1):
         document = retriever.index.document(document_id)
         places = {name: by_id[document_id] for name, by_id in ranks.items() if document_id in by_id}
         passage, before = finder.find(document), first.get(document_id)
@@ -179,8 +180,9 @@ def list_hits(result: SearchResult, query_id: str, query: str, retriever: Retrie
     return SearchHits(hits, query, result.channels, result.seconds)
 
 
-def _ranks(scores: Mapping[str, float]) -> dict[str, ChannelRank]:
+def _ranks(scores: Mapping[str, float], wanted: Collection[str]) -> dict[str, ChannelRank]:
     return {
         document_id: ChannelRank(rank, score)
         for rank, (document_id, score) in enumerate(ranked(scores), start=1)
+        if document_id in wanted
     }

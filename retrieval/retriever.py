@@ -57,6 +57,7 @@ class Retriever:
         depth: documents that each channel contributes to fusion.
         feedback: how queries learn from what they find first; None is not at all.
         kept: the documents that may be found, by a filter; None is all.
+        row_ids: channel -> id of each row's document, read once and remembered.
         unexpanded: channel -> queries so far that could not learn, and were searched as they were;
             all retrievers that `with_feedback` returns count together.
 
@@ -107,7 +108,7 @@ class Retriever:
         channels = {**encoders, **self.outside}
         self.fusion, self._fuse = read_fusion(fusion, channels, lexical, index.manifest.fusion)
         self.depth = depth
-        self._row_ids = {name: index.row_ids(name) for name in encoders}
+        self.row_ids = {name: index.row_ids(name) for name in encoders}
 
     def __enter__(self) -> "Retriever":
         return self
@@ -295,5 +296,5 @@ class Retriever:
     def _searched(self, channel: str, rows: Representation, ids: Sequence[str], k: int) -> Found:
         """Search one channel for the k best documents of each query."""
         hits = self._plain_index.search(channel, rows, k)
-        run = run_of_texts(hits, rows.owner, ids, self._row_ids[channel], k)
+        run = run_of_texts(hits, rows.owner, ids, self.row_ids[channel], k)
         return run, OwnedHits(hits, rows.owner)

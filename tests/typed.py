@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import sys
 import termios
@@ -30,6 +31,7 @@ class Terminal:
         self._process, self._terminal = pty.fork()
         if self._process == 0:
             os.chdir(ROOT)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # which workers of pytest ignore
             command = [sys.executable, "-m", "lastword", *arguments]
             os.execve(sys.executable, command, {**os.environ, **environment})
         size = struct.pack("HHHH", 30, 100, 0, 0)

@@ -29,7 +29,7 @@ def winning_spans(
         parts = retriever.fuse(only_channel(channel, result.channels))
         for query_id, documents in wanted.items():
             own = hits.of(positions[query_id])
-            for document, row in best_rows(own, index.row_ids(channel), documents).items():
+            for document, row in best_rows(own, retriever.row_ids[channel], documents).items():
                 part = parts[query_id].get(document, 0.0)
                 by_span = shares[query_id].setdefault(document, defaultdict(float))
                 by_span[index.passage(channel, row)] += part

@@ -2,8 +2,6 @@
 
 from functools import partial
 
-import pytest
-
 from embedder.prompts.prompt import Prompt
 from embedder.types import Role
 from tests.planted import FILLERS, PLANTED, PlantedObjective
@@ -32,8 +30,9 @@ def gain_share(objective: PlantedObjective, prompt: Prompt) -> float:
     return float((score - default) / (best - default))
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_it_finds_the_planted_words(seed: int) -> None:
+def test_it_finds_the_planted_words() -> None:
+    """One seed here; `benchmarks.tuning_planted` tries five of every proposer."""
+    seed = 0
     objective = PlantedObjective(seed)
     outcome = tuned(objective, seed)
     assert outcome.verdict == CHANGE

@@ -44,7 +44,7 @@ def gain_share(objective: PlantedObjective, prompt: Prompt) -> float:
     return float((score - default) / (best - default))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0])  # benchmarks.tuning_planted tries five
 @pytest.mark.parametrize("proposer", [tokens.Tokens, pg.Policy])
 def test_planted_words_are_found(proposer: type[tokens.Tokens | pg.Policy], seed: int) -> None:
     objective = PlantedObjective(seed)
@@ -55,7 +55,7 @@ def test_planted_words_are_found(proposer: type[tokens.Tokens | pg.Policy], seed
     assert outcome.spent.evaluations <= 15_000
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0])  # benchmarks.tuning_planted tries five
 def test_harmful_words_are_pruned(seed: int) -> None:
     objective = PlantedObjective(seed)
     objective.space = replace(objective.space, default=plain_prompt(MUDDLED))
