@@ -53,6 +53,15 @@ class Terminal:
         os.write(self._terminal, keys.encode())
         return self.read_until(expected)
 
+    def interrupt(self, expected: str = "search> ") -> str:
+        """Press Ctrl-C until it is heard: readline misses one that comes as it begins to wait."""
+        for _ in range(LIMIT):
+            os.write(self._terminal, b"\x03")
+            ready, _, _ = select.select([self._terminal], [], [], 1)
+            if ready:
+                break
+        return self.read_until(expected)
+
     def end(self) -> int:
         """Wait for the end of the process; return its exit code."""
         while part := self._read():
