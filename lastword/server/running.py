@@ -44,8 +44,8 @@ def open_socket(host: str, port: int) -> socket.socket:
         listener = socket.create_server((host, port), family=family, backlog=512)
     except OSError as error:
         raise OSError(f"cannot listen at {host}, port {port}: {error.strerror or error}") from None
-    # Connections inherit it: asyncio sets it where `proto` says TCP, and here it is 0. Without it the
-    # body of an answer waits 40 ms for the client to acknowledge the headers.
+    # Connections inherit it: asyncio sets it where `proto` says TCP, and here it is 0. Without it
+    # the body of an answer waits 40 ms for the client to acknowledge the headers.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
