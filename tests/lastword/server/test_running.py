@@ -62,7 +62,7 @@ def test_what_another_process_writes_is_found(served: Served) -> None:
     with lw.open(served.path) as other:
         other.add([{"id": "lava", "text": "lava flows"}])
     assert served.wait(lambda: served.found("lava"), 10) == ["lava"]
-    assert "generation" in served.log.read_text()
+    assert served.wait(lambda: "generation" in served.log.read_text(), 10)
     with lw.open(served.path) as other:
         other.delete("lava")
     assert served.wait(lambda: not served.found("lava"), 10)
