@@ -1,6 +1,8 @@
 """Indexes as a server of the Model Context Protocol, over stdio or HTTP on this machine."""
 
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from importlib.metadata import version
 from typing import Any
@@ -39,23 +41,24 @@ def make_server(tools: AgentTools) -> Any:  # noqa: ANN401  (an MCPServer, which
     return server
 
 
-def serve_http(server: Any, host: str, port: int) -> None:  # noqa: ANN401
+def serve_http(server: Any, listener: socket.socket) -> None:  # noqa: ANN401
     """Answer agents over streamable HTTP until a signal comes.
 
     Args:
         server: of `make_server`.
-        host: an address of this machine alone, such as 127.0.0.1.
-        port: to listen at.
+        listener: of `open_socket`, at an address of this machine alone; closed at the end.
     """
     import uvicorn
     from mcp.server.transport_security import TransportSecuritySettings
 
+    port = listener.getsockname()[1]
     names = [f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")]
     allowed = TransportSecuritySettings(
         allowed_hosts=names, allowed_origins=[f"http://{name}" for name in names]
     )
     app = server.streamable_http_app(streamable_http_path=PATH, transport_security=allowed)
-    uvicorn.run(app, host=host, port=port, log_level="warning")
+    with suppress(KeyboardInterrupt):  # which uvicorn raises again when it has stopped
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 
 
 def _answering(tool: Callable[..., object]) -> Callable[..., object]:

@@ -33,23 +33,6 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def open_socket(host: str, port: int) -> socket.socket:
-    """Listen at an address; port 0 is a free one.
-
-    Raises:
-        OSError: it is not an address of this machine, or in use.
-    """
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((host, port), family=family, backlog=512)
-    except OSError as error:
-        raise OSError(f"cannot listen at {host}, port {port}: {error.strerror or error}") from None
-    # Connections inherit it: asyncio sets it where `proto` says TCP, and here it is 0. Without it
-    # the body of an answer waits 40 ms for the client to acknowledge the headers.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
-
-
 def run_server(
     engines: Mapping[str, SearchEngine],
     settings: ServerSettings,
@@ -62,7 +45,7 @@ def run_server(
     Args:
         engines: see `make_app`.
         settings: the same.
-        listener: of `open_socket`; closed at the end.
+        listener: of `listening.open_socket`; closed at the end.
         started: called when requests are answered.
         reranker: see `make_app`.
     """

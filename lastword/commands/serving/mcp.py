@@ -47,6 +47,7 @@ def mcp(
     from lastword.agents.server import PATH, make_server, serve_http
     from lastword.agents.tools import AgentTools
     from lastword.server.indexes import open_engines
+    from lastword.server.listening import address_of, open_socket
     from lastword.server.settings import is_loopback
 
     screen = Screen(output)
@@ -56,6 +57,9 @@ def mcp(
             f"reaches the server may read the documents; got {serving.host!r}"
         )
     with ExitStack() as opened:
+        listener = None
+        if serving.http:
+            listener = opened.enter_context(open_socket(serving.host, serving.port))
         with screen.loading("models"):
             engines = open_engines(paths, serving)
         for engine in engines.values():
@@ -64,9 +68,9 @@ def mcp(
         listed = ", ".join(
             f"{name} ({len(engine):,} documents)" for name, engine in engines.items()
         )
-        if serving.http:
-            screen.remark(f"{listed}: http://{serving.host}:{serving.port}{PATH}, Ctrl-C ends.")
-            serve_http(server, serving.host, serving.port)
+        if listener is not None:
+            screen.remark(f"{listed}: {address_of(listener)}{PATH}, Ctrl-C ends.")
+            serve_http(server, listener)
         else:
             screen.remark(f"{listed}: answering on stdin and stdout, Ctrl-C ends.")
             server.run("stdio")

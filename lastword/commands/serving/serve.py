@@ -140,7 +140,7 @@ def serve(
     at /openapi.json, counters are at /metrics.
     """
     try:
-        from lastword.server.running import open_socket, run_server
+        from lastword.server.running import run_server
     except ImportError as error:
         raise ValueError(
             f"serve needs {error.name or error}: pip install 'lastword[serve]'"
@@ -148,6 +148,7 @@ def serve(
     from embedder.models.loading import LLMOptions
     from embedder.rerank.load import load_reranker
     from lastword.server.indexes import open_engines
+    from lastword.server.listening import address_of, open_socket
     from lastword.server.settings import ServerSettings
 
     settings = ServerSettings(**_settings(access, limits, logging))
@@ -157,8 +158,7 @@ def serve(
     with open_socket(access.host, access.port) as listener:
         with screen.loading("models"):
             engines = open_engines(paths, device)
-        host, port = listener.getsockname()[:2]
-        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        address = address_of(listener)
         documents = counted(sum(map(len, engines.values())), "document")
         names = ", ".join(engines)
         try:

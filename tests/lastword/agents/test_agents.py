@@ -197,8 +197,13 @@ def test_agents_are_answered_over_http_from_this_machine_only(path: Path) -> Non
                 if knock.connect_ex(("127.0.0.1", port)) == 0:
                     break
         failed, found = ask(address[0], "search", query="steeped", k=1)
+        taken = subprocess.run(arguments, capture_output=True, text=True)
         server.send_signal(signal.SIGINT)
         assert server.wait(20) in (0, 130)
         assert "Traceback" not in server.stderr.read()
     assert not failed
     assert found["hits"][0]["id"] == "tea"
+    assert taken.returncode == 2
+    assert (
+        taken.stderr.count("\n") == 1 and f"cannot listen at 127.0.0.1, port {port}" in taken.stderr
+    )

@@ -1,0 +1,26 @@
+"""The socket at which a server listens, and its address."""
+
+import socket
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """Listen at an address; port 0 is a free one.
+
+    Raises:
+        OSError: it is not an address of this machine, or in use.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        raise OSError(f"cannot listen at {host}, port {port}: {error.strerror or error}") from None
+    # Connections inherit it: asyncio sets it where `proto` says TCP, and here it is 0. Without it
+    # the body of an answer waits 40 ms for the client to acknowledge the headers.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """Return where a socket is reached, as http://HOST:PORT."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
