@@ -1,14 +1,13 @@
 """A request's turn: a place for it, a limit on its time, and its end when the client leaves."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from fastapi import Request
 
 from lastword.server.errors import ServedError
-from lastword.server.state import ServerState, state_of
+from lastword.server.state import state_of
 
 Answer = TypeVar("Answer")
 
@@ -21,12 +20,11 @@ async def in_turn(request: Request, work: Coroutine[Any, Any, Answer]) -> Answer
             the work is cancelled then.
     """
     state = state_of(request)
-    try:
-        taken = _place(state)
-        taken.__enter__()
-    except BaseException:
+    if state.taken >= state.settings.places:
         work.close()
-        raise
+        text = f"all {state.settings.places} places are taken; try again in a second"
+        raise ServedError(429, text, {"Retry-After": "1"})
+    state.taken += 1
     task = asyncio.ensure_future(work)
     left = asyncio.ensure_future(_wait_until_left(request))
     try:
@@ -41,18 +39,6 @@ async def in_turn(request: Request, work: Coroutine[Any, Any, Answer]) -> Answer
     finally:
         left.cancel()
         task.cancel()
-        taken.__exit__(None, None, None)
-
-
-@contextmanager
-def _place(state: ServerState) -> Iterator[None]:
-    if state.taken >= state.settings.places:
-        text = f"all {state.settings.places} places are taken; try again in a second"
-        raise ServedError(429, text, {"Retry-After": "1"})
-    state.taken += 1
-    try:
-        yield
-    finally:
         state.taken -= 1
 
 
