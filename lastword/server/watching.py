@@ -16,7 +16,7 @@ ManifestLook = tuple[int, int, int]
 
 
 async def watch_indexes(state: "ServerState") -> None:
-    """ManifestLook at the manifest of every index until cancelled."""
+    """Look at the manifest of every index until cancelled."""
     looks = {name: _look(engine) for name, engine in state.engines.items()}
     retry = dict.fromkeys(looks, float("inf"))
     while True:

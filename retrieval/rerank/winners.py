@@ -35,5 +35,10 @@ def winning_spans(
                 by_span[index.passage(channel, row)] += part
     for query_id, by_document in shares.items():
         for document, by_span in by_document.items():
-            spans[query_id][document] = max(by_span, key=lambda span: (by_span[span], -span[0]))
+            spans[query_id][document] = heaviest_span(by_span)
     return spans
+
+
+def heaviest_span(parts: Mapping[Span, float]) -> Span:
+    """Return the passage with the largest part of a score, of equals the first in the text."""
+    return max(parts, key=lambda span: (parts[span], -span[0]))

@@ -106,6 +106,7 @@ def show_explanation(
 def _best_text(explanation: "Explanation") -> str:
     """Return title and passage to which most of the score is due."""
     from retrieval.passages.cutting import passage_text
+    from retrieval.rerank.winners import heaviest_span
 
     shares: dict[tuple[int, int], float] = {}
     for part in explanation.channels:
@@ -113,8 +114,7 @@ def _best_text(explanation: "Explanation") -> str:
             shares[part.passage] = shares.get(part.passage, 0.0) + part.share
     if not shares:
         return explanation.document.content
-    best = max(shares, key=lambda span: (shares[span], -span[0]))
-    return passage_text(explanation.document, best)
+    return passage_text(explanation.document, heaviest_span(shares))
 
 
 def _explained(explanation: "Explanation", dense: set[str]) -> "list[Table]":
