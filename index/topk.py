@@ -1,6 +1,7 @@
 """Best k of scores and merging of partial results; owns the tie rule: the lower row wins."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,11 +114,11 @@ def near_best(
 
 
 def merge(parts: Sequence[Hits], offsets: Sequence[int], k: int) -> Hits:
-    """Merge hits of the same queries in disjoint sets of rows; ties go to the lower row.
+    """Merge hits of the same queries in rows that follow each other; ties go to the lower row.
 
     Args:
         parts: one for each set, at least one, all of the same number of queries.
-        offsets: what is added to the rows of each.
+        offsets: what is added to the rows of each, which ends before the next higher offset.
         k: at least 1; how many rows to return.
 
     Raises:
@@ -130,15 +131,13 @@ def merge(parts: Sequence[Hits], offsets: Sequence[int], k: int) -> Hits:
         raise ValueError(
             f"hits to merge must be of the same queries; got {[len(hits.rows) for hits in parts]}"
         )
+    rising = sorted(zip(offsets, parts, strict=True), key=itemgetter(0))
     rows = np.concatenate(
-        [
-            np.where(hits.rows == NO_ROW, NO_ROW, hits.rows + offset)
-            for hits, offset in zip(parts, offsets, strict=True)
-        ],
+        [np.where(hits.rows == NO_ROW, NO_ROW, hits.rows + offset) for offset, hits in rising],
         axis=1,
     )
-    scores = np.concatenate([hits.scores for hits in parts], axis=1)
-    best = np.lexsort((rows, -scores))[:, :k]  # last key first: by score, then by row
+    scores = np.concatenate([hits.scores for _, hits in rising], axis=1)
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]  # stable: lower rows first
     merged = BestRows(len(rows), k)
     merged.rows[:, : best.shape[1]] = np.take_along_axis(rows, best, axis=1)
     merged.scores[:, : best.shape[1]] = np.take_along_axis(scores, best, axis=1)

@@ -18,6 +18,8 @@ FLAT = "Flat"
 _SCORES = 1 << 25  # scores held at a time: 128 MiB
 _FEW = 16  # rows for each that is wanted, of which a graph would look at as many
 _THIN = 4  # copying some rows pays where they are less than this part of all
+_WIDENING = 8  # products in float64 in the time that copying a row into float64 takes
+_WIDENED = 1 << 12  # rows that are float64 at a time
 
 
 def dense_queries(queries: Representation, dim: int) -> NDArray[np.float32]:
@@ -83,6 +85,18 @@ def open_dense(
         return DenseChannel(vectors, folder)
     approximate = _Approximate(folder / APPROXIMATE, factory, vectors.shape, record)
     return DenseChannel(vectors, folder, approximate)
+
+
+def exact_products(
+    queries: NDArray[np.float32], vectors: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return inner products, computed in float64 and rounded: (q, dim), (n, dim) -> (q, n)."""
+    products = np.empty((len(queries), len(vectors)), np.float32)
+    wide = queries.astype(np.float64)
+    for start in range(0, len(vectors), _WIDENED):
+        part = vectors[start : start + _WIDENED].astype(np.float64)
+        products[:, start : start + len(part)] = wide @ part.T
+    return products
 
 
 class _Approximate:
@@ -215,13 +229,16 @@ class DenseChannel:
         if live is not None and _THIN * int(live.sum()) < self.rows:  # fewer are read, if copied
             numbers = np.flatnonzero(live)
             vectors, live = vectors[numbers], None
+        # All rows are copied once, and multiplied, where that is less than k for every query.
+        exact = len(vectors) * (len(chosen) + _WIDENING) <= _WIDENING * len(chosen) * k
         with np.errstate(all="ignore"):
-            products = dense[chosen] @ vectors.T
+            asked = dense[chosen]
+            products = exact_products(asked, vectors) if exact else asked @ vectors.T
         for query, scores in zip(chosen, products, strict=True):
             self._check_finite(scores)
-            rows = near_best(scores, k, slack, live)
-            rows = rows if numbers is None else numbers[rows]
-            collected.fill(query, rows, self._score(rows, dense[query]))
+            near = near_best(scores, k, 0.0 if exact else slack, live)
+            rows = near if numbers is None else numbers[near]
+            collected.fill(query, rows, scores[near] if exact else self._score(rows, dense[query]))
 
     def _search_approximately(
         self, dense: NDArray[np.float32], collected: BestRows, live: NDArray[np.bool_] | None
