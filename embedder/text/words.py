@@ -1,5 +1,6 @@
 """Cut text into words by Unicode character classes; no data files, case kept."""
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
@@ -26,6 +27,11 @@ _WORD = (
     rf"|{_START}{_REST}(?:(?:['\u2019](?=\p{{L}})|(?<=\p{{Nd}})[.,](?=\p{{Nd}})){_START}{_REST})*"
 )
 _WORDS = regex.compile(rf"(?V1){_WORD}")
+# The same where all is ASCII, in a quarter of the time.
+_ASCII_WORDS = re.compile(
+    "[A-Za-z](?:[.][A-Za-z])+(?![A-Za-z0-9])"
+    "|[A-Za-z0-9]+(?:(?:'(?=[A-Za-z])|(?<=[0-9])[.,](?=[0-9]))[A-Za-z0-9]+)*"
+)
 _PICTURED = regex.compile(rf"(?V1){SEQUENCE}|{_WORD}")
 _HANGUL = regex.compile(r"\p{Hangul}+")
 _CLUSTER = regex.compile(r"\X")
@@ -44,7 +50,7 @@ def find_words(text: str) -> list[str]:
     - scripts without spaces (Han, kana, Thai, Lao, Khmer, Myanmar) are kept as one run, apart
       from neighbours of other scripts: cutting them needs a dictionary or `is_unspaced` bigrams.
     """
-    words: list[str] = _WORDS.findall(text)
+    words: list[str] = (_ASCII_WORDS if text.isascii() else _WORDS).findall(text)
     return words
 
 
@@ -58,9 +64,13 @@ def words_and_emoji(text: str) -> list[str]:
 
 def placed_words(text: str) -> Iterator[tuple[str, int]]:
     """Yield words with where they begin; scripts without spaces give single characters."""
-    at = 0
+    at, spaced = 0, text.isascii()
     for word in words_and_emoji(text):
         at = text.index(word, at)
+        if spaced:
+            yield word, at
+            at += len(word)
+            continue
         parts: Iterable[str] = word if is_unspaced(word) else (word,)
         for part in parts:
             yield part, at

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedder.text.words import find_words, is_unspaced
+from embedder.text.words import find_words, is_unspaced, placed_words
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,10 @@ def test_words_stand_in_the_text_in_order(text: str) -> None:
 @given(st.lists(st.text(), max_size=4))
 def test_lines_do_not_change_each_others_words(lines: list[str]) -> None:
     assert find_words("\n".join(lines)) == [word for line in lines for word in find_words(line)]
+
+
+@given(st.text(st.sampled_from("aBz09.,' -_")))
+def test_words_of_ascii_are_those_beside_other_letters(text: str) -> None:
+    """Text that is all ASCII is cut by a faster expression; a last letter asks for the other."""
+    assert find_words(text) == find_words(f"{text} é")[:-1]
+    assert list(placed_words(text)) == list(placed_words(f"{text} é"))[:-1]
