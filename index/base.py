@@ -68,8 +68,12 @@ class RowIds(Sequence[str]):
             self.read([row])
         return self._known[row]
 
+    def of(self, rows: Sequence[int]) -> list[str]:
+        """Return the ids of rows that were read, in their order."""
+        return list(map(self._known.__getitem__, rows))
+
     def read(self, rows: Iterable[int]) -> None:
         """Read the ids of rows that will be asked for, in one go; NO_ROW is none."""
-        unknown = sorted(row for row in {*rows} - {NO_ROW} if row not in self._known)
+        unknown = sorted({*rows}.difference(self._known) - {NO_ROW})
         if unknown:
             self._known.update(zip(unknown, self._read_ids(self._documents[unknown]), strict=True))

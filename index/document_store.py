@@ -29,11 +29,9 @@ _SCHEMA = [
     ("table", "texts", "texts", _TEXTS),
     ("index", "by_id", "ids", _BY_ID),
 ]
-_SCHEMA_WITH_METADATA = [  # only where a document has some
-    *_SCHEMA[:2],
-    ("table", "metadata", "metadata", _METADATA),
-    _SCHEMA[2],
-]
+# Only where a document has some.
+_SCHEMA_WITH_METADATA = [*_SCHEMA[:2], ("table", "metadata", "metadata", _METADATA), _SCHEMA[2]]
+_NAMES = "SELECT ordinal, id FROM ids"
 _DOCUMENTS = "SELECT ordinal, id, title, text, '' FROM ids JOIN texts USING (ordinal)"
 _DOCUMENTS_WITH_METADATA = (
     "SELECT ordinal, id, title, text, json FROM ids JOIN texts USING (ordinal) "
@@ -85,8 +83,7 @@ class DocumentWriter:
                 ((at, doc.title, doc.text) for at, doc in numbered),
             )
             self._insert_metadata([(at, doc.metadata_json) for at, doc in numbered if doc.metadata])
-        self._next += len(numbered)
-        self._waiting = []
+        self._next, self._waiting = self._next + len(numbered), []
 
     def _insert_metadata(self, rows: Sequence[tuple[int, str]]) -> None:
         if rows and not self._has_metadata:
@@ -149,8 +146,8 @@ class DocumentStore:
 
     def ids_of(self, ordinals: Sequence[int]) -> list[str]:
         """Return the ids of some documents; of many in a tenth of the time that each takes."""
-        ids = dict(self._numbered("ordinal", ordinals))
         with self._reading():
+            ids = {at: _text(name) for at, name in self._chosen(_NAMES, "ordinal", ordinals)}
             return [ids[at] for at in ordinals]
 
     def ids(self) -> list[str]:
@@ -165,25 +162,29 @@ class DocumentStore:
     def find(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the ordinals of those ids that are here, deleted or not."""
         legal = [name for name in ids if not _HALF.search(name)]
-        ordinals = {name: at for at, name in self._numbered("id", legal)}
+        with self._reading():
+            ordinals = {_text(name): at for at, name in self._chosen(_NAMES, "id", legal)}
         if not all(isinstance(at, int) and 0 <= at < self._count for at in ordinals.values()):
             raise self._damage("documents have no numbers")
         return ordinals
 
-    def _numbered(self, column: str, values: Sequence[object]) -> Iterator[tuple[int, str]]:
-        """Yield ordinal and id of the documents that have one of some values in a column."""
-        for start in range(0, len(values), _VARIABLES):
-            some = values[start : start + _VARIABLES]
-            query = f"SELECT ordinal, id FROM ids WHERE {column} IN ({','.join('?' * len(some))})"
-            with self._reading():
-                found = [(at, _text(name)) for at, name in self._connection.execute(query, some)]
-            yield from found
-
     def document(self, ordinal: int) -> Document:
         """Return the document with this ordinal."""
+        return self.documents([ordinal])[0]
+
+    def documents(self, ordinals: Sequence[int]) -> list[Document]:
+        """Return the documents with these ordinals, in their order."""
         with self._reading():
-            row = self._connection.execute(f"{self._documents} WHERE ordinal = ?", (ordinal,))
-            return _document(*row.fetchone()[1:])
+            found = self._chosen(self._documents, "ordinal", ordinals)
+            documents = {at: _document(*fields) for at, *fields in found}
+            return [documents[at] for at in ordinals]
+
+    def _chosen(self, select: str, column: str, values: Sequence[object]) -> Iterator[Any]:
+        """Yield what a statement selects where a column has one of some values."""
+        for start in range(0, len(values), _VARIABLES):
+            some = values[start : start + _VARIABLES]
+            where = f"WHERE {column} IN ({','.join('?' * len(some))})"
+            yield from self._connection.execute(f"{select} {where}", some).fetchall()
 
     def stream(self) -> Iterator[tuple[int, Document]]:
         """Yield (ordinal, document) in order, without holding more than a few."""
@@ -225,8 +226,7 @@ class DocumentStore:
             ).fetchall()
             if schema not in (_SCHEMA, _SCHEMA_WITH_METADATA):
                 raise self._damage("its tables are not those of documents")
-            metadata = schema == _SCHEMA_WITH_METADATA
-            self._documents = _DOCUMENTS_WITH_METADATA if metadata else _DOCUMENTS
+            self._documents = _DOCUMENTS if schema == _SCHEMA else _DOCUMENTS_WITH_METADATA
             # The first statement that reads keeps the file, which a merge may then unlink.
             first, last = self._connection.execute(
                 "SELECT (SELECT min(ordinal) FROM ids), (SELECT max(ordinal) FROM ids)"

@@ -148,7 +148,7 @@ class SearchEngine(OpenDocuments):
             again = self._rerankers.choose(rerank, rerank_depth, retriever.encoders)
             learning = _prepared(retriever, feedback, filter)
             result = answer_reranked(learning, {_ONLY: query}, check_count(k, "k"), again)
-            return list_hits(result, _ONLY, query, retriever)
+            return list_hits(result, {_ONLY: query}, retriever)[_ONLY]
 
     def search_many(
         self,

@@ -27,20 +27,25 @@ class WordMatcher:
     Args:
         query: text.
         encoders: of the index, whose BM25 is asked; where it has none, that of English.
+        columns: of words by that BM25, where several queries share what is remembered.
     """
 
-    def __init__(self, query: str, encoders: Mapping[str, Encoder]) -> None:
-        own = (each for each in encoders.values() if isinstance(each, BM25Encoder))
-        self._encoder, self._query = next(own, None) or BM25Encoder(), query
+    def __init__(
+        self, query: str, encoders: Mapping[str, Encoder], columns: WordColumns | None = None
+    ) -> None:
+        self._columns = columns or word_columns(encoders)
+        self._query = query
+        self._seen: dict[str, bool] = {}  # word -> whether it matches
 
     def find(self, text: str) -> list[tuple[int, int]]:
         """Return (start, end) of each place in a text with words of the query, in order."""
         placed = list(placed_words(text))
-        words = list(dict.fromkeys(word for word, _ in placed))
-        columns = dict(zip(words, self._columns.of(words), strict=True))
+        new = list({word for word, _ in placed}.difference(self._seen))
+        for word, columns in zip(new, self._columns.of(new), strict=True):
+            self._seen[word] = not columns.isdisjoint(self._asked)
         found: list[tuple[int, int]] = []
         for word, at in placed:
-            if columns[word].isdisjoint(self._asked):
+            if not self._seen[word]:
                 continue
             if found and found[-1][1] == at:  # characters of a script without spaces
                 found[-1] = (found[-1][0], at + len(word))
@@ -49,13 +54,15 @@ class WordMatcher:
         return found
 
     @cached_property
-    def _columns(self) -> WordColumns:
-        return WordColumns(self._encoder)
-
-    @cached_property
     def _asked(self) -> frozenset[int]:
-        (columns,) = self._encoder.columns([self._query])
-        return frozenset(columns)
+        (columns,) = self._columns.of([self._query])
+        return columns
+
+
+def word_columns(encoders: Mapping[str, Encoder]) -> WordColumns:
+    """Return the columns of words by the BM25 of an index; by that of English where it has none."""
+    own = (each for each in encoders.values() if isinstance(each, BM25Encoder))
+    return WordColumns(next(own, None) or BM25Encoder())
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,28 +109,30 @@ class HitPassage:
 
 
 class PassageFinder:
-    """Finds the passages of what one query found.
+    """Finds the passages of what queries found.
 
     Args:
         retriever: that answered.
-        result: its answer to the query.
-        query_id: of it.
-        query: its text.
+        result: its answer.
+        queries: the texts, by id.
     """
 
     def __init__(
-        self, retriever: Retriever, result: SearchResult, query_id: str, query: str
+        self, retriever: Retriever, result: SearchResult, queries: Mapping[str, str]
     ) -> None:
-        self._matcher = WordMatcher(query, retriever.encoders)
-        wanted = {query_id: result.run[query_id]}
-        self._spans = winning_spans(retriever, result, wanted)[query_id]
+        columns, encoders = word_columns(retriever.encoders), retriever.encoders
+        self._matchers = {
+            query_id: WordMatcher(query, encoders, columns) for query_id, query in queries.items()
+        }
+        self._spans = winning_spans(retriever, result, result.run)
 
-    def find(self, document: Document) -> HitPassage:
-        """Return the passage of a document."""
+    def find(self, query_id: str, document: Document) -> HitPassage:
+        """Return the passage by which a query found a document."""
         length = len(document.text)
-        start, end = self._spans.get(document.id, (0, length))
+        start, end = self._spans[query_id].get(document.id, (0, length))
         text, whole = document.text[start:end], end - start == length
-        return HitPassage(start, end, find_page(document, start), text, whole, self._matcher)
+        page, matcher = find_page(document, start), self._matchers[query_id]
+        return HitPassage(start, end, page, text, whole, matcher)
 
 
 def show_passage(document: Document, passage: HitPassage) -> str:

@@ -1,5 +1,6 @@
 """Hits of a search: a list that prints as a table."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -8,6 +9,7 @@ from typing import Any, NamedTuple, SupportsIndex, overload
 from embedder.text.layout import align_columns, cut_line
 from embedder.text.printable import printable
 from index.documents import Document
+from index.read_documents import read_documents
 from lastword.hit_passages import HitPassage, PassageFinder, show_passage
 from retrieval.rerank.reranking import RerankedResult
 from retrieval.retriever import Retriever
@@ -165,24 +167,48 @@ class SearchHits(list[Hit]):
         return [str(hit.rank), f"{hit.score:.4f}", *ranks, *texts]
 
 
-def list_hits(result: SearchResult, query_id: str, query: str, retriever: Retriever) -> SearchHits:
-    """List the hits of one query, with the rank that each channel gave, and the passage."""
-    finder = PassageFinder(retriever, result, query_id, query)
-    found = result.run[query_id]
-    ranks = {channel: _ranks(run[query_id], found) for channel, run in result.channels.items()}
-    first = _ranks(result.first[query_id], found) if isinstance(result, RerankedResult) else {}
-    hits = []
-    for rank, (document_id, score) in enumerate(ranked(found), start=1):
-        document = retriever.index.document(document_id)
-        places = {name: by_id[document_id] for name, by_id in ranks.items() if document_id in by_id}
-        passage, before = finder.find(document), first.get(document_id)
-        hits.append(Hit(rank, score, document, places, passage, before))
-    return SearchHits(hits, query, result.channels, result.seconds)
+def list_hits(
+    result: SearchResult, queries: Mapping[str, str], retriever: Retriever
+) -> dict[str, SearchHits]:
+    """List the hits of each query, with the rank that each channel gave, and the passage.
+
+    Args:
+        result: of at most a retriever's `BATCH` queries.
+        queries: the texts of these, by id.
+        retriever: that answered.
+    """
+    documents = read_documents(
+        retriever.index, [name for found in result.run.values() for name in found]
+    )
+    finder = PassageFinder(retriever, result, queries)
+    listed = {}
+    for query_id, query in queries.items():
+        found = result.run[query_id]
+        ranks = {channel: _ranks(run[query_id], found) for channel, run in result.channels.items()}
+        first = _ranks(result.first[query_id], found) if isinstance(result, RerankedResult) else {}
+        hits = [
+            Hit(
+                rank,
+                score,
+                documents[name],
+                {channel: places[name] for channel, places in ranks.items() if name in places},
+                finder.find(query_id, documents[name]),
+                first.get(name),
+            )
+            for rank, (name, score) in enumerate(ranked(found), start=1)
+        ]
+        listed[query_id] = SearchHits(hits, query, result.channels, result.seconds)
+    return listed
 
 
 def _ranks(scores: Mapping[str, float], wanted: Collection[str]) -> dict[str, ChannelRank]:
-    return {
-        document_id: ChannelRank(rank, score)
-        for rank, (document_id, score) in enumerate(ranked(scores), start=1)
-        if document_id in wanted
-    }
+    """Return the place of some documents, as `ranked` has it, without ordering all."""
+    rising, places = sorted(scores.values()), {}
+    for document in scores.keys() & wanted:
+        score = scores[document]
+        end = bisect_right(rising, score)
+        rank = len(rising) - end + 1
+        if bisect_left(rising, score) < end - 1:  # of equal scores the id that sorts first
+            rank += sum(own == score and name < document for name, own in scores.items())
+        places[document] = ChannelRank(rank, score)
+    return places

@@ -231,6 +231,12 @@ def _floor(low: float, high: float, count: int, words: bool) -> float:
     return min(gap, low * (count - 1) / (count - 1 + HALF_FLOOR)) if words else gap
 
 
+def _are_finite(scores: Collection[float]) -> bool:
+    """Tell whether scores are numbers within LARGEST; at least one."""
+    total = sum(scores)  # shows NaN, by which nothing can be compared
+    return total - total == 0 and -LARGEST <= min(scores) <= max(scores) <= LARGEST
+
+
 def _moments(scores: Mapping[str, float]) -> tuple[float, float]:
     """Return the mean and the population standard deviation; exactly 0 for equal scores."""
     values = list(scores.values())
@@ -258,7 +264,7 @@ def _summed(
         for query_id, scores in run.items():
             if not scores or weight == 0:
                 continue
-            if not all(abs(score) <= LARGEST for score in scores.values()):  # NaN is not either
+            if not _are_finite(scores.values()):
                 raise ValueError(
                     f"scores of query {query_id!r} hold NaN or infinity, or one beyond {LARGEST:g}"
                 )

@@ -1,9 +1,11 @@
 """Runs: hits become runs, runs are ordered and cut, and go to TREC files and back."""
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from heapq import nlargest
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,8 @@ from retrieval.trec_ids import EscapedIds, is_header, split_fields, unescape_id
 Run = dict[str, dict[str, float]]
 """Query id -> document id -> score, higher is better; a query asked in vain maps to {}."""
 
+_FEW = 8  # times as many documents as are wanted, from which on sorting all of them takes longer
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OwnedHits:
@@ -29,11 +33,6 @@ class OwnedHits:
 
     hits: Hits
     owner: NDArray[np.int64]
-
-    def of(self, position: int) -> Hits:
-        """Return what was found for one query, a row for each of its own."""
-        own = self.owner == position
-        return Hits(self.hits.rows[own], self.hits.scores[own])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,20 +50,6 @@ class SearchResult:
     channels: Mapping[str, Run]
     seconds: Mapping[str, float]
     hits: Mapping[str, OwnedHits] = field(default_factory=dict, kw_only=True)
-
-    def of(self, position: int) -> "SearchResult":
-        """Return the outcome of the query at a position, of at most a retriever's `BATCH`."""
-        query_id = list(self.run)[position]
-        found = {name: hits.of(position) for name, hits in self.hits.items()}
-        return SearchResult(
-            {query_id: self.run[query_id]},
-            {name: {query_id: run[query_id]} for name, run in self.channels.items()},
-            self.seconds,
-            hits={
-                name: OwnedHits(hits, np.zeros(len(hits.rows), np.int64))
-                for name, hits in found.items()
-            },
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,14 +74,25 @@ def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
 
 def ranked(scores: Mapping[str, float]) -> list[tuple[str, float]]:
     """List the documents of one query best first; of equal scores the id that sorts first."""
-    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+    best_first = sorted(scores.items(), key=itemgetter(1), reverse=True)
+    if len(set(scores.values())) < len(scores):  # looking up ids takes ten times as long
+        best_first.sort(key=lambda item: (-item[1], item[0]))
+    return best_first
 
 
 def cut(run: Run, k: int) -> Run:
     """Keep the k best documents of each query, best first."""
     if k < 1:
         raise ValueError(f"a run is cut to at least 1 document per query; got k={k}")
-    return {query_id: dict(ranked(scores)[:k]) for query_id, scores in run.items()}
+    return {query_id: dict(_best(scores, k)) for query_id, scores in run.items()}
+
+
+def _best(scores: Mapping[str, float], k: int) -> list[tuple[str, float]]:
+    """List the k best documents of one query, as `ranked` does."""
+    if _FEW * k < len(scores):
+        least = nlargest(k, scores.values())[-1]
+        scores = {document: score for document, score in scores.items() if score >= least}
+    return ranked(scores)[:k]
 
 
 def sum_rows(run: Run, owners: Sequence[str]) -> Run:
@@ -154,11 +150,15 @@ def to_run(hits: Hits, query_ids: Sequence[str], row_ids: Sequence[str]) -> Run:
     if isinstance(row_ids, RowIds):
         row_ids.read(hits.rows.ravel().tolist())
     run: Run = {}
-    for query_id, rows, scores in zip(query_ids, hits.rows, hits.scores, strict=True):
-        documents = run[query_id] = {}
-        for row, score in zip(rows.tolist(), scores.tolist(), strict=True):
-            if row != NO_ROW:
-                documents.setdefault(row_ids[row], score)  # hits do not increase: the first is best
+    found = (hits.rows != NO_ROW).sum(axis=1).tolist()  # pads are the last
+    for query_id, count, rows, scores in zip(
+        query_ids, found, hits.rows.tolist(), hits.scores.tolist(), strict=True
+    ):
+        own = rows[:count]
+        names = row_ids.of(own) if isinstance(row_ids, RowIds) else [row_ids[row] for row in own]
+        documents = run[query_id] = dict(zip(names, scores, strict=False))
+        if len(documents) < count:  # hits do not increase: the first of several rows is the best
+            documents.update(zip(reversed(names), reversed(scores[:count]), strict=True))
     return run
 
 
@@ -183,21 +183,6 @@ def run_of_texts(
     by_row = to_run(hits, [str(at) for at in range(len(owner))], row_ids)
     added = sum_rows(by_row, [query_ids[at] for at in owner])
     return cut({query_id: added.get(query_id, {}) for query_id in query_ids}, k)
-
-
-def best_rows(hits: Hits, row_ids: Sequence[str], wanted: Collection[str]) -> dict[str, int]:
-    """Return the best row of each wanted document that one query found, of equals the first."""
-    best: dict[str, tuple[float, int]] = {}
-    for rows, scores in zip(hits.rows.tolist(), hits.scores.tolist(), strict=True):
-        left = set(wanted)  # a query may have several rows, each with hits of its own
-        for row, score in zip(rows, scores, strict=True):
-            if not left or row == NO_ROW:
-                break
-            document = row_ids[row]
-            if document in left:  # hits do not increase
-                left.discard(document)
-                best[document] = max(best.get(document, (score, -row)), (score, -row))
-    return {document: -row for document, (_, row) in best.items()}
 
 
 def write_trec(run: Run, path: str | Path, tag: str = "lastword") -> int:

@@ -1,8 +1,12 @@
-"""Requests and answers of the search API, with the limits on them."""
+"""Requests and answers of the search API, with the limits on them.
+
+Answers to searches are plain dicts, which become JSON as they are: nothing is checked that is ours.
+"""
 
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from typing_extensions import TypedDict  # pydantic reads that of Python from 3.12 on
 
 from retrieval.fusion import FUSIONS
 
@@ -109,15 +113,15 @@ class AddRequest(_Request):
     replace: bool = Field(True, description="False refuses ids that the index has.")
 
 
-class ChannelHit(BaseModel):
+class ChannelHit(TypedDict):
     """Where a channel ranked a hit, from 1, with which score, and its part of the fused score."""
 
     rank: int
     score: float
-    share: float | None = None
+    share: float | None
 
 
-class PassageHit(BaseModel):
+class PassageHit(TypedDict):
     """A part of a document's text; matches are (start, end) in the text of the document."""
 
     start: int
@@ -127,7 +131,7 @@ class PassageHit(BaseModel):
     matches: list[tuple[int, int]]
 
 
-class HitMessage(BaseModel):
+class HitMessage(TypedDict):
     """A document that was found."""
 
     rank: int
@@ -136,33 +140,35 @@ class HitMessage(BaseModel):
     channels: dict[str, ChannelHit]
     title: str
     title_matches: list[tuple[int, int]]
-    text: str | None = Field(None, description="Where it was asked for.")
-    passage: PassageHit | None = None
+    text: Annotated[str | None, Field(description="Where it was asked for.")]
+    passage: PassageHit | None
     metadata: dict[str, Any]
 
 
-class WordWeight(BaseModel):
+class WordWeight(TypedDict):
     """A word with its weight or its part of a score."""
 
     word: str
     weight: float
 
 
-class SearchAnswer(BaseModel):
+class SearchAnswer(TypedDict):
     """The hits of one query, best first."""
 
     index: str
     generation: int
     query: str
     channels: list[str]
-    fusion: str | None = Field(description="Null where one channel was searched.")
+    fusion: Annotated[str | None, Field(description="Null where one channel was searched.")]
     hits: list[HitMessage]
-    words: dict[str, list[WordWeight]] = Field(description="Sparse channel -> the model's words.")
-    remarks: list[str] = Field(description="What the client should know of its search.")
-    seconds: dict[str, float] = Field(description="Step of the batch -> wall time.")
+    words: Annotated[
+        dict[str, list[WordWeight]], Field(description="Sparse channel -> the model's words.")
+    ]
+    remarks: Annotated[list[str], Field(description="What the client should know of its search.")]
+    seconds: Annotated[dict[str, float], Field(description="Step of the batch -> wall time.")]
 
 
-class SearchAnswers(BaseModel):
+class SearchAnswers(TypedDict):
     """An answer for each of several queries, in their order."""
 
     results: list[SearchAnswer]

@@ -3,11 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic_core import to_json
+
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.inspect.word_columns import whole_words
 from embedder.types import Representation
 from lastword.engine import SearchEngine
-from lastword.hits import Hit, list_hits
+from lastword.hits import Hit, SearchHits, list_hits
 from lastword.server.messages import (
     ChannelHit,
     Choice,
@@ -100,8 +102,8 @@ class IndexSearch:
     name: str
     engine: SearchEngine
 
-    def __call__(self, questions: list[Question]) -> list[SearchAnswer]:
-        """Answer questions in order.
+    def __call__(self, questions: list[Question]) -> list[bytes]:
+        """Answer questions in order, each with a `SearchAnswer` as JSON.
 
         Raises:
             ValueError: of one of them.
@@ -112,7 +114,7 @@ class IndexSearch:
         groups: dict[tuple[Chosen, int], list[int]] = {}
         for at, question in enumerate(questions):
             groups.setdefault((question.chosen, question.request.k), []).append(at)
-        answers: dict[int, SearchAnswer] = {}
+        answers: dict[int, bytes] = {}
         with self.engine.reading() as retriever:
             narrowed = {chosen: chosen.apply(retriever) for chosen, _ in groups}
             needed = {name for each in narrowed.values() for name in each.encoders}
@@ -125,24 +127,25 @@ class IndexSearch:
                 own = {name: _rows_of(rows[name], places, len(texts)) for name in searcher.encoders}
                 queries = {str(at): texts[str(at)] for at in places}
                 result = searcher.answer(queries, k, own)
+                listed = list_hits(result, queries, searcher)
                 for place, at in enumerate(places):
-                    asked = {name: each.of_texts(place, place + 1) for name, each in own.items()}
-                    found = result.of(place)
-                    answers[at] = self._message(searcher, found, questions[at], str(at), asked)
-                    answers[at].seconds |= seconds
+                    question, asked = questions[at], {}
+                    if question.request.words:
+                        asked = {name: each.of_text(place) for name, each in own.items()}
+                    shares = _shares(searcher, result, str(at), question.request)
+                    answer = self._answer(searcher, listed[str(at)], question, shares, asked)
+                    answers[at] = to_json(answer | {"seconds": answer["seconds"] | seconds})
         return [answers[at] for at in range(len(questions))]
 
-    def _message(
+    def _answer(
         self,
         retriever: Retriever,
-        result: SearchResult,
+        hits: SearchHits,
         question: Question,
-        query_id: str,
+        shares: Mapping[str, Mapping[str, float]],
         asked: Mapping[str, Representation],
     ) -> SearchAnswer:
         request = question.request
-        hits = list_hits(result, query_id, question.text, retriever)
-        shares = _shares(retriever, result, query_id) if request.shares else {}
         return SearchAnswer(
             index=self.name,
             generation=retriever.index.generation,
@@ -152,7 +155,7 @@ class IndexSearch:
             hits=[_hit_message(hit, request, shares) for hit in hits],
             words=name_query_words(retriever, question.text, asked) if request.words else {},
             remarks=[] if retriever.kept is None else list(retriever.kept.remarks()),
-            seconds=dict(hits.seconds),
+            seconds=hits.seconds,
         )
 
 
@@ -190,10 +193,12 @@ def _rows_of(rows: Representation, places: Sequence[int], texts: int) -> Represe
 
 
 def _shares(
-    retriever: Retriever, result: SearchResult, query_id: str
+    retriever: Retriever, result: SearchResult, query_id: str, request: SearchRequest
 ) -> dict[str, Mapping[str, float]]:
-    """Return channel -> document -> its part of the fused score."""
-    runs = result.channels
+    """Return channel -> document -> its part of the fused score, where it is asked for."""
+    if not request.shares:
+        return {}
+    runs = {name: {query_id: run[query_id]} for name, run in result.channels.items()}
     return {name: retriever.fuse(only_channel(name, runs))[query_id] for name in runs}
 
 

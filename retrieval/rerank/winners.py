@@ -3,9 +3,17 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
+from index.base import NO_ROW
+from index.read_documents import number_documents
 from retrieval.passages.cutting import Span
 from retrieval.retriever import Retriever
-from retrieval.run import SearchResult, best_rows, only_channel
+from retrieval.run import OwnedHits, SearchResult, only_channel
+
+ChannelSpans = dict[str, Span]
+"""Channel -> the passage by which it found a document."""
 
 
 def winning_spans(
@@ -20,23 +28,68 @@ def winning_spans(
         result: its answer to at most `BATCH` queries, of which it holds the rows.
         wanted: of these queries, the ids of documents.
     """
-    index, spans = retriever.index, {query_id: dict[str, Span]() for query_id in wanted}
+    index = retriever.index
     if not any(segment.passages > segment.documents for segment in index.manifest.segments):
-        return spans
+        return {query_id: {} for query_id in wanted}
     positions = {query_id: at for at, query_id in enumerate(result.run)}
-    shares = {query_id: dict[str, defaultdict[Span, float]]() for query_id in wanted}
-    for channel, hits in result.hits.items():
-        parts = retriever.fuse(only_channel(channel, result.channels))
-        for query_id, documents in wanted.items():
-            own = hits.of(positions[query_id])
-            for document, row in best_rows(own, retriever.row_ids[channel], documents).items():
-                part = parts[query_id].get(document, 0.0)
-                by_span = shares[query_id].setdefault(document, defaultdict(float))
-                by_span[index.passage(channel, row)] += part
-    for query_id, by_document in shares.items():
-        for document, by_span in by_document.items():
-            spans[query_id][document] = heaviest_span(by_span)
+    numbers = number_documents(index, {each for ids in wanted.values() for each in ids})
+    spans: dict[str, dict[str, Span]] = {}
+    for query_id, ids in wanted.items():
+        found: dict[str, ChannelSpans] = {}
+        for channel, hits in result.hits.items():
+            owners = index.channel_rows(channel).documents
+            rows = _best_rows(hits, positions[query_id], owners, {numbers[name] for name in ids})
+            for name in ids:
+                if numbers[name] in rows:
+                    span = index.passage(channel, rows[numbers[name]])
+                    found.setdefault(name, {})[channel] = span
+        spans[query_id] = _heaviest_spans(retriever, result, query_id, found)
     return spans
+
+
+def _best_rows(
+    hits: OwnedHits, position: int, owners: NDArray[np.int64], wanted: Collection[int]
+) -> dict[int, int]:
+    """Return the best row of each wanted document that one query found, of equals the first.
+
+    Args:
+        hits: of all queries.
+        position: of the query.
+        owners: (rows,) number of the document of each row of the channel.
+        wanted: numbers of documents.
+    """
+    best: dict[int, tuple[float, int]] = {}
+    chosen = np.fromiter(wanted, np.int64, len(wanted))
+    for at in np.flatnonzero(hits.owner == position).tolist():
+        rows = hits.hits.rows[at]
+        documents = owners[rows[rows != NO_ROW]]  # pads are the last
+        seen = set[int]()  # hits do not increase: the first of a document is its best
+        for place in np.flatnonzero(np.isin(documents, chosen)).tolist():
+            document = int(documents[place])
+            if document not in seen:
+                seen.add(document)
+                pair = (float(hits.hits.scores[at, place]), -int(rows[place]))
+                best[document] = max(best.get(document, pair), pair)
+    return {document: -row for document, (_, row) in best.items()}
+
+
+def _heaviest_spans(
+    retriever: Retriever, result: SearchResult, query_id: str, found: Mapping[str, ChannelSpans]
+) -> dict[str, Span]:
+    """Return the winning passage of each document that one query found."""
+    if all(len({*by_channel.values()}) == 1 for by_channel in found.values()):
+        return {name: next(iter(spans.values())) for name, spans in found.items()}
+    runs = {channel: {query_id: run[query_id]} for channel, run in result.channels.items()}
+    parts = {
+        channel: retriever.fuse(only_channel(channel, runs))[query_id] for channel in result.hits
+    }
+    winners = {}
+    for name, by_channel in found.items():
+        shares: defaultdict[Span, float] = defaultdict(float)
+        for channel, span in by_channel.items():
+            shares[span] += parts[channel].get(name, 0.0)
+        winners[name] = heaviest_span(shares)
+    return winners
 
 
 def heaviest_span(parts: Mapping[Span, float]) -> Span:

@@ -146,7 +146,7 @@ def _answer(question: str, engine: "SearchEngine", pieces: bool) -> DemoAnswer:
     from retrieval.run import ranked
 
     result = engine.retriever.answer({ASKED: question}, SHOWN)
-    hits = list_hits(result, ASKED, question, engine.retriever)
+    hits = list_hits(result, {ASKED: question}, engine.retriever)[ASKED]
     runs = {"fused": result.run} if len(engine.channels) > 1 else {}
     reader = engine.encoders.get("sparse")
     words: list[WeightedWords] = [(), ()]

@@ -39,18 +39,18 @@ async def search(request: Request, asked: SearchRequest) -> Response:
     run, chosen = IndexSearch(name, engine), Chosen.of(asked)
     request.scope[QUERY] = asked.query or asked.queries
 
-    async def answer(text: str) -> SearchAnswer:
-        found: SearchAnswer = await state.queue.submit(
+    async def answer(text: str) -> bytes:
+        found: bytes = await state.queue.submit(
             run, Question(text, chosen, asked), estimate_tokens(text)
         )
         return found
 
-    async def answer_all() -> SearchAnswer | SearchAnswers:
+    async def answer_all() -> bytes:
         if asked.query:
             return await answer(asked.query)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(answer(text)) for text in asked.queries]
-        return SearchAnswers(results=[task.result() for task in tasks])
+        return b'{"results":[%s]}' % b",".join(task.result() for task in tasks)
 
     try:
         found = await in_turn(request, answer_all())
@@ -58,7 +58,7 @@ async def search(request: Request, asked: SearchRequest) -> Response:
         raise _refusal(errors.exceptions[0]) from errors
     except (ValueError, OSError) as error:
         raise _refusal(error) from error
-    return Response(found.model_dump_json(), media_type="application/json")
+    return Response(found, media_type="application/json")
 
 
 @router.post("/v1/explain", response_model=ExplainAnswer, tags=["search"])
