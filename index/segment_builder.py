@@ -16,7 +16,7 @@ from embedder.types import Float32Array, Representation, Role
 from index.channels.approximate import TooFewRowsError
 from index.channels.dense import FLAT, build_dense
 from index.channels.post_fit import PostFit
-from index.channels.postings import build_inverted
+from index.channels.postings import Postings, invert, write_postings
 from index.document_store import DocumentWriter
 from index.documents import Document
 from index.garbage import remove_segment
@@ -124,6 +124,13 @@ class SegmentBuilder:
             )
         into.append(rows, rows.owner + into.passages)
         into.passages += texts
+
+    def add_postings(self, channel: str, postings: Postings) -> None:
+        """Take the rows of all passages of a sparse channel, one each, as postings."""
+        rows = self._rows[channel]
+        assert isinstance(rows, _SparseRows) and not rows.passages, f"{channel!r} has other rows"
+        rows.own(postings.columns, np.arange(postings.rows))
+        rows.passages, rows.postings = postings.rows, postings
 
     def dense_rows(self, channel: str) -> Float32Array:
         """Return the rows of a dense channel so far, (rows, dim) float32, mapped."""
@@ -264,6 +271,7 @@ class _SparseRows(_Rows):
         if spec.form == "lucene":
             check_installed()  # before texts are encoded
         self._parts: list[csr_matrix] = []
+        self.postings: Postings | None = None  # of all rows, where they came so
 
     def append(self, rows: Representation, owner: NDArray[np.int64]) -> None:
         if rows.sparse is None:
@@ -274,12 +282,16 @@ class _SparseRows(_Rows):
         self._parts.append(rows.sparse)
 
     def write(self) -> None:
-        empty = csr_matrix(np.zeros((0, 1), np.float32))
-        matrix = vstack(self._parts or [empty], format="csr")
-        self._parts = []
         if self.spec.form == "lucene":
             assert self.spec.weighting is not None
-            build_lucene(matrix, self.spec.weighting, self.folder)
+            build_lucene(self._matrix(), self.spec.weighting, self.folder)
         else:
-            build_inverted(matrix, self.folder)
+            write_postings(self.postings or invert(self._matrix()), self.folder)
         super().write()
+
+    def _matrix(self) -> csr_matrix:
+        if self.postings is not None:
+            return self.postings.to_csr()
+        parts, self._parts = self._parts or [csr_matrix(np.zeros((0, 1), np.float32))], []
+        matrix: csr_matrix = vstack(parts, format="csr")
+        return matrix

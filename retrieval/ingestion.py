@@ -187,7 +187,7 @@ class Ingestion:
             self._report(before + int((consumed - before) * share))
 
         if self._counted is not None:
-            self._counted.add(builder, texts)
+            self._counted.add(texts)
         for feed in self._feeds if self._counted is None else ():
             with watching(report, len(texts)):
                 rows = feed.encode(passages, texts)

@@ -160,10 +160,9 @@ class BM25Encoder(TextEncoder):
             columns = self._united(texts, self._asked)
         return self._represent(count_columns(columns))
 
-    def note_encoded(self, rows: csr_matrix) -> None:
+    def note_encoded(self, texts: int, without_words: int) -> None:
         """Count texts as encoded; also those that another process has encoded for this one."""
-        without = int((np.diff(rows.indptr) == 0).sum())
-        self._counts.update(texts=rows.shape[0], without_words=without)
+        self._counts.update(texts=texts, without_words=without_words)
 
     def encode_fields(self, passages: Sequence[FieldedText]) -> Representation:
         """Count the terms of passages, each in its language and times the weight of its field."""
@@ -246,7 +245,7 @@ class BM25Encoder(TextEncoder):
             yield from words.words(text)
 
     def _represent(self, rows: csr_matrix) -> Representation:
-        self.note_encoded(rows)
+        self.note_encoded(rows.shape[0], int((np.diff(rows.indptr) == 0).sum()))
         return Representation(None, rows, np.arange(rows.shape[0]))
 
     def _columns_in(self, languages: Sequence[str], texts: Sequence[str]) -> list[list[int]]:

@@ -2,20 +2,23 @@
 
 import os
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from embedder.compiled import compiled
+from embedder.text.term_counts import VOCABULARY
 
-LONGEST_TEXT = (1 << 17) - 1  # characters; its UTF-8 fits into a part
 _PART = 1 << 19  # bytes of texts that are cut at a time, and one for each; twice their pieces
 _SLOTS = 1 << 20  # twice the pieces, so that a free one is near
 _MOST = _SLOTS // 2 - _PART // 2  # pieces that are kept; a part may add as many as it can have
 _ROOM = 1 << 25  # bytes of pieces
+_MOST_TERMS = 1 << 20  # that are kept between texts
 _PRIME = np.uint64(0x100000001B3)  # of the hash FNV-1a
 _SHIFT = np.uint64(44)  # leaves the bits that number the slots
 _NUMBER = np.uint64(_SLOTS - 1)
@@ -35,6 +38,20 @@ class _PieceTable(NamedTuple):
     slots: NDArray[np.uint64]
     ends: NDArray[np.int64]
     room: NDArray[np.uint8]
+
+
+class CountedTerms(NamedTuple):
+    """How often terms stand in texts.
+
+    Attributes:
+        terms: (entries,) int32 numbers of terms, each once a text.
+        counts: (entries,) float32.
+        bounds: (texts + 1,) int64 where the entries of each text begin and end.
+    """
+
+    terms: NDArray[np.int32]
+    counts: NDArray[np.float32]
+    bounds: NDArray[np.int64]
 
 
 @compiled
@@ -101,44 +118,118 @@ def _number_pieces(
     return known
 
 
-class PieceCounts:
-    """Finds the columns of texts by those of their pieces, each of which is asked for once.
-
-    Hashes are seeded by chance, so that nobody can write texts whose pieces all have the same;
-    what is returned does not depend on it.
+@compiled
+def _count_terms(
+    numbers: ColumnArray,
+    bounds: ColumnArray,
+    terms: NDArray[np.int32],
+    ends: ColumnArray,
+    places: ColumnArray,
+    before: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32], int]:
+    """Count the terms of texts, and write over `bounds` how many entries there are up to each.
 
     Args:
-        columns_of: returns the columns of a piece; nothing joins over white space.
+        numbers: of the pieces of texts, one behind another.
+        bounds: (texts + 1,) where those of each text begin and end.
+        terms: of the pieces: those of piece i are terms[ends[i]:ends[i + 1]].
+        ends: see there.
+        places: (terms,) the last entry of each term, counted from the first text ever; below
+            `before` where it has none in these texts.
+        before: how many entries there were before these texts.
+
+    Returns:
+        Term and count of each entry, with room for more, and how many there are.
+    """
+    most = 0
+    for number in numbers:
+        most += ends[number + 1] - ends[number]
+    entry_terms, counts = np.empty(most, np.int32), np.empty(most, np.float32)
+    count, first_piece = 0, 0
+    for text in range(len(bounds) - 1):
+        first_entry = count
+        for at in range(first_piece, bounds[text + 1]):
+            for slot in range(ends[numbers[at]], ends[numbers[at] + 1]):
+                term = terms[slot]
+                place = places[term] - before
+                if place < first_entry:
+                    place = count
+                    places[term] = place + before
+                    entry_terms[place] = term
+                    counts[place] = 0
+                    count += 1
+                counts[place] += 1
+        first_piece = bounds[text + 1]
+        bounds[text + 1] = count
+    return entry_terms, counts, count
+
+
+class PieceCounts:
+    """Counts the terms of texts by those of their pieces, each of which is asked for once.
+
+    Terms are numbered from 0 as they come. Hashes are seeded by chance, so that nobody can write
+    texts whose pieces all have the same; what is returned does not depend on it.
+
+    Args:
+        columns_of: returns the columns of the terms of a piece; nothing joins over white space.
     """
 
-    def __init__(self, columns_of: Callable[[str], Sequence[int]]) -> None:
+    def __init__(self, columns_of: Callable[[str], Iterable[int]]) -> None:
         self._columns_of = columns_of
         self._seed = np.uint64(int.from_bytes(os.urandom(8)))
-        self._clear()
+        self.forget()
 
-    def columns(self, texts: Sequence[str]) -> tuple[ColumnArray, ColumnArray]:
-        """Return the columns of texts: all of them, and where those of each begin and end.
+    @property
+    def columns(self) -> ColumnArray:
+        """The columns of the terms so far, by number: (terms,) int64."""
+        return np.array(self._columns)
 
-        Args:
-            texts: none of more than LONGEST_TEXT characters.
-        """
-        parts = [self._part(part) for part in _parts(texts)]
-        columns = np.concatenate([np.zeros(0, np.int64), *(part for part, _ in parts)])
-        sizes = [np.zeros(1, np.int64), *(np.diff(bounds) for _, bounds in parts)]
-        return columns, np.cumsum(np.concatenate(sizes))
+    def forget(self) -> None:
+        """Forget all pieces and terms; these get other numbers from now on."""
+        self._numbers: dict[int, int] = {}  # column -> number
+        self._columns = array("q")
+        self._places = np.zeros(0, np.int64)
+        self._entries = 0
+        self._forget_pieces()
 
-    def _clear(self) -> None:
+    def make_room(self) -> None:
+        """Forget all where it is much."""
+        if len(self._columns) > _MOST_TERMS:
+            self.forget()
+
+    def _forget_pieces(self) -> None:
         self._table = _PieceTable(
             np.zeros(_SLOTS, np.uint64),
             np.zeros(_SLOTS // 2 + 1, np.int64),
             np.empty(_ROOM, np.uint8),
         )
-        self._columns, self._ends = array("q"), array("q", [0])
+        self._terms, self._ends = array("i"), array("q", [0])
 
-    def _part(self, texts: Sequence[bytes]) -> tuple[ColumnArray, ColumnArray]:
+    def rows(self, texts: Sequence[bytes]) -> csr_matrix:
+        """Count the terms of texts, which are UTF-8: (len(texts), VOCABULARY) float32."""
+        self.make_room()
+        counted = self.count(texts)
+        columns = self.columns[counted.terms]
+        rows = csr_matrix((counted.counts, columns, counted.bounds), (len(texts), VOCABULARY))
+        rows.sum_duplicates()  # there are none, but this sorts them
+        return rows
+
+    def count(self, texts: Sequence[bytes]) -> CountedTerms:
+        """Count the terms of texts, which are UTF-8."""
+        parts = [self._part(part) for part in _parts(texts)]
+        sizes = [np.zeros(1, np.int64), *(np.diff(part.bounds) for part in parts)]
+        return CountedTerms(
+            np.concatenate([np.zeros(0, np.int32), *(part.terms for part in parts)]),
+            np.concatenate([np.zeros(0, np.float32), *(part.counts for part in parts)]),
+            np.cumsum(np.concatenate(sizes)),
+        )
+
+    def _part(self, texts: Sequence[bytes]) -> CountedTerms:
+        if len(texts) == 1 and len(texts[0]) >= _PART:
+            return self._long(texts[0])
         known = len(self._ends) - 1
         if known > _MOST or self._table.ends[known] > _ROOM - _PART:
-            self._clear()
+            self._forget_pieces()
             known = 0
         bounds = np.fromiter(accumulate(map(len, texts), initial=0), np.int64)
         numbers = np.empty((bounds[-1] + len(texts)) // 2 + 1, np.int64)
@@ -146,29 +237,57 @@ class PieceCounts:
         data = np.frombuffer(b"".join(texts), np.uint8)
         now = _number_pieces(self._table, data, bounds, self._seed, numbers)
         self._learn(known, now)
-        ends, numbers = np.frombuffer(self._ends, np.int64), numbers[: bounds[-1]]
-        sizes = ends[numbers + 1] - ends[numbers]
-        before = np.concatenate(([0], np.cumsum(sizes)))
-        at = np.arange(before[-1]) + np.repeat(ends[numbers] - before[:-1], sizes)
-        return np.frombuffer(self._columns, np.int64)[at], before[bounds]
+        return self._count(numbers[: bounds[-1]], bounds)
 
     def _learn(self, first: int, end: int) -> None:
         """Ask for the columns of new pieces."""
-        for start, stop in pairwise(self._table.ends[first : end + 1].tolist()):
-            piece = self._table.room[start:stop].tobytes().decode("utf-8", "surrogatepass")
-            self._columns.extend(self._columns_of(piece))
-            self._ends.append(len(self._columns))
+        ends = self._table.ends[first : end + 1].tolist()
+        room = self._table.room[ends[0] : ends[-1]].tobytes()
+        for start, stop in pairwise(ends):
+            piece = room[start - ends[0] : stop - ends[0]].decode("utf-8", "surrogatepass")
+            self._terms.extend(map(self._number, self._columns_of(piece)))
+            self._ends.append(len(self._terms))
+        if len(self._places) < len(self._columns):
+            more = np.full(2 * len(self._columns) - len(self._places), -1)
+            self._places = np.concatenate((self._places, more))
+
+    def _number(self, column: int) -> int:
+        number = self._numbers.setdefault(column, len(self._columns))
+        if number == len(self._columns):
+            self._columns.append(column)
+        return number
+
+    def _count(self, numbers: ColumnArray, bounds: ColumnArray) -> CountedTerms:
+        pieces = np.frombuffer(self._terms, np.int32), np.frombuffer(self._ends, np.int64)
+        terms, counts, count = _count_terms(numbers, bounds, *pieces, self._places, self._entries)
+        self._entries += count
+        return CountedTerms(terms[:count], counts[:count], bounds)
+
+    def _long(self, text: bytes) -> CountedTerms:
+        """Count the terms of a text that does not fit into a part."""
+        counts: Counter[int] = Counter()
+        for piece, count in Counter(text.decode("utf-8", "surrogatepass").split()).items():
+            for column in self._columns_of(piece):
+                counts[self._number(column)] += count
+        return CountedTerms(
+            np.fromiter(counts.keys(), np.int32, len(counts)),
+            np.fromiter(counts.values(), np.float32, len(counts)),
+            np.array([0, len(counts)]),
+        )
 
 
-def _parts(texts: Sequence[str]) -> Iterator[list[bytes]]:
-    """Yield texts in UTF-8, as many at a time as fit into a part: pieces have a byte between."""
+def _parts(texts: Sequence[bytes]) -> Iterator[list[bytes]]:
+    """Yield as many texts at a time as fit into a part, or a longer one.
+
+    A part has a byte more for each text, since pieces have one between them.
+    """
     part: list[bytes] = []
     size = 0
     for text in texts:
-        data = text.encode("utf-8", "surrogatepass")
-        if size + len(data) + 1 > _PART:
+        if part and size + len(text) + 1 > _PART:
             yield part
             part, size = [], 0
-        part.append(data)
-        size += len(data) + 1
-    yield part
+        part.append(text)
+        size += len(text) + 1
+    if part:
+        yield part

@@ -15,7 +15,7 @@ from embedder.files.name_lists import suggest_names
 from embedder.text.emoji import emoji_terms, is_emoji, without_selectors
 from embedder.text.stop_words import STOP_WORDS
 from embedder.text.stop_words import stop_words as read_stop_words
-from embedder.text.term_counts import count_columns, count_listed, hashed_column
+from embedder.text.term_counts import count_columns, hashed_column
 from embedder.text.words import find_words, hangul_terms, has_hangul, is_unspaced, words_and_emoji
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class WordTerms:
         words = read_stop_words(given) if isinstance(given, str) else given
         self.list_name = given if isinstance(given, str) else "own" if given else ""
         self.stops = frozenset(map(self._listed, map(self._normalised, words)))
-        self._pieces = _Computed(self._analyse)
+        self._pieces = _Computed(self.columns_of)
         self._of_word = _Computed(self._column)  # pieces are many, with its punctuation
         self._lock = threading.Lock()  # a Snowball stemmer keeps the word it works on
         self._counting = threading.Lock()
@@ -87,17 +87,16 @@ class WordTerms:
         self._counted += sum(map(len, texts))
         if self._counted < _WORTH_COMPILING:
             return count_columns(self.columns(texts))
-        from embedder.text.piece_counts import LONGEST_TEXT, PieceCounts
+        from embedder.text.piece_counts import PieceCounts
 
-        if max(map(len, texts), default=0) > LONGEST_TEXT:
-            return count_columns(self.columns(texts))
         with self._counting:
             self._compiled = self._compiled or PieceCounts(self.columns_of)
-            return count_listed(*self._compiled.columns(texts))
+            return self._compiled.rows([text.encode("utf-8", "surrogatepass") for text in texts])
 
     def columns_of(self, piece: str) -> tuple[int, ...]:
         """Return the columns of what stands between white space."""
-        return self._pieces[piece]
+        columns = map(self._of_word.__getitem__, self.words(piece))
+        return tuple(column for column in columns if column is not None)
 
     def stems(self, text: str) -> Iterator[tuple[int, str, str]]:
         """Yield column, word and stem of the terms of a text; stop words are left out."""
@@ -138,10 +137,6 @@ class WordTerms:
     def _listed(self, word: str) -> str:
         """Write a word as the lists of stop words have it."""
         return word if word.isascii() else word.translate(_AS_LISTED)
-
-    def _analyse(self, piece: str) -> tuple[int, ...]:
-        columns = map(self._of_word.__getitem__, self.words(piece))
-        return tuple(column for column in columns if column is not None)
 
     def _column(self, word: str) -> int | None:
         """Return the column of a normalised word, None for a stop word."""

@@ -113,7 +113,11 @@ class Postings:
 
 def build_inverted(matrix: csr_matrix, folder: Path) -> None:
     """Write the postings of a matrix into a folder that exists; see `invert`."""
-    postings = invert(matrix)
+    write_postings(invert(matrix), folder)
+
+
+def write_postings(postings: Postings, folder: Path) -> None:
+    """Write postings into a folder that exists."""
     arrays: dict[str, NDArray[Any]] = {
         "terms": postings.terms,
         "indptr": postings.indptr,
@@ -145,22 +149,40 @@ def invert(matrix: csr_matrix) -> Postings:
     parts = [_terms_of(matrix.indices[at : at + _PART]) for at in range(0, matrix.nnz, _PART)]
     terms = np.unique(np.concatenate([np.zeros(0, np.int64), *(part for part, _ in parts)]))
     places = (np.searchsorted(terms, part).astype(np.int32)[which] for part, which in parts)
-    compact = np.concatenate([np.zeros(0, np.int32), *places])
+    numbers = np.concatenate([np.zeros(0, np.int32), *places])
     shape = (matrix.shape[0], len(terms))
-    by_term = csr_matrix((data, compact, matrix.indptr), shape=shape).tocsc()
+    numbered = csr_matrix((data, numbers, matrix.indptr), shape=shape)
+    return invert_numbered(numbered, terms.astype(np.int64, copy=False), matrix.shape[1])
+
+
+def invert_numbered(matrix: csr_matrix, terms: NDArray[np.int64], columns: int) -> Postings:
+    """Return a matrix by columns, of one whose columns are numbers of these.
+
+    Args:
+        matrix: (rows, t) float32, positive entries.
+        terms: (t,) columns by number, different ones, in any order; some may have no entries.
+        columns: number of columns there can be.
+    """
+    used = np.flatnonzero(np.bincount(matrix.indices, minlength=len(terms)))
+    order = used[np.argsort(terms[used])]
+    ranks = np.zeros(len(terms), np.int32)
+    ranks[order] = np.arange(len(order))
+    shape = (matrix.shape[0], len(order))
+    ranked = csr_matrix((matrix.data, ranks[matrix.indices], matrix.indptr), shape=shape)
+    by_term = ranked.tocsc()
     by_term.sum_duplicates()
     return Postings(
-        terms=terms.astype(np.int64, copy=False),
+        terms=terms[order],
         indptr=by_term.indptr.astype(np.int64, copy=False),
         holders=by_term.indices.astype(np.int32, copy=False),
         weights=by_term.data,
         lengths=np.asarray(matrix.sum(axis=1)).ravel().astype(np.float32, copy=False),
-        columns=matrix.shape[1],
+        columns=columns,
     )
 
 
 def open_inverted(folder: Path, sound: bool = False) -> Postings:
-    """Memory-map the postings that `build_inverted` wrote.
+    """Memory-map the postings that `write_postings` wrote.
 
     Args:
         folder: holds the files.

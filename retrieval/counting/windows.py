@@ -1,20 +1,17 @@
-"""Windows of texts that BM25 counts on two cores: by a process beside this one, and by this one."""
+"""Windows of texts that BM25 counts: many by a process beside this one, few by this one."""
 
-from collections import deque
 from collections.abc import Sequence
 
 from embedder.encoders.bm25 import BM25Encoder
-from embedder.types import Representation, Role
+from embedder.types import Role
 from index.segment_builder import SegmentBuilder
 from retrieval.counting.process import CountingProcess
 
-_FROM = 4096  # texts; fewer are counted before a process has started
-_WAITING = 2  # windows that wait for it; what comes then is counted here
-_AHEAD = 64  # windows counted here while it works on an earlier one; bounds memory
+_FROM = 1 << 21  # characters of a segment; fewer are counted before a process has started
 
 
 class CountedWindows:
-    """Counts windows of texts and adds their rows to a segment, in the order of the windows.
+    """Counts windows of texts and adds their rows to a segment, at its end.
 
     Args:
         encoder: of a spec.
@@ -25,47 +22,39 @@ class CountedWindows:
         self._encoder = encoder
         self._channel = channel
         self._process: CountingProcess | None = None
-        self._texts = 0
-        # Rows, or None where the process has the window; and how many texts it has.
-        self._windows: deque[tuple[Representation | None, int]] = deque()
+        self._waiting: list[Sequence[str]] = []
+        self._characters = 0  # that wait
 
-    def add(self, builder: SegmentBuilder, texts: Sequence[str]) -> None:
-        """Count a window, now or later, and add those that are counted and next in turn."""
-        self._texts += len(texts)
-        if self._process is None and self._texts >= _FROM:
-            self._process = CountingProcess(self._encoder)
-        if self._process is not None and self._process.waiting < _WAITING:
-            self._process.ask(texts)
-            self._windows.append((None, len(texts)))
-        else:
-            self._windows.append((self._encoder.encode(texts, Role.DOCUMENT), len(texts)))
-        self._add_counted(builder, _AHEAD)
-
-    def finish(self, builder: SegmentBuilder) -> None:
-        """Add all rows that are still to come.
+    def add(self, texts: Sequence[str]) -> None:
+        """Count a window, now or later.
 
         Raises:
             OSError: the process has ended.
         """
-        self._add_counted(builder, 0)
+        self._waiting.append(texts)
+        self._characters += sum(map(len, texts))
+        if self._process is None and self._characters >= _FROM:
+            self._process = CountingProcess(self._encoder)
+        if self._process is not None:
+            for window in self._waiting:
+                self._process.add(window)
+            self._waiting, self._characters = [], 0
+
+    def finish(self, builder: SegmentBuilder) -> None:
+        """Add the rows of all windows since the last call.
+
+        Raises:
+            OSError: the process has ended.
+        """
+        if self._process is not None:
+            builder.add_postings(self._channel, self._process.take_postings())
+        for window in self._waiting:
+            rows = self._encoder.encode(window, Role.DOCUMENT)
+            builder.add_rows(self._channel, rows, len(window))
+        self._waiting, self._characters = [], 0
 
     def close(self) -> None:
         """End the process."""
         if self._process is not None:
             self._process.close()
             self._process = None
-
-    def _add_counted(self, builder: SegmentBuilder, left: int) -> None:
-        """Add the rows that are there, and wait for those that come before the last `left`."""
-        while self._windows:
-            rows, texts = self._windows[0]
-            if self._process is not None and rows is None:
-                rows = self._process.next_answer()
-                if rows is None and len(self._windows) <= left:
-                    return
-                if rows is None:
-                    self._process.wait()
-                    continue
-            assert rows is not None
-            self._windows.popleft()
-            builder.add_rows(self._channel, rows, texts)

@@ -1,10 +1,14 @@
 """Columns found by compiled code are those that are found text by text, whatever the texts are."""
 
 import random
+from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
+import pytest
 
+import embedder.text.piece_counts
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.text.piece_counts import PieceCounts
 from embedder.text.term_counts import count_columns
@@ -21,14 +25,18 @@ def _texts(count: int, longest: int) -> list[str]:
     return ["".join(dice.choices(_LETTERS, k=dice.randrange(longest))) for _ in range(count)]
 
 
-def _listed(counts: PieceCounts, texts: Sequence[str]) -> list[list[int]]:
-    columns, bounds = counts.columns(texts)
-    assert bounds[0] == 0 and bounds[-1] == len(columns)
-    return [part.tolist() for part in np.split(columns, bounds[1:-1])] if len(texts) else []
+def _counted(counts: PieceCounts, texts: Sequence[str]) -> list[dict[int, int]]:
+    terms, numbers, bounds = counts.count([text.encode("utf-8", "surrogatepass") for text in texts])
+    assert len(bounds) == len(texts) + 1 and bounds[-1] == len(terms) == len(numbers)
+    columns, places = counts.columns, pairwise(bounds.tolist())
+    rows = [(columns[terms[at:end]].tolist(), numbers[at:end].tolist()) for at, end in places]
+    assert all(len(set(row)) == len(row) for row, _ in rows)
+    return [dict(zip(*row, strict=True)) for row in rows]
 
 
-def test_columns_are_those_of_one_text_at_a_time() -> None:
+def test_counts_are_those_of_one_text_at_a_time() -> None:
     texts = [*_texts(2000, 60), "", "  ", "x" * 5000, "the end", " the\nend. "]
+    texts += ["", " a Key, " * 70_000 + "K\u00a0key", "x" * 600_000, "a key"]  # some fill a part
     for language in ("english", "turkish", "whitespace"):
         if language == "whitespace":  # to which half a character is a term, and that has no column
             texts = [text.replace("\ud800", "") for text in texts]
@@ -36,7 +44,7 @@ def test_columns_are_those_of_one_text_at_a_time() -> None:
         counts = PieceCounts(WordTerms(language).columns_of)
         letters = [*map(chr, range(0x3400, 0x3500)), *"abc"] * 400  # no byte lies between them
         for some in (texts, texts[::-1], [], [""], texts[:1], letters):
-            assert _listed(counts, some) == words.columns(some)
+            assert _counted(counts, some) == [*map(Counter, words.columns(some))]
 
 
 def test_more_pieces_than_there_is_room_for_begin_a_new_table() -> None:
@@ -47,10 +55,22 @@ def test_more_pieces_than_there_is_room_for_begin_a_new_table() -> None:
             " ".join(f"{n:06}" for n in range(at, at + 500))
             for at in range(start, start + 50_000, 500)
         ]
-        found = counts.columns([*texts, texts[0]])[0]
-        assert found.tolist() == [*range(start, start + 50_000), *range(start, start + 500)]
+        expected = [{n: 1 for n in range(at, at + 500)} for at in range(start, start + 50_000, 500)]
+        assert _counted(counts, [*texts, texts[0]]) == [*expected, expected[0]]
     for number in range(400):
-        assert _listed(counts, ["x" * 100_000 + f"{number:06}"]) == [[number]]
+        assert _counted(counts, ["x" * 100_000 + f"{number:06}"]) == [{number: 1}]
+
+
+def test_terms_are_forgotten_where_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedder.text.piece_counts, "_MOST_TERMS", 1000)
+    counts, words = PieceCounts(WordTerms("english").columns_of), WordTerms("english")
+    for start in range(0, 5000, 500):
+        texts = [" ".join(f"w{n} w{n}." for n in range(start, start + 500)), "again"]
+        rows = counts.rows([text.encode() for text in texts])
+        expected = count_columns(words.columns(texts))
+        assert np.array_equal(rows.indices, expected.indices)
+        assert np.array_equal(rows.data, expected.data)
+    assert len(counts.columns) <= 1501
 
 
 def test_a_bm25_encoder_counts_much_as_it_counts_little() -> None:

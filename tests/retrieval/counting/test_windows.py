@@ -3,14 +3,18 @@
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 import retrieval.counting.windows
 import retrieval.ingestion
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Role
+from index.channels.postings import Postings, invert
 from index.documents import Document
 from index.folder import Index
 from retrieval.build import build_index
@@ -29,22 +33,36 @@ def _files(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_rows_and_counts_are_those_of_one_process() -> None:
-    ours, beside = BM25Encoder(), BM25Encoder()
-    process = CountingProcess(beside)
-    try:
-        process.ask(TEXTS)
-        while (answer := process.next_answer()) is None:
-            process.wait()
-    finally:
-        process.close()
-    rows = answer.sparse
-    expected = ours.encode(TEXTS, Role.DOCUMENT).sparse
-    assert rows is not None and expected is not None
-    assert rows.shape == expected.shape
-    for part in ("indptr", "indices", "data"):
-        assert getattr(rows, part).tolist() == getattr(expected, part).tolist()
-    assert beside.counts == ours.counts == {"texts": 4, "without_words": 2}
+def _equal(ours: Postings, rows: csr_matrix | None) -> bool:
+    assert rows is not None
+    theirs = invert(rows)
+    names = ("terms", "indptr", "holders", "weights", "lengths", "columns")
+    return all(np.array_equal(getattr(ours, name), getattr(theirs, name)) for name in names)
+
+
+@pytest.mark.parametrize("language", ["english", "german", "turkish"])
+def test_postings_and_counts_are_those_of_one_process(language: str) -> None:
+    """Of one segment after another, of none, and of texts longer than are cut at a time."""
+    ours, beside = BM25Encoder(language), BM25Encoder(language)
+    long = ["Keys and locks. " * 50_000, "the Schlüssel " * 100_000 + "DİŞ"]
+    with closing(CountingProcess(beside)) as process:
+        for windows in ([TEXTS, long], [], [TEXTS[::-1]], [long, TEXTS]):
+            for texts in windows:
+                process.add(texts)
+            together = [text for texts in windows for text in texts]
+            assert _equal(process.take_postings(), ours.encode(together, Role.DOCUMENT).sparse)
+    assert beside.counts == ours.counts
+    assert beside.counts["texts"] == 16
+
+
+def test_more_texts_than_may_wait_are_all_counted() -> None:
+    texts = [f"number {number} " + "of the same words " * 60 for number in range(4096)]
+    with closing(CountingProcess(BM25Encoder())) as process:
+        for _ in range(8):
+            process.add(texts)
+        postings = process.take_postings()
+    assert postings.rows == 8 * 4096
+    assert postings.lengths.tolist() == [62] * postings.rows  # the others are stop words
 
 
 def test_a_users_own_modules_do_not_hide_ours(
@@ -53,14 +71,9 @@ def test_a_users_own_modules_do_not_hide_ours(
     """The folder of a user's script comes first where Python looks, and may hold an index.py."""
     (tmp_path / "embedder.py").write_text("raise SystemExit(3)")
     monkeypatch.syspath_prepend(tmp_path)
-    process = CountingProcess(BM25Encoder())
-    try:
-        process.ask(TEXTS)
-        while (answer := process.next_answer()) is None:
-            process.wait()
-    finally:
-        process.close()
-    assert len(answer) == len(TEXTS)
+    with closing(CountingProcess(BM25Encoder())) as process:
+        process.add(TEXTS)
+        assert process.take_postings().rows == len(TEXTS)
 
 
 def test_an_index_has_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,68 @@
+"""What the counting process runs: frames of texts come in, the postings of a segment go out."""
+
+import json
+import os
+import struct
+import sys
+from collections.abc import Iterator
+from itertools import accumulate, pairwise
+from typing import BinaryIO
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from embedder.text.piece_counts import CountedTerms, PieceCounts
+from embedder.text.term_counts import VOCABULARY
+from embedder.text.word_terms import WordTerms
+from index.channels.postings import Postings, invert_numbered
+
+_SIZE = struct.Struct("<q")
+
+
+def _frames(file: BinaryIO) -> Iterator[bytes]:
+    """Yield frames until the asking side is gone."""
+    while len(head := file.read(_SIZE.size)) == _SIZE.size:
+        yield file.read(*_SIZE.unpack(head))
+
+
+def _texts(frame: bytes) -> list[bytes]:
+    """Return the texts of a frame: how many there are, the size of each, and all of them."""
+    (count,) = _SIZE.unpack_from(frame)
+    sizes = np.frombuffer(frame, np.int64, count, _SIZE.size).tolist()
+    places = accumulate(sizes, initial=_SIZE.size * (1 + count))
+    return [frame[start:end] for start, end in pairwise(places)]
+
+
+def _postings(parts: list[CountedTerms], counts: PieceCounts) -> Postings:
+    """Return the postings of counted texts; the parts are used up."""
+    terms = np.concatenate([np.zeros(0, np.int32), *(part.terms for part in parts)])
+    weights = np.concatenate([np.zeros(0, np.float32), *(part.counts for part in parts)])
+    sizes = np.concatenate([np.zeros(1, np.int64), *(np.diff(part.bounds) for part in parts)])
+    parts.clear()
+    shape = (len(sizes) - 1, len(counts.columns))
+    matrix = csr_matrix((weights, terms, np.cumsum(sizes)), shape=shape)
+    return invert_numbered(matrix, counts.columns, VOCABULARY)
+
+
+def _answer() -> None:
+    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no answer
+    frames = _frames(questions)
+    language, stop_words, analysis = json.loads(next(frames))
+    counts = PieceCounts(WordTerms(language, stop_words, analysis).columns_of)
+    parts: list[CountedTerms] = []
+    for frame in frames:
+        if frame:
+            parts.append(counts.count(_texts(frame)))
+            continue
+        postings = _postings(parts, counts)
+        sizes = [len(postings.terms), len(postings.holders), postings.rows, postings.columns]
+        answers.write(np.array(sizes).data)
+        for name in ("terms", "indptr", "holders", "weights", "lengths"):
+            answers.write(getattr(postings, name).data)
+        answers.flush()
+        counts.make_room()
+
+
+if __name__ == "__main__":
+    _answer()
