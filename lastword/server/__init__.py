@@ -16,7 +16,8 @@ searching.py   what a batch of searches computes, from `Question`s to messages
 indexes.py     the open engines by name; watching.py takes up new generations
 state.py       `ServerState`, one a server, at `request.app.state.server`: settings, engines, queue,
                threads, metrics, log
-listening.py   the socket; running.py is uvicorn and signals
+listening.py   the socket; connections.py closes those on which nothing is asked; running.py is
+               uvicorn and signals
 
 A new group of paths is a module with `router = new_router()`, included by `app.make_app`. Its
 routes are `async def`, compute within `await in_turn(request, ...)`, and raise `ServedError`.

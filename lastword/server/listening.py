@@ -2,6 +2,9 @@
 
 import socket
 
+UNREAD_SECONDS = 30
+"""Longest time in which a client reads nothing of its answer, or is gone; of Linux alone."""
+
 
 def open_socket(host: str, port: int) -> socket.socket:
     """Listen at an address; port 0 is a free one.
@@ -17,6 +20,8 @@ def open_socket(host: str, port: int) -> socket.socket:
     # Connections inherit it: asyncio sets it where `proto` says TCP, and here it is 0. Without it
     # the body of an answer waits 40 ms for the client to acknowledge the headers.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # inherited, too
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_SECONDS * 1000)
     return listener
 
 

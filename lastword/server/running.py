@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from embedder.rerank.reranker import PairReranker
 from lastword.engine import SearchEngine
 from lastword.server.app import make_app
+from lastword.server.connections import TimedProtocol
 from lastword.server.settings import ServerSettings
 
 STOP_SECONDS = 30  # for what runs when the server is stopped
@@ -50,13 +51,19 @@ def run_server(
         reranker: see `make_app`.
     """
     app = make_app(engines, settings, reranker)
+    _Server(app, make_config(app), started).run(sockets=[listener])
+
+
+def make_config(app: FastAPI) -> uvicorn.Config:
+    """Return how uvicorn serves an app."""
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    config = uvicorn.Config(
+    return uvicorn.Config(
         app,
+        http=TimedProtocol,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    _Server(app, config, started).run(sockets=[listener])

@@ -8,6 +8,9 @@ from socket import socket
 import uvicorn
 from fastapi import FastAPI
 
+from lastword.server.listening import address_of, open_socket
+from lastword.server.running import make_config
+
 
 class _Signalling(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
@@ -22,14 +25,13 @@ class _Signalling(uvicorn.Server):
 @contextmanager
 def live(app: FastAPI) -> Iterator[str]:
     """Serve an app at a free port while inside; return its address."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False)
-    server = _Signalling(config)
-    thread = threading.Thread(target=server.run, daemon=True)
+    server, listener = _Signalling(make_config(app)), open_socket("127.0.0.1", 0)
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     assert server.ready.wait(30)
-    port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield address_of(listener)
     finally:
         server.should_exit = True
         thread.join(30)
+        listener.close()
