@@ -12,6 +12,7 @@ from retrieval.fusion import FUSIONS
 
 MOST_HITS, MOST_QUERIES, MOST_DOCUMENTS, MOST_CHANNELS = 1000, 100, 1000, 32
 LONGEST_QUERY, LONGEST_NAME = 10_000, 1000  # characters
+LONGEST_ID = 4096  # as of a path of a file; so that it fits into a head of 64 KiB, however escaped
 LONGEST_TITLE, LONGEST_TEXT = 10_000, 150_000  # so that one fits into a body, however escaped
 FILTER_FORMAT = "lastword-filter"
 """Format of the text of a filter, in the OpenAPI document."""
@@ -27,6 +28,7 @@ WholeNumber = Annotated[int, BeforeValidator(_read_whole)]
 _WORDED = r"[^\s\x1c-\x1f\x85]"  # something that is no white space, by any program's table
 _QueryText = Annotated[str, Field(min_length=1, max_length=LONGEST_QUERY, pattern=_WORDED)]
 _ShortText = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+_DocumentName = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
 _FilterFormat = Annotated[
     str,
     Field(min_length=1, max_length=LONGEST_QUERY, json_schema_extra={"format": FILTER_FORMAT}),
@@ -92,14 +94,14 @@ class ExplainRequest(Choice):
     """A query, and the document whose score is explained."""
 
     query: _QueryText
-    id: _ShortText
+    id: _DocumentName
     pieces: bool = Field(False, description="Name the pieces of words that the model knows.")
 
 
 class NewDocument(_Request):
     """A document that is added."""
 
-    id: _ShortText
+    id: _DocumentName
     text: Annotated[str, Field(max_length=LONGEST_TEXT)]
     title: Annotated[str, Field(max_length=LONGEST_TITLE)] = ""
     metadata: dict[str, Any] = {}

@@ -61,4 +61,4 @@ export const search = (choice, k, signal) =>
   post("v1/search", { ...choice, k, shares: true, words: true }, signal);
 export const explain = (choice, id, signal) => post("v1/explain", { ...choice, id }, signal);
 export const getDocument = (id, index, signal) =>
-  ask(`v1/documents/${encodeURIComponent(id)}?index=${encodeURIComponent(index)}`, { signal });
+  ask(`v1/documents?${new URLSearchParams({ id, index })}`, { signal });

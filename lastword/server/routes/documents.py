@@ -10,6 +10,7 @@ from index.documents import Document
 from lastword.engine import SearchEngine
 from lastword.server.errors import ServedError, new_router
 from lastword.server.messages import (
+    LONGEST_ID,
     LONGEST_NAME,
     AddAnswer,
     AddRequest,
@@ -21,14 +22,17 @@ from lastword.server.turns import in_turn
 
 router = new_router(404)
 writing = new_router(403, 404, 409, 424)
-_DocumentName = Annotated[str, Path(min_length=1, max_length=LONGEST_NAME)]
+_PathName = Annotated[str, Path(min_length=1, max_length=LONGEST_ID)]
+_QueryName = Annotated[
+    str, Query(min_length=1, max_length=LONGEST_ID, description="Any id, also . or one of lines.")
+]
 _IndexName = Annotated[
     str | None, Query(min_length=1, max_length=LONGEST_NAME, description="The first by default.")
 ]
 
 
 @router.get("/v1/documents/{id:path}", response_model=DocumentMessage, tags=["documents"])
-async def get_document(request: Request, id: _DocumentName, index: _IndexName = None) -> Response:  # noqa: A002
+async def get_document(request: Request, id: _PathName, index: _IndexName = None) -> Response:  # noqa: A002
     """Return a document by its id, which may hold slashes."""
     state = state_of(request)
     name, engine = state.engine(index)
@@ -43,6 +47,12 @@ async def get_document(request: Request, id: _DocumentName, index: _IndexName = 
         metadata=dict(document.metadata),
     )
     return Response(message.model_dump_json(), media_type="application/json")
+
+
+@router.get("/v1/documents", response_model=DocumentMessage, tags=["documents"])
+async def get_any_document(request: Request, id: _QueryName, index: _IndexName = None) -> Response:  # noqa: A002
+    """Return a document by its id, which no path need be able to hold."""
+    return await get_document(request, id, index)
 
 
 @writing.post("/v1/documents", response_model=AddAnswer, tags=["documents"])
@@ -63,7 +73,7 @@ async def add_documents(request: Request, asked: AddRequest) -> Response:
 @writing.delete("/v1/documents/{id:path}", response_model=DeleteAnswer, tags=["documents"])
 async def delete_document(
     request: Request,
-    id: _DocumentName,  # noqa: A002
+    id: _PathName,  # noqa: A002
     index: _IndexName = None,
 ) -> Response:
     """Delete a document."""
@@ -78,6 +88,16 @@ async def delete_document(
         return DeleteAnswer(index=name, deleted=deleted, generation=generation, documents=count)
 
     return await _written(request, state, delete)
+
+
+@writing.delete("/v1/documents", response_model=DeleteAnswer, tags=["documents"])
+async def delete_any_document(
+    request: Request,
+    id: _QueryName,  # noqa: A002
+    index: _IndexName = None,
+) -> Response:
+    """Delete a document by its id, which no path need be able to hold."""
+    return await delete_document(request, id, index)
 
 
 async def _written(

@@ -25,7 +25,7 @@ ODD: list[dict[str, Any]] = [
         "title": "🔑 Keys 🫖",
         "text": "😀😀 Rotate 👩‍👩‍👧 the key every month, 🍵 tea.",
     },
-    {"id": "hebrew", "title": "מפתחות", "text": "יש להחליף את ה key כל month. שמרו את הישנים."},
+    {"id": "..", "title": "מפתחות", "text": "יש להחליף את ה key כל month. שמרו את הישנים."},
     {"id": "x" * 700, "title": "", "text": "key" * 150 + " month"},
     {"id": "../../etc/passwd?x#y", "title": "Path", "text": "A month in a path \x1b[31m\u202e."},
     {"id": "long", "title": "Long", "text": "Nothing is here. " * 400 + "\n\nA month of lava."},

@@ -9,8 +9,10 @@ from fastapi.testclient import TestClient
 
 import lastword as lw
 from index.documents import Passages
+from lastword.server.app import make_app
 from lastword.server.messages import SearchRequest
 from lastword.server.searching import Chosen, IndexSearch, Question
+from lastword.server.settings import ServerSettings
 
 QUERIES = ["rotate a key", "black tea", "lava on the shore", "month"]
 
@@ -125,6 +127,37 @@ def test_documents_are_read_by_ids_of_any_kind(client: TestClient) -> None:
     for name in ("keys", "a/tea.md", "%3Cb%3Ebold%3C%2Fb%3E"):
         assert client.get(f"/v1/documents/{name}").status_code == 200
     assert client.get("/v1/documents/a/tea.md").json()["title"] == "Tea"
+
+
+def test_ids_that_no_path_can_hold_are_read_and_deleted(tmp_path: Path) -> None:
+    """Clients make another path of dots; a line end or 1,001 characters were refused."""
+    names = [
+        ".",
+        "..",
+        "/",
+        "\n",
+        "a\nb",
+        "\x00",
+        "%00",
+        "%2F",
+        "a?b#c",
+        "é",
+        "e\u0301",
+        "x" * 4096,
+    ]
+    documents = [{"id": name, "text": f"tea {at}"} for at, name in enumerate(names)]
+    with lw.build(tmp_path / "odd", documents, model="bm25") as engine:
+        app = make_app({"odd": engine}, ServerSettings(writable=True))
+        with TestClient(app, base_url="http://127.0.0.1") as client:
+            for at, name in enumerate(names):
+                asked = {"id": name, "index": "odd"}
+                found = client.get("/v1/documents", params=asked)
+                assert (found.json()["id"], found.json()["text"]) == (name, f"tea {at}")
+                explained = client.post("/v1/explain", json={"query": "tea", **asked})
+                assert explained.json()["found"]
+                assert client.delete("/v1/documents", params=asked).json()["deleted"] == 1
+                assert client.get("/v1/documents", params=asked).status_code == 404
+        assert len(engine) == 0
 
 
 def test_indexes_are_listed(client: TestClient) -> None:
