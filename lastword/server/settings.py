@@ -1,6 +1,7 @@
 """What a server is told when it starts."""
 
 import ipaddress
+import re
 from dataclasses import dataclass
 
 BODY_BYTES = 2 << 20
@@ -11,6 +12,8 @@ MOST_REQUESTS = 1000
 
 BODY_SECONDS, ANSWER_SECONDS = 10.0, 30.0
 """Longest time for a request's body to come, and for its answer to be computed."""
+
+_ORIGIN = re.compile(r"https?://[^/?#\s*]+")  # as browsers send it: without a path
 
 THREADS = 4  # for what is not batched: explaining, documents, opening a generation
 
@@ -33,7 +36,7 @@ class ServerSettings:
         log_json, log_queries: how requests are logged.
 
     Raises:
-        ValueError: it listens beyond this machine without a key.
+        ValueError: it listens beyond this machine without a key, or an origin is none.
     """
 
     host: str = "127.0.0.1"
@@ -55,6 +58,12 @@ class ServerSettings:
                 f"{self.host} can be reached from other machines, and so needs a key: "
                 "--api-key-file FILE; 127.0.0.1 is for this machine alone"
             )
+        for origin in self.origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    "--cors takes the origin of a web site, without a path or a slash at its end, "
+                    f"as https://example.org or http://localhost:3000; got {origin!r}"
+                )
 
 
 def is_loopback(host: str) -> bool:
