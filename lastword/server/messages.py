@@ -99,12 +99,27 @@ class ExplainRequest(Choice):
 
 
 class NewDocument(_Request):
-    """A document that is added."""
+    """A document that is added; its title or its text is not blank."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": [name], "properties": {name: {"pattern": _WORDED}}}
+                for name in ("text", "title")
+            ]
+        }
+    )
 
     id: _DocumentName
     text: Annotated[str, Field(max_length=LONGEST_TEXT)]
     title: Annotated[str, Field(max_length=LONGEST_TITLE)] = ""
     metadata: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _check_words(self) -> "NewDocument":
+        if not (self.text.strip() or self.title.strip()):
+            raise ValueError(f"document {self.id!r} has neither title nor text; leave it out")
+        return self
 
 
 class AddRequest(_Request):
