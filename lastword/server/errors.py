@@ -26,7 +26,7 @@ KINDS = {
     408: ("Timeout", "The body did not come in time."),
     409: ("Conflict", "The index has such a document, or another program writes to it."),
     413: ("Validation", "The request is too large."),
-    415: ("Validation", "The body is not application/json."),
+    415: ("Validation", "The body is not application/json, or is compressed."),
     421: ("Misdirected", "The Host header names another server."),
     422: ("Validation", "A value of the request is not legal."),
     424: ("Backend", "The model or the index cannot answer."),
@@ -105,6 +105,10 @@ class _JSONRoute(APIRoute):
             if request.method == "POST" and media != "application/json":
                 text = "a body must have the header Content-Type: application/json"
                 raise ServedError(415, text)
+            coding = request.headers.get("content-encoding", "").strip().lower()
+            if coding not in ("", "identity"):
+                text = f"a body must not be compressed; its Content-Encoding is {coding!r}"
+                raise ServedError(415, text, {"Accept-Encoding": "identity"})
             return await handle(_JSONRequest(request.scope, request.receive))
 
         return handle_strictly
@@ -144,7 +148,7 @@ def _methods_at(request: Request) -> set[str]:
         for route in getattr(getattr(outer, "original_router", None), "routes", [outer]):
             if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
                 methods |= route.methods or set()
-    return methods
+    return methods | {"HEAD"} if "GET" in methods else methods
 
 
 async def tell_invalid(request: Request, error: Exception) -> Response:

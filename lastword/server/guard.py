@@ -54,6 +54,11 @@ class Guard:
             await self._app(scope, receive, send)
             return
         start, status, begun = time.perf_counter(), 500, False
+        asked = scope
+        if (
+            scope["method"] == "HEAD"
+        ):  # is answered as GET, of which the server below drops the body
+            scope = dict(scope, method="GET")
         self._inside += 1
 
         async def send_guarded(message: Message) -> None:
@@ -83,7 +88,8 @@ class Guard:
                 await fault(scope, receive, send_guarded)
         finally:
             self._inside -= 1
-            self._state.note_request(scope, status, time.perf_counter() - start)
+            seconds = time.perf_counter() - start
+            self._state.note_request(dict(scope, method=asked["method"]), status, seconds)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         if self._state.stopping:
@@ -95,7 +101,7 @@ class Guard:
             raise ServedError(421, "the Host header names another server than this")
         path = scope["path"]
         is_open = path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
-        if self._digests and not (is_open and scope["method"] in ("GET", "HEAD")):
+        if self._digests and not (is_open and scope["method"] == "GET"):
             self._check_key(headers)
 
     def _check_key(self, headers: Headers) -> None:

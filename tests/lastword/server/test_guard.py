@@ -1,5 +1,6 @@
 """What is refused before anything is computed, and what every answer carries."""
 
+import gzip
 import json
 from collections.abc import Iterator
 
@@ -100,7 +101,17 @@ def test_a_method_that_a_path_does_not_take_is_refused(client: TestClient) -> No
     assert answer.headers["Allow"] == "POST"
     answer = client.put("/v1/documents/keys")
     refused(answer, 405)
-    assert answer.headers["Allow"] == "DELETE, GET"
+    assert answer.headers["Allow"] == "DELETE, GET, HEAD"
+    assert client.head("/v1/search").status_code == 405
+
+
+def test_head_is_answered_where_get_is(client: TestClient) -> None:
+    """Probes of load balancers ask so; it was 405 but for the page."""
+    for path in ("/health", "/metrics", "/v1/indexes", "/v1/documents/keys", "/"):
+        whole, head = client.get(path), client.head(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["Content-Type"] == whole.headers["Content-Type"]
+    assert client.head("/v1/documents/nothing").status_code == 404
 
 
 def test_documents_are_not_written_unless_the_server_may(client: TestClient) -> None:
@@ -108,6 +119,18 @@ def test_documents_are_not_written_unless_the_server_may(client: TestClient) -> 
     assert "--writable" in refused(client.post("/v1/documents", json=document), 403)
     refused(client.delete("/v1/documents/keys"), 403)
     assert client.get("/v1/documents/keys").status_code == 200
+
+
+def test_a_document_without_words_is_refused(engine: lw.SearchEngine) -> None:
+    """It was a conflict, 409, and the sentence named options of the command."""
+    app = make_app({"notes": engine}, ServerSettings(writable=True))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        for blank in ({"text": ""}, {"text": " \n\x1f\u3000", "title": "\t"}):
+            document = {"id": "new", **blank}
+            answer = client.post("/v1/documents", json={"documents": [document]})
+            text = refused(answer, 422)
+            assert "'new' has neither title nor text" in text and "--" not in text
+    assert "new" not in engine.ids()
 
 
 def test_a_long_body_is_refused_before_it_is_read(client: TestClient) -> None:
@@ -125,6 +148,18 @@ def test_a_body_of_another_type_is_refused(client: TestClient) -> None:
             "/v1/search", content=b'{"query": "a"}', headers={"Content-Type": media}
         )
         assert "application/json" in refused(answer, 415)
+
+
+def test_a_compressed_body_is_refused_as_one(client: TestClient) -> None:
+    """It was told to be Latin-1 and to be saved as UTF-8."""
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    body = gzip.compress(b'{"query": "a"}')
+    answer = client.post("/v1/search", content=body, headers=headers)
+    assert "'gzip'" in refused(answer, 415)
+    assert answer.headers["Accept-Encoding"] == "identity"
+    as_it_is = {**headers, "Content-Encoding": "identity"}
+    answer = client.post("/v1/search", content=b'{"query": "a"}', headers=as_it_is)
+    assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "[::1].evil"])
@@ -177,3 +212,13 @@ def test_beyond_this_machine_a_key_is_demanded(host: str) -> None:
     ServerSettings(host=host, keys=(KEY,))
     for own in ("127.0.0.1", "127.8.8.8", "::1", "localhost"):
         ServerSettings(host=own)
+
+
+@pytest.mark.parametrize(
+    "origin", ["example.org", "https://example.org/", "https://example.org/a", "*", "null", ""]
+)
+def test_an_origin_that_no_browser_sends_is_refused(origin: str) -> None:
+    """With a slash at its end it let nobody in, and nothing said so."""
+    with pytest.raises(ValueError, match="--cors takes the origin"):
+        ServerSettings(origins=(origin,))
+    ServerSettings(origins=("http://localhost:3000", "https://[::1]:8443"))
