@@ -8,13 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from embedder.encoders.reader import PromptReader
 from embedder.inputs.conversation import Turn
+from embedder.inputs.tokenized import ModelInput
 from embedder.models.chat_client import ChatAnswer, GeneratorChat, token_bound
 from embedder.models.generation import GenerationOptions, Generator
 from embedder.prompts.prompt import Prompt
+from embedder.types import Role
 from tests.arithmetic import SPACE, Arithmetic, task
 from tests.killed_tuning import LIBRARY
+from tests.models import load_llm
 from tuning.objectives.judge import Judge
+from tuning.objectives.prompt_encoder import QueryLengths
 from tuning.proposers.evolve import Evolve
 from tuning.proposers.llm import Llm
 from tuning.search.budget import Budget, Cost, Meter, SpentError
@@ -202,3 +207,25 @@ def test_chat_tokens_are_a_unit_of_a_budget() -> None:
     assert budget == Budget(tokens=2_000_000, calls=5, chat_tokens=30_000)
     assert str(budget) == "2,000,000 tokens, 5 calls, 30,000 chat-tokens"
     assert str(Cost(3, chat_tokens=4)) == "3 tokens, 4 chat-tokens" and str(Cost()) == "nothing"
+
+
+def test_a_query_is_cut_into_tokens_once_for_a_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each question of a budget cut it again, also of a finished run before it was shown."""
+    encoder = load_llm("bundled")
+    texts = {"q0": "tea", "q1": "a cup of green tea", "q2": "which tea?"}
+    inputs = encoder.reader.feed([*texts.values()], Role.QUERY, 512)
+    tokens = dict(zip(texts, (one.tokens for one in inputs), strict=True))
+    cut, feed = list[str](), PromptReader.feed
+
+    def count(
+        reader: PromptReader, some: Sequence[str], role: Role, limit: int
+    ) -> list[ModelInput]:
+        cut.extend(some)
+        return feed(reader, some, role, limit)
+
+    monkeypatch.setattr(PromptReader, "feed", count)
+    lengths = QueryLengths(texts, lambda prompt: encoder)
+    for asked in (["q1"], ["q0", "q1", "q2"], ["q2", "q0"], []):
+        total = lengths.total(encoder.prompt, asked)
+        assert total == sum(tokens[query] for query in asked)
+    assert cut == [texts["q1"], texts["q0"], texts["q2"]]

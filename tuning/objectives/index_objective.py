@@ -24,7 +24,12 @@ from retrieval.run import Run, ranked
 from tuning.objectives.corpus_card import typical_documents
 from tuning.objectives.judged_queries import JudgedQueries
 from tuning.objectives.post_rows import PostRows
-from tuning.objectives.prompt_encoder import PromptEncoder, fed_tokens, tuned_channels
+from tuning.objectives.prompt_encoder import (
+    PromptEncoder,
+    QueryLengths,
+    fed_tokens,
+    tuned_channels,
+)
 from tuning.objectives.swept_scores import SweptScores
 from tuning.search.budget import Cost
 from tuning.search.space import key_of
@@ -78,6 +83,10 @@ class IndexObjective:
         self.settings = dict(settings or {})
         self._encoders = dict(encoders)
         self._query_key = lru_cache(maxsize=None)(data.key_of)
+        self._prompt_key = lru_cache(maxsize=None)(self._key_of)  # encoders are not kept for it
+        self._check = lru_cache(maxsize=None)(self._refuse_unsearchable)
+        self._prepare = lru_cache(maxsize=None)(self._preparation)
+        self._lengths = QueryLengths(data.queries, self.encoder)
         self._swept = SweptScores(self.settings, data, self.fuse)
         dense = [name for name in self.tuned if index.channels[name].kind == "dense"]
         self.dense = dense[0] if dense else None
@@ -113,8 +122,10 @@ class IndexObjective:
 
     def score_key(self, prompt: Prompt, query_id: str) -> str:
         """Return what stands for a score: prompt and model, index, channels, query, judgements."""
-        facts = [key_of(prompt), self.encoder(prompt).fingerprint, self._facts]
-        return content_hash(facts) + self._query_key(query_id)
+        return self._prompt_key(prompt) + self._query_key(query_id)
+
+    def _key_of(self, prompt: Prompt) -> str:
+        return content_hash([key_of(prompt), self.encoder(prompt).fingerprint, self._facts])
 
     @cached_property
     def _facts(self) -> str:
@@ -137,7 +148,7 @@ class IndexObjective:
         self._check(prompt)
         return self.query_cost(prompt, query_ids)
 
-    def _check(self, prompt: Prompt) -> None:
+    def _refuse_unsearchable(self, prompt: Prompt) -> None:
         """Refuse a prompt that the index cannot be searched by, without reading anything."""
         self.retriever(self._post.unchanged(prompt), self.index)
 
@@ -149,6 +160,9 @@ class IndexObjective:
         Raises:
             ValueError: rows of the index cannot be post-processed as the prompt says.
         """
+        return self._prepare(prompt)
+
+    def _preparation(self, prompt: Prompt) -> tuple[str, Cost]:
         encoder = self.encoder(prompt)
         if self._post.changes(prompt):
             key, reader, texts = self._post.preparation(prompt)
@@ -160,8 +174,7 @@ class IndexObjective:
 
     def query_cost(self, prompt: Prompt, query_ids: Sequence[str]) -> Cost:
         """Count the tokens of queries in their prompt, whatever documents they are for."""
-        texts = [self.data.queries[query] for query in query_ids]
-        return Cost(tokens=fed_tokens(self.encoder(prompt), texts), evaluations=len(query_ids))
+        return Cost(tokens=self._lengths.total(prompt, query_ids), evaluations=len(query_ids))
 
     def failures(self, prompt: Prompt, query_ids: Sequence[str]) -> list[Failure]:
         """Return what an unsuitable document was ranked first for, the worst first.
@@ -252,9 +265,7 @@ class IndexObjective:
     @cached_property
     def fixed_runs(self) -> Mapping[str, Run]:
         """Channel -> what it returns for all queries, of the channels without a prompt."""
-        fixed = {
-            name: encoder for name, encoder in self._encoders.items() if name not in self.tuned
-        }
+        fixed = {name: each for name, each in self._encoders.items() if name not in self.tuned}
         if not fixed:
             return {}
         retriever = Retriever(self.index, fixed, depth=self.depth)

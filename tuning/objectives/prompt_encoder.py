@@ -1,6 +1,6 @@
 """Encoders whose prompt can be tuned, and what tuning asks of them, whatever model they are of."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from embedder.encoders.adapted import AdaptedEncoder, encoder_of
@@ -11,6 +11,7 @@ from embedder.prompts.prompt import Prompt
 from embedder.prompts.template import SLOT, PromptVariant, Template
 from embedder.remote.encoder import RemoteEncoder
 from embedder.types import Encoder, Role
+from tuning.search.space import key_of
 
 PromptEncoder = LLMEncoder | AdaptedEncoder | SbertEncoder | RemoteEncoder
 BYTES = 4  # of a token, about, where a server keeps its tokenizer to itself
@@ -78,14 +79,48 @@ def with_prompt(encoder: PromptEncoder, prompt: Prompt) -> PromptEncoder:
 
 def fed_tokens(encoder: PromptEncoder, texts: Sequence[str], role: Role = Role.QUERY) -> int:
     """Count the tokens that texts are fed as, soft ones among them; of a server about."""
+    return sum(fed_lengths(encoder, texts, role))
+
+
+def fed_lengths(encoder: PromptEncoder, texts: Sequence[str], role: Role = Role.QUERY) -> list[int]:
+    """Count the tokens that each text is fed as: arguments as of `fed_tokens`."""
     if isinstance(encoder, SbertEncoder):
-        return sum(encoder.fed_lengths(texts, role))
+        return encoder.fed_lengths(texts, role)
     if isinstance(encoder, RemoteEncoder):
         strings = [encoder.wordings[role].whole(text) for text in texts]
-        return sum(-(-len(string.encode()) // BYTES) for string in strings)
+        return [-(-len(string.encode()) // BYTES) for string in strings]
     inputs = encoder.reader.feed(texts, role, encoder.options.max_text_tokens)
     soft = encoder.soft_tokens if isinstance(encoder, AdaptedEncoder) and role is Role.QUERY else 0
-    return sum(text.tokens + soft for text in inputs)
+    return [text.tokens + soft for text in inputs]
+
+
+class QueryLengths:
+    """How many tokens queries are under prompts; each is cut into tokens once.
+
+    Budgets ask many times before a prompt is scored, and again when its run is shown.
+    """
+
+    def __init__(
+        self, texts: Mapping[str, str], encoder_of: Callable[[Prompt], PromptEncoder]
+    ) -> None:
+        """Take the queries by id, and what makes the encoder of a prompt."""
+        self._texts, self._encoder_of = texts, encoder_of
+        self._known: dict[str, dict[str, int]] = {}  # key of a prompt -> query id -> tokens
+
+    def total(self, prompt: Prompt, query_ids: Sequence[str]) -> int:
+        """Count the tokens of queries under a prompt.
+
+        Raises:
+            ValueError: the model cannot be read with it.
+        """
+        known = self._known.get(key_of(prompt))
+        if known is None:
+            self._encoder_of(prompt)
+            known = self._known[key_of(prompt)] = {}
+        if missing := [query for query in query_ids if query not in known]:
+            texts = [self._texts[query] for query in missing]
+            known.update(zip(missing, fed_lengths(self._encoder_of(prompt), texts), strict=True))
+        return sum(known[query] for query in query_ids)
 
 
 def _model_of(encoder: PromptEncoder) -> str | None:
