@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from embedder.files.content_hash import content_hash
-from embedder.models.chat_client import open_chat
+from embedder.models.chat_client import SUREST, open_chat
 from embedder.prompts.prompt import Prompt
 from embedder.types import Encoder, Role
 from eval.runs.collection_index import manifest_digest
@@ -26,9 +26,11 @@ from tuning.objectives.known_judgements import (
     Place,
 )
 from tuning.objectives.metered_chat import MeteredChat
-from tuning.objectives.signal_check import SignalCheck, usable_prompts
+from tuning.objectives.signal_check import DECIDED, SignalCheck, usable_prompts
 from tuning.options import AUTO, TuningOptions
 from tuning.search.budget import Budget, Meter, SpentError
+from tuning.search.split import plan_split
+from tuning.search.types import TuningTask
 from tuning.setup import TuningSetup, other_prompts, prepare_tuning
 
 DEVSET = "devset"  # folder in that of a run
@@ -132,9 +134,11 @@ def prepare_unjudged(
     data = JudgedQueries.of(devset.queries, devset.qrels, unjudged.measure)
     setup = prepare_tuning(index, encoders, data.answered_in(index), options, folder)
     objective, task = setup.objective, setup.task
+    if options.judge:
+        _check_decidable(task)
     judged = None
     if options.judge:
-        judged = MakeJudge(open_chat(options.judge), setup.space.default, options.seed)
+        judged = MakeJudge(open_chat(options.judge, SUREST), setup.space.default, options.seed)
     check = SignalCheck(
         made=unjudged.made,
         objective=objective,
@@ -149,6 +153,23 @@ def prepare_unjudged(
     labelled = unjudged.labelled
     known = content_hash([dict(labelled.queries), labelled.qrels]) if labelled else ""
     return replace(setup, task=task, heading={**setup.heading, "signal": [check.name, known]})
+
+
+def _check_decidable(task: TuningTask) -> None:
+    """Refuse a search at whose end a judge sees too few queries to decide for any prompt.
+
+    Raises:
+        ValueError: it does.
+    """
+    plan = plan_split(task.relevant, task.rules.seed, task.rules.alpha, task.texts)
+    judged = [*plan.parts.values()][1:]
+    seen = sum(map(len, judged if plan.folded else judged[-1:]))
+    if seen < DECIDED:
+        raise ValueError(
+            f"a judge must prefer one of the lists for {DECIDED} queries at least, and of "
+            f"{len(task.relevant)} made ones it is asked about {seen} at the end: make more, "
+            "e.g. --made 200"
+        )
 
 
 def _prompts(

@@ -8,11 +8,12 @@ from embedder.checkpoints.hub import is_local_only
 from embedder.checkpoints.named_models import model_place
 from embedder.inputs.conversation import Turn
 from embedder.models.generation import GenerationOptions, Generator
-from embedder.remote.http_client import TIMEOUT, JsonClient, ServerError
+from embedder.remote.http_client import TIMEOUT, JsonClient, RefusedRequestError, ServerError
 
 KEYS = ("LASTWORD_API_KEY", "OPENAI_API_KEY")
 _SCHEMES = ("http://", "https://")
-TEMPERATURE = 1.0
+TEMPERATURE = 1.0  # of what writes
+SUREST = 0.0  # temperature of what judges: no letter that it holds for less likely
 TEMPLATE_TOKENS = 256  # that a chat template may put around turns, at most; ours take 4 to 40
 
 
@@ -81,8 +82,8 @@ def counted_answer(chat: Chat, turns: Sequence[Turn], seed: int, most_tokens: in
 class GeneratorChat:
     """A causal LM in this process."""
 
-    def __init__(self, generator: Generator, name: str) -> None:
-        self._generator, self.name = generator, name
+    def __init__(self, generator: Generator, name: str, temperature: float = TEMPERATURE) -> None:
+        self._generator, self.name, self._temperature = generator, name, temperature
 
     def answer(self, turns: Sequence[Turn], seed: int, most_tokens: int) -> str:
         """Return the answer; the same seed gives the same."""
@@ -94,7 +95,7 @@ class GeneratorChat:
 
     def counted_answer(self, turns: Sequence[Turn], seed: int, most_tokens: int) -> ChatAnswer:
         """Return the answer, and the tokens of both."""
-        options = GenerationOptions(max_new_tokens=most_tokens, temperature=TEMPERATURE, seed=seed)
+        options = GenerationOptions(most_tokens, self._temperature, seed=seed)
         answer = self._generator.answers([turns], options)[0]
         return ChatAnswer(answer.text, self._generator.count_tokens(turns) + answer.tokens)
 
@@ -105,15 +106,23 @@ class AddressChat:
     The key is read from LASTWORD_API_KEY or OPENAI_API_KEY and goes nowhere but to the address.
     """
 
-    def __init__(self, address: str, model: str = "", timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self,
+        address: str,
+        model: str = "",
+        timeout: float = TIMEOUT,
+        temperature: float | None = TEMPERATURE,
+    ) -> None:
         """Take an address such as https://api.example.com/v1.
+
+        A model that takes no other temperature than its own is asked without one.
 
         Raises:
             ValueError: it is no address, or neither https nor this machine's.
         """
         self._client = JsonClient(address, KEYS, timeout)
         self.name = f"{model or 'default'} at {address}"
-        self._model = model
+        self._model, self._temperature = model, temperature
 
     def answer(self, turns: Sequence[Turn], seed: int, most_tokens: int) -> str:
         """Return the first choice."""
@@ -132,12 +141,11 @@ class AddressChat:
             "messages": [{"role": turn.role, "content": turn.text} for turn in turns],
             "seed": seed,
             "max_tokens": most_tokens,
-            "temperature": TEMPERATURE,
         }
         if self._model:
             body["model"] = self._model
         try:
-            answer = self._client.ask("/chat/completions", body).value
+            answer = self._answer_to(body)
         except ServerError as error:
             raise ValueError(str(error)) from error
         try:
@@ -153,10 +161,21 @@ class AddressChat:
         # The text is null where thinking took all tokens.
         return ChatAnswer(text if isinstance(text, str) else "", used)
 
+    def _answer_to(self, body: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+        warmth = {} if self._temperature is None else {"temperature": self._temperature}
+        try:
+            return self._client.ask("/chat/completions", body | warmth).value
+        except RefusedRequestError as error:
+            if not warmth or "temperature" not in str(error):
+                raise
+            self._temperature = None
+            return self._client.ask("/chat/completions", body).value
 
-def open_chat(named: str) -> Chat:
+
+def open_chat(named: str, temperature: float = TEMPERATURE) -> Chat:
     """Open a chat model: a name or folder of a causal LM, or ADDRESS, or MODEL@ADDRESS."""
-    return _address_chat(named) or GeneratorChat(Generator.load(named), named)
+    there = _address_chat(named, temperature)
+    return there or GeneratorChat(Generator.load(named), named, temperature)
 
 
 def check_chat(named: str) -> None:
@@ -169,8 +188,8 @@ def check_chat(named: str) -> None:
         is_local_only(model_place(named))
 
 
-def _address_chat(named: str) -> AddressChat | None:
-    if named.startswith(_SCHEMES):
-        return AddressChat(named)
-    model, _, address = named.partition("@")
-    return AddressChat(address, model) if address.startswith(_SCHEMES) else None
+def _address_chat(named: str, temperature: float = TEMPERATURE) -> AddressChat | None:
+    model, _, address = ("", "", named) if named.startswith(_SCHEMES) else named.partition("@")
+    if not address.startswith(_SCHEMES):
+        return None
+    return AddressChat(address, model, temperature=temperature)

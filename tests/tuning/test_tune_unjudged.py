@@ -155,6 +155,9 @@ def test_a_run_without_judgements_says_what_it_went_by(
         (["--style", "chat"], "needs a writer"),
         (["--budget", "9k-tokens"], "the budget does not pay for trying the signal"),
         (["--judge", "http://localhost:9", "--tune", "document"], "tunes query and reading only"),
+        (["--made", "4"], "4 came, 4 of them different: give more queries"),
+        # It searched, and could not but end with "cannot tell".
+        (["--judge", "http://localhost:9", "--made", "24"], "it is asked about 19 at the end"),
     ],
 )
 def test_what_cannot_be_done_without_judgements_is_said_in_one_line(
@@ -220,6 +223,7 @@ def serve(judge: Scripted) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            assert body["temperature"] == 0  # a judge drew its letters once
             said = judge.answer([Turn("user", body["messages"][-1]["content"])], 0, 4)
             answer = json.dumps({"choices": [{"message": {"content": said}}]}).encode()
             self.send_response(200)

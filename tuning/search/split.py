@@ -256,5 +256,5 @@ def _refuse(relevant: Relevant, texts: Mapping[str, str], needed: int) -> None:
     raise ValueError(
         f"tuning needs {needed} queries that differ in text and in relevant documents, some to "
         f"search by and some to judge by; {len(relevant)} came, {count} of them different: "
-        "judge more queries"
+        "give more queries"
     )

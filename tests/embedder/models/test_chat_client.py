@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from embedder.inputs.conversation import Turn
-from embedder.models.chat_client import AddressChat, open_chat
+from embedder.models.chat_client import SUREST, AddressChat, open_chat
 
 NULL = json.dumps({"choices": [{"message": {"content": None}, "finish_reason": "length"}]})
 BODIES = {
@@ -23,6 +23,7 @@ class Odd(BaseHTTPRequestHandler):
     """Answers in the way that it is asked for; keeps who came with a key."""
 
     keys: list[str | None]
+    temperatures: list[float | None]
 
     def do_POST(self) -> None:
         """Answer one request."""
@@ -37,6 +38,12 @@ class Odd(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "500")
             self.end_headers()
             self.wfile.write(b"{")
+        elif how == "temperature":
+            self.temperatures.append(asked.get("temperature"))
+            refused = self.temperatures[-1] == SUREST
+            self.send_response(400 if refused else 200)
+            self.end_headers()
+            self.wfile.write(b"temperature: 0 is not supported" if refused else BODIES["null"])
         elif how == "no http":
             self.wfile.write(b"garbage\r\n\r\n")
         else:
@@ -57,7 +64,7 @@ class Odd(BaseHTTPRequestHandler):
 @pytest.fixture
 def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("LASTWORD_API_KEY", "secret")
-    Odd.keys = []
+    Odd.keys, Odd.temperatures = [], []
     server = HTTPServer(("127.0.0.1", 0), Odd)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/v1"
@@ -81,6 +88,15 @@ def test_what_cannot_be_read_is_an_error_of_one_line(how: str, address: str) -> 
 def test_an_answer_that_never_came_is_empty(address: str) -> None:
     """Some servers give null where thinking took all tokens; that is no wording called None."""
     assert AddressChat(address).answer([Turn("user", "null")], 0, 5) == ""
+
+
+def test_a_model_that_takes_no_other_temperature_is_asked_at_its_own(address: str) -> None:
+    """What judges is asked at 0, which models that think refuse."""
+    chat = open_chat(address, SUREST)
+    for _ in range(2):
+        assert chat.answer([Turn("user", "temperature")], 0, 5) == ""
+    assert open_chat(address).answer([Turn("user", "temperature")], 0, 5) == ""
+    assert Odd.temperatures == [0, None, None, 1]
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_queries_of_one_answer_are_refused_before_the_model_is_loaded(
     for dry in ([], ["--dry-run"]):
         assert main(tune_command(place, *more, *dry)) == 2
         error = capsys.readouterr().err
-        assert "12 came, 1 of them different: judge more queries" in error
+        assert "12 came, 1 of them different: give more queries" in error
         assert error.count("\n") == 1 and not (tmp_path / "run").exists()
 
 
