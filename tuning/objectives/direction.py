@@ -43,8 +43,9 @@ class DirectionTest:
         """Say in a line what it made of them."""
         return (
             f"of {self.wins + self.ties + self.losses} pairs of lists, shown in both orders, it "
-            f"prefers the better one {self.wins} times and the worse one {self.losses} times "
-            f"(sign test p = {self.p:.2g}, at most {LEVEL} is needed)"
+            f"prefers the better one in {self.wins}, the worse one in {self.losses} and neither, "
+            f"or what comes first or last, in {self.ties} (sign test p = {self.p:.2g}; at most "
+            f"{LEVEL} is needed)"
         )
 
     def check(self) -> None:

@@ -13,6 +13,11 @@ class RefusedSignalError(ValueError):
 class Signal(Protocol):
     """What a search without judgements goes by, which is tried before it."""
 
+    @property
+    def name(self) -> str:
+        """What it is, for people."""
+        ...
+
     def check(self, once: Callable[[str, Any, Cost, Callable[[], Any]], Any], meter: Meter) -> None:
         """Try it, and charge that to the meter, through `once` (see `Journal.once`).
 

@@ -199,7 +199,9 @@ def _search(request: "TuningRequest", setup: "TuningSetup", screen: Screen) -> "
     from tuning.outcome import REPORT
 
     with screen.stages() as show:
-        show("Tuning", 0.0, 1.0, "scoring the default")
+        signal = setup.task.signal
+        begun = f"trying the signal, {signal.name}" if signal else "scoring the default"
+        show("Tuning", 0.0, 1.0, begun)
 
         def report(state: "SearchState") -> None:
             show("Tuning", 1 - state.meter.left, 1.0, describe_progress(state))
