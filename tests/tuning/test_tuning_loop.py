@@ -66,13 +66,16 @@ def test_a_meter_refuses_one_unit_too_many() -> None:
         ("2M-tokens", Budget(tokens=2_000_000)),
         ("1.5k-tokens,20-calls, 90-seconds", Budget(tokens=1500, calls=20, seconds=90)),
         ("7-evaluations", Budget(evaluations=7)),
+        ("2.01k-tokens,0.5-seconds", Budget(tokens=2010, seconds=0.5)),  # 2.01 * 1000 < 2010
     ],
 )
 def test_budgets_are_read(text: str, budget: Budget) -> None:
     assert Budget.parse(text) == budget
 
 
-@pytest.mark.parametrize("text", ["", "2M", "tokens", "-5-tokens", "1-tokens,2-tokens", "5-apples"])
+@pytest.mark.parametrize(
+    "text", ["", "2M", "tokens", "-5-tokens", "1-tokens,2-tokens", "5-apples", "٣-tokens"]
+)
 def test_other_budgets_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="a budget is amounts"):
         Budget.parse(text)

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict, astuple, dataclass, field, fields
+from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,9 @@ def _spelled(unit: str) -> str:
 
 
 NOTHING = Cost()
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)([kKMG]?)-(tokens|calls|evaluations|chat-tokens|seconds)")
+_AMOUNT = re.compile(
+    r"([0-9]+(?:\.[0-9]+)?)([kKMG]?)-(tokens|calls|evaluations|chat-tokens|seconds)"
+)
 _FACTORS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -84,7 +87,7 @@ class Budget:
         Raises:
             ValueError: anything else.
         """
-        amounts: dict[str, float] = {}
+        amounts: dict[str, Decimal] = {}
         for part in text.split(","):
             match = _AMOUNT.fullmatch(part.strip())
             unit = match[3].replace("-", "_") if match else ""
@@ -93,8 +96,8 @@ class Budget:
                     "a budget is amounts with their units, each unit once, "
                     f"e.g. 2M-tokens or 500k-tokens,20-calls,600-seconds; got {text!r}"
                 )
-            amounts[unit] = float(match[1]) * _FACTORS[match[2]]
-        seconds = amounts.pop("seconds", None)
+            amounts[unit] = Decimal(match[1]) * _FACTORS[match[2]]  # 2.01k is 2,010
+        seconds = float(amounts.pop("seconds")) if "seconds" in amounts else None
         return Budget(**{unit: int(amount) for unit, amount in amounts.items()}, seconds=seconds)
 
     def __str__(self) -> str:
