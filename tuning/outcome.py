@@ -123,7 +123,8 @@ def apply_prompt(path: Path, setup: TuningSetup, prompt: Prompt, free: bool) -> 
     """Make a prompt the query prompt of an index, in one commit.
 
     Raises:
-        ValueError: the index does not allow it, or its documents would have to be read again.
+        ValueError: the index does not allow it, was changed meanwhile, or its documents would have
+            to be read again.
     """
     rebuild = describe_rebuild(setup, prompt)
     changes_rows = rebuild == HELD_ROWS
@@ -136,6 +137,7 @@ def apply_prompt(path: Path, setup: TuningSetup, prompt: Prompt, free: bool) -> 
     encoder = setup.objective.encoder(prompt)
     model = setup.encoder.spec and setup.encoder.spec.model
     with IndexWriter(path) as writer:
+        _check_read_alike(writer.manifest.channels, setup)
         writer.free_query_prompt()  # until each channel says whether it is
         for name, spec in writer.manifest.channels.items():
             allowed = free or spec.query_prompt_free
@@ -158,3 +160,17 @@ def apply_prompt(path: Path, setup: TuningSetup, prompt: Prompt, free: bool) -> 
         writer.commit()
         if changes_rows:
             writer.compact()
+
+
+def _check_read_alike(channels: Mapping[str, ChannelSpec], setup: TuningSetup) -> None:
+    """Refuse channels that are read otherwise than when they were tuned, by another model perhaps.
+
+    Documents may have come and gone.
+    """
+    index = setup.objective.index
+    for name in setup.objective.tuned:
+        if name not in channels or channels[name].fingerprint != index.channels[name].fingerprint:
+            raise ValueError(
+                f"channel {name} of {index.path} is read otherwise now than when it was tuned, so "
+                "nothing was applied; tune it as it is into another folder, --out"
+            )

@@ -8,6 +8,7 @@ from typing import Any
 from embedder.types import Encoder
 from eval.synthesis.devset import DevsetOptions
 from index.folder import Index
+from index.manifest_file import MANIFEST
 from tuning.objectives.judged_queries import JudgedQueries
 from tuning.options import AUTO, TuningOptions
 from tuning.outcome import apply_prompt, check_applicable, named_prompt, write_outcome
@@ -55,6 +56,8 @@ class TuningRequest:
             ValueError: as `setup.check_request` and `outcome.check_applicable` do.
         """
         check_request(self.index, channels, self.options)
+        if (self.folder / MANIFEST).exists():
+            raise ValueError(f"{self.folder} is an index; give the run a folder of its own, --out")
         if self.apply:
             check_applicable(self.index, self.options.tune, self.free)
 

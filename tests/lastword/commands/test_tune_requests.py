@@ -93,12 +93,14 @@ def test_queries_of_one_answer_are_refused_before_the_model_is_loaded(
         (["--alpha", "nan"], "alpha is a probability"),
         (["--min-effect", "inf"], "min_effect is a gain in 0..1"),
         (["--measure", "nDCG@0"], "has cutoff 0"),  # trec_eval aborted the process
+        (["--out", "{index}"], "is an index; give the run a folder of its own"),
         (["--measure", "NumRet"], "tuning needs a measure in 0..1"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], message: str
 ) -> None:
+    more = [str(place / "some.index") if each == "{index}" else each for each in more]
     assert main(tune_command(place, "--out", str(tmp_path / "run"), *more)) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
@@ -158,6 +160,9 @@ def test_an_index_that_has_changed_is_told_in_a_sentence(
     assert error.count("\n") == 1 and len(error) < 600
     assert main([*command, "--seed", "1"]) == 2  # then the rest is of no interest
     assert "has changed since" in capsys.readouterr().err
+    # A run that began before: its prompt was put in the place of one that was found meanwhile.
+    with pytest.raises(ValueError, match="read otherwise now than when it was tuned"):
+        apply_prompt(path, setup, setup.task.first_prompts[2].prompt, free=True)
 
 
 def test_judgements_of_a_test_split_are_out_of_reach(
