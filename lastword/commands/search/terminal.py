@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from retrieval.rerank.reranking import Reranking
 
 PROMPT = "search> "
+MOST_SHOWN = 10**6  # documents
 HELP = """\
 Type a query and Enter. What begins with : is done instead:
   :explain 2             which words, in which channel, brought hit 2 its score
@@ -130,13 +131,18 @@ class SearchPrompt:
         places = {str(hit.rank): hit for hit in self._hits}
         if rest not in places:
             raise ValueError(
-                f"{command} takes the number of a hit, 1 to {len(places)}; got {rest[:40]!r}"
+                f"{command} takes the number of a hit, 1 to {len(places)}; "
+                f"got {repr(rest[:40]) if rest else 'none'}"
             )
         return places[rest]
 
     def _set_k(self, rest: str) -> None:
-        if not rest.isascii() or not rest.isdecimal() or not 0 < int(rest[:10]) <= 10**6:
-            raise ValueError(f":k takes a number of documents, 1 or more; got {rest[:40]!r}")
+        short = rest.isascii() and rest.isdecimal() and len(rest) <= 7
+        if not short or not 0 < int(rest) <= MOST_SHOWN:
+            raise ValueError(
+                f":k takes a number of documents, 1 to {MOST_SHOWN:,}; "
+                f"got {repr(rest[:40]) if rest else 'none'}"
+            )
         self._ask(self._query, self._engine, replace(self._asking, k=int(rest)))
         Screen(self._output).remark(f"{counted(int(rest), 'document')} for each query.")
 

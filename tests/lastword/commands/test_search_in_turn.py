@@ -57,6 +57,8 @@ def test_mistakes_keys_and_steering_texts(index: str, tmp_path: Path) -> None:
         (":open 1", "nothing is found yet"),
         (":nothing", "there is no :nothing; :help"),
         (":k many", "got 'many'"),
+        (":k", "1 to 1,000,000; got none"),
+        (":k 0000000001999999", "1 to 1,000,000; got '0000000001999999'"),
         (":channels dense", "takes some of bm25"),
         (":filter year >", "expected a field, or a value"),
     ):
@@ -64,9 +66,10 @@ def test_mistakes_keys_and_steering_texts(index: str, tmp_path: Path) -> None:
         assert expected in said and said.count("\n") == 2  # the line typed, and one that answers
     terminal.type("half a que", "half a que")
     assert "stone" not in terminal.interrupt()
-    assert "stone number 0" in terminal.type("\x1b[A" * 6 + "\n")  # up to what was typed last time
+    assert "stone number 0" in terminal.type("\x1b[A" * 8 + "\n")  # up to what was typed last time
     whole = terminal.type(":open 1\n")
     assert "stone number 59" in whole + terminal.type(":open 2\n")
+    assert "takes the number of a hit, 1 to 2; got none" in terminal.type(":explain\n")
     tea = terminal.type("tea\n") + terminal.type(":open 1\n") + terminal.type(":explain 1\n")
     assert tea.count("\\x1b]0;owned\\x07\\x1b[31mred") >= 5
     assert "\x1b]0;" not in terminal.said and "\x1b[31m" not in terminal.said
