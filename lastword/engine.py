@@ -141,9 +141,7 @@ class SearchEngine(OpenDocuments):
         #   score  dense  sparse  bm25  id  text
         1  1.0000      1       1     1  1   rotate the key at night
         """
-        check_query(query, "the query", "; search_many takes several")
-        if not query.strip():
-            raise ValueError("the query is empty; give some words")
+        _check_worded(query, "; search_many takes several")
         with self._shared.reading() as retriever:
             again = self._rerankers.choose(rerank, rerank_depth, retriever.encoders)
             learning = _prepared(retriever, feedback, filter)
@@ -199,12 +197,18 @@ class SearchEngine(OpenDocuments):
         >>> [(part.name, part.words[:1]) for part in explanation.channels[1:]]
         [('sparse', (('key', 5.03...),)), ('bm25', (('key', 0.38...),))]
         """
-        check_query(query, "the query")
+        _check_worded(query)
         check_text(id, "the id")
         with self._shared.reading() as retriever:
             again = self._rerankers.choose(rerank, rerank_depth, retriever.encoders)
             learning = _prepared(retriever, feedback, filter)
             return explain_reranked(learning, query, id, again)
+
+
+def _check_worded(query: str, advice: str = "") -> None:
+    check_query(query, "the query", advice)
+    if not query.strip():
+        raise ValueError("the query is empty; give some words")
 
 
 def _prepared(retriever: Retriever, feedback: AnyFeedback, chosen: str | None) -> Retriever:

@@ -29,7 +29,7 @@ def make_server(tools: AgentTools) -> Any:  # noqa: ANN401  (an MCPServer, which
         raise ImportError(
             f'agents need the package mcp ({error}); pip install "lastword[mcp]"'
         ) from error
-    server = MCPServer(
+    server = _one_sentence(MCPServer)(
         "lastword",
         instructions=_INSTRUCTIONS,
         version=version("lastword"),
@@ -59,6 +59,28 @@ def serve_http(server: Any, listener: socket.socket) -> None:  # noqa: ANN401
     app = server.streamable_http_app(streamable_http_path=PATH, transport_security=allowed)
     with suppress(KeyboardInterrupt):  # which uvicorn raises again when it has stopped
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+
+
+def _one_sentence(base: Any) -> Any:  # noqa: ANN401
+    """Return a class of `MCPServer` that tells arguments of wrong types in one sentence."""
+    from mcp.server.mcpserver.exceptions import ToolError
+    from pydantic import ValidationError
+
+    class OneSentenceServer(base):  # type: ignore[misc]
+        async def call_tool(self, name: str, *given: Any, **more: Any) -> Any:  # noqa: ANN401
+            try:
+                return await super().call_tool(name, *given, **more)
+            except ToolError as error:
+                if isinstance(error.__cause__, ValidationError):
+                    raise ToolError(f"{name}: {_tell_types(error.__cause__)}") from error.__cause__
+                raise
+
+    return OneSentenceServer
+
+
+def _tell_types(error: Any) -> str:  # noqa: ANN401  (a ValidationError)
+    told = [(".".join(map(str, each["loc"])), str(each["msg"])) for each in error.errors()]
+    return "; ".join(f"{place}: {text[:1].lower()}{text[1:]}" for place, text in told)
 
 
 def _answering(tool: Callable[..., object]) -> Callable[..., object]:

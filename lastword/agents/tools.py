@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from threading import Lock
 
 from embedder.progress import listening, tell_begun
+from index.folder import UnknownDocumentError
 from lastword.agents.answers import (
     DocumentPart,
     FoundPassage,
@@ -76,7 +77,7 @@ class AgentTools:
         """
         _check_range("start", start, 0, 2**53)
         _check_range("characters", characters, 1, MOST_CHARACTERS)
-        with self._turn, self._opened(index) as (name, engine):
+        with self._turn, self._opened(index) as (name, engine), _named(name, id):
             return DocumentPart.of(name, engine.get(id), start, characters)
 
     def explain(self, query: str, id: str, index: str = "") -> Reasons:  # noqa: A002
@@ -87,7 +88,7 @@ class AgentTools:
             id: of the document.
             index: name of the index; not needed where there is one.
         """
-        with self._turn, self._opened(index) as (name, engine):
+        with self._turn, self._opened(index) as (name, engine), _named(name, id):
             return Reasons.of(name, engine.explain(query, id))
 
     def list_indexes(self) -> list[IndexSummary]:
@@ -122,6 +123,17 @@ class AgentTools:
         except (ValueError, OSError) as error:
             tell_begun(f"{chosen}: {error}; it is searched on as it was.")
         yield chosen, engine
+
+
+@contextmanager
+def _named(index: str, document_id: str) -> Iterator[None]:
+    """Say that an index lacks a document by the name that an agent knows, without its folder."""
+    try:
+        yield
+    except (KeyError, UnknownDocumentError) as error:
+        raise ValueError(
+            f"index {index!r} has no document {document_id!r}; search gives ids as they are"
+        ) from error
 
 
 def _check_range(name: str, value: int, least: int, most: int) -> None:

@@ -126,11 +126,14 @@ def test_indexes_are_listed(tools: AgentTools) -> None:
             "there is no index 'other'; there is my.index",
         ),
         ("search", {"query": "tea", "filter": "year >"}, "filter"),
-        ("get_document", {"id": "x"}, "has no document 'x'"),
-        ("get_document", {"id": ""}, "has no document ''"),
+        ("get_document", {"id": "x"}, ": index 'my.index' has no document 'x'; search gives ids"),
+        ("get_document", {"id": ""}, ": index 'my.index' has no document ''"),
         ("get_document", {"id": "tea", "start": -1}, "start must be from 0"),
-        ("explain", {"query": "tea", "id": "x"}, "x"),
-        ("search", {"k": 3}, "query"),
+        ("explain", {"query": "tea", "id": "x"}, ": index 'my.index' has no document 'x'"),
+        ("explain", {"query": " ", "id": "tea"}, ": the query is empty; give some words"),
+        ("search", {"k": 3}, "search: query: field required"),
+        ("search", {"query": "tea", "k": 2.5}, "search: k: input should be a valid integer"),
+        ("search", {"query": 3, "k": None}, "query: input should be a valid string; k: input"),
         ("remove", {}, "remove"),
     ],
 )
@@ -140,7 +143,7 @@ def test_mistakes_are_told_in_words(
     failed, message = ask(make_server(tools), tool, **arguments)
     assert failed
     assert expected in message
-    assert "Traceback" not in message
+    assert "\n" not in message and "Traceback" not in message and "pydantic" not in message
 
 
 def test_tools_are_described_and_read_only(tools: AgentTools) -> None:
