@@ -183,6 +183,7 @@ def openai(body: dict[str, Any]) -> Answer:
         said = f"This model's maximum context length is {LIMIT} tokens, you requested {longest}."
         message = said if longest > LIMIT else "'$.input' is invalid."
         return 400, {"error": {"message": message, "type": "invalid_request_error"}}, {}
+    texts = [body.get("prompt_name", "") + text for text in texts]
     rows = [row(text)[: body.get("dimensions", WIDTH)] for text in texts]
     packed: list[Any] = [one.tolist() for one in rows]
     if body["encoding_format"] == "base64":

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from threading import Event
 from typing import Any
 
+import numpy as np
+
 from embedder.checkpoints.variant import ModelVariant
 from embedder.remote.answers import ServerRows, check_length, dense_rows, token_count
 from embedder.remote.http_client import (
@@ -16,6 +18,7 @@ from embedder.role import Role
 
 KEYS = ("LASTWORD_API_KEY", "OPENAI_API_KEY")
 _UNKNOWN_FIELD = (400, 422)
+_ALIKE = 1e-4  # of numbers of unit rows; half precision beside other texts differs by less
 
 
 class OpenAIServer:
@@ -32,32 +35,35 @@ class OpenAIServer:
 
     Raises:
         ServerError: it is not there, or has no such model.
+        ValueError: it passes over the names of prompts.
     """
 
     sparse = False
     most_texts = most_requests = 2048
 
     def __init__(self, client: JsonClient, model: str, variant: ModelVariant) -> None:
-        variant.check("a model behind OpenAI's interface", ("truncate_dim",))
-        self.client = client
+        variant.check("a model behind OpenAI's interface", ("truncate_dim", "prompt_names"))
+        self.client, self._variant = client, variant
         self._body: dict[str, Any] = {"model": model, "encoding_format": "base64"}
         if variant.truncate_dim:
             self._body["dimensions"] = variant.truncate_dim
         try:
-            answer = self._ask(["a text"], None)
+            answer = self._ask(["a text"], Role.DOCUMENT, None)
         except RefusedRequestError as refusal:
             if refusal.status not in _UNKNOWN_FIELD:
                 raise
             self._body["encoding_format"] = "float"
-            answer = self._ask(["a text"], None)
+            answer = self._ask(["a text"], Role.DOCUMENT, None)
         own = _model_of(answer.value)
         self.facts = {"kind": "openai", "model": own or model}
+        if len(set(variant.prompt_names)) > 1:
+            self._check_names_heeded()
 
     def embed(
         self, strings: Sequence[str], role: Role, keep_end: bool, stopped: Event
     ) -> ServerRows:
         """Embed strings in order; see `TeiServer.embed`. One that is too long is refused."""
-        answer = self._ask(strings, stopped).value
+        answer = self._ask(strings, role, stopped).value
         answer = answer if isinstance(answer, dict) else {}
         if (_model_of(answer) or self.facts["model"]) != self.facts["model"]:
             raise ServerError(
@@ -76,8 +82,28 @@ class OpenAIServer:
         tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
         return ServerRows(dense_rows(rows), None, {"tokens": token_count(tokens)})
 
-    def _ask(self, strings: Sequence[str], stopped: Event | None) -> ServerAnswer:
-        return self.client.ask("/embeddings", self._body | {"input": list(strings)}, stopped)
+    def _check_names_heeded(self) -> None:
+        """Refuse a server that passes over names of prompts, which are no part of the interface.
+
+        Raises:
+            ValueError: it reads a text alike by both.
+        """
+        query, document = (
+            self.embed(["a text"], role, False, Event()).dense
+            for role in (Role.QUERY, Role.DOCUMENT)
+        )
+        assert query is not None and document is not None, self.facts
+        if np.allclose(query, document, rtol=0, atol=_ALIKE):
+            names = " and ".join(self._variant.prompt_names)
+            raise ValueError(
+                f"{self.client.address} reads a text alike by the prompt names {names}, and so "
+                "passes over them; give it wordings instead: --prompt FILE.toml"
+            )
+
+    def _ask(self, strings: Sequence[str], role: Role, stopped: Event | None) -> ServerAnswer:
+        name = self._variant.prompt_name(role is Role.QUERY)
+        body = self._body | {"input": list(strings)} | ({"prompt_name": name} if name else {})
+        return self.client.ask("/embeddings", body, stopped)
 
 
 def _model_of(answer: object) -> str:

@@ -128,7 +128,7 @@ class EncoderOptions(ModelChoice):
     prompt_name: Annotated[
         str,
         model_option(
-            "Of an --embedder that carries prompts (sbert:, tei:): one by its name, or "
+            "Of an --embedder that carries prompts (sbert:, tei:, openai:): one by its name, or "
             "QUERY,DOCUMENT. By default those that the model names for queries and documents.",
             metavar="NAME",
         ),

@@ -20,12 +20,14 @@ from tests.servers import (
     QUICK,
     TEXTS,
     WIDTH,
+    Answer,
     Loader,
     Request,
     Server,
     dense_rows,
     load_openai,
     load_tei,
+    openai,
     row,
     serve,
     term,
@@ -139,9 +141,11 @@ def test_a_prompt_stands_around_texts(server: Server) -> None:
 
 
 def test_variants(server: Server) -> None:
-    named = load_tei(server, ModelVariant(prompt_names=("query", "passage")))
-    assert np.allclose(dense_rows(named, ["a"], Role.QUERY)[0], row("querya"), atol=1e-6)
-    assert np.allclose(dense_rows(named, ["a"])[0], row("passagea"), atol=1e-6)
+    for load in (load_tei, load_openai):
+        named = load(server, ModelVariant(prompt_names=("query", "passage")))
+        assert np.allclose(dense_rows(named, ["a"], Role.QUERY)[0], row("querya"), atol=1e-6)
+        assert np.allclose(dense_rows(named, ["a"])[0], row("passagea"), atol=1e-6)
+        assert named.fingerprint != load(server).fingerprint
     short = row("a")[:3] / np.linalg.norm(row("a")[:3])
     for load in (load_tei, load_openai):
         encoder = load(server, ModelVariant(truncate_dim=3))
@@ -153,3 +157,15 @@ def test_variants(server: Server) -> None:
     )
     wrong = ModelVariant(revision="main")
     check_one_line(lambda: load_openai(server, wrong), ValueError, "has no revision")
+
+
+def test_names_of_prompts_that_a_server_passes_over_are_refused(server: Server) -> None:
+    """OpenAI's interface has no such field: most servers read on without it, and say nothing."""
+
+    def without_names(request: Request) -> Answer:
+        return openai({key: value for key, value in request.body.items() if key != "prompt_name"})
+
+    server.override = without_names
+    wrong = ModelVariant(prompt_names=("query", "passage"))
+    check_one_line(lambda: load_openai(server, wrong), ValueError, "passes over them")
+    load_openai(server, ModelVariant(prompt_names=("passage",)))

@@ -150,6 +150,16 @@ def test_an_index_that_is_built_through_a_server_ranks_as_its_own(
     assert remote.counts["truncated"] == before + 1 and cut.dense is not None
 
 
+def test_our_client_of_openai_reads_queries_as_queries(url: str) -> None:
+    names = ModelVariant(prompt_names=("query", "document"))
+    remote = RemoteEncoder.load(f"openai:notes@{url}/v1", None, names)
+    of_tei = RemoteEncoder.load(f"tei:{url}", None, names)
+    for role in Role:
+        dense, expected = (each.encode(TEXTS, role).dense for each in (remote, of_tei))
+        assert dense is not None and expected is not None
+        assert np.allclose(dense, expected, atol=1e-6)
+
+
 def test_our_client_of_openai_reads_the_rows_of_documents(
     url: str, engine: lw.SearchEngine
 ) -> None:
