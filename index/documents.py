@@ -69,7 +69,7 @@ class Document:
     @property
     def content(self) -> str:
         """The text that is encoded: title and text with a space between."""
-        return (self.title + " " + self.text).strip()
+        return f"{self.title} {self.text}".strip() if self.title else self.text.strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """One segment, written: documents and rows stream in, files and their checksums come out."""
 
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -55,7 +56,7 @@ class SegmentBuilder:
         folder.mkdir(parents=True)  # which fails where something is left that is not ours
         self.folder = folder
         self._documents = DocumentWriter(folder / DOCUMENTS)
-        self._passages: list[NDArray[np.int64]] = []
+        self._passages = array("q")  # document, start and end of each
         self._rows: dict[str, _Rows] = {}
         for name, spec in channels.items():
             (folder / name).mkdir()
@@ -88,9 +89,8 @@ class SegmentBuilder:
             )
         self._unchecked.append(document.id)
         self._documents.add([document])
-        self._passages.append(
-            np.array([(self.documents, start, end) for start, end in spans], np.int64)
-        )
+        for span in spans:
+            self._passages.extend((self.documents, *span))
         self.documents += 1
         self.passages += len(spans)
 
@@ -167,8 +167,7 @@ class SegmentBuilder:
                 )
         self.check_ids()
         self._documents.close()
-        passages = np.concatenate([np.zeros((0, 3), np.int64), *self._passages])
-        write_array(self.folder / PASSAGES, passages)
+        write_array(self.folder / PASSAGES, np.array(self._passages).reshape(-1, 3))
         for rows in self._rows.values():
             rows.write()
         return SegmentRecord(

@@ -52,6 +52,9 @@ class IndexWriter:
         self._new = None if channels is None else Manifest(0, 1, specs)
         self._lock = ExitStack()
         self._documents: dict[str, LiveDocuments] = {}
+        self._own: set[str] = (
+            set()
+        )  # segments whose checksums were taken here, as they were written
 
     def __enter__(self) -> "IndexWriter":
         try:
@@ -108,6 +111,7 @@ class IndexWriter:
             if replacing:
                 self.delete(list(self.find(builder.ids)))
             self._staged = replace(self._staged, channels=builder.channels).with_segment(record)
+            self._own.add(record.name)
         return record
 
     def find(self, ids: Sequence[str]) -> dict[str, tuple[str, int]]:
@@ -252,12 +256,10 @@ class IndexWriter:
         for record in self._staged.segments:
             if record.name not in self._documents:
                 folder = self.path / SEGMENTS / record.name
-                files = {
-                    name: file
-                    for name, file in record.files.items()
-                    if name in (DOCUMENTS, record.tombstone)
-                }
-                refuse_damage(self.path / SEGMENTS, [replace(record, files=files)])
+                names = record.files.keys() & {DOCUMENTS, record.tombstone}
+                files = {name: record.files[name] for name in names}
+                if record.name not in self._own:
+                    refuse_damage(self.path / SEGMENTS, [replace(record, files=files)])
                 self._documents[record.name] = LiveDocuments.open(folder, record)
             yield self._documents[record.name]
 

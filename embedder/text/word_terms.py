@@ -112,6 +112,9 @@ class WordTerms:
             yield from text.split()
             return
         text = self._normalised(text)
+        if text.isascii():
+            yield from find_words(text)
+            return
         for word in find_words(text) if self.analysis == 1 else words_and_emoji(text):
             if word.isascii():
                 yield word

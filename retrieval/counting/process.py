@@ -6,6 +6,7 @@ import select
 import struct
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,9 +50,10 @@ class CountingProcess:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._questions, self._answers = self._process.stdin, self._process.stdout
         os.set_blocking(self._questions.fileno(), False)
-        self._outgoing = bytearray()
+        self._outgoing: deque[memoryview] = deque()
+        self._waiting = 0  # bytes of it
         rules = [spec.language, spec.stop_words, spec.analysis]
-        self._send(json.dumps(rules).encode(), _MOST_WAITING)
+        self._send([json.dumps(rules).encode()], _MOST_WAITING)
 
     def add(self, texts: Sequence[str]) -> None:
         """Have texts counted, behind those before; waits only where many wait already.
@@ -61,8 +63,7 @@ class CountingProcess:
         """
         parts = [text.encode() for text in texts]
         sizes = np.fromiter(map(len, parts), np.int64, len(parts))
-        frame = b"".join([_SIZE.pack(len(parts)), sizes.tobytes(), *parts])
-        self._send(frame, _MOST_WAITING)
+        self._send([_SIZE.pack(len(parts)), sizes.tobytes(), *parts], _MOST_WAITING)
 
     def take_postings(self) -> Postings:
         """Return the postings of the texts since the last call, once they are counted.
@@ -70,7 +71,7 @@ class CountingProcess:
         Raises:
             OSError: the process has ended.
         """
-        self._send(b"", 0)
+        self._send([], 0)
         terms, entries, rows, columns = self._receive(np.int64, 4).tolist()
         postings = Postings(
             terms=self._receive(np.int64, terms),
@@ -90,18 +91,25 @@ class CountingProcess:
         for pipe in (self._questions, self._answers):
             pipe.close()
 
-    def _send(self, frame: bytes, most_waiting: int) -> None:
+    def _send(self, frame: Sequence[bytes], most_waiting: int) -> None:
         """Send what is possible without waiting; wait while more than so many bytes are left."""
-        self._outgoing += _SIZE.pack(len(frame)) + frame
+        message = b"".join([_SIZE.pack(sum(map(len, frame))), *frame])
+        self._outgoing.append(memoryview(message))
+        self._waiting += len(message)
         pipe = self._questions.fileno()
         try:
             while self._outgoing:
                 try:
-                    del self._outgoing[: os.write(pipe, self._outgoing)]
+                    sent = os.write(pipe, self._outgoing[0])
                 except BlockingIOError:
-                    if len(self._outgoing) <= most_waiting:
+                    if self._waiting <= most_waiting:
                         return
                     select.select([], [pipe], [])
+                    continue
+                self._waiting -= sent
+                rest = self._outgoing.popleft()[sent:]
+                if rest:
+                    self._outgoing.appendleft(rest)
         except BrokenPipeError as error:
             raise self._ended() from error
 
