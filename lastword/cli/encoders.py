@@ -72,6 +72,11 @@ def model_channels(
         return _embedder_channels(reading, channels)
     if reading.model.startswith(_SBERT) or is_remote(reading.model):
         raise ValueError(f"{reading.model} is no language model; give it as --embedder")
+    if reading.model.partition(":")[0] == "bm25":  # which is a model's name in Python
+        raise ValueError(
+            f"{reading.model} is no language model; --channels bm25 indexes by words alone, and "
+            "--language says how they are read"
+        )
     prompt = _chosen_prompt(reading) or _with_task(own_prompt(reading.model), reading.task)
     encoder = load_encoder(reading.model, prompt, reading.llm_options(), channels or None, texts)
     return dict.fromkeys(channels_of(encoder), encoder)

@@ -87,6 +87,8 @@ def test_an_evaluation_tells_what_was_read(
         (("--stop-words", "nothing.txt"), "nothing.txt"),
         (("--stop-words", "."), "not a regular file"),
         (("--fields", "title^"), "got 'title^' in 'title^'"),
+        (("--channels", "", "--model", "bm25"), "--channels bm25 indexes by words alone"),
+        (("--channels", "", "--model", "bm25:de"), "bm25:de is no language model"),
     ],
 )
 def test_what_does_not_go_together_is_refused_in_one_line(
