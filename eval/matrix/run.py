@@ -245,7 +245,8 @@ class _ModelColumn:
                 members = [side for side in charge.sides if side in sides]
                 if charge.texts == data.digest and members:
                     group = [sides[side] for side in members]
-                    shared = SharedRows(group, data.role, self.out / WORK / "rows", add_texts)
+                    rows = self.out / WORK / "rows"
+                    shared = SharedRows(group, data.role, rows, data.texts, add_texts)
                     passes |= {(data.role, side): (shared, at) for at, side in enumerate(members)}
                     total += len(data.texts)
         return passes, total

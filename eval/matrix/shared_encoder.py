@@ -24,6 +24,8 @@ class SharedRows:
         encoders: read together, see `group_prompts`.
         role: side of the search.
         folder: where rows are kept, those of equal sides once.
+        watched: texts whose reading is told, and no others': not the pseudo-queries that
+            post-processing is fitted to.
         advance: called with the number of further texts read, as a share of the passes.
     """
 
@@ -32,12 +34,13 @@ class SharedRows:
         encoders: Sequence[LLMEncoder],
         role: Role,
         folder: Path,
+        watched: Sequence[str] = (),
         advance: Callable[[int], None] = lambda texts: None,
     ) -> None:
         self.role = role
         self.seconds = 0.0
         self._encoders = list(encoders)
-        self._advance = advance
+        self._watched, self._advance = frozenset(watched), advance
         self._texts: tuple[str, ...] | None = None
         self._results: list[tuple[Representation, Counter[str]]] = []
         sides = [
@@ -57,10 +60,12 @@ class SharedRows:
             started = time.perf_counter()
             before = [Counter(encoder.counts) for encoder in self._encoders]
             passes, moved = len(group_prompts(self._encoders, self.role)), 0
+            told = all(text in self._watched for text in texts)
+            advance = self._advance if told else lambda _: None
 
             def move(done: int) -> None:
                 nonlocal moved
-                self._advance(done // passes - moved)
+                advance(done // passes - moved)
                 moved = done // passes
 
             with watching(move, passes * len(texts)):
@@ -74,7 +79,7 @@ class SharedRows:
             for place, reader in enumerate(self.readers):
                 if place != at:
                     reader.encode(texts, self.role)  # written down under each prompt
-            self._advance(len(texts) - moved)
+            advance(len(texts) - moved)
         return self._results[at]
 
 

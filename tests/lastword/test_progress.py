@@ -70,7 +70,7 @@ def test_prompts_that_are_read_together_move_within_a_window(llama: Path, tmp_pa
     first = load_llm(llama, plain, options)
     encoders = [first, LLMEncoder(first.backbone, whole, first.options)]
     told: list[int] = []
-    shared = SharedRows(encoders, Role.DOCUMENT, tmp_path / "rows", told.append)
+    shared = SharedRows(encoders, Role.DOCUMENT, tmp_path / "rows", TEXTS, told.append)
     shared.readers[0].encode(TEXTS, Role.DOCUMENT)
     assert sum(told) == len(TEXTS) and min(told) >= 0 and sum(one > 0 for one in told) > 10
 

@@ -1,5 +1,7 @@
 """[post] in the study: applied as apart, with a query mean for each wording."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +37,16 @@ def test_rows_are_post_processed_and_each_query_wording_has_its_own_mean(
     assert word is not None and means is not None
     prompts = {name: replace(each, post=PostRules()) for name, each in
                (("word", word), ("means", means))}  # fmt: skip
-    matrix = run_matrix(asked(one, prompts=prompts), [small, pairs()], tmp_path / "both")
+    told: list[tuple[int, list[int]]] = []
+
+    @contextmanager
+    def watch(label: str, total: int) -> Iterator[Callable[[int], None]]:
+        told.append((total, []))
+        yield told[-1][1].append
+
+    matrix = run_matrix(asked(one, prompts=prompts), [small, pairs()], tmp_path / "both", watch)
+    # Pseudo-queries were counted with the texts: 4,986 of 4,608.
+    assert [total for total, _ in told] == [max(counts) for _, counts in told]
     backbone, options = load_backbone(one["one"], OPTIONS)
     for name, rules in prompts.items():
         encoder = LLMEncoder(backbone, rules.reading_only(dense=True, sparse=False), options)
