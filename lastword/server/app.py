@@ -17,6 +17,7 @@ from lastword.server.embeddings.reading import EmbeddingModels
 from lastword.server.errors import tell_http_error, tell_invalid
 from lastword.server.guard import Guard
 from lastword.server.routes import documents, page, search, status
+from lastword.server.routes.direct import DirectRoutes
 from lastword.server.settings import ServerSettings
 from lastword.server.state import ServerState
 from lastword.server.watching import watch_indexes
@@ -58,10 +59,12 @@ def make_app(
     app.state.server = state
     app.state.embeddings = EmbeddingModels(state, reranker)
     own = (search.router, documents.router, documents.writing, status.router)
-    for router in (*own, tei.router, openai.router, page.make_router()):
+    routers = (*own, tei.router, openai.router)
+    for router in (*routers, page.make_router()):
         app.include_router(router)
     app.add_exception_handler(HTTPException, tell_http_error)
     app.add_exception_handler(RequestValidationError, tell_invalid)
+    app.add_middleware(DirectRoutes, routers=routers)
     app.add_middleware(Guard, state=state)
     if state.settings.origins:
         app.add_middleware(

@@ -94,28 +94,37 @@ def error_answers(
 
 
 class _JSONRoute(APIRoute):
-    """A route whose body is read by `parse_json`, which bounds depth and refuses NaN."""
+    """A route whose body is read as a `JSONRequest` has it."""
 
     def get_route_handler(self) -> Any:  # noqa: ANN401  (fastapi's type)
         handle = super().get_route_handler()
 
         async def handle_strictly(request: Request) -> Response:
-            media = request.headers.get("content-type", "").split(";")[0].strip().lower()
-            # A page elsewhere may send other types here without asking the browser for leave.
-            if request.method == "POST" and media != "application/json":
-                text = "a body must have the header Content-Type: application/json"
-                raise ServedError(415, text)
-            coding = request.headers.get("content-encoding", "").strip().lower()
-            if coding not in ("", "identity"):
-                text = f"a body must not be compressed; its Content-Encoding is {coding!r}"
-                raise ServedError(415, text, {"Accept-Encoding": "identity"})
-            return await handle(_JSONRequest(request.scope, request.receive))
+            own = JSONRequest(request.scope, request.receive)
+            own.check_media()
+            return await handle(own)
 
         return handle_strictly
 
 
-class _JSONRequest(Request):
+class JSONRequest(Request):
+    """A request whose body is read by `parse_json`, which bounds depth and refuses NaN."""
+
+    def check_media(self) -> None:
+        """Refuse what is posted as another type than JSON, or compressed.
+
+        A page elsewhere may send other types here without asking the browser for leave.
+        """
+        media = self.headers.get("content-type", "").split(";")[0].strip().lower()
+        if self.method == "POST" and media != "application/json":
+            raise ServedError(415, "a body must have the header Content-Type: application/json")
+        coding = self.headers.get("content-encoding", "").strip().lower()
+        if coding not in ("", "identity"):
+            text = f"a body must not be compressed; its Content-Encoding is {coding!r}"
+            raise ServedError(415, text, {"Accept-Encoding": "identity"})
+
     async def json(self) -> Any:  # noqa: ANN401
+        """Read the body."""
         try:
             return parse_json(await self.body(), "the body", encodable=True)
         except ValueError as error:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lastword.server.errors import ServedError, error_response
@@ -32,12 +32,12 @@ OPEN_FOLDER = "/page/"
 _HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+))(?::[0-9]*)?")
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"cache-control": b"no-store",
 }
 
 
@@ -47,6 +47,7 @@ class Guard:
     def __init__(self, app: ASGIApp, state: "ServerState") -> None:
         self._app, self._state, self._inside = app, state, 0
         self._digests = [_digest(key.encode()) for key in state.settings.keys]
+        self._hosts = _served_hosts(state.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; other kinds of connections are the app's."""
@@ -65,10 +66,9 @@ class Guard:
             nonlocal status, begun
             if message["type"] == "http.response.start":
                 status, begun = message["status"], True
-                headers = MutableHeaders(raw=message["headers"])
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
-                message["headers"] = headers.raw
+                given = {name for name, _ in message["headers"]}
+                own = [(name, value) for name, value in _HEADERS.items() if name not in given]
+                message["headers"] = [*message["headers"], *own]
             await send(message)
 
         try:
@@ -96,13 +96,18 @@ class Guard:
             raise ServedError(503, "the server is stopping", {"Connection": "close"})
         if self._inside > MOST_REQUESTS:
             raise ServedError(429, "too many requests at a time", {"Retry-After": "1"})
-        settings = self._state.settings
-        if not _is_served(headers.get("host", ""), settings):
+        if not self._is_served(headers.get("host", "")):
             raise ServedError(421, "the Host header names another server than this")
         path = scope["path"]
         is_open = path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
         if self._digests and not (is_open and scope["method"] == "GET"):
             self._check_key(headers)
+
+    def _is_served(self, host: str) -> bool:
+        if self._hosts is None:
+            return True
+        match = _HOST.fullmatch(host)
+        return match is not None and (match[1] or match[2]).lower() in self._hosts
 
     def _check_key(self, headers: Headers) -> None:
         scheme, _, key = headers.get("authorization", "").partition(" ")
@@ -118,16 +123,15 @@ def _digest(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()
 
 
-def _is_served(host: str, settings: ServerSettings) -> bool:
-    """Tell whether a Host header is for this server: pages elsewhere can make names of theirs ours.
+def _served_hosts(settings: ServerSettings) -> frozenset[str] | None:
+    """Return the names in a Host header that are this server's; None is any.
 
-    Beyond this machine a key is needed, which such a page does not have: any name is right there.
+    Pages elsewhere can make names of theirs ours. Beyond this machine a key is needed, which such
+    a page does not have: any name is right there.
     """
     if not is_loopback(settings.host) and not settings.hosts:
-        return True
-    match = _HOST.fullmatch(host)
-    known = {*_LOOPBACK, settings.host, *settings.hosts}
-    return match is not None and (match[1] or match[2]).lower() in known
+        return None
+    return frozenset({*_LOOPBACK, settings.host, *settings.hosts})
 
 
 async def _read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
