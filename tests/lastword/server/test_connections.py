@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from fastapi import FastAPI
 
+import lastword as lw
 from lastword.server import connections, listening
+from lastword.server.app import make_app
 from lastword.server.listening import open_socket
 from tests.lastword.server.live import live
 
@@ -17,9 +18,9 @@ PATIENCE = 20  # seconds until a connection that is still open fails a test
 
 
 @pytest.fixture(scope="module")
-def hasty(app: FastAPI) -> Iterator[tuple[str, int]]:
+def hasty(engine: lw.SearchEngine) -> Iterator[tuple[str, int]]:
     """A server that waits .3 s for the head of a request."""
-    with pytest.MonkeyPatch.context() as patch, live(app) as address:
+    with pytest.MonkeyPatch.context() as patch, live(make_app({"notes": engine})) as address:
         patch.setattr(connections, "HEAD_SECONDS", 0.3)
         place = urlsplit(address)
         yield str(place.hostname), int(place.port or 0)
