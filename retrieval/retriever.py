@@ -13,11 +13,12 @@ from embedder.types import Encoder, Representation, before_map, map_rows
 from index.filters.expression import Filter
 from index.filters.kept import KeptDocuments
 from index.folder import Index
-from retrieval.explain import Explanation, SearchedQuery
+from retrieval.explain import Explanation
 from retrieval.feedback.expand import expand_channels
 from retrieval.feedback.read import AnyFeedback, Feedback, check_served, read_feedback
 from retrieval.fusion import Fusion
 from retrieval.fusion_choice import AUTO, read_fusion
+from retrieval.matching import SearchedQuery
 from retrieval.named_texts import check_queries, encode_queries
 from retrieval.outside import joined
 from retrieval.outside.channel import OutsideChannel
@@ -295,6 +296,5 @@ class Retriever:
 
     def _searched(self, channel: str, rows: Representation, ids: Sequence[str], k: int) -> Found:
         """Search one channel for the k best documents of each query."""
-        hits = self._plain_index.search(channel, rows, k)
-        run = run_of_texts(hits, rows.owner, ids, self.row_ids[channel], k)
-        return run, OwnedHits(hits, rows.owner)
+        hits, owner = self._plain_index.search(channel, rows, k), rows.owner
+        return run_of_texts(hits, owner, ids, self.row_ids[channel], k), OwnedHits(hits, owner)

@@ -10,7 +10,7 @@ from embedder.inspect.word_columns import WordColumns, piece_words, whole_words
 from embedder.text.words import placed_words
 from embedder.types import Encoder, Representation, Role
 from index.folder import Index
-from retrieval.explain import match_document
+from retrieval.matching import match_document
 
 BM25 = "bm25"
 QUERY = "query"

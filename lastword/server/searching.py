@@ -19,8 +19,8 @@ from lastword.server.messages import (
     SearchRequest,
     WordWeight,
 )
-from retrieval.explain import sum_terms
 from retrieval.fusion_choice import AUTO
+from retrieval.matching import sum_terms
 from retrieval.retriever import BATCH, Retriever
 from retrieval.run import SearchResult, only_channel
 

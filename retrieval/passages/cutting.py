@@ -1,7 +1,7 @@
 """Cut long documents into passages, each of which is encoded with the document's title."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 
 import numpy as np
@@ -133,6 +133,11 @@ def passage_text(document: Document, span: Span) -> str:
     if end - start == len(document.text):
         return document.content
     return (document.title + " " + document.text[start:end]).strip()
+
+
+def heaviest_span(parts: Mapping[Span, float]) -> Span:
+    """Return the passage with the largest part of a score, of equals the first in the text."""
+    return max(parts, key=lambda span: (parts[span], -span[0]))
 
 
 def fielded_text(document: Document, span: Span) -> FieldedText:

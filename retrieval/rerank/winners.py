@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from index.base import NO_ROW
 from index.read_documents import number_documents
-from retrieval.passages.cutting import Span
+from retrieval.passages.cutting import Span, heaviest_span
 from retrieval.retriever import Retriever
 from retrieval.run import OwnedHits, SearchResult, only_channel
 
@@ -90,8 +90,3 @@ def _heaviest_spans(
             shares[span] += parts[channel].get(name, 0.0)
         winners[name] = heaviest_span(shares)
     return winners
-
-
-def heaviest_span(parts: Mapping[Span, float]) -> Span:
-    """Return the passage with the largest part of a score, of equals the first in the text."""
-    return max(parts, key=lambda span: (parts[span], -span[0]))

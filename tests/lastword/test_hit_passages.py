@@ -43,6 +43,7 @@ def test_an_explanation_shows_the_passage(
     """It showed the beginning of the document, whichever passage the words stood in."""
     assert main(["explain", str(index.path), "stone", "long"]) == 0
     assert f"All {PARTS[3]}" in capsys.readouterr().out
+    assert f"All {PARTS[3]}" in str(index.explain("stone", "long"))
     assert main(["explain", str(index.path), "nothing", "long"]) == 0
     assert f"All {PARTS[0]}" in capsys.readouterr().out
 

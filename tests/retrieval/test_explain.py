@@ -14,7 +14,7 @@ def test_an_explanation_prints_as_a_table_that_cuts_nothing() -> None:
         12345.5,
         (
             ChannelPart("dense", 0.25, None, 0.0, (), None),
-            ChannelPart("bm25", 12.5, 10, 12345.5, words, (0, 5)),
+            ChannelPart("bm25", 12.5, 10, 12345.5, words, (0, 600)),
         ),
     )
     heading, text, columns, dense, bm25 = str(explanation).split("\n")

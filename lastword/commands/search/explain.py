@@ -86,7 +86,7 @@ def show_explanation(
         data["reranked"] = asdict(explanation.reranked)
     dense = {name for name, spec in specs.items() if spec.kind == "dense"}
     heading = f"{visible(document_id)}: {explanation.last_score:.4f} for {query!r}"
-    text = one_line(_best_text(explanation), 300)
+    text = one_line(explanation.best_text, 300)
     reranked = [f"Reranked by {explanation.reranked}."] if explanation.reranked else []
     screen.result(data, heading, text, *_explained(explanation, dense), *reranked)
     if not kept:
@@ -101,20 +101,6 @@ def show_explanation(
             screen.remark(f"{part.name}: scores are of {part.unit}.")
     for name, digest in post.items():
         screen.remark(f"{name}: rows are post-processed by fit {digest} of this index.")
-
-
-def _best_text(explanation: "Explanation") -> str:
-    """Return title and passage to which most of the score is due."""
-    from retrieval.passages.cutting import passage_text
-    from retrieval.rerank.winners import heaviest_span
-
-    shares: dict[tuple[int, int], float] = {}
-    for part in explanation.channels:
-        if part.passage is not None:
-            shares[part.passage] = shares.get(part.passage, 0.0) + part.share
-    if not shares:
-        return explanation.document.content
-    return passage_text(explanation.document, heaviest_span(shares))
 
 
 def _explained(explanation: "Explanation", dense: set[str]) -> "list[Table]":

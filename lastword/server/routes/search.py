@@ -82,7 +82,6 @@ def _explain(
     with engine.reading() as whole:
         retriever = chosen.apply(whole)
         found = retriever.explain(asked.query, asked.id, pieces=asked.pieces)
-        rows = retriever.encode({"query": asked.query})
         return ExplainAnswer(
             index=name,
             generation=retriever.index.generation,
@@ -102,7 +101,7 @@ def _explain(
                 )
                 for part in found.channels
             ],
-            words=name_query_words(retriever, asked.query, rows),
+            words=name_query_words(retriever, asked.query, found.asked),
         )
 
 

@@ -109,7 +109,11 @@ def test_matches_stand_where_they_are_said_to(client: TestClient) -> None:
 
 
 def test_an_explanation_is_that_of_the_library(client: TestClient, engine: lw.SearchEngine) -> None:
+    counts: Any = engine.encoders["sparse"]
+    before = counts.counts["texts"]
     answer = client.post("/v1/explain", json={"query": "rotate a key", "id": "keys"}).json()
+    assert counts.counts["texts"] == before + 1  # its words were read by a second pass
+    assert answer["words"] == search(client, query="rotate a key", words=True)["words"]
     expected = engine.explain("rotate a key", "keys")
     assert answer["score"] == pytest.approx(expected.score)
     assert [part["name"] for part in answer["channels"]] == list(engine.channels)
