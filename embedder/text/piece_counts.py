@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from embedder.compiled import compiled
-from embedder.text.term_counts import VOCABULARY
+from embedder.text.term_counts import CountedTerms
 
 _PART = 1 << 19  # bytes of texts that are cut at a time, and one for each; twice their pieces
 _SLOTS = 1 << 20  # twice the pieces, so that a free one is near
@@ -21,9 +21,13 @@ _ROOM = 1 << 25  # bytes of pieces
 _MOST_TERMS = 1 << 20  # that are kept between texts
 _PRIME = np.uint64(0x100000001B3)  # of the hash FNV-1a
 _SHIFT = np.uint64(44)  # leaves the bits that number the slots
-_NUMBER = np.uint64(_SLOTS - 1)
+_SLOT = np.uint64(_SLOTS - 1)
+_NONE, _ONE = np.uint64(0), np.uint64(1)
+_SPACE = np.uint8(32)
 
-ColumnArray = NDArray[np.int64]
+Number = np.uint64  # of compiled code, which asks of signed ones whether they count from the end
+Numbers = NDArray[np.uint64]
+Bytes = NDArray[np.uint8]
 
 
 class _PieceTable(NamedTuple):
@@ -31,61 +35,65 @@ class _PieceTable(NamedTuple):
 
     Attributes:
         slots: (_SLOTS,) uint64: upper bits of a hash, and 1 + the number of its piece; 0 if free.
-        ends: (pieces + 1,) int64: piece i is room[ends[i]:ends[i + 1]].
+        ends: (pieces + 1,) uint64: piece i is room[ends[i]:ends[i + 1]].
         room: (_ROOM,) uint8: the pieces one behind another.
     """
 
-    slots: NDArray[np.uint64]
-    ends: NDArray[np.int64]
-    room: NDArray[np.uint8]
+    slots: Numbers
+    ends: Numbers
+    room: Bytes
 
 
-class CountedTerms(NamedTuple):
-    """How often terms stand in texts.
+class _PieceTerms(NamedTuple):
+    """The terms of pieces.
 
     Attributes:
-        terms: (entries,) int32 numbers of terms, each once a text.
-        counts: (entries,) float32.
-        bounds: (texts + 1,) int64 where the entries of each text begin and end.
+        terms: uint32 numbers of terms, those of one piece behind those of another.
+        ends: (pieces + 1,) uint64: the terms of piece i are terms[ends[i]:ends[i + 1]].
     """
 
-    terms: NDArray[np.int32]
-    counts: NDArray[np.float32]
-    bounds: NDArray[np.int64]
+    terms: NDArray[np.uint32]
+    ends: Numbers
 
 
 @compiled
-def _find(table: _PieceTable, piece: NDArray[np.uint8], hashed: np.uint64, known: int) -> int:
-    """Return the number of a piece; `known` if it is new, and then it has a place by now."""
-    tag = hashed & ~_NUMBER
-    slot = np.int64(hashed >> _SHIFT)  # which int() would leave unsigned
+def _find(
+    table: _PieceTable, data: Bytes, place: tuple[Number, Number], hashed: Number, known: Number
+) -> Number:
+    """Return the number of a piece; `known` if it is new, and then it has a place by now.
+
+    Args:
+        table: that it is looked for in.
+        data: that it is in.
+        place: where it starts, and its size.
+        hashed: its hash.
+        known: how many pieces there are.
+    """
+    start, size = place
+    tag, slot = hashed & ~_SLOT, hashed >> _SHIFT
     while table.slots[slot] != 0:
-        if table.slots[slot] & ~_NUMBER == tag:
-            number = np.int64(table.slots[slot] & _NUMBER) - 1
-            start = table.ends[number]
-            if table.ends[number + 1] - start == len(piece):
-                at = 0
-                while at < len(piece) and table.room[start + at] == piece[at]:
-                    at += 1
-                if at == len(piece):
-                    return int(number)
-        slot = (slot + 1) % _SLOTS
-    table.slots[slot] = tag | np.uint64(known + 1)
-    start = table.ends[known]
-    for at in range(len(piece)):
-        table.room[start + at] = piece[at]
-    table.ends[known + 1] = start + len(piece)
+        if table.slots[slot] & ~_SLOT == tag:
+            number: Number = (table.slots[slot] & _SLOT) - _ONE
+            first, at = table.ends[number], _NONE
+            if table.ends[number + _ONE] - first == size:
+                while at < size and table.room[first + at] == data[start + at]:
+                    at += _ONE
+                if at == size:
+                    return number
+        slot = (slot + _ONE) & _SLOT
+    table.slots[slot] = tag | (known + _ONE)
+    first, at = table.ends[known], _NONE
+    while at < size:
+        table.room[first + at] = data[start + at]
+        at += _ONE
+    table.ends[known + _ONE] = first + size
     return known
 
 
 @compiled
 def _number_pieces(
-    table: _PieceTable,
-    data: NDArray[np.uint8],
-    bounds: ColumnArray,
-    seed: np.uint64,
-    numbers: ColumnArray,
-) -> int:
+    table: _PieceTable, data: Bytes, bounds: Numbers, seed: Number, numbers: Numbers
+) -> Number:
     """Write the numbers of the pieces of texts, and over `bounds` how many there are up to each.
 
     Args:
@@ -98,42 +106,40 @@ def _number_pieces(
     Returns:
         How many pieces are known by now.
     """
-    known, found, first = int(numbers[-1]), 0, 0
-    for text in range(len(bounds) - 1):
-        last = bounds[text + 1]
-        start, hashed = first, seed
-        for at in range(first, last + 1):
-            if at == last or data[at] == 32 or 9 <= data[at] <= 13:
+    known: Number = numbers[-1]
+    count, at = _NONE, _NONE
+    for text in range(1, len(bounds)):
+        last = bounds[text]
+        start, hashed = at, seed
+        while at <= last:
+            byte = data[at] if at < last else _SPACE
+            if byte == _SPACE or 9 <= byte <= 13:
                 if start < at:
                     mixed = hashed * _PRIME ^ hashed >> _SHIFT
-                    number = _find(table, data[start:at], mixed, known)
-                    known += number == known
-                    numbers[found] = number
-                    found += 1
-                start, hashed = at + 1, seed
+                    number = _find(table, data, (start, at - start), mixed, known)
+                    if number == known:
+                        known += _ONE
+                    numbers[count] = number
+                    count += _ONE
+                start, hashed = at + _ONE, seed
             else:
-                hashed = (hashed ^ np.uint64(data[at])) * _PRIME
-        first = last
-        bounds[text + 1] = found
+                hashed = (hashed ^ np.uint64(byte)) * _PRIME
+            at += _ONE
+        at = last
+        bounds[text] = count
     return known
 
 
 @compiled
 def _count_terms(
-    numbers: ColumnArray,
-    bounds: ColumnArray,
-    terms: NDArray[np.int32],
-    ends: ColumnArray,
-    places: ColumnArray,
-    before: int,
-) -> tuple[NDArray[np.int32], NDArray[np.float32], int]:
+    numbers: Numbers, bounds: Numbers, pieces: _PieceTerms, places: NDArray[np.int64], before: int
+) -> tuple[NDArray[np.uint32], NDArray[np.float32], int]:
     """Count the terms of texts, and write over `bounds` how many entries there are up to each.
 
     Args:
         numbers: of the pieces of texts, one behind another.
         bounds: (texts + 1,) where those of each text begin and end.
-        terms: of the pieces: those of piece i are terms[ends[i]:ends[i + 1]].
-        ends: see there.
+        pieces: their terms.
         places: (terms,) the last entry of each term, counted from the first text ever; below
             `before` where it has none in these texts.
         before: how many entries there were before these texts.
@@ -141,27 +147,29 @@ def _count_terms(
     Returns:
         Term and count of each entry, with room for more, and how many there are.
     """
-    most = 0
+    most = _NONE
     for number in numbers:
-        most += ends[number + 1] - ends[number]
-    entry_terms, counts = np.empty(most, np.int32), np.empty(most, np.float32)
-    count, first_piece = 0, 0
-    for text in range(len(bounds) - 1):
-        first_entry = count
-        for at in range(first_piece, bounds[text + 1]):
-            for slot in range(ends[numbers[at]], ends[numbers[at] + 1]):
-                term = terms[slot]
+        most += pieces.ends[number + _ONE] - pieces.ends[number]
+    terms, counts = np.empty(most, np.uint32), np.empty(most, np.float32)
+    count, at = 0, _NONE
+    for text in range(1, len(bounds)):
+        first = count
+        while at < bounds[text]:
+            slot, end = pieces.ends[numbers[at]], pieces.ends[numbers[at] + _ONE]
+            while slot < end:
+                term = pieces.terms[slot]
                 place = places[term] - before
-                if place < first_entry:
+                if place < first:
                     place = count
                     places[term] = place + before
-                    entry_terms[place] = term
+                    terms[place] = term
                     counts[place] = 0
                     count += 1
                 counts[place] += 1
-        first_piece = bounds[text + 1]
-        bounds[text + 1] = count
-    return entry_terms, counts, count
+                slot += _ONE
+            at += _ONE
+        bounds[text] = count
+    return terms, counts, count
 
 
 class PieceCounts:
@@ -180,7 +188,7 @@ class PieceCounts:
         self.forget()
 
     @property
-    def columns(self) -> ColumnArray:
+    def columns(self) -> NDArray[np.int64]:
         """The columns of the terms so far, by number: (terms,) int64."""
         return np.array(self._columns)
 
@@ -200,26 +208,23 @@ class PieceCounts:
     def _forget_pieces(self) -> None:
         self._table = _PieceTable(
             np.zeros(_SLOTS, np.uint64),
-            np.zeros(_SLOTS // 2 + 1, np.int64),
+            np.zeros(_SLOTS // 2 + 1, np.uint64),
             np.empty(_ROOM, np.uint8),
         )
-        self._terms, self._ends = array("i"), array("q", [0])
+        self._terms, self._ends = array("I"), array("Q", [0])
 
     def rows(self, texts: Sequence[bytes]) -> csr_matrix:
         """Count the terms of texts, which are UTF-8: (len(texts), VOCABULARY) float32."""
         self.make_room()
         counted = self.count(texts)
-        columns = self.columns[counted.terms]
-        rows = csr_matrix((counted.counts, columns, counted.bounds), (len(texts), VOCABULARY))
-        rows.sum_duplicates()  # there are none, but this sorts them
-        return rows
+        return counted.rows(self.columns)
 
     def count(self, texts: Sequence[bytes]) -> CountedTerms:
         """Count the terms of texts, which are UTF-8."""
         parts = [self._part(part) for part in _parts(texts)]
-        sizes = [np.zeros(1, np.int64), *(np.diff(part.bounds) for part in parts)]
+        sizes = [np.zeros(1, np.uint64), *(np.diff(part.bounds) for part in parts)]
         return CountedTerms(
-            np.concatenate([np.zeros(0, np.int32), *(part.terms for part in parts)]),
+            np.concatenate([np.zeros(0, np.uint32), *(part.terms for part in parts)]),
             np.concatenate([np.zeros(0, np.float32), *(part.counts for part in parts)]),
             np.cumsum(np.concatenate(sizes)),
         )
@@ -231,12 +236,12 @@ class PieceCounts:
         if known > _MOST or self._table.ends[known] > _ROOM - _PART:
             self._forget_pieces()
             known = 0
-        bounds = np.fromiter(accumulate(map(len, texts), initial=0), np.int64)
-        numbers = np.empty((bounds[-1] + len(texts)) // 2 + 1, np.int64)
+        data = b"".join(texts)
+        bounds = np.fromiter(accumulate(map(len, texts), initial=0), np.uint64)
+        numbers = np.empty((len(data) + len(texts)) // 2 + 1, np.uint64)
         numbers[-1] = known
-        data = np.frombuffer(b"".join(texts), np.uint8)
-        now = _number_pieces(self._table, data, bounds, self._seed, numbers)
-        self._learn(known, now)
+        read = np.frombuffer(data, np.uint8), bounds, self._seed, numbers
+        self._learn(known, int(_number_pieces(self._table, *read)))
         return self._count(numbers[: bounds[-1]], bounds)
 
     def _learn(self, first: int, end: int) -> None:
@@ -257,11 +262,12 @@ class PieceCounts:
             self._columns.append(column)
         return number
 
-    def _count(self, numbers: ColumnArray, bounds: ColumnArray) -> CountedTerms:
-        pieces = np.frombuffer(self._terms, np.int32), np.frombuffer(self._ends, np.int64)
-        terms, counts, count = _count_terms(numbers, bounds, *pieces, self._places, self._entries)
-        self._entries += count
-        return CountedTerms(terms[:count], counts[:count], bounds)
+    def _count(self, numbers: Numbers, bounds: Numbers) -> CountedTerms:
+        terms, ends = np.frombuffer(self._terms, np.uint32), np.frombuffer(self._ends, np.uint64)
+        pieces = _PieceTerms(terms, ends)
+        entries = _count_terms(numbers, bounds, pieces, self._places, self._entries)
+        self._entries += entries[2]
+        return CountedTerms(entries[0][: entries[2]], entries[1][: entries[2]], bounds)
 
     def _long(self, text: bytes) -> CountedTerms:
         """Count the terms of a text that does not fit into a part."""
@@ -270,9 +276,9 @@ class PieceCounts:
             for column in self._columns_of(piece):
                 counts[self._number(column)] += count
         return CountedTerms(
-            np.fromiter(counts.keys(), np.int32, len(counts)),
+            np.fromiter(counts.keys(), np.uint32, len(counts)),
             np.fromiter(counts.values(), np.float32, len(counts)),
-            np.array([0, len(counts)]),
+            np.array([0, len(counts)], np.uint64),
         )
 
 

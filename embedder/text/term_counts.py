@@ -3,12 +3,34 @@
 import hashlib
 from collections.abc import Sequence
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 VOCABULARY = 2**62
+
+
+class CountedTerms(NamedTuple):
+    """How often terms stand in texts.
+
+    Attributes:
+        terms: (entries,) uint32 numbers of terms, each once a text.
+        counts: (entries,) float32.
+        bounds: (texts + 1,) uint64 where the entries of each text begin and end.
+    """
+
+    terms: NDArray[np.uint32]
+    counts: NDArray[np.float32]
+    bounds: NDArray[np.uint64]
+
+    def rows(self, columns: NDArray[np.int64]) -> csr_matrix:
+        """Return the counts as `count_columns` does, of terms that stand in these columns."""
+        shape = (len(self.bounds) - 1, VOCABULARY)
+        rows = csr_matrix((self.counts, columns[self.terms], self.bounds), shape=shape)
+        rows.sum_duplicates()  # there are none, but this sorts them
+        return rows
 
 
 def hashed_column(term: str) -> int:

@@ -11,8 +11,8 @@ from typing import BinaryIO
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from embedder.text.piece_counts import CountedTerms, PieceCounts
-from embedder.text.term_counts import VOCABULARY
+from embedder.text.piece_counts import PieceCounts
+from embedder.text.term_counts import VOCABULARY, CountedTerms
 from embedder.text.word_terms import WordTerms
 from index.channels.postings import Postings, invert_numbered
 
@@ -35,12 +35,13 @@ def _texts(frame: bytes) -> list[bytes]:
 
 def _postings(parts: list[CountedTerms], counts: PieceCounts) -> Postings:
     """Return the postings of counted texts; the parts are used up."""
-    terms = np.concatenate([np.zeros(0, np.int32), *(part.terms for part in parts)])
+    terms = np.concatenate([np.zeros(0, np.uint32), *(part.terms for part in parts)])
     weights = np.concatenate([np.zeros(0, np.float32), *(part.counts for part in parts)])
-    sizes = np.concatenate([np.zeros(1, np.int64), *(np.diff(part.bounds) for part in parts)])
+    sizes = np.concatenate([np.zeros(1, np.uint64), *(np.diff(part.bounds) for part in parts)])
     parts.clear()
     shape = (len(sizes) - 1, len(counts.columns))
-    matrix = csr_matrix((weights, terms, np.cumsum(sizes)), shape=shape)
+    bounds = np.cumsum(sizes).view(np.int64)
+    matrix = csr_matrix((weights, terms.view(np.int32), bounds), shape=shape)
     return invert_numbered(matrix, counts.columns, VOCABULARY)
 
 
