@@ -2,10 +2,12 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +29,7 @@ from tuning.search.result import CHANGE, KEEP
 from tuning.search.scorer import Scorer
 from tuning.search.space import Around, key_of
 from tuning.search.split import three_parts
-from tuning.search.types import MakeProposer, Proposal, ProposerContext, Rules
+from tuning.search.types import MakeProposer, Proposal, ProposerContext, Rules, Scored
 
 MAKERS: dict[str, MakeProposer] = {"evolve": partial(Evolve, library=LIBRARY)}
 
@@ -109,6 +111,21 @@ def test_a_line_cut_in_half_is_written_again(tmp_path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     assert run(path) == whole and path.read_bytes() == data
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_journal(tmp_path: Path) -> None:
+    """It was "No space left on device", of who knows which; with room the run goes on."""
+    whole, path = run(tmp_path / "whole.jsonl"), tmp_path / "journal.jsonl"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large") as failed:
+            run(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert failed.value.filename == str(path) and path.stat().st_size == 20_000
+    assert run(path) == whole
+    assert path.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
 
 def test_a_file_that_is_no_journal_keeps_its_last_line(tmp_path: Path) -> None:
@@ -228,6 +245,27 @@ def test_few_queries_are_used_in_folds() -> None:
     assert outcome.folded and outcome.confirmed is not None
     assert "of what searches found in all folds" in outcome.reason
     assert outcome.verdict == CHANGE and outcome.spent.evaluations <= 8_000
+
+
+class Remarking:
+    """Proposes nothing, and says why."""
+
+    name = "remarking"
+
+    def __init__(self, context: ProposerContext) -> None:
+        self.remarks = (f"{len(context.search)} of 99 queries", "opt-1.3b", "opt-13b")
+
+    def ask(self, n: int) -> list[Proposal]:
+        return []
+
+    def tell(self, results: Sequence[Scored]) -> None: ...
+
+
+def test_of_folds_that_say_the_same_in_other_numbers_the_last_is_heard() -> None:
+    """Three lines said how few queries there were in each fold."""
+    asked = task(Arithmetic({}, queries=40), {"remarking": Remarking})
+    remarks = tune(asked, Budget(), Journal(None, {})).remarks
+    assert remarks[-3:] == ("24 of 99 queries", "opt-1.3b", "opt-13b") and len(remarks) == 4
 
 
 def test_a_gain_is_accepted_by_enough_and_surely() -> None:

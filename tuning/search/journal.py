@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from embedder.files.config_file import parse_json
-from embedder.files.durable import open_append
+from embedder.files.durable import naming, open_append
 from tuning.search.budget import Cost, Meter
 
 Json = Any  # what json.loads returns
@@ -71,6 +71,7 @@ class Journal:
             OSError: it cannot be written.
         """
         self._records, whole = _read_records(path) if path is not None else ([], 0)
+        self._path = path or Path()  # of no file, which is in memory
         self._file = open_append(path) if path is not None else None
         if self._file is not None:
             self._file.truncate(whole)  # a last line that was cut off
@@ -96,7 +97,8 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         if self._file is not None:
-            self._file.close()
+            with naming(self._path):  # it tries once more to write what had no room
+                self._file.close()
 
     def once(
         self, kind: str, key: Json, meter: Meter, cost: Cost, work: Callable[[], Json]
@@ -155,9 +157,10 @@ class Journal:
         if self._file is None:
             return
         record = {**record, "crc32": _checksum(_as_json(record))}
-        self._file.write(json.dumps(record, sort_keys=True).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with naming(self._path):  # a full disk
+            self._file.write(json.dumps(record, sort_keys=True).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
 
 def _changes(old: dict[str, Json], new: dict[str, Json]) -> list[str]:
