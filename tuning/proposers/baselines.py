@@ -154,6 +154,6 @@ def learnable(context: ProposerContext) -> dict[str, frozenset[str]]:
 def too_few(count: int) -> str:
     """Say why nothing is learned."""
     return (
-        f"{count} queries of SEARCH have an answer that no query outside shares; learning needs "
+        f"queries of SEARCH with an answer that no query outside shares: {count}; learning needs "
         f"{LEAST}"
     )

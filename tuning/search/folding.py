@@ -1,5 +1,6 @@
 """Tune with few queries: each fold judges what a search on the folds before it found."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -59,7 +60,9 @@ def tune_in_folds(task: TuningTask, scorer: Scorer, report: ReportRound) -> Tuni
         winner = _winner(state, rules, partial(_is_paid, judge, parts[at]))
         remarks += state.remarks
         rows.append(judge.scores(winner.prompt, parts[at]))
-    state.scored, state.remarks = everything, remarks
+    # Of what several searches say with other numbers the last is enough.
+    latest = {re.sub(r"\b[0-9]+\b", "", remark): remark for remark in remarks}
+    state.scored, state.remarks = everything, [*latest.values()]
     pooled = _measured(task, parts[1:], winner, rows, judge)
     return _verdict(task, parts, (pooled, winner), judge, state)
 
