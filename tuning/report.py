@@ -68,6 +68,12 @@ class TuningFacts:
         return [*lines, *([rules] if rules else [])]
 
     @property
+    def measure(self) -> str:
+        """What prompts were scored by."""
+        signal = self.setup.task.signal
+        return signal.measure if signal else self.data.measure
+
+    @property
     def queries_note(self) -> str:
         """How many queries there are, and who made them."""
         made = "" if self.setup.task.signal is None else "made "
@@ -110,12 +116,12 @@ class TuningFacts:
             return
         base = dict.fromkeys(tested.differences, 0.0)
         drawn = figures.SystemPair(
-            "tuned", ("default", "prompt"), self.data.measure, base, tested.differences, {}, {}
+            "tuned", ("default", "prompt"), self.measure, base, tested.differences, {}, {}
         )
         reach = (tested.interval.low, tested.interval.high) if tested.interval else None
         part = "CONFIRM" if self.outcome.confirmed else self.outcome.selected_on
-        drawing = figures.differences(drawn, reach)
-        yield Plot("gains", f"Every query, from won to lost ({part})", drawing)
+        heading = f"Every query, from won to lost ({part})"
+        yield Plot("gains", heading, figures.differences(drawn, reach))
 
     def _wordings(self) -> Iterator[Plot]:
         found = self.outcome.sensitivity
@@ -124,9 +130,7 @@ class TuningFacts:
         values = {f"{at}": mean for at, mean in enumerate(found.means)}
         values["the default"] = found.default
         heading = f"Every wording on the first {found.queries} queries"
-        drawing = figures.sensitivity(
-            "wordings", {"wordings": values}, self.data.measure, "the default"
-        )
+        drawing = figures.sensitivity("wordings", {"wordings": values}, self.measure, "the default")
         yield Plot("wordings", heading, drawing)
 
 
@@ -280,10 +284,9 @@ def _queries(facts: TuningFacts) -> Iterator[Listing]:
 def _costs(facts: TuningFacts) -> Listing:
     outcome = facts.outcome
     lost = sum(not result.finished for result in outcome.scored)
-    queried = outcome.query_tokens.items()
     rows = (
         ("budget", str(facts.setup.budget)),
-        *((f"tokens of a query, {name}", f"{count:.1f}") for name, count in queried),
+        *((f"tokens of a query, {name}", f"{n:.1f}") for name, n in outcome.query_tokens.items()),
         ("tokens", f"{outcome.spent.tokens:,}"),
         ("calls of a chat model", f"{outcome.spent.calls:,}"),
         ("tokens of the chat model", f"{outcome.spent.chat_tokens:,}"),

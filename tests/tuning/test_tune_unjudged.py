@@ -255,6 +255,8 @@ def test_a_judge_behind_an_address_is_tried_and_metered(
         outcome = json.loads(capsys.readouterr().out)
     assert outcome["signal"]["direction"]["wins"] >= 15
     assert judge.calls <= outcome["spent"]["calls"] <= 700
+    page = (tmp_path / "run/report.html").read_text()  # it said "Measured by nDCG@10" once
+    assert "Measured by preference of judge default at http" in page and "nDCG@10" not in page
     judge = Scripted("worse")
     with serve(judge) as address:
         assert main(tune_command(place, tmp_path / "other", "--judge", address)) == 2

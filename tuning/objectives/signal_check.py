@@ -55,6 +55,11 @@ class SignalCheck:
         return f"judge {self.judge.chat.name}" if self.judge else f"{self.made.style} queries"
 
     @property
+    def measure(self) -> str:
+        """What prompts are scored by, for people."""
+        return f"preference of {self.name}" if self.judge else self.objective.data.measure
+
+    @property
     def tau(self) -> float | None:
         """Mean of Kendall's tau over the places; None where prompts came in no order."""
         taus = [each.tau for each in self.validities if each.tau is not None]
@@ -122,7 +127,9 @@ class SignalCheck:
     def describe(self) -> str:
         """Say in a line what the signal is, and how it was held against judgements."""
         asked = f"; {self.direction.describe()}" if self.direction else ""
-        return f"{self.name}, not people's judgements: gains are those by it. {self.order}{asked}"
+        scale = ", and .5 is as good as the default" if self.judge else ""
+        told = f"{self.name}, not people's judgements: gains are those by it{scale}"
+        return f"{told}. {self.order}{asked}"
 
     @property
     def order(self) -> str:

@@ -18,6 +18,11 @@ class Signal(Protocol):
         """What it is, for people."""
         ...
 
+    @property
+    def measure(self) -> str:
+        """What prompts are scored by, for people."""
+        ...
+
     def check(self, once: Callable[[str, Any, Cost, Callable[[], Any]], Any], meter: Meter) -> None:
         """Try it, and charge that to the meter, through `once` (see `Journal.once`).
 
