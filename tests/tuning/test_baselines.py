@@ -245,7 +245,7 @@ def test_what_cannot_be_tried_is_said(place: Path) -> None:
     )  # fmt: skip
     setup = setup_of(place, "raw", "dense")
     proposals, remarks = proposed(setup, {})
-    assert len(proposals) == 3 and "0 queries of SEARCH have an answer" in remarks[0]
+    assert len(proposals) == 3 and "outside shares; got 0" in remarks[0]
 
 
 def test_vectors_of_other_queries_are_refused(place: Path) -> None:

@@ -81,6 +81,19 @@ def test_the_best_wording_of_folds_has_its_own_gain_or_none() -> None:
     assert str(won.best_wording).endswith("on SEARCH, by which it was chosen, and not tested")
 
 
+def test_the_best_wording_is_the_one_that_select_would_send_on() -> None:
+    """Of two that were surely better it was the one of the smaller p, by chance of the flips."""
+    tuned = task(Arithmetic({"good": 0.1}), {"evolve": partial(Evolve, library=LIBRARY)})
+    outcome = tune(tuned, Budget(tokens=20_000), Journal(None, {}))
+    known, gains = outcome.selected[0], []
+    for word, gain, p in (("a ", 0.2, 0.0003), ("b ", 0.3, 0.0004), ("c ", 0.4, 0.2)):
+        prompt = SPACE.reworded(SPACE.default, {Role.QUERY: Around(word, "")})
+        proposal, mean = Proposal(prompt, "evolve", word), known.default + gain
+        gains.append(replace(known, proposal=proposal, mean=mean, p=p))
+    best = replace(outcome, selected=tuple(gains)).best_wording
+    assert best is not None and best.proposal.how == "b "
+
+
 def test_post_processing_is_named_as_what_is_taken() -> None:
     """It was "take the new prompt", whose words were those of the default."""
     whitened = replace(SPACE.default, post=PostRules())

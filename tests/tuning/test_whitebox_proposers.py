@@ -165,7 +165,7 @@ def test_nothing_is_learned_from_answers_that_others_share(name: str, tmp_path: 
     objective = PlantedObjective(0, queries=24)
     proposer = makers(objective, tmp_path)[name](context_of(objective, {}))
     assert proposer.ask(4) == []
-    assert "0 queries of SEARCH have an answer" in proposer.remarks[0]  # type: ignore[attr-defined]
+    assert "outside shares; got 0" in proposer.remarks[0]  # type: ignore[attr-defined]
 
 
 def test_training_ends_where_held_out_queries_are_served_no_better(tmp_path: Path) -> None:

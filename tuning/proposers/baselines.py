@@ -154,6 +154,6 @@ def learnable(context: ProposerContext) -> dict[str, frozenset[str]]:
 def too_few(count: int) -> str:
     """Say why nothing is learned."""
     return (
-        f"queries of SEARCH with an answer that no query outside shares: {count}; learning needs "
-        f"{LEAST}"
+        f"learning needs {LEAST} queries of SEARCH with an answer that no query outside shares; "
+        f"got {count}"
     )

@@ -105,7 +105,7 @@ def tune(
         name: task.objective.cost(prompt, ids).tokens / len(ids) for name, prompt in prompts.items()
     }
     signal = task.signal.describe() if task.signal else ""
-    return replace(outcome, query_tokens=tokens, signal=signal)
+    return replace(outcome, query_tokens=tokens, signal=signal, alpha=task.rules.alpha)
 
 
 def _settled(outcome: TuningOutcome, signal: Signal, default: Prompt) -> TuningOutcome:

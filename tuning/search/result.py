@@ -54,6 +54,7 @@ class TuningOutcome:
         signal: what stood in for judgements, and how it was tried; "" where there were some.
         earlier: scores of earlier runs, which cost nothing.
         refresh: how finalists were ranked where a search reads some documents only.
+        alpha: level of the tests.
 
     >>> words = ["tea", "key", "sea", "bee", "oak", "rye"]
     >>> index = lw.build("words.index", words, encoder)
@@ -80,6 +81,7 @@ class TuningOutcome:
     signal: str = ""
     earlier: int = 0
     refresh: Refresh | None = None
+    alpha: float = 0.05
 
     def __str__(self) -> str:
         best = self.best_prompts()
@@ -128,7 +130,9 @@ class TuningOutcome:
         part, gains = ("CONFIRM", [self.confirmed]) if self.folded else ("SELECT", self.selected)
         tested = [gain for gain in gains if gain is not None and self._reworded(gain.proposal)]
         if tested:
-            best = min(tested, key=lambda gain: (gain.p, -gain.gain))
+            best = min(
+                tested, key=lambda gain: (max(gain.p, self.alpha), -gain.gain)
+            )  # as `select`
             return BestWording(best.proposal, part, best.default, best.mean, best.interval)
         worded = (each for each in self._ranked() if self._reworded(each.proposal))
         first = next(worded, None)
