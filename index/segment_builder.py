@@ -25,10 +25,8 @@ from index.lucene.writing import build_lucene
 from index.manifest import ChannelSpec
 from index.segment_record import SegmentRecord
 from index.storage.arrays import write_array
-from index.storage.checksums import flush_tree
+from index.storage.checksums import FileRecord, flush_file, flush_tree
 from index.storage.layout import DOCUMENTS, GATHERED, OWNER, PASSAGES
-
-DocumentIds = Container[str]
 
 _BLOCK = 4096  # rows that are changed at a time: a segment's need not fit in memory
 
@@ -49,7 +47,7 @@ class SegmentBuilder:
         self,
         folder: Path,
         channels: Mapping[str, ChannelSpec],
-        find_live: Callable[[list[str]], DocumentIds],
+        find_live: Callable[[list[str]], Container[str]],
     ) -> None:
         if folder.exists():
             remove_segment(folder)
@@ -67,6 +65,7 @@ class SegmentBuilder:
         self._find_live = find_live
         self._numbers: dict[str, int] = {}
         self._unchecked: list[str] = []
+        self._records: dict[str, FileRecord] = {}  # of files that are flushed already
 
     def add(self, document: Document, spans: Sequence[tuple[int, int]], number: int) -> None:
         """Append a document, which is encoded as one text for each (start, end) of its text.
@@ -101,13 +100,19 @@ class SegmentBuilder:
             ValueError: a live document has an id that was added here.
         """
         live_ids = self._find_live(self._unchecked)
-        for name in self._unchecked:
-            if name in live_ids:
-                raise ValueError(
-                    f"document {name!r} (number {self._numbers[name]} of the source) is in the "
-                    "index already; delete it first, or replace it: add --replace"
-                )
+        for name in filter(live_ids.__contains__, self._unchecked):
+            raise ValueError(
+                f"document {name!r} (number {self._numbers[name]} of the source) is in the "
+                "index already; delete it first, or replace it: add --replace"
+            )
         self._unchecked = []
+
+    def close_documents(self) -> None:
+        """Write and flush the documents, as `finish` does where this was not called before."""
+        if not self._records:
+            self.check_ids()
+            self._documents.close()
+            self._records[DOCUMENTS] = flush_file(self.folder / DOCUMENTS)
 
     @property
     def ids(self) -> list[str]:
@@ -165,8 +170,7 @@ class SegmentBuilder:
                 raise ValueError(
                     f"channel {name!r} has rows of {rows.passages} texts; expected {self.passages}"
                 )
-        self.check_ids()
-        self._documents.close()
+        self.close_documents()
         write_array(self.folder / PASSAGES, np.array(self._passages).reshape(-1, 3))
         for rows in self._rows.values():
             rows.write()
@@ -175,7 +179,7 @@ class SegmentBuilder:
             documents=self.documents,
             passages=self.passages,
             rows={name: rows.count for name, rows in self._rows.items()},
-            files=flush_tree(self.folder),
+            files=flush_tree(self.folder, self._records),
         )
 
     @property

@@ -143,13 +143,27 @@ def remember(key: object, *files: os.stat_result) -> None:
                 del _sound[next(iter(_sound))]
 
 
-def flush_tree(folder: Path) -> dict[str, FileRecord]:
-    """Flush everything under a folder; return the record of each file by its relative path."""
+def flush_file(path: Path) -> FileRecord:
+    """Flush a file; return its record."""
+    record = FileRecord.of(path)
+    flush(path)
+    return record
+
+
+def flush_tree(folder: Path, flushed: Mapping[str, FileRecord]) -> dict[str, FileRecord]:
+    """Flush everything under a folder; return the record of each file by its relative path.
+
+    Args:
+        folder: is flushed too.
+        flushed: records of files that are flushed already.
+    """
     records: dict[str, FileRecord] = {}
     for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
         if path.is_file():
-            records[path.relative_to(folder).as_posix()] = FileRecord.of(path)
-        flush(path)
+            records[name] = flushed.get(name) or flush_file(path)
+        else:
+            flush(path)
     flush(folder)
     return records
 

@@ -65,13 +65,20 @@ class CountingProcess:
         sizes = np.fromiter(map(len, parts), np.int64, len(parts))
         self._send([_SIZE.pack(len(parts)), sizes.tobytes(), *parts], _MOST_WAITING)
 
-    def take_postings(self) -> Postings:
-        """Return the postings of the texts since the last call, once they are counted.
+    def ask_postings(self) -> None:
+        """Have the postings made of the texts since the last call; waits until all are sent.
 
         Raises:
             OSError: the process has ended.
         """
         self._send([], 0)
+
+    def take_postings(self) -> Postings:
+        """Return the postings that were asked for, once they are made.
+
+        Raises:
+            OSError: the process has ended.
+        """
         terms, entries, rows, columns = self._receive(np.int64, 4).tolist()
         postings = Postings(
             terms=self._receive(np.int64, terms),

@@ -47,6 +47,8 @@ class CountedWindows:
             OSError: the process has ended.
         """
         if self._process is not None:
+            self._process.ask_postings()
+            builder.close_documents()  # meanwhile
             builder.add_postings(self._channel, self._process.take_postings())
         for window in self._waiting:
             rows = self._encoder.encode(window, Role.DOCUMENT)

@@ -49,6 +49,7 @@ def test_postings_and_counts_are_those_of_one_process(language: str) -> None:
         for windows in ([TEXTS, long], [], [TEXTS[::-1]], [long, TEXTS]):
             for texts in windows:
                 process.add(texts)
+            process.ask_postings()
             together = [text for texts in windows for text in texts]
             assert _equal(process.take_postings(), ours.encode(together, Role.DOCUMENT).sparse)
     assert beside.counts == ours.counts
@@ -60,6 +61,7 @@ def test_more_texts_than_may_wait_are_all_counted() -> None:
     with closing(CountingProcess(BM25Encoder())) as process:
         for _ in range(8):
             process.add(texts)
+        process.ask_postings()
         postings = process.take_postings()
     assert postings.rows == 8 * 4096
     assert postings.lengths.tolist() == [62] * postings.rows  # the others are stop words
@@ -73,6 +75,7 @@ def test_a_users_own_modules_do_not_hide_ours(
     monkeypatch.syspath_prepend(tmp_path)
     with closing(CountingProcess(BM25Encoder())) as process:
         process.add(TEXTS)
+        process.ask_postings()
         assert process.take_postings().rows == len(TEXTS)
 
 
