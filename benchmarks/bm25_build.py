@@ -51,7 +51,7 @@ PROGRAMS = {"lastword": _OURS, "bm25s": _BM25S, "lucene": _LUCENE, "floor": _FLO
 
 @dataclass(frozen=True, slots=True)
 class BuildCost:
-    """One process: seconds of wall and of processor time, peak memory, and bytes on disk."""
+    """Seconds of wall and of processor time, peak memory of the largest process, bytes on disk."""
 
     seconds: float
     cpu_seconds: float
