@@ -25,9 +25,9 @@ class Terminal:
         said: all that has come so far.
     """
 
-    def __init__(self, arguments: Sequence[str], home: Path) -> None:
+    def __init__(self, arguments: Sequence[str], home: Path, pager: str = "cat") -> None:
         self.said = ""
-        environment = {"TERM": "xterm", "LASTWORD_HOME": str(home), "PAGER": "cat"}
+        environment = {"TERM": "xterm", "LASTWORD_HOME": str(home), "PAGER": pager}
         self._process, self._terminal = pty.fork()
         if self._process == 0:
             os.chdir(ROOT)

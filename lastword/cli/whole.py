@@ -1,7 +1,9 @@
 """A whole document as people read it: printed, or in the pager where it is longer than a screen."""
 
 import json
+import os
 import pydoc
+import shlex
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
@@ -30,10 +32,21 @@ def show_pages(text: str) -> None:
     shown = visible(text, keep="\n\t")
     columns, lines = shutil.get_terminal_size()
     rows = sum(1 + len(line) // columns for line in shown.split("\n"))
-    if on_terminal() and rows >= lines:
+    if on_terminal() and rows >= lines and _has_pager():
         pydoc.pager(shown)
     else:
         sys.stdout.write(f"{shown}\n")
+
+
+def _has_pager() -> bool:
+    """Tell whether the pager that is asked for is there: pydoc shows nothing without it."""
+    asked = os.environ.get("MANPAGER") or os.environ.get("PAGER") or ""  # as pydoc chooses
+    try:
+        words = shlex.split(asked)
+    except ValueError:  # a quote that does not end
+        return False
+    name = next((word for word in words if "=" not in word), "")  # behind LESS=-R and the like
+    return not asked.strip() or shutil.which(name) is not None
 
 
 def _shown(value: object) -> str:

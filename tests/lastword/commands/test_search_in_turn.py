@@ -77,6 +77,17 @@ def test_mistakes_keys_and_steering_texts(index: str, tmp_path: Path) -> None:
     assert terminal.type("\x04", "\n") and terminal.end() == 0
 
 
+@pytest.mark.parametrize("pager", ["no-such-pager -R", "less '", "TERM=dumb cat"])
+def test_a_document_is_shown_without_its_pager(index: str, tmp_path: Path, pager: str) -> None:
+    """The shell said that it was not found, and nothing of the document was shown."""
+    terminal = Terminal(["search", index], tmp_path, pager)
+    terminal.read_until("search> ")
+    terminal.type("stone\n")
+    whole = terminal.type(":open 1\n")
+    assert "stone number 59" in whole and "not found" not in whole
+    assert terminal.type("\x04", "\n") and terminal.end() == 0
+
+
 def test_a_line_of_a_pipe_is_answered_before_the_next_comes(index: str) -> None:
     command = [sys.executable, "-m", "lastword", "search", index, "--json"]
     with subprocess.Popen(
