@@ -164,6 +164,9 @@ async def tell_invalid(request: Request, error: Exception) -> Response:
     """Answer a request whose values are not of the right types: the first of them is named."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
-    text = str(first["msg"]).removeprefix("Value error, ")
+    parts = [str(part) for part in first["loc"]]
+    if request.method != "POST" or parts[:1] == ["body"]:  # before it: "path", "query" or "body"
+        parts = parts[1:]
+    place = ".".join(parts) or "the body"
+    text = str(first["msg"]).removeprefix("Value error, ").replace(" after validation", "")
     return error_response(422, f"{place}: {text[:1].lower()}{text[1:]}", path=request.url.path)

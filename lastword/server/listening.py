@@ -1,5 +1,6 @@
 """The socket at which a server listens, and its address."""
 
+import os
 import socket
 
 UNREAD_SECONDS = 30
@@ -16,7 +17,9 @@ def open_socket(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=512)
     except OSError as error:
-        raise OSError(f"cannot listen at {host}, port {port}: {error.strerror or error}") from None
+        number = error.errno or 0  # those of names that mean no address are negative
+        why = os.strerror(number) if number > 0 else error.strerror or error
+        raise OSError(f"cannot listen at {host}, port {port}: {why}") from None
     # Connections inherit it: asyncio sets it where `proto` says TCP, and here it is 0. Without it
     # the body of an answer waits 40 ms for the client to acknowledge the headers.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

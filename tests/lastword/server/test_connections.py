@@ -1,6 +1,7 @@
 """Clients that send half of a request, or read no answer, hold no connection forever."""
 
 import errno
+import os
 import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ PATIENCE = 20  # seconds until a connection that is still open fails a test
 
 @pytest.fixture(scope="module")
 def hasty(engine: lw.SearchEngine) -> Iterator[tuple[str, int]]:
-    """A server that waits .3 s for the head of a request."""
+    """A server that waits .3 s for the head of a request; its end is that of its app."""
     with pytest.MonkeyPatch.context() as patch, live(make_app({"notes": engine})) as address:
         patch.setattr(connections, "HEAD_SECONDS", 0.3)
         place = urlsplit(address)
@@ -84,3 +85,13 @@ def test_an_answer_that_nobody_reads_ends(monkeypatch: pytest.MonkeyPatch) -> No
         for _ in range(1000):
             server.sendall(bytes(1 << 20))
     assert error.value.errno == errno.ETIMEDOUT  # of the connection, not of `settimeout`
+
+
+def test_an_address_that_is_taken_is_told_once() -> None:
+    """Python adds the address to the error, which named it twice."""
+    with open_socket("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(OSError, match=rf"port {port}: {os.strerror(errno.EADDRINUSE)}$"):
+            open_socket("127.0.0.1", port)
+    with pytest.raises(OSError, match=r"cannot listen at no\.such\.host\.invalid, port 0: .*[a-z]"):
+        open_socket("no.such.host.invalid", 0)

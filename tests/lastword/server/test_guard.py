@@ -60,8 +60,8 @@ def test_a_body_that_is_no_json_is_refused(
         ({"query": "\x1c\x85\u3000"}, "query"),
         ({"query": "a" * 10_001}, "query"),
         ({"query": "a", "queries": ["b"]}, "either"),
-        ({"queries": []}, "queries"),
-        ({"queries": ["a"] * 101}, "queries"),
+        ({"queries": []}, "queries: list should have at least 1 item, not 0"),
+        ({"queries": ["a"] * 101}, "queries: list should have at most 100 items, not 101"),
         ({"query": "a", "k": 0}, "k"),
         ({"query": "a", "k": 1001}, "k"),
         ({"query": "a", "k": "3"}, "k"),
@@ -92,6 +92,8 @@ def test_an_unknown_index_or_path_is_not_found(client: TestClient) -> None:
     refused(client.get("/v1/documents/nothing"), 404)
     refused(client.get("/v1/documents/%00"), 404)
     refused(client.get("/nothing"), 404)
+    assert refused(client.get("/v1/documents/"), 422).startswith("id: string should")
+    assert refused(client.get("/v1/documents"), 422).startswith("id: field required")
     refused(client.get("/openapi.json/"), 404)
 
 
