@@ -192,7 +192,8 @@ def _open_journal(setup: TuningSetup, folder: Path, heading: Mapping[str, Any]) 
 def read_seconds(clock: Path) -> float:
     """Return how long earlier sittings took, 0 where there were none."""
     try:
-        text = clock.read_text(encoding="utf-8", errors="replace")
+        with clock.open(encoding="utf-8", errors="replace") as file:
+            text = file.read(100)
     except FileNotFoundError:
         return 0.0
     if not re.fullmatch(r"[0-9]{1,12}\.[0-9]", text):

@@ -128,6 +128,14 @@ def test_a_full_disk_is_told_with_the_name_of_the_journal(tmp_path: Path) -> Non
     assert path.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
 
+def test_a_journal_is_not_read_through_a_link(tmp_path: Path) -> None:
+    """One to /dev/full was read until memory was full."""
+    (tmp_path / "other").write_text("no journal\n")
+    (tmp_path / "journal.jsonl").symlink_to(tmp_path / "other")
+    with pytest.raises(OSError, match="link"):
+        run(tmp_path / "journal.jsonl")
+
+
 def test_a_file_that_is_no_journal_keeps_its_last_line(tmp_path: Path) -> None:
     """What did not end in a newline was cut off before anything was refused."""
     for text in ("precious", "precious\nwords", '{"a": 1}\n{"b'):

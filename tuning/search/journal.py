@@ -70,9 +70,13 @@ class Journal:
             ValueError: the file is of another run, or is damaged before its last line.
             OSError: it cannot be written.
         """
-        self._records, whole = _read_records(path) if path is not None else ([], 0)
         self._path = path or Path()  # of no file, which is in memory
-        self._file = open_append(path) if path is not None else None
+        self._file = open_append(path) if path is not None else None  # no link, whose end is far
+        try:
+            self._records, whole = _read_records(path) if path is not None else ([], 0)
+        except ValueError:
+            self.__exit__(None, None, None)
+            raise
         if self._file is not None:
             self._file.truncate(whole)  # a last line that was cut off
         self.replayed = min(1, len(self._records))
