@@ -1,7 +1,7 @@
 """A budget covers everything: scores, failures that are read, and a chat model's tokens."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from tuning.search.journal import Journal, Settled
 from tuning.search.pipeline import tune
 from tuning.search.result import TuningOutcome
 from tuning.search.scorer import Scorer
+from tuning.search.space import Around
 from tuning.search.split import three_parts
 from tuning.search.types import Failure, MakeProposer, Proposal, ProposerContext
 
@@ -207,6 +208,25 @@ def test_chat_tokens_are_a_unit_of_a_budget() -> None:
     assert budget == Budget(tokens=2_000_000, calls=5, chat_tokens=30_000)
     assert str(budget) == "2,000,000 tokens, 5 calls, 30,000 chat-tokens"
     assert str(Cost(3, chat_tokens=4)) == "3 tokens, 4 chat-tokens" and str(Cost()) == "nothing"
+
+
+@pytest.mark.parametrize("queries", [160, 40])
+def test_a_long_first_prompt_leaves_a_small_budget_its_search(queries: int) -> None:
+    """What it would take at the end was kept, so that at most the default was paid for.
+
+    Of 160 queries 560 tokens for the default on SEARCH, and at the end 4,120 with prompts as long
+    as the long one, or 1,960 with ones like the default.
+    """
+    around = Around("a b c d e f g h i j ", " :")
+    long = Proposal(SPACE.reworded(SPACE.default, {Role.QUERY: around}), "pool", "long")
+    asked = task(
+        Arithmetic({"good": 0.3}, queries=queries), {"evolve": partial(Evolve, library=LIBRARY)}
+    )
+    asked = replace(asked, first_prompts=(*asked.first_prompts, long))
+    budget = Budget(tokens=4_500 if queries == 160 else 900)
+    outcome = tune(asked, budget, Journal(None, {}))
+    assert sum(each.finished for each in outcome.last_search) > 1
+    assert outcome.spent.tokens <= (budget.tokens or 0)
 
 
 def test_a_query_is_cut_into_tokens_once_for_a_prompt(monkeypatch: pytest.MonkeyPatch) -> None:

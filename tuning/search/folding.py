@@ -48,10 +48,12 @@ def tune_in_folds(task: TuningTask, scorer: Scorer, report: ReportRound) -> Tuni
     judge.scores(default.prompt, [query for part in parts for query in part])
     searcher = scorer.for_search(task.quick, default.prompt)
     rows, everything, remarks = list[Scores](), list[Scored](), list[str]()
+    wordy = longest(task, judge, partial(_ending, judge, parts[1:]))  # stands for any winner
     for at in range(1, len(parts)):
         known = {query for part in parts[:at] for query in part}
         inner = replace(task, rules=replace(rules, seed=rules.seed + at - 1))
-        scorer.meter.reserved = _later(task, judge, parts[at:])
+        kept = _ending(judge, parts[at:], wordy)  # and the shares of the searches that are left
+        scorer.meter.reserved = scorer.meter.all_but_share(kept, len(parts) - at)
         scorer.meter.until = scorer.meter.moment(SEARCH_TIME / (len(parts) - at))
         inside = [query for query in task.relevant if query in known]
         state = search(inner, inside, searcher, report)
@@ -105,19 +107,13 @@ def _is_paid(judge: Scorer, part: Sequence[str], prompt: Prompt) -> bool:
     return judge.meter.fits(judge.cost(prompt, part))
 
 
-def _later(task: TuningTask, judge: Scorer, parts: Sequence[Sequence[str]]) -> Cost:
-    """Keep what judging winners takes, and the shares of the searches that are left.
-
-    Args:
-        task: its longest first prompt stands for any winner.
-        judge: counts.
-        parts: folds that are still to judge, each a winner of its own.
-    """
-    wordy, objective = longest(task, judge), judge.objective  # whose scores may all be known
-    ending = sum((objective.cost(wordy, part) for part in parts), Cost())
+def _ending(judge: Scorer, parts: Sequence[Sequence[str]], prompt: Prompt) -> Cost:
+    """Return what judging winners of the tokens of a prompt takes, each fold one of its own."""
+    objective = judge.objective  # whose scores may all be known
+    costs = [objective.cost(prompt, part) for part in parts]
     if isinstance(objective, Prepares):
-        ending = sum([objective.preparation(wordy)[1]] * len(parts), ending)
-    return judge.meter.all_but_share(ending, len(parts))
+        costs += [objective.preparation(prompt)[1]] * len(parts)
+    return sum(costs, Cost())
 
 
 def _verdict(
@@ -145,11 +141,19 @@ def _verdict(
     return outcome_of(reason, prompt, state, ([pooled], own), queries, decision)
 
 
-def longest(task: TuningTask, scorer: Scorer) -> Prompt:
-    """Return the longest of the first prompts that may be proposed and that the model can take."""
+def longest(task: TuningTask, scorer: Scorer, ending: Callable[[Prompt], Cost]) -> Prompt:
+    """Return the longest first prompt that may be proposed, and judged by half of the budget.
+
+    The default where there is none: a budget that pays for it is no less than one for a search.
+
+    Args:
+        task: its first prompts.
+        scorer: tells which of them the model can take.
+        ending: what judging takes at the end, with prompts like one.
+    """
     allowed = [each.prompt for each in task.first_prompts if task.space.holds(each.prompt)]
     for prompt in sorted(allowed, key=lambda each: -task.space.words(each)):
-        if scorer.is_usable(prompt):
+        if scorer.is_usable(prompt) and scorer.meter.fits(ending(prompt) + ending(prompt)):
             return prompt
     return task.first_prompts[0].prompt
 

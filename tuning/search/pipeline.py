@@ -1,6 +1,6 @@
 """Tune: split, search, select, confirm; the answer may be to keep the default."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
 from embedder.files.kept_scores import EarlierScores
@@ -129,13 +129,10 @@ def _in_parts(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOu
     scorer.sealed = frozenset(parts.confirm)
     judge = scorer.judging(task.final) if task.final else scorer
     sealed = Sealed(parts.confirm, judge, confirm_units)
-    # What the end takes; longer prompts than any first prompt may leave finalists out.
-    wordy = longest(task, scorer)
-    ending = [*sealed.cost([wordy, default])]
-    judging = scorer if task.quick else task.objective  # what SEARCH has not prepared counts too
-    ending += [judging.cost(wordy, parts.select)] * (rules.finalists + 1)
+    ending = _ending(task, scorer, sealed, parts.select)
+    wordy = longest(task, scorer, ending)  # what is longer may leave finalists out
     room = room_for_finalists(task.objective, wordy, rules.finalists + 1, scorer.meter)
-    scorer.meter.reserved = sum(ending, room)
+    scorer.meter.reserved = ending(wordy) + room
     scorer.meter.until = scorer.meter.moment(SEARCH_TIME)
     state = search(task, parts.search, scorer.for_search(task.quick, default), report)
     scorer.meter.reserved, scorer.meter.until = Cost(), None
@@ -163,6 +160,20 @@ def _in_parts(task: TuningTask, scorer: Scorer, report: ReportRound) -> TuningOu
         reason = f"what SELECT chose was not surely better: {reason}"
     prompt = candidate.prompt if decision.accepted else default
     return outcome_of(reason, prompt, state, (gains, confirmed), queries, decision)
+
+
+def _ending(
+    task: TuningTask, scorer: Scorer, sealed: Sealed, select_ids: Sequence[str]
+) -> Callable[[Prompt], Cost]:
+    """Return what tells what the end takes with finalists of the tokens of a prompt."""
+    default = task.first_prompts[0].prompt
+    judging = scorer if task.quick else task.objective  # what SEARCH has not prepared counts too
+
+    def take(prompt: Prompt) -> Cost:
+        ranked = [judging.cost(prompt, select_ids)] * (task.rules.finalists + 1)
+        return sum([*sealed.cost([prompt, default]), *ranked], Cost())
+
+    return take
 
 
 def _ranking(
