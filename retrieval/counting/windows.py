@@ -7,7 +7,7 @@ from embedder.types import Role
 from index.segment_builder import SegmentBuilder
 from retrieval.counting.process import CountingProcess
 
-_FROM = 1 << 21  # characters of a segment; fewer are counted before a process has started
+_FROM = 1 << 22  # characters of a segment; fewer are counted before a process has loaded numba
 
 
 class CountedWindows:
