@@ -108,8 +108,9 @@ async def _written(
         message = await in_turn(request, state.write(change))
     except (ValueError, TypeError, BlockingIOError) as error:
         raise ServedError(409, str(error)) from error
-    except OSError as error:
-        raise ServedError(424, str(error)) from error
+    except OSError as error:  # that of the machine names a file of the server
+        text = f"the index cannot be written: {error.strerror}" if error.strerror else str(error)
+        raise ServedError(424, text) from error
     return Response(message.model_dump_json(), media_type="application/json")
 
 

@@ -164,6 +164,19 @@ def test_ids_that_no_path_can_hold_are_read_and_deleted(tmp_path: Path) -> None:
         assert len(engine) == 0
 
 
+def test_an_index_that_cannot_be_written_is_told_without_its_files(tmp_path: Path) -> None:
+    """A read-only folder was told as [Errno 30] with a path of the server."""
+    with lw.build(tmp_path / "a", ["tea"], model="bm25") as engine:
+        (tmp_path / "a" / "lock").unlink(missing_ok=True)
+        (tmp_path / "a" / "lock").mkdir()
+        app = make_app({"a": engine}, ServerSettings(writable=True))
+        with TestClient(app, base_url="http://127.0.0.1") as client:
+            answer = client.delete("/v1/documents/0")
+    assert answer.status_code == 424
+    text = answer.json()["error"]
+    assert text.startswith("the index cannot be written: ") and "lock" not in text
+
+
 def test_indexes_are_listed(client: TestClient) -> None:
     (index,) = client.get("/v1/indexes").json()["indexes"]
     assert (index["name"], index["documents"], index["sparse"]) == ("notes", 4, ["sparse"])
