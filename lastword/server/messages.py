@@ -11,6 +11,7 @@ from typing_extensions import TypedDict  # pydantic reads that of Python from 3.
 from retrieval.fusion import FUSIONS
 
 MOST_HITS, MOST_QUERIES, MOST_DOCUMENTS, MOST_CHANNELS = 1000, 100, 1000, 32
+DEEP, MOST_DEEP_QUERIES = 100, 10  # more hits of each query than that: fewer queries
 LONGEST_QUERY, LONGEST_NAME = 10_000, 1000  # characters
 LONGEST_ID = 4096  # as of a path of a file; so that it fits into a head of 64 KiB, however escaped
 LONGEST_TITLE, LONGEST_TEXT = 10_000, 150_000  # so that one fits into a body, however escaped
@@ -69,7 +70,13 @@ class SearchRequest(Choice):
     """One query, or several."""
 
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["query"]}, {"required": ["queries"]}]}
+        json_schema_extra={
+            "oneOf": [{"required": ["query"]}, {"required": ["queries"]}],
+            "anyOf": [
+                {"properties": {"k": {"maximum": DEEP}}},
+                {"properties": {"queries": {"maxItems": MOST_DEEP_QUERIES}}},
+            ],
+        }
     )
 
     query: _QueryText = Field("", validate_default=False, description="Instead of `queries`.")
@@ -87,6 +94,11 @@ class SearchRequest(Choice):
     def _check_queries(self) -> "SearchRequest":
         if bool(self.query) == bool(self.queries):
             raise ValueError('give either "query", a text, or "queries", a list of texts')
+        if self.k > DEEP and len(self.queries) > MOST_DEEP_QUERIES:
+            raise ValueError(
+                f"a request for more than {DEEP} hits has at most {MOST_DEEP_QUERIES} queries; "
+                f"got {len(self.queries)} queries and k {self.k}"
+            )
         return self
 
 
