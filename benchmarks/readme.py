@@ -5,7 +5,8 @@ python -m benchmarks.readme [--check]
 An example is a line "$ lastword ..." in a block of README.md; what follows up to the next one, or
 to the end of the block, is its output on a terminal of WIDTH columns. The index is the demo's,
 which is made first where it is not there (a minute); documentation strings differ between versions
-of Python, so README names the one that was used.
+of Python, and a build leaves out modules whose libraries it does not find, so README names the
+version and the number of documents.
 """
 
 import argparse
@@ -27,7 +28,7 @@ WIDTH = 98
 _BLOCK = re.compile(r"(?ms)^```\n(\$ lastword .*?)^```$")
 _EXAMPLE = re.compile(r"(?m)^\$ (lastword .*)\n")
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
-_PYTHON = re.compile(r"Python \d+\.\d+\.\d+")
+_SOURCE = re.compile(r"Python \d+\.\d+\.\d+ \([\d,]+ documents\)")
 
 
 def examples(text: str) -> list[tuple[str, str]]:
@@ -39,17 +40,21 @@ def examples(text: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def python_of(text: str) -> str:
-    """Return the version of Python whose documentation README's examples searched."""
-    named = _PYTHON.search(text)
+def source_of(text: str) -> str:
+    """Return whose documentation README's examples searched."""
+    named = _SOURCE.search(text)
     if named is None:
-        raise ValueError(f"{README} names no version of Python beside its examples")
+        raise ValueError(f"{README} names no Python and documents beside its examples")
     return named[0]
 
 
-def this_python() -> str:
-    """Name the version that runs."""
-    return "Python " + ".".join(map(str, sys.version_info[:3]))
+def this_source(index: Path) -> str:
+    """Name the version that runs, and the number of documents of the demo's index."""
+    from index.folder import Index
+
+    with Index.open(index) as opened:
+        count = opened.documents
+    return f"Python {'.'.join(map(str, sys.version_info[:3]))} ({count:,} documents)"
 
 
 def rewritten(text: str, index: Path) -> str:
@@ -59,7 +64,7 @@ def rewritten(text: str, index: Path) -> str:
         parts = [f"$ {command}\n{printed(command, index)}" for command, _ in examples(match[0])]
         return "```\n" + "\n\n".join(parts) + "\n```"
 
-    return _PYTHON.sub(this_python(), _BLOCK.sub(block, text), count=1)
+    return _SOURCE.sub(this_source(index), _BLOCK.sub(block, text), count=1)
 
 
 def printed(command: str, index: Path) -> str:
@@ -126,10 +131,11 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; 1 if it differs")
     options = parser.parse_args()
     text = README.read_text(encoding="utf-8")
-    if options.check and python_of(text) != this_python():
-        print(f"README's examples are of {python_of(text)}; this is {this_python()}")
+    index = demo_index()
+    if options.check and source_of(text) != this_source(index):
+        print(f"README's examples are of {source_of(text)}; this is {this_source(index)}")
         return 0
-    now = rewritten(text, demo_index())
+    now = rewritten(text, index)
     if now == text:
         return 0
     if not options.check:
