@@ -221,13 +221,7 @@ class PieceCounts:
 
     def count(self, texts: Sequence[bytes]) -> CountedTerms:
         """Count the terms of texts, which are UTF-8."""
-        parts = [self._part(part) for part in _parts(texts)]
-        sizes = [np.zeros(1, np.uint64), *(np.diff(part.bounds) for part in parts)]
-        return CountedTerms(
-            np.concatenate([np.zeros(0, np.uint32), *(part.terms for part in parts)]),
-            np.concatenate([np.zeros(0, np.float32), *(part.counts for part in parts)]),
-            np.cumsum(np.concatenate(sizes)),
-        )
+        return CountedTerms.joined(map(self._part, _parts(texts)))
 
     def _part(self, texts: Sequence[bytes]) -> CountedTerms:
         if len(texts) == 1 and len(texts[0]) >= _PART:

@@ -1,7 +1,7 @@
 """Counts of terms in a vocabulary that needs no state: the column of a term is its hash."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -24,6 +24,18 @@ class CountedTerms(NamedTuple):
     terms: NDArray[np.uint32]
     counts: NDArray[np.float32]
     bounds: NDArray[np.uint64]
+
+    @staticmethod
+    def joined(parts: Iterable["CountedTerms"]) -> "CountedTerms":
+        """Return the terms of texts that were counted part by part."""
+        terms, counts = [np.zeros(0, np.uint32)], [np.zeros(0, np.float32)]
+        sizes = [np.zeros(1, np.uint64)]
+        for part in parts:
+            terms.append(part.terms)
+            counts.append(part.counts)
+            sizes.append(np.diff(part.bounds))
+        bounds = np.cumsum(np.concatenate(sizes))
+        return CountedTerms(np.concatenate(terms), np.concatenate(counts), bounds)
 
     def rows(self, columns: NDArray[np.int64]) -> csr_matrix:
         """Return the counts as `count_columns` does, of terms that stand in these columns."""

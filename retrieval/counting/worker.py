@@ -35,14 +35,12 @@ def _texts(frame: bytes) -> list[bytes]:
 
 def _postings(parts: list[CountedTerms], counts: PieceCounts) -> Postings:
     """Return the postings of counted texts; the parts are used up."""
-    terms = np.concatenate([np.zeros(0, np.uint32), *(part.terms for part in parts)])
-    weights = np.concatenate([np.zeros(0, np.float32), *(part.counts for part in parts)])
-    sizes = np.concatenate([np.zeros(1, np.uint64), *(np.diff(part.bounds) for part in parts)])
+    counted, columns = CountedTerms.joined(parts), counts.columns
     parts.clear()
-    shape = (len(sizes) - 1, len(counts.columns))
-    bounds = np.cumsum(sizes).view(np.int64)
-    matrix = csr_matrix((weights, terms.view(np.int32), bounds), shape=shape)
-    return invert_numbered(matrix, counts.columns, VOCABULARY)
+    shape = (len(counted.bounds) - 1, len(columns))
+    numbers, bounds = counted.terms.view(np.int32), counted.bounds.view(np.int64)
+    matrix = csr_matrix((counted.counts, numbers, bounds), shape=shape)
+    return invert_numbered(matrix, columns, VOCABULARY)
 
 
 def _answer() -> None:
