@@ -134,10 +134,9 @@ def prepare_unjudged(
     data = JudgedQueries.of(devset.queries, devset.qrels, unjudged.measure)
     setup = prepare_tuning(index, encoders, data.answered_in(index), options, folder)
     objective, task = setup.objective, setup.task
-    if options.judge:
-        _check_decidable(task)
     judged = None
     if options.judge:
+        _check_decidable(task)
         judged = MakeJudge(open_chat(options.judge, SUREST), setup.space.default, options.seed)
     check = SignalCheck(
         made=unjudged.made,

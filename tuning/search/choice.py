@@ -57,6 +57,10 @@ class PromptGain:
         """Mean difference."""
         return self.mean - self.default
 
+    def order(self, alpha: float) -> tuple[float, float]:
+        """Sort by this: of those that are surely better the best first, then what is surest."""
+        return max(self.p, alpha), -self.gain
+
     def accepted(self, rules: Rules, p: float | None = None) -> bool:
         """Tell whether it is better by enough, and surely; by a p of more than these queries."""
         sure = (self.p if p is None else p) <= rules.alpha
@@ -189,11 +193,7 @@ def select(
         replace(measure_gain(proposal, sample.query_ids, (row, base), rules, sample.units), p=p)
         for proposal, row, p in zip(candidates, rows, adjusted, strict=True)
     ]
-    # Of those that are surely better the best; else what is surest.
-    order = sorted(
-        range(len(gains)),
-        key=lambda at: (max(gains[at].p, rules.alpha), -gains[at].gain, at),
-    )
+    order = sorted(range(len(gains)), key=lambda at: gains[at].order(rules.alpha))
     above = [at for at in order if gains[at].gain > 0]
     words = next((at for at in above if candidates[at].prompted), None)
     plain = next((at for at in above if not candidates[at].prompted), None)

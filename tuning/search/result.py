@@ -130,9 +130,7 @@ class TuningOutcome:
         part, gains = ("CONFIRM", [self.confirmed]) if self.folded else ("SELECT", self.selected)
         tested = [gain for gain in gains if gain is not None and self._reworded(gain.proposal)]
         if tested:
-            best = min(
-                tested, key=lambda gain: (max(gain.p, self.alpha), -gain.gain)
-            )  # as `select`
+            best = min(tested, key=lambda gain: gain.order(self.alpha))
             return BestWording(best.proposal, part, best.default, best.mean, best.interval)
         worded = (each for each in self._ranked() if self._reworded(each.proposal))
         first = next(worded, None)
