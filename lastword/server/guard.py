@@ -55,10 +55,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         start, status, begun = time.perf_counter(), 500, False
-        asked = scope
-        if (
-            scope["method"] == "HEAD"
-        ):  # is answered as GET, of which the server below drops the body
+        method = scope["method"]
+        if method == "HEAD":  # is answered as GET, of which the server below drops the body
             scope = dict(scope, method="GET")
         self._inside += 1
 
@@ -89,7 +87,7 @@ class Guard:
         finally:
             self._inside -= 1
             seconds = time.perf_counter() - start
-            self._state.note_request(dict(scope, method=asked["method"]), status, seconds)
+            self._state.note_request(dict(scope, method=method), status, seconds)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         if self._state.stopping:
