@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 from embedder.types import Representation
 from index.base import Hits
 from index.channels.postings import Postings
-from index.channels.weighting import Statistics, Weighting
+from index.channels.weighting import Statistics, Weighting, inverse_frequency, length_norms
 from index.topk import BestRows, check_k, check_live, near_best
 
 _WORTH_COMPILING = 20_000_000  # work that numpy does in the half second that numba takes to load
@@ -138,18 +138,12 @@ class InvertedChannel:
     @cached_property
     def _idf(self) -> NDArray[np.float32]:
         """Inverse document frequency of each term; 1 where weights are taken as they are."""
-        if self._weighting.kind == "impacts":
-            return np.ones(len(self._postings.terms), np.float32)
-        frequency = self.statistics.frequency_of(self._postings.terms)
-        rarity = (self.statistics.documents - frequency + 0.5) / (frequency + 0.5)
-        return np.log1p(np.maximum(rarity, 0)).astype(np.float32)
+        return inverse_frequency(self.statistics, self._weighting, self._postings.terms)
 
     @cached_property
     def _norms(self) -> NDArray[np.float32]:
         """What BM25 adds to a count in the denominator, by row."""
-        k1, b = self._weighting.k1, self._weighting.b
-        relative = self._postings.lengths / max(self.statistics.average_length, 1e-9)
-        return (k1 * (1 - b + b * relative)).astype(np.float32)
+        return length_norms(self.statistics, self._weighting, self._postings.lengths)
 
     def _weigh(
         self, start: int, end: int, idf: np.float32 | NDArray[np.float32]

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from index.channels.postings import Postings
 from index.topk import check_live
@@ -82,3 +83,43 @@ def statistics(
     frequency = np.zeros(len(together), np.int64)
     np.add.at(frequency, place, np.concatenate(frequencies))
     return Statistics(documents, length / max(documents, 1), together, frequency)
+
+
+def inverse_frequency(
+    counted: Statistics, weighting: Weighting, terms: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return the inverse document frequency of terms; 1 where weights are taken as they are."""
+    if weighting.kind == "impacts":
+        return np.ones(len(terms), np.float32)
+    frequency = counted.frequency_of(terms)
+    rarity = (counted.documents - frequency + 0.5) / (frequency + 0.5)
+    return np.log1p(np.maximum(rarity, 0)).astype(np.float32)
+
+
+def length_norms(
+    counted: Statistics, weighting: Weighting, lengths: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return what BM25 adds to a count in the denominator, for rows of some lengths."""
+    relative = lengths / max(counted.average_length, 1e-9)
+    return (weighting.k1 * (1 - weighting.b + weighting.b * relative)).astype(np.float32)
+
+
+def weigh_rows(rows: csr_matrix, weighting: Weighting, counted: Statistics) -> csr_matrix:
+    """Return rows whose inner product with a query is the score that a search gives them.
+
+    Args:
+        rows: (n, vocab) as they are stored: counts for bm25, weights for impacts.
+        weighting: of their channel.
+        counted: over all live rows of it.
+    """
+    weighed = csr_matrix(rows, dtype=np.float32, copy=True)
+    terms = weighed.indices.astype(np.int64)
+    if weighting.kind == "bm25":
+        sizes = np.diff(weighed.indptr)
+        lengths = np.asarray(rows.sum(axis=1), np.float32).ravel()
+        norms = np.repeat(length_norms(counted, weighting, lengths), sizes)
+        weighed.data /= weighed.data + norms
+        weighed.data *= inverse_frequency(counted, weighting, terms)
+    if weighting.drop_ubiquitous:
+        weighed.data[counted.frequency_of(terms) >= counted.documents] = 0
+    return weighed
