@@ -15,6 +15,8 @@ FORMAT = 1
 """Version of everything in the folder; raise it when a reader would misread older files."""
 
 MANIFEST = "manifest.json"
+MILVUS = "milvus:"
+"""How the name of an index begins that lies in Milvus, in no folder."""
 _BEGINNING = re.compile(rb'\{\s*"format": \d+,\s*"checksum": "')
 _LONGEST = 1 << 28  # bytes; 1,000 segments take one million
 
@@ -41,6 +43,11 @@ def read_manifest(folder: Path) -> Manifest:
         with open_own(path) as file:
             text = file.read(_LONGEST)
     except FileNotFoundError:
+        if str(folder).startswith(MILVUS):
+            raise ValueError(
+                f"{folder} lies in Milvus, where an index is searched, explained and read; this "
+                "needs its folder here"
+            ) from None
         if not folder.is_dir():
             raise FileNotFoundError(f"there is no index at {folder}") from None
         raise ValueError(f"{folder} is not an index: it has no {MANIFEST}") from None

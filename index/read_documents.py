@@ -1,11 +1,16 @@
-"""Documents of an index by their ids, many at a time: one by one takes many times as long."""
+"""Documents of an index by their ids, many at a time: one by one takes many times as long.
+
+Kinds of indexes that lie elsewhere register how they do it.
+"""
 
 from collections.abc import Collection, Iterable
+from functools import singledispatch
 
 from index.documents import Document
 from index.folder import Index, UnknownDocumentError
 
 
+@singledispatch
 def number_documents(index: Index, ids: Collection[str]) -> dict[str, int]:
     """Return the number of each document, through all segments, as `Index.document_ids` has it.
 
@@ -26,6 +31,7 @@ def number_documents(index: Index, ids: Collection[str]) -> dict[str, int]:
     return numbers
 
 
+@singledispatch
 def read_documents(index: Index, ids: Iterable[str]) -> dict[str, Document]:
     """Return documents by id.
 

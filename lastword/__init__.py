@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from lastword.syncing import sync_folder as sync
     from retrieval.exchange.formats import export_index, import_index
     from retrieval.exchange.options import ExportOptions, ImportOptions
+    from retrieval.milvus.push import PushOptions, PushReport
+    from retrieval.milvus.push import push_index as push
     from retrieval.open import open_retriever
     from retrieval.options import BuildOptions
     from retrieval.rerank.reranking import Reranking
@@ -54,6 +56,8 @@ _PLACES = {
     "ImportOptions": "retrieval.exchange.options:ImportOptions",
     "LLMOptions": "embedder.models.loading:LLMOptions",
     "ModelVariant": "embedder.checkpoints.variant:ModelVariant",
+    "PushOptions": "retrieval.milvus.push:PushOptions",
+    "PushReport": "retrieval.milvus.push:PushReport",
     "Reranking": "retrieval.rerank.reranking:Reranking",
     "SearchHits": "lastword.hits:SearchHits",
     "SearchEngine": "lastword.engine:SearchEngine",
@@ -73,6 +77,7 @@ _PLACES = {
     "load_reranker": "embedder.rerank.load:load_reranker",
     "open": "lastword.opening:open_engine",
     "open_retriever": "retrieval.open:open_retriever",
+    "push": "retrieval.milvus.push:push_index",
     "read_sources": "eval.data.sources:open_sources",
     "sync": "lastword.syncing:sync_folder",
     "tune": "lastword.prompt_tuning:tune",
@@ -89,6 +94,8 @@ __all__ = [
     "ImportOptions",
     "LLMOptions",
     "ModelVariant",
+    "PushOptions",
+    "PushReport",
     "Reranking",
     "SearchEngine",
     "SearchHits",
@@ -108,6 +115,7 @@ __all__ = [
     "load_reranker",
     "open",
     "open_retriever",
+    "push",
     "read_sources",
     "sync",
     "tune",

@@ -41,7 +41,8 @@ def open_engine(
     """Open an index, with the encoders, prompts and fusion that it names itself.
 
     Args:
-        path: folder of an index, made by `build` or by `lastword index`.
+        path: folder of an index, made by `build` or by `lastword index`; or a collection that
+            `push` made, "milvus:http://HOST:19530/COLLECTION".
         channels: some of its channels; all by default.
         fusion: e.g. "rrf" or "minmax:dense=0.7,bm25=0.3"; "auto" is the index's own.
         depth: documents that each channel contributes to the fusion.

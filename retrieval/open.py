@@ -24,6 +24,7 @@ from embedder.types import Encoder
 from index.folder import Index
 from retrieval.fusion import fusion_by_name
 from retrieval.fusion_choice import AUTO
+from retrieval.milvus.opening import open_index
 from retrieval.outside.opening import outside_channels
 from retrieval.outside.specs import read_specs
 from retrieval.retriever import DEPTH, Retriever
@@ -43,7 +44,7 @@ def open_retriever(
     """Open an index and load the encoders that it names; `lastword search` does the same.
 
     Args:
-        path: folder of an index.
+        path: folder of an index, or milvus:URI/COLLECTION.
         channels: some of its channels; all by default.
         fusion: as a `Retriever` takes it.
         depth: documents that each channel contributes to the fusion.
@@ -71,7 +72,7 @@ def open_retriever(
     check_options(access, ModelAccess, "access")
     check_names(also, "also")
     outside = read_specs(also)
-    index = Index.open(path)
+    index = open_index(path)
     try:
         names = choose_channels(index, channels or (), outside)
         if (

@@ -34,6 +34,7 @@ ORDER: dict[str, list[str | set[str]]] = {
         "counting",
         "feedback",
         "outside",
+        "milvus",
         "explain",
         "retriever",
         "rerank",

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import singledispatch
 from pathlib import Path
 
 import numpy as np
@@ -37,16 +38,9 @@ class KeptDocuments:
         Raises:
             ValueError: the filter cannot be read, or a file is damaged.
         """
-        if not isinstance(chosen, Filter | None):
-            chosen = parse_filter(chosen)
-        masks = []
-        for segment in index.opened:
-            mask = segment.columns.live
-            if chosen is not None:
-                segment.columns.load(chosen.fields)
-                mask = mask & chosen.expression.mask(segment.columns)
-            masks.append(mask)
-        return KeptDocuments(index, chosen, tuple(masks))
+        return keep_documents(
+            index, chosen if isinstance(chosen, Filter | None) else parse_filter(chosen)
+        )
 
     def __len__(self) -> int:
         return sum(int(mask.sum()) for mask in self.masks)
@@ -101,6 +95,19 @@ class KeptDocuments:
         return [remark for each in conditions if (remark := _remark(self.index, each))]
 
 
+@singledispatch
+def keep_documents(index: Index, chosen: Filter | None) -> KeptDocuments:
+    """Try every live document; kinds of indexes that lie elsewhere register how they do it."""
+    masks = []
+    for segment in index.opened:
+        mask = segment.columns.live
+        if chosen is not None:
+            segment.columns.load(chosen.fields)
+            mask = mask & chosen.expression.mask(segment.columns)
+        masks.append(mask)
+    return KeptDocuments(index, chosen, tuple(masks))
+
+
 def _remark(index: Index, condition: Condition) -> str:
     if remark := missing_field(index, condition.field):
         return remark
@@ -116,6 +123,7 @@ def _named(kinds: set[int]) -> str:
     return " or ".join(KINDS[kind] for kind in sorted(kinds))
 
 
+@singledispatch
 def missing_field(index: Index, field: FieldPath) -> str:
     """Say that no live document has a field, and which are written nearly so; "" where one has."""
     if any(segment.columns.kinds(field) - {NULL} for segment in index.opened):

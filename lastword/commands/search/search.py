@@ -53,6 +53,7 @@ TOGETHER = 256  # queries of a file that are answered at a time
         "lastword search my.index --queries nanobeir/scifact --run out.trec",
         'lastword search my.index "rotate a key" --rerank prompt --rerank-depth 20',
         "lastword search my.index",
+        'lastword search milvus:http://localhost:19530/docs "rotate a key"',
         "lastword search my.index --json < queries.txt",
     ],
 )
