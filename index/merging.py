@@ -1,6 +1,6 @@
 """Copy the live part of a segment into a new one: documents, passages and rows."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -11,8 +11,10 @@ from scipy.sparse import csr_matrix
 from embedder.types import Representation
 from index.channels.dense import DenseChannel
 from index.channels.post_fit import PostFit
+from index.channels.postings import Postings
 from index.documents import Document
 from index.manifest import ChannelSpec, Manifest
+from index.merge.postings import KeptRows, merge_postings
 from index.segment import Segment, SegmentRows
 from index.segment_builder import SegmentBuilder
 from index.segment_record import SegmentRecord
@@ -35,10 +37,7 @@ def merge_segments(
         fits: dense channel -> how its rows are changed on the way, and by which pseudo-queries.
     """
     try:
-        for record in manifest.segments:
-            segment = Segment.open(folder / record.name, record, manifest.channels)
-            with closing(segment):
-                append_live(segment, builder, manifest.channels)
+        append_live(_opened(folder, manifest), builder, manifest.channels)
         for name, (fit, queries) in fits.items():
             builder.post_process(name, fit, queries)
         return builder.finish()
@@ -47,14 +46,40 @@ def merge_segments(
         raise
 
 
+def _opened(folder: Path, manifest: Manifest) -> Iterator[Segment]:
+    """Open one segment after the other; arrays stay mapped where somebody keeps them."""
+    for record in manifest.segments:
+        with closing(Segment.open(folder / record.name, record, manifest.channels)) as segment:
+            yield segment
+
+
 def append_live(
-    segment: Segment, into: SegmentBuilder, channels: Mapping[str, ChannelSpec]
+    segments: Iterable[Segment], into: SegmentBuilder, channels: Mapping[str, ChannelSpec]
 ) -> None:
-    """Append everything that is not deleted, in order."""
-    live = segment.documents.live
-    kept = np.ones(segment.record.documents, np.bool_) if live is None else live
-    stream = segment.documents.store.stream()
-    _append(segment, into, channels, kept, (each for each in stream if kept[each[0]]))
+    """Fill a segment with everything of others that is not deleted, in order.
+
+    Postings are merged at the end, so that those of all segments are never in memory.
+    """
+    sparse = [name for name, spec in channels.items() if spec.form == "postings"]
+    parts: dict[str, list[KeptRows]] = {name: [] for name in sparse}
+    owners: dict[str, list[NDArray[np.int64]]] = {name: [] for name in sparse}
+    for segment in segments:
+        start, live = into.passages, segment.documents.live
+        kept = np.ones(segment.record.documents, np.bool_) if live is None else live
+        stream = segment.documents.store.stream()
+        copied = {name: spec for name, spec in channels.items() if name not in parts}
+        _append(segment, into, copied, kept, (each for each in stream if kept[each[0]]))
+        mask = kept[segment.passages[:, 0]]
+        numbers = np.cumsum(mask) - 1 + start
+        for name, some in parts.items():
+            content, owner = segment.channels[name].content, segment.channels[name].owner
+            assert isinstance(content, Postings), f"{name!r} holds no postings"
+            some.append(KeptRows(content, mask[owner]))
+            owners[name].append(numbers[owner[mask[owner]]])
+    for name, some in parts.items():
+        if some:
+            merged = merge_postings(some, into.folder / name)
+            into.add_postings(name, merged, np.concatenate(owners[name]), into.passages)
 
 
 def append_renamed(
@@ -68,7 +93,7 @@ def append_renamed(
     Args:
         segment: that holds the documents.
         into: a segment of the same channels.
-        channels: of both.
+        channels: of both, all of them.
         renamed: ordinal -> document as it is written; its title and text are as they were.
     """
     kept = np.zeros(segment.record.documents, np.bool_)
@@ -112,8 +137,8 @@ def _append(
         own = spans[starts[ordinal] : starts[ordinal + 1]].tolist()
         into.add(document, [(start, end) for start, end in own], number=into.documents + 1)
     mask = kept[ordinals]  # (passages,)
-    for name, rows in segment.channels.items():
-        for representation, texts in _copied(rows, mask, channels[name].dim or 1):
+    for name, spec in channels.items():
+        for representation, texts in _copied(segment.channels[name], mask, spec.dim or 1):
             into.add_rows(name, representation, texts)
 
 

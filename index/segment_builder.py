@@ -40,14 +40,14 @@ class SegmentBuilder:
     Args:
         folder: made anew; what lay there was never committed.
         channels: what is held, by name.
-        find_live: returns which of some ids are live in the index, and may not be added.
+        find_live: returns which of some ids may not be added; None leaves ids to `finish`.
     """
 
     def __init__(
         self,
         folder: Path,
         channels: Mapping[str, ChannelSpec],
-        find_live: Callable[[list[str]], Container[str]],
+        find_live: Callable[[list[str]], Container[str]] | None,
     ) -> None:
         if folder.exists():
             remove_segment(folder)
@@ -80,13 +80,14 @@ class SegmentBuilder:
         """
         if not spans:
             raise ValueError(f"document {document.id!r} has no passage")
-        before = self._numbers.setdefault(document.id, number)
-        if before != number:
-            raise ValueError(
-                f"document {document.id!r} comes twice: documents {before} and {number} "
-                "of the source have that id"
-            )
-        self._unchecked.append(document.id)
+        if self._find_live is not None:
+            before = self._numbers.setdefault(document.id, number)
+            if before != number:
+                raise ValueError(
+                    f"document {document.id!r} comes twice: documents {before} and {number} "
+                    "of the source have that id"
+                )
+            self._unchecked.append(document.id)
         self._documents.add([document])
         for span in spans:
             self._passages.extend((self.documents, *span))
@@ -99,7 +100,7 @@ class SegmentBuilder:
         Raises:
             ValueError: a live document has an id that was added here.
         """
-        live_ids = self._find_live(self._unchecked)
+        live_ids = self._find_live(self._unchecked) if self._find_live else ()
         for name in filter(live_ids.__contains__, self._unchecked):
             raise ValueError(
                 f"document {name!r} (number {self._numbers[name]} of the source) is in the "
@@ -116,26 +117,27 @@ class SegmentBuilder:
 
     @property
     def ids(self) -> list[str]:
-        """Ids of the documents so far."""
+        """Ids of the documents so far, where they are compared with others."""
         return list(self._numbers)
 
     def add_rows(self, channel: str, rows: Representation, texts: int) -> None:
         """Append the rows of the next `texts` passages of a channel."""
         into = self._rows[channel]
-        if len(rows) and not 0 <= rows.owner[0] <= rows.owner[-1] < texts:
+        if len(rows) and not 0 <= (first := rows.owner[0]) <= (last := rows.owner[-1]) < texts:
             raise ValueError(
-                f"channel {channel!r}: rows of texts {rows.owner[0]} to {rows.owner[-1]} "
-                f"for {texts} texts"
+                f"channel {channel!r}: rows of texts {first} to {last} for {texts} texts"
             )
         into.append(rows, rows.owner + into.passages)
         into.passages += texts
 
-    def add_postings(self, channel: str, postings: Postings) -> None:
-        """Take the rows of all passages of a sparse channel, one each, as postings."""
+    def add_postings(
+        self, channel: str, postings: Postings, owner: NDArray[np.int64], texts: int
+    ) -> None:
+        """Take all rows of a sparse channel as postings, and which of the texts each is of."""
         rows = self._rows[channel]
         assert isinstance(rows, _SparseRows) and not rows.passages, f"{channel!r} has other rows"
-        rows.own(postings.columns, np.arange(postings.rows))
-        rows.passages, rows.postings = postings.rows, postings
+        rows.own(postings.columns, owner)
+        rows.passages, rows.postings = texts, postings
 
     def dense_rows(self, channel: str) -> Float32Array:
         """Return the rows of a dense channel so far, (rows, dim) float32, mapped."""
@@ -167,9 +169,8 @@ class SegmentBuilder:
         """
         for name, rows in self._rows.items():
             if rows.passages != self.passages:
-                raise ValueError(
-                    f"channel {name!r} has rows of {rows.passages} texts; expected {self.passages}"
-                )
+                got, wanted = rows.passages, self.passages
+                raise ValueError(f"channel {name!r} has rows of {got} texts; expected {wanted}")
         self.close_documents()
         write_array(self.folder / PASSAGES, np.array(self._passages).reshape(-1, 3))
         for rows in self._rows.values():
@@ -296,5 +297,4 @@ class _SparseRows(_Rows):
         if self.postings is not None:
             return self.postings.to_csr()
         parts, self._parts = self._parts or [csr_matrix(np.zeros((0, 1), np.float32))], []
-        matrix: csr_matrix = vstack(parts, format="csr")
-        return matrix
+        return csr_matrix(vstack(parts, format="csr"))

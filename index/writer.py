@@ -22,6 +22,7 @@ from index.storage.checksums import FileRecord, check_folder
 from index.storage.layout import DOCUMENTS, SEGMENTS, segment_name, tombstone_name
 from index.storage.lock import only_writer
 from index.storage.remembered import remove_other_sources, write_sources
+from index.storage.written_ids import WrittenIds
 
 LOCK = "lock"
 CACHE = "cache"
@@ -52,9 +53,7 @@ class IndexWriter:
         self._new = None if channels is None else Manifest(0, 1, specs)
         self._lock = ExitStack()
         self._documents: dict[str, LiveDocuments] = {}
-        self._own: set[str] = (
-            set()
-        )  # segments whose checksums were taken here, as they were written
+        self._own = WrittenIds()  # of segments whose checksums were taken here, as they came
 
     def __enter__(self) -> "IndexWriter":
         try:
@@ -96,8 +95,8 @@ class IndexWriter:
     def new_segment(self, replacing: bool = False) -> SegmentBuilder:
         """Begin a segment for `add`; `replacing` says that live documents with its ids go."""
         with self._nothing_lost():
-            folder, channels = self._segment_folder(), self._staged.channels
-            return SegmentBuilder(folder, channels, (lambda _: ()) if replacing else self.find)
+            find = (lambda _: ()) if replacing else self.find
+            return SegmentBuilder(self._segment_folder(), self._staged.channels, find)
 
     def add(self, builder: SegmentBuilder, replacing: bool = False) -> SegmentRecord:
         """Finish a segment and stage it behind the others, and the deletion of what it replaces.
@@ -111,14 +110,17 @@ class IndexWriter:
             if replacing:
                 self.delete(list(self.find(builder.ids)))
             self._staged = replace(self._staged, channels=builder.channels).with_segment(record)
-            self._own.add(record.name)
+            self._own.add(record.name, builder.ids)
         return record
 
     def find(self, ids: Sequence[str]) -> dict[str, tuple[str, int]]:
         """Return segment name and ordinal of those ids that are live, staged changes included."""
         places: dict[str, tuple[str, int]] = {}
-        for documents in self._live_documents():
-            places |= {name: (documents.name, at) for name, at in documents.find(ids).items()}
+        own = self._own.possible(ids)
+        for record in self._staged.segments:
+            if asked := own if record.name in self._own.segments else ids:
+                found = self._live_documents(record).find(asked)
+                places |= {name: (record.name, at) for name, at in found.items()}
         return places
 
     def delete(self, ids: Sequence[str]) -> None:
@@ -128,8 +130,7 @@ class IndexWriter:
             ValueError: an id is unknown or comes twice, or a file is damaged; nothing is staged.
         """
         places = self.find(ids)
-        missing = [name for name in ids if name not in places]
-        if missing:
+        if missing := [name for name in ids if name not in places]:
             raise ValueError(f"{self.path} has no document {missing[0]!r}; nothing was deleted")
         if len(places) != len(ids):
             repeated = first_repeated(ids)
@@ -160,7 +161,7 @@ class IndexWriter:
             self._stage_tombstones()
             merged = replace(self._staged, segments=self._staged.segments[first:])
             refuse_damage(self.path / SEGMENTS, merged.segments)
-            builder = SegmentBuilder(self._segment_folder(), merged.channels, lambda ids: ())
+            builder = SegmentBuilder(self._segment_folder(), merged.channels, None)
             record = merge_segments(self.path / SEGMENTS, merged, builder, fits or {})
             self._forget_documents()
             kept = self._staged.segments[:first]
@@ -252,16 +253,15 @@ class IndexWriter:
     def _segment_folder(self) -> Path:
         return self.path / SEGMENTS / segment_name(self._staged.next_segment)
 
-    def _live_documents(self) -> Iterator[LiveDocuments]:
-        for record in self._staged.segments:
-            if record.name not in self._documents:
-                folder = self.path / SEGMENTS / record.name
-                names = record.files.keys() & {DOCUMENTS, record.tombstone}
-                files = {name: record.files[name] for name in names}
-                if record.name not in self._own:
-                    refuse_damage(self.path / SEGMENTS, [replace(record, files=files)])
-                self._documents[record.name] = LiveDocuments.open(folder, record)
-            yield self._documents[record.name]
+    def _live_documents(self, record: SegmentRecord) -> LiveDocuments:
+        if record.name not in self._documents:
+            folder = self.path / SEGMENTS / record.name
+            names = record.files.keys() & {DOCUMENTS, record.tombstone}
+            files = {name: record.files[name] for name in names}
+            if record.name not in self._own.segments:
+                refuse_damage(self.path / SEGMENTS, [replace(record, files=files)])
+            self._documents[record.name] = LiveDocuments.open(folder, record)
+        return self._documents[record.name]
 
     def _forget_documents(self) -> None:
         for documents in self._documents.values():

@@ -27,7 +27,7 @@ ORDER: dict[str, list[str | set[str]]] = {
         *("text", "prompts", "inputs", "checkpoints", "remote", "models", "methods", "lucene"),
         *("encoders", "light", "rerank", "inspect", "train"),
     ],
-    "index": ["storage", "filters", "base", "topk", "channels", "lucene"],
+    "index": ["storage", "filters", "base", "topk", "channels", "lucene", "merge"],
     "retrieval": [
         {"run", "sources"},
         "passages",

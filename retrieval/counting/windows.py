@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Role
 from index.segment_builder import SegmentBuilder
@@ -49,7 +51,9 @@ class CountedWindows:
         if self._process is not None:
             self._process.ask_postings()
             builder.close_documents()  # meanwhile
-            builder.add_postings(self._channel, self._process.take_postings())
+            postings = self._process.take_postings()
+            owner = np.arange(postings.rows)
+            builder.add_postings(self._channel, postings, owner, postings.rows)
         for window in self._waiting:
             rows = self._encoder.encode(window, Role.DOCUMENT)
             builder.add_rows(self._channel, rows, len(window))

@@ -100,7 +100,7 @@ def test_a_merge_copies_exactly_what_is_live(
     into = builder(folder / "t")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("index.merging._BLOCK", data.draw(st.sampled_from([1, 2, 3, 4096])))
-        append_live(kept, into, SPECS)
+        append_live([kept], into, SPECS)
     copied = Segment.open(folder / "t", into.finish(), SPECS)
     assert [doc.id for _, doc in copied.documents.store.stream()] == [
         f"d{at}" for at, one in enumerate(live) if one

@@ -1,0 +1,1 @@
+"""Rows of several segments merged into those of one, a part at a time."""
