@@ -1,10 +1,12 @@
 """Exact search of a sparse channel: weights of postings, and the rows they favour."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +18,17 @@ from index.channels.postings import Postings
 from index.channels.weighting import Statistics, Weighting, inverse_frequency, length_norms
 from index.topk import BestRows, check_k, check_live, near_best
 
+if TYPE_CHECKING:  # numba takes half a second to load
+    from index.channels.pruning.pruned import PrunedPostings
+
 _WORTH_COMPILING = 20_000_000  # work that numpy does in the half second that numba takes to load
+_PRUNED = 1 << 19  # rows from which on leaving out some pays
 _CHUNK = 1 << 20  # entries that are weighed at a time
 _SHARES = 4  # parts of the queries for each thread, so that none waits long for the others,
 _UNEVEN = 20_000_000  # from so many entries on
+
+
+_Searcher = Callable[[tuple[int, int]], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,21 +58,31 @@ class InvertedChannel:
     """Postings of one segment, weighed by the statistics of all.
 
     Small work is done with numpy; numba, which takes half a second to load, once there has been
-    enough. Both give the same bits: a row's parts are added in float32 in order of their columns.
+    enough; many rows are searched by bounds then, which leave out most entries. All give the same
+    bits: a row's parts are added in float32 in order of their columns.
 
     Args:
         postings: of this segment.
         weighting: what a stored weight is worth.
         statistics: statistics of all segments.
+        pruned_from: number of rows from which on searches leave out what bounds rule out.
 
     Attributes:
         statistics: as given.
+        prunes: whether searches leave out what bounds rule out, once there are many.
     """
 
-    def __init__(self, postings: Postings, weighting: Weighting, statistics: Statistics) -> None:
+    def __init__(
+        self,
+        postings: Postings,
+        weighting: Weighting,
+        statistics: Statistics,
+        pruned_from: int = _PRUNED,
+    ) -> None:
         self._postings = postings
         self._weighting = weighting
         self.statistics = statistics
+        self.prunes = postings.rows >= pruned_from
         self._done = 0  # entries added up and scores looked at, so far
 
     @property
@@ -202,17 +221,9 @@ class InvertedChannel:
     def _search_many(
         self, plan: _QueryPlan, collected: BestRows, live: NDArray[np.bool_] | None
     ) -> None:
-        from index.channels import scoring
-
         queries = len(collected.rows)
-        store = scoring.Store(self._holders, self.weights, self.rows)
-        arrays = scoring.PlanArrays(plan.bounds, plan.entries, plan.factors)
-        mask = np.zeros(0, np.bool_) if live is None else np.ascontiguousarray(live)
-        best = scoring.Best(collected.rows, collected.scores)
-
-        def search(span: tuple[int, int]) -> None:
-            scoring.search_range(span, arrays, store, mask, best)
-
+        prepare = self._pruned_searcher if self.prunes else self._full_searcher
+        search = prepare(plan, collected, live)
         threads = min(cores(), queries)
         if threads <= 1:
             search((0, queries))
@@ -223,6 +234,37 @@ class InvertedChannel:
         others = _pool(os.getpid(), threads).map(search, other_spans)
         search(first)
         list(others)
+
+    def _full_searcher(
+        self, plan: _QueryPlan, collected: BestRows, live: NDArray[np.bool_] | None
+    ) -> _Searcher:
+        from index.channels import scoring
+
+        store = scoring.Store(self._holders, self.weights, self.rows)
+        arrays = scoring.PlanArrays(plan.bounds, plan.entries, plan.factors)
+        mask = np.zeros(0, np.bool_) if live is None else np.ascontiguousarray(live)
+        best = scoring.Best(collected.rows, collected.scores)
+
+        def search(span: tuple[int, int]) -> None:
+            scoring.search_range(span, arrays, store, mask, best)
+
+        return search
+
+    def _pruned_searcher(
+        self, plan: _QueryPlan, collected: BestRows, live: NDArray[np.bool_] | None
+    ) -> _Searcher:
+        from index.channels.pruning.state import Plan
+
+        asked = Plan(plan.bounds, plan.terms, plan.factors, self._idf[plan.terms])
+        return self._pruned.searcher(asked, collected, live)
+
+    @cached_property
+    def _pruned(self) -> "PrunedPostings":
+        from index.channels.pruning.pruned import PrunedPostings
+
+        _ = self._holders  # checked: compiled code writes wherever they point
+        plain = self._weighting.kind == "impacts"
+        return PrunedPostings(self._postings, np.zeros(0, np.float32) if plain else self._norms)
 
 
 @cache

@@ -1,0 +1,1 @@
+"""Sparse search that leaves out rows which cannot be among the best: exact, compiled."""
