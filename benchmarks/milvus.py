@@ -82,7 +82,7 @@ def push_and_kill(folder: Path, place: str, rows: int, random: Random) -> int:
     while process.poll() is None:
         if collection.exists() and collection.count("row >= 0") >= least:
             process.kill()
-        time.sleep(0.02)
+        time.sleep(0.3)
     return collection.count("row >= 0")
 
 

@@ -68,17 +68,25 @@ class MilvusCollection:
         fields = {str(field["name"]): field for field in found["fields"]}
         return fields, {str(key): str(text) for key, text in found.get("properties", {}).items()}
 
-    def create(self, schema: Any, indexes: Any, properties: Mapping[str, str]) -> None:  # noqa: ANN401
-        """Make the collection."""
+    def create(self, schema: Any, properties: Mapping[str, str]) -> None:  # noqa: ANN401
+        """Make the collection, without indexes."""
         with self._errors("creating the collection"):
             self._client.create_collection(
                 self._name,
                 schema=schema,
-                index_params=indexes,
                 properties=dict(properties),
                 consistency_level="Strong",  # a search sees what was pushed before
                 timeout=_ANSWER_SECONDS,
             )
+
+    def index(self, field: str, kind: str, settings: Mapping[str, Any]) -> None:
+        """Index a field, where that was not done."""
+        with self._errors(f"indexing {field}"):
+            if self._client.list_indexes(self._name, field_name=field):
+                return
+            params = self._client.prepare_index_params()
+            params.add_index(field, index_type=kind, metric_type="IP", params=dict(settings))
+            self._client.create_index(self._name, params, timeout=_ANSWER_SECONDS)
 
     def drop(self) -> None:
         """Remove the collection and all that is in it."""
@@ -201,7 +209,8 @@ class MilvusCollection:
             raise ValueError(f"{self.place}, {doing}: no answer of Milvus ({kind})") from error
 
     def _reason(self, error: Any) -> str:  # noqa: ANN401
-        text = str(getattr(error, "message", "") or error).strip().split("\n")[0]
+        details = error.details() if hasattr(error, "details") else ""  # of gRPC
+        text = str(getattr(error, "message", "") or details or error).strip().split("\n")[0]
         return text.replace(self._token, "…") if self._token else text
 
 

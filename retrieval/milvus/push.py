@@ -18,6 +18,7 @@ from retrieval.milvus.recipe import (
     check_channels,
     check_schema,
     create_collection,
+    index_collection,
 )
 
 
@@ -180,9 +181,10 @@ class _Push:
                         "give another name, or replace it with --overwrite"
                     )
                 check_schema(self.collection, before)
-                self.collection.load()
+                index_collection(self.collection, before)
                 return before
         create_collection(self.collection, recipe)
+        index_collection(self.collection, recipe)
         return recipe
 
     def _begin(self, recipe: Recipe, before: Recipe) -> None:

@@ -142,18 +142,23 @@ def create_collection(collection: MilvusCollection, recipe: Recipe) -> None:
         schema.add_field(name, types.INT64)
     for name in _OBJECTS:
         schema.add_field(name, types.JSON)
-    indexes = MilvusClient.prepare_index_params()
     for name, spec in manifest.channels.items():
         if spec.kind == "dense":
             schema.add_field(field_of(name), types.FLOAT_VECTOR, dim=spec.dim)
-            kind, settings = _DENSE[recipe.dense_index]
         else:
             schema.add_field(field_of(name), types.SPARSE_FLOAT_VECTOR)
-            kind, settings = "SPARSE_INVERTED_INDEX", {"inverted_index_algo": "DAAT_MAXSCORE"}
-        indexes.add_index(field_of(name), index_type=kind, metric_type="IP", params=settings)
-    collection.create(schema, indexes, recipe.to_properties())
+    collection.create(schema, recipe.to_properties())
 
 
+def index_collection(collection: MilvusCollection, recipe: Recipe) -> None:
+    """Make the indexes that a collection lacks, perhaps since a push was killed; and load it."""
+    for name, spec in recipe.manifest().channels.items():
+        dense = spec.kind == "dense"
+        collection.index(field_of(name), *(_DENSE[recipe.dense_index] if dense else _SPARSE))
+    collection.load()
+
+
+_SPARSE = ("SPARSE_INVERTED_INDEX", {"inverted_index_algo": "DAAT_MAXSCORE"})
 _DENSE: Mapping[str, tuple[str, dict[str, Any]]] = {
     "hnsw": ("HNSW", {"M": 32, "efConstruction": 200}),
     "ivf": ("IVF_FLAT", {"nlist": 1024}),

@@ -18,12 +18,13 @@ from index.folder import Index
 from index.manifest import Passages
 from index.manifest_file import read_manifest
 from index.writer import IndexWriter
+from lastword.cli.sources import unfinished_text
 from retrieval.build import add_documents, build_index
 from retrieval.milvus.connection import MilvusCollection
 from retrieval.milvus.opening import open_index
 from retrieval.milvus.place import MilvusPlace
 from retrieval.milvus.push import PushOptions, push_index
-from retrieval.milvus.recipe import PROPERTY
+from retrieval.milvus.recipe import PROPERTY, Recipe, create_collection
 from retrieval.open import open_retriever
 from retrieval.options import BuildOptions
 from retrieval.retriever import Retriever
@@ -169,12 +170,24 @@ def test_pushes_killed_at_random_end_as_one_that_was_not(
             pass
         process.kill()
         process.wait()
-        assert open_index(place).unfinished is not None
+        with open_index(place) as there:
+            assert "lastword push INDEX --to milvus:" in unfinished_text(there)
     report = push_index(path, place)
     assert 0 < report.written < 300 and report.rows == 300
     assert push_index(path, server.place("at_once")).digest == report.digest
     with open_index(place) as there:
         assert there.unfinished is None and there.ids() == sorted(f"d{at}" for at in range(300))
+
+
+def test_a_push_killed_before_there_were_indexes_goes_on(
+    server: MilvusServer, tmp_path: Path
+) -> None:
+    path, place = tmp_path / "index", server.place("bare")
+    build_index(documents(3), {"dense": SignEncoder()}, path)
+    with Index.open(path) as index:
+        recipe = Recipe.of(index.manifest, "hnsw")
+    create_collection(MilvusCollection(MilvusPlace.parse(place)), recipe)
+    assert push_index(path, place).written == 3
 
 
 def test_a_pushed_index_is_opened_with_its_own_encoders(
