@@ -4,7 +4,7 @@ python -m benchmarks.milvus [--documents 20000] [--queries 300] [--kills 3] [--d
 
 Documents are made text, the frequencies of whose words fall as in language, with BM25 and dense
 rows that are random unit vectors. The command `lastword push` is killed (SIGKILL) once a random
-share of the rows is there, several times, then run to its end. Ids and rows are counted, and the
+number of rows is new there, several times, then run to its end. Ids and rows are counted, and the
 best 10 of every query are compared with those of the folder: scores to 1e-5 of their size, and
 documents but for those that tie with the last. Times are of Milvus Lite, one process in Python,
 and say nothing of a cluster.
@@ -74,9 +74,10 @@ def _words(random: np.random.Generator, count: int) -> str:
 
 
 def push_and_kill(folder: Path, place: str, rows: int, random: Random) -> int:
-    """Push until a random share of the rows is there, kill it, and return how many are."""
+    """Push until some more rows are there, kill it, and return how many are."""
     collection = MilvusCollection(MilvusPlace.parse(place))
-    least = random.randrange(rows)
+    before = collection.count("row >= 0") if collection.exists() else 0
+    least = before + random.randrange(1, max(2, (rows - before) // 2))
     command = [sys.executable, "-m", "lastword", "push", str(folder), "--to", place, "--quiet"]
     process = subprocess.Popen([*command, "--dense-index", "flat", "--batch", "100"])
     while process.poll() is None:
