@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from eval.runs.environment import processor
-from index.channels.inverted import cores
+from index.channels.threads import cores
 
 RESULTS = Path(__file__).parent / "results.jsonl"
 _NAMED = ("torch", "numpy", "numba", "faiss", "bm25s", "transformers", "sentence_transformers")

@@ -27,8 +27,9 @@ from benchmarks.record import append
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Representation, Role
 from index.base import NO_ROW, Hits
-from index.channels.inverted import InvertedChannel, cores
+from index.channels.inverted import InvertedChannel
 from index.channels.postings import Postings, build_inverted, open_inverted
+from index.channels.threads import cores
 from index.channels.weighting import Weighting, statistics
 
 DATA = Path(__file__).resolve().parents[2] / "shared/data/retrieval"

@@ -11,7 +11,7 @@ from embedder.encoders.specs import post_rules_of
 from embedder.progress import Progress, watching
 from embedder.text.fields import EncodesFields
 from embedder.types import Counted, Encoder, Representation, Role
-from index.channels.inverted import cores
+from index.channels.threads import cores
 from index.documents import Document, Passages
 from index.garbage import remove_cache
 from index.manifest import Ingest

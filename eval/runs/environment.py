@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from index.channels.inverted import cores
+from index.channels.threads import cores
 
 LIBRARIES = (
     *("lastword", "torch", "transformers", "sentence-transformers", "numpy", "scipy", "numba"),

@@ -21,7 +21,7 @@ from embedder.progress import Progress
 from eval.data.labelled import DataPart, LabelledItems, LabelledTask
 from eval.runs.record import Record
 from eval.tasks.sentence_vectors import CHANNEL, SentenceRows
-from index.channels.inverted import cores
+from index.channels.threads import cores
 
 SOME = tuple(2.0**t for t in range(-2, 4))
 MORE = tuple(2.0**t for t in range(-1, 6))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from embedder.types import Representation
 from index.base import NO_ROW, Hits
+from index.channels.scan import Float32Scores, exact_products, near_rows, queries_at_once
 from index.storage.arrays import open_array, write_array
 from index.storage.checksums import CURE, FileRecord, open_own
 from index.storage.layout import APPROXIMATE, VECTORS
@@ -16,10 +17,10 @@ from index.topk import BestRows, check_k, check_live, near_best, rounding_slack
 
 FLAT = "Flat"
 _SCORES = 1 << 25  # scores held at a time: 128 MiB
+_SMALL = 1 << 12  # live rows whose scores are looked at all at once
 _FEW = 16  # rows for each that is wanted, of which a graph would look at as many
 _THIN = 4  # copying some rows pays where they are less than this part of all
 _WIDENING = 8  # products in float64 in the time that copying a row into float64 takes
-_WIDENED = 1 << 12  # rows that are float64 at a time
 
 
 def dense_queries(queries: Representation, dim: int) -> NDArray[np.float32]:
@@ -85,18 +86,6 @@ def open_dense(
         return DenseChannel(vectors, folder)
     approximate = _Approximate(folder / APPROXIMATE, factory, vectors.shape, record)
     return DenseChannel(vectors, folder, approximate)
-
-
-def exact_products(
-    queries: NDArray[np.float32], vectors: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Return inner products, computed in float64 and rounded: (q, dim), (n, dim) -> (q, n)."""
-    products = np.empty((len(queries), len(vectors)), np.float32)
-    wide = queries.astype(np.float64)
-    for start in range(0, len(vectors), _WIDENED):
-        part = vectors[start : start + _WIDENED].astype(np.float64)
-        products[:, start : start + len(part)] = wide @ part.T
-    return products
 
 
 class _Approximate:
@@ -212,25 +201,51 @@ class DenseChannel:
         exactly = 2 * left < self.rows and left <= _FEW * k
         if self._approximate is not None and not exactly:
             open_queries = self._search_approximately(dense, collected, live)
+        if left > _SMALL and not _cheaper_exactly(left, len(open_queries), k):
+            open_queries = self._search_in_blocks(dense, open_queries, collected, live)
         block = max(1, _SCORES // self.rows)
         for start in range(0, len(open_queries), block):
-            self._search_exactly(dense, open_queries[start : start + block], collected, live)
+            self._search_at_once(dense, open_queries[start : start + block], collected, live)
         return collected.hits()
 
-    def _search_exactly(
+    def _search_in_blocks(
+        self,
+        dense: NDArray[np.float32],
+        chosen: NDArray[np.int64],
+        collected: BestRows,
+        live: NDArray[np.bool_] | None,
+    ) -> NDArray[np.int64]:
+        """Fill in rows of queries; return the queries that too many rows are near to."""
+        k = collected.rows.shape[1]
+        numbers = np.flatnonzero(live) if live is not None and _thin(live) else None
+        crowded = [np.zeros(0, np.int64)]
+        at_once = queries_at_once(k)
+        for start in range(0, len(chosen), at_once):
+            part = chosen[start : start + at_once]
+            try:
+                found = near_rows(Float32Scores(self.vectors, dense[part]), k, live, numbers)
+            except FloatingPointError:
+                raise self._damage() from None
+            for query, near in zip(part, found.of_queries(), strict=True):
+                rows = near if numbers is None else numbers[near]
+                collected.fill(query, rows, self._score(rows, dense[query]))
+            crowded.append(part[found.crowded])
+        return np.concatenate(crowded)
+
+    def _search_at_once(
         self,
         dense: NDArray[np.float32],
         chosen: NDArray[np.int64],
         collected: BestRows,
         live: NDArray[np.bool_] | None,
     ) -> None:
+        """Fill in rows of queries by all scores of a query at a time."""
         k, slack = collected.rows.shape[1], rounding_slack(self.dim)
         vectors, numbers = self.vectors, None
-        if live is not None and _THIN * int(live.sum()) < self.rows:  # fewer are read, if copied
+        if live is not None and _thin(live):  # fewer are read, if copied
             numbers = np.flatnonzero(live)
             vectors, live = vectors[numbers], None
-        # All rows are copied once, and multiplied, where that is less than k for every query.
-        exact = len(vectors) * (len(chosen) + _WIDENING) <= _WIDENING * len(chosen) * k
+        exact = _cheaper_exactly(len(vectors), len(chosen), k)
         with np.errstate(all="ignore"):
             asked = dense[chosen]
             products = exact_products(asked, vectors) if exact else asked @ vectors.T
@@ -269,4 +284,17 @@ class DenseChannel:
         """Notice vectors that are no numbers; a sum sees them all in no time."""
         with np.errstate(all="ignore"):
             if not np.isfinite(scores.sum()):
-                raise ValueError(f"{self._path} is damaged: vectors are not finite; {CURE}")
+                raise self._damage()
+
+    def _damage(self) -> ValueError:
+        return ValueError(f"{self._path} is damaged: vectors are not finite; {CURE}")
+
+
+def _cheaper_exactly(rows: int, queries: int, k: int) -> bool:
+    """Tell whether to widen all rows once, and multiply, is less than k rows for every query."""
+    return rows * (queries + _WIDENING) <= _WIDENING * queries * k
+
+
+def _thin(live: NDArray[np.bool_] | None) -> bool:
+    """Tell whether so few rows are live that copying them pays."""
+    return live is not None and _THIN * int(live.sum()) < len(live)

@@ -2,9 +2,8 @@
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from scipy.sparse import csr_matrix
 from embedder.types import Representation
 from index.base import Hits
 from index.channels.postings import Postings
+from index.channels.threads import cores, pool
 from index.channels.weighting import Statistics, Weighting, inverse_frequency, length_norms
 from index.topk import BestRows, check_k, check_live, near_best
 
@@ -231,7 +231,7 @@ class InvertedChannel:
         shares = threads * (_SHARES if plan.work > _UNEVEN else 1)
         cuts = np.linspace(0, queries, min(shares, queries) + 1).astype(int).tolist()
         first, *other_spans = pairwise(cuts)
-        others = _pool(os.getpid(), threads).map(search, other_spans)
+        others = pool(os.getpid(), threads).map(search, other_spans)
         search(first)
         list(others)
 
@@ -265,19 +265,3 @@ class InvertedChannel:
         _ = self._holders  # checked: compiled code writes wherever they point
         plain = self._weighting.kind == "impacts"
         return PrunedPostings(self._postings, np.zeros(0, np.float32) if plain else self._norms)
-
-
-@cache
-def _pool(process: int, threads: int) -> ThreadPoolExecutor:
-    """Return threads that are kept: starting them takes as long as 100 short queries.
-
-    They belong to a process; one that was forked off makes its own.
-    """
-    return ThreadPoolExecutor(threads, thread_name_prefix=f"search-{process}")
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
