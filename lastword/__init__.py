@@ -15,6 +15,7 @@ load_own_packages()
 
 if TYPE_CHECKING:
     from embedder.checkpoints.variant import ModelVariant
+    from embedder.cluster.options import RayOptions
     from embedder.encoders.bm25 import BM25Encoder
     from embedder.encoders.load import load_encoder
     from embedder.models.loading import LLMOptions
@@ -58,6 +59,7 @@ _PLACES = {
     "ModelVariant": "embedder.checkpoints.variant:ModelVariant",
     "PushOptions": "retrieval.milvus.push:PushOptions",
     "PushReport": "retrieval.milvus.push:PushReport",
+    "RayOptions": "embedder.cluster.options:RayOptions",
     "Reranking": "retrieval.rerank.reranking:Reranking",
     "SearchHits": "lastword.hits:SearchHits",
     "SearchEngine": "lastword.engine:SearchEngine",
@@ -96,6 +98,7 @@ __all__ = [
     "ModelVariant",
     "PushOptions",
     "PushReport",
+    "RayOptions",
     "Reranking",
     "SearchEngine",
     "SearchHits",

@@ -109,7 +109,8 @@ def _build(
         remember = partial(_stage_sources, writer, documents)
         total = ingestion.run(source, done, passages, remember)
         writer.compact()
-    return BuildReport.of(total, passages, done.consumed, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return BuildReport.of(total, passages, done.consumed, seconds, ingestion.worker_reports())
 
 
 def _stage_sources(writer: IndexWriter, documents: Iterable[Document]) -> None:
@@ -165,9 +166,11 @@ def add_documents(
         done = Ingest("add", options.settings(passages), EMPTY_DIGEST)
         if ingest is not None and options.resume:
             done = _continued(ingest, done)
-        total = Ingestion(writer, encoders, options, progress).run(source, done, passages)
+        ingestion = Ingestion(writer, encoders, options, progress)
+        total = ingestion.run(source, done, passages)
         writer.compact()
-    return BuildReport.of(total, passages, done.consumed, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return BuildReport.of(total, passages, done.consumed, seconds, ingestion.worker_reports())
 
 
 def refit_index(

@@ -1,10 +1,13 @@
 """From documents to committed segments: windows, encoders, and how far it has come."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from itertools import chain
 
+from embedder.cluster.encoder import ClusterEncoder
+from embedder.cluster.options import WorkerReport
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.encoders.cached import CachedEncoder
 from embedder.encoders.specs import post_rules_of
@@ -12,7 +15,7 @@ from embedder.progress import Progress, watching
 from embedder.text.fields import EncodesFields
 from embedder.types import Counted, Encoder, Representation, Role
 from index.channels.threads import cores
-from index.documents import Document, Passages
+from index.documents import Passages
 from index.garbage import remove_cache
 from index.manifest import Ingest
 from index.segment_builder import SegmentBuilder
@@ -22,12 +25,10 @@ from retrieval.named_texts import encode_named
 from retrieval.options import BuildOptions
 from retrieval.passages.cutting import Cutter, fielded_text, passage_text
 from retrieval.passages.rule import measures_of
+from retrieval.passages.windows import DocumentPassage, Window, begin_ahead, read_windows
 from retrieval.post_fitting import UnfitSampleError
 from retrieval.post_processing import PostProcessing
 from retrieval.source import DocumentReader
-
-DocumentPassage = tuple[Document, tuple[int, int]]
-"""A document, and where one of its passages begins and ends."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +81,10 @@ class Ingestion:
         self._at_once = at_once
         self._read = 0
         self._cache = writer.path / CACHE
+        self._cluster: ClusterEncoder | None = None
         self._feeds = self._shared(encoders)
+        if options.ray is not None and self._cluster is None:
+            raise ValueError("workers encode for dense or sparse channels; words are counted here")
         self._counted = _counted_windows(self._feeds)
         self._measures = measures_of(encoders)
         self._post = {
@@ -109,14 +113,19 @@ class Ingestion:
             ValueError: the source does not begin with the documents of `done`, or there are no
                 such passages for these encoders.
         """
-        cutter = Cutter(passages, self._measures)
         source.skip(done.consumed, done.digest)
         self._report(source.consumed)
         base = done.counts
-        with closing(self._counted) if self._counted else nullcontext():
-            while not source.exhausted:
+        windows = read_windows(source, Cutter(passages, self._measures), self._options)
+        with ExitStack() as stack:
+            if self._counted is not None:
+                stack.enter_context(closing(self._counted))
+            if self._cluster is not None:
+                stack.enter_context(self._cluster)
+                windows = begin_ahead(windows, self._begin, self._cluster.ahead)
+            for first in windows:
                 before = done.documents
-                done = self._segment(source, done, cutter)
+                done = self._segment(chain([first], windows), done)
                 done = replace(done, counts=self._added(base))
                 finished = done.documents - before < self._options.segment_documents
                 if not finished and not self._at_once:
@@ -125,27 +134,24 @@ class Ingestion:
         self._commit(None)
         return done
 
-    def _segment(self, source: DocumentReader, done: Ingest, cutter: Cutter) -> Ingest:
+    def worker_reports(self) -> tuple[WorkerReport, ...]:
+        """Return what workers of a cluster did."""
+        return self._cluster.reports() if self._cluster is not None else ()
+
+    def _segment(self, windows: Iterator[Window], done: Ingest) -> Ingest:
         """Fill and stage one segment; return the totals with it."""
         replacing = self._options.on_known == "replace"
         builder = self._writer.new_segment(replacing)
         skipped = several = 0
-        waiting: list[DocumentPassage] = []
         try:
-            for document in source:
-                if not document.content and self._leaves_out(document, source.consumed):
-                    skipped += 1
-                    continue
-                cut = cutter.spans(document)
-                several += len(cut) > 1
-                builder.add(document, cut, source.consumed)
-                waiting += [(document, span) for span in cut]
-                while len(waiting) >= self._options.window:
-                    self._encode(waiting[: self._options.window], builder, source.consumed)
-                    del waiting[: self._options.window]
-                if builder.documents == self._options.segment_documents:
+            for window in windows:
+                for document, spans, number in window.documents:
+                    builder.add(document, spans, number)
+                    several += len(spans) > 1
+                skipped += window.skipped
+                self._encode(window.passages, builder, window.consumed)
+                if window.last:
                     break
-            self._encode(waiting, builder, source.consumed)
             if self._counted is not None:
                 self._counted.finish(builder)
             if builder.documents:
@@ -160,10 +166,10 @@ class Ingestion:
             if isinstance(error, UnfitSampleError):  # a prompt without it takes no such rows
                 remove_cache(self._cache)
             raise
-        self._report(source.consumed)
+        self._report(window.consumed)
         return replace(
             done,
-            digest=source.digest,
+            digest=window.digest,
             documents=done.documents + builder.documents,
             skipped=done.skipped + skipped,
             passages=done.passages + builder.passages,
@@ -198,23 +204,26 @@ class Ingestion:
                 builder.add_rows(channel, changed, len(texts))
         self._report(consumed)
 
+    def _begin(self, window: Window) -> None:
+        """Have a window encoded on the cluster."""
+        texts = [passage_text(document, span) for document, span in window.passages]
+        for feed in self._feeds if texts else ():
+            if isinstance(feed.encoder, CachedEncoder):
+                feed.encoder.begin(texts, Role.DOCUMENT)
+
     def _report(self, documents: int) -> None:
         self._read = documents
         self._progress(documents)
 
-    def _leaves_out(self, document: Document, number: int) -> bool:
-        if self._options.on_empty == "error":
-            raise ValueError(
-                f"document {document.id!r} (number {number} of the source) has neither title nor "
-                "text; leave such documents out or keep them: --on-empty skip or keep "
-                "(on_empty in Python)"
-            )
-        return self._options.on_empty == "skip"
-
     def _commit(self, ingest: Ingest | None) -> None:
         self._writer.record(ingest)
         self._writer.commit()
-        remove_cache(self._cache)  # its rows are committed
+        if ingest is None:
+            remove_cache(self._cache)
+            return
+        for feed in self._feeds:  # what was encoded for the next segment stays
+            if isinstance(feed.encoder, CachedEncoder):
+                feed.encoder.remove_used()
 
     def _shared(self, encoders: Mapping[str, Encoder]) -> list[_Feed]:
         """Group channels by encoder object, so that each encodes a text once."""
@@ -225,7 +234,11 @@ class Ingestion:
         for channels in groups.values():
             encoder = encoders[channels[0]]
             model = not isinstance(encoder, BM25Encoder)
-            if self._options.cache and model:
+            if self._options.ray is not None and model:
+                if self._cluster is not None:
+                    raise ValueError("workers load one model; the index has channels of several")
+                encoder = self._cluster = ClusterEncoder(encoder, self._options.ray)
+            if model and (self._options.cache or self._cluster is not None):
                 encoder = CachedEncoder(encoder, self._cache)
             feeds.append(_Feed(encoder, tuple(channels), dict(_counts(encoder)), model))
         return feeds

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from embedder.arguments import check_fields
+from embedder.cluster.options import RayOptions, WorkerReport
 from embedder.encoders.specs import stored_spec
 from embedder.types import Encoder, fingerprint_of
 from index.channels.weighting import Weighting
@@ -76,6 +77,8 @@ class BuildOptions:
             fails; the same call then starts over, with the rows of `cache`.
         resume: continue interrupted work. Otherwise a build starts over, and an addition
             keeps its commits and takes the source as a new one.
+        ray: documents are encoded by workers of a Ray cluster, with `cache` on; the index is the
+            same, and either way of building goes on with what the other began.
 
     >>> lw.build(None, ["green tea", ""], options=lw.BuildOptions(on_empty="skip")).ids()
     ['0']
@@ -91,6 +94,7 @@ class BuildOptions:
     cache: bool = False
     resume: bool = True
     overwrite: bool = False
+    ray: RayOptions | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -153,6 +157,7 @@ class BuildReport:
             an encoder share its counts.
         resumed: documents that an interrupted run had done already.
         seconds: wall time of this run.
+        workers: what each worker of a Ray cluster did in this run.
     """
 
     documents: int
@@ -164,9 +169,16 @@ class BuildReport:
     counts: Mapping[str, Mapping[str, int]]
     resumed: int
     seconds: float
+    workers: tuple[WorkerReport, ...] = ()
 
     @staticmethod
-    def of(done: Ingest, rule: Passages | None, resumed: int, seconds: float) -> "BuildReport":
+    def of(
+        done: Ingest,
+        rule: Passages | None,
+        resumed: int,
+        seconds: float,
+        workers: tuple[WorkerReport, ...] = (),
+    ) -> "BuildReport":
         """Report a build or addition that has come to its end."""
         return BuildReport(
             documents=done.documents,
@@ -178,4 +190,5 @@ class BuildReport:
             counts=done.counts,
             resumed=resumed,
             seconds=seconds,
+            workers=workers,
         )

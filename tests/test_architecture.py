@@ -25,7 +25,7 @@ ORDER: dict[str, list[str | set[str]]] = {
     "embedder": [
         *({"arguments", "compiled", "files", "locks", "module_path", "progress", "role"}, "types"),
         *("text", "prompts", "inputs", "checkpoints", "remote", "models", "methods", "lucene"),
-        *("encoders", "light", "rerank", "inspect", "train"),
+        *("encoders", "cluster", "light", "rerank", "inspect", "train"),
     ],
     "index": ["storage", "filters", "base", "topk", "channels", "lucene", "merge"],
     "retrieval": [

@@ -7,7 +7,11 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -17,6 +21,18 @@ from embedder.types import Counted, Encoder, NamesTerms, Representation, Role, l
 
 _DIGEST = 32  # bytes
 _NAMES = {name: f"sparse_{name}" for name in ("data", "indices", "indptr")}
+
+EncodedTexts = tuple[Representation, Counter[str]]
+"""Rows of texts, and what was counted while they were encoded."""
+
+
+@runtime_checkable
+class EncodesAhead(Protocol):
+    """An encoder that encodes elsewhere while its caller does other work."""
+
+    def submit(self, texts: Sequence[str], role: Role) -> "Future[EncodedTexts]":
+        """Begin to encode texts; its own counts stay as they are."""
+        ...
 
 
 class CachedEncoder:
@@ -39,6 +55,8 @@ class CachedEncoder:
                 errno.ENOTDIR, "a link, and nothing is written through links", str(folder)
             )
         self._replayed: Counter[str] = Counter()
+        self._begun: dict[Path, Future[None]] = {}
+        self._used: set[Path] = set()
 
     @property
     def spec(self) -> EncoderSpec | None:
@@ -58,17 +76,43 @@ class CachedEncoder:
     def encode(self, texts: Sequence[str], role: Role) -> Representation:
         """Encode, or read what an earlier call with the same texts gave."""
         role, texts = Role(role), list_texts(texts)
-        path = self.folder / f"{self._key(texts, role)}.npz"
+        path = self._path(texts, role)
+        self._used.add(path)
+        begun = self._begun.pop(path, None)
+        if begun is not None:
+            begun.result()
         stored = _read(path)
         if stored is not None:
             rows, counts = stored
-            self._replayed += counts + Counter(reused=len(texts))
+            self._replayed += counts
+            if begun is None:
+                self._replayed["reused"] += len(texts)
             return rows
         before = self._inner()
         fresh = self.encoder.encode(texts, role)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        _write(path, fresh, self._inner() - before)
+        self._keep(path, fresh, self._inner() - before)
         return fresh
+
+    def begin(self, texts: Sequence[str], role: Role) -> None:
+        """Have texts encoded for a later call with the same ones, where the encoder does so.
+
+        Their rows are kept as soon as they are there: whoever is killed before that call has them.
+        """
+        if not isinstance(self.encoder, EncodesAhead):
+            return
+        path = self._path(texts, role)
+        if path not in self._begun and _read(path) is None:
+            kept: Future[None] = Future()
+            self._begun[path] = kept
+            encoded = self.encoder.submit(texts, role)
+            encoded.add_done_callback(partial(self._keep_begun, path, kept))
+
+    def remove_used(self) -> None:
+        """Remove the files of the calls so far, whose rows are safe elsewhere by now."""
+        for path in self._used:
+            with suppress(FileNotFoundError):
+                path.unlink()
+        self._used = set()
 
     def term_names(self, terms: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
         """Ask the encoder inside."""
@@ -76,16 +120,30 @@ class CachedEncoder:
             raise ValueError(f"{type(self.encoder).__name__} has no terms that could be named")
         return self.encoder.term_names(terms, texts)
 
+    def _keep_begun(
+        self, path: Path, kept: "Future[None]", encoded: "Future[EncodedTexts]"
+    ) -> None:
+        try:
+            self._keep(path, *encoded.result())
+        except Exception as error:  # whoever waits for the rows is told
+            kept.set_exception(error)
+        else:
+            kept.set_result(None)
+
+    def _keep(self, path: Path, rows: Representation, counts: Counter[str]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _write(path, rows, counts)
+
     def _inner(self) -> Counter[str]:
         return Counter(self.encoder.counts if isinstance(self.encoder, Counted) else {})
 
-    def _key(self, texts: Sequence[str], role: Role) -> str:
+    def _path(self, texts: Sequence[str], role: Role) -> Path:
         digest = hashlib.blake2b(digest_size=16)
         for part in (self.fingerprint, role.value, *texts):
             data = part.encode("utf-8", "surrogatepass")
             digest.update(len(data).to_bytes(8, "little"))
             digest.update(data)
-        return digest.hexdigest()
+        return self.folder / f"{digest.hexdigest()}.npz"
 
 
 def _write(path: Path, rows: Representation, counts: Counter[str]) -> None:

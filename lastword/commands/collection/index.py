@@ -14,6 +14,7 @@ from lastword.cli.options import DeviceOptions, EncoderOptions, IndexPath, Outpu
 from lastword.cli.reading import FileOptions, SourceArguments, skipped_facts, tell_skipped
 from lastword.cli.screen import Screen, counted, duration, shell
 from lastword.cli.sources import look_through
+from lastword.commands.collection.cluster import ClusterOptions, tell_workers
 
 if TYPE_CHECKING:
     from index.documents import Passages
@@ -79,6 +80,8 @@ class StorageOptions(IntakeOptions):
         "lastword index docs/ -o my.index --embedder tei:http://127.0.0.1:8080",
         "lastword index docs/ -o my.index --channels bm25 --bm25 lucene --language de",
         "lastword index docs/ -o my.index --language de,en --fields 'title^2,text'",
+        "lastword index corpus.jsonl -o my.index --model Qwen/Qwen3-0.6B --dtype bfloat16 "
+        "--ray 10.0.0.5:6379 --gpus-per-worker 1",
     ],
 )
 def index(
@@ -88,6 +91,7 @@ def index(
     engines: EngineOptions,
     storing: StorageOptions,
     files: FileOptions,
+    clustering: ClusterOptions,
     output: Output,
 ) -> None:
     """Make an index of documents: files, folders, archives, or a BEIR data set.
@@ -103,6 +107,7 @@ def index(
 
     refuse_complete(out)
     _asked_passages(storing)  # a wrong one is told before a model is loaded
+    ray = clustering.ray_options(reading)
     screen = Screen(output)
     collection = open_sources(sources, files.source_options(storing.on_empty))
     quick = channel_names(reading.channels) == ["bm25"] and storing.on_empty != "keep"
@@ -110,7 +115,7 @@ def index(
     with screen.loading(reading.channels):
         texts = (document.content for document in collection.documents())
         encoders = make_encoders(reading, texts, engines)
-    options = _build_options(storing, engines.channels(list(encoders)))
+    options = replace(_build_options(storing, engines.channels(list(encoders))), ray=ray)
     with screen.progress("Indexing", survey.documents, "documents") as advance:
         try:
             report = build_index(collection, encoders, out, options, advance)
@@ -121,6 +126,7 @@ def index(
     _tell(screen, out, report, skipped_facts(collection))
     tell_skipped(collection, screen, files.verbose)
     survey.tell(screen)
+    tell_workers(report.workers, screen)
     screen.remark(f"Encoder: {describe_encoders(encoders)}.")
     screen.remark(f'Next: {shell("lastword", "search", out)} "your question"')
 

@@ -1,0 +1,1 @@
+"""Encoders whose models run on the machines of a Ray cluster."""
