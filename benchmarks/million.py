@@ -1,0 +1,183 @@
+"""Measure a BM25 index of very many documents: building, opening, merging.
+
+python -m benchmarks.million [--documents 1000000] [--compare 100000] [--dry]
+                             [--corpus ../shared/data/retrieval/scifact/corpus.jsonl]
+
+The documents are those of the corpus again and again, with every twentieth word another one of the
+corpus, drawn by chance; without a corpus they are the documentation of Python's own modules. The
+command builds the index in a process of its own; memory is that of it and of the processes that it
+starts, looked at every tenth of a second. `peak` counts pages of mapped files too, which the system
+takes back when it needs them; `own` does not. Opening and merging are processes of their own too.
+At most --compare of the documents are then indexed by lastword, bm25s and Lucene in turns, as
+`benchmarks.bm25_build` does; 0 leaves that out.
+"""
+
+import argparse
+import json
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.bm25_build import CORPUS, PROGRAMS, build
+from benchmarks.record import append
+
+_NOISE = 0.05  # of the words
+_TICK = 0.1  # seconds
+_MEMORY = re.compile(r"^(VmHWM|RssAnon):\s+(\d+) kB$", re.MULTILINE)
+_OPEN = """import sys, time
+from index.folder import Index
+start = time.perf_counter()
+index = Index.open(sys.argv[1])
+print(time.perf_counter() - start, index.segments, index.documents)"""
+_MERGE = """import sys
+from index.writer import IndexWriter
+with IndexWriter(sys.argv[1]) as writer:
+    writer.merge()
+    writer.commit()
+    writer.compact()"""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedRun:
+    """Wall time of a program, and the most memory that it and its children had at once."""
+
+    seconds: float
+    peak_mb: float
+    own_mb: float
+
+
+def main() -> None:
+    """Build, open, merge and open again; compare; print and append the figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--documents", type=int, default=1_000_000)
+    parser.add_argument("--compare", type=int, default=100_000)
+    parser.add_argument("--corpus", type=Path, default=CORPUS)
+    parser.add_argument("--dry", action="store_true", help="append nothing to results.jsonl")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        record = measure(options.documents, read_texts(options.corpus), folder)
+        count = min(options.compare, options.documents)
+        if count:
+            write_documents(read_texts(options.corpus), count, folder / "small")
+            for program in ("lastword", "bm25s", "lucene"):
+                cost = build(program, folder / "small", folder / "index-small")
+                record[f"{program}_{count}_documents_per_second"] = round(count / cost.seconds)
+    table = Table("figure", "value", title=f"BM25 index of {options.documents:,} documents")
+    for key, value in record.items():
+        table.add_row(key, f"{value:,}")
+    Console().print(table)
+    if not options.dry:
+        append({"name": "million", "corpus": options.corpus.parent.name, **record})
+
+
+def measure(documents: int, texts: list[str], folder: Path) -> dict[str, float]:
+    """Build an index in a folder, merge it, and open it before and after."""
+    size = write_documents(texts, documents, folder / "source")
+    index = folder / "index"
+    built = watch(PROGRAMS["lastword"], str(folder / "source"), str(index))
+    disk = sum(file.stat().st_size for file in index.rglob("*") if file.is_file())
+    opened, segments = open_index(index)
+    merged = watch(_MERGE, str(index))
+    opened_merged, _ = open_index(index)
+    return {
+        "documents": documents,
+        "source_mb": round(size / 1e6),
+        "build_documents_per_second": round(documents / built.seconds),
+        "build_seconds": round(built.seconds, 1),
+        "build_peak_mb": round(built.peak_mb),
+        "build_own_mb": round(built.own_mb),
+        "disk_mb": round(disk / 1e6),
+        "segments": segments,
+        "open_seconds": round(opened, 3),
+        "merge_seconds": round(merged.seconds, 1),
+        "merge_peak_mb": round(merged.peak_mb),
+        "merge_own_mb": round(merged.own_mb),
+        "open_merged_seconds": round(opened_merged, 3),
+    }
+
+
+def read_texts(corpus: Path) -> list[str]:
+    """Return the texts of a corpus, or Python's documentation where there is none."""
+    if not corpus.exists():
+        from lastword.commands.collection.stdlib_docs import stdlib_documents
+
+        return [f"{document.title} {document.text}".strip() for document in stdlib_documents()]
+    with corpus.open(encoding="utf-8") as lines:
+        records = [json.loads(line) for line in lines]
+    return [f"{record.get('title', '')} {record['text']}".strip() for record in records]
+
+
+def write_documents(texts: list[str], count: int, folder: Path) -> int:
+    """Write texts again and again, each time with other words by chance; return bytes."""
+    folder.mkdir()
+    chance = random.Random(0)
+    words = [text.split() for text in texts]
+    all_words = [word for text in words for word in text]
+    path = folder / "docs.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for at in range(count):
+            text = list(words[at % len(words)])
+            for _ in range(int(_NOISE * len(text))):
+                text[chance.randrange(len(text))] = chance.choice(all_words)
+            file.write(json.dumps({"id": f"{at}", "contents": " ".join(text)}) + "\n")
+    return path.stat().st_size
+
+
+def watch(program: str, *arguments: str) -> WatchedRun:
+    """Run a program of Python to its end and look at its memory meanwhile."""
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *arguments], stdout=subprocess.DEVNULL
+    )
+    peaks: dict[int, int] = {}
+    own = 0
+    while process.poll() is None:
+        found = {pid: _memory_of(pid) for pid in _family(process.pid)}
+        peaks |= {pid: memory["VmHWM"] for pid, memory in found.items() if "VmHWM" in memory}
+        own = max(own, sum(memory.get("RssAnon", 0) for memory in found.values()))
+        time.sleep(_TICK)
+    seconds = time.perf_counter() - start
+    if process.returncode:
+        sys.exit(f"the program ended with {process.returncode}")
+    return WatchedRun(seconds, sum(peaks.values()) / 1024, own / 1024)
+
+
+def open_index(index: Path) -> tuple[float, int]:
+    """Return how long a process of its own takes to open an index, and its segments."""
+    done = subprocess.run(
+        [sys.executable, "-c", _OPEN, str(index)], capture_output=True, text=True, check=True
+    )
+    seconds, segments, _ = done.stdout.split()
+    return float(seconds), int(segments)
+
+
+def _family(pid: int) -> list[int]:
+    """Return a process and the processes that it started."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [pid, *(each for child in children for each in _family(int(child)))]
+
+
+def _memory_of(pid: int) -> dict[str, int]:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return {}
+    return {name: int(size) for name, size in _MEMORY.findall(status)}
+
+
+if __name__ == "__main__":
+    main()
