@@ -46,6 +46,7 @@ CALLS: dict[str, Call] = {
     "export": ("words.index", "--to", "jsonvector", "-o", "new"),
     "import": ("jsonvector", "vectors.jsonl", "-o", "new"),
     "models": (),
+    "plan": ("--documents", "9", "--tokens", "9", "--no-probe"),
     "compare": ("runs/a", "runs/b"),
     "report": ("runs/a", "runs/b", "-o", "new.html"),
     "fuse": ("a.trec", "b.trec", "-o", "new.trec"),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lastword.judging import Evaluation, compare, evaluate
     from lastword.opening import build_engine as build
     from lastword.opening import open_engine as open  # noqa: A004  (as lastword.open)
+    from lastword.planning import plan
     from lastword.prompt_tuning import estimate_tuning, tune
     from lastword.syncing import sync_folder as sync
     from retrieval.exchange.formats import export_index, import_index
@@ -80,6 +81,7 @@ _PLACES = {
     "open": "lastword.opening:open_engine",
     "open_retriever": "retrieval.open:open_retriever",
     "push": "retrieval.milvus.push:push_index",
+    "plan": "lastword.planning:plan",
     "read_sources": "eval.data.sources:open_sources",
     "sync": "lastword.syncing:sync_folder",
     "tune": "lastword.prompt_tuning:tune",
@@ -118,6 +120,7 @@ __all__ = [
     "load_reranker",
     "open",
     "open_retriever",
+    "plan",
     "push",
     "read_sources",
     "sync",

@@ -14,6 +14,7 @@ from lastword.commands.collection import exchange as exchange_commands
 from lastword.commands.collection import index as index_commands
 from lastword.commands.collection import maintain as upkeep_commands
 from lastword.commands.collection import models as models_command
+from lastword.commands.collection import plan as plan_command
 from lastword.commands.collection import push as push_command
 from lastword.commands.collection import sync as sync_command
 from lastword.commands.evaluate import reproduce as reproduce_command
@@ -56,6 +57,7 @@ for commands in (
     exchange_commands,
     push_command,
     models_command,
+    plan_command,
     compare_command,
     report_command,
     fuse_command,

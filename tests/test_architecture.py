@@ -39,6 +39,7 @@ ORDER: dict[str, list[str | set[str]]] = {
         "retriever",
         "rerank",
         "exchange",
+        "planning",
         "sync",
     ],
     "eval": [
