@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # numba takes half a second to load
 
 _WORTH_COMPILING = 20_000_000  # work that numpy does in the half second that numba takes to load
 _PRUNED = 1 << 19  # rows from which on leaving out some pays
+_BEST = 1 / 64  # share of the rows, wanted or not live, up to which it does
 _CHUNK = 1 << 20  # entries that are weighed at a time
 _SHARES = 4  # parts of the queries for each thread, so that none waits long for the others,
 _UNEVEN = 20_000_000  # from so many entries on
@@ -65,7 +66,8 @@ class InvertedChannel:
         postings: of this segment.
         weighting: what a stored weight is worth.
         statistics: statistics of all segments.
-        pruned_from: number of rows from which on searches leave out what bounds rule out.
+        pruned_from: number of rows from which on searches leave out what bounds rule out, unless
+            many rows are wanted or not live.
 
     Attributes:
         statistics: as given.
@@ -222,8 +224,12 @@ class InvertedChannel:
         self, plan: _QueryPlan, collected: BestRows, live: NDArray[np.bool_] | None
     ) -> None:
         queries = len(collected.rows)
-        prepare = self._pruned_searcher if self.prunes else self._full_searcher
-        search = prepare(plan, collected, live)
+        dead = 0 if live is None else self.rows - int(live.sum())
+        search = (
+            self._pruned_searcher(plan, collected, live)
+            if self.prunes and dead + collected.rows.shape[1] <= self.rows * _BEST
+            else self._full_searcher(plan, collected, live)
+        )
         threads = min(cores(), queries)
         if threads <= 1:
             search((0, queries))

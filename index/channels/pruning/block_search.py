@@ -65,8 +65,8 @@ def _add_to_all(part: Part, blocks: Blocks, room: Room) -> None:
 
 
 @compiled
-def _scan(room: Room, rows: int, pool: Pool) -> int:
-    """List the rows of a block, of `rows`, that come near the best; empty the others.
+def _scan(room: Room, rows: int, live: NDArray[np.bool_], pool: Pool) -> int:
+    """List the live rows of a block, of `rows`, that come near the best; empty the others.
 
     A positive float32 and the int32 of its bits are ordered alike, and integers are compared many
     at a time.
@@ -74,6 +74,8 @@ def _scan(room: Room, rows: int, pool: Pool) -> int:
     need = pool.floor[0] * (np.float32(1) - pool.floor[2])
     least = np.float32(need).view(np.int32) if need > 0 else np.int32(1)
     bits, count = room.bits, 0
+    for row in range(len(live)):
+        bits[row] *= live[row]
     groups = (rows + GROUP - 1) // GROUP
     for group in range(groups):
         top = np.int32(0)
@@ -148,6 +150,8 @@ def _keep_near(room: Room, count: int, rest: np.float32, pool: Pool) -> int:
 @compiled
 def _keep_live(room: Room, count: int, live: NDArray[np.bool_]) -> int:
     """Drop rows that are not live, of a block; return how many are kept."""
+    if not len(live):
+        return count
     kept = 0
     for at in range(count):
         row = room.rows[at]
@@ -212,19 +216,19 @@ def search_block(block: int, query: Plan, store: Store, room: Room, pool: Pool) 
     if left == terms:
         return 0
     room.exact[block] = near * _NEAR > entries + _ALL_ROWS
+    live = store.live[block << BLOCK_BITS : (block + 1) << BLOCK_BITS]
     count = 0
     if room.exact[block]:
         for at in range(terms):  # in the order of columns
             _add_to_all(_part_of(block, room.present[at], query, store, room), store.blocks, room)
-        count = _scan(room, min(BLOCK, store.blocks.rows - (block << BLOCK_BITS)), pool)
+        count = _scan(room, min(BLOCK, store.blocks.rows - (block << BLOCK_BITS)), live, pool)
         left = 0
     else:
         for at in range(terms - 1, left - 1, -1):
             part = _part_of(block, room.order[at], query, store, room)
             count = _add(part, store.blocks, room, count)
         count = _keep_near(room, count, room.rest[left], pool)
-    if len(store.live):
-        count = _keep_live(room, count, store.live[block << BLOCK_BITS :])
+        count = _keep_live(room, count, live)
     for at in range(left - 1, -1, -1):
         if count:
             part = _part_of(block, room.order[at], query, store, room)

@@ -41,7 +41,8 @@ class PrunedPostings:
         with self._lock:  # a bound that is half written would leave out rows
             self._measure(plan)
         mask = np.zeros(0, np.bool_) if live is None else np.ascontiguousarray(live)
-        store = Store(self._blocks, self._bounds, mask)
+        dead = len(mask) - int(mask.sum())
+        store = Store(self._blocks, self._bounds, mask, dead)
         best = Best(collected.rows, collected.scores)
 
         def search(span: tuple[int, int]) -> None:

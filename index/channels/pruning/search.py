@@ -153,13 +153,13 @@ def _find_part(blocks: Blocks, term: int, block: int) -> np.int64:
 def _begin(query: Plan, store: Store, room: Room, pool: Pool, k: int) -> None:
     """Empty the pool, and bound the k-th best score by what is known of the terms."""
     level, total, floor = 0, np.float32(0), np.float32(0)
-    while 1 << level < k:
+    while 1 << level < k + store.dead:  # so many of the largest weights hold k of live rows
         level += 1
     for at in range(len(query.terms)):
         term, factor = query.terms[at], query.factors[at]
         room.parts[at] = store.blocks.part_bounds[term]
         total += factor * store.bounds.of_terms[term]
-        if level < store.bounds.ranked.shape[1] and not len(store.live):
+        if level < store.bounds.ranked.shape[1]:
             floor = max(floor, factor * store.bounds.ranked[term, level])
     slack = np.float32((len(query.terms) + 2) * _ULP)
     pool.floor[0] = floor * (np.float32(1) - 2 * slack)

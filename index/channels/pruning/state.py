@@ -30,11 +30,19 @@ class Plan(NamedTuple):
 
 
 class Store(NamedTuple):
-    """What is searched: blocks, bounds of the terms asked for, and (rows,) False removes a row."""
+    """What is searched.
+
+    Attributes:
+        blocks: of all entries.
+        bounds: of the terms asked for.
+        live: (rows,) False removes a row; empty keeps all.
+        dead: number of rows that are not live.
+    """
 
     blocks: Blocks
     bounds: Bounds
     live: NDArray[np.bool_]
+    dead: int
 
 
 class Best(NamedTuple):
