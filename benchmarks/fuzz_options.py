@@ -45,6 +45,7 @@ CALLS: dict[str, Call] = {
     "embed": ("--role", "document", "--input", "more.jsonl", "--out", "new.npz"),
     "export": ("words.index", "--to", "jsonvector", "-o", "new"),
     "import": ("jsonvector", "vectors.jsonl", "-o", "new"),
+    "push": ("words.index", "--to", "milvus:new.db/docs"),
     "models": (),
     "plan": ("--documents", "9", "--tokens", "9", "--no-probe"),
     "compare": ("runs/a", "runs/b"),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from embedder.compiled import compiled
 from index.channels.pruning.blocks import BLOCK, BLOCK_BITS, Blocks, Integer, count_bits, weigh
-from index.channels.pruning.state import GROUP, Part, Plan, Pool, Room, Store
+from index.channels.pruning.state import GROUP, BestPool, BlockStore, Plan, Room, TermPart
 
 SEEK = 16  # entries that are read in the time that one is sought
 _ALL_ROWS = BLOCK // 8  # entries that are added in the time that all rows are looked at
@@ -30,7 +30,7 @@ def rank_row(blocks: Blocks, number: Integer, row: np.uint64) -> np.int64:
 
 
 @compiled
-def seek_row(low: NDArray[np.uint16], part: Part, row: Integer) -> np.int64:
+def seek_row(low: NDArray[np.uint16], part: TermPart, row: Integer) -> np.int64:
     """Return the entry of a row of the block, or -1."""
     start, end = part.start, part.end
     while start < end:
@@ -43,7 +43,7 @@ def seek_row(low: NDArray[np.uint16], part: Part, row: Integer) -> np.int64:
 
 
 @compiled
-def _add(part: Part, blocks: Blocks, room: Room, count: int) -> int:
+def _add(part: TermPart, blocks: Blocks, room: Room, count: int) -> int:
     """Add a term to the scores of its rows; return how many rows of the block have a score."""
     for entry in range(np.uint64(part.start), np.uint64(part.end)):
         row = blocks.low[entry]
@@ -56,7 +56,7 @@ def _add(part: Part, blocks: Blocks, room: Room, count: int) -> int:
 
 
 @compiled
-def _add_to_all(part: Part, blocks: Blocks, room: Room) -> None:
+def _add_to_all(part: TermPart, blocks: Blocks, room: Room) -> None:
     """Add a term to the scores of its rows."""
     for entry in range(np.uint64(part.start), np.uint64(part.end)):
         row = blocks.low[entry]
@@ -65,7 +65,7 @@ def _add_to_all(part: Part, blocks: Blocks, room: Room) -> None:
 
 
 @compiled
-def _scan(room: Room, rows: int, live: NDArray[np.bool_], pool: Pool) -> int:
+def _scan(room: Room, rows: int, live: NDArray[np.bool_], pool: BestPool) -> int:
     """List the live rows of a block, of `rows`, that come near the best; empty the others.
 
     A positive float32 and the int32 of its bits are ordered alike, and integers are compared many
@@ -96,7 +96,7 @@ def _scan(room: Room, rows: int, live: NDArray[np.bool_], pool: Pool) -> int:
 
 
 @compiled
-def _add_to_some(part: Part, blocks: Blocks, room: Room, count: int) -> None:
+def _add_to_some(part: TermPart, blocks: Blocks, room: Room, count: int) -> None:
     """Add a term to the scores of the first `count` rows of the room that hold it."""
     if blocks.frequent[part.term] >= 0:
         _add_frequent(part, blocks, room, count)
@@ -116,7 +116,7 @@ def _add_to_some(part: Part, blocks: Blocks, room: Room, count: int) -> None:
 
 
 @compiled
-def _add_frequent(part: Part, blocks: Blocks, room: Room, count: int) -> None:
+def _add_frequent(part: TermPart, blocks: Blocks, room: Room, count: int) -> None:
     """Add a term that has a bitmap to the scores of the rows of the room that hold it."""
     number = blocks.frequent[part.term]
     held = np.int64(0)
@@ -133,7 +133,7 @@ def _add_frequent(part: Part, blocks: Blocks, room: Room, count: int) -> None:
 
 
 @compiled
-def _keep_near(room: Room, count: int, rest: np.float32, pool: Pool) -> int:
+def _keep_near(room: Room, count: int, rest: np.float32, pool: BestPool) -> int:
     """Drop rows that cannot come near the best with `rest` more; return how many are kept."""
     kept = 0
     up = np.float32(1) + pool.floor[2]
@@ -162,7 +162,7 @@ def _keep_live(room: Room, count: int, live: NDArray[np.bool_]) -> int:
 
 
 @compiled
-def _enter(block: int, query: Plan, store: Store, room: Room) -> int:
+def _enter(block: int, query: Plan, store: BlockStore, room: Room) -> int:
     """Order the terms that stand in a block by their bounds there; return how many."""
     count = 0
     for at in range(len(query.terms)):
@@ -186,10 +186,10 @@ def _enter(block: int, query: Plan, store: Store, room: Room) -> int:
 
 
 @compiled
-def _part_of(block: int, at: int, query: Plan, store: Store, room: Room) -> Part:
+def _part_of(block: int, at: int, query: Plan, store: BlockStore, room: Room) -> TermPart:
     """Return the entries of a term in the block that was entered."""
     part = room.parts[at] - 1
-    return Part(
+    return TermPart(
         query.terms[at],
         query.factors[at],
         query.idf[at],
@@ -200,7 +200,7 @@ def _part_of(block: int, at: int, query: Plan, store: Store, room: Room) -> Part
 
 
 @compiled
-def search_block(block: int, query: Plan, store: Store, room: Room, pool: Pool) -> int:
+def search_block(block: int, query: Plan, store: BlockStore, room: Room, pool: BestPool) -> int:
     """Score the rows of a block that may be among the best; return how many, in room.rows."""
     terms = _enter(block, query, store, room)
     up = np.float32(1) + pool.floor[2]

@@ -13,7 +13,7 @@ _BINS = 256
 _NEARLY_BINS = np.float32(255.9)
 
 
-class Bounds(NamedTuple):
+class WeightBounds(NamedTuple):
     """How large weights of a term are, by the statistics of a channel; filled by `measure_terms`.
 
     Attributes:
@@ -28,10 +28,10 @@ class Bounds(NamedTuple):
     ranked: NDArray[np.float32]
 
 
-def no_bounds(blocks: Blocks) -> Bounds:
+def no_bounds(blocks: Blocks) -> WeightBounds:
     """Return room for the bounds of all terms."""
     terms, parts = len(blocks.frequent), len(blocks.part_blocks)
-    return Bounds(
+    return WeightBounds(
         np.zeros(parts, np.float32),
         np.zeros(terms, np.float32),
         np.zeros((terms, _LEVELS), np.float32),
@@ -40,7 +40,7 @@ def no_bounds(blocks: Blocks) -> Bounds:
 
 @compiled
 def measure_terms(
-    terms: NDArray[np.int64], idf: NDArray[np.float32], blocks: Blocks, bounds: Bounds
+    terms: NDArray[np.int64], idf: NDArray[np.float32], blocks: Blocks, bounds: WeightBounds
 ) -> None:
     """Fill in the bounds of some terms; reads their entries twice.
 
@@ -58,7 +58,7 @@ def measure_terms(
 
 
 @compiled
-def _measure_parts(term: int, idf: np.float32, blocks: Blocks, bounds: Bounds) -> np.float32:
+def _measure_parts(term: int, idf: np.float32, blocks: Blocks, bounds: WeightBounds) -> np.float32:
     top = np.float32(0)
     for part in range(blocks.part_bounds[term], blocks.part_bounds[term + 1]):
         first = np.uint64(blocks.part_blocks[part]) << np.uint64(BLOCK_BITS)
@@ -73,7 +73,7 @@ def _measure_parts(term: int, idf: np.float32, blocks: Blocks, bounds: Bounds) -
 
 
 @compiled
-def _rank_weights(term: int, idf: np.float32, blocks: Blocks, bounds: Bounds) -> None:
+def _rank_weights(term: int, idf: np.float32, blocks: Blocks, bounds: WeightBounds) -> None:
     """Bound the 2**level-th largest weight from below, by a histogram."""
     bins = np.zeros(_BINS, np.int64)
     scale = _NEARLY_BINS / bounds.of_terms[term]

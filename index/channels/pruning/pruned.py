@@ -10,7 +10,8 @@ from index.channels.postings import Postings
 from index.channels.pruning.blocks import cut_blocks
 from index.channels.pruning.bounds import measure_terms, no_bounds
 from index.channels.pruning.search import search_range
-from index.channels.pruning.state import Best, Plan, Store
+from index.channels.pruning.state import BlockStore, Plan
+from index.channels.scoring import Best
 from index.topk import BestRows
 
 
@@ -42,7 +43,7 @@ class PrunedPostings:
             self._measure(plan)
         mask = np.zeros(0, np.bool_) if live is None else np.ascontiguousarray(live)
         dead = len(mask) - int(mask.sum())
-        store = Store(self._blocks, self._bounds, mask, dead)
+        store = BlockStore(self._blocks, self._bounds, mask, dead)
         best = Best(collected.rows, collected.scores)
 
         def search(span: tuple[int, int]) -> None:

@@ -12,15 +12,15 @@ from index.channels.pruning.block_search import SEEK, rank_row, search_block, se
 from index.channels.pruning.blocks import BLOCK_BITS, Blocks, weigh
 from index.channels.pruning.state import (
     SCORE_BINS,
-    Best,
-    Part,
+    BestPool,
+    BlockStore,
     Plan,
-    Pool,
     Room,
-    Store,
+    TermPart,
     make_pool,
     make_room,
 )
+from index.channels.scoring import Best
 
 _ULP = 2.0**-22  # of a float32, four times: what an addition may lose, in both orders
 _NEARLY_SCORE_BINS = np.float32(2047.5)
@@ -28,7 +28,7 @@ _SEEK_FREQUENT = 4  # entries that are read in the time that a bitmap is asked f
 
 
 @compiled
-def _collect(block: int, count: int, room: Room, pool: Pool, k: int) -> int:
+def _collect(block: int, count: int, room: Room, pool: BestPool, k: int) -> int:
     """Move rows of a block into the pool, and raise its floor; stop where the pool is full.
 
     Returns:
@@ -59,7 +59,7 @@ def _collect(block: int, count: int, room: Room, pool: Pool, k: int) -> int:
 
 
 @compiled
-def _keep_best(query: Plan, store: Store, room: Room, pool: Pool, k: int) -> None:
+def _keep_best(query: Plan, store: BlockStore, room: Room, pool: BestPool, k: int) -> None:
     """Score the rows of the pool as a plain search does, and keep the k best, best first."""
     kept = 0
     for at in range(pool.numbers[0]):
@@ -90,7 +90,7 @@ def _keep_best(query: Plan, store: Store, room: Room, pool: Pool, k: int) -> Non
 
 @compiled
 def _score_group(
-    span: tuple[int, int], query: Plan, blocks: Blocks, room: Room, pool: Pool
+    span: tuple[int, int], query: Plan, blocks: Blocks, room: Room, pool: BestPool
 ) -> None:
     """Score rows span[0] to span[1] - 1 of the pool, which are of one block, term by term."""
     block = pool.rows[span[0]] >> BLOCK_BITS
@@ -103,7 +103,7 @@ def _score_group(
         if place < 0:
             continue
         start, end = blocks.part_starts[place], blocks.part_starts[place + 1]
-        part = Part(term, query.factors[i], query.idf[i], np.uint64(first), start, end)
+        part = TermPart(term, query.factors[i], query.idf[i], np.uint64(first), start, end)
         worth = SEEK if blocks.frequent[term] < 0 else _SEEK_FREQUENT
         if end - start < worth * (span[1] - span[0]):
             _read_part(part, blocks, room, pool)
@@ -114,7 +114,7 @@ def _score_group(
 
 
 @compiled
-def _read_part(part: Part, blocks: Blocks, room: Room, pool: Pool) -> None:
+def _read_part(part: TermPart, blocks: Blocks, room: Room, pool: BestPool) -> None:
     """Add a term to the scores of the rows that have a slot."""
     for entry in range(np.uint64(part.start), np.uint64(part.end)):
         row = blocks.low[entry]
@@ -125,7 +125,7 @@ def _read_part(part: Part, blocks: Blocks, room: Room, pool: Pool) -> None:
 
 
 @compiled
-def _seek_rows(part: Part, span: tuple[int, int], blocks: Blocks, pool: Pool) -> None:
+def _seek_rows(part: TermPart, span: tuple[int, int], blocks: Blocks, pool: BestPool) -> None:
     """Add a term to the scores of the rows of a span that hold it."""
     number = blocks.frequent[part.term]
     begin = blocks.part_starts[blocks.part_bounds[part.term]]
@@ -150,7 +150,7 @@ def _find_part(blocks: Blocks, term: int, block: int) -> np.int64:
 
 
 @compiled
-def _begin(query: Plan, store: Store, room: Room, pool: Pool, k: int) -> None:
+def _begin(query: Plan, store: BlockStore, room: Room, pool: BestPool, k: int) -> None:
     """Empty the pool, and bound the k-th best score by what is known of the terms."""
     level, total, floor = 0, np.float32(0), np.float32(0)
     while 1 << level < k + store.dead:  # so many of the largest weights hold k of live rows
@@ -170,7 +170,7 @@ def _begin(query: Plan, store: Store, room: Room, pool: Pool, k: int) -> None:
 
 
 @compiled
-def search_range(span: tuple[int, int], plan: Plan, store: Store, best: Best) -> None:
+def search_range(span: tuple[int, int], plan: Plan, store: BlockStore, best: Best) -> None:
     """Find the best rows of queries span[0] to span[1] - 1; only scores above 0 count.
 
     Args:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from embedder.compiled import compiled
 from index.channels.pruning.blocks import BLOCK, BLOCK_BITS, Blocks
-from index.channels.pruning.bounds import Bounds
+from index.channels.pruning.bounds import WeightBounds
 
 SCORE_BINS = 2048
 GROUP = 8  # scores whose maximum stands for them
@@ -29,7 +29,7 @@ class Plan(NamedTuple):
     idf: NDArray[np.float32]
 
 
-class Store(NamedTuple):
+class BlockStore(NamedTuple):
     """What is searched.
 
     Attributes:
@@ -40,19 +40,12 @@ class Store(NamedTuple):
     """
 
     blocks: Blocks
-    bounds: Bounds
+    bounds: WeightBounds
     live: NDArray[np.bool_]
     dead: int
 
 
-class Best(NamedTuple):
-    """What is written: rows (q, k) int64 and scores (q, k) float32."""
-
-    rows: NDArray[np.int64]
-    scores: NDArray[np.float32]
-
-
-class Part(NamedTuple):
+class TermPart(NamedTuple):
     """Entries of a term in a block: start to end - 1; `base` is the first row of the block."""
 
     term: int
@@ -92,7 +85,7 @@ class Room(NamedTuple):
     rest: NDArray[np.float32]
 
 
-class Pool(NamedTuple):
+class BestPool(NamedTuple):
     """Rows that may be among the k best of a query.
 
     Attributes:
@@ -133,10 +126,10 @@ def make_room(rows: int, terms: int) -> Room:
 
 
 @compiled
-def make_pool(k: int) -> Pool:
+def make_pool(k: int) -> BestPool:
     """Return a pool for the k best rows, and for what may take their places."""
     size = 4 * k + 1024
-    return Pool(
+    return BestPool(
         np.empty(size, np.int64),
         np.empty(size, np.float32),
         np.empty(SCORE_BINS, np.int64),

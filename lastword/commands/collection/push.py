@@ -19,10 +19,9 @@ class PushTarget:
     to: Annotated[
         str,
         Option(
-            metavar="milvus:URI[/COLLECTION]",
-            help="milvus:http://HOST:19530/COLLECTION is a server's; milvus:FILE.db/COLLECTION a "
-            "file of Milvus Lite. The environment variable MILVUS_TOKEN holds its token, or "
-            "NAME:PASSWORD.",
+            metavar="milvus:URI/NAME",
+            help="URI is http://HOST:PORT of a server, or FILE.db of Milvus Lite. The environment "
+            "variable MILVUS_TOKEN holds a token, or NAME:PASSWORD.",
         ),
     ]
     dense_index: Annotated[
