@@ -41,9 +41,9 @@ $(LUCENE): $(STAMP)
 demo: $(STAMP) ## index the docs of the standard library, and search them
 	@$(BIN)/lastword demo
 
-# A thread each, since the processes share the cores; more than four would cost memory for little.
+# A thread each, since the processes share the cores; on two cores one of three often waits for what a test started.
 test: $(STAMP) $(MODELS) $(LUCENE) ## run the tests
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal
 
 lint: $(STAMP) ## ruff: rules and format
 	$(BIN)/ruff check .

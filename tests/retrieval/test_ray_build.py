@@ -26,6 +26,9 @@ from tests.retrieval.test_build import contents
 from tests.synthetic import documents, queries
 
 pytestmark = pytest.mark.slow
+thorough = pytest.mark.skipif(
+    "LASTWORD_CLUSTER" not in os.environ, reason="takes a minute; LASTWORD_CLUSTER=1 runs it"
+)
 pytest.importorskip("ray")
 
 Machines = Any
@@ -98,6 +101,7 @@ def worker_processes() -> list[psutil.Process]:
     return [each for each in ours if "".join(each.cmdline()).startswith("ray::EncodingWorker")]
 
 
+@thorough
 def test_an_index_equals_a_local_one(cluster: Machines, local: Path, tmp_path: Path) -> None:
     report = build(tmp_path / "i", on(cluster))
     check_equal(tmp_path / "i", local)
@@ -116,6 +120,7 @@ def test_a_killed_worker_is_replaced(cluster: Machines, local: Path, tmp_path: P
     assert encoded(workers) == TEXTS
 
 
+@thorough
 def test_a_machine_that_goes_away_takes_nothing_along(
     cluster: Machines,
     local: Path,
@@ -130,6 +135,7 @@ def test_a_machine_that_goes_away_takes_nothing_along(
     assert encoded(workers) == TEXTS
 
 
+@thorough
 def test_a_killed_driver_encodes_nothing_twice(
     cluster: Machines,
     local: Path,
@@ -167,6 +173,7 @@ def wait_for_second_segment(path: Path, process: "subprocess.Popen[bytes]") -> t
     raise AssertionError("nothing was committed")
 
 
+@thorough
 def test_an_error_of_a_worker_is_one_line(cluster: Machines, tmp_path: Path) -> None:
     """The model is there when the build begins, and not on the machines of the workers."""
     folder = save_llama(tmp_path / "model")
