@@ -23,7 +23,17 @@ MOST = 16  # modules of a folder
 # Lowest first: a module may import its own part and lower ones; parts of one set are independent.
 ORDER: dict[str, list[str | set[str]]] = {
     "embedder": [
-        *({"arguments", "compiled", "files", "locks", "module_path", "progress", "role"}, "types"),
+        {
+            "arguments",
+            "compiled",
+            "environment",
+            "files",
+            "locks",
+            "module_path",
+            "progress",
+            "role",
+        },
+        "types",
         *("text", "prompts", "inputs", "checkpoints", "remote", "models", "methods", "lucene"),
         *("encoders", "cluster", "light", "rerank", "inspect", "train"),
     ],

@@ -1,14 +1,14 @@
 """Find a Ray cluster, or start one on this machine, and leave it again."""
 
 import logging
-import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
 from embedder.cluster.options import AUTO, LOCAL
+from embedder.environment import environment
 from embedder.module_path import module_path
 
 INSTALL = 'pip install "lastword[ray]"'
@@ -77,7 +77,7 @@ def connected(address: str) -> Iterator[Ray]:
     """
     check_address(address)
     settings = {**_QUIET, **(_LOOPBACK if address == LOCAL else {})}
-    with _environment({**settings, "PYTHONPATH": module_path()}):
+    with environment({**settings, "PYTHONPATH": module_path()}):
         import ray
 
         own = not ray.is_initialized()
@@ -102,18 +102,3 @@ def _connect(ray: Ray, address: str) -> None:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = lines[0] if lines else type(error).__name__
         raise ConnectionError(f"no Ray cluster at {address}: {reason:.300}") from error
-
-
-@contextmanager
-def _environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """Set variables inside, which processes that are started there keep."""
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

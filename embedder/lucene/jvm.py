@@ -13,6 +13,8 @@ from pathlib import Path
 from threading import Lock, RLock
 from typing import Any
 
+from embedder.environment import environment
+
 OLDEST = 21  # Java that the classes in Anserini's jar need
 INSTALL = 'pip install "lastword[lucene]"'
 _JARS = "resources/jars/anserini-*-fatjar.jar"  # below the package pyserini, which is not imported
@@ -137,7 +139,7 @@ def _start() -> Any:  # noqa: ANN401
         jnius_config.add_options(*_OPTIONS)
     java = Java.find()
     try:
-        with _environment(JAVA_HOME=str(java.home)):
+        with environment({"JAVA_HOME": str(java.home)}):
             from jnius import autoclass
     except (RuntimeError, SystemError, OSError) as error:  # of pyjnius
         reason = " ".join(str(error).split())
@@ -217,18 +219,3 @@ def _read_version(home: Path) -> int | None:
         return None
     stated = re.search(r'^JAVA_VERSION="(?:1\.)?(\d+)', text, re.MULTILINE)
     return int(stated[1]) if stated else None
-
-
-@contextmanager
-def _environment(**variables: str) -> Iterator[None]:
-    """Set variables of the environment, which pyjnius reads when it is imported."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
