@@ -15,7 +15,13 @@ from embedder.types import Representation
 from index.base import Hits
 from index.channels.postings import Postings
 from index.channels.threads import cores, pool
-from index.channels.weighting import Statistics, Weighting, inverse_frequency, length_norms
+from index.channels.weighting import (
+    Statistics,
+    Weighting,
+    inverse_frequency,
+    length_norms,
+    weigh_counts,
+)
 from index.topk import BestRows, check_k, check_live, near_best
 
 if TYPE_CHECKING:  # numba takes half a second to load
@@ -169,19 +175,11 @@ class InvertedChannel:
     def _weigh(
         self, start: int, end: int, idf: np.float32 | NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Return what entries start to end - 1 are worth.
-
-        BM25 as Lucene computes it (Kamphuis et al., ECIR 2020, "Which BM25 do you mean?"), with
-        the exact length of a row.
-        """
+        """Return what entries start to end - 1 are worth."""
         counts = self._postings.weights[start:end]
         if self._weighting.kind == "impacts":
             return counts
-        weight: NDArray[np.float32] = counts / (
-            counts + self._norms[self._postings.holders[start:end]]
-        )
-        weight *= idf
-        return weight
+        return weigh_counts(counts, self._norms[self._postings.holders[start:end]], idf)
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:

@@ -104,6 +104,19 @@ def length_norms(
     return (weighting.k1 * (1 - weighting.b + weighting.b * relative)).astype(np.float32)
 
 
+def weigh_counts(
+    counts: NDArray[np.float32], norms: NDArray[np.float32], idf: np.float32 | NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return what BM25 makes of counts, by the norm of each one's row and the idf of its term.
+
+    As Lucene computes it (Kamphuis et al., ECIR 2020, "Which BM25 do you mean?"), with the exact
+    length of a row.
+    """
+    weights: NDArray[np.float32] = counts / (counts + norms)
+    weights *= idf
+    return weights
+
+
 def weigh_rows(rows: csr_matrix, weighting: Weighting, counted: Statistics) -> csr_matrix:
     """Return rows whose inner product with a query is the score that a search gives them.
 
@@ -118,8 +131,8 @@ def weigh_rows(rows: csr_matrix, weighting: Weighting, counted: Statistics) -> c
         sizes = np.diff(weighed.indptr)
         lengths = np.asarray(rows.sum(axis=1), np.float32).ravel()
         norms = np.repeat(length_norms(counted, weighting, lengths), sizes)
-        weighed.data /= weighed.data + norms
-        weighed.data *= inverse_frequency(counted, weighting, terms)
+        idf = inverse_frequency(counted, weighting, terms)
+        weighed.data = weigh_counts(weighed.data, norms, idf)
     if weighting.drop_ubiquitous:
         weighed.data[counted.frequency_of(terms) >= counted.documents] = 0
     return weighed
