@@ -222,11 +222,12 @@ class InvertedChannel:
         self, plan: _QueryPlan, collected: BestRows, live: NDArray[np.bool_] | None
     ) -> None:
         queries = len(collected.rows)
-        dead = 0 if live is None else self.rows - int(live.sum())
+        mask = np.zeros(0, np.bool_) if live is None else np.ascontiguousarray(live)
+        dead = len(mask) - int(mask.sum())
         search = (
-            self._pruned_searcher(plan, collected, live)
+            self._pruned_searcher(plan, collected, mask, dead)
             if self.prunes and dead + collected.rows.shape[1] <= self.rows * _BEST
-            else self._full_searcher(plan, collected, live)
+            else self._full_searcher(plan, collected, mask)
         )
         threads = min(cores(), queries)
         if threads <= 1:
@@ -240,13 +241,12 @@ class InvertedChannel:
         list(others)
 
     def _full_searcher(
-        self, plan: _QueryPlan, collected: BestRows, live: NDArray[np.bool_] | None
+        self, plan: _QueryPlan, collected: BestRows, mask: NDArray[np.bool_]
     ) -> _Searcher:
         from index.channels import scoring
 
         store = scoring.Store(self._holders, self.weights, self.rows)
         arrays = scoring.PlanArrays(plan.bounds, plan.entries, plan.factors)
-        mask = np.zeros(0, np.bool_) if live is None else np.ascontiguousarray(live)
         best = scoring.Best(collected.rows, collected.scores)
 
         def search(span: tuple[int, int]) -> None:
@@ -255,12 +255,12 @@ class InvertedChannel:
         return search
 
     def _pruned_searcher(
-        self, plan: _QueryPlan, collected: BestRows, live: NDArray[np.bool_] | None
+        self, plan: _QueryPlan, collected: BestRows, mask: NDArray[np.bool_], dead: int
     ) -> _Searcher:
         from index.channels.pruning.state import Plan
 
         asked = Plan(plan.bounds, plan.terms, plan.factors, self._idf[plan.terms])
-        return self._pruned.searcher(asked, collected, live)
+        return self._pruned.searcher(asked, collected, mask, dead)
 
     @cached_property
     def _pruned(self) -> "PrunedPostings":

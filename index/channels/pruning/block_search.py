@@ -19,6 +19,13 @@ _NEAR = 5  # entries that are added in the time that one is by which its row com
 
 
 @compiled
+def holds(blocks: Blocks, number: Integer, row: np.uint64) -> np.int64:
+    """Return 1 where a bitmap holds a row, else 0: no branch to mispredict."""
+    word = blocks.bitmaps[number, row >> np.uint64(6)]
+    return np.int64((word >> (row & np.uint64(63))) & np.uint64(1))
+
+
+@compiled
 def rank_row(blocks: Blocks, number: Integer, row: np.uint64) -> np.int64:
     """Return how many rows before this one a bitmap holds."""
     quad, last = row >> np.uint64(8), row >> np.uint64(6)
@@ -120,11 +127,9 @@ def _add_frequent(part: TermPart, blocks: Blocks, room: Room, count: int) -> Non
     """Add a term that has a bitmap to the scores of the rows of the room that hold it."""
     number = blocks.frequent[part.term]
     held = np.int64(0)
-    for at in range(count):  # no branch to mispredict
-        row = part.base + np.uint64(room.rows[at])
-        word = blocks.bitmaps[number, row >> np.uint64(6)]
+    for at in range(count):
         room.found[held] = room.rows[at]
-        held += np.int64((word >> (row & np.uint64(63))) & np.uint64(1))
+        held += holds(blocks, number, part.base + np.uint64(room.rows[at]))
     start = blocks.part_starts[blocks.part_bounds[part.term]]
     for at in range(held):
         row = part.base + np.uint64(room.found[at])

@@ -79,7 +79,7 @@ def cut_blocks(postings: Postings, norms: NDArray[np.float32]) -> Blocks:
     part_blocks, part_starts = part_blocks[:parts].copy(), part_starts[: parts + 1].copy()
     values, codes = _code_weights(postings.weights)
     counts = postings.document_frequency()
-    chosen = np.flatnonzero(counts * _FREQUENT >= max(postings.rows, BLOCK // 64))
+    chosen = np.flatnonzero(counts * _FREQUENT >= postings.rows)
     frequent = np.full(len(counts), -1, np.int32)
     frequent[chosen] = np.arange(len(chosen))
     quads = -(-postings.rows // (64 * _WORDS))

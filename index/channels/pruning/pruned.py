@@ -30,20 +30,19 @@ class PrunedPostings:
         self._lock = Lock()
 
     def searcher(
-        self, plan: Plan, collected: BestRows, live: NDArray[np.bool_] | None
+        self, plan: Plan, collected: BestRows, live: NDArray[np.bool_], dead: int
     ) -> Callable[[tuple[int, int]], None]:
         """Return a search of queries from span[0] to span[1] - 1, which writes the best rows.
 
         Args:
             plan: all queries; the entries of terms that are asked for the first time are read.
             collected: pads, which are written over.
-            live: (rows,) False removes a row; None keeps all.
+            live: (rows,) False removes a row; empty keeps all.
+            dead: number of rows that are not live.
         """
         with self._lock:  # a bound that is half written would leave out rows
             self._measure(plan)
-        mask = np.zeros(0, np.bool_) if live is None else np.ascontiguousarray(live)
-        dead = len(mask) - int(mask.sum())
-        store = BlockStore(self._blocks, self._bounds, mask, dead)
+        store = BlockStore(self._blocks, self._bounds, live, dead)
         best = Best(collected.rows, collected.scores)
 
         def search(span: tuple[int, int]) -> None:

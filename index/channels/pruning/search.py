@@ -8,7 +8,7 @@ are those of a search of all entries.
 import numpy as np
 
 from embedder.compiled import compiled
-from index.channels.pruning.block_search import SEEK, rank_row, search_block, seek_row
+from index.channels.pruning.block_search import SEEK, holds, rank_row, search_block, seek_row
 from index.channels.pruning.blocks import BLOCK_BITS, Blocks, weigh
 from index.channels.pruning.state import (
     SCORE_BINS,
@@ -132,8 +132,7 @@ def _seek_rows(part: TermPart, span: tuple[int, int], blocks: Blocks, pool: Best
     for at in range(span[0], span[1]):
         row = np.uint64(pool.rows[at])
         if number >= 0:
-            word = blocks.bitmaps[number, row >> np.uint64(6)] >> (row & np.uint64(63))
-            held = (word & np.uint64(1)) > np.uint64(0)
+            held = holds(blocks, number, row)
             entry = begin + rank_row(blocks, number, row) if held else np.int64(-1)
         else:
             entry = seek_row(blocks.low, part, np.int64(row - part.base))

@@ -61,10 +61,15 @@ class Room(NamedTuple):
 
     Attributes:
         scores: (BLOCK,) float32, 0 between blocks.
+        bits: (BLOCK,) int32: the same memory.
         rows: (BLOCK + 1,) uint16 rows of the block that may be among the best.
-        found: (BLOCK + 1,) uint16.
+        found: (BLOCK + 1,) uint16 those of them that hold a term.
+        kept: (BLOCK,) float32 scores that outlive the emptying of the others.
+        highest: (BLOCK / GROUP,) int32 best of GROUP neighbours.
+        exact: (blocks,) True where scores were added up in the order of columns.
         slots: (BLOCK,) int32, 0 between uses.
         parts: (n,) int64: next part of each term.
+        present: (n,) int64: terms in the block, in the order of the query.
         order: (n,) int64: terms in the block, that of the smallest bound first.
         tops: (n,) float32 largest part of a score by term of the query.
         rest: (n + 1,) float32: what the first i terms of the order can add to a score.
