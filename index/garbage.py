@@ -15,6 +15,7 @@ from embedder.files.durable import is_partial, remove_leftovers
 from index.manifest_file import MANIFEST
 from index.segment_record import SegmentRecord
 from index.storage.layout import CACHED, CHANNEL, OF_SEGMENT, SEGMENT, TOMBSTONE, is_of_channel
+from index.storage.milvus_address import refuse_milvus
 from index.storage.remembered import is_sources_name
 
 _OLD_PARTIAL = re.compile(r"tmp[a-z0-9_]{8}\.part")  # of encodings, by versions before
@@ -28,9 +29,10 @@ def make_folder(path: Path, ours: Iterable[str]) -> None:
         ours: names that an index may have there before its first commit.
 
     Raises:
-        ValueError: there is an index already, or something that is not ours.
+        ValueError: there is an index already, or something that is not ours; or Milvus is named.
         OSError: it cannot be made.
     """
+    refuse_milvus(path)
     path.mkdir(parents=True, exist_ok=True)
     there = {entry.name for entry in path.iterdir()}
     if MANIFEST in there:

@@ -10,13 +10,12 @@ from embedder.files.config_file import parse_json
 from embedder.files.json_file import write_json
 from index.manifest import Manifest
 from index.storage.checksums import open_own
+from index.storage.milvus_address import refuse_milvus
 
 FORMAT = 1
 """Version of everything in the folder; raise it when a reader would misread older files."""
 
 MANIFEST = "manifest.json"
-MILVUS = "milvus:"
-"""How the name of an index begins that lies in Milvus, in no folder."""
 _BEGINNING = re.compile(rb'\{\s*"format": \d+,\s*"checksum": "')
 _LONGEST = 1 << 28  # bytes; 1,000 segments take one million
 
@@ -36,18 +35,15 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         FileNotFoundError: there is no such folder.
         OSError: it cannot be read.
-        ValueError: it is no index, has another format, or its manifest is damaged.
+        ValueError: it is no index, or lies in Milvus, has another format, or its manifest is
+            damaged.
     """
+    refuse_milvus(folder)
     path = folder / MANIFEST
     try:
         with open_own(path) as file:
             text = file.read(_LONGEST)
     except FileNotFoundError:
-        if str(folder).startswith(MILVUS):
-            raise ValueError(
-                f"{folder} lies in Milvus, where an index is searched, explained and read; this "
-                "needs its folder here"
-            ) from None
         if not folder.is_dir():
             raise FileNotFoundError(f"there is no index at {folder}") from None
         raise ValueError(f"{folder} is not an index: it has no {MANIFEST}") from None

@@ -17,6 +17,7 @@ from index.documents import Document, Passages
 from index.folder import Index
 from index.manifest import Ingest
 from index.manifest_file import MANIFEST, read_manifest
+from index.storage.milvus_address import refuse_milvus
 from index.writer import CACHE, IndexWriter
 from retrieval.ingestion import Ingestion
 from retrieval.options import BuildOptions, BuildReport, ChannelOptions
@@ -65,8 +66,9 @@ def refuse_complete(path: str | Path) -> None:
     """Refuse a folder that holds a complete index, before a model is loaded for another one.
 
     Raises:
-        ValueError: it does.
+        ValueError: it does, or is none, but names a collection of Milvus.
     """
+    refuse_milvus(path)
     if not (Path(path) / MANIFEST).exists():
         return
     ingest = read_manifest(Path(path)).ingest

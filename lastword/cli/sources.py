@@ -181,13 +181,13 @@ def _check_empty(document_id: str, place: str, on_empty: OnEmpty) -> None:
 
 def unfinished_text(index: "Index") -> str:
     """Say what was interrupted, with the command that finishes it; "" where nothing was."""
-    from index.manifest_file import MILVUS
+    from index.storage.milvus_address import is_milvus
 
     work = index.unfinished
     if work is None:
         return ""
     path = shlex.quote(str(index.path))
-    if str(index.path).startswith(MILVUS):
+    if is_milvus(index.path):
         return f"a push to {index.path} was interrupted; lastword push INDEX --to {path} ends it"
     again = f"index SOURCE -o {path}" if work.kind == "build" else f"add {path} SOURCE"
     documents = counted(index.documents, "document")

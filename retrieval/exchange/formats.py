@@ -14,6 +14,7 @@ from index.folder import Index
 from index.live_rows import DocumentBlock
 from index.manifest_file import MANIFEST, read_manifest
 from index.segment_builder import SegmentBuilder
+from index.storage.milvus_address import refuse_milvus
 from index.writer import IndexWriter
 from retrieval.build import remove_unbegun
 from retrieval.exchange.incoming import Incoming, split_known
@@ -125,6 +126,7 @@ def import_index(
     check_path(path, "path")
     check_options(options, ImportOptions)
     read = _function(format, "read", IMPORTS)
+    refuse_milvus(path)
     options, path = options or ImportOptions(), Path(path)
     if not options.overwrite:
         _refuse_index(path)

@@ -11,9 +11,9 @@ from index.filters.expression import Filter
 from index.filters.kept import KeptDocuments, keep_documents, missing_field
 from index.folder import Index
 from index.read_documents import number_documents, read_documents
+from index.storage.milvus_address import is_milvus
 from retrieval.milvus.channel import MilvusRows
 from retrieval.milvus.expressions import write_expression
-from retrieval.milvus.place import is_milvus
 from retrieval.milvus.remote_index import MilvusIndex
 
 

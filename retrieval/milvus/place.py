@@ -2,10 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from index.manifest_file import MILVUS
+from index.storage.milvus_address import MILVUS, without_secret
 
 COLLECTION = "lastword"
 _PLACE = re.compile(r"(?P<uri>(?P<scheme>https?|tcp):/+[^/]+|.+?\.db)(?:/(?P<name>[^/]*))?/?")
@@ -46,7 +45,7 @@ class MilvusPlace:
         if not text.startswith(MILVUS) or found is None:
             raise ValueError(
                 "a collection of Milvus is written milvus:http://HOST:19530/COLLECTION or "
-                f"milvus:FILE.db/COLLECTION; got {_without_secret(text)!r}"
+                f"milvus:FILE.db/COLLECTION; got {without_secret(text)!r}"
             )
         if "@" in found["uri"] and found["scheme"]:
             raise ValueError(
@@ -66,13 +65,3 @@ class MilvusPlace:
         except ValueError:
             raise ValueError(f"{uri} has no port of a server") from None
         return place
-
-
-def is_milvus(path: str | Path) -> bool:
-    """Tell whether an index is named that lies in Milvus."""
-    return str(path).startswith(MILVUS)
-
-
-def _without_secret(text: str) -> str:
-    before, at, after = text.rpartition("@")
-    return f"…@{after}" if at and before else text

@@ -101,7 +101,9 @@ def _refit(path: Path, running: "DeviceOptions", screen: Screen) -> None:
 def check(path: IndexPath, output: Output) -> None:
     """Compare every file of an index with its checksum, and its parts with each other."""
     from index.folder import check as problems_of
+    from index.storage.milvus_address import refuse_milvus
 
+    refuse_milvus(path)
     screen = Screen(output)
     with screen.waiting("Checking"):
         problems = problems_of(path)
