@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lastword.judging import Evaluation, compare, evaluate
     from lastword.opening import build_engine as build
     from lastword.opening import open_engine as open  # noqa: A004  (as lastword.open)
-    from lastword.planning import plan
+    from lastword.planning import PlanOptions, plan
     from lastword.prompt_tuning import estimate_tuning, tune
     from lastword.syncing import sync_folder as sync
     from retrieval.exchange.formats import export_index, import_index
@@ -58,6 +58,7 @@ _PLACES = {
     "ImportOptions": "retrieval.exchange.options:ImportOptions",
     "LLMOptions": "embedder.models.loading:LLMOptions",
     "ModelVariant": "embedder.checkpoints.variant:ModelVariant",
+    "PlanOptions": "lastword.planning:PlanOptions",
     "PushOptions": "retrieval.milvus.push:PushOptions",
     "PushReport": "retrieval.milvus.push:PushReport",
     "RayOptions": "embedder.cluster.options:RayOptions",
@@ -98,6 +99,7 @@ __all__ = [
     "ImportOptions",
     "LLMOptions",
     "ModelVariant",
+    "PlanOptions",
     "PushOptions",
     "PushReport",
     "RayOptions",

@@ -49,16 +49,7 @@ class ModelShape:
         Raises:
             ValueError: there is no such config here, or it is none of a plain decoder.
         """
-        folder = BUNDLED_MODEL if name == BUNDLED_NAME else Path(name)
-        if not (folder / CONFIG).is_file():
-            cached = cached_folder(name)
-            if cached is None:
-                raise ValueError(
-                    f"{name}: expected a folder with config.json, a model of the cache or "
-                    f"{BUNDLED_NAME}; a folder with config.json alone is enough"
-                )
-            folder = cached
-        return ModelShape.of_config(read_object(folder / CONFIG), name)
+        return ModelShape.of_config(read_object(find_config_folder(name) / CONFIG), name)
 
     @staticmethod
     def of_config(config: dict[str, Any], name: str) -> "ModelShape":
@@ -105,6 +96,24 @@ class ModelShape:
         attention = 4 * self.heads * self.head_dim * looked_at
         blocks = self.layers * (2 * self.block_matrices * tokens + attention)
         return blocks + 2 * self.hidden * self.vocabulary
+
+
+def find_config_folder(name: str) -> Path:
+    """Return the folder of the bundled model, of one of the hub's cache, or the folder itself.
+
+    Raises:
+        ValueError: there is no config here.
+    """
+    folder = BUNDLED_MODEL if name == BUNDLED_NAME else Path(name)
+    if (folder / CONFIG).is_file():
+        return folder
+    cached = cached_folder(name)
+    if cached is None:
+        raise ValueError(
+            f"{name}: expected a folder with config.json, a model of the cache or "
+            f"{BUNDLED_NAME}; a folder with config.json alone is enough"
+        )
+    return cached
 
 
 def _size(config: dict[str, Any], name: str, *keys: str) -> int:

@@ -8,6 +8,7 @@ from embedder.inspect.model_flops import FORMULA, ModelShape
 from retrieval.planning.factories import factory_figures, vector_bytes
 from retrieval.planning.figures import GPU, IndexPlan, PlanFigure
 
+ASSUMED = "assumed: no tokenizer is at hand"
 _LARGER = ((10**7, "10 M"), (10**8, "100 M"), (10**9, "1 G"))
 _POSTING = 8  # bytes: row and weight, four each
 _BESIDE = 60  # bytes of a document beside its text: id, its index, places of passages
@@ -26,7 +27,9 @@ class PlannedTexts:
         terms: different words of a text, in the mean: BM25 has a posting for each.
         prefix: tokens that the prompt puts before every text, which are read once.
         suffix: tokens that it puts behind each.
+        readings: how many times the model reads a text.
         sparse: words that the model weighs for a text; 0 for none.
+        prompt: where the numbers of its tokens are from.
     """
 
     documents: int
@@ -34,10 +37,13 @@ class PlannedTexts:
     terms: int
     prefix: int = 20
     suffix: int = 20
+    readings: int = 1
     sparse: int = 128
+    prompt: str = ASSUMED
 
     def __post_init__(self) -> None:
-        least = {"documents": 1, "tokens": 1, "terms": 0, "prefix": 0, "suffix": 0, "sparse": 0}
+        least = dict.fromkeys(("terms", "prefix", "suffix", "sparse"), 0)
+        least |= dict.fromkeys(("documents", "tokens", "readings"), 1)
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ValueError(f"a plan needs {name} >= {value}; got {getattr(self, name)}")
@@ -75,10 +81,14 @@ def plan_index(collection: PlannedTexts, model: ModelShape, machines: Machines) 
         machines: that encode and serve.
     """
     flops = model.flops(collection.tokens + collection.suffix, collection.prefix)
+    flops *= collection.readings
     facts = (
         PlanFigure("documents", collection.documents, "documents", "given or counted"),
         PlanFigure("tokens of a text", collection.tokens, "tokens", "given or measured"),
         PlanFigure("words of a text", collection.terms, "words", "given or measured; else .45 T"),
+        PlanFigure("tokens before a text", collection.prefix, "tokens", collection.prompt),
+        PlanFigure("tokens behind a text", collection.suffix, "tokens", collection.prompt),
+        PlanFigure("readings of a text", collection.readings, "readings", collection.prompt),
         PlanFigure("width of a vector", model.hidden, "numbers", "hidden_size of the model"),
         PlanFigure(
             "weights of the model", model.parameters, "weights", "blocks x matrices + words"
@@ -97,7 +107,8 @@ def plan_index(collection: PlannedTexts, model: ModelShape, machines: Machines) 
 
 def _flops_formula(collection: PlannedTexts) -> str:
     return (
-        f"{FORMULA}; T = {collection.tokens} of the text, S = {collection.suffix} behind it, "
+        f"{collection.readings} x ({FORMULA}); "
+        f"T = {collection.tokens} of the text, S = {collection.suffix} behind it, "
         f"P = {collection.prefix} before it, read once; n = T + S, "
         "sum of positions = n P + n (n + 1) / 2"
     )
@@ -141,7 +152,7 @@ def _memory(collection: PlannedTexts, model: ModelShape) -> tuple[PlanFigure, ..
 
 
 def _posting_bytes(rows: int, words: int) -> float:
-    return float(rows * (_POSTING * words + 8))
+    return float(rows * (_POSTING * words + 8)) if words else 0.0  # no words, no channel
 
 
 def _encoding_hours(

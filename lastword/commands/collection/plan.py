@@ -1,5 +1,6 @@
 """`lastword plan`: what an index will cost, before anything is made."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option, Typer
@@ -11,11 +12,53 @@ from lastword.cli.screen import Screen, size, table
 
 if TYPE_CHECKING:
     from lastword.cli.tables import Table
+    from lastword.planning import PlanOptions
     from retrieval.planning.figures import IndexPlan, PlanFigure
 
 app = Typer()
 
 _GROUPS = ("collection", "index", "memory", "encoding", "factories", "scale")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCollection:
+    """How much is read, where no source is."""
+
+    documents: Annotated[int | None, Option(help="How many there are.", min=1)] = None
+    tokens: Annotated[int | None, Option(help="Of a text, in the mean.", min=1)] = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedReading:
+    """By what it is read, and where."""
+
+    model: Annotated[str, Option(help="That reads them: a folder with config.json is enough.")] = (
+        BUNDLED_NAME
+    )
+    prompt: Annotated[str, Option(help="That it reads by: a name or file; the model's own.")] = ""
+    gpu: Annotated[
+        list[str] | None, Option(help="Accelerators, as in h100:8; several are several answers.")
+    ] = None
+    utilisation: Annotated[
+        float, Option(help="Part of their peak that reading texts reaches: an assumption.")
+    ] = 0.4
+    node_memory: Annotated[float, Option(help="GB of a node that serves.")] = 64.0
+    probe: Annotated[
+        bool, Option(help="Measure for at most 30 seconds how fast this machine reads.")
+    ] = True
+
+    def options(self) -> "PlanOptions":
+        """Return them as `plan` takes them."""
+        from lastword.planning import PlanOptions
+
+        return PlanOptions(
+            model=self.model,
+            prompt=self.prompt,
+            gpus=tuple(self.gpu or ()),
+            utilisation=self.utilisation,
+            node_memory=self.node_memory * 1e9,
+            probe=self.probe,
+        )
 
 
 @command(
@@ -27,25 +70,12 @@ _GROUPS = ("collection", "index", "memory", "encoding", "factories", "scale")
     ],
 )
 def plan(
+    collection: PlannedCollection,
+    reading: PlannedReading,
     output: Output,
     source: Annotated[
         str | None, Argument(metavar="[SOURCE]", help="Read once, to count its documents.")
     ] = None,
-    documents: Annotated[int | None, Option(help="How many there are.", min=1)] = None,
-    tokens: Annotated[int | None, Option(help="Of a text, in the mean.", min=1)] = None,
-    model: Annotated[
-        str, Option(help="That reads them: a folder with config.json is enough.")
-    ] = BUNDLED_NAME,
-    gpu: Annotated[
-        list[str] | None, Option(help="Accelerators, as in h100:8; several are several answers.")
-    ] = None,
-    utilisation: Annotated[
-        float, Option(help="Part of their peak that reading texts reaches: an assumption.")
-    ] = 0.4,
-    node_memory: Annotated[float, Option(help="GB of a node that serves.")] = 64.0,
-    probe: Annotated[
-        bool, Option(help="Measure for at most 30 seconds how fast this machine reads.")
-    ] = True,
     formulas: Annotated[bool, Option("--formulas", help="Show how figures come about.")] = False,
 ) -> None:
     """Foresee disk, hours, memory and nodes of an index, with a formula for every figure.
@@ -55,25 +85,27 @@ def plan(
     """
     from eval.data.sources import open_sources
     from lastword.planning import plan as foresee
+    from retrieval.planning.plan import ASSUMED
 
     screen = Screen(output)
     with screen.waiting("Counting and measuring"):
         foreseen = foresee(
             None if source is None else open_sources(source),
-            documents=documents,
-            tokens=tokens,
-            model=model,
-            gpus=gpu or (),
-            utilisation=utilisation,
-            node_memory=node_memory * 1e9,
-            probe=probe,
+            documents=collection.documents,
+            tokens=collection.tokens,
+            options=reading.options(),
         )
     screen.result(foreseen.to_json(), *_tables(foreseen))
     if formulas:
         for group in _GROUPS:
             for figure in getattr(foreseen, group):
                 screen.remark(f"{figure.name}: {figure.formula}")
-    if probe and not any(each.name == "this machine" for each in foreseen.encoding):
+    if any(figure.formula == ASSUMED for figure in foreseen.collection):
+        screen.remark(
+            f"{reading.model} has no tokenizer here, so the tokens of its prompt, 20 before a text "
+            "and 20 behind, are assumed"
+        )
+    if reading.probe and not any(each.name == "this machine" for each in foreseen.encoding):
         screen.remark("this machine did not read in 30 seconds, so its hours are left out")
 
 

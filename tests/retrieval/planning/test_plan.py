@@ -1,18 +1,24 @@
 """A plan is arithmetic: every figure by hand."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import lastword as lw
+from embedder.checkpoints.bundled import BUNDLED_MODEL, BUNDLED_NAME
 from embedder.inspect.model_flops import ModelShape
+from embedder.inspect.prompt_tokens import count_prompt_tokens
+from embedder.prompts.files import load_prompt
 from index.documents import Document
 from retrieval.planning.factories import vector_bytes
 from retrieval.planning.figures import GPU, PlanFigure
-from retrieval.planning.plan import Machines, PlannedTexts, plan_index
+from retrieval.planning.plan import ASSUMED, Machines, PlannedTexts, plan_index
 from retrieval.planning.sample import measure_source
 
+HERE = lw.PlanOptions(probe=False)
 SHAPE = ModelShape(
     hidden=8, layers=2, heads=4, kv_heads=2, head_dim=2,
     intermediate=16, mlp_matrices=3, vocabulary=100,
@@ -103,10 +109,51 @@ def test_a_source_is_counted() -> None:
 
 def test_what_is_missing_or_unknown_is_said() -> None:
     with pytest.raises(ValueError, match="a plan needs a source, or documents and tokens"):
-        lw.plan(documents=3, probe=False)
+        lw.plan(documents=3, options=HERE)
     with pytest.raises(ValueError, match=r"--gpu is one of .* as in h100:8; got 'abacus'"):
-        lw.plan(documents=3, tokens=3, gpus=["abacus"], probe=False)
+        lw.plan(documents=3, tokens=3, options=replace(HERE, gpus=["abacus"]))
     with pytest.raises(ValueError, match="takes a number of at least 1"):
         GPU.parse("h100:0")
     with pytest.raises(ValueError, match="utilisation is above 0"):
-        lw.plan(documents=3, tokens=3, utilisation=0, probe=False)
+        lw.plan(documents=3, tokens=3, options=replace(HERE, utilisation=0))
+
+
+def test_tokens_of_a_prompt_are_those_of_the_model() -> None:
+    """They were taken to be 20 before and 20 behind, whatever the prompt."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(BUNDLED_MODEL / "tokenizer.json"))
+    before, behind = (
+        len(tokenizer.encode(text, add_special_tokens=False).ids)
+        for text in ('passage : "', '" in one word : "')
+    )
+    facts = named(lw.plan(documents=3, tokens=10, options=HERE).collection)
+    given = [facts[f"tokens {place} a text"] for place in ("before", "behind")]
+    assert given == [1 + before, behind]  # the model begins every text with a token of its own
+    shape = ModelShape.of_model(BUNDLED_NAME)
+    assert facts["operations a text"] == shape.flops(10 + behind, 1 + before)
+
+
+def test_wordings_that_share_a_text_read_it_once() -> None:
+    """SmolLM2's prompt has two endings behind one text; MetaEOL reads a text for each of eight."""
+    counted = [
+        count_prompt_tokens(load_prompt(name), BUNDLED_MODEL) for name in ("smollm2", "metaeol")
+    ]
+    shared, apart = (each for each in counted if each is not None)
+    assert shared.readings == 1 and apart.readings == 8
+    texts = PlannedTexts(documents=1, tokens=10, terms=6, prefix=5, suffix=2, readings=8)
+    facts = named(plan_index(texts, SHAPE, Machines()).collection)
+    assert facts["operations a text"] == 8 * SHAPE.flops(12, 5)
+
+
+def test_without_a_tokenizer_they_are_assumed_and_a_dense_prompt_has_no_postings(
+    tmp_path: Path,
+) -> None:
+    shutil.copy(BUNDLED_MODEL / "config.json", tmp_path)
+    options = replace(HERE, model=str(tmp_path), prompt="prompteol")
+    planned = lw.plan(documents=3, tokens=10, options=options)
+    facts = {figure.name: figure for figure in planned.collection}
+    for place in ("before", "behind"):
+        assert facts[f"tokens {place} a text"].value == 20
+        assert facts[f"tokens {place} a text"].formula == ASSUMED
+    assert named(planned.index)["sparse"] == 0
