@@ -42,6 +42,27 @@ def is_local_only(name: str, files: Sequence[str] = ("config.json",), revision: 
     return True
 
 
+def reachable_place(
+    name: str, files: Sequence[str] = ("config.json",), revision: str = ""
+) -> tuple[str, bool]:
+    """Return where a model is read, and whether that is the cache, since the hub is out of reach.
+
+    The cache is named by its folder: by a name, and with peft installed, transformers asks the hub
+    for an adapter all the same, again and again for twenty seconds.
+
+    Args:
+        name: hub name or folder.
+        files: of which a cached model has at least one.
+        revision: branch, tag or commit; "" is the newest.
+
+    Raises:
+        ValueError: as `is_local_only`.
+    """
+    local = is_local_only(name, files, revision)
+    folder = cached_folder(name, files, revision) if local else None
+    return (name if folder is None else str(folder)), local
+
+
 def cached_folder(
     name: str, files: Sequence[str] = ("config.json",), revision: str = ""
 ) -> Path | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedder.checkpoints.checkpoint import check_finite, check_tokens
 from embedder.checkpoints.devices import resolve_device
-from embedder.checkpoints.hub import is_local_only
+from embedder.checkpoints.hub import reachable_place
 from embedder.checkpoints.library_errors import first_line, named_errors, quiet_transformers
 from embedder.checkpoints.load_report import complete_weights
 from embedder.checkpoints.module_folder import (
@@ -45,10 +45,11 @@ def load_sentence_model(
     variant.check_revision(name)
     _check_backend(variant)
     options = variant.quantisation(device)
+    source, local = reachable_place(whole, MODULE_FILES, variant.revision)
     place: dict[str, Any] = {
         "device": device,
         "trust_remote_code": trust_remote_code,
-        "local_files_only": is_local_only(whole, MODULE_FILES, variant.revision),
+        "local_files_only": local,
         "revision": variant.revision or None,
         "backend": variant.backend,
         # Pickles run code.
@@ -56,12 +57,12 @@ def load_sentence_model(
     }
     with quiet_transformers(), named_errors(name, _KIND), complete_weights(name):
         check_module_folder(name, whole, variant.revision)
-        sparse = _is_sparse(whole, place["local_files_only"], place["revision"])
+        sparse = _is_sparse(source, local, place["revision"])
         if sparse and variant.truncate_dim:
             raise ValueError(f"{name}: rows of a sparse model have no leading dimensions to keep")
         width = {} if sparse else {"truncate_dim": variant.truncate_dim or None}
         kind = SparseEncoder if sparse else SentenceTransformer
-        model = kind(name, **place, **width)
+        model = kind(source, **place, **width)
     with named_errors(name, _KIND):
         check_finite(model, name)
         _check_reading(model, name, variant.truncate_dim)

@@ -15,7 +15,7 @@ from embedder.checkpoints.checkpoint import (
     missing_head,
 )
 from embedder.checkpoints.devices import multiplies_bfloat16, resolve_device
-from embedder.checkpoints.hub import cached_folder, is_local_only
+from embedder.checkpoints.hub import reachable_place
 from embedder.checkpoints.library_errors import named_errors, quiet_transformers
 from embedder.checkpoints.model_folder import check_folder
 from embedder.checkpoints.named_models import model_place
@@ -83,24 +83,25 @@ def load_backbone(name: str | Path, options: LLMOptions) -> tuple["Backbone", LL
     variant.check_revision(str(name))
     place = model_place(str(name))
     resolve_device(options.device)  # before anything is downloaded
-    local = is_local_only(place, revision=variant.revision)
+    source, local = reachable_place(place, revision=variant.revision)
     remote: dict[str, Any] = {"trust_remote_code": options.trust_remote_code}
     if local:
         remote["local_files_only"] = True
     if variant.revision:
         remote["revision"] = variant.revision
-    folder = cached_folder(place, revision=variant.revision) if local else Path(place)
-    stored = check_folder(folder) if folder is not None and folder.exists() else None
+    stored = check_folder(Path(source)) if Path(source).exists() else None
     with quiet_transformers(), named_errors(place):
-        config = AutoConfig.from_pretrained(place, **remote)
+        config = AutoConfig.from_pretrained(source, **remote)
         check_config(config, place)
+        if _is_quantised(config) and variant.quantize != "none":
+            raise ValueError(f"{place} is quantised as it is stored; leave out quantize")
         resolved = _resolved(options, config)
-        tokenizer = AutoTokenizer.from_pretrained(place, **remote)
+        tokenizer = AutoTokenizer.from_pretrained(source, **remote)
         if tokenizer.chat_template:
             prepare_rendering()
         if stored is not None and not options.trust_remote_code:
             check_size(config, stored, place)
-        model, info = _load_model(place, config, resolved, remote)
+        model, info = _load_model(source, config, resolved, remote)
         missing = missing_head(model, info, place)
         check_finite(model, place)
         check_tokens(len(model.get_input_embeddings().weight), tokenizer, place)
@@ -108,7 +109,7 @@ def load_backbone(name: str | Path, options: LLMOptions) -> tuple["Backbone", LL
 
 
 def _load_model(
-    place: str, config: "PretrainedConfig", options: LLMOptions, remote: dict[str, Any]
+    source: str, config: "PretrainedConfig", options: LLMOptions, remote: dict[str, Any]
 ) -> tuple["PreTrainedModel", dict[str, Any]]:
     """Load weights, and return what of them was missing, left over, or of another shape."""
     import torch
@@ -119,15 +120,13 @@ def _load_model(
     # Without it, pickles of the hub would be sent to be converted, and the answer be read.
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "true")
     # A quantised model is laid out for its device while it loads, and cannot be moved after.
-    stored = getattr(config, "quantization_config", None) is not None
-    if stored and options.variant.quantize != "none":
-        raise ValueError(f"{place} is quantised as it is stored; leave out quantize")
+    stored = _is_quantised(config)
     rounding = options.variant.quantisation(options.device)
     quantised = stored or bool(rounding)
     # Eager attention where scores are soft-capped, which fused kernels leave out.
     capped = getattr(config.get_text_config(), "attn_logit_softcapping", None)
     model, info = AutoModelForCausalLM.from_pretrained(
-        place,
+        source,
         dtype=getattr(torch, options.dtype),
         use_safetensors=True,  # pickles run code
         ignore_mismatched_sizes=True,  # refused by `missing_head`, by name
@@ -140,6 +139,10 @@ def _load_model(
         model = model.to(options.device)
         attend_by_blocks(model)
     return model, info
+
+
+def _is_quantised(config: "PretrainedConfig") -> bool:
+    return getattr(config, "quantization_config", None) is not None
 
 
 def _resolved(options: LLMOptions, config: "PretrainedConfig") -> LLMOptions:

@@ -9,7 +9,7 @@ from torch import nn
 
 from embedder.checkpoints.checkpoint import check_finite, check_tokens
 from embedder.checkpoints.devices import resolve_device
-from embedder.checkpoints.hub import is_local_only
+from embedder.checkpoints.hub import reachable_place
 from embedder.checkpoints.library_errors import named_errors, quiet_transformers
 from embedder.checkpoints.load_report import complete_weights
 from embedder.checkpoints.module_folder import (
@@ -92,10 +92,10 @@ class CrossEncoderReranker(PairReranker):
             named_errors(name, _KIND),
             complete_weights(name, _UNREAD),
         ):
-            local = is_local_only(whole, MODULE_FILES)
+            source, local = reachable_place(whole, MODULE_FILES)
             check_module_folder(name, whole)
             model = CrossEncoder(
-                whole,
+                source,
                 device=resolve_device(device),
                 trust_remote_code=trust_remote_code,
                 local_files_only=local,

