@@ -1,7 +1,7 @@
 """sentence-transformers models, dense and sparse, as Encoders; their own prompts or another."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,7 @@ class SbertEncoder(MappingEncoder):
         sparse: bool,
         prompt: Prompt | None = None,
         options: LLMOptions | None = None,
+        digests: Mapping[str, Any] | None = None,
     ) -> None:
         self.model = model
         self.sparse = sparse
@@ -63,12 +64,11 @@ class SbertEncoder(MappingEncoder):
         self._counts = Counter(texts=0, truncated=0)
         for role, wording in self.wordings.items():
             self._check_room(role, wording)
+        self._digests = digests or _digests(model)
         self._fingerprint = fingerprint_of(
             kind="sbert",
             output="sparse" if sparse else "dense",
-            weights=backend_digest(model) or weights_digest(model),
-            modules=_modules(model),
-            tokenizer=tokenizer_digest(model.tokenizer),
+            **self._digests,
             wordings={role.value: asdict(wording) for role, wording in self.wordings.items()},
             max_text_tokens=[self.limit(role) for role in Role],
             text_specials="control" if self._acting else "text",
@@ -101,8 +101,8 @@ class SbertEncoder(MappingEncoder):
         return encoder
 
     def with_prompt(self, prompt: Prompt) -> "SbertEncoder":
-        """Return the encoder of another prompt on the same model."""
-        encoder = SbertEncoder(self.model, self.sparse, prompt, self.options)
+        """Return the encoder of another prompt on the same model, whose digests are known."""
+        encoder = SbertEncoder(self.model, self.sparse, prompt, self.options, self._digests)
         encoder.spec = self.spec and replace(self.spec, prompt=prompt)
         return encoder
 
@@ -227,13 +227,19 @@ class SbertEncoder(MappingEncoder):
             )
 
 
-def _modules(model: "SentenceTransformer | SparseEncoder") -> list[tuple[str, object]]:
-    """Return how the modules after the first, such as pooling, are set: no weight tells that."""
-    return [
+def _digests(model: "SentenceTransformer | SparseEncoder") -> dict[str, Any]:
+    """Return what tells a model: weights, tokenizer, and how modules after the first are set."""
+    modules = [
         (type(module).__name__, module.get_config_dict())
         for module in list(model)[1:]
         if hasattr(module, "get_config_dict")
     ]
+    weights = backend_digest(model) or weights_digest(model)
+    return {
+        "weights": weights,
+        "modules": modules,  # such as pooling, which no weight tells
+        "tokenizer": tokenizer_digest(model.tokenizer),
+    }
 
 
 def _csr(rows: "Tensor") -> csr_matrix:

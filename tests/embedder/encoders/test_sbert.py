@@ -145,6 +145,7 @@ def test_the_wording_is_in_the_fingerprint(minilm: SbertEncoder) -> None:
 
     one = worded("find: {text}")
     assert mark(one) == mark(replace(one, name="other", description="another"))
+    assert mark(one) == minilm.with_prompt(one).fingerprint
     marks = {minilm.fingerprint, mark(one), mark(worded("find : {text}")), mark(worded("{text}!"))}
     assert len(marks) == 4
     same = worded("{text}")  # as the model has no prompts of its own
