@@ -51,6 +51,7 @@ CALLS: dict[str, Call] = {
     "compare": ("runs/a", "runs/b"),
     "report": ("runs/a", "runs/b", "-o", "new.html"),
     "fuse": ("a.trec", "b.trec", "-o", "new.trec"),
+    "robustness": ("words.index", "--queries", "set/queries.jsonl"),
     "reproduce": ("--list",),
     "tune": ("all.index", "--queries", "set/queries.jsonl", "--qrels", "set/qrels/train.tsv",
              "--dry-run", "--out", "new"),

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from embedder.rerank.load import load_reranker
     from eval.data.sources import open_sources as read_sources
     from eval.measures.measures import evaluate as evaluate_run
+    from eval.robustness.measure import RobustnessOptions
+    from eval.robustness.report import RobustnessReport
     from eval.synthesis.devset import DevsetOptions
     from index.documents import Document
     from lastword.engine import SearchEngine
     from lastword.hits import Hit, SearchHits
-    from lastword.judging import Evaluation, compare, evaluate
+    from lastword.judging import Evaluation, compare, evaluate, measure_robustness
     from lastword.opening import build_engine as build
     from lastword.opening import open_engine as open  # noqa: A004  (as lastword.open)
     from lastword.planning import PlanOptions, plan
@@ -63,6 +65,8 @@ _PLACES = {
     "PushReport": "retrieval.milvus.push:PushReport",
     "RayOptions": "embedder.cluster.options:RayOptions",
     "Reranking": "retrieval.rerank.reranking:Reranking",
+    "RobustnessOptions": "eval.robustness.measure:RobustnessOptions",
+    "RobustnessReport": "eval.robustness.report:RobustnessReport",
     "SearchHits": "lastword.hits:SearchHits",
     "SearchEngine": "lastword.engine:SearchEngine",
     "SourceOptions": "retrieval.sources.options:SourceOptions",
@@ -79,6 +83,7 @@ _PLACES = {
     "load_encoder": "embedder.encoders.load:load_encoder",
     "load_prompt": "embedder.prompts.files:load_prompt",
     "load_reranker": "embedder.rerank.load:load_reranker",
+    "measure_robustness": "lastword.judging:measure_robustness",
     "open": "lastword.opening:open_engine",
     "open_retriever": "retrieval.open:open_retriever",
     "push": "retrieval.milvus.push:push_index",
@@ -104,6 +109,8 @@ __all__ = [
     "PushReport",
     "RayOptions",
     "Reranking",
+    "RobustnessOptions",
+    "RobustnessReport",
     "SearchEngine",
     "SearchHits",
     "SourceOptions",
@@ -120,6 +127,7 @@ __all__ = [
     "load_encoder",
     "load_prompt",
     "load_reranker",
+    "measure_robustness",
     "open",
     "open_retriever",
     "plan",

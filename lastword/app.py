@@ -22,6 +22,7 @@ from lastword.commands.evaluate import retrieval as eval_commands
 from lastword.commands.prompts import prompts as prompt_commands
 from lastword.commands.prompts import tune as tune_command
 from lastword.commands.search import explain as explain_command
+from lastword.commands.search import robustness as robustness_command
 from lastword.commands.search import search as search_commands
 from lastword.commands.serving import mcp as mcp_command
 from lastword.commands.serving import serve as serve_command
@@ -60,6 +61,7 @@ for commands in (
     plan_command,
     compare_command,
     report_command,
+    robustness_command,
     fuse_command,
     reproduce_command,
     tune_command,

@@ -1,4 +1,4 @@
-"""Evaluate encoders, and compare evaluations."""
+"""Evaluate encoders, compare evaluations, and reword queries."""
 
 import tempfile
 from collections.abc import Mapping
@@ -15,7 +15,11 @@ from embedder.prompts.prompt import Prompt
 from embedder.text.layout import align_columns
 from eval.data.collections import open_collection
 from eval.data.mteb_pairs import NAMES, open_pairs
+from eval.measures.given_queries import Judgements, QueryTexts, judgements, query_texts
 from eval.measures.measures import Values, means
+from eval.robustness.measure import RobustnessOptions, SearchQueries
+from eval.robustness.measure import measure_robustness as measure_rewordings
+from eval.robustness.report import RobustnessReport
 from eval.runs.record import Record, file_stem
 from eval.runs.run_folder import RunFolder
 from eval.runs.systems import FolderSystem
@@ -23,7 +27,9 @@ from eval.statistics.compare import compare as compare_systems
 from eval.statistics.comparison import CompareOptions, Comparison
 from eval.tasks.retrieval import JudgeOptions, judge
 from eval.tasks.sts import judge as judge_pairs
-from lastword.opening import Model, choose_encoders
+from lastword.engine import SearchEngine
+from lastword.opening import Model, choose_encoders, open_engine
+from retrieval.run import Run
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -186,3 +192,42 @@ def _system(system: Evaluation | str | Path) -> tuple[str, Mapping[str, Values]]
         raise TypeError(f"expected an Evaluation or a run folder; got {type(system).__name__}")
     folder = RunFolder.open(Path(system))
     return folder.name, FolderSystem(folder.name, folder).values
+
+
+def measure_robustness(
+    index: SearchEngine | str | Path,
+    queries: QueryTexts,
+    qrels: Judgements | None = None,
+    options: RobustnessOptions | None = None,
+) -> RobustnessReport:
+    """Reword queries by rule, and tell how much of their answers stays.
+
+    Args:
+        index: open, or its folder.
+        queries: id -> text, a file of them, or a data set by name, e.g. "ir:ID".
+        qrels: judgements of some or all of them; the report then tells what is lost.
+        options: kinds of rewording, how many, and what is compared.
+
+    Raises:
+        TypeError: an argument is of another type.
+        ValueError: there are no queries, or none of them is judged by the qrels.
+
+    >>> report = lw.measure_robustness(index, {"q": "how do I rotate a key"})
+    >>> [kind.kind for kind in report.kinds()]
+    ['typing', 'order', 'case', 'synonym', 'negation']
+    """
+    check_options(options, RobustnessOptions)
+    texts = query_texts(queries)
+    judged = None if qrels is None else judgements(qrels)
+    if isinstance(index, SearchEngine):
+        return measure_rewordings(_search_with(index), texts, judged, options)
+    check_path(index, "index", "an open index, or its folder")
+    with open_engine(index) as engine:
+        return measure_rewordings(_search_with(engine), texts, judged, options)
+
+
+def _search_with(engine: SearchEngine) -> SearchQueries:
+    def search(queries: Mapping[str, str], k: int) -> Run:
+        return engine.search_many(queries, k)
+
+    return search

@@ -6,11 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from embedder.arguments import check_options, check_path, check_query, check_text
+from embedder.arguments import check_options, check_path
 from embedder.types import Encoder
-from eval.data.asked import load_qrels, load_queries
 from eval.data.qrels import Qrels
-from eval.measures.measures import check_judged
+from eval.measures.given_queries import Judgements, QueryTexts, judgements, query_texts
 from eval.runs.reported_splits import check_judgements
 from eval.synthesis.devset import DevsetOptions
 from lastword.engine import SearchEngine
@@ -24,8 +23,6 @@ from tuning.run import default_folder, own_folder
 from tuning.search.result import TuningOutcome
 from tuning.setup import choose_channels
 
-QueryTexts = Mapping[str, str] | str | Path
-Judgements = Qrels | str | Path
 ANY_STYLE = DevsetOptions(style="auto")
 
 
@@ -138,9 +135,9 @@ def _judged(queries: QueryTexts | None, qrels: Judgements | None) -> JudgedQueri
         raise ValueError("queries and qrels go together; give both, or none to have queries made")
     if queries is None or qrels is None:
         return None
-    texts = _query_texts(queries)
+    texts = query_texts(queries)
     beside = None if isinstance(queries, Mapping) else Path(queries)
-    return JudgedQueries.of(texts, _judgements(qrels, beside))
+    return JudgedQueries.of(texts, _unreported(qrels, beside))
 
 
 @contextmanager
@@ -190,21 +187,8 @@ def _retriever(index: SearchEngine | str | Path) -> Iterator[Retriever]:
         yield engine.retriever
 
 
-def _query_texts(queries: QueryTexts) -> Mapping[str, str]:
-    if not isinstance(queries, Mapping):
-        check_path(queries, "queries", "a dict of id -> text, or a file")
-        return load_queries(queries)
-    for query_id, text in queries.items():
-        check_text(query_id, "the id of a query")
-        check_query(text, f"query {query_id!r}")
-    return queries
-
-
-def _judgements(qrels: Judgements, queries: Path | None = None) -> Qrels:
-    if isinstance(qrels, Mapping):
-        check_judged(qrels)
-        return qrels
-    check_path(qrels, "qrels", "a dict of query -> document -> gain, or a file")
-    if warning := check_judgements(Path(qrels), queries):
+def _unreported(qrels: Judgements, queries: Path | None = None) -> Qrels:
+    """Return judgements that no figure is reported on."""
+    if isinstance(qrels, str | Path) and (warning := check_judgements(Path(qrels), queries)):
         warnings.warn(f"{warning}.", stacklevel=3)
-    return load_qrels(qrels)
+    return judgements(qrels)

@@ -54,7 +54,7 @@ ORDER: dict[str, list[str | set[str]]] = {
     ],
     "eval": [
         *("data", "measures", "statistics", "runs", "tasks"),
-        {"fusion", "synthesis", "overlap"},
+        {"fusion", "synthesis", "overlap", "robustness"},
         *("matrix", "report"),
     ],
     "tuning": [
