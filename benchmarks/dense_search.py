@@ -1,6 +1,8 @@
 """Measure exact dense search beside FAISS, memory and matrix products, all in the same run.
 
-python -m benchmarks.dense_search [--rows 400000] [--dim 384] [--repeats 15] [--dry]
+Rows that are float16 or int8 are compared with float32 ones, and by the best that they find.
+
+python -m benchmarks.dense_search [--rows 400000] [--dim 384] [--repeats 15] [--dry] [--processor]
 """
 
 import argparse
@@ -10,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,9 @@ from benchmarks.record import append
 from embedder.types import Representation
 from index.channels.dense import DenseChannel, build_dense, open_dense
 from index.channels.threads import cores, run_together
+from index.storage.layout import DenseDtype
+
+Clock = Callable[[], float]
 
 _K = 10
 _QUERIES = (1, 200)
@@ -38,38 +43,85 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=384)
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--dry", action="store_true", help="append nothing to results.jsonl")
+    parser.add_argument(
+        "--processor",
+        action="store_const",
+        const=time.process_time,
+        default=time.perf_counter,
+        dest="clock",
+        help="take processor time of all threads: on a machine that others use; appends nothing",
+    )
     options = parser.parse_args()
     table = Table(title=f"Exact dense search, {cores()} cores, queries/s, k={_K}")
     for heading in ("search", "queries/s", "baseline", "ratio", "floor", "of floor"):
         table.add_column(heading, justify="left" if heading == "search" else "right")
     with tempfile.TemporaryDirectory() as name:
-        for record in compare_with_faiss(Path(name), options):
-            if not options.dry:
+        for record in compare(Path(name), options):
+            if not options.dry and options.clock is time.perf_counter:
                 append(record)
             table.add_row(*_cells(record))
     Console().print(table)
 
 
-def compare_with_faiss(folder: Path, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def compare(folder: Path, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Yield a record of each dtype, for one query, and for many."""
+    vectors = draw(np.random.default_rng(0), options.rows, options.dim)
+    channels = {}
+    for dtype in get_args(DenseDtype):
+        (folder / dtype).mkdir()
+        build_dense(vectors, "Flat", folder / dtype, dtype)
+        channels[dtype] = open_dense(folder / dtype, "Flat", dtype=dtype)
+    del vectors
+    wide = channels.pop("float32")
+    yield from compare_with_faiss(wide, options)
+    for dtype, channel in channels.items():
+        yield from compare_with_float32(dtype, channel, wide, options)
+
+
+def compare_with_float32(
+    dtype: str, channel: DenseChannel, wide: DenseChannel, options: argparse.Namespace
+) -> Iterator[dict[str, Any]]:
+    """Time narrow rows and wide ones in turns."""
+    read = 2.0 if dtype == "float16" else 4 * options.dim / (options.dim + 4)
+    for count in _QUERIES:
+        queries = draw(np.random.default_rng(1), count, options.dim)
+        ours, other = (partial(search, each, queries) for each in (channel, wide))
+        found = zip(ours().rows, other().rows, strict=True)
+        times = in_turns({"ours": ours, "theirs": other}, options.repeats, options.clock)
+        record = rates(times, count, "float32 rows")
+        floor = read if count == 1 else 1.0
+        yield {
+            "name": f"dense {options.rows} x {options.dim} {dtype}, {count} queries, k={_K}",
+            **record,
+            "recall_at_10": stats.mean(len({*a} & {*b}) / _K for a, b in found),
+            "floor_queries_per_second": floor * record["baseline_queries_per_second_median"],
+            "floor": "float32 rows, by the bytes of a row" if count == 1 else "float32 rows",
+            "queries": count,
+            "rows": options.rows,
+            "repeats": options.repeats,
+        }
+
+
+def compare_with_faiss(
+    channel: DenseChannel, options: argparse.Namespace
+) -> Iterator[dict[str, Any]]:
     """Time ours and IndexFlatIP in turns; yield a record for one query, and for many."""
     import faiss
 
-    random = np.random.default_rng(0)
-    build_dense(draw(random, options.rows, options.dim), "Flat", folder)
-    channel = open_dense(folder, "Flat")
+    random, vectors = np.random.default_rng(1), channel.read(slice(None))
     theirs = faiss.IndexFlatIP(options.dim)
-    theirs.add(channel.vectors)
-    bandwidth, rate = read_rate(channel.vectors), product_rate()
+    theirs.add(vectors)
+    bandwidth, rate = read_rate(vectors, options.clock), product_rate(options.clock)
     for count in _QUERIES:
         queries = draw(random, count, options.dim)
         ours = partial(search, channel, queries)
         other = partial(theirs.search, queries, _K)
         np.testing.assert_allclose(ours().scores, other()[0], atol=_TOLERANCE)
-        times = in_turns({"ours": ours, "theirs": other}, options.repeats)
+        times = in_turns({"ours": ours, "theirs": other}, options.repeats, options.clock)
         if count == 1:
-            floor, best = "all cores read all rows once", bandwidth / channel.vectors.nbytes
+            floor, best = "all cores read all rows once", bandwidth / vectors.nbytes
         else:
-            floor, best = "torch multiplies square matrices", rate / (2 * channel.vectors.size)
+            floor, best = "torch multiplies square matrices", rate / (2 * vectors.size)
         yield {
             "name": f"dense {options.rows} x {options.dim} float32, {count} queries, k={_K}",
             **rates(times, count, "faiss IndexFlatIP, same rows and threads"),
@@ -98,15 +150,17 @@ def draw(random: np.random.Generator, rows: int, dim: int) -> NDArray[np.float32
     return drawn
 
 
-def in_turns(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+def in_turns(
+    calls: Mapping[str, Callable[[], object]], repeats: int, clock: Clock
+) -> dict[str, list[float]]:
     """Time calls in turns, each after one that is not timed; seconds."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
             call()
-            started = time.perf_counter()
+            started = clock()
             call()
-            times[name].append(time.perf_counter() - started)
+            times[name].append(clock() - started)
     return times
 
 
@@ -124,7 +178,7 @@ def rates(times: Mapping[str, list[float]], queries: int, baseline: str) -> dict
     }
 
 
-def read_rate(vectors: NDArray[np.float32]) -> float:
+def read_rate(vectors: NDArray[np.float32], clock: Clock) -> float:
     """Measure how many bytes a second all cores read, as a search does: from the mapped file."""
 
     def read_all() -> None:
@@ -136,19 +190,19 @@ def read_rate(vectors: NDArray[np.float32]) -> float:
 
         run_together(read, cores())
 
-    return vectors.nbytes / _fastest(read_all)
+    return vectors.nbytes / _fastest(read_all, clock)
 
 
-def product_rate() -> float:
+def product_rate(clock: Clock) -> float:
     """Measure how many operations a second torch does in a product of matrices, on all cores."""
     import torch
 
     left, right = torch.randn(_SQUARE, _SQUARE), torch.randn(_SQUARE, _SQUARE)
-    return 2 * _SQUARE**3 / _fastest(lambda: left @ right)
+    return 2 * _SQUARE**3 / _fastest(lambda: left @ right, clock)
 
 
-def _fastest(call: Callable[[], object]) -> float:
-    return min(in_turns({"": call}, _TIMED)[""])
+def _fastest(call: Callable[[], object], clock: Clock) -> float:
+    return min(in_turns({"": call}, _TIMED, clock)[""])
 
 
 def _cells(record: dict[str, Any]) -> list[str]:

@@ -22,7 +22,7 @@ from benchmarks.fuzz_trial import Outcome, Trial
 if TYPE_CHECKING:
     from embedder.types import Encoder
 
-FACTORIES = ("Flat", "HNSW16", "IVF8,PQ8x4fs,RFlat")
+FACTORIES = ("Flat", "int8", "HNSW16", "IVF8,PQ8x4fs,RFlat")  # int8: Flat, with codes
 LUCENE = "lucene"
 BASES = (*FACTORIES, "front door", LUCENE)
 INDEX = "x"
@@ -141,7 +141,11 @@ def make_index(folder: Path, name: str) -> Path:
     options = BuildOptions(
         segment_documents=300,
         channels={
-            "dense": ChannelOptions("dense", factory="Flat" if name == LUCENE else name),
+            "dense": ChannelOptions(
+                "dense",
+                factory="Flat" if name in (LUCENE, "int8") else name,
+                dtype="int8" if name == "int8" else "float32",
+            ),
             "bm25": ChannelOptions("inverted", weighting=Weighting("bm25"), engine=engine),
             "impacts": ChannelOptions("inverted", weighting=Weighting("impacts"), engine=engine),
         },

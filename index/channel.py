@@ -85,15 +85,20 @@ class ChannelRows:
             fit: of rows as they were read, which these are.
             queries: pseudo-queries that it was made with.
         """
-        other, queries = copy(self), tuple(queries)
+        other, queries, all_rows = copy(self), tuple(queries), slice(None)
         other.spec = replace(
-            self.spec, post=fit, pseudo_queries=queries, dim=fit.width, factory=FLAT
+            self.spec,
+            post=fit,
+            pseudo_queries=queries,
+            dim=fit.width,
+            factory=FLAT,
+            dtype="float32",
         )
         other._fit = fit
         other._parts = [
-            replace(part, content=DenseChannel(fit.change(part.content.vectors, Role.DOCUMENT)))
+            replace(part, content=DenseChannel(fit.change(content.read(all_rows), Role.DOCUMENT)))
             for part in self._parts
-            if isinstance(part.content, DenseChannel)
+            if isinstance(content := part.content, DenseChannel)
         ]
         other._searched = _searched(other.spec, other._parts, self.starts)
         return other
@@ -244,7 +249,7 @@ class _Segments:
         if isinstance(channel, InvertedChannel) and query.sparse is not None:
             return Match.of_terms(row, channel.contributions(query.sparse, own))
         if isinstance(channel, DenseChannel) and query.dense is not None:
-            vector = channel.vectors[own].astype(np.float64)
+            vector = channel.read(slice(own, own + 1))[0].astype(np.float64)
             return Match(row, float(np.float32(vector @ query.dense[0])), {})
         raise AssertionError("the kinds of query and channel were not checked")
 

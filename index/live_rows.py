@@ -72,9 +72,7 @@ class _RowReader:
         owner = (np.cumsum(kept, dtype=np.int64) - 1)[at[live]]
         content = self._rows.content
         if isinstance(content, DenseChannel):
-            return Representation(
-                np.ascontiguousarray(content.vectors[start:stop][live]), None, owner
-            )
+            return Representation(content.read(slice(start, stop))[live], None, owner)
         if isinstance(content, Postings):
             return Representation(None, self._sparse(content, start, stop)[live], owner)
         return Representation(None, content.rows_from(start, stop)[live], owner)

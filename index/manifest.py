@@ -7,12 +7,13 @@ from typing import Any, Literal, get_args
 
 from embedder.files.config_file import fill, parse_json
 from embedder.types import fingerprint_differences
+from index.channels.dense import FLAT
 from index.channels.post_fit import PostFit
 from index.channels.weighting import Weighting
 from index.documents import Passages as Passages
 from index.segment_record import SegmentRecord
 from index.storage.checksums import FileRecord
-from index.storage.layout import CHANNEL, SEGMENT, Form, segment_name
+from index.storage.layout import CHANNEL, SEGMENT, DenseDtype, Form, segment_name
 from index.storage.remembered import sources_name
 
 Engine = Literal["native", "lucene"]
@@ -40,6 +41,7 @@ class ChannelSpec:
         pseudo_queries: that the mean of queries in `post` is of; read anew where queries are worded
             otherwise. None in older indexes.
         engine: what holds and searches inverted rows: postings of our own, or a Lucene index.
+        dtype: of dense rows; int8 adds codes, which searches read first.
     """
 
     name: str
@@ -53,6 +55,7 @@ class ChannelSpec:
     post: PostFit | None = None
     pseudo_queries: tuple[str, ...] = ()
     engine: Engine = "native"
+    dtype: DenseDtype = "float32"
 
     def __post_init__(self) -> None:
         if not CHANNEL.fullmatch(self.name):
@@ -72,6 +75,7 @@ class ChannelSpec:
                 f"channel {self.name!r}: engine is native, or lucene where rows are inverted; "
                 f"got {self.engine!r}"
             )
+        self._check_dtype()
         if self.dim is not None and self.dim < 1:
             raise ValueError(f"channel {self.name!r}: rows have a width; got {self.dim}")
         for text in (self.fingerprint, self.recipe):
@@ -89,11 +93,21 @@ class ChannelSpec:
                 f"post-processing; got {len(self.pseudo_queries)}"
             )
 
+    def _check_dtype(self) -> None:
+        if self.dtype not in (get_args(DenseDtype) if self.kind == "dense" else ("float32",)):
+            got = f"{self.dtype!r} of {self.kind} rows"
+            raise ValueError(f"channel {self.name!r}: dense is float32, float16 or int8; got {got}")
+        if self.dtype == "int8" and self.factory != FLAT:
+            raise ValueError(
+                f"channel {self.name!r}: int8 is for exact search, factory {FLAT!r}; "
+                f"{self.factory!r} keeps codes of its own: choose one of the two"
+            )
+
     @property
     def form(self) -> Form:
         """How its rows lie on disk."""
         if self.kind == "dense":
-            return "dense"
+            return "int8" if self.dtype == "int8" else "dense"
         return "lucene" if self.engine == "lucene" else "postings"
 
     def words_queries_as(self, fingerprint: str) -> bool:
@@ -243,8 +257,9 @@ class Manifest:
             for name in ("post", "pseudo_queries"):
                 if not channel[name]:  # as it was before there was such a thing
                     del channel[name]
-            if spec.engine == "native":
-                del channel["engine"]
+            for name, default in (("engine", "native"), ("dtype", "float32")):
+                if channel[name] == default:
+                    del channel[name]
             if spec.post is not None:
                 channel["post"] = spec.post.to_text()
         if self.sources is None:

@@ -160,7 +160,7 @@ def _copied(
         start, end = np.searchsorted(rows.owner, [first, first + len(block)])
         owner = rows.owner[start:end] - first
         live_rows = block[owner]
-        dense = np.ascontiguousarray(rows.content.vectors[start:end][live_rows])
+        dense = rows.content.read(slice(start, end))[live_rows]
         yield (
             Representation(dense, None, (np.cumsum(block) - 1)[owner[live_rows]]),
             int(block.sum()),

@@ -196,7 +196,7 @@ class _Opening:
         if spec.factory is not None:
             factory = FLAT if self.record.searched_exactly(spec.name) else spec.factory
             file = self.record.files.get(f"{spec.name}/{APPROXIMATE}")
-            return open_dense(place, factory, (count, dim), file)
+            return open_dense(place, factory, (count, dim), file, spec.dtype)
         if spec.form == "lucene" and spec.weighting is not None:
             prefix = f"{spec.name}/"
             files = {

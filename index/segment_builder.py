@@ -258,11 +258,11 @@ class _DenseRows(_Rows):
         self.dim = fit.width
 
     def write(self) -> None:
-        vectors = self.vectors()
+        vectors, dtype = self.vectors(), self.spec.dtype
         try:
-            build_dense(vectors, self.spec.factory or FLAT, self.folder)
+            build_dense(vectors, self.spec.factory or FLAT, self.folder, dtype)
         except TooFewRowsError:  # so few are searched exactly in no time; `lastword info` says so
-            build_dense(vectors, FLAT, self.folder)
+            build_dense(vectors, FLAT, self.folder, dtype)
         self._gathered.unlink()
         super().write()
 

@@ -261,7 +261,7 @@ def _check_passages(
 
 
 def _check_engines(writer: IndexWriter, options: BuildOptions) -> None:
-    """Refuse to go on with a build by another engine or weighting than it began with."""
+    """Refuse to go on with a build by another engine, weighting or dtype than it began with."""
     for name, spec in writer.manifest.channels.items():
         given = options.channel(name)
         if (given.engine, given.weighting) != (spec.engine, spec.weighting):
@@ -269,4 +269,9 @@ def _check_engines(writer: IndexWriter, options: BuildOptions) -> None:
                 f"the interrupted build of {writer.path} keeps channel {name!r} by engine "
                 f"{spec.engine}, {spec.weighting}; now it is {given.engine}, {given.weighting}; "
                 "repeat its options to continue, or start over"
+            )
+        if given.dtype != spec.dtype:
+            raise ValueError(
+                f"the interrupted build of {writer.path} keeps channel {name!r} as {spec.dtype}; "
+                f"now it is {given.dtype}; repeat its options to continue, or start over"
             )

@@ -12,6 +12,7 @@ from embedder.types import Encoder, fingerprint_of
 from index.channels.weighting import Weighting
 from index.documents import Passages
 from index.manifest import ChannelSpec, Engine, Ingest
+from index.storage.layout import DenseDtype
 from retrieval.passages.rule import AUTO, parse_passages
 
 
@@ -24,12 +25,18 @@ class ChannelOptions:
     weighting: Weighting | None = None
     query_prompt_free: bool = False
     engine: Engine = "native"
+    dtype: DenseDtype = "float32"
 
     @staticmethod
     def of(spec: ChannelSpec) -> "ChannelOptions":
         """Return the options by which a channel was made."""
         return ChannelOptions(
-            spec.kind, spec.factory, spec.weighting, spec.query_prompt_free, spec.engine
+            spec.kind,
+            spec.factory,
+            spec.weighting,
+            spec.query_prompt_free,
+            spec.engine,
+            spec.dtype,
         )
 
     def spec(self, name: str, encoder: Encoder) -> ChannelSpec:
@@ -42,6 +49,7 @@ class ChannelOptions:
             weighting=self.weighting,
             query_prompt_free=self.query_prompt_free,
             engine=self.engine,
+            dtype=self.dtype,
             recipe=stored_spec(encoder),
         )
 

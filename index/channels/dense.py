@@ -1,25 +1,35 @@
 """Dense rows on disk and their search: brute force, or FAISS by factory string."""
 
 from pathlib import Path
-from threading import Lock
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedder.types import Representation
 from index.base import NO_ROW, Hits
-from index.channels.scan import Float32Scores, exact_products, near_rows, queries_at_once
-from index.storage.arrays import open_array, write_array
-from index.storage.checksums import CURE, FileRecord, open_own
-from index.storage.layout import APPROXIMATE, VECTORS
-from index.topk import BestRows, check_k, check_live, near_best, rounding_slack
+from index.channels.faiss_file import FaissFile
+from index.channels.int8_codes import Int8Codes, open_codes, write_codes
+from index.channels.row_scores import (
+    Float16Scores,
+    Float32Scores,
+    Int8Scores,
+    RowChoice,
+    RowScores,
+)
+from index.channels.scan import all_scores, exact_products, near_rows, queries_at_once
+from index.storage.arrays import open_array, write_array, write_rows
+from index.storage.checksums import CURE, FileRecord
+from index.storage.layout import APPROXIMATE, SCALES, VECTORS, DenseDtype
+from index.topk import BestRows, check_k, check_live, near_best
 
 FLAT = "Flat"
 _SCORES = 1 << 25  # scores held at a time: 128 MiB
 _SMALL = 1 << 12  # live rows whose scores are looked at all at once
 _FEW = 16  # rows for each that is wanted, of which a graph would look at as many
 _THIN = 4  # copying some rows pays where they are less than this part of all
+_WORTH_COMPILING = 1 << 28  # numbers that numpy widens in the time that numba takes to load
+_BLOCK = 1 << 14  # rows that are narrowed at a time
 _WIDENING = 8  # products in float64 in the time that copying a row into float64 takes
 
 
@@ -38,7 +48,9 @@ def dense_queries(queries: Representation, dim: int) -> NDArray[np.float32]:
     return queries.dense
 
 
-def build_dense(vectors: NDArray[np.float32], factory: str, folder: Path) -> None:
+def build_dense(
+    vectors: NDArray[np.float32], factory: str, folder: Path, dtype: DenseDtype = "float32"
+) -> None:
     """Write vectors and, unless they are searched by brute force, their FAISS index.
 
     FAISS links a graph (HNSW) with several threads at once, so its file may differ from one
@@ -48,6 +60,8 @@ def build_dense(vectors: NDArray[np.float32], factory: str, folder: Path) -> Non
         vectors: (n, dim) float32 unit rows; may be memory-mapped.
         factory: FAISS factory string; "Flat" is exact and needs no FAISS.
         folder: exists.
+        dtype: float16 writes rounded rows, which are then what there is; int8 writes codes beside
+            float32 rows, for searches to read first.
 
     Raises:
         ValueError: the vectors or the factory string are wrong, FAISS is not installed, or the
@@ -59,7 +73,14 @@ def build_dense(vectors: NDArray[np.float32], factory: str, folder: Path) -> Non
         from index.channels.approximate import build, write
 
         write(build(factory, vectors), folder / APPROXIMATE)
+    if dtype == "float16":
+        starts = range(0, len(vectors), _BLOCK)
+        parts = (vectors[start : start + _BLOCK] for start in starts)
+        write_rows(folder / VECTORS, np.float16, vectors.shape, parts)
+        return
     write_array(folder / VECTORS, vectors)
+    if dtype == "int8":
+        write_codes(vectors, folder)
 
 
 def open_dense(
@@ -67,6 +88,7 @@ def open_dense(
     factory: str,
     shape: tuple[int | None, int | None] = (None, None),
     record: FileRecord | None = None,
+    dtype: DenseDtype = "float32",
 ) -> "DenseChannel":
     """Memory-map what `build_dense` wrote; a FAISS index is read when first searched.
 
@@ -76,67 +98,19 @@ def open_dense(
         shape: of the vectors, as far as it is known.
         record: what the file of FAISS must be. FAISS trusts what it reads with memory and
             process, so a file is compared with its checksum before.
+        dtype: as the rows were written.
 
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: the vectors are damaged.
     """
-    vectors = open_array(folder / VECTORS, np.float32, shape)
+    stored = np.float16 if dtype == "float16" else np.float32
+    vectors = open_array(folder / VECTORS, stored, shape)
     if factory == FLAT or not len(vectors):
-        return DenseChannel(vectors, folder)
-    approximate = _Approximate(folder / APPROXIMATE, factory, vectors.shape, record)
+        codes = open_codes(folder, vectors.shape) if dtype == "int8" else None
+        return DenseChannel(vectors, folder, codes=codes)
+    approximate = FaissFile(folder / APPROXIMATE, factory, vectors.shape, record)
     return DenseChannel(vectors, folder, approximate)
-
-
-class _Approximate:
-    """A FAISS file, opened at once and read when first searched.
-
-    An index that is only added to, or searched by another channel, need not be read; and a file
-    that is held open outlives its name, should a merge remove it.
-    """
-
-    def __init__(
-        self, path: Path, factory: str, shape: tuple[int, ...], record: FileRecord | None
-    ) -> None:
-        self._path = path
-        self._factory = factory
-        self._shape = shape
-        self._record = record
-        self._file: BinaryIO = open_own(path)
-        self._lock = Lock()
-        self._index: Any = None
-
-    def close(self) -> None:
-        """Close the file, which may not have been read."""
-        with self._lock:
-            self._file.close()
-
-    def candidates(
-        self, queries: NDArray[np.float32], k: int, live: NDArray[np.bool_] | None
-    ) -> NDArray[np.int64]:
-        from index.channels.approximate import search
-
-        with self._lock:
-            if self._index is None:
-                self._index = self._read()
-        rows = search(self._index, self._factory, queries, k, live)
-        if rows.size and not NO_ROW <= rows.min() <= rows.max() < self._shape[0]:
-            raise ValueError(f"{self._path} names rows that there are not; {CURE}")
-        return rows
-
-    def _read(self) -> Any:  # noqa: ANN401
-        from index.channels.approximate import read
-
-        if self._record is not None:
-            self._record.check_open(self._file, self._path)
-        loaded = read(self._file, self._path, self._factory)
-        self._file.close()
-        if (loaded.ntotal, loaded.d) != self._shape:
-            raise ValueError(
-                f"{self._path} holds {loaded.ntotal} {loaded.d}-d vectors; expected "
-                f"{self._shape[0]} {self._shape[1]}-d: build the index again"
-            )
-        return loaded
 
 
 class DenseChannel:
@@ -148,19 +122,25 @@ class DenseChannel:
     live, and for a query for which FAISS finds fewer than k rows, though there are more, brute
     force answers.
 
-    Attributes:
-        vectors: (n, dim) float32, usually memory-mapped.
+    Args:
+        vectors: (n, dim) float32 or float16, usually memory-mapped.
+        folder: of the files, to be named in errors.
+        approximate: chooses rows; else brute force does.
+        codes: read by brute force in place of vectors.
     """
 
     def __init__(
         self,
-        vectors: NDArray[np.float32],
+        vectors: NDArray[Any],
         folder: Path = Path(),
-        approximate: _Approximate | None = None,
+        approximate: FaissFile | None = None,
+        codes: Int8Codes | None = None,
     ) -> None:
-        self.vectors = vectors
-        self._path = folder / VECTORS
+        self._vectors = vectors
+        self._folder = folder
         self._approximate = approximate
+        self._codes = codes
+        self._scored = 0  # numbers of narrow rows, so far
 
     def close(self) -> None:
         """Close the FAISS file, which waits for the first search; arrays are left to memory."""
@@ -170,16 +150,16 @@ class DenseChannel:
     @property
     def rows(self) -> int:
         """Number of rows, deleted ones included."""
-        return len(self.vectors)
+        return len(self._vectors)
 
-    def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return some rows in the order given."""
-        return np.asarray(self.vectors[rows])
+    def read(self, rows: RowChoice) -> NDArray[np.float32]:
+        """Return some rows in the order given, as float32."""
+        return np.asarray(self._vectors[rows], np.float32)
 
     @property
     def dim(self) -> int:
         """Width of a vector."""
-        return int(self.vectors.shape[1])
+        return int(self._vectors.shape[1])
 
     def search(
         self, queries: Representation, k: int, live: NDArray[np.bool_] | None = None
@@ -218,19 +198,31 @@ class DenseChannel:
         """Fill in rows of queries; return the queries that too many rows are near to."""
         k = collected.rows.shape[1]
         numbers = np.flatnonzero(live) if live is not None and _thin(live) else None
+        left = self.rows if numbers is None else len(numbers)
         crowded = [np.zeros(0, np.int64)]
         at_once = queries_at_once(k)
         for start in range(0, len(chosen), at_once):
             part = chosen[start : start + at_once]
+            scores = self._narrow_scores(dense[part], left)
             try:
-                found = near_rows(Float32Scores(self.vectors, dense[part]), k, live, numbers)
+                found = near_rows(scores, k, live, numbers)
             except FloatingPointError:
-                raise self._damage() from None
+                raise self._damage(VECTORS if self._codes is None else SCALES) from None
             for query, near in zip(part, found.of_queries(), strict=True):
                 rows = near if numbers is None else numbers[near]
                 collected.fill(query, rows, self._score(rows, dense[query]))
             crowded.append(part[found.crowded])
         return np.concatenate(crowded)
+
+    def _narrow_scores(self, queries: NDArray[np.float32], rows: int) -> RowScores:
+        """Return the scores that read least; compiled, once there was enough to widen."""
+        if self._codes is None and self._vectors.dtype == np.float32:
+            return Float32Scores(self._vectors, queries)
+        self._scored += rows * self.dim
+        compiled = self._scored > _WORTH_COMPILING
+        if self._codes is not None:
+            return Int8Scores(self._codes, queries, compiled)
+        return Float16Scores(self._vectors, queries, compiled)
 
     def _search_at_once(
         self,
@@ -240,18 +232,20 @@ class DenseChannel:
         live: NDArray[np.bool_] | None,
     ) -> None:
         """Fill in rows of queries by all scores of a query at a time."""
-        k, slack = collected.rows.shape[1], rounding_slack(self.dim)
-        vectors, numbers = self.vectors, None
+        k = collected.rows.shape[1]
+        vectors, numbers = self._vectors, None
         if live is not None and _thin(live):  # fewer are read, if copied
             numbers = np.flatnonzero(live)
             vectors, live = vectors[numbers], None
         exact = _cheaper_exactly(len(vectors), len(chosen), k)
+        asked = dense[chosen]
+        narrow = vectors.dtype == np.float16
+        rough = Float16Scores(vectors, asked, False) if narrow else Float32Scores(vectors, asked)
         with np.errstate(all="ignore"):
-            asked = dense[chosen]
-            products = exact_products(asked, vectors) if exact else asked @ vectors.T
-        for query, scores in zip(chosen, products, strict=True):
+            products = exact_products(asked, vectors) if exact else all_scores(rough)
+        for query, scores, slack in zip(chosen, products, rough.slack, strict=True):
             self._check_finite(scores)
-            near = near_best(scores, k, 0.0 if exact else slack, live)
+            near = near_best(scores, k, 0.0 if exact else float(slack), live)
             rows = near if numbers is None else numbers[near]
             collected.fill(query, rows, scores[near] if exact else self._score(rows, dense[query]))
 
@@ -275,7 +269,7 @@ class DenseChannel:
 
     def _score(self, rows: NDArray[np.int64], query: NDArray[np.float32]) -> NDArray[np.float32]:
         with np.errstate(all="ignore"):
-            scores = self.vectors[rows].astype(np.float64) @ query.astype(np.float64)
+            scores = self._vectors[rows].astype(np.float64) @ query.astype(np.float64)
             rounded = scores.astype(np.float32)
         self._check_finite(rounded)
         return rounded
@@ -286,8 +280,8 @@ class DenseChannel:
             if not np.isfinite(scores.sum()):
                 raise self._damage()
 
-    def _damage(self) -> ValueError:
-        return ValueError(f"{self._path} is damaged: vectors are not finite; {CURE}")
+    def _damage(self, name: str = VECTORS) -> ValueError:
+        return ValueError(f"{self._folder / name} is damaged: vectors are not finite; {CURE}")
 
 
 def _cheaper_exactly(rows: int, queries: int, k: int) -> bool:

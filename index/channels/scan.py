@@ -2,77 +2,23 @@
 
 from contextlib import nullcontext
 from itertools import count
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from index.channels.candidates import Candidates
+from index.channels.row_scores import FEW_QUERIES, RowScores
 from index.channels.threads import cores, run_together, single_threaded_blas
-from index.topk import rounding_slack
 
-RowChoice = slice | NDArray[np.int64]
-"""Which rows: neighbours, or some by their numbers."""
-
-FEW_QUERIES = 12  # up to here products row by row, at the rate of memory, beat a matrix product
-TILE = 256  # rows that stay in the cache of a core while they meet each of a few queries
-_LONGEST = 1 << 13  # rows of a block
+_LONGEST = 1 << 15  # rows of a block: each costs some 50 microseconds beside its scores
 _SHORTEST = 1 << 8
+_TURNS = 8  # blocks for each thread, so that none waits long for the others,
+_WORTH_A_TURN = 1 << 12  # of at least so many rows
 _SCORES = 1 << 19  # scores of a block: 2 MiB
 _WORTH_THREADS = 1 << 22  # numbers of rows that one core reads in less time than threads take
 _HELD = 1 << 22  # candidates at a time, of all queries
 _MOST_QUERIES = 1 << 12
 _WIDENED = 1 << 12  # rows that are float64 at a time
-
-
-class RowScores(Protocol):
-    """Scores of all rows for some queries, as near to the exact ones as its slack says.
-
-    Attributes:
-        slack: (q,) float32: how far two scores may be wrongly ordered.
-        shape: rows and their width.
-    """
-
-    slack: NDArray[np.float32]
-    shape: tuple[int, int]
-
-    def write(self, rows: RowChoice, out: NDArray[np.float32]) -> None:
-        """Write the scores of some rows, (q, rows)."""
-        ...
-
-
-class Float32Scores:
-    """Inner products of float32 rows.
-
-    Args:
-        vectors: (n, dim) float32.
-        queries: (q, dim) float32.
-    """
-
-    def __init__(self, vectors: NDArray[np.float32], queries: NDArray[np.float32]) -> None:
-        self.shape = (len(vectors), vectors.shape[1])
-        self.slack = np.full(len(queries), rounding_slack(vectors.shape[1]), np.float32)
-        self._vectors = vectors
-        self._queries = queries
-
-    def write(self, rows: RowChoice, out: NDArray[np.float32]) -> None:
-        """Write the scores of some rows, (q, rows)."""
-        multiply(self._queries, self._vectors[rows], out)
-
-
-def multiply(
-    queries: NDArray[np.float32], vectors: NDArray[np.float32], out: NDArray[np.float32]
-) -> None:
-    """Write inner products, (q, dim) by (n, dim) float32 into (q, n).
-
-    A product of matrix and vector of OpenBLAS reads at half the rate of its inner product.
-    """
-    if len(queries) > FEW_QUERIES:
-        np.matmul(queries, vectors.T, out=out)
-        return
-    for start in range(0, len(vectors), TILE):
-        part = slice(start, start + TILE)
-        np.vecdot(queries[:, None], vectors[part], out=out[:, part])
 
 
 def queries_at_once(k: int) -> int:
@@ -99,7 +45,9 @@ def near_rows(
     live = live if numbers is None else None
     total = scores.shape[0] if numbers is None else len(numbers)
     queries = len(scores.slack)
-    size = int(np.clip(_SCORES // queries, _SHORTEST, _LONGEST))
+    threads = cores() if total * scores.shape[1] > _WORTH_THREADS else 1
+    even = int(np.clip(total // (_TURNS * threads), _WORTH_A_TURN, _LONGEST))
+    size = min(max(_SCORES // queries, _SHORTEST), even)
     left = count()  # threads take blocks as they come to them
 
     def work() -> None:
@@ -114,15 +62,22 @@ def near_rows(
                     raise FloatingPointError
                 found.add(out, start, None if live is None else live[part])
 
-    threads = min(cores(), -(-total // size)) if total * scores.shape[1] > _WORTH_THREADS else 1
+    threads = min(threads, -(-total // size))
     alone = threads > 1 and queries > FEW_QUERIES
     with single_threaded_blas if alone else nullcontext():
         run_together(work, threads)
     return found
 
 
+def all_scores(scores: RowScores) -> NDArray[np.float32]:
+    """Return the scores of all rows, (q, n)."""
+    out = np.empty((len(scores.slack), scores.shape[0]), np.float32)
+    scores.write(slice(0, scores.shape[0]), out)
+    return out
+
+
 def exact_products(
-    queries: NDArray[np.float32], vectors: NDArray[np.float32]
+    queries: NDArray[np.float32], vectors: NDArray[np.floating]
 ) -> NDArray[np.float32]:
     """Return inner products, computed in float64 and rounded: (q, dim), (n, dim) -> (q, n)."""
     products = np.empty((len(queries), len(vectors)), np.float32)

@@ -3,10 +3,12 @@
 import mmap
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import DTypeLike, NDArray
 
 from embedder.files.durable import naming, open_new
@@ -70,6 +72,28 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
     """
     with naming(path), open_new(path) as file:
         np.save(file, array, allow_pickle=False)
+
+
+def write_rows(
+    path: Path, dtype: DTypeLike, shape: tuple[int, ...], parts: Iterable[NDArray[Any]]
+) -> None:
+    """Write an array to a new .npy file, the bytes of `write_array`, part by part.
+
+    Args:
+        path: of the file.
+        dtype: of the array; parts of another are converted.
+        shape: of the array.
+        parts: of its rows, in order, all of them.
+
+    Raises:
+        OSError: as `write_array`.
+    """
+    kind = np.dtype(dtype)
+    head = {"descr": npy.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
+    with naming(path), open_new(path) as file:
+        npy.write_array_header_1_0(file, head)
+        for part in parts:
+            file.write(np.ascontiguousarray(part, kind).data)
 
 
 def ascends(array: NDArray[Any], strictly: bool) -> bool:

@@ -10,6 +10,7 @@ DOCUMENTS = "documents.sqlite"
 PASSAGES = "passages.npy"
 OWNER = "owner.npy"
 VECTORS = "vectors.npy"
+CODES, SCALES = "codes.npy", "scales.npy"  # of rows that are searched as int8
 APPROXIMATE = "index.faiss"
 GATHERED = "gathered.partial"
 POSTINGS = tuple(
@@ -28,10 +29,13 @@ CACHED = re.compile(r"[0-9a-f]{32}\.npz")
 
 OF_SEGMENT = frozenset({DOCUMENTS, f"{DOCUMENTS}-journal", PASSAGES})
 
-Form = Literal["dense", "postings", "lucene"]
+DenseDtype = Literal["float32", "float16", "int8"]
+"""How numbers of dense rows are kept; int8 codes are beside the float32 rows."""
+Form = Literal["dense", "int8", "postings", "lucene"]
 """How the rows of a channel lie on disk."""
 _ROWS: Mapping[Form, tuple[str, ...]] = {
     "dense": (OWNER, VECTORS),
+    "int8": (OWNER, VECTORS, CODES, SCALES),
     "postings": (OWNER, *POSTINGS),
     "lucene": (OWNER, LUCENE_TERMS, LUCENE_BLOCKS, LUCENE_ROWS, LUCENE_COMMIT),
 }

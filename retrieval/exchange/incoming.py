@@ -118,18 +118,23 @@ class Incoming:
             return
         options = DEFAULT_CHANNELS[channel]
         if channel == "dense":
-            options = replace(options, factory=self.options.factory)
+            options = replace(options, factory=self.options.factory, dtype=self.options.dtype)
         encoder, stored = self._encoders.get(channel), self.stored.get(channel)
         if encoder is not None:
             if channel == "dense":
                 _refuse_post(encoder)
             self._taken[channel] = options.spec(channel, encoder)
         elif stored is not None:
-            factory = self.options.factory if stored.kind == "dense" else None
-            self._taken[channel] = replace(stored, factory=factory, dim=None)
+            if stored.kind == "dense":
+                stored = replace(stored, factory=options.factory, dtype=options.dtype)
+            self._taken[channel] = replace(stored, dim=None)
         elif channel == "dense":
             self._taken[channel] = ChannelSpec(
-                channel, "dense", fingerprint_of(kind="imported"), factory=options.factory
+                channel,
+                "dense",
+                fingerprint_of(kind="imported"),
+                factory=options.factory,
+                dtype=options.dtype,
             )
         else:
             self._taken[channel] = options.spec(channel, BM25Encoder(WHITESPACE))

@@ -7,6 +7,7 @@ from embedder.arguments import check_fields
 from embedder.checkpoints.trust import ModelAccess
 from embedder.types import Encoder
 from index.documents import Document
+from index.storage.layout import DenseDtype
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class ImportOptions:
         normalize: scale vectors to unit length, instead of refusing others: what was ranked by
             inner product is then ranked by cosine.
         factory: FAISS factory of the dense channel.
+        dtype: of its numbers, see `index.manifest.ChannelSpec`.
         overwrite: replace a complete index.
         encoders: channel -> encoder that made its rows, to search by text. Without one, what the
             file says of itself counts; else vectors are searched from Python, by vectors, and
@@ -87,6 +89,7 @@ class ImportOptions:
     channel: str = ""
     normalize: bool = False
     factory: str = "Flat"
+    dtype: DenseDtype = "float32"
     overwrite: bool = False
     encoders: Mapping[str, Encoder] = field(default_factory=dict)
     access: ModelAccess = field(default_factory=ModelAccess)

@@ -9,7 +9,7 @@ _EIGHTH = 8
 
 
 def vector_bytes(dim: int, vectors: int) -> dict[str, tuple[float, str]]:
-    """Return, by the name of a factory, bytes a vector and the formula.
+    """Return, by the name of a factory, bytes a vector in memory and the formula.
 
     Args:
         dim: width of a vector.
@@ -23,6 +23,8 @@ def vector_bytes(dim: int, vectors: int) -> dict[str, tuple[float, str]]:
     codes, bits = -(-dim // _EIGHTH), -(-dim // _EIGHTH)
     return {
         "Flat": (4.0 * dim, "4 d"),
+        "Flat, float16": (2.0 * dim, "2 d, also on disk"),
+        "Flat, int8": (dim + 8.0, "d + 8 of scales, which searches read; 5 d + 8 on disk"),
         "SQfp16": (2.0 * dim, "2 d"),
         "SQ8": (1.0 * dim, "d"),
         "HNSW32": (4.0 * dim + links, f"4 d + {hnsw}"),

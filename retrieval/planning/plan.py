@@ -118,7 +118,9 @@ def _index_bytes(collection: PlannedTexts, dim: int) -> tuple[PlanFigure, ...]:
     n, text = collection.documents, _TEXT_BYTES * collection.tokens + _BESIDE
     parts = [
         PlanFigure("texts and ids", n * text, "bytes", f"N (4.5 T + {_BESIDE})"),
-        PlanFigure("dense, float32", 4.0 * dim * n, "bytes", "4 d N"),
+        PlanFigure(
+            "dense, float32", 4.0 * dim * n, "bytes", "4 d N; float16 2 d N, int8 5 d N + 8 N"
+        ),
         PlanFigure(
             "sparse", _posting_bytes(n, collection.sparse), "bytes",
             f"({_POSTING} words + 4 + 4) N: a posting, the length and owner of a row",

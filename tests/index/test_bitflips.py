@@ -13,7 +13,7 @@ from benchmarks.fuzz_bitflips import INDEX, flip, make_index, search
 from index.folder import check
 
 
-@pytest.mark.parametrize("factory", ["HNSW16", "IVF8,PQ8x4fs,RFlat"])
+@pytest.mark.parametrize("factory", ["int8", "HNSW16", "IVF8,PQ8x4fs,RFlat"])
 def test_a_flipped_bit_is_noticed_and_crashes_nothing(tmp_path: Path, factory: str) -> None:
     base = make_index(tmp_path / "base", factory)
     assert check(base / INDEX) == []

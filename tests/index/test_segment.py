@@ -72,7 +72,7 @@ def test_a_segment_gives_back_rows_passages_and_documents(tmp_path: Path) -> Non
     assert list(held.of(1)) == [1, 2, 3]
     assert not held.single
     assert isinstance(held.content, DenseChannel)
-    assert held.content.vectors.tolist() == np.eye(4)[[0, 1, 2, 3, 0]].tolist()
+    assert held.content.read(slice(None)).tolist() == np.eye(4)[[0, 1, 2, 3, 0]].tolist()
 
 
 def test_one_row_per_document_is_noticed(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_merge_copies_exactly_what_is_live(
 
 def matrix(held: DenseChannel | Postings | LuceneRows) -> NDArray[np.float32]:
     if isinstance(held, DenseChannel):
-        return held.vectors
+        return held.read(slice(None))
     full: NDArray[np.float32] = held.to_csr().toarray()
     return full
 

@@ -10,7 +10,13 @@ from typer import Argument, Option, Typer
 from embedder.checkpoints.bundled import BUNDLED_NAME
 from embedder.files.name_lists import split_names
 from lastword.cli.command import command
-from lastword.cli.options import DeviceOptions, EncoderOptions, Output, model_option
+from lastword.cli.options import (
+    DenseDtypeOption,
+    DeviceOptions,
+    EncoderOptions,
+    Output,
+    model_option,
+)
 from lastword.cli.screen import Screen, counted, shell
 from lastword.cli.sources import tell_escaped
 
@@ -174,6 +180,7 @@ class ImportedRows:
     factory: Annotated[
         str, Option(help='FAISS factory of the dense channel: "Flat" is exact; or "HNSW32", ...')
     ] = "Flat"
+    dense_dtype: DenseDtypeOption = "float32"
     texts: Annotated[
         str,
         Option(
@@ -224,6 +231,7 @@ def import_rows(
         channel=rows.channel,
         normalize=rows.normalize,
         factory=rows.factory,
+        dtype=rows.dense_dtype,
         overwrite=rows.overwrite,
         encoders=encoders,
         access=ModelAccess(device=model.device, allow_model=model.allow_model),

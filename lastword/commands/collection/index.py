@@ -10,7 +10,7 @@ from typer import Option, Typer
 from lastword.cli.command import command
 from lastword.cli.encoders import channel_names, describe_encoders, make_encoders, word_remarks
 from lastword.cli.engines import EngineOptions
-from lastword.cli.options import DeviceOptions, EncoderOptions, IndexPath, Output
+from lastword.cli.options import DenseDtypeOption, DeviceOptions, EncoderOptions, IndexPath, Output
 from lastword.cli.reading import FileOptions, SourceArguments, skipped_facts, tell_skipped
 from lastword.cli.screen import Screen, counted, duration, shell
 from lastword.cli.sources import look_through
@@ -46,6 +46,7 @@ class StorageOptions(IntakeOptions):
     factory: Annotated[
         str, Option(help='FAISS factory of the dense channel: "Flat" is exact; or "HNSW32", ...')
     ] = "Flat"
+    dense_dtype: DenseDtypeOption = "float32"
     passages: Annotated[
         str,
         Option(
@@ -75,6 +76,7 @@ class StorageOptions(IntakeOptions):
         "lastword index notes/ mail.mbox 'papers/*.pdf' -o my.index --exclude drafts/ --verbose",
         "zcat dump.jsonl.gz | lastword index - -o my.index --id key --text body",
         "lastword index corpus.jsonl -o my.index --model Qwen/Qwen3-0.6B",
+        "lastword index corpus.jsonl -o my.index --dense-dtype int8",
         "lastword index scifact -o scifact.index --channels bm25",
         "lastword index docs/ -o my.index --embedder sbert:all-MiniLM-L6-v2",
         "lastword index docs/ -o my.index --embedder tei:http://127.0.0.1:8080",
@@ -187,7 +189,10 @@ def _build_options(
     from retrieval.options import BuildOptions
 
     if "dense" in channels:
-        channels["dense"] = replace(channels["dense"], factory=storing.factory)
+        factory, dtype = storing.factory, storing.dense_dtype
+        channels["dense"] = replace(channels["dense"], factory=factory, dtype=dtype)
+    elif storing.dense_dtype != "float32":
+        raise ValueError(f"--dense-dtype is of a dense channel; got {','.join(channels)} alone")
     if storing.free_query_prompt:
         channels = {
             name: replace(options, query_prompt_free=True) for name, options in channels.items()

@@ -172,7 +172,8 @@ def _kept_as(spec: "ChannelSpec", facts: Mapping[str, Any]) -> str:
         exact = f" ({few} too small for it, searched exactly)" if few else ""
         asked = bool(facts["fingerprint"].get("post"))
         post = "post-processed" if spec.post else "not post-processed yet" if asked else ""
-        return ", ".join(filter(None, [f"vectors{width}", f"{spec.factory}{exact}", post]))
+        dtype = "" if spec.dtype == "float32" else spec.dtype
+        return ", ".join(filter(None, [f"vectors{width}", f"{spec.factory}{exact}", dtype, post]))
     place = "a Lucene index" if spec.engine == "lucene" else "postings"
     weighting = spec.weighting
     rule = "" if weighting.kind == "impacts" else f" (k1 {weighting.k1:g}, b {weighting.b:g})"
@@ -221,6 +222,7 @@ def _facts(index: "Index") -> dict[str, Any]:
                 "kind": spec.kind,
                 "dim": spec.dim,
                 "factory": spec.factory,
+                "dtype": spec.dtype if spec.kind == "dense" else None,
                 "engine": spec.engine if spec.weighting else None,
                 "weighting": asdict(spec.weighting) if spec.weighting else None,
                 "exact_segments": sum(

@@ -108,7 +108,7 @@ def test_files_are_named_and_flat_needs_no_faiss(tmp_path: Path) -> None:
         "import sys; sys.modules['faiss'] = None; from pathlib import Path; import numpy as np;"
         "from index.channels.dense import open_dense; from embedder.types import Representation;"
         f"channel = open_dense(Path({str(tmp_path / 'flat')!r}), 'Flat');"
-        "hits = channel.search(Representation(channel.vectors[:1], None, np.arange(1)), 1);"
+        "hits = channel.search(Representation(channel.read(slice(1)), None, np.arange(1)), 1);"
         "assert hits.rows.tolist() == [[0]] and 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

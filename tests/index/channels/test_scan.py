@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from index.base import NO_ROW
 from index.channels import candidates, scan
 from index.channels.dense import DenseChannel
+from index.channels.row_scores import Float32Scores
 from index.channels.threads import cores, run_together, single_threaded_blas
 from tests.dense_rows import as_queries, unit_rows
 
@@ -66,7 +67,7 @@ def test_equal_rows_are_given_up_and_found_one_by_one(
     vectors[2000:18_000] = vectors[7]
     asked = np.concatenate([vectors[7:8], -vectors[7:8], QUERIES])[:queries]
     assert_exact(vectors, asked, 5)
-    found = scan.near_rows(scan.Float32Scores(vectors, asked), 5, None, None)
+    found = scan.near_rows(Float32Scores(vectors, asked), 5, None, None)
     kept = [len(rows) for rows in found.of_queries()]
     assert found.crowded[0]
     assert kept[0] == 0
@@ -74,7 +75,7 @@ def test_equal_rows_are_given_up_and_found_one_by_one(
 
 
 def test_few_of_many_rows_are_let_in() -> None:
-    found = scan.near_rows(scan.Float32Scores(VECTORS, QUERIES), 10, None, None)
+    found = scan.near_rows(Float32Scores(VECTORS, QUERIES), 10, None, None)
     assert not found.crowded.any()
     assert max(len(rows) for rows in found.of_queries()) < 50
 

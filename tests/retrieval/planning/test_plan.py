@@ -90,6 +90,7 @@ def test_bytes_a_vector_are_those_of_faiss() -> None:
     faiss = pytest.importorskip("faiss")
     costs = {name: value for name, (value, _) in vector_bytes(128, 16).items()}
     assert (costs["Flat"], costs["SQfp16"], costs["SQ8"]) == (512, 256, 128)
+    assert (costs["Flat, float16"], costs["Flat, int8"]) == (256, 136)
     links = 32 * 8 + 128 / 31 + 12
     assert costs["HNSW32,SQ8"] == 128 + links
     centroids = 4 * 128 * 16 / 16
