@@ -64,6 +64,7 @@ CALLS: dict[str, Call] = {
     "bench prompts": ("--prompts", "own", "--datasets", "set", "--out", "new", "--dry-run"),
     "prompts list": (),
     "prompts show": ("promptreps", "green tea"),
+    "prompts layers": ("promptreps", "green tea"),
     "prompts new": ("mine", "--out", "new.toml"),
     "train contrast": ("--example",),
     "train pretrain": ("--example",),

@@ -19,6 +19,7 @@ from lastword.commands.collection import push as push_command
 from lastword.commands.collection import sync as sync_command
 from lastword.commands.evaluate import reproduce as reproduce_command
 from lastword.commands.evaluate import retrieval as eval_commands
+from lastword.commands.prompts import layers as layers_command
 from lastword.commands.prompts import prompts as prompt_commands
 from lastword.commands.prompts import tune as tune_command
 from lastword.commands.search import explain as explain_command
@@ -70,6 +71,7 @@ for commands in (
     app.add_typer(commands.app)
 app.add_typer(eval_commands.app, name="eval")
 app.add_typer(bench_command.app, name="bench")
+prompt_commands.app.add_typer(layers_command.app)
 app.add_typer(prompt_commands.app, name="prompts")
 for commands in (mine_command, overlap_command):
     train_commands.app.add_typer(commands.app)
