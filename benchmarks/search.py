@@ -27,8 +27,10 @@ from benchmarks.record import append
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Representation, Role
 from index.base import NO_ROW, Hits
+from index.channels.inversion import build_inverted
 from index.channels.inverted import InvertedChannel
-from index.channels.postings import Postings, build_inverted, open_inverted
+from index.channels.postings import Postings
+from index.channels.postings_files import open_inverted
 from index.channels.threads import cores
 from index.channels.weighting import Weighting, statistics
 
@@ -125,7 +127,7 @@ class Bm25s:
         self._program = bm25s.BM25(backend="numba")
         self._program.scores = {
             "data": np.array(channel.weights),
-            "indices": np.array(postings.holders),
+            "indices": postings.holders(0, len(postings.low)).astype(np.int32),
             "indptr": np.array(postings.indptr),
             "num_docs": postings.rows,
         }
@@ -233,11 +235,11 @@ def _in_turns(
 
 
 def _bytes_touched(postings: Postings, queries: csr_matrix) -> int:
-    """Return the bytes that queries read: 8 for each entry, and 8 for each score."""
+    """Return the bytes that queries read: 6 for each entry, and 8 for each score."""
     at = np.searchsorted(postings.terms, queries.indices).clip(max=len(postings.terms) - 1)
     known = postings.terms[at] == queries.indices
     entries = postings.document_frequency()[at[known]].sum()
-    return int(8 * entries + 8 * postings.rows * queries.shape[0])
+    return int(6 * entries + 8 * postings.rows * queries.shape[0])
 
 
 def _bandwidth() -> float:

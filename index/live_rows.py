@@ -10,14 +10,13 @@ from scipy.sparse import csr_matrix
 
 from embedder.types import Representation
 from index.channels.dense import DenseChannel
-from index.channels.postings import Postings
+from index.channels.postings import CHUNK, Postings
 from index.documents import Document
 from index.folder import Index
 from index.segment import SegmentRows
 
 BLOCK = 2048  # documents that are in memory at a time
 _BAND = 1 << 14  # rows that are taken out of postings at a time; each band goes through all of them
-_CHUNK = 1 << 22  # entries that are looked at at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,17 +86,13 @@ class _RowReader:
 
 def _band(postings: Postings, start: int, stop: int, width: int) -> csr_matrix:
     """Return rows start to stop - 1 of postings, (stop - start, width) float32."""
-    found = [np.zeros(0, np.int64)]
-    for at in range(0, len(postings.holders), _CHUNK):
-        part = postings.holders[at : at + _CHUNK]
-        found.append(np.flatnonzero((part >= start) & (part < stop)) + at)
-    entries = np.concatenate(found)
-    rows = postings.holders[entries] - start
+    entries, holders = postings.within(start, stop)
+    rows = holders - start
     order = np.argsort(rows, kind="stable")  # terms rise within a row, as they do in the postings
     terms = np.searchsorted(postings.indptr, entries[order], side="right") - 1
     ends = np.cumsum(np.bincount(rows, minlength=stop - start))
     return csr_matrix(
-        (postings.weights[entries[order]], postings.terms[terms], np.concatenate(([0], ends))),
+        (postings.weights(entries[order]), postings.terms[terms], np.concatenate(([0], ends))),
         shape=(stop - start, width),
     )
 
@@ -128,7 +123,7 @@ class LivePostings:
     @property
     def whole(self) -> bool:
         """Whether every weight is a whole number, as impacts of Lucene are."""
-        return all(_whole(part.postings.weights) for part in self._parts)
+        return all(_whole(part.postings) for part in self._parts)
 
     def entries(self, term: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the numbers of the rows that hold a term, rising, and its weight in each."""
@@ -153,14 +148,15 @@ class _LivePart:
         postings = self.postings
         at = int(np.searchsorted(postings.terms, term))
         there = at < len(postings.terms) and postings.terms[at] == term
-        start, end = postings.indptr[at : at + 2] if there else (0, 0)
-        holders, weights = postings.holders[start:end], postings.weights[start:end]
+        start, end = postings.indptr[at : at + 2].tolist() if there else (0, 0)
+        holders, weights = postings.holders(start, end), postings.weights(slice(start, end))
         if self._live is None or self._numbers is None:
-            return holders.astype(np.int64), weights
+            return holders, weights
         kept = self._live[holders]
         return self._numbers[holders[kept]], weights[kept]
 
 
-def _whole(weights: NDArray[np.float32]) -> bool:
-    parts = (weights[at : at + _CHUNK] for at in range(0, len(weights), _CHUNK))
+def _whole(postings: Postings) -> bool:
+    weights = postings.values if len(postings.values) else postings.codes
+    parts = (weights[at : at + CHUNK] for at in range(0, len(weights), CHUNK))
     return all(np.array_equal(part, np.rint(part)) for part in parts)

@@ -12,7 +12,7 @@ from index.manifest import Manifest
 from index.storage.checksums import open_own
 from index.storage.milvus_address import refuse_milvus
 
-FORMAT = 1
+FORMAT = 2
 """Version of everything in the folder; raise it when a reader would misread older files."""
 
 MANIFEST = "manifest.json"

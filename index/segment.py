@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.channels.dense import FLAT, DenseChannel, open_dense
-from index.channels.postings import Postings, open_inverted
+from index.channels.postings import Postings
+from index.channels.postings_files import open_inverted
 from index.document_store import DocumentStore
 from index.filters.column import Columns
 from index.lucene.segment_files import LuceneRows

@@ -16,8 +16,10 @@ from embedder.lucene.jvm import check_installed
 from embedder.types import Float32Array, Representation, Role
 from index.channels.approximate import TooFewRowsError
 from index.channels.dense import FLAT, build_dense
+from index.channels.inversion import invert
 from index.channels.post_fit import PostFit
-from index.channels.postings import Postings, invert, write_postings
+from index.channels.postings import Postings
+from index.channels.postings_files import write_postings
 from index.document_store import DocumentWriter
 from index.documents import Document
 from index.garbage import remove_segment

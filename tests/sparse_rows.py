@@ -6,7 +6,9 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from embedder.types import Representation
-from index.channels.postings import Postings, build_inverted, open_inverted
+from index.channels.inversion import build_inverted
+from index.channels.postings import Postings
+from index.channels.postings_files import open_inverted
 
 COLUMNS = 2**62
 SPREAD = 2**53 + 7  # between columns, so that no array of the width of the matrix is possible

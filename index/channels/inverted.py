@@ -22,6 +22,7 @@ from index.channels.weighting import (
     length_norms,
     weigh_counts,
 )
+from index.storage.arrays import read_only
 from index.topk import BestRows, check_k, check_live, near_best
 
 if TYPE_CHECKING:  # numba takes half a second to load
@@ -30,7 +31,7 @@ if TYPE_CHECKING:  # numba takes half a second to load
 _WORTH_COMPILING = 20_000_000  # work that numpy does in the half second that numba takes to load
 _PRUNED = 1 << 19  # rows from which on leaving out some pays
 _BEST = 1 / 64  # share of the rows, wanted or not live, up to which it does
-_CHUNK = 1 << 20  # entries that are weighed at a time
+_CHUNK = 1 << 16  # entries that are weighed at a time
 _SHARES = 4  # parts of the queries for each thread, so that none waits long for the others,
 _UNEVEN = 20_000_000  # from so many entries on
 
@@ -139,10 +140,10 @@ class InvertedChannel:
             )
         plan = self._plan(query_row)
         added: dict[int, float] = {}
-        for term, (start, end), factor in zip(plan.terms, plan.entries, plan.factors, strict=True):
-            at = int(start + np.searchsorted(self._postings.holders[start:end], row))
-            if at < end and self._postings.holders[at] == row:
-                part = factor * self._weigh(at, at + 1, self._idf[term])[0]
+        for term, factor in zip(plan.terms, plan.factors, strict=True):
+            at = self._postings.find(term, row)
+            if at is not None:
+                part = factor * self._weigh(at, at + 1, self._idf[term])[1][0]
                 added[int(self._postings.terms[term])] = float(part)
         return added
 
@@ -174,26 +175,26 @@ class InvertedChannel:
 
     def _weigh(
         self, start: int, end: int, idf: np.float32 | NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """Return what entries start to end - 1 are worth."""
-        counts = self._postings.weights[start:end]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the rows of entries start to end - 1, and what these are worth."""
+        holders = self._postings.holders(start, end)
+        counts = self._postings.weights(slice(start, end))
         if self._weighting.kind == "impacts":
-            return counts
-        return weigh_counts(counts, self._norms[self._postings.holders[start:end]], idf)
+            return holders, counts
+        return holders, weigh_counts(counts, self._norms.take(holders), idf)
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:
         """What each entry is worth, (entries,) float32, read-only."""
-        if self._weighting.kind == "impacts":
-            return self._postings.weights
         postings = self._postings
-        weights = np.empty(len(postings.holders), np.float32)
+        if self._weighting.kind == "impacts":
+            return read_only(postings.weights(slice(None)))
+        weights = np.empty(len(postings.low), np.float32)
         idf = np.repeat(self._idf, np.diff(postings.indptr))
         for start in range(0, len(weights), _CHUNK):
             end = min(start + _CHUNK, len(weights))
-            weights[start:end] = self._weigh(start, end, idf[start:end])
-        weights.flags.writeable = False  # one machine code for computed and memory-mapped ones
-        return weights
+            _, weights[start:end] = self._weigh(start, end, idf[start:end])
+        return read_only(weights)
 
     def _search_few(
         self, plan: _QueryPlan, collected: BestRows, live: NDArray[np.bool_] | None
@@ -202,21 +203,20 @@ class InvertedChannel:
             scores = np.zeros(self.rows, np.float32)
             for term in range(plan.bounds[query], plan.bounds[query + 1]):
                 start, end = plan.entries[term]
-                weights = self._weigh(start, end, self._idf[plan.terms[term]])
-                scores[self._postings.holders[start:end]] += plan.factors[term] * weights
+                rows, weights = self._weigh(start, end, self._idf[plan.terms[term]])
+                scores[rows] += plan.factors[term] * weights
             scores[scores == 0] = -np.inf
-            rows = near_best(scores, collected.rows.shape[1], 0.0, live)
-            collected.fill(query, rows, scores[rows])
+            best = near_best(scores, collected.rows.shape[1], 0.0, live)
+            collected.fill(query, best, scores[best])
 
     @cached_property
-    def _holders(self) -> NDArray[np.uint32]:
-        """Rows of entries, checked: compiled code writes wherever they point."""
-        holders = self._postings.holders.view(np.uint32)
-        if len(holders) and int(holders.max()) >= self.rows:
-            raise ValueError(
-                f"postings name row {holders.max()} of {self.rows}; build the index again"
-            )
-        return holders
+    def _checked(self) -> Postings:
+        """The postings, looked at: compiled code reads and writes wherever they point."""
+        try:
+            self._postings.check_places()
+        except ValueError as error:
+            raise ValueError(f"{error}; build the index again") from error
+        return self._postings
 
     def _search_many(
         self, plan: _QueryPlan, collected: BestRows, live: NDArray[np.bool_] | None
@@ -245,8 +245,15 @@ class InvertedChannel:
     ) -> _Searcher:
         from index.channels import scoring
 
-        store = scoring.Store(self._holders, self.weights, self.rows)
-        arrays = scoring.PlanArrays(plan.bounds, plan.entries, plan.factors)
+        postings = self._checked
+        store = scoring.Store(read_only(postings.low), self.weights, self.rows)
+        parts, counts = postings.parts.of(plan.terms)
+        arrays = scoring.PlanArrays(
+            bounds=np.concatenate([[0], np.cumsum(counts)])[plan.bounds],
+            entries=np.stack([postings.parts.starts[parts], postings.parts.starts[parts + 1]], 1),
+            bases=postings.parts.first_rows(parts),
+            factors=np.repeat(plan.factors, counts),
+        )
         best = scoring.Best(collected.rows, collected.scores)
 
         def search(span: tuple[int, int]) -> None:
@@ -266,6 +273,5 @@ class InvertedChannel:
     def _pruned(self) -> "PrunedPostings":
         from index.channels.pruning.pruned import PrunedPostings
 
-        _ = self._holders  # checked: compiled code writes wherever they point
         plain = self._weighting.kind == "impacts"
-        return PrunedPostings(self._postings, np.zeros(0, np.float32) if plain else self._norms)
+        return PrunedPostings(self._checked, np.zeros(0, np.float32) if plain else self._norms)

@@ -9,17 +9,19 @@ from embedder.compiled import compiled
 
 
 class PlanArrays(NamedTuple):
-    """Queries as entries of postings.
+    """Queries as parts of terms: entries whose rows are near each other.
 
     Attributes:
-        bounds: (q + 1,) int64: terms of query i are bounds[i] to bounds[i + 1].
-        entries: (n, 2) int64: first entry of each term, and the one after its last. Terms of a
+        bounds: (q + 1,) int64: parts of query i are bounds[i] to bounds[i + 1].
+        entries: (n, 2) int64: first entry of each part, and the one after its last. Terms of a
             query are in ascending order, so that parts of a score are added in one order.
-        factors: (n,) float32: weight of each term in its query.
+        bases: (n,) int64: the row that rows of each part are counted from.
+        factors: (n,) float32: weight of each part's term in its query.
     """
 
     bounds: NDArray[np.int64]
     entries: NDArray[np.int64]
+    bases: NDArray[np.int64]
     factors: NDArray[np.float32]
 
 
@@ -27,12 +29,12 @@ class Store(NamedTuple):
     """Entries of all terms.
 
     Attributes:
-        holders: (entries,) uint32 below `rows`; wrapping a negative index would cost time.
+        low: (entries,) uint16: each row less the base of its part; the sum is below `rows`.
         weights: (entries,) float32, positive.
         rows: number of rows.
     """
 
-    holders: NDArray[np.uint32]
+    low: NDArray[np.uint16]
     weights: NDArray[np.float32]
     rows: int
 
@@ -56,10 +58,11 @@ _DIGIT_BITS = 11
 @compiled
 def _add(scores: NDArray[np.float32], plan: PlanArrays, query: int, store: Store) -> None:
     """Add up the parts of a query's terms, term after term."""
-    for term in range(plan.bounds[query], plan.bounds[query + 1]):
-        factor = plan.factors[term]
-        for entry in range(plan.entries[term, 0], plan.entries[term, 1]):
-            scores[store.holders[entry]] += factor * store.weights[entry]
+    for part in range(plan.bounds[query], plan.bounds[query + 1]):
+        factor, near = plan.factors[part], scores[plan.bases[part] :]
+        start, end = plan.entries[part]
+        for entry in range(np.uint64(start), np.uint64(end)):  # no sign to look at
+            near[store.low[entry]] += factor * store.weights[entry]
 
 
 @compiled

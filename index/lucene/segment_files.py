@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from embedder.lucene.jvm import java_class, java_errors
-from index.channels.postings import Postings, invert
+from index.channels.inversion import invert
+from index.channels.postings import Postings
 from index.channels.weighting import Weighting
 from index.lucene.narrowed import bit_set
 from index.lucene.row_file import RowFile

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from embedder.files.durable import naming
+from index.channels.parts import Parts, cut_parts
 from index.channels.postings import Postings
+from index.channels.weight_codes import code_type, encode_weights, find_values
 
 _ENTRIES = 1 << 20  # that are merged at a time, some 60 bytes each; a term is never cut
 
@@ -32,7 +34,7 @@ def merge_postings(parts: Sequence[KeptRows], folder: Path) -> Postings:
     """Return the postings of the kept rows of all parts, in order; entries are mapped.
 
     They are what inverting the matrix of those rows would give, to the byte. Memory is taken by
-    terms and by rows, not by entries.
+    terms, by their parts and by rows, not by entries.
 
     Args:
         parts: at least one, of the same columns.
@@ -47,26 +49,36 @@ def merge_postings(parts: Sequence[KeptRows], folder: Path) -> Postings:
         raise ValueError(f"a segment holds fewer than 2**31 rows; got {len(lengths)}")
     terms = np.unique(np.concatenate([part.postings.terms for part in parts]))
     merge = _Merge.of(parts, terms)
+    values = find_values(weights for part in parts for weights in _kept_weights(part))
     frequencies = np.zeros(len(terms), np.int64)
-    with (
-        naming(folder),
-        TemporaryFile(dir=folder) as holders,
-        TemporaryFile(dir=folder) as weights,
-    ):
+    cut: list[Parts] = []
+    with naming(folder), TemporaryFile(dir=folder) as rows, TemporaryFile(dir=folder) as codes:
         for first, end in merge.ranges():
-            frequencies[first:end], *entries = merge.entries(first, end)
-            for file, values in zip((holders, weights), entries, strict=True):
-                file.write(values.data)
+            counts, holders, weights = merge.entries(first, end)
+            indptr = np.concatenate([[0], np.cumsum(counts[counts > 0])])
+            low, own = cut_parts(indptr, holders, len(lengths))
+            rows.write(low.data)
+            codes.write(encode_weights(weights, values).data)
+            cut.append(own)
+            frequencies[first:end] = counts
         total = int(frequencies.sum())
-        used = frequencies > 0
         return Postings(
-            terms=terms[used],
-            indptr=np.concatenate([np.zeros(1, np.int64), np.cumsum(frequencies[used])]),
-            holders=_mapped(holders, np.int32, total),
-            weights=_mapped(weights, np.float32, total),
+            terms=terms[frequencies > 0],
+            parts=Parts.joined(cut, len(lengths)),
+            low=_mapped(rows, np.uint16, total),
+            codes=_mapped(codes, code_type(len(values)), total),
+            values=values,
             lengths=lengths,
             columns=parts[0].postings.columns,
         )
+
+
+def _kept_weights(part: KeptRows) -> Iterator[NDArray[np.float32]]:
+    """Yield the weights of entries of kept rows, some at a time."""
+    whole = bool(part.kept.all())
+    for at, rows in part.postings.chunks():
+        weights = part.postings.weights(slice(at, at + len(rows)))
+        yield weights if whole else weights[part.kept[rows]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,11 +145,11 @@ class _Merge:
         postings, places = self.parts[at], self.places[at]
         begin, stop = np.searchsorted(places, np.array([first, end], np.int32))
         bounds = postings.indptr[begin : stop + 1]
-        rows = self.numbers[at][postings.holders[bounds[0] : bounds[-1]]]
+        rows = self.numbers[at][postings.holders(int(bounds[0]), int(bounds[-1]))]
         kept = rows >= 0
         starts = bounds[:-1] - bounds[0]
         counts = np.add.reduceat(kept, starts, dtype=np.int64) if len(starts) else starts
-        values = postings.weights[bounds[0] : bounds[-1]][kept]
+        values = postings.weights(slice(int(bounds[0]), int(bounds[-1])))[kept]
         return places[begin:stop] - np.int32(first), counts, rows[kept], values
 
 

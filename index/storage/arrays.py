@@ -96,6 +96,13 @@ def write_rows(
             file.write(np.ascontiguousarray(part, kind).data)
 
 
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the same numbers, not to be written: compiled code is then that for mapped ones."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 def ascends(array: NDArray[Any], strictly: bool) -> bool:
     """Tell whether a 1-d array never falls, or always rises."""
     compare = np.greater if strictly else np.greater_equal
@@ -115,8 +122,10 @@ def ascends_within(array: NDArray[Any], bounds: NDArray[np.int64]) -> bool:
     """
     for at in range(0, len(array) - 1, _CHUNK):
         part = array[at : at + _CHUNK + 1]
-        falls = np.flatnonzero(part[1:] <= part[:-1]) + at + 1  # places that must begin a part
-        if not np.array_equal(bounds[np.searchsorted(bounds, falls)], falls):
+        fine = part[1:] > part[:-1]
+        first, last = np.searchsorted(bounds, [at + 1, at + len(part)])
+        fine[bounds[first:last] - (at + 1)] = True  # where a part begins
+        if not fine.all():
             return False
     return True
 

@@ -13,9 +13,9 @@ VECTORS = "vectors.npy"
 CODES, SCALES = "codes.npy", "scales.npy"  # of rows that are searched as int8
 APPROXIMATE = "index.faiss"
 GATHERED = "gathered.partial"
-POSTINGS = tuple(
-    f"{name}.npy" for name in ("terms", "indptr", "rows", "weights", "lengths", "columns")
-)
+POSTED = ("lengths", "values", "columns", "terms", "counts", "blocks", "sizes", "rows", "codes")
+"""Arrays of postings, each after those that say what type it has."""
+POSTINGS = tuple(f"{name}.npy" for name in POSTED)
 LUCENE_TERMS, LUCENE_BLOCKS, LUCENE_ROWS = "terms.npy", "blocks.npy", "rows.bin"
 LUCENE_COMMIT = "segments_1"  # Lucene's own; others it numbers
 LUCENE_FILE = re.compile(

@@ -17,6 +17,8 @@ from numpy.typing import DTypeLike, NDArray
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.module_path import module_path
 from index.channels.postings import Postings
+from index.channels.postings_files import postings_of, type_of
+from index.storage.layout import POSTED
 
 _WORKER = Path(__file__).with_name("worker.py")
 _SIZE = struct.Struct("<q")
@@ -79,16 +81,12 @@ class CountingProcess:
         Raises:
             OSError: the process has ended.
         """
-        terms, entries, rows, columns = self._receive(np.int64, 4).tolist()
-        postings = Postings(
-            terms=self._receive(np.int64, terms),
-            indptr=self._receive(np.int64, terms + 1),
-            holders=self._receive(np.int32, entries),
-            weights=self._receive(np.float32, entries),
-            lengths=self._receive(np.float32, rows),
-            columns=columns,
-        )
-        self._encoder.note_encoded(rows, int((postings.lengths == 0).sum()))
+        arrays: dict[str, NDArray[Any]] = {}
+        sizes = self._receive(np.int64, len(POSTED)).tolist()
+        for name, size in zip(POSTED, sizes, strict=True):
+            arrays[name] = self._receive(type_of(name, arrays), size)
+        postings = postings_of(arrays)
+        self._encoder.note_encoded(postings.rows, int((postings.lengths == 0).sum()))
         return postings
 
     def close(self) -> None:

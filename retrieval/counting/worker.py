@@ -14,7 +14,9 @@ from scipy.sparse import csr_matrix
 from embedder.text.piece_counts import PieceCounts
 from embedder.text.term_counts import VOCABULARY, CountedTerms
 from embedder.text.word_terms import WordTerms
-from index.channels.postings import Postings, invert_numbered
+from index.channels.inversion import invert_numbered
+from index.channels.postings import Postings
+from index.channels.postings_files import arrays_of
 
 _SIZE = struct.Struct("<q")
 
@@ -54,11 +56,10 @@ def _answer() -> None:
         if frame:
             parts.append(counts.count(_texts(frame)))
             continue
-        postings = _postings(parts, counts)
-        sizes = [len(postings.terms), len(postings.holders), postings.rows, postings.columns]
-        answers.write(np.array(sizes).data)
-        for name in ("terms", "indptr", "holders", "weights", "lengths"):
-            answers.write(getattr(postings, name).data)
+        arrays = arrays_of(_postings(parts, counts)).values()
+        answers.write(np.array([len(array) for array in arrays]).data)
+        for array in arrays:
+            answers.write(array.data)
         answers.flush()
         counts.make_room()
 

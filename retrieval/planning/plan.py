@@ -10,7 +10,9 @@ from retrieval.planning.figures import GPU, IndexPlan, PlanFigure
 
 ASSUMED = "assumed: no tokenizer is at hand"
 _LARGER = ((10**7, "10 M"), (10**8, "100 M"), (10**9, "1 G"))
-_POSTING = 8  # bytes: row and weight, four each
+_IMPACT = 6  # bytes of a posting: two of its row, four of a weight that no other has
+_COUNT = 3  # two of its row, one of a count
+_GATHERED = 8  # before a segment is written: column and weight, four each
 _BESIDE = 60  # bytes of a document beside its text: id, its index, places of passages
 _TEXT_BYTES = 4.5  # of a token
 _USED = 0.7  # of a node's memory
@@ -122,12 +124,12 @@ def _index_bytes(collection: PlannedTexts, dim: int) -> tuple[PlanFigure, ...]:
             "dense, float32", 4.0 * dim * n, "bytes", "4 d N; float16 2 d N, int8 5 d N + 8 N"
         ),
         PlanFigure(
-            "sparse", _posting_bytes(n, collection.sparse), "bytes",
-            f"({_POSTING} words + 4 + 4) N: a posting, the length and owner of a row",
+            "sparse", _posting_bytes(n, collection.sparse, _IMPACT), "bytes",
+            f"({_IMPACT} words + 4 + 4) N: a posting, the length and owner of a row",
         ),
         PlanFigure(
-            "bm25", _posting_bytes(n, collection.terms), "bytes",
-            f"({_POSTING} words + 4 + 4) N: a posting, the length and owner of a row",
+            "bm25", _posting_bytes(n, collection.terms, _COUNT), "bytes",
+            f"({_COUNT} words + 4 + 4) N: a posting, the length and owner of a row",
         ),
     ]  # fmt: skip
     total = sum(part.value for part in parts)
@@ -137,9 +139,8 @@ def _index_bytes(collection: PlannedTexts, dim: int) -> tuple[PlanFigure, ...]:
 def _memory(collection: PlannedTexts, model: ModelShape) -> tuple[PlanFigure, ...]:
     n = collection.documents
     words = collection.sparse + collection.terms
-    segment = _posting_bytes(min(n, _SHARD), words)
-    served = 4.0 * model.hidden * n + _posting_bytes(n, collection.sparse)
-    served += _posting_bytes(n, collection.terms)
+    segment = _posting_bytes(min(n, _SHARD), words, _GATHERED)
+    served = 4.0 * model.hidden * n + _postings_of(collection, n)
     return (
         PlanFigure("weights, float32", 4.0 * model.parameters, "bytes", "4 x weights of the model"),
         PlanFigure(
@@ -153,8 +154,13 @@ def _memory(collection: PlannedTexts, model: ModelShape) -> tuple[PlanFigure, ..
     )  # fmt: skip
 
 
-def _posting_bytes(rows: int, words: int) -> float:
-    return float(rows * (_POSTING * words + 8)) if words else 0.0  # no words, no channel
+def _postings_of(collection: PlannedTexts, rows: int) -> float:
+    impacts = _posting_bytes(rows, collection.sparse, _IMPACT)
+    return impacts + _posting_bytes(rows, collection.terms, _COUNT)
+
+
+def _posting_bytes(rows: int, words: int, each: int) -> float:
+    return float(rows * (each * words + 8)) if words else 0.0  # no words, no channel
 
 
 def _encoding_hours(
@@ -179,7 +185,7 @@ def _encoding_hours(
 
 def _scale(collection: PlannedTexts, dim: int, memory: float) -> tuple[PlanFigure, ...]:
     figures = []
-    postings = _posting_bytes(1, collection.sparse) + _posting_bytes(1, collection.terms)
+    postings = _postings_of(collection, 1)
     for vectors, name in _LARGER:
         shards = ceil(vectors / _SHARD)
         figures.append(

@@ -146,7 +146,7 @@ def test_the_next_writer_removes_what_a_killed_one_left(index: Path) -> None:
     assert not [name for name in names if name.endswith(".partial")]
 
 
-@pytest.mark.parametrize("name", ["bm25/weights.npy", "documents.sqlite", "dense/vectors.npy"])
+@pytest.mark.parametrize("name", ["bm25/codes.npy", "documents.sqlite", "dense/vectors.npy"])
 def test_damage_is_not_given_a_checksum_that_fits(index: Path, name: str) -> None:
     flip(index / "segments" / "000001" / name, -3)
     before = (index / MANIFEST).read_bytes()

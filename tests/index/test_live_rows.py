@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import index.channels.postings as postings
 import index.live_rows as live_rows
 from embedder.types import Role
 from index.documents import Document
@@ -26,7 +27,7 @@ def test_blocks_give_what_the_encoders_gave(
     """However rows are cut: bands of postings are taken out of a segment anew, and joined."""
     monkeypatch.setattr(live_rows, "BLOCK", block)
     monkeypatch.setattr(live_rows, "_BAND", band)
-    monkeypatch.setattr(live_rows, "_CHUNK", 64)
+    monkeypatch.setattr(postings, "CHUNK", 64)
     with Index.open(path) as opened:
         documents: list[Document] = []
         for part in live_blocks(opened, ["dense", "bm25"]):
@@ -45,7 +46,7 @@ def test_blocks_give_what_the_encoders_gave(
 
 def test_postings_by_term_are_the_columns_of_the_blocks(path: Path) -> None:
     with Index.open(path) as opened:
-        postings = LivePostings(opened, "bm25")
+        live = LivePostings(opened, "bm25")
         blocks = live_blocks(opened, ["bm25"])
         parts = [part for block in blocks if (part := block.rows["bm25"].sparse) is not None]
         start = 0
@@ -55,11 +56,11 @@ def test_postings_by_term_are_the_columns_of_the_blocks(path: Path) -> None:
             for at, column, weight in zip(rows.tolist(), columns.tolist(), part.data, strict=True):
                 seen.setdefault(column, []).append((start + at, float(weight)))
             start += part.shape[0]
-        assert (postings.rows, postings.terms.tolist()) == (opened.documents, sorted(seen))
+        assert (live.rows, live.terms.tolist()) == (opened.documents, sorted(seen))
         for term in seen:
-            held, weights = postings.entries(term)
+            held, weights = live.entries(term)
             assert list(zip(held.tolist(), weights.tolist(), strict=True)) == seen[term]
-        assert postings.whole and not LivePostings(opened, "sparse").whole
+        assert live.whole and not LivePostings(opened, "sparse").whole
 
 
 def test_a_merged_index_has_the_same_rows(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
 from embedder.encoders.bm25 import BM25Encoder
-from index.channels.postings import Postings, invert
+from index.channels.inversion import invert
+from index.channels.postings import Postings
+from index.channels.postings_files import arrays_of
 from index.merge.postings import KeptRows, merge_postings
 from index.writer import IndexWriter
 from retrieval.build import build_index
@@ -31,11 +33,9 @@ def matrix(counts: NDArray[np.float32]) -> csr_matrix:
 
 
 def same(one: Postings, other: Postings) -> None:
-    for name in ("terms", "indptr", "holders", "weights", "lengths"):
-        mine, wanted = getattr(one, name), getattr(other, name)
+    for (name, mine), wanted in zip(arrays_of(one).items(), arrays_of(other).values(), strict=True):
         assert mine.dtype == wanted.dtype, name
         assert mine.tobytes() == wanted.tobytes(), name
-    assert one.columns == other.columns
     one.check()
 
 

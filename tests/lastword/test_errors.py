@@ -186,14 +186,14 @@ def test_a_truncated_file_is_found(
 
 
 def test_a_changed_byte_is_found_by_check(held: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = next((held / "segments").rglob("weights.npy"))
+    file = next((held / "segments").rglob("codes.npy"))
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.write_bytes(bytes(data))
     assert main(["check", str(held), "--json"]) == 2
     said = capsys.readouterr()
     report = json.loads(said.out)
-    assert report["sound"] is False and "weights.npy" in report["problems"][0]
+    assert report["sound"] is False and "codes.npy" in report["problems"][0]
     assert said.err.startswith("lastword: ") and len(said.err.splitlines()) == 1
 
 

@@ -15,8 +15,9 @@ from embedder.prompts.readout_rules import ReadoutRules, SparseRules
 from embedder.prompts.template import PromptVariant, Template
 from embedder.text.stop_words import content_words, stop_words
 from embedder.types import Representation, Role
+from index.channels.inversion import build_inverted
 from index.channels.inverted import InvertedChannel
-from index.channels.postings import build_inverted, open_inverted
+from index.channels.postings_files import open_inverted
 from index.channels.weighting import Weighting, statistics
 from index.topk import select
 from retrieval.fusion import promptreps

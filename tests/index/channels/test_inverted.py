@@ -12,10 +12,12 @@ from scipy.sparse import csr_matrix
 
 from embedder.types import Representation
 from index.base import NO_ROW
+from index.channels.inversion import build_inverted, invert
 from index.channels.inverted import InvertedChannel
-from index.channels.postings import Postings, build_inverted, open_inverted
+from index.channels.postings import Postings
+from index.channels.postings_files import open_inverted
 from index.channels.weighting import Statistics, Weighting, statistics
-from tests.sparse_rows import COLUMNS, SPREAD, ask, counts, spread, stored
+from tests.sparse_rows import COLUMNS, ask, counts, spread, stored
 
 BM25 = Weighting("bm25")
 IMPACTS = Weighting("impacts")
@@ -95,30 +97,13 @@ def test_equals_a_loop_over_all_rows(
 def test_ties_go_to_the_lower_row(seed: int, k: int) -> None:
     """Small whole impacts: sums are exact, and most of them tie."""
     documents, queries = counts(90, 6, 0.3, seed), counts(3, 6, 0.5, seed + 1)
-    held = in_memory(documents)
+    held = invert(spread(documents))
     dense = (queries @ documents.T).toarray()
     for channel in channels(held, IMPACTS, statistics([held], [None])):
         hits = channel.search(ask(spread(queries)), k)
         for rows, scores in zip(hits.rows, dense, strict=True):
             best = sorted(np.flatnonzero(scores), key=lambda row: (-scores[row], row))[:k]
             assert rows.tolist() == best + [NO_ROW] * (k - len(best))
-
-
-def in_memory(matrix: csr_matrix) -> Postings:
-    """Make postings without files."""
-    columns = matrix.tocsc()
-    columns.sort_indices()
-    held = np.flatnonzero(np.diff(columns.indptr))
-    arrays = (
-        held.astype(np.int64) * SPREAD,
-        columns.indptr[np.r_[held, len(columns.indptr) - 1]].astype(np.int64),
-        columns.indices.astype(np.int32),
-        columns.data.astype(np.float32),
-        np.asarray(matrix.sum(axis=1), np.float32).ravel(),
-    )
-    for array in arrays:
-        array.flags.writeable = False
-    return Postings(*arrays, columns=COLUMNS)
 
 
 def test_segments_answer_as_one(postings: Postings, tmp_path: Path) -> None:
@@ -216,13 +201,13 @@ def test_no_queries_are_no_hits(postings: Postings) -> None:
 def test_rows_out_of_range_are_refused_before_they_are_written_to(tmp_path: Path) -> None:
     build_inverted(spread(DOCUMENTS), tmp_path)
     rows = np.load(tmp_path / "rows.npy")
-    rows[5] = 10**6
+    rows[5] = 60_000
     np.save(tmp_path / "rows.npy", rows)
     with pytest.raises(ValueError, match=r"is damaged: .* entries must be of rows 0 to 602"):
         open_inverted(tmp_path)
     held = open_inverted(tmp_path, sound=True)
     counted = Statistics(1, 1.0, held.terms, np.ones(len(held.terms), np.int64))
-    with pytest.raises(ValueError, match="name row 1000000 of"):
+    with pytest.raises(ValueError, match="one is of row 60000; build the index again"):
         InvertedChannel(held, IMPACTS, counted).prepare()
 
 

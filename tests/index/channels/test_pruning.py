@@ -12,8 +12,9 @@ from scipy.sparse import csr_matrix
 
 from embedder.types import Representation
 from index.channels import inverted
+from index.channels.inversion import invert
 from index.channels.inverted import InvertedChannel
-from index.channels.postings import Postings, invert
+from index.channels.postings import Postings
 from index.channels.pruning.blocks import BLOCK, cut_blocks
 from index.channels.pruning.bounds import measure_terms, no_bounds
 from index.channels.weighting import Statistics, Weighting, statistics
@@ -132,9 +133,9 @@ def test_blocks_hold_what_postings_held(kind: str) -> None:
     blocks = cut_blocks(postings, np.zeros(0, np.float32))
     sizes = np.diff(blocks.part_starts)
     rows = blocks.low + (np.repeat(blocks.part_blocks, sizes).astype(np.int64) * BLOCK)
-    np.testing.assert_array_equal(rows, postings.holders)
+    np.testing.assert_array_equal(rows, postings.holders(0, len(postings.low)))
     bits = blocks.codes.view(np.float32) if kind == "many" else blocks.values[blocks.codes]
-    np.testing.assert_array_equal(bits, postings.weights)
+    np.testing.assert_array_equal(bits, postings.weights(slice(None)))
     frequent = postings.document_frequency() * 16 >= postings.rows
     np.testing.assert_array_equal(blocks.frequent >= 0, frequent)
 
@@ -146,10 +147,10 @@ def test_bounds_are_largest_and_ranked_weights() -> None:
     terms = np.arange(len(postings.terms))
     measure_terms(terms, np.ones(len(terms), np.float32), blocks, bounds)
     for term in terms:
-        weights = np.sort(postings.weights[postings.indptr[term] : postings.indptr[term + 1]])[::-1]
+        weights = np.sort(postings.weights(slice(*postings.indptr[term : term + 2])))[::-1]
         assert bounds.of_terms[term] == weights[0]
         for level in range(bounds.ranked.shape[1]):
             known = weights[2**level - 1] if 2**level <= len(weights) else 0
             assert 0.98 * known - 0.02 <= bounds.ranked[term, level] <= known
-    largest = [postings.weights[a:b].max() for a, b in pairwise(blocks.part_starts)]
+    largest = [postings.weights(slice(a, b)).max() for a, b in pairwise(blocks.part_starts)]
     np.testing.assert_array_equal(bounds.largest, largest)

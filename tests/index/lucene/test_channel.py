@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from embedder.lucene.jvm import INSTALL
+from index.channels.inversion import build_inverted
 from index.channels.inverted import InvertedChannel
-from index.channels.postings import build_inverted, open_inverted
+from index.channels.postings_files import open_inverted
 from index.channels.weighting import Weighting, statistics
 from index.lucene.row_file import RowFile, write_rows
 from index.lucene.search import LuceneChannel

@@ -14,7 +14,9 @@ import retrieval.counting.windows
 import retrieval.ingestion
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Role
-from index.channels.postings import Postings, invert
+from index.channels.inversion import invert
+from index.channels.postings import Postings
+from index.channels.postings_files import arrays_of
 from index.documents import Document
 from index.folder import Index
 from retrieval.build import build_index
@@ -35,9 +37,8 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 def _equal(ours: Postings, rows: csr_matrix | None) -> bool:
     assert rows is not None
-    theirs = invert(rows)
-    names = ("terms", "indptr", "holders", "weights", "lengths", "columns")
-    return all(np.array_equal(getattr(ours, name), getattr(theirs, name)) for name in names)
+    pairs = zip(arrays_of(ours).values(), arrays_of(invert(rows)).values(), strict=True)
+    return all(one.dtype == other.dtype and np.array_equal(one, other) for one, other in pairs)
 
 
 @pytest.mark.parametrize("language", ["english", "german", "turkish"])

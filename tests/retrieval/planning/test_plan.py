@@ -58,14 +58,14 @@ def test_bytes_and_hours() -> None:
     assert named(plan.index) == {
         "texts and ids": 1000 * (45 + 60),
         "dense, float32": 1000 * 32,
-        "sparse": 1000 * (3 * 8 + 8),
-        "bm25": 1000 * (6 * 8 + 8),
-        "together": 1000 * (105 + 32 + 32 + 56),
+        "sparse": 1000 * (3 * 6 + 8),
+        "bm25": 1000 * (6 * 3 + 8),
+        "together": 1000 * (105 + 32 + 26 + 26),
     }
     assert named(plan.memory) == {
         "weights, float32": 4 * (2 * 576 + 8 * 100),
         "rows of a segment": 1000 * ((3 + 6) * 8 + 8),
-        "index in memory, Flat": 1000 * (32 + 32 + 56),
+        "index in memory, Flat": 1000 * (32 + 26 + 26),
     }
     hours = 1000 * SHAPE.flops(12, 5) / (2 * 989e12 * 0.5) / 3600
     assert named(plan.encoding) == pytest.approx(
@@ -73,8 +73,8 @@ def test_bytes_and_hours() -> None:
     )
     shards = [each for each in plan.scale if each.unit == "shards"]
     assert [each.value for each in shards] == [200, 2000, 20_000]
-    # 1 G x (32 of a vector + 32 + 56 of postings) / (.7 x 64 GB) = 2.68
-    assert named(plan.scale)["1 G: Flat"] == 3
+    # 1 G x (32 of a vector + 26 + 26 of postings) / (.7 x 64 GB) = 1.88
+    assert named(plan.scale)["1 G: Flat"] == 2
     every = [
         *plan.collection,
         *plan.index,
