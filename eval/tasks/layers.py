@@ -1,7 +1,7 @@
 """Which block's states retrieve best: a sample of a collection, read at every depth at once."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
 
@@ -27,7 +27,7 @@ class LayerSample:
 
     Attributes:
         queries: most judged queries, drawn by the seed.
-        documents: most documents: those that are relevant to these queries, and others by chance.
+        documents: all that are relevant to these queries, and others by chance up to so many.
         measure: by which depths are compared.
         seed: of what is drawn, and of intervals.
     """
@@ -41,6 +41,28 @@ class LayerSample:
         for name in ("queries", "documents"):
             check_count(getattr(self, name), name, 1)
         check_measure(self.measure)
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnSample:
+    """What was drawn of a collection.
+
+    Attributes:
+        dataset: name of the collection.
+        queries: query id -> text.
+        qrels: their judgements.
+        documents: in the order of the collection.
+    """
+
+    dataset: str
+    queries: Mapping[str, str]
+    qrels: Qrels
+    documents: Sequence[Document]
+
+    @property
+    def texts(self) -> int:
+        """How many texts are read."""
+        return len(self.queries) + len(self.documents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,26 +108,21 @@ class LayerCurve:
 
 def judge_layers(
     reader: LayerReader,
-    collection: Collection,
+    drawn: DrawnSample,
     norm: str,
-    sample: LayerSample | None = None,
+    sample: LayerSample,
     advance: Callable[[int], None] = lambda done: None,
 ) -> LayerCurve:
     """Search a sample of a collection by the states of every block.
 
     Args:
         reader: of a prompt on a model.
-        collection: with judgements.
+        drawn: what is read, by `draw_sample`.
         norm: where the final norm is passed, as `ReadoutRules.norm` has it.
-        sample: what is read.
+        sample: by which it was drawn; says the measure too.
         advance: told how many texts have been read.
-
-    Raises:
-        ValueError: nothing is judged, or none of the relevant documents is in the collection.
     """
-    sample = sample or LayerSample()
-    texts, qrels = draw_sample(collection, sample)
-    done = 0
+    done, qrels = 0, drawn.qrels
 
     def read(text: str, role: Role) -> NDArray[np.float32]:
         nonlocal done
@@ -113,10 +130,9 @@ def judge_layers(
         advance(done)
         return rows
 
-    asked = collection.queries()
-    queries = np.stack([read(asked[query_id], Role.QUERY) for query_id in qrels], 1)
-    rows = np.stack([read(document.content, Role.DOCUMENT) for document in texts], 1)
-    ids = [document.id for document in texts]
+    queries = np.stack([read(drawn.queries[name], Role.QUERY) for name in qrels], 1)
+    rows = np.stack([read(document.content, Role.DOCUMENT) for document in drawn.documents], 1)
+    ids = [document.id for document in drawn.documents]
     values = [
         evaluate(_search(ours, theirs, [*qrels], ids), qrels, [sample.measure])[sample.measure]
         for ours, theirs in zip(queries, rows, strict=True)
@@ -131,16 +147,21 @@ def judge_layers(
         )
         for depth, line in enumerate(table)
     )
-    return LayerCurve(collection.name, sample.measure, len(qrels), len(texts), scores)
+    return LayerCurve(drawn.dataset, sample.measure, len(qrels), len(ids), scores)
 
 
-def draw_sample(collection: Collection, sample: LayerSample) -> tuple[list[Document], Qrels]:
-    """Return documents in the order of the collection, and the judgements of the queries drawn."""
+def draw_sample(collection: Collection, sample: LayerSample) -> DrawnSample:
+    """Draw queries, and documents, of which all that are relevant to these queries.
+
+    Raises:
+        ValueError: nothing is judged, or none of the relevant documents is in the collection.
+    """
     generator = np.random.default_rng(sample.seed)
     judged = {query: gains for query, gains in collection.qrels().items() if any(gains.values())}
     names = sorted(judged)
     drawn = generator.permutation(len(names))[: sample.queries].tolist()
     qrels = {names[at]: judged[names[at]] for at in sorted(drawn)}
+    asked = collection.queries()
     relevant = {name for gains in qrels.values() for name, gain in gains.items() if gain > 0}
     documents = list(collection.documents())
     found = [at for at, document in enumerate(documents) if document.id in relevant]
@@ -149,7 +170,12 @@ def draw_sample(collection: Collection, sample: LayerSample) -> tuple[list[Docum
     others = np.setdiff1d(np.arange(len(documents)), found)
     wanted = max(0, min(sample.documents - len(found), len(others)))
     chosen = generator.permutation(others)[:wanted].tolist()
-    return [documents[at] for at in sorted([*found, *chosen])], qrels
+    return DrawnSample(
+        collection.name,
+        {name: asked[name] for name in qrels},
+        qrels,
+        [documents[at] for at in sorted([*found, *chosen])],
+    )
 
 
 def _search(
@@ -174,6 +200,4 @@ def _mean_cosine(rows: NDArray[np.float32]) -> float:
 
 def curve_to_json(curve: LayerCurve) -> dict[str, Any]:
     """Return a curve for JSON."""
-    from dataclasses import asdict
-
     return asdict(curve) | {"best": curve.best.depth}

@@ -44,7 +44,7 @@ DenseDtypeOption = Annotated[
     Option(
         metavar="DTYPE",
         help="Numbers of dense rows: float32, float16 (rounded, half the size), or int8 (exact "
-        "too; searches read a quarter, the disk holds 1.25 times; Flat only)."
+        "too; searches read a quarter, the disk holds 1.25 times; Flat only).",
     ),
 ]
 

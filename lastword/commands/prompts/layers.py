@@ -37,7 +37,7 @@ class LayerOptions(ModelChoice):
     queries: Annotated[int, Option(min=1, help="With --judge: how many of its queries.")] = 50
     documents: Annotated[
         int,
-        Option(min=1, help="With --judge: how many of its documents, the relevant ones first."),
+        Option(min=1, help="With --judge: how many documents; all relevant ones are among them."),
     ] = 500
     measure: Annotated[str, Option(help="With --judge.")] = "nDCG@10"
     seed: Annotated[int, Option(min=0, help="With --judge: of what is drawn.")] = 0
@@ -102,12 +102,12 @@ def _list_words(one: "LayerWords") -> str:
 
 def _judge(reader: "LayerReader", looking: LayerOptions, norm: str, screen: Screen) -> "LayerCurve":
     from eval.data.collections import open_collection
-    from eval.tasks.layers import LayerSample, judge_layers
+    from eval.tasks.layers import LayerSample, draw_sample, judge_layers
 
     sample = LayerSample(looking.queries, looking.documents, looking.measure, looking.seed)
-    collection = open_collection(looking.judge)
-    with screen.progress("Reading", sample.queries + sample.documents, "texts") as advance:
-        return judge_layers(reader, collection, norm, sample, advance)
+    drawn = draw_sample(open_collection(looking.judge), sample)
+    with screen.progress("Reading", drawn.texts, "texts") as advance:
+        return judge_layers(reader, drawn, norm, sample, advance)
 
 
 def _show_curve(curve: "LayerCurve", screen: Screen) -> None:

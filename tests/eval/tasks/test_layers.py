@@ -19,8 +19,9 @@ from tests.models import load_llm
 
 def test_the_top_is_judged_as_the_encoder_is(llama: Path, tmp_path: Path) -> None:
     encoder = load_llm(llama, load_prompt("prompteol"))
-    collection = open_collection(write_collection(tmp_path / "tiny"))
-    curve = judge_layers(LayerReader(encoder), collection, "top", LayerSample(measure="RR"))
+    sample = LayerSample(measure="RR")
+    drawn = draw_sample(open_collection(write_collection(tmp_path / "tiny")), sample)
+    curve = judge_layers(LayerReader(encoder), drawn, "top", sample)
     asked = {name: QUERIES[name] for name in QRELS if any(QRELS[name].values())}
     rows = encoder.encode([*DOCUMENTS.values()], Role.DOCUMENT).dense
     ours = encoder.encode([*asked.values()], Role.QUERY).dense
@@ -40,11 +41,12 @@ def test_the_top_is_judged_as_the_encoder_is(llama: Path, tmp_path: Path) -> Non
 
 def test_a_sample_holds_what_is_relevant_first(tmp_path: Path) -> None:
     collection = open_collection(write_collection(tmp_path / "tiny"))
-    documents, qrels = draw_sample(collection, LayerSample(queries=1, documents=1, seed=3))
-    ((query, gains),) = qrels.items()
+    drawn = draw_sample(collection, LayerSample(queries=1, documents=1, seed=3))
+    ((query, gains),) = drawn.qrels.items()
     relevant = {name for name, gain in gains.items() if gain > 0} & DOCUMENTS.keys()
-    assert {document.id for document in documents} == relevant and gains == QRELS[query]
-    everything, _ = draw_sample(collection, LayerSample())
+    assert {document.id for document in drawn.documents} == relevant and gains == QRELS[query]
+    assert drawn.queries == {query: QUERIES[query]} and drawn.texts == 1 + len(relevant)
+    everything = draw_sample(collection, LayerSample()).documents
     assert [document.id for document in everything] == [*DOCUMENTS]
 
 
