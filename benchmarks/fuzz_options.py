@@ -48,6 +48,7 @@ CALLS: dict[str, Call] = {
     "push": ("words.index", "--to", "milvus:new.db/docs"),
     "models": (),
     "plan": ("--documents", "9", "--tokens", "9", "--no-probe"),
+    "recall": ("all.index", "--factory", "Flat", "--rows", "9", "-k", "1"),
     "compare": ("runs/a", "runs/b"),
     "report": ("runs/a", "runs/b", "-o", "new.html"),
     "fuse": ("a.trec", "b.trec", "-o", "new.trec"),

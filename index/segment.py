@@ -199,12 +199,9 @@ class _Opening:
             file = self.record.files.get(f"{spec.name}/{APPROXIMATE}")
             return open_dense(place, factory, (count, dim), file, spec.dtype)
         if spec.form == "lucene" and spec.weighting is not None:
-            prefix = f"{spec.name}/"
-            files = {
-                name.removeprefix(prefix): file
-                for name, file in self.record.files.items()
-                if name.startswith(prefix)
-            }
+            prefix, all_files = f"{spec.name}/", self.record.files.items()
+            names = {name: file for name, file in all_files if name.startswith(prefix)}
+            files = {name.removeprefix(prefix): file for name, file in names.items()}
             return LuceneRows(place, spec.weighting, (count, spec.dim or 1), files)
         postings = open_inverted(place, self.sound)
         if postings.rows != count or dim not in (None, postings.columns):

@@ -220,9 +220,8 @@ class _Rows(ABC):
 
     def own(self, width: int, owner: NDArray[np.int64]) -> None:
         if self.dim is not None and self.dim != width:
-            raise ValueError(
-                f"channel {self.spec.name!r} holds rows of width {self.dim}; got {width}"
-            )
+            name = self.spec.name
+            raise ValueError(f"channel {name!r} holds rows of width {self.dim}; got {width}")
         self.dim = width
         self._owner.append(owner.astype(np.int32))
 
@@ -281,9 +280,8 @@ class _SparseRows(_Rows):
 
     def append(self, rows: Representation, owner: NDArray[np.int64]) -> None:
         if rows.sparse is None:
-            raise ValueError(
-                f"channel {self.spec.name!r} is inverted; the encoder gave no sparse rows"
-            )
+            name = self.spec.name
+            raise ValueError(f"channel {name!r} is inverted; the encoder gave no sparse rows")
         self.own(rows.sparse.shape[1], owner)
         self._parts.append(rows.sparse)
 

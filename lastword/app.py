@@ -16,6 +16,7 @@ from lastword.commands.collection import maintain as upkeep_commands
 from lastword.commands.collection import models as models_command
 from lastword.commands.collection import plan as plan_command
 from lastword.commands.collection import push as push_command
+from lastword.commands.collection import recall as recall_command
 from lastword.commands.collection import sync as sync_command
 from lastword.commands.evaluate import reproduce as reproduce_command
 from lastword.commands.evaluate import retrieval as eval_commands
@@ -60,6 +61,7 @@ for commands in (
     push_command,
     models_command,
     plan_command,
+    recall_command,
     compare_command,
     report_command,
     robustness_command,

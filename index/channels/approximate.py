@@ -74,9 +74,7 @@ def search(
         k: at least 1.
         live: (n,) False removes a row; None keeps all.
     """
-    faiss = _faiss(factory)
-    factor = _K_FACTOR if _EXACT_REFINE.search(factory) else 1
-    count = min(factor * (k + _SPARE), index.ntotal)
+    faiss, count = _faiss(factory), _count(index, factory, k)
     queries = np.ascontiguousarray(queries)
     if live is None:
         rows: NDArray[np.int64] = index.search(
@@ -91,6 +89,47 @@ def search(
         count = min(count + int((~live).sum()), index.ntotal)
         rows = index.search(queries, count, params=_parameters(faiss, index, count, None))[1]
     return np.where((rows != NO_ROW) & live[rows], rows, NO_ROW)
+
+
+def effort_of(index: Any, factory: str, k: int) -> tuple[str, int, int]:  # noqa: ANN401
+    """Return what a search sets, to what where k rows are wanted, and the most that it can be.
+
+    Args:
+        index: from `build`.
+        factory: of it.
+        k: at least 1.
+
+    Returns:
+        "nprobe" or "efSearch" and two numbers; or "", 1 and 1, where there is nothing to set.
+    """
+    faiss, count = _faiss(factory), _count(index, factory, k)
+    parts = _parts(faiss, index)
+    count *= _K_FACTOR ** sum(isinstance(part, faiss.IndexRefine) for part in parts)
+    inner = parts[-1]
+    if isinstance(inner, faiss.IndexIVF):
+        return "nprobe", _probes(inner, count), inner.nlist
+    if isinstance(inner, faiss.IndexHNSW):
+        return "efSearch", _ef(count), inner.ntotal
+    return "", 1, 1
+
+
+def search_with(
+    index: Any,  # noqa: ANN401
+    factory: str,
+    queries: NDArray[np.float32],
+    k: int,
+    effort: int,
+) -> NDArray[np.int64]:
+    """Return candidates as `search` does, with nprobe or efSearch as given."""
+    count = _count(index, factory, k)
+    parameters = _parameters(_faiss(factory), index, count, None, effort)
+    rows: NDArray[np.int64] = index.search(queries, count, params=parameters)[1]
+    return rows
+
+
+def bytes_of(index: Any) -> int:  # noqa: ANN401
+    """Return the size of an index as a file, which is about what it takes in memory."""
+    return len(_faiss("").serialize_index(index))
 
 
 def write(index: Any, path: Path) -> None:  # noqa: ANN401
@@ -124,6 +163,21 @@ def read(file: BinaryIO, path: Path, factory: str) -> Any:  # noqa: ANN401
         return faiss.read_index(reader)
     except (RuntimeError, MemoryError) as error:
         raise ValueError(f"{path} is damaged: {_reason(error)}; {CURE}") from error
+
+
+def _count(index: Any, factory: str, k: int) -> int:  # noqa: ANN401
+    """Return how many candidates are asked for, of which k are wanted."""
+    factor = _K_FACTOR if _EXACT_REFINE.search(factory) else 1
+    return min(factor * (k + _SPARE), int(index.ntotal))
+
+
+def _probes(index: Any, count: int) -> int:  # noqa: ANN401
+    enough = np.ceil([np.sqrt(index.nlist), _PROBED * count * index.nlist / index.ntotal])
+    return min(int(index.nlist), max(_LEAST_PROBES, int(enough.max())))
+
+
+def _ef(count: int) -> int:
+    return max(_LEAST_EF, 2 * count)
 
 
 def _faiss(factory: str) -> ModuleType:
@@ -192,19 +246,23 @@ def _training_sample(index: Any, vectors: NDArray[np.float32]) -> NDArray[np.flo
     return np.ascontiguousarray(vectors[np.sort(chosen)])
 
 
-def _parameters(faiss: ModuleType, index: Any, count: int, selector: Any) -> Any:  # noqa: ANN401
-    """Return how hard to search: effort grows with the number of rows wanted."""
+def _parameters(
+    faiss: ModuleType,
+    index: Any,  # noqa: ANN401
+    count: int,
+    selector: Any,  # noqa: ANN401
+    effort: int = 0,
+) -> Any:  # noqa: ANN401
+    """Return how hard to search: effort grows with the number of rows wanted, unless given."""
     index = faiss.downcast_index(index)
     if isinstance(index, faiss.IndexPreTransform):
-        inner = _parameters(faiss, index.index, count, selector)
+        inner = _parameters(faiss, index.index, count, selector, effort)
         return faiss.SearchParametersPreTransform(index_params=inner)
     if isinstance(index, faiss.IndexRefine):
-        inner = _parameters(faiss, index.base_index, count * _K_FACTOR, selector)
+        inner = _parameters(faiss, index.base_index, count * _K_FACTOR, selector, effort)
         return faiss.IndexRefineSearchParameters(k_factor=_K_FACTOR, base_index_params=inner)
     if isinstance(index, faiss.IndexIVF):
-        enough = np.ceil([np.sqrt(index.nlist), _PROBED * count * index.nlist / index.ntotal])
-        probes = min(index.nlist, max(_LEAST_PROBES, int(enough.max())))
-        return faiss.SearchParametersIVF(nprobe=probes, sel=selector)
+        return faiss.SearchParametersIVF(nprobe=effort or _probes(index, count), sel=selector)
     if isinstance(index, faiss.IndexHNSW):
-        return faiss.SearchParametersHNSW(efSearch=max(_LEAST_EF, 2 * count), sel=selector)
+        return faiss.SearchParametersHNSW(efSearch=effort or _ef(count), sel=selector)
     return None if selector is None else faiss.SearchParameters(sel=selector)

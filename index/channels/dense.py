@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 
 from embedder.types import Representation
 from index.base import NO_ROW, Hits
-from index.channels.faiss_file import FaissFile
-from index.channels.int8_codes import Int8Codes, open_codes, write_codes
-from index.channels.row_scores import (
+from index.channels.exact.int8_codes import Int8Codes, open_codes, write_codes
+from index.channels.exact.row_scores import (
     Float16Scores,
     Float32Scores,
     Int8Scores,
     RowChoice,
     RowScores,
 )
-from index.channels.scan import all_scores, exact_products, near_rows, queries_at_once
+from index.channels.exact.scan import all_scores, exact_products, near_rows, queries_at_once
+from index.channels.faiss_file import FaissFile
 from index.storage.arrays import open_array, write_array, write_rows
 from index.storage.checksums import CURE, FileRecord
 from index.storage.layout import APPROXIMATE, SCALES, VECTORS, DenseDtype

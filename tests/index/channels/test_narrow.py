@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from index.channels import dense, int8_codes, row_scores, scan
+from index.channels import dense
 from index.channels.dense import DenseChannel, build_dense, open_dense
-from index.channels.int8_codes import open_codes
-from index.channels.row_scores import Float16Scores, Int8Scores
+from index.channels.exact import int8_codes, row_scores, scan
+from index.channels.exact.int8_codes import open_codes
+from index.channels.exact.row_scores import Float16Scores, Int8Scores
 from index.storage.layout import CODES, OWNER, SCALES, DenseDtype, required_files
 from tests.dense_rows import as_queries, brute_force, unit_rows
 

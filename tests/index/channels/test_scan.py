@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from index.base import NO_ROW
-from index.channels import candidates, scan
 from index.channels.dense import DenseChannel
-from index.channels.row_scores import Float32Scores
+from index.channels.exact import candidates, scan
+from index.channels.exact.row_scores import Float32Scores
 from index.channels.threads import cores, run_together, single_threaded_blas
 from tests.dense_rows import as_queries, unit_rows
 

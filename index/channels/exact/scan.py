@@ -6,8 +6,8 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-from index.channels.candidates import Candidates
-from index.channels.row_scores import FEW_QUERIES, RowScores
+from index.channels.exact.candidates import Candidates
+from index.channels.exact.row_scores import FEW_QUERIES, RowScores
 from index.channels.threads import cores, run_together, single_threaded_blas
 
 _LONGEST = 1 << 15  # rows of a block: each costs some 50 microseconds beside its scores

@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from index.channels.int8_codes import LARGEST_CODE, Int8Codes
+from index.channels.exact.int8_codes import LARGEST_CODE, Int8Codes
 from index.topk import rounding_slack
 
 RowChoice = slice | NDArray[np.int64]
@@ -75,7 +75,7 @@ class Float16Scores:
         """Write the scores of some rows, (q, rows)."""
         vectors = self._vectors[rows]
         if self._compiled and len(self._queries) <= FEW_QUERIES:
-            from index.channels.products import multiply_halves
+            from index.channels.exact.products import multiply_halves
 
             multiply_halves(vectors.view(np.int16), self._queries, out)
             return
@@ -86,7 +86,7 @@ class Float16Scores:
     def _widened(self, vectors: NDArray[np.float16]) -> NDArray[np.float32]:
         if not self._compiled:
             return vectors.astype(np.float32)
-        from index.channels.products import widen_halves
+        from index.channels.exact.products import widen_halves
 
         widened = np.empty(vectors.shape, np.float32)
         widen_halves(vectors.view(np.int16), widened)
@@ -124,7 +124,7 @@ class Int8Scores:
         """Write the scores of some rows, (q, rows)."""
         codes, scales = self._codes.codes[rows], self._codes.scales[rows]
         if self._compiled and len(self._queries) <= FEW_QUERIES:
-            from index.channels.products import multiply_codes
+            from index.channels.exact.products import multiply_codes
 
             multiply_codes(codes, scales, self._query_codes, self._query_scales, out)
             return
