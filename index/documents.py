@@ -8,6 +8,10 @@ from typing import Any, Literal
 from embedder.files.config_file import parse_json
 
 
+class UnknownDocumentError(ValueError):
+    """An index has no document with an id, or it is deleted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One unit of a collection; what a search returns.

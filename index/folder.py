@@ -9,7 +9,7 @@ cache/            encoded texts of a build that is under way
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from itertools import accumulate
@@ -22,17 +22,13 @@ from embedder.types import Representation
 from index.base import Hits, RowIds
 from index.channel import ChannelRows, Match
 from index.channels.post_fit import PostFit
-from index.documents import Document
+from index.documents import Document, UnknownDocumentError
 from index.manifest import ChannelSpec, Ingest, Manifest, Passages
 from index.manifest_file import read_manifest
 from index.segment import Segment, damaged_files, open_segments
 from index.storage.checksums import check_folder
 from index.storage.layout import SEGMENTS
 from index.storage.remembered import damaged_sources
-
-
-class UnknownDocumentError(ValueError):
-    """An index has no document with an id, or it is deleted."""
 
 
 class Index:
@@ -44,9 +40,7 @@ class Index:
     """
 
     def __init__(self, path: Path, manifest: Manifest, segments: Sequence[Segment]) -> None:
-        self.path = path
-        self.manifest = manifest
-        self._segments = segments
+        self.path, self.manifest, self._segments = path, manifest, segments
         starts = list(accumulate((record.documents for record in manifest.segments), initial=0))
         self._document_starts = starts
         self._channels = {
@@ -67,8 +61,7 @@ class Index:
         check_folder(folder / SEGMENTS)
         while True:
             try:
-                opened = open_segments(folder / SEGMENTS, manifest)
-                return Index(folder, manifest, opened)
+                return Index(folder, manifest, open_segments(folder / SEGMENTS, manifest))
             except (OSError, ValueError, RuntimeError) as error:
                 newer = read_manifest(folder)
                 if newer.generation == manifest.generation:
@@ -91,8 +84,7 @@ class Index:
     def with_fits(self, fits: Mapping[str, PostFit | None]) -> "Index":
         """Return the same generation, of the same open files, that changes queries otherwise.
 
-        Args:
-            fits: channel -> what is done to the rows of its queries, None for nothing.
+        `fits`: channel -> what is done to the rows of its queries, None for nothing.
         """
         other = copy(self)
         changed = {name: self.channel_rows(name).with_fit(fit) for name, fit in fits.items()}
@@ -189,7 +181,7 @@ class Index:
         Raises:
             ValueError: the document is unknown or deleted.
         """
-        at, ordinal = self._locate(document_id)
+        at, ordinal = self.locate([document_id])[document_id]
         return self.channel_rows(channel).matches(query, at, ordinal)
 
     def vectors(self, channel: str, document_id: str) -> NDArray[np.float32]:
@@ -210,7 +202,7 @@ class Index:
         Raises:
             ValueError: the document is unknown or deleted.
         """
-        at, ordinal = self._locate(document_id)
+        at, ordinal = self.locate([document_id])[document_id]
         own = self._segments[at].channels[channel].of(ordinal)
         return np.arange(own.start, own.stop) + self.channel_rows(channel).starts[at]
 
@@ -221,7 +213,7 @@ class Index:
             UnknownDocumentError: it is unknown or deleted.
             ValueError: a file is damaged.
         """
-        at, ordinal = self._locate(document_id)
+        at, ordinal = self.locate([document_id])[document_id]
         return self._segments[at].documents.store.document(ordinal)
 
     def document_ids(self, numbers: NDArray[np.int64]) -> list[str]:
@@ -267,12 +259,20 @@ class Index:
                 f"{self.path} has no channel {channel!r}; it has {', '.join(self._channels)}"
             ) from None
 
-    def _locate(self, document_id: str) -> tuple[int, int]:
+    def locate(self, ids: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Return segment and ordinal of each document; a segment is asked for all at once.
+
+        Raises:
+            UnknownDocumentError: one is unknown or deleted.
+        """
+        places, left = dict[str, tuple[int, int]](), list(dict.fromkeys(ids))
         for at, segment in enumerate(self._segments):
-            ordinals = segment.documents.find([document_id])
-            if ordinals:
-                return at, ordinals[document_id]
-        raise UnknownDocumentError(f"{self.path} has no document {document_id!r}")
+            found = segment.documents.find(left) if left else {}
+            places |= {name: (at, ordinal) for name, ordinal in found.items()}
+            left = [name for name in left if name not in found]
+        if left:
+            raise UnknownDocumentError(f"{self.path} has no document {left[0]!r}")
+        return places
 
 
 def check(path: str | Path) -> list[str]:

@@ -5,9 +5,10 @@ Kinds of indexes that lie elsewhere register how they do it.
 
 from collections.abc import Collection, Iterable
 from functools import singledispatch
+from itertools import accumulate
 
 from index.documents import Document
-from index.folder import Index, UnknownDocumentError
+from index.folder import Index
 
 
 @singledispatch
@@ -17,18 +18,8 @@ def number_documents(index: Index, ids: Collection[str]) -> dict[str, int]:
     Raises:
         UnknownDocumentError: one is unknown or deleted.
     """
-    numbers: dict[str, int] = {}
-    start, left = 0, list(dict.fromkeys(ids))
-    for segment in index.opened:
-        if not left:
-            break
-        found = segment.documents.find(left)
-        numbers |= {name: start + at for name, at in found.items()}
-        left = [name for name in left if name not in found]
-        start += segment.record.documents
-    if left:
-        raise UnknownDocumentError(f"{index.path} has no document {left[0]!r}")
-    return numbers
+    starts = [*accumulate((each.record.documents for each in index.opened), initial=0)]
+    return {name: starts[at] + ordinal for name, (at, ordinal) in index.locate(ids).items()}
 
 
 @singledispatch

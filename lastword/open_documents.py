@@ -5,11 +5,10 @@ from contextlib import AbstractContextManager
 from typing import Self
 
 from embedder.arguments import check_text
-from index.documents import Document
+from index.documents import Document, UnknownDocumentError
 from index.filters.facets import Facet, count_facets
 from index.filters.kept import KeptDocuments, matching_ids
 from index.filters.parse import parse_filter
-from index.folder import UnknownDocumentError
 from index.manifest_file import read_manifest
 from index.writer import IndexWriter
 from lastword.documents import Source, read_documents

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from threading import Lock
 
 from embedder.progress import listening, tell_begun
-from index.folder import UnknownDocumentError
+from index.documents import UnknownDocumentError
 from lastword.agents.answers import (
     DocumentPart,
     FoundPassage,

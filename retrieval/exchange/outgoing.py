@@ -9,8 +9,8 @@ from scipy.sparse import csr_matrix
 
 from embedder.progress import Progress
 from embedder.types import Encoder, Representation, Role, before_map, map_rows
-from index.documents import Document
-from index.folder import Index, UnknownDocumentError
+from index.documents import Document, UnknownDocumentError
+from index.folder import Index
 from index.live_rows import DocumentBlock, LivePostings, live_blocks
 from retrieval.exchange.options import ExportOptions
 from retrieval.exchange.term_names import TermNames

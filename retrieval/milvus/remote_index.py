@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from embedder.types import Representation
 from index.channel import ChannelRows, Match
-from index.documents import Document
-from index.folder import Index, UnknownDocumentError
+from index.documents import Document, UnknownDocumentError
+from index.folder import Index
 from index.segment import Segment
 from retrieval.milvus.channel import MilvusRows, RemoteRows
 from retrieval.milvus.connection import MilvusCollection, quote

@@ -8,9 +8,10 @@ import pytest
 import index.channels.postings as postings
 import index.live_rows as live_rows
 from embedder.types import Role
-from index.documents import Document
+from index.documents import Document, UnknownDocumentError
 from index.folder import Index
 from index.live_rows import LivePostings, live_blocks
+from index.read_documents import number_documents, read_documents
 from index.writer import IndexWriter
 from tests.exchanged import ENCODERS, contents, make_index
 
@@ -80,3 +81,16 @@ def test_documents_of_several_rows_keep_them(tmp_path: Path) -> None:
                 rows = part.rows["dense"].of_text(at).dense
                 assert rows is not None
                 assert np.array_equal(rows, opened.vectors("dense", document.id))
+
+
+def test_documents_are_found_alike_one_by_one_and_together(path: Path) -> None:
+    """Through several segments: numbers give back their ids, and one that is gone is named."""
+    with Index.open(path) as opened:
+        assert opened.segments > 1
+        ids = opened.ids()
+        numbers = number_documents(opened, [*ids, *ids[:3]])
+        assert opened.document_ids(np.array(sorted(numbers.values()))) == ids
+        assert read_documents(opened, ids) == {name: opened.document(name) for name in ids}
+        for find in (opened.document, lambda name: number_documents(opened, [ids[0], name])):
+            with pytest.raises(UnknownDocumentError, match="has no document 'nobody'"):
+                find("nobody")

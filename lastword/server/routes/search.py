@@ -5,7 +5,7 @@ import asyncio
 from fastapi import Request
 from fastapi.responses import Response
 
-from index.folder import UnknownDocumentError
+from index.documents import UnknownDocumentError
 from lastword.engine import SearchEngine
 from lastword.server.batching import estimate_tokens
 from lastword.server.errors import ServedError, new_router
