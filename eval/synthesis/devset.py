@@ -26,6 +26,7 @@ from eval.data.qrels import Qrels
 from index.documents import Document
 from index.folder import Index
 from retrieval.build import build_index
+from retrieval.options import BuildOptions
 from retrieval.run import cut, to_run
 
 Style = Literal["title", "cloze", "chat", "auto"]
@@ -182,7 +183,8 @@ class Maker:
             return
         with TemporaryDirectory() as folder:
             path = Path(folder) / "words.index"
-            build_index(self.index.stream(), {"bm25": self.words}, path)
+            skipping = BuildOptions(on_empty="skip")  # no query is made of an empty text
+            build_index(self.index.stream(), {"bm25": self.words}, path, skipping)
             with Index.open(path) as index:
                 yield index
 

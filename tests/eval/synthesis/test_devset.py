@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.inputs.conversation import Turn
 from embedder.types import Encoder
-from eval.synthesis.devset import DevsetOptions, Maker, Style, _evenly
+from eval.synthesis.devset import DevsetOptions, EmptyDevsetError, Maker, Style, _evenly
 from index.documents import Document
 from index.folder import Index
 from lastword.main import main
 from retrieval.build import build_index
+from retrieval.options import BuildOptions
 from tests.synthetic import SignEncoder, documents
 
 GERMAN = [
@@ -53,6 +54,20 @@ def test_the_command_takes_the_language_of_the_index(tmp_path: Path) -> None:
     assert main([*making, "--language", "german", "--quiet"]) == 0
     assert main(["devset", str(path), "--out", str(out), "--quiet"]) == 0
     assert "Rote \\u00c4pfel" in (out / "queries.jsonl").read_text()
+
+
+def test_documents_without_text_are_passed_over(tmp_path: Path) -> None:
+    """Rows that another program wrote have no texts; a command ended in advice for `index`."""
+    held = [*GERMAN, Document("empty", "", "")]
+    path, keep = tmp_path / "d.index", BuildOptions(on_empty="keep")
+    build_index(held, {"dense": SignEncoder()}, path, keep)
+    with Index.open(path) as index:
+        made = Maker(index, DevsetOptions(queries=9)).devset()
+    assert sorted(made.queries.values()) == ["Alte Brücken", "Rote Äpfel"]
+    bare = tmp_path / "bare.index"
+    build_index([Document("empty", "", "")], {"dense": SignEncoder()}, bare, keep)
+    with Index.open(bare) as index, pytest.raises(EmptyDevsetError, match="documents tried 1, no"):
+        Maker(index, DevsetOptions(queries=9)).devset()
 
 
 def test_an_index_without_bm25_is_checked_all_the_same(tmp_path: Path) -> None:
