@@ -15,6 +15,7 @@ import pytest
 import lastword as lw
 from embedder.inputs.conversation import Turn
 from embedder.models.chat_client import byte_bound
+from embedder.progress import watching
 from eval.synthesis.devset_folder import FACTS, read_devset, write_devset
 from eval.synthesis.devset_styles import make_devset
 from index.folder import Index
@@ -106,9 +107,16 @@ def test_a_dry_run_keeps_its_queries_for_the_run(
 
 
 def test_a_signal_that_orders_prompts_otherwise_is_refused_before_the_search(
-    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    place: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Five of seven devsets failed in an audit, and were tuned on all the same."""
+    """Five of seven devsets failed in an audit, and were tuned on all the same.
+
+    While it is tried, a line now and then says how far that is.
+    """
+    monkeypatch.setattr("lastword.cli.screen.LINE_EVERY", 0.0)
     wrong = tmp_path / "wrong.tsv"  # each claim with what is relevant to another one
     lines = [line.split("\t") for line in (place / "few.tsv").read_text().splitlines()]
     queries = [query for query, *_ in lines[1:]]
@@ -118,9 +126,12 @@ def test_a_signal_that_orders_prompts_otherwise_is_refused_before_the_search(
     out = tmp_path / "run"
     command = tune_command(place, out, labelled=False)
     command += ["--queries", str(place / "queries.jsonl"), "--qrels", str(wrong)]
+    command.remove("--quiet")
     assert main(command) == 2
-    error = capsys.readouterr().err
-    assert "at least 0.3 is needed" in error and error.count("\n") == 1
+    *said, error = capsys.readouterr().err.splitlines()
+    tried = [line for line in said if line.startswith("Trying the signal: cloze queries, ")]
+    assert len(tried) > 3 and " of at most " in tried[-1] and "tokens/s" not in "".join(said)
+    assert error.startswith("lastword: ") and "at least 0.3 is needed" in error
     assert "on your judged queries" in error and "--style" in error
     assert not (out / "journal.jsonl").exists() and not (out / "tuned.toml").exists()
 
@@ -196,7 +207,12 @@ def test_open_collections_are_read_by_the_encoders_of_the_index(place: Path) -> 
         assert isinstance(check, SignalCheck) and len(check.prompts) == 12
         banking = check.places[1]
         assert isinstance(banking, OpenCollection)
-        means = banking.measure(check.prompts[:2], once)
+        told: list[int] = []
+        with watching(told.append, banking.texts(2)):
+            means = banking.measure(check.prompts[:2], once)
+        # Minutes passed without a sign: documents are read batch by batch, then queries are.
+        assert told == sorted(told) and told[-1] == banking.texts(2) > 2 * (60 + 60)
+        assert sum(each < banking.texts(2) - 2 * (60 + 60) for each in set(told)) > 3
         assert means is not None and all(0 < mean < 1 for side in means for mean in side)
         assert charged[0] == Cost() and charged[1].evaluations == 2 * (60 + 60)
         assert replace(banking, style="title").measure(check.prompts, once) is None

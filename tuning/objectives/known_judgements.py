@@ -10,6 +10,7 @@ from embedder.encoders.bm25 import BM25Encoder
 from embedder.encoders.specs import post_rules_of
 from embedder.inputs.conversation import Turn
 from embedder.models.chat_client import Chat, token_bound
+from embedder.progress import telling_on
 from embedder.prompts.prompt import Prompt
 from embedder.types import Encoder, Role
 from eval.data.collections import open_collection
@@ -61,6 +62,10 @@ class Place(Protocol):
 
     def cost(self, prompts: Sequence[Prompt]) -> Cost:
         """Return what `measure` takes at most; no chat model is asked for it."""
+        ...
+
+    def texts(self, prompts: int) -> int:
+        """Return how many texts `measure` reads at most, for so many prompts."""
         ...
 
 
@@ -137,6 +142,10 @@ class LabelledQueries:
         costs = (signal.cost(one, made) + self.truth.cost(one, asked) for one in prompts)
         return sum(costs, Cost())
 
+    def texts(self, prompts: int) -> int:
+        """Return how many texts are read, for so many prompts."""
+        return prompts * (len(self._compared[1]) + len(self.truth.data.queries))
+
     @property
     def _compared(self) -> tuple[Objective, list[str]]:
         return signal_of(self.truth if self.judge else self.signal, self.judge)
@@ -193,6 +202,11 @@ class OpenCollection:
         read = self._reading(prompts, (signal, judged))
         asking = self._asking() if self.judge is None else Cost()
         return asking + read + self._judging(prompts, judged)
+
+    def texts(self, prompts: int) -> int:
+        """Return how many texts are read at most: documents once, queries for each prompt."""
+        documents = sum(1 for _ in open_collection(OPEN / self.name, "dev").documents())
+        return documents + prompts * 2 * MOST_QUERIES
 
     def _judged(self) -> JudgedQueries:
         collection = open_collection(OPEN / self.name, "dev")
@@ -269,12 +283,8 @@ class OpenCollection:
             for name in self.encoders
         }
         with tempfile.TemporaryDirectory() as folder:
-            build_index(
-                documents,
-                self.encoders,
-                folder,
-                BuildOptions(channels, on_empty="keep", passages=None),
-            )
+            options = BuildOptions(channels, on_empty="keep", passages=None)
+            build_index(documents, self.encoders, folder, options, telling_on())
             with Index.open(folder) as index:
                 truth, signals = (
                     IndexObjective(index, self.encoders, each, self.tuned.encoder)

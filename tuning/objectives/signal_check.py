@@ -73,6 +73,12 @@ class SignalCheck:
             return cost + self.objective.cost(self.prompts[0], queries)
         return cost + self._direction_cost(self.judge)
 
+    def texts(self) -> int:
+        """Return how many texts are read to try it, at most."""
+        read = sum(place.texts(len(self.prompts)) for place in self.places)
+        made = len(self.objective.data.queries)
+        return read + (made if self.judge is None else min(made, PAIRS))
+
     def _direction_cost(self, judge: Judge) -> Cost:
         queries = list(self.objective.data.queries)[:PAIRS]
         return self.objective.cost(self.prompts[0], queries) + judge.asking(queries)

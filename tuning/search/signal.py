@@ -23,6 +23,10 @@ class Signal(Protocol):
         """What prompts are scored by, for people."""
         ...
 
+    def texts(self) -> int:
+        """Return how many texts are read to try it, at most."""
+        ...
+
     def check(self, once: Callable[[str, Any, Cost, Callable[[], Any]], Any], meter: Meter) -> None:
         """Try it, and charge that to the meter, through `once` (see `Journal.once`).
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option, Typer
 
+from embedder.progress import watching
 from lastword.cli.command import command
 from lastword.cli.options import DeviceOptions, IndexPath, Output
 from lastword.cli.screen import Screen, counted, shell
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tuning.setup import TuningSetup
 
 app = Typer()
+TRYING = "Trying the signal"
 _DEFAULTS = TuningOptions()
 
 
@@ -198,15 +200,27 @@ def _search(request: "TuningRequest", setup: "TuningSetup", screen: Screen) -> "
     from lastword.commands.prompts.tune_view import describe_progress, outcome_tables
     from tuning.outcome import REPORT
 
+    searching = False
     with screen.stages() as show:
-        signal = setup.task.signal
-        begun = f"trying the signal, {signal.name}" if signal else "scoring the default"
-        show("Tuning", 0.0, 1.0, begun)
 
         def report(state: "SearchState") -> None:
+            nonlocal searching
+            searching = True
             show("Tuning", 1 - state.meter.left, 1.0, describe_progress(state))
 
-        outcome, figures = request.run(setup, report)
+        def report_trial(texts: int) -> None:
+            if not searching:
+                show(TRYING, texts, total, f"{name}, {texts:,} of at most {total:,} texts")
+
+        signal = setup.task.signal
+        if signal is None:
+            show("Tuning", 0.0, 1.0, "scoring the default")
+            outcome, figures = request.run(setup, report)
+        else:
+            name, total = signal.name, signal.texts()
+            report_trial(0)
+            with watching(report_trial, total):
+                outcome, figures = request.run(setup, report)
     screen.result(figures, *outcome_tables(outcome))
     screen.remark(f"{outcome.headline}: {outcome.reason}. Report: {request.folder / REPORT}")
     return outcome
