@@ -1,7 +1,11 @@
 """A chat model that judges lists by what it was told, for tests of tuning without judgements."""
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from embedder.inputs.conversation import Turn
 
@@ -39,3 +43,29 @@ class Scripted:
             words = set(query.split())
             found = [at for at, text in enumerate(texts) if words <= {*re.findall(r"\w+", text)}]
         return 1 / (1 + found[0]) if found else 0.0
+
+
+@contextmanager
+def serve_judge(judge: Scripted) -> Iterator[str]:
+    """Serve a scripted judge as chat models are served."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            assert body["temperature"] == 0  # a judge drew its letters once
+            said = judge.answer([Turn("user", body["messages"][-1]["content"])], 0, 4)
+            answer = json.dumps({"choices": [{"message": {"content": said}}]}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -26,7 +26,7 @@ def refuse_milvus(path: str | Path) -> None:
     if is_milvus(path):
         address = re.sub(r"(https?|tcp):/+", r"\1://", str(path))  # a Path has one slash of two
         raise ValueError(
-            f"{without_secret(address)} lies in Milvus, where `lastword search` and `explain` "
-            "reach an index; this needs its folder here: give that, and `lastword push` brings "
-            "there what changes"
+            f"{without_secret(address)} lies in Milvus, where `lastword search`, `explain` and "
+            "`robustness` reach an index; this needs its folder here: give that, and "
+            "`lastword push` brings there what changes"
         )

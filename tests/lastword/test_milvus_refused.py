@@ -10,7 +10,7 @@ from lastword.main import main
 
 ADDRESS = "milvus:http://127.0.0.1:1/docs"
 JUDGED = ["--queries", "q.jsonl", "--qrels", "q.tsv"]
-TAKEN = ("search", "explain")
+TAKEN = ("search", "explain", "robustness")
 """Commands that reach an index in Milvus."""
 REFUSED = [
     ["index", "texts.jsonl", "-o", ADDRESS],

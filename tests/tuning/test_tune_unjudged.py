@@ -1,11 +1,8 @@
 """Tuning without judgements, end to end: what is made, what is refused, what a judge may decide."""
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +10,6 @@ import numpy as np
 import pytest
 
 import lastword as lw
-from embedder.inputs.conversation import Turn
 from embedder.models.chat_client import byte_bound
 from embedder.progress import watching
 from eval.synthesis.devset_folder import FACTS, read_devset, write_devset
@@ -22,7 +18,7 @@ from index.folder import Index
 from lastword.main import main
 from retrieval.open import load_encoders, load_words
 from tests.planted import plain_prompt
-from tests.scripted_judge import Scripted
+from tests.scripted_judge import Scripted, serve_judge
 from tuning.objectives.judge import MOST_TOKENS, Judge, SearchedLists, _question
 from tuning.objectives.known_judgements import OPEN, OpenCollection
 from tuning.objectives.signal_check import SignalCheck
@@ -232,32 +228,6 @@ def test_a_judge_is_charged_for_texts_that_there_are(place: Path) -> None:
         assert 2 * byte_bound(_question("which", *pair), MOST_TOKENS) <= most.chat_tokens
 
 
-@contextmanager
-def serve(judge: Scripted) -> Iterator[str]:
-    """Serve a scripted judge as chat models are served."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            assert body["temperature"] == 0  # a judge drew its letters once
-            said = judge.answer([Turn("user", body["messages"][-1]["content"])], 0, 4)
-            answer = json.dumps({"choices": [{"message": {"content": said}}]}).encode()
-            self.send_response(200)
-            self.send_header("content-length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 def test_a_judge_behind_an_address_is_tried_and_metered(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -265,7 +235,7 @@ def test_a_judge_behind_an_address_is_tried_and_metered(
     claims = {one["_id"]: one["text"] for one in map(json.loads, (place / "queries.jsonl").open())}
     judged = [line.split() for line in (place / "few.tsv").read_text().splitlines()[1:]]
     judge = Scripted("better", {claims[query]: texts[one][:60] for query, one, _ in judged})
-    with serve(judge) as address:
+    with serve_judge(judge) as address:
         more = ["--judge", address, "--budget", "32k-tokens,700-calls", "--proposer", "prune"]
         assert main(tune_command(place, tmp_path / "run", *more, "--json")) == 0
         outcome = json.loads(capsys.readouterr().out)
@@ -274,7 +244,7 @@ def test_a_judge_behind_an_address_is_tried_and_metered(
     page = (tmp_path / "run/report.html").read_text()  # it said "Measured by nDCG@10" once
     assert "Measured by preference of judge default at http" in page and "nDCG@10" not in page
     judge = Scripted("worse")
-    with serve(judge) as address:
+    with serve_judge(judge) as address:
         assert main(tune_command(place, tmp_path / "other", "--judge", address)) == 2
     assert "cannot judge" in capsys.readouterr().err and judge.calls == 40
 
