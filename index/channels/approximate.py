@@ -145,9 +145,11 @@ def write(index: Any, path: Path) -> None:  # noqa: ANN401
 
 
 def read(file: BinaryIO, path: Path, factory: str) -> Any:  # noqa: ANN401
-    """Read an index from an open file.
+    """Map an index of an open file into memory, or read it where FAISS or the system cannot.
 
-    FAISS believes what it reads: give it only what was compared with its checksum.
+    What is mapped is read when it is looked at, shared by processes, and given up under pressure.
+    FAISS believes what it reads, also later: give it only what was compared with its checksum,
+    and what nobody writes to again.
 
     Args:
         file: at its start.
@@ -158,8 +160,11 @@ def read(file: BinaryIO, path: Path, factory: str) -> Any:  # noqa: ANN401
         ValueError: the file is truncated or no FAISS index, or FAISS is not installed.
     """
     faiss = _faiss(factory)
-    reader = faiss.BufferedIOReader(faiss.PyCallbackIOReader(file.read), _READ)
+    same_file = Path(f"/proc/self/fd/{file.fileno()}")  # its name may be another's by now
     try:
+        if hasattr(faiss, "IO_FLAG_MMAP_IFC") and same_file.exists():
+            return faiss.read_index(str(same_file), faiss.IO_FLAG_MMAP_IFC)
+        reader = faiss.BufferedIOReader(faiss.PyCallbackIOReader(file.read), _READ)
         return faiss.read_index(reader)
     except (RuntimeError, MemoryError) as error:
         raise ValueError(f"{path} is damaged: {_reason(error)}; {CURE}") from error

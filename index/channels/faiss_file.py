@@ -1,4 +1,4 @@
-"""A FAISS file of a segment, opened with it and read when first searched."""
+"""A FAISS file of a segment, opened with it and mapped when first searched."""
 
 from pathlib import Path
 from threading import Lock
@@ -13,7 +13,7 @@ from index.storage.checksums import CURE, FileRecord, open_own
 
 
 class FaissFile:
-    """A FAISS file, opened at once and read when first searched.
+    """A FAISS file, opened at once, compared with its checksum and mapped when first searched.
 
     An index that is only added to, or searched by another channel, need not be read; and a file
     that is held open outlives its name, should a merge remove it.

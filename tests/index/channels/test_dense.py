@@ -128,6 +128,23 @@ def test_an_index_outlives_the_names_of_its_files(built: Path, tmp_path: Path) -
     assert channel.search(as_queries(QUERIES), 4).rows[0].tolist() == [7, 30, 31, 1500]
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="tells what is mapped")
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_faiss_file_is_mapped_where_that_can_be(
+    built: Path, mapped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was copied into the memory of every process that searched it."""
+    if not mapped:
+        monkeypatch.delattr("faiss.IO_FLAG_MMAP_IFC")
+    path = built / "HNSW32" / "index.faiss"
+    channel = open_dense(built / "HNSW32", "HNSW32")
+    assert str(path) not in Path("/proc/self/maps").read_text()
+    assert channel.search(as_queries(QUERIES), 4).rows[0].tolist() == [7, 30, 31, 1500]
+    assert (str(path) in Path("/proc/self/maps").read_text()) == mapped
+    del channel
+    assert str(path) not in Path("/proc/self/maps").read_text()
+
+
 def test_no_rows_answer_with_pads(tmp_path: Path) -> None:
     build_dense(np.zeros((0, 1), np.float32), "IVF16,Flat", tmp_path)
     channel = open_dense(tmp_path, "IVF16,Flat")
