@@ -87,17 +87,22 @@ class Parts:
                 f"{self.starts[-1]} entries"
             )
 
-    def check(self) -> None:
-        """Look at every block.
+    def check_blocks(self) -> None:
+        """Look whether every part is in a block of the rows.
 
         Raises:
-            ValueError: one cannot be where it is.
+            ValueError: one is not.
         """
-        if self.single:
-            return
-        if len(self.blocks) and int(self.blocks.max()) >= -(-self.rows // BLOCK):
+        if len(self.blocks) and int(self.blocks.max()) > (self.rows - 1) >> BLOCK_BITS:
             raise ValueError(f"parts must be in blocks of {self.rows} rows")
-        if not ascends_within(self.blocks, self.bounds):
+
+    def check_order(self) -> None:
+        """Look whether the blocks of every term rise.
+
+        Raises:
+            ValueError: those of one do not.
+        """
+        if not self.single and not ascends_within(self.blocks, self.bounds):
             raise ValueError("the blocks of a term must rise")
 
     def of(self, terms: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -147,7 +152,8 @@ def cut_parts(
     none = np.zeros(0, block_type(rows))
     if rows <= BLOCK:
         return low, Parts(none, none, (np.diff(indptr) - 1).astype(np.uint16), rows)
-    blocks = (holders >> BLOCK_BITS).astype(block_type(rows))
+    blocks = np.empty(len(holders), block_type(rows))
+    np.right_shift(holders, BLOCK_BITS, out=blocks, casting="unsafe")  # holds no wider ones
     begins = np.ones(len(blocks), np.bool_)
     np.not_equal(blocks[1:], blocks[:-1], out=begins[1:])
     begins[indptr[:-1]] = True

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from index.channels.parts import Parts, spread
+from index.channels.parts import BLOCK_BITS, Parts, spread
 from index.channels.weight_codes import MOST_VALUES
 from index.storage.arrays import ascends, ascends_within
 
@@ -62,8 +62,8 @@ class Postings:
         """
         if not (ascends(self.terms, strictly=True) and _within(self.terms, self.columns)):
             raise ValueError(f"terms must rise from 0 on and stay below {self.columns}")
-        self.parts.check()
         self.check_places()
+        self.parts.check_order()
         if not ascends_within(self.low, self.parts.starts):
             raise ValueError("the rows of a term must rise")
         weights = self.values if len(self.values) else self.codes
@@ -84,8 +84,12 @@ class Postings:
         """
         if not len(self.low):
             return
-        highest = np.maximum.reduceat(self.low, self.parts.starts[:-1])
-        row = int((self.parts.first_rows(slice(None)) + highest).max())
+        self.parts.check_blocks()
+        highest, last = np.maximum.reduceat(self.low, self.parts.starts[:-1]), 0
+        if not self.parts.single:  # rows of the other blocks are below them
+            last = (self.rows - 1) >> BLOCK_BITS
+            highest = highest[self.parts.blocks == last]
+        row = (last << BLOCK_BITS) + int(highest.max(initial=0))
         if row >= self.rows:
             raise ValueError(f"entries must be of rows 0 to {self.rows - 1}; one is of row {row}")
         if len(self.values) and int(self.codes.max()) >= len(self.values):

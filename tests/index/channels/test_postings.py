@@ -224,3 +224,10 @@ def test_numbers_out_of_place_are_refused(
     with pytest.raises(ValueError, match=message) as raised:
         open_inverted(tmp_path)
     assert "\n" not in str(raised.value)
+
+
+def test_entries_of_no_rows_are_refused(tmp_path: Path) -> None:
+    build_inverted(spread(DOCUMENTS), tmp_path)
+    np.save(tmp_path / "lengths.npy", np.zeros(0, np.float32))
+    with pytest.raises(ValueError, match="entries must be of rows 0 to -1; one is of row 599"):
+        open_inverted(tmp_path)
