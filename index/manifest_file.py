@@ -58,7 +58,7 @@ def read_manifest(folder: Path) -> Manifest:
     if data["format"] != FORMAT:
         raise ValueError(
             f"{folder} has index format {data['format']}; this version reads format {FORMAT}: "
-            "use the version that wrote it, or index the documents again"
+            "use the version that wrote it, or index the documents again, into another folder"
         )
     if data.keys() != {"format", "checksum", "content"}:
         raise ValueError(f"{damaged}: expected format, checksum and content in it")

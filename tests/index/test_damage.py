@@ -112,6 +112,9 @@ def test_a_damaged_manifest_is_told_from_a_foreign_folder(tmp_path: Path) -> Non
     with pytest.raises(ValueError, match=f"has index format {FORMAT + 1}; this version reads"):
         Index.open(path)
     assert len(check(path)) == 1
+    manifest.write_text(json.dumps({**json.loads(whole), "format": 1}))
+    with pytest.raises(ValueError, match=r"format 1; .* again, into another folder"):
+        add_documents(documents(1, start=1000), BOTH, path)
     manifest.unlink()
     with pytest.raises(ValueError, match="is not an index"):
         Index.open(path)
