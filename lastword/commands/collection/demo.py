@@ -106,10 +106,11 @@ def demo(
 
 
 def demo_place(encoders: "Mapping[str, Encoder]") -> Path:
-    """Name the index after all that it depends on: the library's version, encoders and fusion."""
+    """Name the index after all that it depends on: Python's version, the format, the encoders."""
     from embedder.encoders.specs import stored_spec
+    from index.manifest_file import FORMAT
 
-    facts = [sys.version, *(encoder.fingerprint for encoder in encoders.values())]
+    facts = [sys.version, FORMAT, *(encoder.fingerprint for encoder in encoders.values())]
     facts += [stored_spec(encoder) for encoder in encoders.values()]
     key = hashlib.blake2b(repr(facts).encode(), digest_size=4).hexdigest()
     return cache_folder() / f"demo-{key}.index"

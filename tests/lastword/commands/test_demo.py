@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from embedder.checkpoints.named_models import SMOLLM2, PackagedModel
+from index import manifest_file
 from index.documents import Document
 from lastword.commands.collection import stdlib_docs
-from lastword.commands.collection.demo import QUESTIONS
+from lastword.commands.collection.demo import QUESTIONS, demo_place
 from lastword.commands.collection.stdlib_docs import SHORTEST, stdlib_documents
 from lastword.main import main
 
@@ -76,6 +77,13 @@ def test_collecting_runs_no_module_of_the_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == ""
+
+
+def test_an_index_of_another_format_is_not_the_demos(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an upgrade the demo found the index of the version before, and could not read it."""
+    before = demo_place({})
+    monkeypatch.setattr(manifest_file, "FORMAT", manifest_file.FORMAT + 1)
+    assert demo_place({}) != before
 
 
 def test_the_demo_answers_and_uses_its_index_again(
