@@ -11,18 +11,15 @@ texts anew.
 
 import argparse
 import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.processes import ProcessCost, run_program
 from benchmarks.record import append
 
 CORPUS = Path("../shared/data/retrieval/scifact/corpus.jsonl")
@@ -51,12 +48,15 @@ PROGRAMS = {"lastword": _OURS, "bm25s": _BM25S, "lucene": _LUCENE, "floor": _FLO
 
 @dataclass(frozen=True, slots=True)
 class BuildCost:
-    """Seconds of wall and of processor time, peak memory of the largest process, bytes on disk."""
+    """What a process took, and bytes on disk."""
 
-    seconds: float
-    cpu_seconds: float
-    peak_mb: float
+    process: ProcessCost
     disk_mb: float
+
+    @property
+    def seconds(self) -> float:
+        """Wall time."""
+        return self.process.seconds
 
 
 def main() -> None:
@@ -98,21 +98,10 @@ def write_corpus(corpus: Path, copies: int, folder: Path) -> int:
 
 def build(program: str, source: Path, index: Path) -> BuildCost:
     """Run one program to its end in a process of its own."""
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAMS[program], str(source), str(index)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stderr is not None
-    told = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    if status:
-        sys.exit(f"{program} failed: {told.decode(errors='replace')[-2000:]}")
+    process = run_program(PROGRAMS[program], str(source), str(index))
     size = sum(file.stat().st_size for file in index.rglob("*") if file.is_file())
     shutil.rmtree(index)
-    cpu = usage.ru_utime + usage.ru_stime
-    return BuildCost(seconds, cpu, usage.ru_maxrss / 1024, size / 1e6)
+    return BuildCost(process, size / 1e6)
 
 
 def _record(best: dict[str, BuildCost], documents: int) -> dict[str, object]:
@@ -121,8 +110,8 @@ def _record(best: dict[str, BuildCost], documents: int) -> dict[str, object]:
         for program, run in best.items()
         for name, value in (
             ("documents_per_second", documents / run.seconds),
-            ("cpu_seconds", run.cpu_seconds),
-            ("peak_mb", run.peak_mb),
+            ("cpu_seconds", run.process.cpu_seconds),
+            ("peak_mb", run.process.largest_mb),
             ("disk_mb", run.disk_mb),
         )
     }
@@ -139,8 +128,8 @@ def _table(best: dict[str, BuildCost], documents: int) -> Table:
         table.add_row(
             program,
             f"{documents / run.seconds:,.0f}",
-            *(f"{value:.1f}" for value in (run.seconds, run.cpu_seconds)),
-            *(f"{value:,.0f}" for value in (run.peak_mb, run.disk_mb)),
+            *(f"{value:.1f}" for value in (run.seconds, run.process.cpu_seconds)),
+            *(f"{value:,.0f}" for value in (run.process.largest_mb, run.disk_mb)),
         )
     return table
 

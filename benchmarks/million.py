@@ -15,23 +15,19 @@ At most --compare of the documents are then indexed by lastword, bm25s and Lucen
 import argparse
 import json
 import random
-import re
 import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.bm25_build import CORPUS, PROGRAMS, build
+from benchmarks.processes import run_program
 from benchmarks.record import append
 
 _NOISE = 0.05  # of the words
-_TICK = 0.1  # seconds
-_MEMORY = re.compile(r"^(VmHWM|RssAnon):\s+(\d+) kB$", re.MULTILINE)
 _OPEN = """import sys, time
 from index.folder import Index
 start = time.perf_counter()
@@ -43,15 +39,6 @@ with IndexWriter(sys.argv[1]) as writer:
     writer.merge()
     writer.commit()
     writer.compact()"""
-
-
-@dataclass(frozen=True, slots=True)
-class WatchedRun:
-    """Wall time of a program, and the most memory that it and its children had at once."""
-
-    seconds: float
-    peak_mb: float
-    own_mb: float
 
 
 def main() -> None:
@@ -85,10 +72,10 @@ def measure(documents: int, texts: list[str], folder: Path) -> dict[str, float]:
     """Build an index in a folder, merge it, and open it before and after."""
     size = write_documents(texts, documents, folder / "source")
     index = folder / "index"
-    built = watch(PROGRAMS["lastword"], str(folder / "source"), str(index))
+    built = run_program(PROGRAMS["lastword"], str(folder / "source"), str(index))
     disk = sum(file.stat().st_size for file in index.rglob("*") if file.is_file())
     opened, segments = open_index(index)
-    merged = watch(_MERGE, str(index))
+    merged = run_program(_MERGE, str(index))
     opened_merged, _ = open_index(index)
     return {
         "documents": documents,
@@ -134,25 +121,6 @@ def write_documents(texts: list[str], count: int, folder: Path) -> int:
     return path.stat().st_size
 
 
-def watch(program: str, *arguments: str) -> WatchedRun:
-    """Run a program of Python to its end and look at its memory meanwhile."""
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, *arguments], stdout=subprocess.DEVNULL
-    )
-    peaks: dict[int, int] = {}
-    own = 0
-    while process.poll() is None:
-        found = {pid: _memory_of(pid) for pid in _family(process.pid)}
-        peaks |= {pid: memory["VmHWM"] for pid, memory in found.items() if "VmHWM" in memory}
-        own = max(own, sum(memory.get("RssAnon", 0) for memory in found.values()))
-        time.sleep(_TICK)
-    seconds = time.perf_counter() - start
-    if process.returncode:
-        sys.exit(f"the program ended with {process.returncode}")
-    return WatchedRun(seconds, sum(peaks.values()) / 1024, own / 1024)
-
-
 def open_index(index: Path) -> tuple[float, int]:
     """Return how long a process of its own takes to open an index, and its segments."""
     done = subprocess.run(
@@ -160,23 +128,6 @@ def open_index(index: Path) -> tuple[float, int]:
     )
     seconds, segments, _ = done.stdout.split()
     return float(seconds), int(segments)
-
-
-def _family(pid: int) -> list[int]:
-    """Return a process and the processes that it started."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return []
-    return [pid, *(each for child in children for each in _family(int(child)))]
-
-
-def _memory_of(pid: int) -> dict[str, int]:
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return {}
-    return {name: int(size) for name, size in _MEMORY.findall(status)}
 
 
 if __name__ == "__main__":
