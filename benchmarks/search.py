@@ -1,5 +1,8 @@
 """Measure exact sparse search beside bm25s on the same postings, in the same run.
 
+Seismic and Lucene are asked for the same rows, each with its recall; one that is not installed is
+left out, with a line.
+
 From half a million rows on searches leave out entries by bounds; the search of all is timed too.
 
 python -m benchmarks.search [--data FOLDER] [--documents 100000] [--dry]
@@ -11,9 +14,8 @@ import statistics as stats
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,13 @@ from rich.table import Table
 from scipy.sparse import csr_matrix
 
 from benchmarks.record import append
+from benchmarks.search_rivals import (
+    Bm25s,
+    make_lucene,
+    make_seismic,
+    measure_rival,
+    weighted_rows,
+)
 from embedder.encoders.bm25 import BM25Encoder
 from embedder.types import Representation, Role
 from index.base import NO_ROW, Hits
@@ -63,13 +72,19 @@ def main() -> None:
     table = Table(title=f"Inverted search, {cores()} cores, queries/s")
     for heading in ("search", "queries/s", "bm25s", "ratio", "all entries", "floor"):
         table.add_column(heading, justify="left" if heading == "search" else "right")
+    others = Table("search", "program", title="Other programs on the same rows")
+    for heading in ("queries/s", "recall"):
+        others.add_column(heading, justify="right")
     bandwidth = _bandwidth()
     for collection in _collections(options.data, options.documents):
         for record in _compare(collection, bandwidth):
             if not options.dry:
                 append(record)
             table.add_row(*_cells(record))
-    Console().print(table)
+            for each in record["others"]:
+                rate = f"{each['queries_per_second']:,.0f}"
+                others.add_row(str(record["name"]), each["name"], rate, f"{each['recall']:.3f}")
+    Console().print(table, others)
 
 
 def _collections(data: Path, documents: int) -> Iterator[Collection]:
@@ -118,36 +133,6 @@ def synthetic(
     )
 
 
-class Bm25s:
-    """bm25s with its numba backend and two threads or more, over the weights of a channel."""
-
-    def __init__(self, channel: InvertedChannel, postings: Postings, queries: csr_matrix) -> None:
-        import bm25s
-
-        self._program = bm25s.BM25(backend="numba")
-        self._program.scores = {
-            "data": np.array(channel.weights),
-            "indices": postings.holders(0, len(postings.low)).astype(np.int32),
-            "indptr": np.array(postings.indptr),
-            "num_docs": postings.rows,
-        }
-        self._program.nonoccurrence_array = None
-        self._program.vocab_dict = {str(term): at for at, term in enumerate(postings.terms)}
-        self._program.unique_token_ids_set = set(range(len(postings.terms)))
-        at = np.searchsorted(postings.terms, queries.indices)
-        known = postings.terms[np.minimum(at, len(postings.terms) - 1)] == queries.indices
-        repeats = np.where(known, queries.data, 0).astype(np.int64)  # it knows no query weights
-        self._queries: list[list[int]] = [
-            np.repeat(at[start:end], repeats[start:end]).tolist()
-            for start, end in pairwise(queries.indptr)
-        ]
-
-    def search(self, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return rows and scores, both (q, k)."""
-        hits = self._program.retrieve(self._queries, k=k, n_threads=cores(), show_progress=False)
-        return hits.documents, hits.scores
-
-
 def _compare(collection: Collection, bandwidth: float) -> Iterator[dict[str, Any]]:
     """Time ours and bm25s in turns; yield a record for each depth."""
     queries = Representation(None, collection.queries, np.arange(collection.queries.shape[0]))
@@ -158,13 +143,21 @@ def _compare(collection: Collection, bandwidth: float) -> Iterator[dict[str, Any
         channel.prepare()
         full = _all_entries(postings, collection.weighting) if channel.prunes else None
         theirs = Bm25s(channel, postings, collection.queries)
+        rows = weighted_rows(channel, postings, collection.documents.shape[1])
+        lucene = Path(name) / "lucene"
+        asked = (collection.documents, collection.queries, collection.weighting)
+        rivals = [*make_seismic(rows, collection.queries), *make_lucene(*asked, lucene)]
         floor = len(queries) * bandwidth / _bytes_touched(postings, collection.queries)
         for k in _DEPTHS:
             _check_same(channel.search(queries, k), *theirs.search(k))
             mine, other = _in_turns(partial(channel.search, queries, k), partial(theirs.search, k))
             ratios = [b / a for a, b in zip(mine, other, strict=True)]
             pruned = _beside_all_entries(channel, full, queries, k) if full is not None else {}
+            exact = channel.search(queries, k)
             yield pruned | {
+                "others": [
+                    asdict(measure_rival(each, rows, collection.queries, exact)) for each in rivals
+                ],
                 "name": f"search {collection.name} k={k}",
                 "queries_per_second_median": len(queries) / stats.median(mine),
                 "queries_per_second_min_max": [len(queries) / max(mine), len(queries) / min(mine)],
