@@ -3,7 +3,7 @@
 Seismic and Lucene are asked for the same rows, each with its recall; one that is not installed is
 left out, with a line.
 
-From half a million rows on searches leave out entries by bounds; the search of all is timed too.
+From 32,768 rows on searches leave out rows by bounds; the search of all is timed too.
 
 python -m benchmarks.search [--data FOLDER] [--documents 100000] [--dry]
 """

@@ -29,8 +29,8 @@ if TYPE_CHECKING:  # numba takes half a second to load
     from index.channels.pruning.pruned import PrunedPostings
 
 _WORTH_COMPILING = 20_000_000  # work that numpy does in the half second that numba takes to load
-_PRUNED = 1 << 19  # rows from which on leaving out some pays
-_BEST = 1 / 64  # share of the rows, wanted or not live, up to which it does
+_PRUNED = 1 << 15  # rows from which on leaving out some pays
+_BEST = 1 / 128  # share of the rows, wanted, up to which it does
 _CHUNK = 1 << 16  # entries that are weighed at a time
 _SHARES = 4  # parts of the queries for each thread, so that none waits long for the others,
 _UNEVEN = 20_000_000  # from so many entries on
@@ -74,7 +74,7 @@ class InvertedChannel:
         weighting: what a stored weight is worth.
         statistics: statistics of all segments.
         pruned_from: number of rows from which on searches leave out what bounds rule out, unless
-            many rows are wanted or not live.
+            many rows are wanted.
 
     Attributes:
         statistics: as given.
@@ -226,7 +226,7 @@ class InvertedChannel:
         dead = len(mask) - int(mask.sum())
         search = (
             self._pruned_searcher(plan, collected, mask, dead)
-            if self.prunes and dead + collected.rows.shape[1] <= self.rows * _BEST
+            if self._pruning_pays(plan, collected.rows.shape[1])
             else self._full_searcher(plan, collected, mask)
         )
         threads = min(cores(), queries)
@@ -239,6 +239,14 @@ class InvertedChannel:
         others = pool(os.getpid(), threads).map(search, other_spans)
         search(first)
         list(others)
+
+    def _pruning_pays(self, plan: _QueryPlan, k: int) -> bool:
+        """Tell whether leaving out rows by bounds is possible, and worth its cost."""
+        if not self.prunes or k > self.rows * _BEST:
+            return False
+        from index.channels.pruning.search import MOST_TERMS
+
+        return int(np.diff(plan.bounds).max(initial=0)) <= MOST_TERMS
 
     def _full_searcher(
         self, plan: _QueryPlan, collected: BestRows, mask: NDArray[np.bool_]
@@ -266,7 +274,8 @@ class InvertedChannel:
     ) -> _Searcher:
         from index.channels.pruning.state import Plan
 
-        asked = Plan(plan.bounds, plan.terms, plan.factors, self._idf[plan.terms])
+        floors = np.zeros(len(collected.rows), np.float32)
+        asked = Plan(plan.bounds, plan.terms, plan.factors, self._idf[plan.terms], floors)
         return self._pruned.searcher(asked, collected, mask, dead)
 
     @cached_property

@@ -130,7 +130,7 @@ def _gather(
 
 
 @compiled
-def _sort(candidates: NDArray[np.int64], spare: NDArray[np.int64], count: int) -> None:
+def sort_candidates(candidates: NDArray[np.int64], spare: NDArray[np.int64], count: int) -> None:
     """Sort by key; rows ascend already, and equal keys keep their order."""
     if count <= _SHORT:
         for i in range(1, count):
@@ -184,7 +184,7 @@ def search_range(
         for row in range(len(live)):
             bits[row] *= live[row]
         count = _gather(bits, best.rows.shape[1], keys, candidates) if groups else 0
-        _sort(candidates, spare, count)
+        sort_candidates(candidates, spare, count)
         for at in range(min(count, best.rows.shape[1])):
             row = candidates[at] & 0xFFFFFFFF
             best.rows[query, at] = row

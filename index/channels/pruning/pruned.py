@@ -16,7 +16,10 @@ from index.topk import BestRows
 
 
 class PrunedPostings:
-    """Postings in memory, 3 to 5 bytes an entry and 100 a term, to be searched many times.
+    """Postings in memory, to be searched many times.
+
+    They take 3 to 5 bytes an entry and 100 a term; terms that have been asked for one byte more an
+    entry, or one a row where they are frequent.
 
     Args:
         postings: checked; their files are not read again.

@@ -16,7 +16,8 @@ from index.channels.inversion import invert
 from index.channels.inverted import InvertedChannel
 from index.channels.postings import Postings
 from index.channels.pruning.blocks import BLOCK, cut_blocks
-from index.channels.pruning.bounds import measure_terms, no_bounds
+from index.channels.pruning.bounds import CODES, measure_terms, no_bounds
+from index.channels.pruning.search import MOST_TERMS
 from index.channels.weighting import Statistics, Weighting, statistics
 
 COLUMNS = 60
@@ -25,7 +26,7 @@ IMPACTS, BM25 = Weighting("impacts"), Weighting("bm25")
 
 @pytest.fixture(autouse=True)
 def always(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out entries also where many rows are wanted or not live, which would not pay."""
+    """Leave out entries also where many rows are wanted, which would not pay."""
     monkeypatch.setattr(inverted, "_BEST", 2.0)
 
 
@@ -115,6 +116,25 @@ def test_weights_at_the_ends_of_float32(factor: float) -> None:
         check_same(postings, BM25, Representation(None, scaled, queries.owner), k)
 
 
+def test_queries_of_more_terms_than_sums_of_16_bits_allow() -> None:
+    random = np.random.default_rng(11)
+    columns = 2 * MOST_TERMS
+    weights = random.random((200, columns)) * (random.random((200, columns)) < 0.02)
+    postings = invert(csr_matrix(weights.astype(np.float32)))
+    for share in (0.4, 0.49, 0.9):  # of the columns in a query: below the limit and above
+        query = random.random((2, columns)) * (random.random((2, columns)) < share)
+        asked = Representation(None, csr_matrix(query.astype(np.float32)), np.arange(2))
+        check_same(postings, IMPACTS, asked, 7)
+
+
+def test_parts_of_a_score_far_smaller_than_others() -> None:
+    """A row that only the least of the terms favours is found, though it is below one unit."""
+    weights = np.array([[1, 0], [0, 1], [1, 1], [0, 1]], np.float32)
+    postings = invert(csr_matrix(weights))
+    query = csr_matrix(np.array([[1, 1e-7]], np.float32))
+    check_same(postings, IMPACTS, Representation(None, query, np.arange(1)), 4)
+
+
 def test_threads_and_single_queries_answer_alike() -> None:
     postings, counted = large("few")
     channel = InvertedChannel(postings, BM25, counted, pruned_from=0)
@@ -149,6 +169,14 @@ def test_bounds_are_largest_and_ranked_weights() -> None:
     for term in terms:
         weights = np.sort(postings.weights(slice(*postings.indptr[term : term + 2])))[::-1]
         assert bounds.of_terms[term] == weights[0]
+        start, end = postings.indptr[term : term + 2].tolist()
+        codes, number = bounds.codes[start:end], blocks.frequent[term]
+        if number >= 0:
+            codes = bounds.columns[number, postings.holders(start, end)]
+            assert np.count_nonzero(bounds.columns[number]) == end - start
+        above = codes * (weights[0] / CODES) - postings.weights(slice(start, end))
+        assert (above >= 0).all()
+        assert (above <= weights[0] / CODES * 1.001).all()
         for level in range(bounds.ranked.shape[1]):
             known = weights[2**level - 1] if 2**level <= len(weights) else 0
             assert 0.98 * known - 0.02 <= bounds.ranked[term, level] <= known
