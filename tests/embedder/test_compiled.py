@@ -9,9 +9,9 @@ from tests.imports import graph
 
 def test_code_is_kept_by_the_text_of_its_folder() -> None:
     """A function that had changed in one file went on running inside callers in another."""
-    from index.channels.pruning.block_search import search_block
+    from index.channels.pruning.search import search_range
 
-    place = Path(search_block.stats.cache_path)  # type: ignore[attr-defined]
+    place = Path(search_range.stats.cache_path)  # type: ignore[attr-defined]
     assert f"compiled-{digest_sources(ROOT / 'index' / 'channels')}" in place.parts
 
 
