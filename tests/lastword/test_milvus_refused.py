@@ -35,6 +35,7 @@ REFUSED = [
     ["tune", ADDRESS, *JUDGED, "--dry-run"],
     ["tune", ADDRESS, "--no-qrels"],
     ["devset", ADDRESS, "--out", "made"],
+    ["recall", ADDRESS, "--factory", "Flat"],
 ]
 
 
