@@ -21,7 +21,7 @@ from index.lucene.search import LuceneChannel
 from index.lucene.segment_files import LuceneRows
 from index.manifest import ChannelSpec
 from index.segment import Segment, SegmentRows
-from index.topk import merge
+from index.topk import BestRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,11 +234,14 @@ class _Segments:
     starts: Sequence[int]
 
     def search(self, queries: Representation, k: int) -> Hits:
-        hits_by_segment = [
-            channel.search(queries, k, live)
-            for channel, live in zip(self.channels, self.live, strict=True)
-        ]
-        return merge(hits_by_segment, self.starts, k)
+        best = BestRows(len(queries), k)
+        for channel, live, start in zip(self.channels, self.live, self.starts, strict=True):
+            if isinstance(channel, InvertedChannel):
+                hits = channel.search(queries, k, live, floors=best.floors)
+            else:
+                hits = channel.search(queries, k, live)
+            best.take_in(hits, start)
+        return best.hits()
 
     def among(self, rows: Sequence[NDArray[np.bool_]]) -> "_Segments":
         return replace(self, live=rows)

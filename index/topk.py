@@ -69,6 +69,26 @@ class BestRows:
         self.rows[query, : len(best)] = rows[best]
         self.scores[query, : len(best)] = scores[best]
 
+    @property
+    def floors(self) -> NDArray[np.float32]:
+        """(queries,) the k-th best score so far; -inf where there are fewer rows."""
+        return self.scores[:, -1]
+
+    def take_in(self, hits: Hits, offset: int) -> None:
+        """Take in the best of rows that are all above those so far: of equal ones, these stay.
+
+        Args:
+            hits: of the same queries.
+            offset: what is added to their rows.
+        """
+        better = int((hits.scores > self.floors[:, None]).sum(axis=1).max(initial=0))
+        rows, scores = hits.rows[:, :better], hits.scores[:, :better]
+        rows = np.concatenate([self.rows, np.where(rows == NO_ROW, NO_ROW, rows + offset)], axis=1)
+        scores = np.concatenate([self.scores, scores], axis=1)
+        best = np.argsort(-scores, axis=1, kind="stable")[:, : self.rows.shape[1]]
+        self.rows = np.take_along_axis(rows, best, axis=1)
+        self.scores = np.take_along_axis(scores, best, axis=1)
+
     def hits(self) -> Hits:
         """Return the rows and scores so far."""
         return Hits(self.rows, self.scores)
@@ -132,13 +152,7 @@ def merge(parts: Sequence[Hits], offsets: Sequence[int], k: int) -> Hits:
             f"hits to merge must be of the same queries; got {[len(hits.rows) for hits in parts]}"
         )
     rising = sorted(zip(offsets, parts, strict=True), key=itemgetter(0))
-    rows = np.concatenate(
-        [np.where(hits.rows == NO_ROW, NO_ROW, hits.rows + offset) for offset, hits in rising],
-        axis=1,
-    )
-    scores = np.concatenate([hits.scores for _, hits in rising], axis=1)
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]  # stable: lower rows first
-    merged = BestRows(len(rows), k)
-    merged.rows[:, : best.shape[1]] = np.take_along_axis(rows, best, axis=1)
-    merged.scores[:, : best.shape[1]] = np.take_along_axis(scores, best, axis=1)
+    merged = BestRows(len(parts[0].rows), k)
+    for offset, hits in rising:
+        merged.take_in(hits, offset)
     return merged.hits()

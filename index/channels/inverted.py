@@ -49,12 +49,14 @@ class _QueryPlan:
             a row's parts are always added in the same order.
         entries: (n, 2) int64 first entry of each term, and the one after its last.
         factors: (n,) float32 weight of each term in its query.
+        floors: (q,) float32: no row of a lower score is wanted; 0 wants all.
     """
 
     bounds: NDArray[np.int64]
     terms: NDArray[np.int64]
     entries: NDArray[np.int64]
     factors: NDArray[np.float32]
+    floors: NDArray[np.float32]
 
     @property
     def work(self) -> int:
@@ -100,9 +102,20 @@ class InvertedChannel:
         return self._postings.rows
 
     def search(
-        self, queries: Representation, k: int, live: NDArray[np.bool_] | None = None
+        self,
+        queries: Representation,
+        k: int,
+        live: NDArray[np.bool_] | None = None,
+        floors: NDArray[np.float32] | None = None,
     ) -> Hits:
         """Return the k best rows that score above 0; ties go to the lower row.
+
+        Args:
+            queries: with sparse rows.
+            k: at least 1.
+            live: (rows,) True where a row may be returned; None means all.
+            floors: (q,) scores below which a query wants no row, as the k-th best of other
+                segments is; such rows may be returned all the same. None, or -inf, wants all.
 
         Raises:
             ValueError: queries have no sparse rows, k is below 1 or live has another shape.
@@ -111,7 +124,7 @@ class InvertedChannel:
         check_live(live, self.rows)
         if queries.sparse is None:
             raise ValueError("an inverted channel needs sparse query rows; got dense ones only")
-        plan = self._plan(queries.sparse)
+        plan = self._plan(queries.sparse, floors)
         collected = BestRows(len(queries), k)
         self._done += plan.work + len(queries) * self.rows
         if self._done < _WORTH_COMPILING:
@@ -123,8 +136,8 @@ class InvertedChannel:
     def prepare(self) -> None:
         """Load now what many searches need, not when enough of them have come: for servers."""
         self._done = _WORTH_COMPILING
-        none = np.zeros(1, np.int64)
-        plan = _QueryPlan(none, none[:0], np.zeros((0, 2), np.int64), np.zeros(0, np.float32))
+        none, nothing = np.zeros(1, np.int64), np.zeros(0, np.float32)
+        plan = _QueryPlan(none, none[:0], np.zeros((0, 2), np.int64), nothing, nothing)
         self._search_many(plan, BestRows(0, 1), None)
 
     def contributions(self, query_row: csr_matrix, row: int) -> dict[int, float]:
@@ -147,7 +160,7 @@ class InvertedChannel:
                 added[int(self._postings.terms[term])] = float(part)
         return added
 
-    def _plan(self, queries: csr_matrix) -> _QueryPlan:
+    def _plan(self, queries: csr_matrix, floors: NDArray[np.float32] | None = None) -> _QueryPlan:
         vocabulary = self._postings.terms
         columns = np.asarray(queries.indices, np.int64)
         at = np.minimum(np.searchsorted(vocabulary, columns), max(len(vocabulary) - 1, 0))
@@ -156,11 +169,13 @@ class InvertedChannel:
             known &= self.statistics.frequency_of(columns) < self.statistics.documents
         terms = at[known]
         before = np.concatenate([[0], np.cumsum(known)])
+        wanted = np.zeros(queries.shape[0], np.float32) if floors is None else np.maximum(floors, 0)
         return _QueryPlan(
             bounds=before[queries.indptr],
             terms=terms,
             entries=np.stack([self._postings.indptr[terms], self._postings.indptr[terms + 1]], 1),
             factors=queries.data[known].astype(np.float32, copy=False),
+            floors=wanted,
         )
 
     @cached_property
@@ -223,9 +238,8 @@ class InvertedChannel:
     ) -> None:
         queries = len(collected.rows)
         mask = np.zeros(0, np.bool_) if live is None else np.ascontiguousarray(live)
-        dead = len(mask) - int(mask.sum())
         search = (
-            self._pruned_searcher(plan, collected, mask, dead)
+            self._pruned_searcher(plan, collected, mask)
             if self._pruning_pays(plan, collected.rows.shape[1])
             else self._full_searcher(plan, collected, mask)
         )
@@ -270,12 +284,12 @@ class InvertedChannel:
         return search
 
     def _pruned_searcher(
-        self, plan: _QueryPlan, collected: BestRows, mask: NDArray[np.bool_], dead: int
+        self, plan: _QueryPlan, collected: BestRows, mask: NDArray[np.bool_]
     ) -> _Searcher:
         from index.channels.pruning.state import Plan
 
-        floors = np.zeros(len(collected.rows), np.float32)
-        asked = Plan(plan.bounds, plan.terms, plan.factors, self._idf[plan.terms], floors)
+        dead = len(mask) - int(mask.sum())
+        asked = Plan(plan.bounds, plan.terms, plan.factors, self._idf[plan.terms], plan.floors)
         return self._pruned.searcher(asked, collected, mask, dead)
 
     @cached_property

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from embedder.types import Representation
+from index.channel import _Segments as Segments
 from index.channels import inverted
 from index.channels.inversion import invert
 from index.channels.inverted import InvertedChannel
@@ -19,6 +20,7 @@ from index.channels.pruning.blocks import BLOCK, cut_blocks
 from index.channels.pruning.bounds import CODES, measure_terms, no_bounds
 from index.channels.pruning.search import MOST_TERMS
 from index.channels.weighting import Statistics, Weighting, statistics
+from index.topk import merge
 
 COLUMNS = 60
 IMPACTS, BM25 = Weighting("impacts"), Weighting("bm25")
@@ -91,6 +93,34 @@ def test_more_equal_scores_than_a_pool_holds() -> None:
     channel = InvertedChannel(invert(matrix), IMPACTS, statistics([invert(matrix)], [None]), 0)
     channel.prepare()
     assert channel.search(query, 5).rows.tolist() == [[0, 1, 2, 3, 4]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 30),
+    st.lists(st.integers(0, 40), min_size=1, max_size=4),
+    st.sampled_from([2, 1 << 20]),
+)
+def test_segments_leave_out_what_those_before_them_rule_out(
+    seed: int, k: int, sizes: list[int], values: int
+) -> None:
+    """The k-th best score so far bounds the next segment; equal rows of the first one win."""
+    segments = [invert(draw(rows, seed + at, values)) for at, rows in enumerate(sizes)]
+    queries, counted = (
+        ask(np.random.default_rng(seed), 4),
+        statistics(segments, [None] * len(sizes)),
+    )
+    starts = np.cumsum([0, *sizes]).tolist()
+    for weighting in (IMPACTS, BM25):
+        channels = [InvertedChannel(one, weighting, counted, pruned_from=0) for one in segments]
+        apart = [channel.search(queries, k) for channel in channels]  # by NumPy: all entries
+        for channel in channels:
+            channel.prepare()
+        expected = merge(apart, starts[:-1], k)
+        hits = Segments(channels, [None] * len(sizes), starts[:-1]).search(queries, k)
+        np.testing.assert_array_equal(hits.rows, expected.rows)
+        np.testing.assert_array_equal(hits.scores, expected.scores)
 
 
 @settings(max_examples=60, deadline=None)
