@@ -5,7 +5,7 @@ left out, with a line.
 
 From 32,768 rows on searches leave out rows by bounds; the search of all is timed too.
 
-python -m benchmarks.search [--data FOLDER] [--documents 100000] [--dry]
+python -m benchmarks.search [--data FOLDER] [--documents 100000] [--alone] [--dry]
 """
 
 import argparse
@@ -31,6 +31,7 @@ from benchmarks.search_rivals import (
     make_lucene,
     make_seismic,
     measure_rival,
+    number_columns,
     weighted_rows,
 )
 from embedder.encoders.bm25 import BM25Encoder
@@ -67,6 +68,9 @@ def main() -> None:
         "--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared/data/retrieval"
     )
     parser.add_argument("--documents", type=int, default=100_000, help="of the synthetic part")
+    parser.add_argument(
+        "--alone", action="store_true", help="no Seismic and Lucene: Seismic builds for minutes"
+    )
     parser.add_argument("--dry", action="store_true", help="append nothing to results.jsonl")
     options = parser.parse_args()
     table = Table(title=f"Inverted search, {cores()} cores, queries/s")
@@ -77,7 +81,7 @@ def main() -> None:
         others.add_column(heading, justify="right")
     bandwidth = _bandwidth()
     for collection in _collections(options.data, options.documents):
-        for record in _compare(collection, bandwidth):
+        for record in _compare(collection, bandwidth, options.alone):
             if not options.dry:
                 append(record)
             table.add_row(*_cells(record))
@@ -133,7 +137,7 @@ def synthetic(
     )
 
 
-def _compare(collection: Collection, bandwidth: float) -> Iterator[dict[str, Any]]:
+def _compare(collection: Collection, bandwidth: float, alone: bool) -> Iterator[dict[str, Any]]:
     """Time ours and bm25s in turns; yield a record for each depth."""
     queries = Representation(None, collection.queries, np.arange(collection.queries.shape[0]))
     with tempfile.TemporaryDirectory() as name:
@@ -143,10 +147,12 @@ def _compare(collection: Collection, bandwidth: float) -> Iterator[dict[str, Any
         channel.prepare()
         full = _all_entries(postings, collection.weighting) if channel.prunes else None
         theirs = Bm25s(channel, postings, collection.queries)
-        rows = weighted_rows(channel, postings, collection.documents.shape[1])
+        weighed = weighted_rows(channel, postings, collection.documents.shape[1])
+        rows, numbered = number_columns(weighed, collection.queries)
         lucene = Path(name) / "lucene"
         asked = (collection.documents, collection.queries, collection.weighting)
-        rivals = [*make_seismic(rows, collection.queries), *make_lucene(*asked, lucene)]
+        others = () if alone else (make_seismic(rows, numbered), make_lucene(*asked, lucene))
+        rivals = [rival for made in others for rival in made]
         floor = len(queries) * bandwidth / _bytes_touched(postings, collection.queries)
         for k in _DEPTHS:
             _check_same(channel.search(queries, k), *theirs.search(k))
@@ -155,9 +161,7 @@ def _compare(collection: Collection, bandwidth: float) -> Iterator[dict[str, Any
             pruned = _beside_all_entries(channel, full, queries, k) if full is not None else {}
             exact = channel.search(queries, k)
             yield pruned | {
-                "others": [
-                    asdict(measure_rival(each, rows, collection.queries, exact)) for each in rivals
-                ],
+                "others": [asdict(measure_rival(each, rows, numbered, exact)) for each in rivals],
                 "name": f"search {collection.name} k={k}",
                 "queries_per_second_median": len(queries) / stats.median(mine),
                 "queries_per_second_min_max": [len(queries) / max(mine), len(queries) / min(mine)],

@@ -104,15 +104,14 @@ class SeismicSearch:
         import seismic
 
         text = seismic.get_seismic_string()
-        names = np.arange(rows.shape[1]).astype(text)
         dataset = seismic.SeismicDatasetLV()  # of more than 65,536 words
         for at, (start, end) in enumerate(pairwise(rows.indptr)):
             values = rows.data[start:end].astype(np.float32)
-            dataset.add_document(str(at), names[rows.indices[start:end]], values)
+            dataset.add_document(str(at), rows.indices[start:end].astype(text), values)
         self._index = seismic.SeismicIndexLV.build_from_dataset(dataset)
         ends = list(pairwise(queries.indptr))
         self._ids = np.arange(len(ends)).astype(text)
-        self._terms = [names[queries.indices[start:end]] for start, end in ends]
+        self._terms = [queries.indices[start:end].astype(text) for start, end in ends]
         self._values = [queries.data[start:end].astype(np.float32) for start, end in ends]
 
     def with_heap_factor(self, factor: float) -> "SeismicSearch":
@@ -185,6 +184,19 @@ def recall(
             scores = (rows[list(chosen)] @ queries[at].T).toarray().ravel()
             parts.append(min(1.0, float((scores >= best[-1] * _SAME).sum()) / len(best)))
     return float(np.mean(parts)) if parts else 1.0
+
+
+def number_columns(rows: csr_matrix, queries: csr_matrix) -> tuple[csr_matrix, csr_matrix]:
+    """Return rows and queries over the columns that rows have, numbered: words have up to 2**62."""
+    columns = np.unique(rows.indices)
+
+    def numbered(matrix: csr_matrix) -> csr_matrix:
+        at = np.searchsorted(columns, matrix.indices).clip(max=len(columns) - 1)
+        kept = np.concatenate([[0], np.cumsum(known := columns[at] == matrix.indices)])
+        shape = (matrix.shape[0], len(columns))
+        return csr_matrix((matrix.data[known], at[known], kept[matrix.indptr]), shape)
+
+    return numbered(rows), numbered(queries)
 
 
 def make_seismic(rows: csr_matrix, queries: csr_matrix) -> Iterator[SearchRival]:
