@@ -88,7 +88,7 @@ def main() -> None:
             for each in record["others"]:
                 rate = f"{each['queries_per_second']:,.0f}"
                 others.add_row(str(record["name"]), each["name"], rate, f"{each['recall']:.3f}")
-    Console().print(table, others)
+    Console().print(table, *([others] if others.row_count else []))
 
 
 def _collections(data: Path, documents: int) -> Iterator[Collection]:
