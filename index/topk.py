@@ -1,7 +1,4 @@
-"""Best k of scores and merging of partial results; owns the tie rule: the lower row wins."""
-
-from collections.abc import Sequence
-from operator import itemgetter
+"""Best k of scores and of partial results; owns the tie rule: the lower row wins."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +77,14 @@ class BestRows:
         Args:
             hits: of the same queries.
             offset: what is added to their rows.
+
+        Raises:
+            ValueError: they are of another number of queries.
         """
+        if len(hits.rows) != len(self.rows):
+            raise ValueError(
+                f"hits must be of the same queries; got {len(hits.rows)} of {len(self.rows)}"
+            )
         better = int((hits.scores > self.floors[:, None]).sum(axis=1).max(initial=0))
         rows, scores = hits.rows[:, :better], hits.scores[:, :better]
         rows = np.concatenate([self.rows, np.where(rows == NO_ROW, NO_ROW, rows + offset)], axis=1)
@@ -131,28 +135,3 @@ def near_best(
         return np.flatnonzero(scores > -np.inf)
     bound = -np.partition(lowest_first, k - 1)[k - 1] - np.float32(slack)
     return np.flatnonzero(scores >= bound)
-
-
-def merge(parts: Sequence[Hits], offsets: Sequence[int], k: int) -> Hits:
-    """Merge hits of the same queries in rows that follow each other; ties go to the lower row.
-
-    Args:
-        parts: one for each set, at least one, all of the same number of queries.
-        offsets: what is added to the rows of each, which ends before the next higher offset.
-        k: at least 1; how many rows to return.
-
-    Raises:
-        ValueError: nothing to merge, or the queries or offsets differ in number.
-    """
-    check_k(k)
-    if not parts or len(parts) != len(offsets):
-        raise ValueError(f"got {len(parts)} hits and {len(offsets)} offsets; expected one for each")
-    if len({len(hits.rows) for hits in parts}) != 1:
-        raise ValueError(
-            f"hits to merge must be of the same queries; got {[len(hits.rows) for hits in parts]}"
-        )
-    rising = sorted(zip(offsets, parts, strict=True), key=itemgetter(0))
-    merged = BestRows(len(parts[0].rows), k)
-    for offset, hits in rising:
-        merged.take_in(hits, offset)
-    return merged.hits()

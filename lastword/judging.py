@@ -17,7 +17,7 @@ from eval.data.collections import open_collection
 from eval.data.mteb_pairs import NAMES, open_pairs
 from eval.measures.given_queries import Judgements, QueryTexts, judgements, query_texts
 from eval.measures.measures import Values, means
-from eval.robustness.measure import RobustnessOptions, SearchQueries
+from eval.robustness.measure import RobustnessOptions
 from eval.robustness.measure import measure_robustness as measure_rewordings
 from eval.robustness.report import RobustnessReport
 from eval.runs.record import Record, file_stem
@@ -28,8 +28,7 @@ from eval.statistics.comparison import CompareOptions, Comparison
 from eval.tasks.retrieval import JudgeOptions, judge
 from eval.tasks.sts import judge as judge_pairs
 from lastword.engine import SearchEngine
-from lastword.opening import Model, choose_encoders, open_engine
-from retrieval.run import Run
+from lastword.opening import Model, choose_encoders, given_engine
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -219,15 +218,5 @@ def measure_robustness(
     check_options(options, RobustnessOptions)
     texts = query_texts(queries)
     judged = None if qrels is None else judgements(qrels)
-    if isinstance(index, SearchEngine):
-        return measure_rewordings(_search_with(index), texts, judged, options)
-    check_path(index, "index", "an open index, or its folder")
-    with open_engine(index) as engine:
-        return measure_rewordings(_search_with(engine), texts, judged, options)
-
-
-def _search_with(engine: SearchEngine) -> SearchQueries:
-    def search(queries: Mapping[str, str], k: int) -> Run:
-        return engine.search_many(queries, k)
-
-    return search
+    with given_engine(index) as engine:
+        return measure_rewordings(engine.search_many, texts, judged, options)

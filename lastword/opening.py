@@ -3,7 +3,8 @@
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,21 @@ from retrieval.retriever import DEPTH, Retriever
 
 Model = str | Path | Encoder | Mapping[str, Encoder]
 """A model's name or folder, an encoder of `load_encoder`, or an encoder for each channel."""
+
+
+@contextmanager
+def given_engine(index: SearchEngine | str | Path) -> Iterator[SearchEngine]:
+    """Yield an index that is open, or open a folder and close it in the end.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if isinstance(index, SearchEngine):
+        yield index
+        return
+    check_path(index, "index", "an open index, or its folder")
+    with open_engine(index) as engine:
+        yield engine
 
 
 def open_engine(

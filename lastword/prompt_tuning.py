@@ -13,8 +13,7 @@ from eval.measures.given_queries import Judgements, QueryTexts, judgements, quer
 from eval.runs.reported_splits import check_judgements
 from eval.synthesis.devset import DevsetOptions
 from lastword.engine import SearchEngine
-from lastword.opening import open_engine
-from retrieval.retriever import Retriever
+from lastword.opening import given_engine
 from tuning.estimate import estimate_cost
 from tuning.objectives.judged_queries import JudgedQueries
 from tuning.options import TuningOptions
@@ -154,9 +153,8 @@ def _asked(
         check_path(out, "out", "a folder")
     if judged is not None and devset is None and options.judge:
         raise ValueError("a judge goes with made queries: give devset, or no judged queries")
-    if not isinstance(index, SearchEngine):
-        check_path(index, "index", "an open index, or its folder")
-    with _retriever(index) as retriever:
+    with given_engine(index) as engine:
+        retriever = engine.retriever
         opened = retriever.index
         named = choose_channels(opened, options.channels) if options.channels else None
         encoders = {
@@ -175,16 +173,6 @@ def _asked(
         )
         request.check([*encoders])
         yield request, encoders
-
-
-@contextmanager
-def _retriever(index: SearchEngine | str | Path) -> Iterator[Retriever]:
-    """Yield the retriever of an index, which is closed in the end if it was opened here."""
-    if isinstance(index, SearchEngine):
-        yield index.retriever
-        return
-    with open_engine(index) as engine:
-        yield engine.retriever
 
 
 def _unreported(qrels: Judgements, queries: Path | None = None) -> Qrels:

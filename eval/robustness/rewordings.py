@@ -18,6 +18,8 @@ KINDS: tuple[RewordingKind, ...] = get_args(RewordingKind)
 
 Groups = tuple[tuple[str, ...], ...]
 """Words and phrases that stand for each other."""
+_WordPlace = tuple[tuple[int, int], tuple[str, ...]]
+"""Where a word of a text begins and ends, and its group."""
 
 _WORD = re.compile(r"[^\W\d_]{4,}")  # letters only, so many that a reader sees what was meant
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
@@ -47,11 +49,12 @@ def reword(text: str, kind: RewordingKind, count: int, seed: int, groups: Groups
         groups: what stands for each other, for synonyms.
     """
     draw = random.Random(f"{seed} {kind} {text}")
+    places = _find_words(text, groups) if kind == "synonym" else []
     makers: dict[RewordingKind, Callable[[], str]] = {
         "typing": lambda: _mistype(text, draw),
         "order": lambda: _shuffle(text, draw),
         "case": lambda: draw.choice((text.upper(), text.lower(), capwords(text))),
-        "synonym": lambda: _replace_word(text, draw, groups),
+        "synonym": lambda: _replace_word(text, draw, places),
         "negation": lambda: _negate(text),
     }
     found: dict[str, None] = {}
@@ -85,21 +88,25 @@ def _shuffle(text: str, draw: random.Random) -> str:
     return text if shuffled == words else " ".join(shuffled)
 
 
-def _replace_word(text: str, draw: random.Random, groups: Groups) -> str:
-    """Put another word or phrase of its group in the place of one; a capital stays one."""
+def _find_words(text: str, groups: Groups) -> list[_WordPlace]:
+    """Return where words and phrases of the groups stand, each with its group."""
     lowered = text.lower()
     if len(lowered) != len(text):  # a letter that is two in lower case: places would differ
-        return text
-    places = [
+        return []
+    return [
         (match.span(), group)
         for group in groups
         for phrase in group
         for match in re.finditer(rf"(?<!\w){re.escape(phrase)}(?!\w)", lowered)
     ]
+
+
+def _replace_word(text: str, draw: random.Random, places: Sequence[_WordPlace]) -> str:
+    """Put another word or phrase of its group in the place of one; a capital stays one."""
     if not places:
         return text
     (start, end), group = draw.choice(places)
-    other = draw.choice([phrase for phrase in group if phrase != lowered[start:end]])
+    other = draw.choice([phrase for phrase in group if phrase != text[start:end].lower()])
     if text[start].isupper():
         other = other[0].upper() + other[1:]
     return text[:start] + other + text[end:]

@@ -105,6 +105,10 @@ class LayerCurve:
         """The depth of the best mean; of equal ones the lowest, which reads fewest blocks."""
         return max(self.scores, key=lambda score: (score.mean, -score.depth))
 
+    def to_json(self) -> dict[str, Any]:
+        """Return every figure, for JSON."""
+        return asdict(self) | {"best": self.best.depth}
+
 
 def judge_layers(
     reader: LayerReader,
@@ -196,8 +200,3 @@ def _mean_cosine(rows: NDArray[np.float32]) -> float:
         return 1.0
     total = rows.sum(0, dtype=np.float64)
     return float((total @ total - n) / (n * (n - 1)))
-
-
-def curve_to_json(curve: LayerCurve) -> dict[str, Any]:
-    """Return a curve for JSON."""
-    return asdict(curve) | {"best": curve.best.depth}

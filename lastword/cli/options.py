@@ -26,6 +26,14 @@ FUSION_HELP = (
 
 IndexPath = Annotated[Path, Argument(metavar="INDEX", help="Folder of an index.")]
 
+QueriesFile = Annotated[
+    Path | None,
+    Option(
+        help="Queries: a .jsonl (_id, text) or .tsv (id, tab, text) file, or the judged ones of a "
+        "data set by name, e.g. ir:ID."
+    ),
+]
+
 DevsetStyle = Annotated[
     Literal["title", "cloze", "chat", "auto"],
     Option(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from index.base import NO_ROW, Hits
-from index.topk import BestRows, merge, near_best, select
+from index.topk import BestRows, near_best, select
 
 FEW_VALUES = st.sampled_from([-1.0, 0.0, 0.25, 0.5, 2.0])  # few, so that many tie
 
@@ -44,14 +44,20 @@ def test_merging_parts_equals_selecting_from_the_whole(
     cuts = sorted(data.draw(st.lists(st.integers(0, len(scores)), max_size=4)))
     bounds = [0, *cuts, len(scores)]
     parts = [selected(scores[start:end], k) for start, end in pairwise(bounds)]
-    merged, whole = merge(parts, bounds[:-1], k), selected(scores, k)
+    best, whole = BestRows(1, k), selected(scores, k)
+    for hits, start in zip(parts, bounds, strict=False):
+        best.take_in(hits, start)
+    merged = best.hits()
     np.testing.assert_array_equal(merged.rows, whole.rows)
     np.testing.assert_array_equal(merged.scores, whole.scores)
 
 
-def test_merge_minds_the_row_and_not_the_order_of_parts() -> None:
+def test_of_equal_rows_the_first_stay() -> None:
     late, early = selected([1.0], 1), selected([1.0, 3.0], 2)
-    assert merge([late, early], [5, 2], 2).rows.tolist() == [[3, 2]]
+    best = BestRows(1, 2)
+    best.take_in(early, 2)
+    best.take_in(late, 5)
+    assert best.hits().rows.tolist() == [[3, 2]]
 
 
 @pytest.mark.parametrize("k", [1, 7, 100, 999])
@@ -99,8 +105,6 @@ def test_wrong_input_is_refused(
         select(np.array([scores], np.float32), k, mask)
 
 
-def test_merge_refuses_what_does_not_belong_together() -> None:
-    with pytest.raises(ValueError, match="expected one for each"):
-        merge([], [], 1)
+def test_hits_of_other_queries_are_refused() -> None:
     with pytest.raises(ValueError, match="same queries"):
-        merge([BestRows(1, 2).hits(), BestRows(2, 2).hits()], [0, 9], 1)
+        BestRows(1, 2).take_in(BestRows(2, 2).hits(), 9)

@@ -111,8 +111,6 @@ def _judge(reader: "LayerReader", looking: LayerOptions, norm: str, screen: Scre
 
 
 def _show_curve(curve: "LayerCurve", screen: Screen) -> None:
-    from eval.tasks.layers import curve_to_json
-
     most = max(score.mean for score in curve.scores) or 1.0
     rows = [
         [
@@ -125,7 +123,7 @@ def _show_curve(curve: "LayerCurve", screen: Screen) -> None:
         for score in curve.scores
     ]
     heads = (">block", f">{curve.measure}", ">less the top's, 95%", ">cosine of two documents", "")
-    screen.result(curve_to_json(curve), table(*heads, rows=rows))
+    screen.result(curve.to_json(), table(*heads, rows=rows))
     screen.remark(
         f"{curve.queries:,} queries of {curve.dataset} and {curve.documents:,} of its documents, "
         f"which is easier than all of it. Best: layer = {curve.best.depth}; chosen here, it is to "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
-from lastword.cli.options import DeviceOptions, DevsetStyle
+from lastword.cli.options import DeviceOptions, DevsetStyle, QueriesFile
 from lastword.cli.screen import Screen
 from tuning.options import TuningOptions
 
@@ -21,13 +21,7 @@ if TYPE_CHECKING:
 class JudgingOptions:
     """What prompts are judged by: judged queries, or queries made of the index's documents."""
 
-    queries: Annotated[
-        Path | None,
-        Option(
-            help="Queries: a .jsonl (_id, text) or .tsv (id, tab, text) file, or the judged ones "
-            "of a data set by name, e.g. ir:ID."
-        ),
-    ] = None
+    queries: QueriesFile = None
     qrels: Annotated[
         Path | None,
         Option(

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option, Typer
 
 from embedder.files.name_lists import split_names
+from eval.robustness.rewordings import KINDS
 from lastword.cli.command import command
-from lastword.cli.options import IndexPath, Output
+from lastword.cli.options import IndexPath, Output, QueriesFile
 from lastword.cli.screen import Screen, table
 from lastword.commands.search.searching import SearchOptions, open_searched
 
@@ -21,20 +22,14 @@ if TYPE_CHECKING:
 
 app = Typer()
 
-_KINDS = "typing, order, case, synonym, negation"
+_KINDS = ", ".join(KINDS)
 
 
 @dataclass(frozen=True, slots=True)
 class RewordingOptions:
     """Which queries, how they are reworded, and what of the answers is compared."""
 
-    queries: Annotated[
-        Path | None,
-        Option(
-            help="Queries: a .jsonl (_id, text) or .tsv (id, tab, text) file, or the judged ones "
-            "of a data set by name, e.g. ir:ID."
-        ),
-    ] = None
+    queries: QueriesFile = None
     qrels: Annotated[
         Path | None,
         Option(help="Their judgements, for the loss: TREC, BEIR .tsv or a data set by name."),

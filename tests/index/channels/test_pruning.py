@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
 from embedder.types import Representation
 from index.channel import _Segments as Segments
@@ -20,7 +20,6 @@ from index.channels.pruning.blocks import BLOCK, cut_blocks
 from index.channels.pruning.bounds import CODES, measure_terms, no_bounds
 from index.channels.pruning.search import MOST_TERMS
 from index.channels.weighting import Statistics, Weighting, statistics
-from index.topk import merge
 
 COLUMNS = 60
 IMPACTS, BM25 = Weighting("impacts"), Weighting("bm25")
@@ -106,7 +105,8 @@ def test_segments_leave_out_what_those_before_them_rule_out(
     seed: int, k: int, sizes: list[int], values: int
 ) -> None:
     """The k-th best score so far bounds the next segment; equal rows of the first one win."""
-    segments = [invert(draw(rows, seed + at, values)) for at, rows in enumerate(sizes)]
+    drawn = [draw(rows, seed + at, values) for at, rows in enumerate(sizes)]
+    segments, joined = [invert(matrix) for matrix in drawn], invert(vstack(drawn, format="csr"))
     queries, counted = (
         ask(np.random.default_rng(seed), 4),
         statistics(segments, [None] * len(sizes)),
@@ -114,10 +114,10 @@ def test_segments_leave_out_what_those_before_them_rule_out(
     starts = np.cumsum([0, *sizes]).tolist()
     for weighting in (IMPACTS, BM25):
         channels = [InvertedChannel(one, weighting, counted, pruned_from=0) for one in segments]
-        apart = [channel.search(queries, k) for channel in channels]  # by NumPy: all entries
         for channel in channels:
             channel.prepare()
-        expected = merge(apart, starts[:-1], k)
+        whole = InvertedChannel(joined, weighting, counted)  # by NumPy: all entries
+        expected = whole.search(queries, k)
         hits = Segments(channels, [None] * len(sizes), starts[:-1]).search(queries, k)
         np.testing.assert_array_equal(hits.rows, expected.rows)
         np.testing.assert_array_equal(hits.scores, expected.scores)
